@@ -1,0 +1,223 @@
+package caddyzoho
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+func init() {
+	caddy.RegisterModule(AdminAPI{})
+}
+
+// AdminAPI is the part of Caddy's admin endpoint below /zoho/: metadata of the
+// connections, never a token, and what can be done to them without a reload.
+type AdminAPI struct{}
+
+// CaddyModule returns the Caddy module information.
+func (AdminAPI) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "admin.api.zoho",
+		New: func() caddy.Module { return new(AdminAPI) },
+	}
+}
+
+// Routes lists the endpoints.
+func (AdminAPI) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{
+		{Pattern: "/zoho/connections", Handler: caddy.AdminHandlerFunc(listConnections)},
+		{Pattern: "/zoho/connections/", Handler: caddy.AdminHandlerFunc(changeConnection)},
+	}
+}
+
+// connectionInfo is a connection as the admin API shows it.
+type connectionInfo struct {
+	Client       string     `json:"client"`
+	Account      string     `json:"account"`
+	State        string     `json:"state"`
+	DataCenter   string     `json:"data_center"`
+	Configured   bool       `json:"configured"`
+	HasGrant     bool       `json:"has_grant"`
+	HasToken     bool       `json:"has_token"`
+	Expires      *time.Time `json:"expires,omitempty"`
+	SecondsLeft  int64      `json:"seconds_left"`
+	Generation   uint64     `json:"generation"`
+	BudgetLeft   int        `json:"budget_left"`
+	Scopes       []string   `json:"scopes,omitempty"`
+	NeedsConsent bool       `json:"needs_consent"`
+	LostEarly    int        `json:"lost_early"`
+	LastError    string     `json:"last_error,omitempty"`
+	LastErrorAt  *time.Time `json:"last_error_at,omitempty"`
+	NextTry      *time.Time `json:"next_try,omitempty"`
+	Simulated    bool       `json:"simulated,omitempty"`
+}
+
+// connectionList is the answer of GET /zoho/connections.
+type connectionList struct {
+	Connections []connectionInfo `json:"connections"`
+	Total       int              `json:"total"` // before the limit
+}
+
+func apiError(status int, format string, args ...any) error {
+	return caddy.APIError{HTTPStatus: status, Err: fmt.Errorf(format, args...)}
+}
+
+// activeApp is the app of the running configuration.
+func activeApp() (*App, error) {
+	app, err := configuredApp(caddy.ActiveContext())
+	if err != nil {
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
+	}
+	return app, nil
+}
+
+func listConnections(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return apiError(http.StatusMethodNotAllowed, "zoho: only GET is allowed here")
+	}
+	app, err := activeApp()
+	if err != nil {
+		return err
+	}
+	query := r.URL.Query()
+	if client := query.Get("client"); client != "" {
+		if _, err := app.client(client); err != nil {
+			return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
+		}
+	}
+	limit, err := parseLimit(query.Get("limit"))
+	if err != nil {
+		return err
+	}
+	list := connectionList{Connections: []connectionInfo{}}
+	for _, info := range app.connectionInfos(query.Get("client"), query.Get("account")) {
+		if state := query.Get("state"); state != "" && info.State != state {
+			continue
+		}
+		list.Total++
+		if len(list.Connections) < limit {
+			list.Connections = append(list.Connections, info)
+		}
+	}
+	return writeJSON(w, list)
+}
+
+// parseLimit is by default large enough for a person and small enough for a terminal.
+func parseLimit(text string) (int, error) {
+	if text == "" {
+		return 10_000, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 {
+		return 0, apiError(http.StatusBadRequest, "zoho: limit must be a number of at least 1")
+	}
+	return limit, nil
+}
+
+// connectionInfos lists what matches; empty names match all.
+func (a *App) connectionInfos(client, account string) []connectionInfo {
+	var infos []connectionInfo
+	for _, name := range a.clientNames() {
+		if client != "" && name != client {
+			continue
+		}
+		for _, s := range a.state.cache.Status(a.Clients[name].cache) {
+			if account == "" || s.Account == account {
+				infos = append(infos, a.Clients[name].info(s))
+			}
+		}
+	}
+	return infos
+}
+
+func (c *Client) info(s tokencache.Status) connectionInfo {
+	info := connectionInfo{
+		Client: s.Client, Account: s.Account, State: s.State, DataCenter: c.centerOf(s.Account).Code,
+		Configured: s.Configured, HasGrant: s.HasGrant, HasToken: s.HasToken, Generation: s.Generation, BudgetLeft: s.BudgetLeft,
+		Scopes: s.Scopes, NeedsConsent: !s.HasGrant || s.State == "dead", LostEarly: s.LostEarly,
+		LastError: s.LastError, LastErrorAt: timeOrNil(s.LastErrorAt), NextTry: timeOrNil(s.NextTry),
+		Simulated: c.Simulator != nil,
+	}
+	if s.HasToken {
+		info.Expires = timeOrNil(s.Expiry)
+		info.SecondsLeft = int64(max(0, time.Until(s.Expiry)).Seconds())
+	}
+	return info
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
+}
+
+func changeConnection(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return apiError(http.StatusMethodNotAllowed, "zoho: only POST is allowed here")
+	}
+	app, err := activeApp()
+	if err != nil {
+		return err
+	}
+	client, account, action, err := app.parseConnectionPath(r.URL.EscapedPath())
+	if err != nil {
+		return err
+	}
+	if action != "refresh" {
+		return apiError(http.StatusNotFound, "zoho: there is no action %q; known is refresh", action)
+	}
+	conn, err := app.state.cache.Conn(client.cache, account)
+	if err == nil {
+		_, err = conn.Refresh(r.Context(), client.cache)
+	}
+	var failure *tokencache.Error
+	if errors.As(err, &failure) {
+		return caddy.APIError{HTTPStatus: refreshStatus(failure.Kind), Err: err}
+	}
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, app.connectionInfos(client.name, account)[0])
+}
+
+func refreshStatus(kind tokencache.Kind) int {
+	if kind == tokencache.KindNoGrant {
+		return http.StatusNotFound
+	}
+	return http.StatusServiceUnavailable
+}
+
+// parseConnectionPath reads /zoho/connections/{client}/{account}/{action}.
+func (a *App) parseConnectionPath(path string) (client *Client, account, action string, err error) {
+	parts := strings.Split(strings.TrimPrefix(path, "/zoho/connections/"), "/")
+	if len(parts) != 3 {
+		return nil, "", "", apiError(http.StatusNotFound, "zoho: the path must be /zoho/connections/CLIENT/ACCOUNT/ACTION")
+	}
+	for i := range parts {
+		if parts[i], err = url.PathUnescape(parts[i]); err != nil {
+			return nil, "", "", apiError(http.StatusBadRequest, "zoho: the path is badly escaped")
+		}
+	}
+	if client, err = a.client(parts[0]); err != nil {
+		return nil, "", "", caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
+	}
+	return client, parts[1], parts[2], nil
+}
+
+func writeJSON(w http.ResponseWriter, value any) error {
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(value)
+}
+
+var _ caddy.AdminRouter = AdminAPI{}

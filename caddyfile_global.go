@@ -1,0 +1,183 @@
+package caddyzoho
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+)
+
+// parseGlobal sets up the app `zoho` from the global option. It may be given several
+// times; the blocks add up. Syntax:
+//
+//	zoho {
+//	    store bolt [<dir>]
+//	    encryption_key <secret...>
+//
+//	    client <name> {
+//	        data_center          <code...> | <accounts_url> <api_url>
+//	        client_id            <secret>
+//	        client_secret        [<code>] <secret...>
+//	        refresh_token        <secret>
+//	        scopes               <scope...>
+//	        redirect_uri         <url>
+//	        authorization_scheme <scheme>
+//	        refresh_before       <duration>
+//	        keep_warm            <duration>
+//	        token_budget         <number> <duration>
+//	        trusted_ca           <file>
+//	        network_proxy        <url>
+//	        simulator            <address> <ca_file>
+//
+//	        account <name> {
+//	            data_center   <code>
+//	            refresh_token <secret>
+//	        }
+//	    }
+//	}
+//
+// A secret is a placeholder, {env.NAME} or {file./path/to/file}. `insecure_literal`
+// directly before a literal allows that one. Everything else takes no placeholders
+// but {$NAME}.
+func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
+	app := new(App)
+	if earlier, ok := existing.(httpcaddyfile.App); ok {
+		if err := json.Unmarshal(earlier.Value, app); err != nil {
+			return nil, err
+		}
+	}
+	d.Next()
+	l := newLine(d)
+	if len(l.args) > 0 || !l.hasBlock() {
+		return nil, l.errorf("zoho takes a block and no arguments: write `zoho {`, then its options on lines of their own, then `}`")
+	}
+	if _, err := readBlock(l.d, app, lookupGlobal); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "zoho", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// The tables of options are filled by init, since their functions look options up.
+var globalOptions map[string]option[App]
+
+func init() {
+	globalOptions = map[string]option[App]{
+		"store":          {usage: "bolt [<dir>]", min: 1, max: -1, parse: (*App).parseStore},
+		"encryption_key": {usage: "<secret...>", min: 1, max: -1, parse: (*App).parseEncryptionKey},
+		"client":         {usage: "<name> { … }", min: 1, max: 1, block: true, repeat: true, parse: (*App).parseClient},
+		"notify":         {max: -1, block: true, parse: notAvailable[App]("the metrics zoho_connection_state and zoho_connections tell the same")},
+	}
+}
+
+func lookupGlobal(l *line) (option[App], error) {
+	o, ok := globalOptions[l.word]
+	if ok {
+		return o, nil
+	}
+	if _, ok := clientOptions[l.word]; ok {
+		return o, l.errorf("%s belongs to a client: put it between the braces of `client <name> { … }`", l.word)
+	}
+	if _, ok := proxyOptions[l.word]; ok {
+		return o, l.errorf("%s belongs to the directive zoho_proxy, in a site", l.word)
+	}
+	return o, unknownOption(l, "the global option zoho", available(globalOptions))
+}
+
+// notAvailable refuses what the design has and this version has not.
+func notAvailable[T any](instead string) func(*T, *line) error {
+	return func(_ *T, l *line) error {
+		if instead != "" {
+			return l.errorf("%s %w; %s", l.word, errNotInThisVersion, instead)
+		}
+		return l.errorf("%s %w", l.word, errNotInThisVersion)
+	}
+}
+
+func (a *App) parseStore(l *line) error {
+	switch {
+	case l.args[0] == "redis":
+		return l.errorf("store redis %w; use `store bolt [<dir>]`", errNotInThisVersion)
+	case l.args[0] != "bolt":
+		return l.errorf("store: there is no %s: write `store bolt [<dir>]`", show("kind", l.args[0]))
+	case len(l.args) > 2:
+		return l.errorf("store bolt has %s: write `store bolt [<dir>]`, a directory with blanks in quotes", plural(len(l.args)-1, "argument"))
+	case a.Store != nil:
+		return l.errorf("store is given twice, first in an earlier block of the global option zoho")
+	}
+	if len(l.args) == 2 {
+		a.Store = &Store{Bolt: l.args[1]}
+	}
+	return noPlaceholder(l, l.args...)
+}
+
+func (a *App) parseEncryptionKey(l *line) (err error) {
+	if len(a.EncryptionKey) > 0 {
+		return l.errorf("encryption_key is given twice, first in an earlier block of the global option zoho; give several on one line, the newest first")
+	}
+	a.EncryptionKey, err = parseSecrets(l, l.args)
+	return err
+}
+
+const literalWord = "insecure_literal"
+
+// parseSecrets takes placeholders, and literals behind the word that allows them.
+// No error shows a value.
+func parseSecrets(l *line, args []string) ([]Secret, error) {
+	var secrets []Secret
+	for i := 0; i < len(args); i++ {
+		if args[i] != literalWord {
+			secret, err := parsePlaceholder(l, args[i])
+			if err != nil {
+				return nil, err
+			}
+			secrets = append(secrets, secret)
+			continue
+		}
+		i++
+		switch {
+		case i == len(args):
+			return nil, l.errorf("%s: insecure_literal has nothing behind it: write the literal there (an unset {$NAME} leaves nothing behind)", l.word)
+		case args[i] == "" || strings.ContainsFunc(args[i], func(r rune) bool { return r <= ' ' || r == 0x7f }):
+			return nil, l.errorf("%s: the literal behind insecure_literal is empty, or holds blanks or control characters", l.word)
+		case args[i][0] == '{':
+			return nil, l.errorf("%s: what follows insecure_literal looks like a placeholder, which needs no insecure_literal", l.word)
+		}
+		secrets = append(secrets, Secret{literal: args[i]})
+	}
+	return secrets, nil
+}
+
+func parsePlaceholder(l *line, text string) (Secret, error) {
+	secret, err := newSecret(text)
+	if err != nil {
+		return secret, l.errorf("%s: %w", l.word, err)
+	}
+	name, isEnv := strings.CutPrefix(text[1:len(text)-1], "env.")
+	path, isFile := strings.CutPrefix(text[1:len(text)-1], "file.")
+	switch {
+	case isEnv && strings.Contains(name, ":"):
+		return secret, l.errorf("%s: {env.NAME} takes no default: what stands behind a colon would become part of the name", l.word)
+	case isEnv && name == "", isFile && path == "":
+		return secret, l.errorf("%s: the placeholder names nothing: write {env.NAME} or {file./path/to/file}", l.word)
+	case !isEnv && !isFile:
+		return secret, l.errorf("%s: nothing provides this placeholder: write {env.NAME} or {file./path/to/file}", l.word)
+	}
+	return secret, nil
+}
+
+// oneSecret parses an option that takes a single secret.
+func oneSecret[T any](field func(*T) *Secret) func(*T, *line) error {
+	return func(target *T, l *line) error {
+		secrets, err := parseSecrets(l, l.args)
+		if err != nil {
+			return err
+		}
+		if len(secrets) > 1 {
+			return l.errorf("%s takes one secret: write `%s {env.NAME}`", l.word, l.word)
+		}
+		*field(target) = secrets[0]
+		return nil
+	}
+}

@@ -1,0 +1,454 @@
+package caddyzoho
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// defaultAccount is the account of whoever does not say which.
+const defaultAccount = "default"
+
+// Client is an OAuth client as registered in Zoho's API console.
+type Client struct {
+	// Data center codes, the home of the client first; or two URLs, those of the
+	// authorization server and of the API, for any other server that speaks the
+	// protocol (http only on loopback addresses).
+	DataCenter []string `json:"data_center,omitempty"`
+
+	ClientID Secret `json:"client_id,omitzero"`
+
+	// Tried in order, so that a secret can be rolled over.
+	ClientSecret []Secret `json:"client_secret,omitempty"`
+
+	// Secrets by data center code; Zoho gives each data center its own unless told otherwise.
+	DataCenterSecret map[string][]Secret `json:"data_center_secret,omitempty"`
+
+	// The grant of the account `default`. Empty counts as none.
+	RefreshToken Secret `json:"refresh_token,omitzero"`
+
+	// Further accounts by name: 1 to 128 of letters, digits and `._@-`.
+	Accounts map[string]*Account `json:"accounts,omitempty"`
+
+	// Scopes asked for at consent, sent as given.
+	Scopes []string `json:"scopes,omitempty"`
+
+	// Where the browser comes back to after consent.
+	RedirectURI string `json:"redirect_uri,omitempty"`
+
+	// Default: `Zoho-oauthtoken`, which is how Zoho wants its bearer tokens.
+	AuthorizationScheme string `json:"authorization_scheme,omitempty"`
+
+	// A token with less life than this left is renewed in the background; never
+	// more than a quarter of its own life. Default: 5m.
+	RefreshBefore caddy.Duration `json:"refresh_before,omitempty"`
+
+	// A connection used within this time is renewed by a timer as well; 0 turns it off. Default: 24h.
+	KeepWarm *caddy.Duration `json:"keep_warm,omitempty"`
+
+	// How many access tokens a grant may ask for. Default: 10 in 10m, Zoho's own limit.
+	TokenBudget *TokenBudget `json:"token_budget,omitempty"`
+
+	// PEM file of certificate authorities to trust instead of the system's.
+	TrustedCA string `json:"trusted_ca,omitempty"`
+
+	// HTTP or SOCKS proxy on the way to Zoho. The environment's proxies are ignored.
+	NetworkProxy string `json:"network_proxy,omitempty"`
+
+	// Sends every Zoho host name to one address.
+	Simulator *Simulator `json:"simulator,omitempty"`
+
+	// File and line of the Caddyfile that this client came from, for messages.
+	DefinedAt string `json:"defined_at,omitempty"`
+
+	name     string
+	app      *App
+	centers  []zoho.DataCenter // home first
+	network  *network          // how Zoho is reached
+	http     *http.Client      // for the authorization server
+	cache    *tokencache.Client
+	secretAt atomic.Int64 // which secret was accepted last
+}
+
+// Account is a resource owner's place with a client.
+type Account struct {
+	// Code of the data center that owns the account. Default: the client's home.
+	DataCenter string `json:"data_center,omitempty"`
+
+	RefreshToken Secret `json:"refresh_token,omitzero"`
+}
+
+// TokenBudget is how many access tokens may be asked for within a window.
+type TokenBudget struct {
+	Tokens int            `json:"tokens"`
+	Window caddy.Duration `json:"window"`
+}
+
+// Simulator is where Zoho's host names lead instead of to Zoho.
+type Simulator struct {
+	// host:port
+	Address string `json:"address"`
+
+	// PEM file of the certificate authority to trust.
+	CA string `json:"ca"`
+}
+
+var accountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
+
+func (c *Client) provision(app *App, name string) error {
+	c.app, c.name = app, name
+	steps := []func() error{
+		c.provisionDataCenters, c.provisionSecrets, c.provisionAccounts, c.provisionTimes, c.provisionNetwork,
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return c.located(err)
+		}
+	}
+	c.cache = c.cacheClient()
+	c.http = c.network.accountsClient()
+	return nil
+}
+
+// located says which client an error belongs to and where that stands.
+func (c *Client) located(err error) error {
+	if c.DefinedAt != "" {
+		return fmt.Errorf("zoho: client %s: %w, at %s", c.name, err, c.DefinedAt)
+	}
+	return fmt.Errorf("zoho: client %s: %w", c.name, err)
+}
+
+func (c *Client) provisionDataCenters() error {
+	centers, err := parseDataCenters(c.DataCenter)
+	c.centers = centers
+	return err
+}
+
+// parseDataCenters takes codes, or the two URLs of a custom data center.
+func parseDataCenters(args []string) ([]zoho.DataCenter, error) {
+	if len(args) == 0 {
+		return nil, errors.New("data_center is missing: give a code such as us or eu")
+	}
+	if strings.Contains(args[0], "://") {
+		if len(args) != 2 {
+			return nil, fmt.Errorf("data_center takes codes, or exactly two URLs (authorization server and API), not %d arguments", len(args))
+		}
+		custom, err := zoho.CustomDataCenter(args[0], args[1])
+		if err != nil {
+			return nil, fmt.Errorf("data_center: %w", err)
+		}
+		return []zoho.DataCenter{custom}, nil
+	}
+	var centers []zoho.DataCenter
+	for _, code := range args {
+		center, ok := zoho.LookupDataCenter(code)
+		if !ok {
+			return nil, zoho.UnknownDataCenter(code)
+		}
+		if slices.Contains(centers, center) {
+			return nil, fmt.Errorf("data_center %s is named twice", code)
+		}
+		centers = append(centers, center)
+	}
+	return centers, nil
+}
+
+func (c *Client) provisionSecrets() error {
+	if !c.ClientID.isSet() {
+		return errors.New("client_id is missing")
+	}
+	if len(c.ClientSecret) == 0 && len(c.DataCenterSecret) == 0 {
+		return errors.New("client_secret is missing")
+	}
+	id, err := c.ClientID.resolve()
+	if err != nil {
+		return fmt.Errorf("client_id %w", err)
+	}
+	for _, secret := range c.ClientSecret {
+		value, err := secret.resolve()
+		if err != nil {
+			return fmt.Errorf("client_secret %w", err)
+		}
+		// Zoho's client ids begin with 1000. or 1004., its secrets are hexadecimal.
+		if strings.HasPrefix(value, "1000.") && !strings.HasPrefix(id, "1000.") {
+			return errors.New("client_id and client_secret seem to be swapped: the value that begins with 1000. is the id")
+		}
+	}
+	for code, secrets := range c.DataCenterSecret {
+		if _, ok := zoho.LookupDataCenter(code); !ok {
+			return zoho.UnknownDataCenter(code)
+		}
+		for _, secret := range secrets {
+			if _, err := secret.resolve(); err != nil {
+				return fmt.Errorf("client_secret %s %w", code, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Client) provisionAccounts() error {
+	if err := c.warnWithoutGrant(c.RefreshToken, defaultAccount); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
+		account := c.Accounts[name]
+		if !accountName.MatchString(name) {
+			return fmt.Errorf("account name %q: 1 to 128 of letters, digits and ._@- are allowed", name)
+		}
+		if account == nil || !account.RefreshToken.isSet() {
+			return fmt.Errorf("account %s: refresh_token is missing", name)
+		}
+		if name == defaultAccount && c.RefreshToken.isSet() {
+			return errors.New("account default: the client's own refresh_token is that account's already")
+		}
+		if code := account.DataCenter; code != "" {
+			if c.centers[0].Custom {
+				return fmt.Errorf("account %s: data_center %s: this client's data center is given by URLs", name, code)
+			}
+			if _, ok := zoho.LookupDataCenter(code); !ok {
+				return fmt.Errorf("account %s: %w", name, zoho.UnknownDataCenter(code))
+			}
+		}
+		if err := c.warnWithoutGrant(account.RefreshToken, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// warnWithoutGrant lets a configured grant be empty: the connection then waits for consent.
+func (c *Client) warnWithoutGrant(secret Secret, account string) error {
+	if !secret.isSet() {
+		return nil
+	}
+	_, err := secret.resolve()
+	if err != nil && !errors.Is(err, errEmptySecret) {
+		return fmt.Errorf("account %s: refresh_token %w", account, err)
+	}
+	if err != nil {
+		c.app.logger.Warn("refresh_token is empty, the account has no configured grant: set it, or give consent with `caddy zoho connect "+c.name+" "+account+"`",
+			zap.String("client", c.name), zap.String("account", account), zap.String("refresh_token", secret.String()))
+	}
+	return nil
+}
+
+func (c *Client) provisionTimes() error {
+	if c.RefreshBefore < 0 {
+		return errors.New("refresh_before must not be negative")
+	}
+	if c.RefreshBefore == 0 {
+		c.RefreshBefore = caddy.Duration(5 * time.Minute)
+	}
+	if c.KeepWarm != nil && *c.KeepWarm < 0 {
+		return errors.New("keep_warm must not be negative; 0 turns it off")
+	}
+	if b := c.TokenBudget; b != nil && (b.Tokens < 1 || b.Window <= 0) {
+		return errors.New("token_budget takes a number of at least 1 and a duration, as in `token_budget 10 10m`")
+	}
+	if c.AuthorizationScheme == "" {
+		c.AuthorizationScheme = "Zoho-oauthtoken"
+	}
+	return nil
+}
+
+func (c *Client) provisionNetwork() error {
+	network, err := newNetwork(c)
+	c.network = network
+	return err
+}
+
+// cacheClient is what the token cache needs to know of this client.
+func (c *Client) cacheClient() *tokencache.Client {
+	cc := &tokencache.Client{
+		Name:          c.name,
+		RefreshBefore: time.Duration(c.RefreshBefore),
+		KeepWarm:      24 * time.Hour,
+		Budget:        10,
+		BudgetWindow:  10 * time.Minute,
+		Accounts:      c.accountNames,
+		Grant:         c.grant,
+		ClientID:      c.clientID,
+		Secrets:       c.sealingSecrets,
+		Credentials:   c.credentials,
+		Fetch:         c.fetch,
+	}
+	if c.KeepWarm != nil {
+		cc.KeepWarm = time.Duration(*c.KeepWarm)
+	}
+	if b := c.TokenBudget; b != nil {
+		cc.Budget, cc.BudgetWindow = b.Tokens, time.Duration(b.Window)
+	}
+	if !c.centers[0].Custom {
+		cc.MaxLife = time.Hour
+	}
+	return cc
+}
+
+// accountNames are the configured accounts.
+func (c *Client) accountNames() []string {
+	names := slices.Sorted(maps.Keys(c.Accounts))
+	if c.RefreshToken.isSet() {
+		names = append(names, defaultAccount)
+	}
+	return names
+}
+
+func (c *Client) clientID() string {
+	id, _ := c.ClientID.resolve()
+	return id
+}
+
+// grant is an account's configured grant. Configuration wins over what is stored.
+func (c *Client) grant(account string) (grant tokencache.Grant, configured bool, err error) {
+	secret, center := c.RefreshToken, c.centers[0]
+	if a, ok := c.Accounts[account]; ok {
+		secret = a.RefreshToken
+		if a.DataCenter != "" {
+			center, _ = zoho.LookupDataCenter(a.DataCenter)
+		}
+	} else if account != defaultAccount {
+		return grant, false, nil
+	}
+	token, err := secret.resolve()
+	if errors.Is(err, errEmptySecret) || (err == nil && token == "") {
+		return grant, false, nil
+	}
+	if err != nil {
+		return grant, true, err
+	}
+	return tokencache.Grant{RefreshToken: token, AccountsServer: center.Accounts}, true, nil
+}
+
+// center is the data center that owns a grant.
+func (c *Client) center(accountsServer string) (zoho.DataCenter, bool) {
+	for _, center := range c.centers {
+		if center.Accounts == accountsServer {
+			return center, true
+		}
+	}
+	if c.centers[0].Custom {
+		return zoho.DataCenter{}, false
+	}
+	return zoho.LookupAccountsServer(accountsServer)
+}
+
+// centerOf is the data center of an account's connection.
+func (c *Client) centerOf(account string) zoho.DataCenter {
+	if a, ok := c.Accounts[account]; ok && a.DataCenter != "" {
+		if center, ok := zoho.LookupDataCenter(a.DataCenter); ok {
+			return center
+		}
+	}
+	return c.centers[0]
+}
+
+// secretsFor lists the client secrets that a data center may accept, in order.
+func (c *Client) secretsFor(code string) []string {
+	var values []string
+	for _, secret := range slices.Concat(c.DataCenterSecret[code], c.ClientSecret) {
+		if value, err := secret.resolve(); err == nil && !slices.Contains(values, value) {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+// allSecrets are the secrets of every data center.
+func (c *Client) allSecrets() []Secret {
+	all := slices.Clone(c.ClientSecret)
+	for _, code := range slices.Sorted(maps.Keys(c.DataCenterSecret)) {
+		all = append(all, c.DataCenterSecret[code]...)
+	}
+	return all
+}
+
+// sealingSecrets wrap the data keys of the store.
+func (c *Client) sealingSecrets() [][]byte {
+	if len(c.app.EncryptionKey) > 0 {
+		return resolveAll(c.app.EncryptionKey)
+	}
+	return resolveAll(c.allSecrets())
+}
+
+// credentials are what the authorization server may reject.
+func (c *Client) credentials() [][]byte {
+	return append(resolveAll(c.allSecrets()), []byte(c.clientID()))
+}
+
+// resolveAll leaves out what has no value now.
+func resolveAll(secrets []Secret) [][]byte {
+	var values [][]byte
+	for _, secret := range secrets {
+		if value, err := secret.resolve(); err == nil {
+			values = append(values, []byte(value))
+		}
+	}
+	return values
+}
+
+// fetch asks the authorization server for an access token. Several client secrets
+// are tried in order, beginning with the one that was accepted last; a refused one
+// costs no token.
+func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.Grant) (tokencache.Fetched, error) {
+	center, ok := c.center(grant.AccountsServer)
+	if !ok {
+		return tokencache.Fetched{}, &tokencache.FetchError{Kind: tokencache.KindRejected, NoToken: true,
+			Err: fmt.Errorf("the grant belongs to %s, which is none of the client's data centers: add it to data_center", grant.AccountsServer)}
+	}
+	secrets := c.secretsFor(center.Code)
+	if len(secrets) == 0 {
+		return tokencache.Fetched{}, &tokencache.FetchError{Kind: tokencache.KindRejected, NoToken: true,
+			Err: fmt.Errorf("no client_secret has a value for the data center %s", center.Code)}
+	}
+	accounts := &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID()}
+	first := int(c.secretAt.Load()) % len(secrets)
+	var failure *tokencache.FetchError
+	for i := range secrets {
+		at := (first + i) % len(secrets)
+		accounts.ClientSecret = secrets[at]
+		reply, err := accounts.Refresh(ctx, grant.RefreshToken)
+		if err == nil {
+			c.secretAt.Store(int64(at))
+			return tokencache.Fetched{AccessToken: reply.AccessToken, Life: reply.ExpiresIn, APIDomain: reply.APIDomain, Scope: reply.Scope}, nil
+		}
+		failure = fetchError(err)
+		if failure.Kind != tokencache.KindRejected {
+			break
+		}
+	}
+	return tokencache.Fetched{}, failure
+}
+
+// fetchError says in the cache's words what Accounts' failure means.
+func fetchError(err error) *tokencache.FetchError {
+	var failure *zoho.Failure
+	if !errors.As(err, &failure) {
+		return &tokencache.FetchError{Kind: tokencache.KindTemporary, Err: err}
+	}
+	fe := &tokencache.FetchError{NoToken: failure.NoToken, RetryAfter: failure.RetryAfter, Err: failure}
+	switch failure.Kind {
+	case zoho.FailureThrottled:
+		fe.Kind = tokencache.KindThrottled
+	case zoho.FailureGrantDead:
+		fe.Kind = tokencache.KindDead
+	case zoho.FailureClientRejected:
+		fe.Kind = tokencache.KindRejected
+	default:
+		fe.Kind = tokencache.KindTemporary
+	}
+	return fe
+}

@@ -1,0 +1,57 @@
+// Command demo shows the main job with no credentials and no network: it starts a
+// simulator of Zoho and a real Caddy with Caddyfile.example, calls the proxy as an
+// app would, lets the token expire and be revoked, and tells what the app saw.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddy-zoho/caddy-zoho"
+)
+
+// asCaddy in the environment makes this program the Caddy that it starts.
+const asCaddy = "CADDY_ZOHO_DEMO_CADDY"
+
+func main() {
+	if os.Getenv(asCaddy) != "" {
+		caddycmd.Main()
+		return
+	}
+	once := flag.Bool("once", false, "exit after the walk, with status 0 or 1")
+	config := flag.String("config", "Caddyfile.example", "the Caddyfile to run")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *config, *once); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+// run starts both sides, walks, and waits to be stopped unless once is set.
+func run(ctx context.Context, config string, once bool) error {
+	stage, err := newStage(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer stage.close()
+	if err := stage.walk(ctx); err != nil {
+		return fmt.Errorf("%w\n\nwhat Caddy said:\n%s", err, stage.logs())
+	}
+	if once {
+		return nil
+	}
+	stage.printHints()
+	<-ctx.Done()
+	return nil
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
+)
+
+// stage is a simulator of Zoho and a Caddy in front of it.
+type stage struct {
+	sim      *zohosim.Server
+	simURL   string
+	closeSim func()
+	grant    string
+
+	proxyURL string
+	admin    string
+	dir      string
+	caddy    *exec.Cmd
+	exited   chan struct{}
+	output   *log
+}
+
+const (
+	clientID     = "1000.DEMOCLIENT"
+	clientSecret = "demo-client-secret"
+)
+
+func newStage(ctx context.Context, config string) (*stage, error) {
+	if _, err := os.Stat(config); err != nil {
+		return nil, fmt.Errorf("%w (run it from the root of the repository)", err)
+	}
+	dir, err := os.MkdirTemp("", "caddy-zoho-demo-")
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{sim: zohosim.New(zohosim.Options{}), dir: dir, output: new(log), exited: make(chan struct{})}
+	s.sim.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
+	s.grant = s.sim.Grant(clientID, "demo@example.com", "us", "ZohoCRM.modules.ALL", "ZohoBooks.fullaccess.all", "Desk.tickets.ALL")
+	s.simURL, s.closeSim = s.sim.StartHTTP()
+	if err := s.startCaddy(ctx, config); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *stage) startCaddy(ctx context.Context, config string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	ports, err := freePorts(2)
+	if err != nil {
+		return err
+	}
+	s.proxyURL, s.admin = "http://127.0.0.1:"+ports[0], "127.0.0.1:"+ports[1]
+	s.caddy = exec.CommandContext(ctx, self, "run", "--config", config, "--adapter", "caddyfile")
+	s.caddy.Env = append(environment(),
+		asCaddy+"=1", "CADDY_ADMIN="+s.admin,
+		"XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir,
+		"ZOHO_BIND=127.0.0.1", "ZOHO_PORT="+ports[0], "ZOHO_STORE="+filepath.Join(s.dir, "store"),
+		"ZOHO_DATA_CENTER="+s.simURL+" "+s.simURL,
+		"ZOHO_CLIENT_ID="+clientID, "ZOHO_CLIENT_SECRET="+clientSecret, "ZOHO_REFRESH_TOKEN="+s.grant,
+	)
+	s.caddy.Stdout, s.caddy.Stderr = s.output, s.output
+	s.caddy.Cancel = func() error { return s.caddy.Process.Signal(syscall.SIGTERM) }
+	if err := s.caddy.Start(); err != nil {
+		return err
+	}
+	go func() {
+		_ = s.caddy.Wait()
+		close(s.exited)
+	}()
+	return s.waitUntilHealthy(ctx)
+}
+
+// environment is ours without what would configure the proxy.
+func environment() []string {
+	var kept []string
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "ZOHO_") && !strings.HasPrefix(v, "CADDY_") {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+func freePorts(n int) ([]string, error) {
+	var ports []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		// All are held until all are found, so that none is found twice.
+		defer l.Close()
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		ports = append(ports, port)
+	}
+	return ports, nil
+}
+
+func (s *stage) waitUntilHealthy(ctx context.Context) error {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	timeout := time.After(30 * time.Second)
+	for {
+		if res, err := http.Get(s.proxyURL + "/zoho-health"); err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-s.exited:
+			return errors.New("Caddy did not start:\n" + s.logs())
+		case <-timeout:
+			return errors.New("Caddy does not become healthy:\n" + s.logs())
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *stage) logs() string { return s.output.String() }
+
+func (s *stage) close() {
+	if s.caddy != nil && s.caddy.Process != nil {
+		_ = s.caddy.Process.Signal(syscall.SIGTERM)
+		<-s.exited
+	}
+	s.closeSim()
+	_ = os.RemoveAll(s.dir)
+}
+
+func (s *stage) printHints() {
+	fmt.Printf(`
+Both keep running. Go on by hand, in another terminal:
+
+  curl %[1]s/crm/v8/Leads
+  curl -X POST %[1]s/desk/api/v1/tickets -H 'Content-Type: application/json' -d '{"subject":"Hello"}'
+  curl '%[1]s/books/v3/contacts?organization_id=1'
+  curl -X POST %[2]s/_sim/revoke-access       # Zoho refuses every access token from now on
+  go run ./cmd/caddy zoho status --address %[3]s
+
+Ctrl-C ends the demo.
+`, s.proxyURL, s.simURL, s.admin)
+}
+
+// log collects what Caddy prints.
+type log struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// step is a part of the walk: what happens first, and how many token calls it may
+// cost in all that follows.
+type step struct {
+	title      string
+	before     func()
+	calls      int
+	tokenCalls int
+}
+
+// walk calls the proxy as an app would and checks what the app saw.
+func (s *stage) walk(ctx context.Context) error {
+	fmt.Printf("Zoho (simulated) at %s, Caddy with Caddyfile.example at %s\n\n", s.simURL, s.proxyURL)
+	steps := []step{
+		{"64 callers at once, no token yet", nil, 300, 1},
+		{"the access token expires under them", func() { s.sim.Expire(s.grant) }, 300, 1},
+		{"every access token is revoked at Zoho", func() { s.sim.RevokeAccess(s.grant) }, 300, 1},
+	}
+	for _, step := range steps {
+		if err := s.run(ctx, step); err != nil {
+			return err
+		}
+	}
+	fmt.Println("\nThe app sent no token, met no token, and saw no failure.")
+	return nil
+}
+
+func (s *stage) run(ctx context.Context, step step) error {
+	tokensBefore := s.sim.Stats().TokenRequests
+	if step.before != nil {
+		step.before()
+	}
+	failures := s.callAll(ctx, step.calls)
+	tokenCalls := s.sim.Stats().TokenRequests - tokensBefore
+	fmt.Printf("%-40s %d calls, %d failures seen, %d token call\n", step.title+":", step.calls, len(failures), tokenCalls)
+	if len(failures) > 0 {
+		return fmt.Errorf("the app saw %d failures: %w", len(failures), errors.Join(failures[:min(3, len(failures))]...))
+	}
+	if tokenCalls > step.tokenCalls {
+		return fmt.Errorf("%d token calls, where %d would do", tokenCalls, step.tokenCalls)
+	}
+	return ctx.Err()
+}
+
+// callAll makes n calls from 64 callers and returns the failures that they saw.
+func (s *stage) callAll(ctx context.Context, n int) []error {
+	var (
+		next     atomic.Int64
+		mu       sync.Mutex
+		failures []error
+		callers  sync.WaitGroup
+	)
+	for range 64 {
+		callers.Go(func() {
+			for {
+				i := next.Add(1)
+				if i > int64(n) {
+					return
+				}
+				if err := s.call(ctx, i); err != nil {
+					mu.Lock()
+					failures = append(failures, err)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	callers.Wait()
+	return failures
+}
+
+// call lists or creates, at CRM or Desk.
+func (s *stage) call(ctx context.Context, i int64) error {
+	method, path, body := http.MethodGet, "/crm/v8/Leads", ""
+	switch i % 4 {
+	case 1:
+		method, body = http.MethodPost, fmt.Sprintf(`{"data":[{"Last_Name":"Lead %d"}]}`, i)
+	case 2:
+		path = "/desk/api/v1/tickets"
+	case 3:
+		method, path, body = http.MethodPost, "/desk/api/v1/tickets", fmt.Sprintf(`{"subject":"Ticket %d"}`, i)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, s.proxyURL+path, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode >= 300 {
+		return fmt.Errorf("%s %s: %s %.200s", method, path, res.Status, answer)
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package caddyzoho
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+func init() {
+	caddy.RegisterModule(Health{})
+}
+
+// Health answers 200 while requests can be served, 503 when nothing can be: every
+// connection is dead, or has neither grant nor token. An expired token with a
+// usable grant is healthy. It never touches the network.
+type Health struct {
+	// Looks at this client alone.
+	Client string `json:"client,omitempty"`
+
+	// Looks at this account of the client alone.
+	Account string `json:"account,omitempty"`
+
+	app *App
+}
+
+// CaddyModule returns the Caddy module information.
+func (Health) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.zoho_health",
+		New: func() caddy.Module { return new(Health) },
+	}
+}
+
+// Provision finds the app.
+func (h *Health) Provision(ctx caddy.Context) (err error) {
+	if h.app, err = configuredApp(ctx); err != nil {
+		return err
+	}
+	if h.Client != "" || h.Account != "" {
+		_, err = h.app.client(h.Client)
+	}
+	return err
+}
+
+// healthSummary counts connections by state.
+type healthSummary struct {
+	Status      string         `json:"status"` // ok or unavailable
+	Connections map[string]int `json:"connections"`
+}
+
+// ServeHTTP counts the connections that can be served.
+func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.Handler) error {
+	summary := healthSummary{Status: "unavailable", Connections: make(map[string]int)}
+	status := http.StatusServiceUnavailable
+	for _, s := range h.statuses() {
+		summary.Connections[s.State]++
+		if s.State != "dead" && (s.HasGrant || s.HasToken) {
+			summary.Status, status = "ok", http.StatusOK
+		}
+	}
+	body, err := json.Marshal(summary)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, err = w.Write(body)
+	return err
+}
+
+func (h *Health) statuses() []tokencache.Status {
+	var statuses []tokencache.Status
+	for _, name := range h.app.clientNames() {
+		client := h.app.Clients[name]
+		if h.Client != "" && name != h.Client {
+			continue
+		}
+		for _, s := range h.app.state.cache.Status(client.cache) {
+			if h.Account == "" || s.Account == h.Account {
+				statuses = append(statuses, s)
+			}
+		}
+	}
+	return statuses
+}
+
+var (
+	_ caddy.Provisioner           = (*Health)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Health)(nil)
+)

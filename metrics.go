@@ -1,0 +1,166 @@
+package caddyzoho
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// maxAccountSeries is the number of accounts of a client up to which each has
+// series of its own; above it only the counts per client and state are exported.
+const maxAccountSeries = 1000
+
+// metrics lives with the shared state, so that counters survive reloads; each
+// configuration's registry gets the same collectors.
+type metrics struct {
+	requests        *prometheus.CounterVec
+	problems        *prometheus.CounterVec
+	refusals        *prometheus.CounterVec
+	replays         *prometheus.CounterVec
+	tokenRequests   *prometheus.CounterVec
+	tokenDuration   *prometheus.HistogramVec
+	tokenWait       *prometheus.HistogramVec
+	tokensLostEarly *prometheus.CounterVec
+	storeErrors     *prometheus.CounterVec
+}
+
+func newMetrics() *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"client"}, labels...))
+	}
+	histogram := func(name, help string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help,
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15}}, []string{"client"})
+	}
+	return &metrics{
+		requests:        counter("zoho_requests_total", "Requests sent to Zoho, by service and class of the answer's status.", "service", "code_class"),
+		problems:        counter("zoho_proxy_errors_total", "Requests answered by the proxy itself, by the code of the problem.", "code"),
+		refusals:        counter("zoho_upstream_auth_failures_total", "Answers of Zoho that refuse the token or the call, by verdict.", "service", "verdict"),
+		replays:         counter("zoho_replays_total", "Requests sent a second time with a renewed token, and those that could not be.", "result"),
+		tokenRequests:   counter("zoho_token_requests_total", "Access tokens asked for at the authorization server.", "result"),
+		tokenDuration:   histogram("zoho_token_request_duration_seconds", "Time that the authorization server took to answer."),
+		tokenWait:       histogram("zoho_token_wait_seconds", "Time that requests waited for an access token."),
+		tokensLostEarly: counter("zoho_tokens_lost_early_total", "Access tokens refused before their time, whose successor was accepted.", "account"),
+		storeErrors:     counter("zoho_store_errors_total", "Failed operations of the token store.", "operation"),
+	}
+}
+
+func (m *metrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.requests, m.problems, m.refusals, m.replays,
+		m.tokenRequests, m.tokenDuration, m.tokenWait, m.tokensLostEarly, m.storeErrors}
+}
+
+// register puts the collectors into a configuration's registry.
+func (m *metrics) register(registry *prometheus.Registry, more ...prometheus.Collector) error {
+	for _, collector := range append(m.collectors(), more...) {
+		var already prometheus.AlreadyRegisteredError
+		if err := registry.Register(collector); err != nil && !errors.As(err, &already) {
+			return err
+		}
+	}
+	return nil
+}
+
+// observe counts what happened to a token.
+func (m *metrics) observe(e tokencache.Event) {
+	client := e.Key.Client
+	switch e.Type {
+	case tokencache.EventTokenRequest:
+		m.tokenRequests.WithLabelValues(client, e.Result).Inc()
+		m.tokenDuration.WithLabelValues(client).Observe(e.Duration.Seconds())
+	case tokencache.EventWaited:
+		m.tokenWait.WithLabelValues(client).Observe(e.Duration.Seconds())
+	case tokencache.EventLostEarly:
+		m.tokensLostEarly.WithLabelValues(client, e.Key.Account).Inc()
+	case tokencache.EventStoreError:
+		m.storeErrors.WithLabelValues(client, e.Operation).Inc()
+	}
+}
+
+// codeClasses are the values of the label code_class, by the status' first digit.
+var codeClasses = [...]string{"error", "1xx", "2xx", "3xx", "4xx", "5xx"}
+
+// request counts an answer; status 0 stands for none.
+func (m *metrics) request(client, service string, status int) {
+	class := "error"
+	if digit := status / 100; digit < len(codeClasses) {
+		class = codeClasses[digit]
+	}
+	m.requests.WithLabelValues(client, serviceLabel(service), class).Inc()
+}
+
+func (m *metrics) refusal(client, service, verdict string) {
+	m.refusals.WithLabelValues(client, serviceLabel(service), verdict).Inc()
+}
+
+func (m *metrics) problem(client, code string) { m.problems.WithLabelValues(client, code).Inc() }
+
+func (m *metrics) replay(client, result string) { m.replays.WithLabelValues(client, result).Inc() }
+
+// serviceLabel names what goes to an `upstream` under a path of no known service.
+func serviceLabel(service string) string {
+	if service == "" {
+		return "other"
+	}
+	return service
+}
+
+// connections exports the state of every connection of a configuration.
+type connections struct{ app *App }
+
+var (
+	connectionLabels = []string{"client", "account"}
+
+	descExpiry     = prometheus.NewDesc("zoho_token_expiry_timestamp_seconds", "When the current access token ends.", connectionLabels, nil)
+	descGeneration = prometheus.NewDesc("zoho_token_generation", "Count of the access tokens of the connection.", connectionLabels, nil)
+	descBudget     = prometheus.NewDesc("zoho_token_budget_remaining", "Access tokens that may still be asked for in the running window.", connectionLabels, nil)
+	descState      = prometheus.NewDesc("zoho_connection_state", "1 for the state that the connection is in.", append(connectionLabels, "state"), nil)
+	descStates     = prometheus.NewDesc("zoho_connections", "Connections by state.", []string{"client", "state"}, nil)
+)
+
+// connectionStates are the values of the label state.
+var connectionStates = []string{"ok", "degraded", "contended", "dead"}
+
+// Describe names the series.
+func (c connections) Describe(descs chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{descExpiry, descGeneration, descBudget, descState, descStates} {
+		descs <- desc
+	}
+}
+
+// Collect reads the connections as they are now.
+func (c connections) Collect(out chan<- prometheus.Metric) {
+	for _, name := range c.app.clientNames() {
+		statuses := c.app.state.cache.Status(c.app.Clients[name].cache)
+		counts := make(map[string]int)
+		for _, s := range statuses {
+			counts[s.State]++
+			if len(statuses) <= maxAccountSeries {
+				collectConnection(out, s)
+			}
+		}
+		for _, state := range connectionStates {
+			out <- prometheus.MustNewConstMetric(descStates, prometheus.GaugeValue, float64(counts[state]), name, state)
+		}
+	}
+}
+
+func collectConnection(out chan<- prometheus.Metric, s tokencache.Status) {
+	gauge := func(desc *prometheus.Desc, value float64, more ...string) {
+		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, append([]string{s.Client, s.Account}, more...)...)
+	}
+	if s.HasToken {
+		gauge(descExpiry, float64(s.Expiry.Unix()))
+	}
+	gauge(descGeneration, float64(s.Generation))
+	gauge(descBudget, float64(s.BudgetLeft))
+	for _, state := range connectionStates {
+		value := 0.0
+		if s.State == state {
+			value = 1
+		}
+		gauge(descState, value, state)
+	}
+}

@@ -1,0 +1,201 @@
+// Package caddyzoho lets any application use Zoho's APIs without knowing OAuth:
+// a request that reaches `zoho_proxy` leaves with a live access token attached.
+//
+// The way of a request reads like the listing: handler.go decides who calls, for
+// which connection and which service, and asks for a token; reverse_proxy streams;
+// upstreams.go tells it where to; transport.go attaches the token, judges the
+// answer, has the token renewed and sends once more (replay.go keeps the body).
+// module.go and client.go hold the configuration and wire package zoho (the
+// protocol) to package tokencache (the life of a token); state.go is what
+// outlives a reload.
+//
+// What a Caddyfile says is parsed in caddyfile.go; problem.go holds every answer
+// that is ours and not Zoho's.
+package caddyzoho
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+func init() {
+	caddy.RegisterModule(App{})
+}
+
+// App is the Caddy app `zoho`: OAuth clients, and the store of their grants and
+// access tokens.
+type App struct {
+	// Where grants, access tokens and the ledger of token requests are kept.
+	// Default: embedded, in the folder `zoho` of Caddy's data directory.
+	Store *Store `json:"store,omitempty"`
+
+	// Secrets that wrap the keys which seal what is stored: the first writes, all
+	// read. Without one the secrets of each client do it.
+	EncryptionKey []Secret `json:"encryption_key,omitempty"`
+
+	// OAuth clients by name. With one client its name may be left out elsewhere.
+	Clients map[string]*Client `json:"clients,omitempty"`
+
+	ctx     caddy.Context
+	logger  *zap.Logger
+	state   *state
+	release func() // takes back what Start gave to the shared state
+	cleanup func()
+}
+
+// Store says where grants and tokens are kept.
+type Store struct {
+	// Directory of the embedded store; created with mode 0700 if it is missing.
+	Bolt string `json:"bolt,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "zoho",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// Provision checks the configuration. It opens nothing, so that `caddy validate`
+// works beside a running server.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx, a.logger = ctx, ctx.Logger()
+	if len(a.Clients) == 0 {
+		return errors.New("zoho: no client is configured: add `client NAME { … }` to the global option `zoho`")
+	}
+	var errs []error
+	for _, key := range a.EncryptionKey {
+		if _, err := key.resolve(); err != nil {
+			errs = append(errs, fmt.Errorf("zoho: encryption_key: %w", err))
+		}
+	}
+	for _, name := range a.clientNames() {
+		client := a.Clients[name]
+		if client == nil {
+			errs = append(errs, fmt.Errorf("zoho: client %q has no configuration", name))
+			continue
+		}
+		if err := client.provision(a, name); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return a.attach(ctx)
+}
+
+// attach joins the state that reloads share.
+func (a *App) attach(ctx caddy.Context) error {
+	dir, err := a.storeDirectory()
+	if err != nil {
+		return err
+	}
+	a.state, err = attachState(dir, ctx, a)
+	a.cleanup = sync.OnceFunc(func() { detachState(dir) })
+	return err
+}
+
+func (a *App) storeDirectory() (string, error) {
+	dir := filepath.Join(caddy.AppDataDir(), "zoho")
+	if a.Store != nil && a.Store.Bolt != "" {
+		dir = a.Store.Bolt
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("zoho: store %s: %w", dir, err)
+	}
+	// Two spellings of one directory must not become two stores in one process.
+	if real, err := filepath.EvalSymlinks(abs); err == nil {
+		abs = real
+	}
+	return abs, nil
+}
+
+// Start opens the store and hands the timers this configuration.
+func (a *App) Start() error {
+	if err := a.state.store.Open(); err != nil {
+		return fmt.Errorf("zoho: %w", err)
+	}
+	a.release = a.state.cache.Use(func(name string) *tokencache.Client {
+		if client, ok := a.Clients[name]; ok {
+			return client.cache
+		}
+		return nil
+	})
+	for _, text := range a.state.store.Warnings() {
+		a.logger.Warn(text)
+	}
+	for _, name := range a.clientNames() {
+		if s := a.Clients[name].Simulator; s != nil {
+			a.logger.Warn("a simulator stands in for Zoho: nothing reaches the real one",
+				zap.String("client", name), zap.String("address", s.Address))
+		}
+	}
+	a.warnAboutSites()
+	a.logger.Info("serving Zoho connections",
+		zap.Strings("clients", a.clientNames()), zap.String("store", a.state.dir))
+	return nil
+}
+
+// Stop takes this configuration away from the timers.
+func (a *App) Stop() error {
+	a.release()
+	return nil
+}
+
+// Cleanup leaves the shared state; the last one out closes the store.
+func (a *App) Cleanup() error {
+	if a.cleanup != nil {
+		a.cleanup()
+	}
+	return nil
+}
+
+func (a *App) clientNames() []string {
+	return slices.Sorted(maps.Keys(a.Clients))
+}
+
+// client finds a client by name; with a single one the name may be empty.
+func (a *App) client(name string) (*Client, error) {
+	if client, ok := a.Clients[name]; ok {
+		return client, nil
+	}
+	names := a.clientNames()
+	if name != "" {
+		return nil, fmt.Errorf("zoho: there is no client %q%s; configured: %s", name, didYouMean(name, names), strings.Join(names, ", "))
+	}
+	if len(names) != 1 {
+		return nil, fmt.Errorf("zoho: several clients are configured, name one of them: %s", strings.Join(names, ", "))
+	}
+	return a.Clients[names[0]], nil
+}
+
+// configuredApp is the app of the configuration that ctx belongs to.
+func configuredApp(ctx caddy.Context) (*App, error) {
+	app, err := ctx.AppIfConfigured("zoho")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, errors.New("zoho: there is no app `zoho`: add the global option `zoho { client … }`")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return app.(*App), nil
+}
+
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

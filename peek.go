@@ -1,0 +1,106 @@
+package caddyzoho
+
+import (
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+const (
+	peekLimit = 64 << 10        // of a body that may be a refusal
+	peekWait  = 2 * time.Second // for it to arrive; whoever drips is passed on as it is
+)
+
+// peek looks at the beginning of a body and puts it back, so that the app gets the
+// bytes as they came. It returns them decoded.
+func peek(res *http.Response) []byte {
+	if res.Body == nil || res.Body == http.NoBody {
+		return nil
+	}
+	p := &peekedBody{chunks: make(chan []byte), stop: make(chan struct{}), rest: res.Body}
+	go p.read()
+	p.seen = p.collect()
+	res.Body = p
+	decoded, ok := zoho.DecodePrefix(res.Header.Get("Content-Encoding"), p.seen, peekLimit)
+	if !ok {
+		return nil
+	}
+	return decoded
+}
+
+// peekedBody is a response body whose beginning was read ahead.
+type peekedBody struct {
+	seen   []byte // collected, not yet given out
+	chunks chan []byte
+	stop   chan struct{}
+	rest   io.ReadCloser
+	end    error // set before chunks is closed
+	ahead  bool  // chunks is used up
+	closed bool
+}
+
+// read reads ahead until the limit, the end or Close.
+func (p *peekedBody) read() {
+	defer close(p.chunks)
+	for total := 0; total < peekLimit && p.end == nil; {
+		chunk := make([]byte, 8<<10)
+		n, err := p.rest.Read(chunk)
+		p.end = err
+		total += n
+		if n == 0 {
+			continue
+		}
+		select {
+		case p.chunks <- chunk[:n]:
+		case <-p.stop:
+			return
+		}
+	}
+}
+
+func (p *peekedBody) collect() []byte {
+	var seen []byte
+	timeout := time.NewTimer(peekWait)
+	defer timeout.Stop()
+	for {
+		select {
+		case chunk, ok := <-p.chunks:
+			if !ok {
+				p.ahead = true
+				return seen
+			}
+			seen = append(seen, chunk...)
+		case <-timeout.C:
+			return seen
+		}
+	}
+}
+
+// Read gives out what was read ahead, then the rest.
+func (p *peekedBody) Read(b []byte) (int, error) {
+	for len(p.seen) == 0 && !p.ahead {
+		chunk, ok := <-p.chunks
+		p.seen, p.ahead = chunk, !ok
+	}
+	if len(p.seen) > 0 {
+		n := copy(b, p.seen)
+		p.seen = p.seen[n:]
+		return n, nil
+	}
+	if p.end != nil {
+		return 0, p.end
+	}
+	return p.rest.Read(b)
+}
+
+// Close ends the reading ahead as well.
+func (p *peekedBody) Close() error {
+	if p.closed {
+		return nil
+	}
+	p.closed = true
+	close(p.stop)
+	return p.rest.Close()
+}

@@ -1,0 +1,210 @@
+package caddyzoho
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// The codes of our own refusals; docs/errors.md explains each of them.
+const (
+	codeCallerRefused       = "caller-refused"
+	codeBrowserRefused      = "browser-refused"
+	codeConnectUnsupported  = "connect-unsupported"
+	codeServiceUnknown      = "service-unknown"
+	codeTarget              = "target"
+	codeDataCenter          = "data-center"
+	codeNoGrant             = "no-grant"
+	codeGrantDead           = "grant-dead"
+	codeClientRejected      = "client-rejected"
+	codeAccountsUnreachable = "accounts-unreachable"
+	codeThrottled           = "throttled"
+	codeBudgetSpent         = "budget-spent"
+	codeStore               = "store"
+	codeLoop                = "loop"
+)
+
+// problemHeader marks an answer as ours, so that nobody takes it for Zoho's.
+const problemHeader = "Zoho-Proxy-Error"
+
+// problemType is the stable URI of a cause, short of its code.
+const problemType = "https://github.com/caddy-zoho/caddy-zoho/blob/main/docs/errors.md#"
+
+// problem is an answer of ours to the app (RFC 9457). Never with a secret in it.
+type problem struct {
+	status     int
+	code       string
+	title      string
+	detail     string // what to do
+	retryAfter time.Duration
+}
+
+// problemJSON has, besides RFC 9457's members, the fields where Zoho's clients look.
+type problemJSON struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Code      string `json:"code"`
+	ErrorCode string `json:"errorCode"`
+	Message   string `json:"message"`
+}
+
+func (p *problem) body() []byte {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	// Strings only: encoding cannot fail.
+	_ = encoder.Encode(problemJSON{
+		Type: problemType + p.code, Title: p.title, Status: p.status, Detail: p.detail,
+		Code: p.code, ErrorCode: p.code, Message: p.title + ": " + p.detail,
+	})
+	return b.Bytes()
+}
+
+func (p *problem) header(h http.Header, length int) {
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(length))
+	h.Set("Cache-Control", "no-store")
+	h.Set(problemHeader, p.code)
+	if p.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))
+	}
+	if p.status == http.StatusMethodNotAllowed {
+		h.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+	}
+}
+
+// write answers the app.
+func (p *problem) write(w http.ResponseWriter) error {
+	body := p.body()
+	p.header(w.Header(), len(body))
+	w.WriteHeader(p.status)
+	_, err := w.Write(body)
+	return err
+}
+
+// response is the problem as an answer of the transport. It is not an error there:
+// reverse_proxy would blame Zoho's host for it.
+func (p *problem) response(r *http.Request) *http.Response {
+	body := p.body()
+	res := &http.Response{
+		Status:     fmt.Sprintf("%d %s", p.status, http.StatusText(p.status)),
+		StatusCode: p.status,
+		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header:        make(http.Header),
+		Body:          io.NopCloser(bytes.NewReader(body)),
+		ContentLength: int64(len(body)),
+		Request:       r,
+	}
+	p.header(res.Header, len(body))
+	return res
+}
+
+func problemConnect() *problem {
+	return &problem{status: http.StatusMethodNotAllowed, code: codeConnectUnsupported, title: "CONNECT is not served",
+		detail: "this proxy cannot attach a token inside a tunnel: point the app's base URL at it instead of setting it as HTTPS proxy, for example http://localhost:8080/crm/v8/Leads"}
+}
+
+func problemCaller(remote string) *problem {
+	return &problem{status: http.StatusForbidden, code: codeCallerRefused, title: "this caller is not admitted",
+		detail: "the address " + remote + " is not among `callers` of zoho_proxy (default: loopback); the operator can add it there"}
+}
+
+func problemBrowser() *problem {
+	return &problem{status: http.StatusForbidden, code: codeBrowserRefused, title: "requests of web pages are not served",
+		detail: "the request carries Origin or Sec-Fetch-Site, as a browser sends for a page; the operator can set `allow_browsers` in zoho_proxy"}
+}
+
+func problemTarget(host string) *problem {
+	return &problem{status: http.StatusMisdirectedRequest, code: codeTarget, title: "this host is not ours to serve",
+		detail: fmt.Sprintf("the request is for %.100q, which is no Zoho API host; this proxy sends requests to Zoho alone", host)}
+}
+
+// routeProblem says why a request has no resource server.
+func routeProblem(err error, host string, s *session) *problem {
+	switch {
+	case errors.Is(err, zoho.ErrDataCenter):
+		return &problem{status: http.StatusMisdirectedRequest, code: codeDataCenter, title: "the host belongs to another data center",
+			detail: fmt.Sprintf("%.100q is not of the data center %s of client %s, account %s: use that one's host (or .com, which is mapped), or set `any_data_center` in zoho_proxy",
+				host, s.center.Code, s.client.name, s.account)}
+	case errors.Is(err, zoho.ErrTarget):
+		return problemTarget(host)
+	default:
+		names := s.handler.Services
+		if len(names) == 0 {
+			names = serviceNames()
+		}
+		return &problem{status: http.StatusNotFound, code: codeServiceUnknown, title: "no such service",
+			detail: "the path must begin with a service, as in /crm/v8/Leads or /desk/api/v1/tickets, or the Host be Zoho's; served here: " + strings.Join(names, " ")}
+	}
+}
+
+// tokenProblem is the one translation of the cache's failures into answers.
+func tokenProblem(err error, client *Client, account string) *problem {
+	var failure *tokencache.Error
+	if !errors.As(err, &failure) {
+		// The caller's own context ended; whatever is written reaches nobody.
+		return &problem{status: http.StatusServiceUnavailable, code: codeAccountsUnreachable, title: "no access token in time",
+			detail: "the request ended before Zoho's authorization server had answered", retryAfter: time.Second}
+	}
+	p := &problem{status: http.StatusServiceUnavailable, retryAfter: failure.RetryAfter}
+	connection := fmt.Sprintf("client %s, account %s", client.name, printable(account))
+	switch failure.Kind {
+	case tokencache.KindNoGrant:
+		p.code, p.title, p.retryAfter = codeNoGrant, "the account is not connected", 0
+		p.detail = connection + ": there is no grant; set refresh_token in the configuration, or connect the account with `caddy zoho connect`"
+		if account == "" {
+			p.detail = "client " + client.name + ": the request does not say which account it is for; `account` of zoho_proxy says where that is read from"
+		}
+	case tokencache.KindDead:
+		p.code, p.title, p.retryAfter = codeGrantDead, "Zoho has revoked the grant", 0
+		p.detail = connection + ": the refresh token is no longer accepted (revoked, or replaced by a 21st one); consent must be given anew"
+	case tokencache.KindRejected:
+		p.code, p.title, p.retryAfter = codeClientRejected, "Zoho rejects the client", 0
+		p.detail = connection + ": client_id, client_secret or data_center is wrong, or that data center is not enabled for the client in Zoho's API console"
+	case tokencache.KindThrottled:
+		p.code, p.title = codeThrottled, "Zoho refuses token requests for a while"
+		p.detail = connection + ": too many access tokens were asked for; the proxy keeps silent until Zoho answers again"
+	case tokencache.KindBudget:
+		p.code, p.title = codeBudgetSpent, "the budget of access tokens is spent"
+		p.detail = connection + ": Zoho allows 10 access tokens in 10 minutes; the next one is asked for when the window allows it"
+	case tokencache.KindStore:
+		p.code, p.title = codeStore, "the token store cannot be used"
+		p.detail = connection + ": " + storeRemedy(failure)
+		p.retryAfter = max(p.retryAfter, 5*time.Second)
+	default:
+		p.code, p.title = codeAccountsUnreachable, "Zoho's authorization server gives no token"
+		p.detail = connection + ": it could not be reached or did not answer usably; the proxy tries again by itself"
+		if errors.Is(err, errLoop) {
+			p.detail = connection + ": its host name " + errLoop.Error()
+		}
+		p.retryAfter = max(p.retryAfter, time.Second)
+	}
+	return p
+}
+
+func storeRemedy(failure *tokencache.Error) string {
+	var store *tokencache.StoreError
+	if errors.As(failure, &store) {
+		return store.Error()
+	}
+	return "see the log for the reason"
+}
+
+// printable keeps a caller's text from breaking out of a message.
+func printable(text string) string {
+	if text == "" || accountName.MatchString(text) {
+		return text
+	}
+	return fmt.Sprintf("%.64q", text)
+}

@@ -1,0 +1,215 @@
+package caddyzoho
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+)
+
+// recorder keeps a request body while it is being sent, so that it can be sent
+// once more: in memory, then in an unlinked temporary file, then not at all.
+//
+// A refusal may come while net/http still reads the body. Each attempt therefore
+// reads through the recorder and under its lock: what any attempt takes from the
+// app lands in the record, and an attempt that was given up reads nothing more.
+type recorder struct {
+	limits   ReplayBuffer
+	tooLarge bool        // known from the start: nothing is recorded
+	declared http.Header // the app's trailers; net/http fills them in at the end of the body
+
+	mu      sync.Mutex
+	source  io.Reader
+	ended   error // what the source ended with, nil while it lasts
+	current *bodyAttempt
+	memory  []byte
+	file    *os.File // holds everything once memory was too small
+	size    int64    // bytes read from the source
+	settled bool     // no further attempt is wanted
+	lost    string   // why the beginning cannot be sent again, "" while it can
+}
+
+// bodyAttempt is the body of one attempt.
+type bodyAttempt struct {
+	r       *recorder
+	offset  int64
+	trailer http.Header // what the attempt sends after the body
+}
+
+// Why a body cannot be sent again; values of a metric's label.
+const (
+	lostTooLarge = "too_large"
+	lostNotKept  = "not_kept" // the temporary file could not be written
+	lostSettled  = "settled"
+)
+
+var errAttemptOver = errors.New("zoho: this attempt was given up")
+
+// newRecorder wraps a request's body. One that is known to be too large is not
+// recorded at all.
+func newRecorder(req *http.Request, limits ReplayBuffer) *recorder {
+	r := &recorder{source: req.Body, limits: limits, declared: req.Trailer}
+	length := req.ContentLength
+	if length > max(limits.Memory, limits.File) {
+		r.tooLarge = true
+	} else if length > 0 && length <= limits.Memory {
+		// The claim of a length alone must not cost its memory.
+		r.memory = make([]byte, 0, min(length, 64<<10))
+	}
+	return r
+}
+
+// trailer is the map for an attempt's trailers, nil if there are none to be had.
+func (r *recorder) trailer() http.Header {
+	if len(r.declared) == 0 {
+		return nil
+	}
+	trailer := make(http.Header, len(r.declared))
+	copyTrailer(trailer, r.declared)
+	return trailer
+}
+
+func copyTrailer(to, from http.Header) {
+	for name, values := range from {
+		if !private(name) {
+			to[name] = values
+		}
+	}
+}
+
+// attempt starts from the beginning; the attempt before it ends.
+func (r *recorder) attempt(trailer http.Header) (io.ReadCloser, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lost != "" {
+		return nil, fmt.Errorf("zoho: the request body cannot be sent again: %s", r.lost)
+	}
+	r.current = &bodyAttempt{r: r, trailer: trailer}
+	return r.current, nil
+}
+
+// lostBecause tells why another attempt cannot be made, "" if it can. A request
+// without a body has no recorder and can always be repeated.
+func (r *recorder) lostBecause() string {
+	if r == nil {
+		return ""
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lost
+}
+
+// settle ends the recording once an answer was taken; the attempt goes on.
+func (r *recorder) settle() {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.settled = true
+	if r.current.offset == r.size && r.size > 0 {
+		r.drop(lostSettled)
+	}
+}
+
+// close gives the file back when the request is over.
+func (r *recorder) close() {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.drop(lostSettled)
+}
+
+// Read gives the recorded part first, then goes on with the app's body.
+func (a *bodyAttempt) Read(p []byte) (int, error) {
+	r := a.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.current != a {
+		return 0, errAttemptOver
+	}
+	if a.offset < r.size {
+		return a.reread(p)
+	}
+	var n int
+	if r.ended == nil {
+		n, r.ended = r.source.Read(p)
+		r.record(p[:n])
+		a.offset += int64(n)
+	}
+	if r.ended != nil && a.trailer != nil {
+		copyTrailer(a.trailer, r.declared)
+	}
+	return n, r.ended
+}
+
+func (a *bodyAttempt) reread(p []byte) (int, error) {
+	r := a.r
+	if r.lost != "" {
+		return 0, errAttemptOver
+	}
+	if r.file == nil {
+		n := copy(p, r.memory[a.offset:])
+		a.offset += int64(n)
+		return n, nil
+	}
+	n, err := r.file.ReadAt(p[:min(int64(len(p)), r.size-a.offset)], a.offset)
+	a.offset += int64(n)
+	return n, err
+}
+
+// Close does nothing: the server closes the app's body when the request is over.
+func (a *bodyAttempt) Close() error { return nil }
+
+// record keeps what was just read, as long as it fits and is wanted.
+func (r *recorder) record(p []byte) {
+	r.size += int64(len(p))
+	switch {
+	case len(p) == 0 || r.lost != "":
+	case r.settled:
+		r.drop(lostSettled)
+	case r.tooLarge:
+		r.drop(lostTooLarge)
+	case r.file == nil && r.size <= r.limits.Memory:
+		r.memory = append(r.memory, p...)
+	case r.size <= r.limits.File:
+		if err := r.spill(p); err != nil {
+			r.drop(lostNotKept)
+		}
+	default:
+		r.drop(lostTooLarge)
+	}
+}
+
+// spill moves the record to a file that no name leads to, so that a killed process
+// leaves nothing behind.
+func (r *recorder) spill(p []byte) error {
+	if r.file == nil {
+		file, err := os.CreateTemp("", "caddy-zoho-body-")
+		if err != nil {
+			return err
+		}
+		r.file = file
+		if err := os.Remove(file.Name()); err != nil {
+			return err
+		}
+		if _, err := file.Write(r.memory); err != nil {
+			return err
+		}
+		r.memory = nil
+	}
+	_, err := r.file.Write(p)
+	return err
+}
+
+func (r *recorder) drop(why string) {
+	r.lost, r.memory = why, nil
+	if r.file != nil {
+		_ = r.file.Close()
+		r.file = nil
+	}
+}

@@ -1,0 +1,201 @@
+package caddyzoho
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func bodyRequest(body io.Reader, length int64) *http.Request {
+	return &http.Request{Body: io.NopCloser(body), ContentLength: length}
+}
+
+// TestRecorderBoundaries: a body at every limit is sent twice byte for byte, or not at all.
+func TestRecorderBoundaries(t *testing.T) {
+	limits := ReplayBuffer{Memory: 1000, File: 5000}
+	for _, size := range []int64{0, 1, 999, 1000, 1001, 4999, 5000, 5001, 20000} {
+		for _, known := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%d bytes, length known %v", size, known), func(t *testing.T) {
+				want := randomBytes(size)
+				length := int64(-1)
+				if known {
+					length = size
+				}
+				r := newRecorder(bodyRequest(bytes.NewReader(want), length), limits)
+				defer r.close()
+				first, err := r.attempt(nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := readAll(t, first); !bytes.Equal(got, want) {
+					t.Fatalf("first attempt sent %d bytes that are not the body's", len(got))
+				}
+				second, err := r.attempt(nil)
+				if size > limits.File {
+					if err == nil || r.lostBecause() != lostTooLarge {
+						t.Fatalf("a body of %d bytes may be sent again: %v, %q", size, err, r.lostBecause())
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := readAll(t, second); !bytes.Equal(got, want) {
+					t.Fatalf("second attempt sent %d bytes that are not the body's", len(got))
+				}
+			})
+		}
+	}
+}
+
+// TestRecorderTakesOverMidway: an attempt that was given up in the middle, even
+// while it reads, takes nothing from its successor.
+func TestRecorderTakesOverMidway(t *testing.T) {
+	for range 200 {
+		want := randomBytes(rand.Int64N(200_000))
+		r := newRecorder(bodyRequest(slowReader{bytes.NewReader(want)}, -1), ReplayBuffer{Memory: 50_000, File: 1 << 20})
+		first, _ := r.attempt(nil)
+		stop := rand.IntN(len(want) + 1)
+		var reading sync.WaitGroup
+		reading.Go(func() { _, _ = io.CopyN(io.Discard, first, int64(stop)); _, _ = io.Copy(io.Discard, first) })
+		second, err := r.attempt(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := readAll(t, second)
+		reading.Wait()
+		if sha256.Sum256(got) != sha256.Sum256(want) {
+			t.Fatalf("got %d bytes, want %d, or others", len(got), len(want))
+		}
+		if _, err := first.Read(make([]byte, 1)); !errors.Is(err, errAttemptOver) {
+			t.Fatalf("the first attempt reads on: %v", err)
+		}
+		r.close()
+	}
+}
+
+// TestRecorderSourceError: what the app's body ends with is what each attempt ends with.
+func TestRecorderSourceError(t *testing.T) {
+	broken := errors.New("request body too large")
+	r := newRecorder(bodyRequest(io.MultiReader(strings.NewReader("half"), errorReader{broken}), -1), ReplayBuffer{Memory: 100, File: 100})
+	for range 2 {
+		a, err := r.attempt(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(a)
+		if string(got) != "half" || !errors.Is(err, broken) {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+}
+
+// TestRecorderSettles: once an answer is taken nothing is kept, and the body goes on.
+func TestRecorderSettles(t *testing.T) {
+	r := newRecorder(bodyRequest(strings.NewReader("hello world"), 11), ReplayBuffer{Memory: 100, File: 100})
+	a, _ := r.attempt(nil)
+	head := make([]byte, 5)
+	if _, err := io.ReadFull(a, head); err != nil {
+		t.Fatal(err)
+	}
+	r.settle()
+	if rest := readAll(t, a); string(head)+string(rest) != "hello world" {
+		t.Errorf("got %q and %q", head, rest)
+	}
+	if r.memory != nil || r.lostBecause() != lostSettled {
+		t.Errorf("%d bytes are kept, lost because of %q", len(r.memory), r.lostBecause())
+	}
+}
+
+// TestRecorderLeavesNoFile: the temporary file has no name from the start.
+func TestRecorderLeavesNoFile(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	r := newRecorder(bodyRequest(bytes.NewReader(randomBytes(5000)), -1), ReplayBuffer{Memory: 10, File: 10_000})
+	a, _ := r.attempt(nil)
+	readAll(t, a)
+	if r.file == nil {
+		t.Fatal("nothing was written to a file")
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 0 {
+		t.Errorf("files are visible: %v", left)
+	}
+	r.close()
+	if r.file != nil {
+		t.Error("the file is still open")
+	}
+}
+
+// TestRecorderWithoutTemporaryDirectory: what cannot be kept is sent all the same.
+func TestRecorderWithoutTemporaryDirectory(t *testing.T) {
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "gone"))
+	want := randomBytes(5000)
+	r := newRecorder(bodyRequest(bytes.NewReader(want), -1), ReplayBuffer{Memory: 10, File: 10_000})
+	a, _ := r.attempt(nil)
+	if got := readAll(t, a); !bytes.Equal(got, want) {
+		t.Error("the body was not sent whole")
+	}
+	if r.lostBecause() != lostNotKept {
+		t.Errorf("lost because of %q", r.lostBecause())
+	}
+}
+
+func TestRecorderTrailers(t *testing.T) {
+	req := bodyRequest(nil, -1)
+	req.Trailer = http.Header{"X-Sum": nil, "Authorization": nil}
+	req.Body = io.NopCloser(io.MultiReader(strings.NewReader("body"), readFunc(func([]byte) (int, error) {
+		req.Trailer["X-Sum"] = []string{"1"}
+		req.Trailer["Authorization"] = []string{"EVIL"}
+		return 0, io.EOF
+	})))
+	r := newRecorder(req, ReplayBuffer{Memory: 100, File: 100})
+	for range 2 {
+		trailer := r.trailer()
+		if _, ok := trailer["Authorization"]; ok {
+			t.Error("the trailer Authorization is announced")
+		}
+		a, _ := r.attempt(trailer)
+		readAll(t, a)
+		if got := trailer.Get("X-Sum"); got != "1" || trailer.Get("Authorization") != "" {
+			t.Errorf("trailers %v", trailer)
+		}
+	}
+}
+
+func randomBytes(n int64) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(rand.Uint32())
+	}
+	return b
+}
+
+func readAll(t *testing.T, r io.Reader) []byte {
+	t.Helper()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// slowReader gives a few bytes at a time.
+type slowReader struct{ r io.Reader }
+
+func (s slowReader) Read(p []byte) (int, error) { return s.r.Read(p[:min(len(p), 700)]) }
+
+type errorReader struct{ err error }
+
+func (e errorReader) Read([]byte) (int, error) { return 0, e.err }
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }

@@ -1,0 +1,111 @@
+package caddyzoho
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// Secret is a reference to a secret: a Caddy placeholder such as {env.NAME} or
+// {file./path}, resolved when loaded and looked at again when Zoho refuses what it
+// gave. A literal must be asked for, as {"insecure_literal": "…"}, because Caddy's
+// admin API and its autosaved configuration show whatever stands here.
+type Secret struct {
+	placeholder string
+	literal     string
+}
+
+type literalSecret struct {
+	InsecureLiteral string `json:"insecure_literal"`
+}
+
+// errLiteral never quotes the value: it may be the secret itself.
+var errLiteral = errors.New("a secret is given as a placeholder, {env.NAME} or {file./path/to/file}, because Caddy's admin API shows the configuration " +
+	"({$NAME} is replaced too early and counts as a literal); put `insecure_literal` before a literal that may be seen")
+
+// newSecret takes a placeholder and refuses everything else.
+func newSecret(text string) (Secret, error) {
+	if !strings.HasPrefix(text, "{") || strings.IndexByte(text, '}') != len(text)-1 || len(text) < 3 {
+		return Secret{}, errLiteral
+	}
+	return Secret{placeholder: text}, nil
+}
+
+// isSet tells whether anything was configured.
+func (s Secret) isSet() bool { return s.placeholder != "" || s.literal != "" }
+
+// errEmptySecret marks a placeholder that has no value now.
+var errEmptySecret = errors.New("has no value")
+
+// resolve reads the secret anew. Its errors name the reference, never the value.
+func (s Secret) resolve() (string, error) {
+	if s.placeholder == "" {
+		return s.literal, nil
+	}
+	value, err := caddy.NewReplacer().ReplaceOrErr(s.placeholder, true, true)
+	value = strings.TrimSpace(strings.TrimPrefix(value, "\ufeff"))
+	if err != nil || value == "" {
+		return "", fmt.Errorf("%s %w: %s", s.placeholder, errEmptySecret, s.remedy())
+	}
+	if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return "", fmt.Errorf("%s holds blanks or control characters in the middle: it must be the secret alone, on one line", s.placeholder)
+	}
+	return value, nil
+}
+
+func (s Secret) remedy() string {
+	inner := s.placeholder[1 : len(s.placeholder)-1]
+	switch {
+	case strings.HasPrefix(inner, "env."):
+		return "set the environment variable " + strings.TrimPrefix(inner, "env.")
+	case strings.HasPrefix(inner, "file."):
+		return "the file " + strings.TrimPrefix(inner, "file.") + " is missing, unreadable or empty"
+	default:
+		return "nothing provides this placeholder; known are {env.NAME} and {file./path}"
+	}
+}
+
+// MarshalJSON prints the reference.
+func (s Secret) MarshalJSON() ([]byte, error) {
+	if s.placeholder == "" && s.literal != "" {
+		return json.Marshal(literalSecret{s.literal})
+	}
+	return json.Marshal(s.placeholder)
+}
+
+// UnmarshalJSON accepts a placeholder, or an object that allows a literal.
+func (s *Secret) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '{' {
+		var l literalSecret
+		if err := json.Unmarshal(data, &l); err != nil || l.InsecureLiteral == "" {
+			return errLiteral
+		}
+		*s = Secret{literal: l.InsecureLiteral}
+		return nil
+	}
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return errLiteral
+	}
+	if text == "" {
+		*s = Secret{}
+		return nil
+	}
+	secret, err := newSecret(text)
+	*s = secret
+	return err
+}
+
+// String names the reference and hides a literal.
+func (s Secret) String() string {
+	if s.literal != "" {
+		return "REDACTED"
+	}
+	return s.placeholder
+}
+
+// GoString is String.
+func (s Secret) GoString() string { return s.String() }

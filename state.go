@@ -1,0 +1,90 @@
+package caddyzoho
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// state is what outlives a reload: the store, the tokens with their flights and
+// timers, and the metrics. It holds no configuration; the app passes its clients
+// along with each call.
+type state struct {
+	dir     string
+	store   *tokencache.Bolt
+	cache   *tokencache.Cache
+	metrics *metrics
+	logger  atomic.Pointer[zap.Logger] // of the configuration loaded last
+}
+
+// states is keyed by the cleaned directory alone: with anything else in the key a
+// changed option would open the same file twice in one process.
+var states = caddy.NewUsagePool()
+
+func attachState(dir string, ctx caddy.Context, app *App) (*state, error) {
+	value, _, err := states.LoadOrNew(dir, func() (caddy.Destructor, error) {
+		return newState(dir), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := value.(*state)
+	s.logger.Store(ctx.Logger())
+	if registry := ctx.GetMetricsRegistry(); registry != nil {
+		err = s.metrics.register(registry, connections{app})
+	}
+	return s, err
+}
+
+func detachState(dir string) {
+	// The error of Destruct has nowhere to go but the log, which Destruct writes itself.
+	_, _ = states.Delete(dir)
+}
+
+func newState(dir string) *state {
+	s := &state{dir: dir, store: tokencache.NewBolt(dir), metrics: newMetrics()}
+	s.logger.Store(zap.NewNop())
+	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})
+	return s
+}
+
+// Destruct ends timers and flights and closes the store.
+func (s *state) Destruct() error {
+	err := errors.Join(s.cache.Close(), s.store.Close())
+	if err != nil {
+		s.logger.Load().Error("closing the store", zap.Error(err))
+	}
+	return err
+}
+
+// observe turns what happens to tokens into metrics and log lines.
+func (s *state) observe(e tokencache.Event) {
+	s.metrics.observe(e)
+	logger := s.logger.Load()
+	connection := []zap.Field{zap.String("client", e.Key.Client), zap.String("account", e.Key.Account)}
+	switch e.Type {
+	case tokencache.EventTokenRequest:
+		fields := append(connection, zap.String("cause", e.Cause), zap.String("result", e.Result),
+			zap.Uint64("generation", e.Generation), zap.Duration("duration", e.Duration))
+		if e.Err != nil {
+			logger.Warn("access token not renewed", append(fields, zap.Error(e.Err))...)
+			return
+		}
+		logger.Info("access token renewed", append(fields, zap.Time("expires", e.Expiry))...)
+	case tokencache.EventState:
+		logger.Warn("connection state changed", append(connection, zap.String("state", e.State))...)
+	case tokencache.EventLostEarly:
+		logger.Warn("access token lost early: Zoho refused it before its time and took the next one; does another program use this grant?",
+			append(connection, zap.Uint64("generation", e.Generation))...)
+	case tokencache.EventStoreError:
+		logger.Error("store", append(connection, zap.String("operation", e.Operation), zap.Error(e.Err))...)
+	case tokencache.EventClockStep:
+		logger.Warn("the clock stepped", zap.Duration("step", e.Duration))
+	case tokencache.EventAdopted:
+		logger.Debug("access token found in the store", append(connection, zap.Uint64("generation", e.Generation))...)
+	}
+}

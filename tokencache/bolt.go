@@ -1,0 +1,236 @@
+package tokencache
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Bolt keeps grants and tokens in two bbolt files of one directory:
+//
+//	grants.db          what a human must bring back; written only when a grant (or a key) changes
+//	grants.db.before   the version before the last change
+//	tokens.db          access tokens, ledgers, states: a cache, begun anew when it cannot be read
+//
+// Nothing that the files hold ends the process or fails Open: each call
+// answers a *StoreError that names file, reason and remedy, and a damaged or
+// vanished grants.db is never begun anew. Both are opened on first use and
+// held, locked, until Close. Safe for concurrent use.
+type Bolt struct {
+	dir    string
+	tokens dbFile
+	grants dbFile // its mutex is taken before that of tokens
+
+	opened  atomic.Bool
+	closed  atomic.Bool
+	existed atomic.Bool // grants.db was there while this process ran
+	index   grantIndex
+
+	mu       sync.Mutex // guards warnings
+	warnings []string
+}
+
+// NewBolt returns the store in dir. It opens nothing.
+func NewBolt(dir string) *Bolt {
+	b := &Bolt{dir: dir}
+	b.tokens.name, b.tokens.path = tokensFile, filepath.Join(dir, tokensFile)
+	b.tokens.remedy = "remove it, it is only a cache"
+	b.grants.name, b.grants.path = grantsFile, filepath.Join(dir, grantsFile)
+	b.grants.remedy = fmt.Sprintf("put a backup in its place, or %s, the version before the last change", b.beforePath())
+	return b
+}
+
+// Open opens the files. Its only error is a *LockedError: another process uses
+// them. All else that is wrong is answered by the calls that it concerns.
+func (b *Bolt) Open() error {
+	b.closed.Store(false)
+	var locked *LockedError
+	if err := b.withTokens(false, func(*bolt.Tx) error { return nil }); errors.As(err, &locked) {
+		return locked
+	}
+	b.grants.mu.Lock()
+	defer b.grants.mu.Unlock()
+	if err := b.readyGrants(); errors.As(err, &locked) {
+		return locked
+	}
+	return nil
+}
+
+// Close closes the files. Calls that come later are refused until Open.
+func (b *Bolt) Close() error {
+	b.closed.Store(true)
+	for _, f := range []*dbFile{&b.grants, &b.tokens} {
+		f.mu.Lock()
+		f.close()
+		f.fail(nil)
+		f.mu.Unlock()
+	}
+	return nil
+}
+
+// Load returns the record of a connection from tokens.db, and whether there is
+// one. A token that the secrets do not open is left out. A record that cannot
+// be read counts as none; Warnings tells.
+func (b *Bolt) Load(key Key, secrets [][]byte) (r Record, found bool, err error) {
+	var value []byte
+	var dk cachedKey
+	var keyErr error
+	err = b.withTokens(false, func(tx *bolt.Tx) error {
+		if value = slices.Clone(account(tx, bucketTokens, key)); value != nil {
+			dk, keyErr = b.tokens.dataKey(tx, key.Client, secrets)
+		}
+		return nil
+	})
+	if err != nil || value == nil {
+		return Record{}, false, err
+	}
+	var w recordJSON
+	if err = unpack(value, &w, bucketTokens, key.Client, key.Account); err == nil {
+		r, err = w.record()
+	}
+	if err != nil {
+		b.warn("%s: the record of %s is damaged and counts as none", b.tokens.path, key)
+		return Record{}, false, nil
+	}
+	if w.Token == nil {
+		return r, true, nil
+	}
+	if keyErr == nil {
+		var text []byte
+		text, keyErr = dk.open(*w.Token, w.place(key))
+		r.Token = string(text)
+	}
+	switch {
+	case errors.Is(keyErr, ErrWrongKey):
+		b.warn("%s: tokens of client %q are left out: %v", b.tokens.path, key.Client, keyErr)
+	case keyErr != nil:
+		b.warn("%s: the token of %s is left out: %v", b.tokens.path, key, keyErr)
+	}
+	return r, true, nil
+}
+
+// Save writes the record of a connection to tokens.db. The token is sealed
+// under the client's data key; one that the secrets do not open is replaced.
+// Without any secret all but the token is written, and the error says so.
+func (b *Bolt) Save(key Key, secrets [][]byte, r Record) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	w := toJSON(r)
+	var keyErr error
+	err := b.withTokens(true, func(tx *bolt.Tx) error {
+		if r.Token != "" {
+			dk, err := b.tokens.writeDataKey(tx, key.Client, secrets, true)
+			if keyErr = err; err == nil {
+				s := dk.seal([]byte(r.Token), w.place(key))
+				w.Token = &s
+			} else if !errors.Is(err, ErrWrongKey) {
+				return err
+			}
+		}
+		return putAccount(tx, bucketTokens, key, w)
+	})
+	return errors.Join(err, b.tokens.explain(keyErr))
+}
+
+// withTokens runs a transaction on tokens.db. If the file turns out to be
+// damaged, it is set aside, a new one is begun, and fn runs again on that.
+func (b *Bolt) withTokens(write bool, fn func(*bolt.Tx) error) error {
+	b.tokens.mu.Lock()
+	defer b.tokens.mu.Unlock()
+	err := b.tryTokens(write, fn)
+	if b.tokens.db == nil && (errors.Is(err, ErrDamaged) || errors.Is(err, errNewer)) {
+		if aside := b.setAside(err); aside != nil {
+			return b.tokens.explain(aside)
+		}
+		err = b.tryTokens(write, fn)
+	}
+	return b.tokens.explain(err)
+}
+
+func (b *Bolt) tryTokens(write bool, fn func(*bolt.Tx) error) error {
+	f := &b.tokens
+	if b.closed.Load() {
+		return f.closedError()
+	}
+	b.opened.Store(true)
+	if f.db != nil && f.look() != same {
+		f.close() // deleted or replaced meanwhile: it is only a cache
+	}
+	if f.db == nil {
+		if err := os.MkdirAll(b.dir, 0o700); err != nil {
+			return err
+		}
+		if err := f.ready(true); err != nil {
+			return err
+		}
+		if b.existed.Load() {
+			if err := b.mark(); f.db == nil {
+				return err
+			}
+		}
+	}
+	return f.run(write, fn)
+}
+
+// setAside renames a tokens.db that cannot be read.
+func (b *Bolt) setAside(why error) error {
+	aside := b.tokens.path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000000Z")
+	if err := os.Rename(b.tokens.path, aside); err != nil {
+		return err
+	}
+	b.warn("%s could not be read and was begun anew, the old one is %s: %v", b.tokens.path, aside, why)
+	b.tokens.fail(nil)
+	return nil
+}
+
+// Warnings lists what does not stop the store but should be looked at: modes
+// that let others read, files set aside, records that cannot be read.
+func (b *Bolt) Warnings() []string {
+	var list []string
+	for path, limit := range b.modes() {
+		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&^limit != 0 {
+			list = append(list, fmt.Sprintf("%s has mode %04o, so others than its owner can get at it: chmod %04o it", path, info.Mode().Perm(), limit))
+		}
+	}
+	slices.Sort(list)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append(list, b.warnings...)
+}
+
+// modes lists the widest mode of each file, where the system has modes.
+func (b *Bolt) modes() map[string]os.FileMode {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	return map[string]os.FileMode{b.dir: 0o700, b.tokens.path: 0o600, b.grants.path: 0o600, b.beforePath(): 0o600}
+}
+
+const maxWarnings = 100
+
+// warn keeps a warning, the same one once.
+func (b *Bolt) warn(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.warnings) < maxWarnings && !slices.Contains(b.warnings, text) {
+		b.warnings = append(b.warnings, text)
+	}
+}
+
+// checkKey refuses what bbolt cannot take as the name of a bucket or a key.
+func checkKey(key Key) error {
+	if key.Client == "" || key.Account == "" || len(key.Client)+len(key.Account) > bolt.MaxKeySize {
+		return fmt.Errorf("connection %.200q: client and account must have a name, and not an endless one", key.String())
+	}
+	return nil
+}

@@ -1,0 +1,337 @@
+package tokencache_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+var (
+	secrets    = [][]byte{[]byte("first secret of the client")}
+	main1      = tokencache.Key{Client: "main", Account: "default"}
+	mustHide   = []string{"1000.refresh", "1000.access", "first secret", "second secret"}
+	someTime   = time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
+	someRecord = tokencache.Record{
+		Fingerprint: tokencache.Fingerprint{1, 2, 3},
+		Generation:  7,
+		Token:       "1000.access.token",
+		Issued:      someTime,
+		Expiry:      someTime.Add(time.Hour),
+		APIDomain:   "https://www.zohoapis.eu",
+		Scope:       "ZohoCRM.modules.ALL",
+		Ledger:      []time.Time{someTime, someTime.Add(time.Minute)},
+		State:       "throttled",
+		Failures:    3,
+		NextTry:     someTime.Add(2 * time.Hour),
+		LastError:   "not now",
+		LastErrorAt: someTime,
+		Used:        someTime,
+	}
+)
+
+func grant(name string) tokencache.Grant {
+	return tokencache.Grant{
+		RefreshToken:   "1000.refresh." + name,
+		AccountsServer: "https://accounts.zoho.eu",
+		APIDomain:      "https://www.zohoapis.eu",
+		Scopes:         []string{"ZohoCRM.modules.ALL", "offline"},
+		GrantedAt:      someTime,
+	}
+}
+
+// mustOpen opens a store that ends with the test.
+func mustOpen(tb testing.TB, dir string) *tokencache.Bolt {
+	tb.Helper()
+	b := tokencache.NewBolt(dir)
+	if err := b.Open(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+func mustSaveGrant(tb testing.TB, b *tokencache.Bolt, key tokencache.Key, g tokencache.Grant) {
+	tb.Helper()
+	if err := b.SaveGrant(key, secrets, g); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// wantGrant fails unless the grant comes back as it was saved.
+func wantGrant(tb testing.TB, b *tokencache.Bolt, key tokencache.Key, want tokencache.Grant) {
+	tb.Helper()
+	got, ok, err := b.LoadGrant(key, secrets)
+	if err != nil || !ok {
+		tb.Fatalf("grant of %s: got %v, %v, %v", key, got, ok, err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		tb.Fatalf("grant of %s: got another one back: %v, want %v", key, got, want)
+	}
+}
+
+// wantStoreError fails unless err names the file and what to do, and no secret.
+func wantStoreError(tb testing.TB, err error, file string) *tokencache.StoreError {
+	tb.Helper()
+	var e *tokencache.StoreError
+	if !errors.As(err, &e) {
+		tb.Fatalf("got %v, want a StoreError", err)
+	}
+	if filepath.Base(e.File) != file || e.Reason == "" || e.Remedy == "" {
+		tb.Errorf("got %q, %q, %q, want file %s, a reason and a remedy", e.File, e.Reason, e.Remedy, file)
+	}
+	noSecret(tb, err.Error())
+	return e
+}
+
+func noSecret(tb testing.TB, text string) {
+	tb.Helper()
+	for _, s := range mustHide {
+		if strings.Contains(text, s) {
+			tb.Errorf("a secret is in %q", text)
+		}
+	}
+}
+
+func TestRecordComesBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := mustOpen(t, dir)
+	if _, ok, err := b.Load(main1, secrets); ok || err != nil {
+		t.Fatalf("an empty store: got %v, %v", ok, err)
+	}
+	if err := b.Save(main1, secrets, someRecord); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // by the same handle, and after a restart
+		got, ok, err := b.Load(main1, secrets)
+		if err != nil || !ok || !reflect.DeepEqual(got, someRecord) || got.Token != someRecord.Token {
+			t.Fatalf("got %v, %v, %v, want %v", got, ok, err, someRecord)
+		}
+		if _, ok, err := b.Load(tokencache.Key{Client: "main", Account: "other"}, secrets); ok || err != nil {
+			t.Fatalf("another account: got %v, %v", ok, err)
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b = mustOpen(t, dir)
+	}
+}
+
+func TestRecordIsStoredInUTCWithoutMonotonicReading(t *testing.T) {
+	t.Parallel()
+	b := mustOpen(t, t.TempDir())
+	now := time.Now().In(time.FixedZone("east", 7200))
+	if err := b.Save(main1, secrets, tokencache.Record{Token: "x", Expiry: now, Ledger: []time.Time{now}}); err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := b.Load(main1, secrets)
+	if err != nil || !got.Expiry.Equal(now) || got.Expiry.Location() != time.UTC || !got.Ledger[0].Equal(now) || !got.Issued.IsZero() {
+		t.Errorf("got %v %v (%v), want %v", got.Expiry, got.Ledger, err, now)
+	}
+}
+
+func TestNothingIsOpenedBeforeItIsNeeded(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "a", "store")
+	b := tokencache.NewBolt(dir)
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("NewBolt touched the disk: %v", err)
+	}
+	if b.HasGrant(main1) {
+		t.Error("an empty store has a grant")
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	if _, err := os.Stat(filepath.Join(dir, "grants.db")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("grants.db without any grant: %v", err)
+	}
+	if err := b.Check(); err != nil {
+		t.Errorf("a fresh store: %v", err)
+	}
+}
+
+func TestGrantsComeBack(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "store")
+	b := mustOpen(t, dir)
+	for _, name := range []string{"b", "a", "c"} {
+		mustSaveGrant(t, b, tokencache.Key{Client: "main", Account: name}, grant(name))
+	}
+	mustSaveGrant(t, b, tokencache.Key{Client: "second", Account: "a"}, grant("second"))
+	mustSaveGrant(t, b, tokencache.Key{Client: "main", Account: "a"}, grant("anew"))
+	for range 2 {
+		if got, want := b.Accounts("main"), []string{"a", "b", "c"}; !slices.Equal(got, want) {
+			t.Errorf("accounts: got %v, want %v", got, want)
+		}
+		if got := b.Accounts("nobody"); len(got) != 0 {
+			t.Errorf("accounts of no client: got %v", got)
+		}
+		wantGrant(t, b, tokencache.Key{Client: "main", Account: "a"}, grant("anew"))
+		wantGrant(t, b, tokencache.Key{Client: "main", Account: "c"}, grant("c"))
+		wantGrant(t, b, tokencache.Key{Client: "second", Account: "a"}, grant("second"))
+		if _, ok, err := b.LoadGrant(tokencache.Key{Client: "second", Account: "b"}, secrets); ok || err != nil {
+			t.Errorf("a grant nobody gave: got %v, %v", ok, err)
+		}
+		if got := b.Warnings(); len(got) != 0 {
+			t.Errorf("warnings: %v", got)
+		}
+		_ = b.Close()
+		b = mustOpen(t, dir)
+	}
+}
+
+func TestGrantWithoutRefreshTokenDisplacesNothing(t *testing.T) {
+	t.Parallel()
+	b := mustOpen(t, t.TempDir())
+	mustSaveGrant(t, b, main1, grant("kept"))
+	if err := b.SaveGrant(main1, secrets, tokencache.Grant{AccountsServer: "https://accounts.zoho.com"}); err == nil {
+		t.Error("a grant without refresh token was stored")
+	}
+	wantGrant(t, b, main1, grant("kept"))
+}
+
+func TestNamesThatCannotBeStored(t *testing.T) {
+	t.Parallel()
+	b := mustOpen(t, t.TempDir())
+	for _, key := range []tokencache.Key{{}, {Client: "main"}, {Account: "a"}, {Client: "main", Account: strings.Repeat("a", 40000)}} {
+		if err := b.Save(key, secrets, someRecord); err == nil {
+			t.Errorf("Save took %.50q", key)
+		}
+		if err := b.SaveGrant(key, secrets, grant("x")); err == nil {
+			t.Errorf("SaveGrant took %.50q", key)
+		}
+		if _, ok, err := b.Load(key, secrets); ok || err != nil {
+			t.Errorf("Load of %.50q: got %v, %v", key, ok, err)
+		}
+		if _, ok, err := b.LoadGrant(key, secrets); ok || err != nil {
+			t.Errorf("LoadGrant of %.50q: got %v, %v", key, ok, err)
+		}
+	}
+	if err := b.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestClosedStoreStaysClosed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := mustOpen(t, dir)
+	mustSaveGrant(t, b, main1, grant("a"))
+	_ = b.Close()
+	_, _, err := b.Load(main1, secrets)
+	wantStoreError(t, err, "tokens.db")
+	_, _, err = b.LoadGrant(main1, secrets)
+	wantStoreError(t, err, "grants.db")
+	other := mustOpen(t, dir) // the files are free
+	wantGrant(t, other, main1, grant("a"))
+}
+
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := tokencache.NewBolt(dir)
+	t.Cleanup(func() { _ = b.Close() })
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			key := tokencache.Key{Client: fmt.Sprint("client", i%2), Account: fmt.Sprint("account", i)}
+			for n := range 10 {
+				r := someRecord
+				r.Generation = uint64(n)
+				if err := b.Save(key, secrets, r); err != nil {
+					t.Error(err)
+				}
+				if got, ok, err := b.Load(key, secrets); err != nil || !ok || got.Generation != uint64(n) || got.Token != r.Token {
+					t.Errorf("got %v, %v, %v", got, ok, err)
+				}
+				if n%5 == 0 {
+					mustSaveGrant(t, b, key, grant(fmt.Sprint(n)))
+				}
+				b.HasGrant(key)
+				b.Accounts(key.Client)
+				b.Warnings()
+			}
+			wantGrant(t, b, key, grant("5"))
+		})
+	}
+	all.Wait()
+}
+
+func TestModes(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("no modes")
+	}
+	dir := filepath.Join(t.TempDir(), "store")
+	b := mustOpen(t, dir)
+	mustSaveGrant(t, b, main1, grant("a"))
+	mustSaveGrant(t, b, main1, grant("b"))
+	wantModes(t, dir)
+	if got := b.Warnings(); len(got) != 0 {
+		t.Fatalf("warnings: %v", got)
+	}
+	for path, mode := range map[string]os.FileMode{dir: 0o750, filepath.Join(dir, "grants.db"): 0o644} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := b.Warnings()
+	if len(got) != 2 || !strings.Contains(got[0], "mode 0750") || !strings.Contains(got[1], "chmod 0600") {
+		t.Errorf("warnings of wide modes: got %q", got)
+	}
+	wantGrant(t, b, main1, grant("b"))
+}
+
+// wantModes fails if others than the owner can get at anything.
+func wantModes(tb testing.TB, dir string) {
+	tb.Helper()
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		want := os.FileMode(0o600)
+		if d.IsDir() {
+			want = 0o700
+		}
+		if err == nil && info.Mode().Perm() != want {
+			tb.Errorf("%s has mode %04o, want %04o", path, info.Mode().Perm(), want)
+		}
+		return err
+	})
+	if err != nil {
+		tb.Error(err)
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	s := mustOpen(b, b.TempDir())
+	if err := s.Save(main1, secrets, someRecord); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ok, err := s.Load(main1, secrets); !ok || err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkSave(b *testing.B) {
+	s := mustOpen(b, b.TempDir())
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Save(main1, secrets, someRecord); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package tokencache
+
+import (
+	"testing"
+	"time"
+)
+
+func TestLedger(t *testing.T) {
+	var l ledger
+	second := int64(time.Second)
+	for i := range int64(3) {
+		l.add(i * second)
+	}
+	for _, tt := range []struct {
+		now    int64
+		budget int
+		want   time.Duration
+	}{
+		{2 * second, 4, 0},
+		{2 * second, 3, 8 * time.Second},
+		{2 * second, 2, 9 * time.Second},
+		{2 * second, 1, 10 * time.Second},
+		{10 * second, 3, 0},
+		{10 * second, 2, time.Second},
+	} {
+		if got := l.wait(tt.now, tt.budget, 10*time.Second); got != tt.want {
+			t.Errorf("at %ds with a budget of %d: wait %s, want %s", tt.now/second, tt.budget, got, tt.want)
+		}
+	}
+	l.strike(second)
+	l.strike(77)
+	if len(l) != 2 || l[0] != 0 || l[1] != 2*second {
+		t.Errorf("after striking out the second call: %v", l)
+	}
+	l.trim(10*second, 10*time.Second)
+	if len(l) != 1 || l[0] != 2*second {
+		t.Errorf("after trimming: %v", l)
+	}
+	if l.trim(20*second, 10*time.Second); l != nil {
+		t.Errorf("an empty ledger keeps its memory: %v", l)
+	}
+}
+
+// The table of rule 8, at the longest that jitter makes of it.
+func TestWaitingTable(t *testing.T) {
+	for kind, want := range map[Kind][]time.Duration{
+		KindTemporary: {1 * time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, 60 * time.Second, 60 * time.Second},
+		KindThrottled: {1 * time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 10 * time.Minute},
+		KindDead:      {10 * time.Second, 30 * time.Second, 1 * time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 10 * time.Minute},
+		KindRejected:  {10 * time.Second, 30 * time.Second, 1 * time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 10 * time.Minute},
+	} {
+		var w waiting
+		for i, d := range want {
+			w.fail(kind, [8]byte{1}, 0, 0, 0)
+			if w.next != int64(d) {
+				t.Errorf("%s, failure %d: wait %s, want %s", kind, i+1, time.Duration(w.next), d)
+			}
+		}
+	}
+}
+
+func TestJitterIsFullButNeverNothing(t *testing.T) {
+	for _, tt := range []struct {
+		kind Kind
+		u    float64
+		want time.Duration
+	}{
+		{KindTemporary, 0, time.Second},
+		{KindTemporary, 0.5, 500 * time.Millisecond},
+		{KindTemporary, 0.9999, 100 * time.Millisecond},
+		{KindThrottled, 0.25, 45 * time.Second},
+		{KindThrottled, 0.9999, 30 * time.Second},
+		{KindDead, 0.9999, time.Second},
+	} {
+		if got := step(tt.kind, 1, tt.u); got != tt.want {
+			t.Errorf("%s with %v: %s, want %s", tt.kind, tt.u, got, tt.want)
+		}
+	}
+}
+
+func TestWaitingAcrossKinds(t *testing.T) {
+	type failure struct {
+		kind   Kind
+		digest byte
+	}
+	for _, tt := range []struct {
+		name     string
+		failures []failure
+		kind     Kind
+		steps    int
+	}{
+		{"another kind begins its own table", []failure{{KindTemporary, 1}, {KindTemporary, 1}, {KindThrottled, 1}}, KindThrottled, 1},
+		{"dead stays dead through an outage", []failure{{KindDead, 1}, {KindTemporary, 1}}, KindDead, 2},
+		{"dead and rejected share a table", []failure{{KindDead, 1}, {KindRejected, 1}}, KindRejected, 2},
+		{"another secret begins anew", []failure{{KindRejected, 1}, {KindRejected, 1}, {KindRejected, 2}}, KindRejected, 1},
+		{"another secret was not judged by an outage", []failure{{KindRejected, 1}, {KindTemporary, 2}}, KindTemporary, 1},
+		{"a throttle is a throttle", []failure{{KindDead, 1}, {KindThrottled, 1}}, KindThrottled, 1},
+	} {
+		var w waiting
+		for _, f := range tt.failures {
+			w.fail(f.kind, [8]byte{f.digest}, 0, 0, 0)
+		}
+		if w.kind != tt.kind || w.steps != tt.steps {
+			t.Errorf("%s: %s after %d steps, want %s after %d", tt.name, w.kind, w.steps, tt.kind, tt.steps)
+		}
+	}
+}
+
+func TestRetryAfterIsHonouredWithinReason(t *testing.T) {
+	for asked, want := range map[time.Duration]time.Duration{
+		0:                time.Second,
+		time.Millisecond: time.Second,
+		90 * time.Second: 90 * time.Second,
+		9999 * time.Hour: longestRetryAfter,
+		-5 * time.Second: time.Second,
+	} {
+		var w waiting
+		w.fail(KindTemporary, [8]byte{}, asked, 0, 0)
+		if w.next != int64(want) {
+			t.Errorf("Retry-After %s: wait %s, want %s", asked, time.Duration(w.next), want)
+		}
+	}
+}
+
+func TestWaitingIsStoredAsWords(t *testing.T) {
+	for _, kind := range []Kind{0, KindTemporary, KindThrottled, KindDead, KindRejected} {
+		var w, back waiting
+		if kind != 0 {
+			w.fail(kind, [8]byte{1, 2, 3}, 0, 0, 0)
+			w.fail(kind, [8]byte{1, 2, 3}, 0, 0, 0)
+		}
+		back.restore(w.state(), w.steps, time.Minute, 5)
+		if back.kind != w.kind || back.steps != w.steps || kind.needsHand() && back.digest != w.digest {
+			t.Errorf("%q came back as %+v, was %+v", w.state(), back, w)
+		}
+		if kind != 0 && back.next != 5+int64(time.Minute) {
+			t.Errorf("%q: next try at %s", w.state(), time.Duration(back.next))
+		}
+	}
+	for _, state := range []string{"ok", "budget_spent", "nonsense", "store", " "} {
+		var w waiting
+		if w.restore(state, 3, time.Hour, 0); w != (waiting{}) {
+			t.Errorf("%q holds back: %+v", state, w)
+		}
+	}
+	var w waiting
+	w.restore("grant_dead xyz", 0, 1000*time.Hour, 0)
+	if w.kind != KindDead || w.steps != 1 || w.next != int64(longestRetryAfter) {
+		t.Errorf("an absurd record gives %+v", w)
+	}
+}
+
+func TestKindWords(t *testing.T) {
+	for k := Kind(0); k <= KindNoGrant; k++ {
+		if parseKind(k.String()) != k {
+			t.Errorf("%s is not read as what it is", k)
+		}
+	}
+	if Kind(99).String() != "unknown" || Kind(-1).String() != "unknown" {
+		t.Error("a kind out of range has a name")
+	}
+}

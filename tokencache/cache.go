@@ -1,0 +1,225 @@
+package tokencache
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Options configure a Cache. The zero value works, without a store.
+type Options struct {
+	Store   *Bolt
+	Clock   Clock          // nil = the real one
+	Observe func(Event)    // called outside of locks, must not block; nil = nobody listens
+	Rand    func() float64 // jitter in [0, 1); nil = math/rand/v2
+}
+
+// Cache holds the state of all connections, across configurations.
+type Cache struct {
+	store   *Bolt
+	clock   *clock
+	observe func(Event)
+	rand    func() float64
+
+	mu    sync.RWMutex // guards conns
+	conns map[Key]*Conn
+
+	users   userList
+	unsaved unsaved
+
+	gate    sync.Mutex // guards closed, and running against it
+	closed  bool
+	running sync.WaitGroup // flights and timers' functions
+
+	clocks   sync.Mutex // guards lastLook
+	lastLook moment
+}
+
+// New returns an empty cache. It starts nothing and opens nothing.
+func New(o Options) *Cache {
+	c := &Cache{
+		store:   o.Store,
+		clock:   newClock(o.Clock),
+		observe: o.Observe,
+		rand:    o.Rand,
+		conns:   make(map[Key]*Conn),
+	}
+	if c.rand == nil {
+		c.rand = rand.Float64
+	}
+	c.unsaved.cache = c
+	c.lastLook = c.clock.now()
+	return c
+}
+
+// Conn returns the state of a connection, which all callers share. An account
+// that is neither configured nor connected is an *Error of KindNoGrant, and
+// leaves nothing behind.
+func (c *Cache) Conn(cl *Client, account string) (*Conn, error) {
+	key := Key{Client: cl.Name, Account: account}
+	c.mu.RLock()
+	n := c.conns[key]
+	c.mu.RUnlock()
+	if n != nil {
+		return n, nil
+	}
+	n = &Conn{cache: c, key: key}
+	if err := n.known(cl); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if other := c.conns[key]; other != nil {
+		return other, nil
+	}
+	c.conns[key] = n
+	return n, nil
+}
+
+// known tells whether there is a grant to be had, without reading the store.
+func (n *Conn) known(cl *Client) error {
+	if cl.Grant != nil {
+		_, configured, err := cl.Grant(n.key.Account)
+		if err != nil {
+			return n.fail(KindNoGrant, 0, err)
+		}
+		if configured {
+			return nil
+		}
+	}
+	if n.cache.store == nil || !n.cache.store.HasGrant(n.key) {
+		return n.fail(KindNoGrant, 0, errUnknown)
+	}
+	return nil
+}
+
+// GrantChanged tells that a grant was stored or deleted: whoever comes next
+// looks at it again. A configured grant that changes is noticed with the next
+// Client, or with the next flight.
+func (c *Cache) GrantChanged(key Key) {
+	c.mu.RLock()
+	n := c.conns[key]
+	c.mu.RUnlock()
+	if n == nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.checked, n.broken = 0, nil
+	if l := n.live.Load(); l != nil {
+		l.seen.Store(0)
+	}
+}
+
+// Use tells the cache how to find the configuration of the moment, which
+// timers need. The latest lookup that was not released holds.
+func (c *Cache) Use(lookup func(client string) *Client) (release func()) {
+	return c.users.add(lookup)
+}
+
+// client is a client as the current configuration has it, nil if it has none.
+func (c *Cache) client(name string) *Client {
+	if lookup := c.users.last(); lookup != nil {
+		return lookup(name)
+	}
+	return nil
+}
+
+// superseded tells whether another configuration than the client's holds.
+func (c *Cache) superseded(cl *Client) bool {
+	now := c.client(cl.Name)
+	return now != nil && now != cl
+}
+
+// userList are the lookups of Use, the latest last.
+type userList struct {
+	mu  sync.Mutex
+	all []*func(string) *Client
+}
+
+func (u *userList) add(lookup func(string) *Client) (release func()) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.all = append(u.all, &lookup)
+	return func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		if i := slices.Index(u.all, &lookup); i >= 0 {
+			u.all = slices.Delete(u.all, i, i+1)
+		}
+	}
+}
+
+func (u *userList) last() func(string) *Client {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.all) == 0 {
+		return nil
+	}
+	return *u.all[len(u.all)-1]
+}
+
+// enter lets a flight or a timer's function run, unless the cache is closed.
+func (c *Cache) enter() bool {
+	c.gate.Lock()
+	defer c.gate.Unlock()
+	if c.closed {
+		return false
+	}
+	c.running.Add(1)
+	return true
+}
+
+func (c *Cache) leave() { c.running.Done() }
+
+// Close lets flights end, which have their own deadline, stops the timers and
+// writes what is still unsaved. Tokens that live can be had on. It does not
+// close the store.
+func (c *Cache) Close() error {
+	c.gate.Lock()
+	c.closed = true
+	c.gate.Unlock()
+	c.unsaved.stop()
+	c.running.Wait()
+	c.unsaved.stop()
+	c.mu.RLock()
+	for _, n := range c.conns {
+		n.disarm()
+	}
+	c.mu.RUnlock()
+	c.unsaved.flush()
+	c.unsaved.stop()
+	return nil
+}
+
+func (c *Cache) emit(e Event) {
+	if c.observe != nil {
+		c.observe(e)
+	}
+}
+
+// clockTolerance is how far the clocks may part between two looks.
+const clockTolerance = 5 * time.Minute
+
+// watchClocks notices that the wall clock was set, or that the machine slept.
+func (c *Cache) watchClocks(now moment) {
+	c.clocks.Lock()
+	last := c.lastLook
+	c.lastLook = now
+	c.clocks.Unlock()
+	step := time.Duration((now.wall - last.wall) - (now.mono - last.mono))
+	if step.Abs() > clockTolerance {
+		c.emit(Event{Type: EventClockStep, Duration: step})
+	}
+}
+
+// unlock lets go of mu and then tells what happened under it.
+func (n *Conn) unlock() {
+	events := n.outbox
+	n.outbox = nil
+	n.mu.Unlock()
+	for _, e := range events {
+		n.cache.emit(e)
+	}
+}

@@ -1,0 +1,259 @@
+package tokencache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Conn is the state of a connection, shared by everyone who uses it and by all
+// configurations: no configuration is in it.
+//
+// A token is published in live, where readers take it without a lock. All else
+// is guarded by mu, which is held for moments only: nothing is called under it
+// that asks a server, the store or the configuration.
+type Conn struct {
+	cache     *Cache
+	key       Key
+	live      atomic.Pointer[live]
+	resources atomic.Pointer[[]*Resource]
+	used      atomic.Int64  // wall of the last use, to the minute
+	disowned  atomic.Uint64 // newest generation whose replay a resource refused
+	welcome   atomic.Uint64 // newest generation that a resource accepted
+
+	saving sync.Mutex // one write at a time, each of the state as it is then
+
+	mu          sync.Mutex
+	flight      *flight     // in the air, nil if none
+	timer       *time.Timer // keep_warm
+	checked     uint64      // client whose grant was last found to be fingerprint's
+	fingerprint Fingerprint // of the grant that all this belongs to
+	epoch       uint32      // counts the grants
+	loaded      bool        // the store was looked into for this grant
+	generation  uint64      // of the last token, whatever its grant
+	ledger      ledger
+	waiting     waiting
+	failures    int // in a row, of any kind
+	lastErr     error
+	lastErrAt   int64 // wall
+	lost        losses
+	broken      *Error // of the store, for brokenFor, remembered until brokenTill
+	brokenFor   uint64
+	brokenTill  int64  // mono
+	reported    string // last state in an event
+	changes     uint64 // counts what is worth storing
+	stored      uint64 // changes that the store has
+	outbox      []Event
+}
+
+// live is a published token and what deciding about it takes.
+type live struct {
+	Token
+	asked int64         // mono of its request, or what comes nearest
+	early int64         // mono from when it is renewed in the background
+	seen  atomic.Uint64 // client whose grant was last found to be the token's
+	soft  atomic.Int64  // mono of the next attempt to renew it; the hot path ends there
+}
+
+// alive tells whether the token has life left by both clocks.
+func (l *live) alive(now moment) bool {
+	return now.mono < int64(l.deadline) && now.wall < l.Expiry.UnixNano()
+}
+
+// fresh tells whether the token can be handed out with no further thought.
+func (l *live) fresh(now moment, cl *Client) bool {
+	return now.mono < l.soft.Load() && l.seen.Load() == cl.id.Load() && now.wall < l.Expiry.UnixNano()
+}
+
+// postpone sets the next attempt to renew the token.
+func (l *live) postpone(mono int64) { l.soft.Store(min(mono, int64(l.deadline))) }
+
+// usable tells whether the token serves what is wanted.
+func (l *live) usable(now moment, cl *Client, w want) bool {
+	return l != nil && l.alive(now) && l.seen.Load() == cl.identity() && l.Generation > w.after
+}
+
+// want says what a caller needs.
+type want struct {
+	after    uint64 // a generation newer than this
+	cause    string
+	operator bool // a new token, even if there is one, dead or waiting
+}
+
+// fail makes an error for callers.
+func (n *Conn) fail(kind Kind, retryAfter time.Duration, err error) *Error {
+	return &Error{Kind: kind, Key: n.key, RetryAfter: retryAfter, Err: err}
+}
+
+// Peek returns the last published token, live or not, nil if there is none.
+func (n *Conn) Peek() *Token {
+	if l := n.live.Load(); l != nil {
+		return &l.Token
+	}
+	return nil
+}
+
+// Refresh gets a new token, whatever the age of the current one. Of what holds
+// calls back, only the budget and a throttle bind an operator.
+func (n *Conn) Refresh(ctx context.Context, cl *Client) (*Token, error) {
+	w := want{cause: CauseOperator, operator: true}
+	if l := n.live.Load(); l != nil {
+		w.after = l.Generation
+	}
+	l, err := n.obtain(ctx, cl, w)
+	if err != nil {
+		return nil, err
+	}
+	return &l.Token, nil
+}
+
+// touch records a use. Once a minute is enough for keep_warm.
+func (n *Conn) touch(now moment) {
+	if d := now.wall - n.used.Load(); d > int64(time.Minute) || d < 0 {
+		n.used.Store(now.wall)
+	}
+}
+
+// obtain waits for a token that is wanted. It comes round again when what it
+// waited for was of no use: the grant changed, or another one's flight found
+// in the store what this caller knows to be refused.
+func (n *Conn) obtain(ctx context.Context, cl *Client, w want) (*live, error) {
+	for range 4 {
+		if l := n.live.Load(); l != nil && l.seen.Load() != cl.identity() {
+			if _, err := n.check(cl); err != nil && !n.unchecked(err) {
+				return nil, err
+			}
+		}
+		l, f, err := n.join(cl, w)
+		if f == nil {
+			return l, err
+		}
+		if err := n.await(ctx, f); err != nil {
+			return nil, err
+		}
+		switch {
+		case errors.Is(f.err, errSuperseded):
+		case f.err != nil && !f.called && f.client != cl.identity(): // true for that configuration only
+		case f.err != nil:
+			return nil, f.err
+		case w.operator && !f.minted:
+			w.after = f.live.Generation
+		case f.live.usable(n.cache.clock.now(), cl, w):
+			return f.live, nil
+		}
+	}
+	return nil, n.fail(KindTemporary, time.Second, errSuperseded)
+}
+
+func (n *Conn) await(ctx context.Context, f *flight) error {
+	start := n.cache.clock.now()
+	defer func() {
+		d := time.Duration(n.cache.clock.now().mono - start.mono)
+		n.cache.emit(Event{Type: EventWaited, Key: n.key, Cause: f.want.cause, Duration: d})
+	}()
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return n.fail(KindTemporary, time.Second, ctx.Err())
+	}
+}
+
+// join returns a token, or the reason why there is none, or the flight that
+// will tell, which it starts if there is none in the air.
+func (n *Conn) join(cl *Client, w want) (*live, *flight, error) {
+	n.mu.Lock()
+	defer n.unlock()
+	now := n.cache.clock.now()
+	if l := n.live.Load(); !w.operator && l.usable(now, cl, w) {
+		return l, nil, nil
+	}
+	if n.flight != nil {
+		return nil, n.flight, nil
+	}
+	if !w.operator {
+		if err := n.blocked(cl, w, now); err != nil {
+			return nil, nil, err
+		}
+	}
+	if !n.launch(cl, w) {
+		return nil, nil, n.fail(KindTemporary, time.Second, errClosed)
+	}
+	return nil, n.flight, nil
+}
+
+// early starts the renewal of a token that serves everybody meanwhile.
+func (n *Conn) early(cl *Client, l *live, cause string, now moment) {
+	n.mu.Lock()
+	defer n.unlock()
+	if n.live.Load() != l || now.mono < l.soft.Load() {
+		return
+	}
+	w := want{after: l.Generation, cause: cause}
+	if n.flight == nil {
+		if err := n.blocked(cl, w, now); err != nil {
+			l.postpone(n.unblocked(cl, now))
+			return
+		}
+		n.launch(cl, w)
+	}
+	l.postpone(now.mono + int64(flightLimit)) // a failure brings it forward
+}
+
+// blocked says what is known without asking anyone: why there is no use in a
+// flight. Only a flight can look at the grant again, so one may go where the
+// grant is new, or once a second where a human's help would end the wait.
+func (n *Conn) blocked(cl *Client, w want, now moment) error {
+	if e := n.broken; e != nil && n.brokenFor == cl.identity() && now.mono < n.brokenTill {
+		return e
+	}
+	if !n.loaded || n.checked != cl.identity() {
+		return nil
+	}
+	if n.waiting.kind.needsHand() && now.mono >= n.waiting.lookAt {
+		n.waiting.lookAt = now.mono + int64(lookAgain)
+		return nil
+	}
+	if err := n.held(cl, w, [8]byte{}, now); err != nil {
+		return err
+	}
+	return nil
+}
+
+// held says why the server may not be asked now: the waiting table, unless the
+// credentials are others than those that were rejected, or the budget.
+func (n *Conn) held(cl *Client, w want, digest [8]byte, now moment) *Error {
+	wt := &n.waiting
+	free := w.operator && wt.kind != KindThrottled || wt.kind.needsHand() && digest != [8]byte{} && digest != wt.digest
+	if wt.running(now.mono) && !free {
+		return n.waitError(now)
+	}
+	n.ledger.trim(now.mono, cl.window())
+	if d := n.ledger.wait(now.mono, cl.budget(), cl.window()); d > 0 {
+		return n.fail(KindBudget, d, fmt.Errorf("%d token calls in %s are spent", cl.budget(), cl.window()))
+	}
+	return nil
+}
+
+// waitError is what callers get while the table has them wait.
+func (n *Conn) waitError(now moment) *Error {
+	wt := &n.waiting
+	if wt.kind.needsHand() {
+		return n.fail(wt.kind, 0, n.lastErr)
+	}
+	return n.fail(wt.kind, max(time.Duration(wt.next-now.mono), 1), n.lastErr)
+}
+
+// unblocked is when what blocks a renewal has to be looked at again, as mono.
+func (n *Conn) unblocked(cl *Client, now moment) int64 {
+	if n.waiting.running(now.mono) {
+		if n.waiting.kind.needsHand() {
+			return min(n.waiting.next, n.waiting.lookAt)
+		}
+		return n.waiting.next
+	}
+	return now.mono + int64(max(n.ledger.wait(now.mono, cl.budget(), cl.window()), lookAgain))
+}

@@ -1,0 +1,327 @@
+package tokencache_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+const accounts = 120 // enough for branch pages in both files
+
+func name(i int) string { return fmt.Sprintf("account-%03d", i) }
+
+// makeStore returns the directory of a closed store with grants and records.
+func makeStore(tb testing.TB) string {
+	tb.Helper()
+	dir := filepath.Join(tb.TempDir(), "store")
+	b := mustOpen(tb, dir)
+	for i := range accounts {
+		mustSaveGrant(tb, b, key(name(i)), grant(name(i)))
+		if err := b.Save(key(name(i)), secrets, someRecord); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	_ = b.Close()
+	return dir
+}
+
+func copyStore(tb testing.TB, from string) string {
+	tb.Helper()
+	dir := filepath.Join(tb.TempDir(), "store")
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+		tb.Fatal(err)
+	}
+	return dir
+}
+
+// wantSoundOrError fails if a grant is another than the one saved, or if one is
+// missing without an error.
+func wantSoundOrError(tb testing.TB, b *tokencache.Bolt) (errs int) {
+	tb.Helper()
+	for i := range accounts {
+		g, ok, err := b.LoadGrant(key(name(i)), secrets)
+		switch {
+		case err != nil:
+			wantStoreError(tb, err, "grants.db")
+			errs++
+		case !ok:
+			tb.Errorf("the grant of %s is silently gone", name(i))
+		case g.RefreshToken != grant(name(i)).RefreshToken:
+			tb.Errorf("the grant of %s is %v", name(i), g)
+		}
+	}
+	return errs
+}
+
+// wantTokensToGoOn fails unless records are written and read, whatever happened.
+func wantTokensToGoOn(tb testing.TB, b *tokencache.Bolt) {
+	tb.Helper()
+	for i := range accounts {
+		if _, _, err := b.Load(key(name(i)), secrets); err != nil {
+			tb.Fatalf("loading the record of %s: %v", name(i), err)
+		}
+	}
+	if err := b.Save(key("after"), secrets, someRecord); err != nil {
+		tb.Fatalf("saving: %v", err)
+	}
+	if r, ok, err := b.Load(key("after"), secrets); !ok || err != nil || r.Token != someRecord.Token {
+		tb.Fatalf("got %v, %v, %v", r, ok, err)
+	}
+}
+
+// What can stand where a file of the store should be.
+var damages = map[string]func(path string) error{
+	"both metas zeroed": func(path string) error { return overwrite(path, 0, make([]byte, 8192)) },
+	"first meta zeroed": func(path string) error { return overwrite(path, 0, make([]byte, 4096)) },
+	"garbage pages":     func(path string) error { return overwrite(path, 3*4096, garbage(20*4096)) },
+	"all garbage":       func(path string) error { return os.WriteFile(path, garbage(50000), 0o600) },
+	"a hundred bytes":   func(path string) error { return os.WriteFile(path, garbage(100), 0o600) },
+	"zeroed behind":     func(path string) error { return overwrite(path, 4*4096, make([]byte, 64*4096)) },
+	"a directory":       func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) },
+	"a full directory": func(path string) error {
+		return errors.Join(os.Remove(path), os.MkdirAll(filepath.Join(path, "x"), 0o700))
+	},
+	"a FIFO":               func(path string) error { return errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)) },
+	"a loop of links":      func(path string) error { return errors.Join(os.Remove(path), os.Symlink(path, path)) },
+	"a link to nowhere":    func(path string) error { return errors.Join(os.Remove(path), os.Symlink(path+".nowhere", path)) },
+	"a link to a device": func(path string) error { return errors.Join(os.Remove(path), os.Symlink("/dev/null", path)) },
+	"text":                 func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("{}\n"), 10000), 0o600) },
+	"a foreign file": func(path string) error {
+		return errors.Join(os.Remove(path), inBolt(path, func(tx *bolt.Tx) error {
+			b, err := tx.CreateBucket([]byte("members"))
+			return errors.Join(err, b.Put([]byte("x"), garbage(9000)))
+		}))
+	},
+	"an empty bbolt file": func(path string) error {
+		return errors.Join(os.Remove(path), inBolt(path, func(*bolt.Tx) error { return nil }))
+	},
+	"without free list": func(path string) error {
+		db, err := bolt.Open(path, 0o600, &bolt.Options{NoFreelistSync: true})
+		if err != nil {
+			return err
+		}
+		err = db.Update(func(tx *bolt.Tx) error { _, err := tx.CreateBucketIfNotExists([]byte("x")); return err })
+		return errors.Join(err, db.Close(), overwrite(path, 4*4096, garbage(8*4096)))
+	},
+	"a newer schema": func(path string) error {
+		return inBolt(path, func(tx *bolt.Tx) error { return tx.Bucket([]byte("about")).Put([]byte("schema"), []byte("7")) })
+	},
+	"an unknown schema": func(path string) error {
+		return inBolt(path, func(tx *bolt.Tx) error { return tx.Bucket([]byte("about")).Put([]byte("schema"), []byte("x")) })
+	},
+	"the other file": func(path string) error {
+		other := map[string]string{"grants.db": "tokens.db", "tokens.db": "grants.db"}[filepath.Base(path)]
+		data, err := os.ReadFile(filepath.Join(filepath.Dir(path), other))
+		return errors.Join(err, os.WriteFile(path, data, 0o600))
+	},
+}
+
+func overwrite(path string, at int64, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, at)
+	return errors.Join(err, f.Close())
+}
+
+func garbage(n int) []byte {
+	b := make([]byte, n)
+	for i, r := 0, rand.New(rand.NewPCG(1, 2)); i < n; i++ {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+func inBolt(path string, fn func(*bolt.Tx) error) error {
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		return err
+	}
+	return errors.Join(db.Update(fn), db.Close())
+}
+
+func TestDamagedFiles(t *testing.T) {
+	t.Parallel()
+	made := makeStore(t)
+	for damage, do := range damages {
+		for _, file := range []string{"grants.db", "tokens.db"} {
+			t.Run(file+" is "+damage, func(t *testing.T) {
+				t.Parallel()
+				dir := copyStore(t, made)
+				if err := do(filepath.Join(dir, file)); err != nil {
+					t.Fatal(err)
+				}
+				wantDamageSurvived(t, dir, file, damage)
+			})
+			t.Run(file+" becomes "+damage, func(t *testing.T) {
+				t.Parallel()
+				if strings.Contains(damage, "schema") || damage == "without free list" {
+					t.Skip("the file is locked")
+				}
+				dir := copyStore(t, made)
+				b := mustOpen(t, dir)
+				wantTokensToGoOn(t, b)
+				wantGrant(t, b, key(name(1)), grant(name(1)))
+				if err := do(filepath.Join(dir, file)); err != nil {
+					t.Fatal(err)
+				}
+				wantTokensToGoOn(t, b)
+				wantSoundOrError(t, b)
+				_ = b.Close()
+			})
+		}
+	}
+}
+
+// content is what a regular file holds.
+func content(path string) []byte {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	data, _ := os.ReadFile(path)
+	return data
+}
+
+func wantDamageSurvived(t *testing.T, dir, file, damage string) {
+	t.Helper()
+	path := filepath.Join(dir, file)
+	data := content(path)
+	b := mustOpen(t, dir)
+	wantTokensToGoOn(t, b)
+	errs := wantSoundOrError(t, b)
+	aside, _ := filepath.Glob(filepath.Join(dir, "tokens.db.damaged-*"))
+	switch {
+	case damage == "first meta zeroed", damage == "a link to nowhere" && file == "tokens.db":
+	case file == "tokens.db":
+		if errs > 0 || len(aside) != 1 || !strings.Contains(strings.Join(b.Warnings(), "\n"), aside[0]) {
+			t.Errorf("%d grants failed, set aside: %v, warnings: %v", errs, aside, b.Warnings())
+		}
+	default:
+		if errs != accounts || len(aside) != 0 {
+			t.Errorf("%d of %d grants are answered by an error, set aside: %v", errs, accounts, aside)
+		}
+		wantStoreError(t, b.SaveGrant(key("new"), secrets, grant("new")), "grants.db")
+		if !bytes.Equal(content(path), data) {
+			t.Error("the damaged file was written")
+		}
+		// The remedy works, without a restart.
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
+		}
+		copyFile(t, path+".before", path)
+		wantGrant(t, b, key(name(1)), grant(name(1)))
+	}
+	if damage == "a newer schema" {
+		text := fmt.Sprint(b.Check(), b.Warnings())
+		if file == "grants.db" {
+			_ = b.Close()
+			_ = os.WriteFile(path, data, 0o600)
+			b = mustOpen(t, dir)
+			text = b.Check().Error()
+		}
+		if !strings.Contains(text, "schema 7") || !strings.Contains(text, "knows 1") {
+			t.Errorf("both versions are to be named: %s", text)
+		}
+	}
+}
+
+func TestTruncatedFiles(t *testing.T) {
+	t.Parallel()
+	made := makeStore(t)
+	for _, file := range []string{"grants.db", "tokens.db"} {
+		size := int64(len(readFile(t, filepath.Join(made, file))))
+		for at := int64(0); at < size; at += 4096 {
+			for _, running := range []bool{false, true} {
+				if testing.Short() && at%(16*4096) != 0 {
+					continue
+				}
+				dir := copyStore(t, made)
+				b := tokencache.NewBolt(dir)
+				if running {
+					if err := b.Open(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := os.Truncate(filepath.Join(dir, file), at+at/4096%3*100); err != nil {
+					t.Fatal(err)
+				}
+				wantTokensToGoOn(t, b)
+				if errs := wantSoundOrError(t, b); at < 8192 && file == "grants.db" && errs != accounts {
+					t.Errorf("%s cut at %d: only %d errors", file, at, errs)
+				}
+				_ = b.Close()
+			}
+		}
+	}
+}
+
+func TestFlippedBits(t *testing.T) {
+	t.Parallel()
+	made := makeStore(t)
+	dir := copyStore(t, made)
+	rounds := 600
+	if testing.Short() {
+		rounds = 50
+	}
+	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
+	for range rounds {
+		for _, file := range []string{"grants.db", "tokens.db"} {
+			data := readFile(t, filepath.Join(made, file))
+			at, bit := random.IntN(len(data)), random.IntN(8)
+			if random.IntN(2) == 0 { // headers are where it hurts
+				at = at/4096*4096 + random.IntN(64)
+			}
+			data[at] ^= 1 << bit
+			path := filepath.Join(dir, file)
+			if err := errors.Join(os.Remove(path), os.WriteFile(path, data, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b := mustOpen(t, dir)
+		wantTokensToGoOn(t, b)
+		wantSoundOrError(t, b)
+		_ = b.Close()
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func TestDirectoryThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(file, "store")
+	b := mustOpen(t, dir) // not an error of Open
+	_, _, err := b.Load(main1, secrets)
+	wantStoreError(t, err, "tokens.db")
+	wantStoreError(t, b.Save(main1, secrets, someRecord), "tokens.db")
+	_, _, err = b.LoadGrant(main1, secrets)
+	if err == nil {
+		t.Error("a grant was looked for in nothing")
+	}
+	if err := b.SaveGrant(main1, secrets, grant("a")); err == nil {
+		t.Error("a grant was stored in nothing")
+	}
+	// It heals without a restart.
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	mustSaveGrant(t, b, main1, grant("a"))
+	wantTokensToGoOn(t, b)
+	wantModes(t, file)
+}

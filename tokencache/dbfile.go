@@ -1,0 +1,236 @@
+package tokencache
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+const (
+	grantsFile = "grants.db"
+	tokensFile = "tokens.db"
+
+	lockTimeout  = 1500 * time.Millisecond
+	retryLocked  = 5 * time.Second
+	retryDamaged = 30 * time.Second
+)
+
+// dbFile is one bbolt file, and the only code that touches bbolt.
+//
+// Its transactions run one at a time, under mu: nobody ever waits inside
+// bbolt, where a panic can leave locks behind that are never released. After a
+// panic the handle is abandoned, not closed, for the same reason.
+type dbFile struct {
+	name   string // grantsFile or tokensFile, whatever the path
+	path   string
+	remedy string // if it is damaged
+
+	mu    sync.Mutex // guards all below
+	db    *bolt.DB   // nil if not open
+	raw   *os.File   // the file under db
+	info  fs.FileInfo
+	keys  map[string]cachedKey // by client
+	made  map[string]cachedKey // likewise, by the transaction that runs
+	err   error                // why it is not open, nil if that was not tried
+	seen  fs.FileInfo          // what the file was when err came up
+	retry time.Time            // not before, unless the file has changed
+}
+
+// ready opens the file if it is not open. A failure is remembered until the
+// file changes or some time has passed; what a look at the directory can cure
+// is tried at each call.
+func (f *dbFile) ready(create bool) error {
+	if f.db != nil {
+		return nil
+	}
+	if f.err != nil && time.Now().Before(f.retry) && !f.changed() {
+		return f.err
+	}
+	f.fail(f.open(create))
+	return f.err
+}
+
+// fail remembers why the file is not open.
+func (f *dbFile) fail(err error) {
+	f.err, f.seen, f.retry = f.explain(err), nil, time.Time{}
+	if err == nil {
+		return
+	}
+	f.seen, _ = os.Stat(f.path)
+	var locked *LockedError
+	switch {
+	case errors.As(err, &locked):
+		f.retry = time.Now().Add(retryLocked)
+	case errors.Is(err, ErrDamaged):
+		f.retry = time.Now().Add(retryDamaged)
+	}
+}
+
+// changed tells whether the file is another one than when it failed.
+func (f *dbFile) changed() bool {
+	info, err := os.Stat(f.path)
+	if err != nil || f.seen == nil {
+		return (err == nil) != (f.seen != nil)
+	}
+	return !os.SameFile(info, f.seen) || info.Size() != f.seen.Size() || !info.ModTime().Equal(f.seen.ModTime())
+}
+
+// open opens the file after a look at its structure, and makes sure that it is ours.
+func (f *dbFile) open(create bool) error {
+	info, err := os.Stat(f.path)
+	fresh := create && (errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() && info.Size() == 0)
+	switch {
+	case fresh:
+	case errors.Is(err, syscall.ELOOP):
+		return fmt.Errorf("%w: a loop of symbolic links", ErrDamaged)
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%w: not a regular file (%s)", ErrDamaged, info.Mode())
+	case info.Size() == 0:
+		return fmt.Errorf("%w: empty", ErrDamaged)
+	}
+	f.keys = make(map[string]cachedKey)
+	panicked, err := guard(func() (err error) {
+		f.db, err = bolt.Open(f.path, 0o600, &bolt.Options{
+			Timeout:      lockTimeout,
+			FreelistType: bolt.FreelistMapType,
+			NoStatistics: true,
+			OpenFile:     func(path string, flag int, _ os.FileMode) (*os.File, error) { return f.openRaw(path, flag, fresh) },
+		})
+		return err
+	})
+	if panicked {
+		f.abandon()
+	}
+	if err != nil {
+		f.db, f.raw = nil, nil
+		if errors.Is(err, bolterrors.ErrTimeout) {
+			err = &LockedError{File: f.path}
+		}
+		return err
+	}
+	if err := f.identify(create); err != nil {
+		f.close()
+		return err
+	}
+	f.info, err = f.raw.Stat()
+	return err
+}
+
+// openRaw opens and locks the file and checks its structure, before bbolt maps it.
+func (f *dbFile) openRaw(path string, flag int, fresh bool) (_ *os.File, err error) {
+	if !fresh {
+		flag &^= os.O_CREATE
+	}
+	raw, err := os.OpenFile(path, flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = raw.Close()
+		}
+	}()
+	if err := lockFile(raw, lockTimeout); err != nil {
+		return nil, err
+	}
+	info, err := raw.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if now, err := os.Stat(path); err != nil || !os.SameFile(now, info) {
+		return nil, &LockedError{File: path} // the holder before us put another one in its place
+	}
+	if fresh {
+		err = raw.Chmod(0o600)
+	}
+	if err == nil && info.Size() > 0 {
+		err = checkFile(raw, info.Size())
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.raw = raw
+	return raw, nil
+}
+
+// run is one transaction. What it hands to fn is mapped memory: fn copies what
+// it keeps.
+func (f *dbFile) run(write bool, fn func(*bolt.Tx) error) error {
+	do := f.db.View
+	if write {
+		do = f.db.Update
+	}
+	f.made = make(map[string]cachedKey)
+	panicked, err := guard(func() error { return do(fn) })
+	if panicked {
+		f.abandon()
+		f.fail(err)
+	}
+	if err == nil {
+		maps.Copy(f.keys, f.made)
+	}
+	return err
+}
+
+// guard runs fn such that neither a panic nor a fault in mapped memory (a file
+// that is shorter than it was, a disk that fails) ends the process.
+func guard(fn func() error) (panicked bool, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			panicked, err = true, fmt.Errorf("%w: %.200s", ErrDamaged, fmt.Sprint(p))
+		}
+	}()
+	return false, fn()
+}
+
+// What look finds at the path of an open file.
+type found int
+
+const (
+	same found = iota
+	gone
+	other // another file, or one that was cut
+)
+
+func (f *dbFile) look() found {
+	info, err := os.Stat(f.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return gone
+	case err != nil || !os.SameFile(info, f.info) || info.Size() < f.info.Size():
+		return other
+	}
+	f.info = info
+	return same
+}
+
+func (f *dbFile) close() {
+	if f.db == nil {
+		return
+	}
+	if panicked, _ := guard(f.db.Close); panicked {
+		f.abandon()
+	}
+	f.db, f.raw = nil, nil
+}
+
+// abandon gives up a handle that can no longer be closed. Its mapping stays.
+func (f *dbFile) abandon() {
+	if f.raw != nil {
+		unlockFile(f.raw)
+		_ = f.raw.Close()
+	}
+	f.db, f.raw = nil, nil
+}

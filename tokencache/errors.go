@@ -1,0 +1,81 @@
+package tokencache
+
+import (
+	"fmt"
+	"time"
+)
+
+// Kind says why there is no token. The zero Kind is no failure.
+type Kind int
+
+const (
+	KindTemporary Kind = iota + 1 // not reachable, or an answer that says nothing
+	KindThrottled                 // the server wants silence
+	KindDead                      // the grant is revoked or evicted: it needs a new consent
+	KindRejected                  // the client's id, secret or server is wrong
+	KindBudget                    // the token calls of the running window are spent
+	KindStore                     // the store cannot be read, so asking could cost more than is known
+	KindNoGrant                   // nobody has consented, or the configured value is empty
+)
+
+var kindNames = [...]string{"ok", "temporary", "throttled", "grant_dead", "client_rejected", "budget_spent", "store", "no_grant"}
+
+// String returns one of ok, temporary, throttled, grant_dead, client_rejected,
+// budget_spent, store, no_grant.
+func (k Kind) String() string {
+	if k < 0 || int(k) >= len(kindNames) {
+		return "unknown"
+	}
+	return kindNames[k]
+}
+
+// parseKind is the inverse of String; an unknown word is no failure.
+func parseKind(s string) Kind {
+	for k, name := range kindNames {
+		if s == name {
+			return Kind(k)
+		}
+	}
+	return 0
+}
+
+// needsHand tells whether only a human can end the failure.
+func (k Kind) needsHand() bool { return k == KindDead || k == KindRejected }
+
+// FetchError is how Client.Fetch fails.
+type FetchError struct {
+	Kind       Kind          // temporary, throttled, dead or rejected
+	NoToken    bool          // plainly no token was made: the call does not count against the budget
+	RetryAfter time.Duration // as the server asked, 0 = it did not
+	Err        error         // without secrets
+}
+
+// Error names the kind and the cause.
+func (e *FetchError) Error() string {
+	if e.Err == nil {
+		return e.Kind.String()
+	}
+	return fmt.Sprintf("%s: %v", e.Kind, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *FetchError) Unwrap() error { return e.Err }
+
+// Error says why a connection has no token to give.
+type Error struct {
+	Kind       Kind
+	Key        Key
+	RetryAfter time.Duration // 0 = waiting does not help
+	Err        error         // without secrets, may be nil
+}
+
+// Error names the connection, the kind and the cause.
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("no access token for %s: %s", e.Key, e.Kind)
+	}
+	return fmt.Sprintf("no access token for %s: %s: %v", e.Key, e.Kind, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }

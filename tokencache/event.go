@@ -1,0 +1,68 @@
+package tokencache
+
+import "time"
+
+// EventType says what happened to a connection.
+type EventType int
+
+const (
+	EventTokenRequest EventType = iota + 1 // the authorization server was asked: Cause, Result, Generation, Duration, Expiry, Err
+	EventWaited                            // a caller waited Duration for a flight
+	EventState                             // State is the new one
+	EventLostEarly                         // Generation was refused long before its end, its successor was not
+	EventStoreError                        // Operation failed with Err
+	EventClockStep                         // the wall clock was set, or the machine slept, by Duration (no Key)
+	EventAdopted                           // a token of the store was taken over: Generation, Expiry
+)
+
+// String names the type in snake case.
+func (t EventType) String() string {
+	switch t {
+	case EventTokenRequest:
+		return "token_request"
+	case EventWaited:
+		return "waited"
+	case EventState:
+		return "state"
+	case EventLostEarly:
+		return "lost_early"
+	case EventStoreError:
+		return "store_error"
+	case EventClockStep:
+		return "clock_step"
+	case EventAdopted:
+		return "adopted"
+	}
+	return "unknown"
+}
+
+// What made a token request necessary.
+const (
+	CauseFirst    = "first"     // there was none
+	CauseExpiry   = "expiry"    // it ended, or was about to
+	CauseRefused  = "refused"   // a resource server refused it
+	CauseKeepWarm = "keep_warm" // the timer
+	CauseOperator = "operator"
+)
+
+// The states of a connection.
+const (
+	StateOK        = "ok"
+	StateDegraded  = "degraded"  // two failures in a row
+	StateContended = "contended" // three tokens lost early within an hour
+	StateDead      = "dead"      // grant dead or client rejected
+)
+
+// Event is for logs, metrics and notifications. It holds no secret.
+type Event struct {
+	Type       EventType
+	Key        Key
+	Cause      string // one of the Cause constants
+	Result     string // Kind.String(): ok, temporary, throttled, grant_dead, client_rejected
+	Generation uint64
+	Duration   time.Duration
+	Expiry     time.Time
+	Err        error
+	Operation  string // of the store: load, save, load_grant
+	State      string // one of the State constants
+}

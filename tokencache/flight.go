@@ -1,0 +1,230 @@
+package tokencache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+	"unique"
+)
+
+// flightLimit ends a token call.
+const flightLimit = 15 * time.Second
+
+// flight is one attempt to get a token, on behalf of all who wait for it. It
+// belongs to none of them: it ends by itself, whoever hangs up.
+type flight struct {
+	want   want
+	client uint64        // whose configuration it goes by
+	done   chan struct{} // closed when the rest stands
+
+	live   *live
+	err    error
+	called bool // the server was asked
+	minted bool // live comes from the server, not from the store
+}
+
+// launch starts a flight, unless the cache is closing. With mu held.
+func (n *Conn) launch(cl *Client, w want) bool {
+	if !n.cache.enter() {
+		return false
+	}
+	n.flight = &flight{want: w, client: cl.identity(), done: make(chan struct{})}
+	go n.fly(n.flight, cl)
+	return true
+}
+
+// fly makes the flight, lets the waiters go, and then sees to what can wait.
+func (n *Conn) fly(f *flight, cl *Client) {
+	defer n.cache.leave()
+	func() {
+		defer n.land(f)
+		f.live, f.err = n.run(f, cl)
+	}()
+	defer n.swallow()
+	n.keep(cl)
+	n.arm(cl)
+}
+
+// land lets the waiters go, whatever became of the flight.
+func (n *Conn) land(f *flight) {
+	if p := recover(); p != nil {
+		f.err = n.fail(KindTemporary, lookAgain, panicked(p))
+	} else if f.live == nil && f.err == nil {
+		f.err = n.fail(KindTemporary, lookAgain, errors.New("the attempt ended without a word"))
+	}
+	n.mu.Lock()
+	n.flight = nil
+	n.mu.Unlock()
+	close(f.done)
+}
+
+// swallow ends a panic of the caller's functions where nobody waits for an answer.
+func (n *Conn) swallow() {
+	if p := recover(); p != nil {
+		n.cache.emit(Event{Type: EventStoreError, Key: n.key, Operation: "save", Err: panicked(p)})
+	}
+}
+
+// panicked makes an error of a panic. Only the runtime's own words are known
+// to hold no secret.
+func panicked(p any) error {
+	if err, ok := p.(runtime.Error); ok {
+		return fmt.Errorf("panic: %w", err)
+	}
+	return fmt.Errorf("panic: %T", p)
+}
+
+// run looks everywhere before it spends one of the calls that a grant has.
+func (n *Conn) run(f *flight, cl *Client) (*live, error) {
+	n.cache.watchClocks(n.cache.clock.now())
+	g, err := n.check(cl)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.load(cl); err != nil {
+		return nil, err
+	}
+	c, l, err := n.prepare(f.want, cl, g)
+	if c == nil {
+		return l, err
+	}
+	f.called = true
+	n.keep(cl)
+	got, err := n.fetch(cl, g.Grant)
+	l, err = n.settle(f.want, cl, c, got, err)
+	f.minted = err == nil
+	return l, err
+}
+
+// call is a token call that stands in the ledger and has not been answered.
+type call struct {
+	at     moment
+	epoch  uint32
+	digest [8]byte // of the credentials
+}
+
+// prepare decides whether to call, under one lock with entering it in the ledger.
+// Without a call it returns the token that makes it needless, or what holds it back.
+func (n *Conn) prepare(w want, cl *Client, g granted) (*call, *live, error) {
+	digest := cl.digest(g.fingerprint)
+	n.mu.Lock()
+	defer n.unlock()
+	now := n.cache.clock.now()
+	if n.epoch != g.epoch {
+		return nil, nil, errSuperseded
+	}
+	if l := n.live.Load(); !w.operator && l.usable(now, cl, w) {
+		return nil, l, nil
+	}
+	if err := n.held(cl, w, digest, now); err != nil {
+		return nil, nil, err
+	}
+	n.ledger.add(now.mono)
+	n.changes++
+	return &call{at: now, epoch: n.epoch, digest: digest}, nil, nil
+}
+
+// fetch asks the server.
+func (n *Conn) fetch(cl *Client, g Grant) (got Fetched, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), flightLimit)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicked(p)
+		}
+	}()
+	got, err = cl.Fetch(ctx, n.key, g)
+	if err == nil && got.AccessToken == "" {
+		err = errors.New("an answer without a token")
+	}
+	return got, err
+}
+
+// settle enters what became of a call. A failure replaces nothing but the wait.
+func (n *Conn) settle(w want, cl *Client, c *call, got Fetched, err error) (*live, error) {
+	n.mu.Lock()
+	defer n.unlock()
+	now := n.cache.clock.now()
+	kind, counts, retryAfter := classify(err)
+	e := Event{Type: EventTokenRequest, Key: n.key, Cause: w.cause, Result: kind.String(), Err: err,
+		Generation: n.generation, Duration: time.Duration(now.mono - c.at.mono)}
+	if n.epoch != c.epoch { // its grant is gone, and the token with it
+		n.outbox = append(n.outbox, e)
+		return nil, errSuperseded
+	}
+	n.changes++
+	n.ledger.strike(c.at.mono)
+	if counts {
+		n.ledger.add(now.mono)
+	}
+	if err != nil {
+		n.outbox = append(n.outbox, e)
+		return nil, n.fault(cl, kind, c.digest, retryAfter, err, now)
+	}
+	l := n.publish(cl, c.at, got)
+	e.Generation, e.Expiry = l.Generation, l.Expiry
+	n.outbox = append(n.outbox, e)
+	n.waiting, n.failures = waiting{}, 0
+	n.report(now)
+	return l, nil
+}
+
+// classify reads an error of Client.Fetch. What is not understood passes by
+// itself, and may have made a token.
+func classify(err error) (kind Kind, counts bool, retryAfter time.Duration) {
+	var fe *FetchError
+	switch {
+	case err == nil:
+		return 0, true, 0
+	case !errors.As(err, &fe):
+		return KindTemporary, true, 0
+	case fe.Kind == KindThrottled:
+		return fe.Kind, true, fe.RetryAfter
+	case fe.Kind.needsHand():
+		return fe.Kind, !fe.NoToken, fe.RetryAfter
+	}
+	return KindTemporary, !fe.NoToken, fe.RetryAfter
+}
+
+// fault enters a failed call. A token that lives serves on.
+func (n *Conn) fault(cl *Client, kind Kind, digest [8]byte, retryAfter time.Duration, err error, now moment) *Error {
+	n.failures++
+	n.lastErr, n.lastErrAt = err, now.wall
+	n.waiting.fail(kind, digest, retryAfter, now.mono, n.cache.rand())
+	if l := n.live.Load(); l != nil {
+		l.postpone(n.unblocked(cl, now))
+	}
+	n.report(now)
+	return n.waitError(now)
+}
+
+// publish makes a token the current one.
+func (n *Conn) publish(cl *Client, at moment, got Fetched) *live {
+	n.generation++
+	life := cl.life(got.Life)
+	l := n.newLive(cl, at.mono, life, Token{
+		Value:       got.AccessToken,
+		Generation:  n.generation,
+		Issued:      at.time(),
+		Expiry:      at.time().Add(life),
+		APIDomain:   unique.Make(got.APIDomain).Value(),
+		Scope:       unique.Make(got.Scope).Value(),
+		deadline:    time.Duration(at.mono) + life,
+		fingerprint: n.fingerprint,
+	})
+	n.live.Store(l)
+	return l
+}
+
+// newLive adds to a token when it is to be renewed: refresh_before its end,
+// give or take a tenth, so that the tokens of one moment part, but never more
+// than a quarter of its life before.
+func (n *Conn) newLive(cl *Client, asked int64, life time.Duration, t Token) *live {
+	margin := float64(min(cl.refreshBefore(), life/4)) * (0.9 + 0.2*n.cache.rand())
+	l := &live{Token: t, asked: asked, early: int64(t.deadline - min(time.Duration(margin), life/4))}
+	l.seen.Store(cl.identity())
+	l.soft.Store(l.early)
+	return l
+}

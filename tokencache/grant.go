@@ -1,0 +1,120 @@
+package tokencache
+
+import "errors"
+
+var (
+	errSuperseded = errors.New("the configuration or the grant was replaced meanwhile")
+	errClosed     = errors.New("shutting down")
+	errUnknown    = errors.New("neither configured nor connected")
+)
+
+// granted is a grant as it was found, and the epoch of the state that belongs to it.
+type granted struct {
+	Grant
+	fingerprint Fingerprint
+	epoch       uint32
+}
+
+// check compares the grant that the configuration or the store has now with
+// the one that the state belongs to. Another one makes everything anew, but
+// only a configuration that is not on its way out may say so.
+func (n *Conn) check(cl *Client) (granted, error) {
+	g, err := n.grant(cl)
+	if err != nil {
+		n.ungranted(cl, err)
+		return granted{}, err
+	}
+	fp, superseded := cl.fingerprint(g), n.cache.superseded(cl)
+	n.mu.Lock()
+	defer n.unlock()
+	if n.epoch == 0 || fp != n.fingerprint {
+		if n.epoch != 0 && superseded {
+			return granted{}, n.fail(KindTemporary, lookAgain, errSuperseded)
+		}
+		n.reset(fp)
+	}
+	n.recognise(cl)
+	return granted{g, fp, n.epoch}, nil
+}
+
+// grant is the account's grant: configured, or else stored.
+func (n *Conn) grant(cl *Client) (Grant, *Error) {
+	if cl.Grant != nil {
+		g, configured, err := cl.Grant(n.key.Account)
+		switch {
+		case err != nil:
+			return Grant{}, n.fail(KindNoGrant, 0, err)
+		case configured:
+			return g, nil
+		}
+	}
+	if n.cache.store == nil {
+		return Grant{}, n.fail(KindNoGrant, 0, errUnknown)
+	}
+	g, found, err := n.cache.store.LoadGrant(n.key, cl.secrets())
+	switch {
+	case err != nil:
+		return Grant{}, n.unreadable(cl, "load_grant", err)
+	case !found:
+		return Grant{}, n.fail(KindNoGrant, 0, errUnknown)
+	}
+	return g, nil
+}
+
+// unreadable makes an error of a store that cannot be read, and remembers it
+// for a moment: asked at each request, it would be told of at each request.
+func (n *Conn) unreadable(cl *Client, operation string, err error) *Error {
+	n.cache.emit(Event{Type: EventStoreError, Key: n.key, Operation: operation, Err: err})
+	e := n.fail(KindStore, storeRetry, err)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.broken, n.brokenFor = e, cl.identity()
+	n.brokenTill = n.cache.clock.now().mono + int64(lookAgain)
+	return e
+}
+
+// ungranted does what a missing grant asks for. One that is gone takes its
+// token along; one that cannot be read now does not.
+func (n *Conn) ungranted(cl *Client, err *Error) {
+	superseded := n.cache.superseded(cl)
+	n.mu.Lock()
+	defer n.unlock()
+	switch {
+	case superseded:
+	case err.Kind == KindStore:
+		n.recognise(cl)
+	case err.Err == errUnknown && n.fingerprint != Fingerprint{}:
+		n.reset(Fingerprint{})
+	}
+}
+
+// unchecked tells whether the current token may serve though its grant could
+// not be looked at: a store that fails must not cost a request.
+func (n *Conn) unchecked(err error) bool {
+	var e *Error
+	l := n.live.Load()
+	return errors.As(err, &e) && e.Kind == KindStore && l != nil && l.alive(n.cache.clock.now())
+}
+
+// recognise notes that the client's grant is the one of the state.
+func (n *Conn) recognise(cl *Client) {
+	n.checked = cl.identity()
+	if l := n.live.Load(); l != nil {
+		l.seen.Store(n.checked)
+	}
+}
+
+// reset begins the state of another grant. Generations grow on.
+func (n *Conn) reset(fp Fingerprint) {
+	n.epoch++
+	n.fingerprint = fp
+	n.live.Store(nil)
+	n.loaded, n.ledger, n.waiting = false, nil, waiting{}
+	n.failures, n.lastErr, n.lastErrAt, n.lost = 0, nil, 0, losses{}
+	if all := n.resources.Load(); all != nil {
+		for _, r := range *all {
+			r.reset()
+		}
+	}
+	n.report(n.cache.clock.now())
+}

@@ -1,0 +1,221 @@
+package tokencache_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+func TestUnknownAccountsLeaveNothing(t *testing.T) {
+	r := newRig(t, withBolt(openBolt(t, t.TempDir())))
+	for i := range 100 {
+		n, err := r.cache.Conn(r.client, fmt.Sprint("stranger", i))
+		var e *tokencache.Error
+		if n != nil || !errors.As(err, &e) || e.Kind != tokencache.KindNoGrant || e.RetryAfter != 0 {
+			t.Fatalf("got %v, %v", n, err)
+		}
+	}
+	if got := r.cache.Status(r.client); len(got) != 1 {
+		t.Errorf("status knows of %v", got)
+	}
+	if n, again := r.conn(), r.conn(); n != again {
+		t.Error("a connection has two states")
+	}
+}
+
+func TestPlaceholderWithoutValue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		gone := errors.New("file is empty")
+		r.grants.fail(gone)
+		if _, err := r.cache.Conn(r.client, "default"); !errors.Is(err, gone) {
+			t.Errorf("Conn: %v", err)
+		}
+		r.grants.fail(nil)
+		r.get("crm")
+		r.grants.fail(gone)
+		settle(56 * time.Minute)
+		r.get("crm") // what lives serves on
+		settle(5 * time.Minute)
+		if e := r.refusal("crm", tokencache.KindNoGrant); !errors.Is(e, gone) {
+			t.Errorf("got %v", e)
+		}
+		r.grants.fail(nil)
+		r.get("crm")
+	})
+}
+
+// A reload that says the same changes nothing and costs nothing.
+func TestReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		for range 100 {
+			r.get("crm")
+			r.client = r.newClient()
+		}
+		r.wantCalls(1)
+	})
+}
+
+// With another grant (sandbox to production, say) the old token is not handed
+// out once more.
+func TestReloadWithAnotherGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("crm")
+		old := r.client
+		lookups := func(cl *tokencache.Client) func(string) *tokencache.Client {
+			return func(string) *tokencache.Client { return cl }
+		}
+		defer r.cache.Use(lookups(old))()
+		r.client = r.newClient()
+		r.client.ClientID = func() string { return "another id" }
+		r.refusal("crm", tokencache.KindTemporary) // not in force yet
+		release := r.cache.Use(lookups(r.client))
+		if tok := r.get("crm"); tok.Value != "token-2" || tok.Generation != 2 {
+			t.Fatalf("got %v", tok)
+		}
+		// A request that the old configuration still serves must not bring the
+		// old token back, nor get the new one.
+		tok, err := r.resource("crm").Get(t.Context(), old)
+		r.wantError(tok, err, tokencache.KindTemporary)
+		if tok := r.get("crm"); tok.Value != "token-2" {
+			t.Fatalf("got %v", tok)
+		}
+		release() // the reload failed: the old one is back
+		if tok, err := r.resource("crm").Get(t.Context(), old); err != nil || tok.Generation != 3 {
+			t.Errorf("got %v, %v", tok, err)
+		}
+	})
+}
+
+// A grant that changes while a token of the old one is being fetched: nobody
+// gets that token.
+func TestGrantChangesDuringAFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("crm")
+		r.server.slow(10 * time.Second)
+		old := r.client
+		var callers sync.WaitGroup
+		callers.Go(func() {
+			tok, err := r.resource("crm").Refused(t.Context(), old, 1, false)
+			if err != nil || tok.Value != "token-3" {
+				t.Errorf("who came early got %v, %v", tok, err)
+			}
+		})
+		settle(time.Second)
+		r.grants.set("default", "another one")
+		r.client = r.newClient()
+		if tok := r.get("crm"); tok.Value != "token-3" || tok.Generation != 2 {
+			t.Errorf("who came late got %v", tok)
+		}
+		callers.Wait()
+		if r.server.most != 1 {
+			t.Errorf("%d flights at once", r.server.most)
+		}
+		if left := r.cache.Status(r.client)[0].BudgetLeft; left != 9 {
+			t.Errorf("budget left %d", left)
+		}
+	})
+}
+
+func TestConsent(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := openBolt(t, dir)
+		r := newRig(t, withBolt(b))
+		r.grants.remove("default")
+		key, secrets := tokencache.Key{Client: "main", Account: "default"}, r.client.Secrets()
+		consent := func(refreshToken string) {
+			t.Helper()
+			g := tokencache.Grant{RefreshToken: refreshToken, AccountsServer: "https://accounts.example", Scopes: []string{"a", "b"}, GrantedAt: time.Now()}
+			if err := b.SaveGrant(key, secrets, g); err != nil {
+				t.Fatal(err)
+			}
+			r.cache.GrantChanged(key)
+		}
+		r.cache.GrantChanged(key) // of a connection that nobody uses
+		consent("first")
+		first := r.get("crm")
+		consent("second")
+		if tok := r.get("crm"); tok.Value == first.Value || tok.Generation != 2 {
+			t.Errorf("after another consent: %v", tok)
+		}
+		s := r.cache.Status(r.client)
+		if len(s) != 1 || !s[0].HasGrant || s[0].Configured || len(s[0].Scopes) != 2 || s[0].GrantedAt.IsZero() || !s[0].HasToken {
+			t.Errorf("status %+v", s)
+		}
+		if err := b.DeleteGrant(key); err != nil {
+			t.Fatal(err)
+		}
+		r.cache.GrantChanged(key)
+		r.refusal("crm", tokencache.KindNoGrant)
+		if r.conn().Peek() != nil {
+			t.Error("the token outlived its grant")
+		}
+		consent("third")
+		if tok := r.get("crm"); tok.Generation != 3 {
+			t.Errorf("after the third consent: %v", tok)
+		}
+	})
+}
+
+// A store that cannot be read: what is in memory serves, nothing is asked.
+func TestUnreadableGrants(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := openBolt(t, dir)
+		r := newRig(t, withBolt(b))
+		r.grants.remove("default")
+		key := tokencache.Key{Client: "main", Account: "default"}
+		g := tokencache.Grant{RefreshToken: "one", AccountsServer: "https://accounts.example"}
+		if err := b.SaveGrant(key, r.client.Secrets(), g); err != nil {
+			t.Fatal(err)
+		}
+		r.get("crm")
+		r.secret.set("a secret that opens nothing")
+		r.client = r.newClient()
+		r.get("crm")
+		settle(56 * time.Minute)
+		r.get("crm")
+		settle(5 * time.Minute)
+		for range 100 {
+			if e := r.refusal("crm", tokencache.KindStore); e.RetryAfter == 0 || !errors.Is(e, tokencache.ErrWrongKey) {
+				t.Fatalf("got %v", e)
+			}
+		}
+		if n := len(r.journal.of(tokencache.EventStoreError)); n > 5 {
+			t.Errorf("told %d times", n)
+		}
+		s := r.cache.Status(r.client)[0]
+		if s.HasGrant || s.LastError == "" {
+			t.Errorf("status %+v", s)
+		}
+		r.wantCalls(1)
+		r.secret.set("a client's secret")
+		r.client = r.newClient()
+		r.get("crm")
+	})
+}
+
+// tokens.db cannot be read, and a restart loop must not spend the budget: no call.
+func TestUnreadableTokens(t *testing.T) {
+	dir := t.TempDir()
+	openBolt(t, dir) // another process, say
+	r := newRig(t, withBolt(tokencache.NewBolt(dir)))
+	for range 100 {
+		if e := r.refusal("crm", tokencache.KindStore); e.RetryAfter == 0 {
+			t.Fatalf("got %v", e)
+		}
+	}
+	r.wantCalls(0)
+	if n := len(r.journal.of(tokencache.EventStoreError)); n == 0 || n > 3 {
+		t.Errorf("told %d times", n)
+	}
+}

@@ -1,0 +1,187 @@
+package tokencache
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Accounts lists the accounts of a client that have a stored grant, sorted. It
+// reads memory only, and lists what was there last while grants.db cannot be read.
+func (b *Bolt) Accounts(client string) []string {
+	b.openOnce()
+	return b.index.list(client)
+}
+
+// HasGrant tells whether a grant is stored, from memory. Where it is false,
+// LoadGrant still tells by an error that there may be one which cannot be read.
+func (b *Bolt) HasGrant(key Key) bool {
+	b.openOnce()
+	return b.index.has(key)
+}
+
+// openOnce opens the files if nobody did; what is wrong is answered elsewhere.
+func (b *Bolt) openOnce() {
+	if !b.opened.Load() && !b.closed.Load() {
+		_ = b.Check()
+	}
+}
+
+// Check returns what is wrong with the files now, nil if nothing is. It notices
+// a grants.db that was deleted, replaced or put back.
+func (b *Bolt) Check() error {
+	tokens := b.withTokens(false, func(*bolt.Tx) error { return nil })
+	b.grants.mu.Lock()
+	defer b.grants.mu.Unlock()
+	grants := b.readyGrants()
+	if n := b.index.unsound(""); grants == nil && n > 0 {
+		grants = b.damagedRecord(fmt.Sprintf("%d of its records are not as they were written", n))
+	}
+	return errors.Join(tokens, grants)
+}
+
+// LoadGrant returns the stored grant of a connection, and whether there is one.
+// If that cannot be known for certain, it is an error.
+func (b *Bolt) LoadGrant(key Key, secrets [][]byte) (Grant, bool, error) {
+	f := &b.grants
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := b.readyGrants(); err != nil || f.db == nil {
+		return Grant{}, false, err
+	}
+	if !b.index.has(key) {
+		if b.index.unsound(key.Client) > 0 {
+			return Grant{}, false, b.damagedRecord("one of its records is not as it was written, it may be that of " + key.String())
+		}
+		return Grant{}, false, nil
+	}
+	var w grantJSON
+	var dk cachedKey
+	err := f.run(false, func(tx *bolt.Tx) error {
+		err := unpack(account(tx, bucketGrants, key), &w, bucketGrants, key.Client, key.Account)
+		if err != nil {
+			return err
+		}
+		dk, err = f.dataKey(tx, key.Client, secrets)
+		return err
+	})
+	if err != nil {
+		return Grant{}, false, b.grantError(key, err)
+	}
+	text, err := dk.open(w.Grant, grantPlace(key))
+	var s sealedGrant
+	if err == nil && json.Unmarshal(text, &s) != nil {
+		err = fmt.Errorf("%w: not the JSON that was written", ErrDamaged)
+	}
+	if err != nil {
+		return Grant{}, false, b.grantError(key, err)
+	}
+	if !dk.complete { // a secret was added: without its wrap it could not replace the old one
+		err := b.changeGrants(func(f *dbFile, tx *bolt.Tx) error {
+			_, err := f.writeDataKey(tx, key.Client, secrets, false)
+			return err
+		})
+		if err != nil {
+			b.warn("%s: a new key of client %q could not be added yet, do not remove the old one: %v", f.path, key.Client, err)
+		}
+	}
+	s.GrantedAt = utc(s.GrantedAt)
+	return Grant(s), true, nil
+}
+
+// SaveGrant stores the grant of a connection; it is on the disk when SaveGrant
+// returns, and the version before is kept. Nothing is overwritten if the
+// secrets do not open the client's data key.
+func (b *Bolt) SaveGrant(key Key, secrets [][]byte, g Grant) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	if g.RefreshToken == "" {
+		return fmt.Errorf("grant of %s: it has no refresh token, so it is not stored", key)
+	}
+	g.GrantedAt = utc(g.GrantedAt)
+	text, err := json.Marshal(sealedGrant(g))
+	if err != nil {
+		return fmt.Errorf("grant of %s: encoding failed", key)
+	}
+	f := &b.grants
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := b.readyGrants(); err != nil {
+		return err
+	}
+	err = b.changeGrants(func(f *dbFile, tx *bolt.Tx) error { return putGrant(f, tx, key, secrets, g, text) })
+	if err != nil {
+		return b.grantError(key, err)
+	}
+	b.index.add(key)
+	b.rememberSaved(key)
+	return nil
+}
+
+func putGrant(f *dbFile, tx *bolt.Tx, key Key, secrets [][]byte, g Grant, text []byte) error {
+	dk, err := f.writeDataKey(tx, key.Client, secrets, false)
+	if err != nil {
+		return err
+	}
+	w := grantJSON{GrantedAt: g.GrantedAt, Grant: dk.seal(text, grantPlace(key))}
+	return putAccount(tx, bucketGrants, key, w)
+}
+
+// DeleteGrant deletes the grant of a connection and the access token in its
+// record, and remembers that it did. With the last grant of a client its data
+// key goes too.
+func (b *Bolt) DeleteGrant(key Key) error {
+	f := &b.grants
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := b.readyGrants(); err != nil || f.db == nil {
+		return err
+	}
+	if !b.index.has(key) {
+		return nil
+	}
+	err := b.changeGrants(func(_ *dbFile, tx *bolt.Tx) error {
+		grants := clientBucket(tx, bucketGrants, key.Client)
+		if grants == nil {
+			return nil
+		}
+		if err := grants.Delete([]byte(key.Account)); err != nil {
+			return err
+		}
+		if name, _ := grants.Cursor().First(); name != nil {
+			return nil
+		}
+		return errors.Join(
+			tx.Bucket([]byte(bucketGrants)).DeleteBucket([]byte(key.Client)),
+			tx.Bucket([]byte(bucketKeys)).Delete([]byte(key.Client)))
+	})
+	if err != nil {
+		return b.grantError(key, err)
+	}
+	delete(f.keys, key.Client)
+	b.index.remove(key)
+	b.rememberDeleted(key)
+	return nil
+}
+
+// grantError says which grant it is about.
+func (b *Bolt) grantError(key Key, err error) error {
+	if errors.Is(err, errNoRing) {
+		err = fmt.Errorf("%w: the data key is missing", ErrDamaged)
+	}
+	known := b.grants.explain(err)
+	var e *StoreError
+	if !errors.As(known, &e) {
+		return known
+	}
+	about := *e
+	about.Reason = fmt.Sprintf("grant of %s: %s", key, e.Reason)
+	return &about
+}
+
+func (b *Bolt) damagedRecord(reason string) error {
+	return &StoreError{File: b.grants.path, Reason: reason, Remedy: b.grants.remedy + "; or connect the account anew", Err: ErrDamaged}
+}

@@ -1,0 +1,79 @@
+package tokencache
+
+import "time"
+
+const (
+	lossesOfContention = 3 // that many tokens lost early ...
+	contentionWindow   = time.Hour
+)
+
+// losses are the tokens that were lost early: refused well before their end,
+// while their successors were accepted. Three in an hour mean that another
+// program uses the grant; an hour without means that it has stopped.
+type losses struct {
+	total      int
+	generation uint64                    // newest one lost
+	at         [lossesOfContention]int64 // mono of the latest, newest last
+	contended  bool
+}
+
+// add enters a lost generation, and tells whether it is a new one.
+func (l *losses) add(generation uint64, now int64) bool {
+	if generation <= l.generation {
+		return false
+	}
+	contended := l.current(now) // it holds as long as losses go on
+	l.generation = generation
+	l.total++
+	copy(l.at[:], l.at[1:])
+	l.at[len(l.at)-1] = now
+	l.contended = contended || l.total >= lossesOfContention && now-l.at[0] <= int64(contentionWindow)
+	return true
+}
+
+// current tells whether the grant is contended now.
+func (l *losses) current(now int64) bool {
+	return l.contended && now-l.at[len(l.at)-1] <= int64(contentionWindow)
+}
+
+// lose enters a token that was lost early.
+func (n *Conn) lose(generation uint64) {
+	n.mu.Lock()
+	defer n.unlock()
+	now := n.cache.clock.now()
+	if n.lost.add(generation, now.mono) {
+		n.outbox = append(n.outbox, Event{Type: EventLostEarly, Key: n.key, Generation: generation})
+		n.report(now)
+	}
+}
+
+// State returns one of the State constants.
+func (n *Conn) State() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.state(n.cache.clock.now())
+}
+
+func (n *Conn) state(now moment) string {
+	switch {
+	case n.waiting.kind.needsHand():
+		return StateDead
+	case n.lost.current(now.mono):
+		return StateContended
+	case n.failures >= 2:
+		return StateDegraded
+	}
+	return StateOK
+}
+
+// report tells of the state if it has changed. With mu held.
+func (n *Conn) report(now moment) {
+	s := n.state(now)
+	if n.reported == "" {
+		n.reported = StateOK
+	}
+	if s != n.reported {
+		n.reported = s
+		n.outbox = append(n.outbox, Event{Type: EventState, Key: n.key, State: s, Err: n.lastErr})
+	}
+}

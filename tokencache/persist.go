@@ -1,0 +1,223 @@
+package tokencache
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+	"unique"
+)
+
+const (
+	longestError = 500         // bytes of an error that are kept
+	clockSkew    = time.Minute // a record from further in the future has no believable times
+)
+
+// load looks once for each grant at what the run before left.
+func (n *Conn) load(cl *Client) error {
+	n.mu.Lock()
+	loaded := n.loaded
+	n.mu.Unlock()
+	if loaded {
+		return nil
+	}
+	var rec Record
+	if store := n.cache.store; store != nil {
+		var err error
+		if rec, _, err = store.Load(n.key, cl.secrets()); err != nil {
+			return n.unreadable(cl, "load", err)
+		}
+	}
+	n.mu.Lock()
+	defer n.unlock()
+	if !n.loaded {
+		n.loaded = true
+		n.take(cl, rec, n.cache.clock.now())
+	}
+	return nil
+}
+
+// take makes a record the state. Its times are turned into times of this run's
+// monotonic clock; those that the wall clock has not reached yet count as now.
+func (n *Conn) take(cl *Client, rec Record, now moment) {
+	n.generation = max(n.generation, rec.Generation)
+	if rec.Fingerprint != n.fingerprint {
+		return
+	}
+	if !rec.Used.IsZero() {
+		n.used.CompareAndSwap(0, rec.Used.UnixNano())
+	}
+	for _, t := range rec.Ledger {
+		n.ledger.add(now.mono - max(0, now.wall-t.UnixNano()))
+	}
+	slices.Sort(n.ledger)
+	n.waiting.restore(rec.State, rec.Failures, rec.NextTry.Sub(now.time()), now.mono)
+	if n.waiting.kind != 0 {
+		n.failures = n.waiting.steps
+	}
+	if rec.LastError != "" {
+		n.lastErr, n.lastErrAt = errors.New(rec.LastError), rec.LastErrorAt.UnixNano()
+	}
+	if l := n.stillLive(cl, rec, now); l != nil {
+		n.live.Store(l)
+		n.outbox = append(n.outbox, Event{Type: EventAdopted, Key: n.key, Generation: l.Generation, Expiry: l.Expiry})
+	}
+	n.reported = n.state(now)
+}
+
+// stillLive is the record's token if it has life left. Its end is the one that
+// was written: no restart prolongs it.
+func (n *Conn) stillLive(cl *Client, rec Record, now moment) *live {
+	life := cl.life(rec.Expiry.Sub(rec.Issued))
+	expiry := rec.Issued.Add(life)
+	left := min(expiry.Sub(now.time()), life)
+	if rec.Token == "" || !rec.Issued.Before(rec.Expiry) || left <= 0 || rec.Issued.After(now.time().Add(clockSkew)) {
+		return nil
+	}
+	deadline := now.mono + int64(left)
+	return n.newLive(cl, deadline-int64(life), life, Token{
+		Value:       rec.Token,
+		Generation:  rec.Generation,
+		Issued:      rec.Issued,
+		Expiry:      expiry,
+		APIDomain:   unique.Make(rec.APIDomain).Value(),
+		Scope:       unique.Make(rec.Scope).Value(),
+		deadline:    time.Duration(deadline),
+		fingerprint: rec.Fingerprint,
+	})
+}
+
+// record is the state as the store keeps it. With mu held.
+func (n *Conn) record(now moment) Record {
+	rec := Record{
+		Fingerprint: n.fingerprint,
+		Generation:  n.generation,
+		State:       n.waiting.state(),
+		Failures:    n.waiting.steps,
+	}
+	if l := n.live.Load(); l != nil {
+		rec.Token, rec.Issued, rec.Expiry = l.Value, l.Issued, l.Expiry
+		rec.APIDomain, rec.Scope = l.APIDomain, l.Scope
+	}
+	for _, at := range n.ledger {
+		rec.Ledger = append(rec.Ledger, now.wallAt(at))
+	}
+	if n.waiting.kind != 0 {
+		rec.NextTry = now.wallAt(n.waiting.next)
+	}
+	if n.lastErr != nil {
+		text := n.lastErr.Error()
+		rec.LastError, rec.LastErrorAt = text[:min(len(text), longestError)], time.Unix(0, n.lastErrAt).UTC()
+	}
+	if used := n.used.Load(); used != 0 {
+		rec.Used = time.Unix(0, used).UTC()
+	}
+	return rec
+}
+
+// save writes the state if the store does not have it.
+func (n *Conn) save(cl *Client) error {
+	store := n.cache.store
+	if store == nil {
+		return nil
+	}
+	n.saving.Lock()
+	defer n.saving.Unlock()
+	n.mu.Lock()
+	if !n.loaded || n.stored == n.changes {
+		n.mu.Unlock()
+		return nil
+	}
+	rec, changes := n.record(n.cache.clock.now()), n.changes
+	n.mu.Unlock()
+	if err := store.Save(n.key, cl.secrets(), rec); err != nil {
+		n.cache.emit(Event{Type: EventStoreError, Key: n.key, Operation: "save", Err: err})
+		return err
+	}
+	n.mu.Lock()
+	n.stored = changes
+	n.mu.Unlock()
+	return nil
+}
+
+// keep saves, now or later: a write that fails costs no request.
+func (n *Conn) keep(cl *Client) {
+	if n.save(cl) != nil {
+		n.cache.unsaved.add(n, cl)
+	}
+}
+
+// unsaved are the connections whose state the store does not have. They are
+// written again in the steps of the waiting table, together.
+type unsaved struct {
+	cache *Cache
+
+	mu     sync.Mutex
+	conns  map[*Conn]*Client // with the client that wanted it written
+	timer  *time.Timer
+	rounds int
+}
+
+func (u *unsaved) add(n *Conn, cl *Client) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.conns == nil {
+		u.conns = make(map[*Conn]*Client)
+	}
+	u.conns[n] = cl
+	u.schedule()
+}
+
+// schedule sets the timer, if it is not set. With mu held.
+func (u *unsaved) schedule() {
+	if u.timer == nil && len(u.conns) > 0 {
+		u.timer = time.AfterFunc(step(KindTemporary, u.rounds+1, u.cache.rand()), u.again)
+	}
+}
+
+// again is the timer's function.
+func (u *unsaved) again() {
+	if !u.cache.enter() {
+		return
+	}
+	defer u.cache.leave()
+	failed := u.flush()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.rounds++
+	if !failed {
+		u.rounds = 0
+	}
+	u.timer = nil
+	u.schedule()
+}
+
+// flush tries each of them once.
+func (u *unsaved) flush() (failed bool) {
+	u.mu.Lock()
+	conns := u.conns
+	u.conns = nil
+	u.mu.Unlock()
+	for n, cl := range conns {
+		if now := u.cache.client(n.key.Client); now != nil {
+			cl = now
+		}
+		func() {
+			defer n.swallow()
+			if n.save(cl) != nil {
+				failed = true
+				u.add(n, cl)
+			}
+		}()
+	}
+	return failed
+}
+
+// stop ends the timer. What is unsaved stays so, for a last flush.
+func (u *unsaved) stop() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.timer != nil {
+		u.timer.Stop()
+	}
+}

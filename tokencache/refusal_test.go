@@ -1,0 +1,407 @@
+package tokencache_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// refused tells of a refusal and returns the generation to replay with, 0 = pass it on.
+func (r *rig) refused(name string, generation uint64, ambiguous bool) uint64 {
+	r.Helper()
+	tok, err := r.resource(name).Refused(r.Context(), r.client, generation, ambiguous)
+	if err != nil {
+		r.Fatalf("Refused: %v", err)
+	}
+	if tok == nil {
+		return 0
+	}
+	return tok.Generation
+}
+
+func (r *rig) wantRefused(name string, generation uint64, ambiguous bool, want uint64) {
+	r.Helper()
+	if got := r.refused(name, generation, ambiguous); got != want {
+		r.Fatalf("generation %d refused by %s: replay with %d, want %d", generation, name, got, want)
+	}
+}
+
+// S-27: one renewal for a storm of refusals, none for those that come late.
+func TestStormOfRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("crm")
+		settle(10 * time.Minute)
+		r.server.slow(time.Second)
+		var callers sync.WaitGroup
+		for range 1000 {
+			callers.Go(func() { r.wantRefused("crm", 1, false, 2) })
+		}
+		callers.Wait()
+		r.wantCalls(2)
+		r.resource("crm").Accepted(2)
+		settle(time.Minute)
+		r.wantRefused("crm", 1, false, 2)
+		r.wantRefused("desk", 1, true, 2)
+		r.wantCalls(2)
+		if e := r.journal.of(tokencache.EventTokenRequest)[1]; e.Cause != tokencache.CauseRefused {
+			t.Errorf("cause %s", e.Cause)
+		}
+	})
+}
+
+func TestAmbiguousRefusals(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		run  func(r *rig)
+		want uint64
+	}{
+		{"minted a moment ago", func(r *rig) { settle(59 * time.Second) }, 0},
+		{"minted a minute ago", func(r *rig) { settle(time.Minute) }, 2},
+		{"succeeded a moment ago", func(r *rig) {
+			settle(time.Hour / 2)
+			r.resource("books").Accepted(1)
+			settle(5 * time.Second)
+		}, 0},
+		{"succeeded a while ago", func(r *rig) {
+			settle(time.Hour / 2)
+			r.resource("books").Accepted(1)
+			settle(5*time.Second + time.Millisecond)
+		}, 2},
+		{"succeeded elsewhere", func(r *rig) {
+			settle(time.Hour / 2)
+			r.resource("crm").Accepted(1)
+		}, 2},
+		{"on hold", func(r *rig) {
+			settle(time.Hour / 2)
+			r.resource("books").ReplayRefused(1)
+			settle(30 * time.Second)
+		}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.get("books")
+				tt.run(r)
+				r.wantRefused("books", 1, true, tt.want)
+			})
+		})
+	}
+}
+
+// S-28: a permission that is missing looks like a dead token at Books. It
+// costs one renewal, and then one whenever the token is old enough to doubt.
+func TestAmbiguousForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("books")
+		settle(2 * time.Minute)
+		for range 500 {
+			g := r.get("books").Generation
+			if replay := r.refused("books", g, true); replay != 0 {
+				r.resource("books").ReplayRefused(replay)
+			}
+		}
+		r.wantCalls(2)
+	})
+}
+
+// A wrong data center answers INVALID_TOKEN for ever: five calls in ten minutes,
+// with one resource server or with several.
+func TestIncurableRefusals(t *testing.T) {
+	for name, resources := range map[string][]string{
+		"one":     {"crm"},
+		"several": {"crm", "desk", "books", "mail", "people"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				start := time.Now()
+				for time.Since(start) < 10*time.Minute {
+					for _, name := range resources {
+						g := r.get(name).Generation
+						if replay := r.refused(name, g, false); replay != 0 {
+							r.resource(name).ReplayRefused(replay)
+						}
+					}
+					settle(250 * time.Millisecond)
+				}
+				if n := r.server.count(); n > 5 {
+					t.Errorf("%d token calls in ten minutes", n)
+				}
+				if n := len(r.journal.of(tokencache.EventLostEarly)); n != 0 {
+					t.Errorf("%d tokens called lost early", n)
+				}
+			})
+		})
+	}
+}
+
+// A hold lasts 1, 2, 5, 10 minutes, and starts over when a renewal has helped.
+func TestHoldSteps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		generation := r.get("crm").Generation
+		fail := func(hold time.Duration) {
+			t.Helper()
+			replay := r.refused("crm", generation, false)
+			if replay != generation+1 {
+				t.Fatalf("replay with %d after %d", replay, generation)
+			}
+			generation = replay
+			r.resource("crm").ReplayRefused(replay)
+			r.resource("crm").ReplayRefused(replay) // another request's
+			settle(hold - time.Millisecond)
+			r.wantRefused("crm", generation, false, 0)
+			if got := r.get("crm").Generation; got != generation {
+				t.Fatalf("on hold, %d is offered", got)
+			}
+			settle(time.Millisecond)
+		}
+		for _, d := range []time.Duration{1, 2, 5, 10, 10} {
+			fail(d * time.Minute)
+		}
+		generation = r.refused("crm", generation, false)
+		r.resource("crm").Accepted(generation)
+		settle(10 * time.Minute)
+		fail(time.Minute)
+	})
+}
+
+// A hold does not bind where the token has worked since, but once only: a path
+// that refuses every token, beside others that do not, costs no more than that.
+func TestHoldAndSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		crm := r.resource("crm")
+		r.get("crm")
+		r.wantRefused("crm", 1, false, 2)
+		crm.ReplayRefused(2)
+		settle(time.Second)
+		crm.Accepted(2)
+		settle(time.Second)
+		r.wantRefused("crm", 2, true, 0)  // ambiguous: on hold
+		r.wantRefused("crm", 2, false, 3) // cured: it worked since
+		r.wantRefused("crm", 2, false, 3)
+		crm.Accepted(3)
+		settle(time.Second)
+		r.wantRefused("crm", 3, false, 4) // the hold is over
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		crm := r.resource("crm")
+		start := time.Now()
+		for time.Since(start) < 10*time.Minute {
+			g := r.get("crm").Generation // a good path
+			crm.Accepted(g)
+			settle(100 * time.Millisecond)
+			if replay := r.refused("crm", g, false); replay != 0 { // a bad one
+				crm.Accepted(replay)
+				settle(100 * time.Millisecond)
+				crm.ReplayRefused(replay)
+			}
+			settle(100 * time.Millisecond)
+		}
+		if n := r.server.count(); n > 6 {
+			t.Errorf("%d token calls in ten minutes", n)
+		}
+	})
+}
+
+// While its renewal waits, a refused token is not offered to who refused it;
+// the others keep it. When the wait is over, the next one tries.
+func TestRefusedTokenIsNotOfferedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("crm")
+		r.server.set(failing(tokencache.KindTemporary, true))
+		tok, err := r.resource("crm").Refused(t.Context(), r.client, 1, false)
+		r.wantError(tok, err, tokencache.KindTemporary)
+		start := time.Now()
+		r.refusal("crm", tokencache.KindTemporary)
+		if time.Since(start) != 0 {
+			t.Error("the refusal was not at once")
+		}
+		r.wantCalls(2)
+		if r.get("desk").Generation != 1 {
+			t.Error("the others lost it, too")
+		}
+		r.server.set(nil)
+		settle(time.Second)
+		if g := r.get("crm").Generation; g != 2 {
+			t.Errorf("got %d after the wait", g)
+		}
+		if g := r.get("desk").Generation; g != 2 {
+			t.Errorf("the others got %d", g)
+		}
+	})
+}
+
+// An ambiguous refusal takes the token from no resource server that it worked at.
+func TestAmbiguousRefusalInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("books")
+		r.resource("books").Accepted(1)
+		settle(10 * time.Minute)
+		r.server.set(failing(tokencache.KindTemporary, true))
+		tok, err := r.resource("books").Refused(t.Context(), r.client, 1, true)
+		r.wantError(tok, err, tokencache.KindTemporary)
+		if g := r.get("books").Generation; g != 1 {
+			t.Errorf("got %d", g)
+		}
+	})
+}
+
+// A late refusal of an old token is replayed with the current one, unless that
+// one was refused there, too.
+func TestLateRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("crm")
+		settle(5 * time.Minute)
+		r.wantRefused("crm", 1, false, 2)
+		r.wantRefused("crm", 1, false, 2)
+		r.resource("crm").ReplayRefused(2)
+		r.wantRefused("crm", 1, false, 0)
+		r.wantRefused("desk", 1, false, 2)
+		settle(time.Second)
+		r.resource("crm").Accepted(2)
+		r.wantRefused("crm", 1, false, 2)
+		r.wantRefused("crm", 99, false, 0) // none of ours
+		r.wantCalls(2)
+	})
+}
+
+// A token that ended meanwhile is renewed as any ended one, hold or not.
+func TestRefusalOfAnEndedToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("crm")
+		settle(time.Hour - time.Second)
+		r.resource("crm").ReplayRefused(1)
+		settle(2 * time.Second)
+		r.wantRefused("crm", 1, false, 2)
+	})
+}
+
+func TestBudgetBindsRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.client.Budget = 1
+		r.get("crm")
+		settle(time.Minute)
+		tok, err := r.resource("crm").Refused(t.Context(), r.client, 1, false)
+		if e := r.wantError(tok, err, tokencache.KindBudget); e.RetryAfter != 9*time.Minute {
+			t.Errorf("Retry-After %s", e.RetryAfter)
+		}
+	})
+}
+
+func TestLostEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.client.Budget = 100
+		crm := r.resource("crm")
+		generation := r.get("crm").Generation
+		lose := func() {
+			generation = r.refused("crm", generation, false)
+			crm.Accepted(generation)
+			r.resource("desk").Accepted(generation)
+			crm.Accepted(generation)
+		}
+		for range 2 {
+			lose()
+			settle(29 * time.Minute)
+		}
+		r.wantState(tokencache.StateOK)
+		lose()
+		r.wantState(tokencache.StateContended)
+		if n := r.cache.Status(r.client)[0].LostEarly; n != 3 {
+			t.Errorf("%d lost early", n)
+		}
+		lost := r.journal.of(tokencache.EventLostEarly)
+		if len(lost) != 3 || lost[0].Generation != 1 || lost[2].Generation != 3 {
+			t.Errorf("told of %+v", lost)
+		}
+		settle(time.Hour)
+		r.wantState(tokencache.StateContended)
+		settle(time.Second)
+		r.wantState(tokencache.StateOK)
+		r.get("crm")
+		settle(time.Minute)
+		if states := r.journal.of(tokencache.EventState); len(states) != 2 || states[1].State != tokencache.StateOK {
+			t.Errorf("told of %+v", states)
+		}
+	})
+}
+
+// Refused shortly before its end, ambiguously, or without a successor that
+// fares better: none of these is lost early.
+func TestNotLostEarly(t *testing.T) {
+	for name, run := range map[string]func(r *rig){
+		"near its end": func(r *rig) {
+			settle(56 * time.Minute)
+			r.wantRefused("crm", 1, false, 2)
+			r.resource("crm").Accepted(2)
+		},
+		"ambiguous": func(r *rig) {
+			settle(30 * time.Minute)
+			r.wantRefused("crm", 1, true, 2)
+			r.resource("crm").Accepted(2)
+		},
+		"accepted elsewhere": func(r *rig) {
+			r.wantRefused("crm", 1, false, 2)
+			r.resource("desk").Accepted(2)
+		},
+		"replay refused": func(r *rig) {
+			r.wantRefused("crm", 1, false, 2)
+			r.resource("crm").ReplayRefused(2)
+			r.resource("crm").Accepted(2)
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			r.get("crm")
+			run(r)
+			if lost := r.journal.of(tokencache.EventLostEarly); len(lost) != 0 {
+				t.Errorf("%s: told of %+v", name, lost)
+			}
+		})
+	}
+}
+
+// Another grant may be right where the old one was wrong: its refusals go with it.
+func TestAnotherGrantEndsHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("crm")
+		r.wantRefused("crm", 1, false, 2)
+		r.resource("crm").ReplayRefused(2)
+		r.grants.set("default", "another one")
+		r.client = r.newClient()
+		if g := r.get("crm").Generation; g != 3 {
+			t.Fatalf("got %d", g)
+		}
+		r.wantRefused("crm", 3, false, 4)
+	})
+}
+
+func TestErrorsSayWho(t *testing.T) {
+	err := &tokencache.Error{Kind: tokencache.KindThrottled, Key: tokencache.Key{Client: "main", Account: "a"},
+		Err: &tokencache.FetchError{Kind: tokencache.KindThrottled, Err: errors.New("too many")}}
+	if got, want := err.Error(), "no access token for main/a: throttled: throttled: too many"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	err.Err = nil
+	if got, want := err.Error(), "no access token for main/a: throttled"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := (&tokencache.FetchError{Kind: tokencache.KindDead}).Error(); got != "grant_dead" {
+		t.Errorf("%q", got)
+	}
+}

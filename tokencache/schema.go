@@ -1,0 +1,76 @@
+package tokencache
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// What a file says of itself in bucket "about", see record.go.
+const (
+	program = "caddy-zoho"
+	schema  = 1 // of both files
+)
+
+// identify writes into a new file what it is, and reads it from an old one.
+func (f *dbFile) identify(create bool) error {
+	var about map[string]string
+	empty := true
+	err := f.run(false, func(tx *bolt.Tx) error {
+		about, empty = readAbout(tx)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if empty && create {
+		return f.run(true, writeAbout(f.name))
+	}
+	version, _ := strconv.Atoi(about["schema"])
+	switch {
+	case empty:
+		return fmt.Errorf("%w: nothing in it", ErrDamaged)
+	case about["program"] != program:
+		return fmt.Errorf("%w: a bbolt file of another program", ErrDamaged)
+	case about["file"] != f.name:
+		return fmt.Errorf("%w: it is a %q", ErrDamaged, about["file"])
+	case version > schema:
+		return &StoreError{
+			File:   f.path,
+			Reason: fmt.Sprintf("written by a newer version (schema %d, this one knows %d)", version, schema),
+			Remedy: "run that version again, or put a backup of this one's time in its place",
+			Err:    errNewer,
+		}
+	case version < 1:
+		return fmt.Errorf("%w: schema %q", ErrDamaged, about["schema"])
+	}
+	return nil
+}
+
+var errNewer = errors.New("newer schema")
+
+func readAbout(tx *bolt.Tx) (about map[string]string, empty bool) {
+	name, _ := tx.Cursor().First()
+	about = make(map[string]string)
+	if b := tx.Bucket([]byte(bucketAbout)); b != nil {
+		for _, k := range []string{"program", "file", "schema"} {
+			about[k] = string(b.Get([]byte(k)))
+		}
+	}
+	return about, name == nil
+}
+
+func writeAbout(name string) func(*bolt.Tx) error {
+	return func(tx *bolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists([]byte(bucketAbout))
+		if err != nil {
+			return err
+		}
+		return errors.Join(
+			b.Put([]byte("program"), []byte(program)),
+			b.Put([]byte("file"), []byte(name)),
+			b.Put([]byte("schema"), []byte(strconv.Itoa(schema))))
+	}
+}

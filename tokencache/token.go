@@ -1,0 +1,127 @@
+package tokencache
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// Key names a connection: one account of one client.
+type Key struct {
+	Client  string
+	Account string
+}
+
+// String returns "client/account".
+func (k Key) String() string { return k.Client + "/" + k.Account }
+
+// Grant is what consent gave. Every way to print or marshal it leaves the
+// refresh token out; only the store writes it, sealed. (fmt cannot call
+// methods on a value in an unexported struct field: keep a pointer there.)
+type Grant struct {
+	RefreshToken   string
+	AccountsServer string    // where it was given and is renewed, a base URL
+	APIDomain      string    // as the token reply named it, "" if unknown
+	Scopes         []string  // as granted
+	GrantedAt      time.Time // wall clock
+}
+
+// Fingerprint tells the records of one grant from those of another: another
+// client id, accounts server or refresh token gives another fingerprint.
+type Fingerprint [16]byte
+
+// String returns the fingerprint in hex.
+func (f Fingerprint) String() string { return hex.EncodeToString(f[:]) }
+
+// MakeFingerprint digests the client id, the accounts server and the refresh
+// token. It reveals none of them.
+func MakeFingerprint(clientID string, g Grant) Fingerprint {
+	sum := sha256.Sum256(lengthPrefixed("fingerprint", clientID, g.AccountsServer, g.RefreshToken))
+	return Fingerprint(sum[:16])
+}
+
+// Token is an access token. It is immutable once published, and redacts
+// itself as Grant does.
+type Token struct {
+	Value      string
+	Generation uint64    // counts the access tokens of a connection, from 1; only grows, restarts included
+	Issued     time.Time // wall clock
+	Expiry     time.Time // wall clock, absolute
+	APIDomain  string
+	Scope      string
+
+	deadline    time.Duration // Expiry on the monotonic clock (Instant.Mono)
+	fingerprint Fingerprint   // of the grant that it came from
+}
+
+const redacted = "REDACTED"
+
+// hide stands for a secret in print: it tells only whether there is one.
+func hide(secret string) string {
+	if secret == "" {
+		return ""
+	}
+	return redacted
+}
+
+// String describes the grant without its refresh token.
+func (g Grant) String() string {
+	return fmt.Sprintf("grant{refresh_token:%s accounts_server:%s scopes:%s granted_at:%s}",
+		hide(g.RefreshToken), g.AccountsServer, strings.Join(g.Scopes, ","), g.GrantedAt.Format(time.RFC3339))
+}
+
+// GoString is String, for %#v.
+func (g Grant) GoString() string { return g.String() }
+
+// Format prints String under every verb.
+func (g Grant) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, g.String()) }
+
+// LogValue is String, for slog.
+func (g Grant) LogValue() slog.Value { return slog.StringValue(g.String()) }
+
+// MarshalText is String, for encoders.
+func (g Grant) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
+
+// MarshalJSON is String as a JSON string.
+func (g Grant) MarshalJSON() ([]byte, error) { return json.Marshal(g.String()) }
+
+// String describes the token without its value.
+func (t Token) String() string {
+	return fmt.Sprintf("token{value:%s generation:%d expiry:%s}",
+		hide(t.Value), t.Generation, t.Expiry.Format(time.RFC3339))
+}
+
+// GoString is String, for %#v.
+func (t Token) GoString() string { return t.String() }
+
+// Format prints String under every verb.
+func (t Token) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, t.String()) }
+
+// LogValue is String, for slog.
+func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
+
+// MarshalText is String, for encoders.
+func (t Token) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// MarshalJSON is String as a JSON string.
+func (t Token) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
+
+// lengthPrefixed joins the parts so that no two lists give the same bytes.
+func lengthPrefixed(parts ...string) []byte {
+	n := 0
+	for _, p := range parts {
+		n += 4 + len(p)
+	}
+	b := make([]byte, 0, n)
+	for _, p := range parts {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
+		b = append(b, p...)
+	}
+	return b
+}

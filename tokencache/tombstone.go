@@ -1,0 +1,63 @@
+package tokencache
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Returned lists connections whose grant is stored although it was deleted
+// here: an old grants.db was put back. Saving or deleting the grant settles it.
+func (b *Bolt) Returned() []Key {
+	b.openOnce()
+	var deleted []Key
+	_ = b.withTokens(false, func(tx *bolt.Tx) error {
+		clients := tx.Bucket([]byte(bucketDeleted))
+		if clients == nil {
+			return nil
+		}
+		return clients.ForEachBucket(func(client []byte) error {
+			return clients.Bucket(client).ForEach(func(account, _ []byte) error {
+				deleted = append(deleted, Key{Client: string(client), Account: string(account)})
+				return nil
+			})
+		})
+	})
+	deleted = slices.DeleteFunc(deleted, func(k Key) bool { return !b.index.has(k) })
+	slices.SortFunc(deleted, func(x, y Key) int {
+		return cmp.Or(strings.Compare(x.Client, y.Client), strings.Compare(x.Account, y.Account))
+	})
+	return deleted
+}
+
+// rememberDeleted notes in tokens.db that the grant was deleted, and drops the
+// access token that came from it; ledger and generation stay.
+func (b *Bolt) rememberDeleted(key Key) {
+	b.note(func(tx *bolt.Tx) error {
+		err := putAccount(tx, bucketDeleted, key, utc(time.Now()))
+		var w recordJSON
+		value := account(tx, bucketTokens, key)
+		if value == nil {
+			return err
+		}
+		if unpack(value, &w, bucketTokens, key.Client, key.Account) != nil {
+			return errors.Join(err, clientBucket(tx, bucketTokens, key.Client).Delete([]byte(key.Account)))
+		}
+		w.Token = nil
+		return errors.Join(err, putAccount(tx, bucketTokens, key, w))
+	})
+}
+
+// rememberSaved forgets that the grant was ever deleted.
+func (b *Bolt) rememberSaved(key Key) {
+	b.note(func(tx *bolt.Tx) error {
+		if deleted := clientBucket(tx, bucketDeleted, key.Client); deleted != nil {
+			return deleted.Delete([]byte(key.Account))
+		}
+		return nil
+	})
+}

@@ -1,0 +1,122 @@
+package tokencache
+
+import "time"
+
+const (
+	warmFloor = time.Second      // a timer is set no shorter
+	warmRetry = 15 * time.Second // and at least this, times 1 to 2, after an attempt without a result
+)
+
+// arm sets the timer that renews the connection while nobody asks. It is set
+// anew after each flight; where it finds that nobody has used the connection
+// within keep_warm, it is left alone until the next flight.
+func (n *Conn) arm(cl *Client) {
+	if cl.KeepWarm <= 0 {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := n.cache.clock.now()
+	due, ok := n.due(cl, now)
+	if !ok {
+		return
+	}
+	d := max(time.Duration(due-now.mono), warmFloor)
+	if n.timer == nil {
+		n.timer = time.AfterFunc(d, n.wake)
+	} else {
+		n.timer.Reset(d)
+	}
+}
+
+// due is when the timer has to look next, as mono: later than requests would
+// renew the token, by up to half of what is left of it then, so that the
+// timers of many connections part; or when what blocks a renewal is over.
+func (n *Conn) due(cl *Client, now moment) (mono int64, ok bool) {
+	l := n.live.Load()
+	switch {
+	case n.fingerprint == Fingerprint{}: // no grant
+		return 0, false
+	case l != nil && now.mono < l.early:
+		return l.early + n.jitter(time.Duration(int64(l.deadline)-l.early)/2), true
+	case n.waiting.running(now.mono):
+		return n.waiting.next, true
+	case l == nil: // of the run before, and ended
+		return now.mono + int64(warmRetry) + n.jitter(cl.refreshBefore()), true
+	}
+	return now.mono + max(int64(n.ledger.wait(now.mono, cl.budget(), cl.window())), int64(warmRetry)+n.jitter(warmRetry)), true
+}
+
+func (n *Conn) jitter(d time.Duration) int64 { return int64(n.cache.rand() * float64(d)) }
+
+// wake is the timer's function.
+func (n *Conn) wake() {
+	c := n.cache
+	if !c.enter() {
+		return
+	}
+	defer c.leave()
+	defer n.swallow()
+	now := c.clock.now()
+	c.watchClocks(now)
+	cl := c.client(n.key.Client)
+	if cl == nil || !n.warm(cl, now) {
+		return
+	}
+	w := want{cause: CauseKeepWarm}
+	if l := n.live.Load(); l != nil {
+		if now.mono < l.early && l.alive(now) {
+			n.arm(cl)
+			return
+		}
+		w.after = l.Generation
+	}
+	if _, f, _ := n.join(cl, w); f == nil {
+		n.arm(cl)
+	}
+}
+
+// warm tells whether the connection was used within keep_warm.
+func (n *Conn) warm(cl *Client, now moment) bool {
+	used := n.used.Load()
+	return cl.KeepWarm > 0 && used != 0 && now.wall-used <= int64(cl.KeepWarm)
+}
+
+func (n *Conn) disarm() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.timer != nil {
+		n.timer.Stop()
+	}
+}
+
+// Warm sets the timers of the connections that the run before kept warm. It
+// reads each record of the client's accounts once.
+func (c *Cache) Warm(cl *Client) {
+	if c.store == nil || cl.KeepWarm <= 0 || !c.enter() {
+		return
+	}
+	defer c.leave()
+	for _, account := range c.accounts(cl) {
+		key := Key{Client: cl.Name, Account: account}
+		rec, _, err := c.store.Load(key, cl.secrets())
+		if err != nil || rec.Used.IsZero() || time.Duration(c.clock.now().wall-rec.Used.UnixNano()) > cl.KeepWarm {
+			continue
+		}
+		if n, err := c.Conn(cl, account); err == nil {
+			n.rewarm(cl)
+		}
+	}
+}
+
+// rewarm takes over what the store has and sets the timer.
+func (n *Conn) rewarm(cl *Client) {
+	defer n.swallow()
+	if _, err := n.check(cl); err != nil {
+		return
+	}
+	if err := n.load(cl); err != nil {
+		return
+	}
+	n.arm(cl)
+}

@@ -1,0 +1,222 @@
+package zoho
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Accounts speaks to one authorization server on behalf of one client.
+// Its fields are read only, so it may be used concurrently.
+type Accounts struct {
+	// HTTP sends the requests; nil means a client that ignores the environment's
+	// proxies. Redirects are not followed whatever its CheckRedirect says, and
+	// its cookie jar is not used.
+	HTTP         *http.Client
+	DataCenter   DataCenter
+	ClientID     string
+	ClientSecret string
+	UserAgent    string // optional
+}
+
+// AuthorizeParams is what an authorization request varies in.
+type AuthorizeParams struct {
+	RedirectURI string
+	State       string
+	Scopes      []string // sent joined by commas, otherwise untouched
+}
+
+const (
+	// accountsTimeout bounds a request to the accounts server in all, a reply
+	// that drips in byte by byte included.
+	accountsTimeout = 15 * time.Second
+	// maxReply is far more than any reply: a token reply has some 300 bytes.
+	maxReply = 1 << 20
+)
+
+// grantType is what a request to the accounts server asks for.
+type grantType string
+
+const (
+	grantCode    grantType = "authorization_code"
+	grantRefresh grantType = "refresh_token"
+	grantRevoke  grantType = "revoke"
+)
+
+// AuthorizeURL is where the browser is sent for consent. It always asks for a
+// refresh token (access_type=offline) and for the consent screen, because
+// without that screen a second authorization brings no refresh token.
+func (a *Accounts) AuthorizeURL(p AuthorizeParams) string {
+	q := url.Values{
+		"response_type": {"code"},
+		"client_id":     {a.ClientID},
+		"scope":         {strings.Join(p.Scopes, ",")},
+		"redirect_uri":  {p.RedirectURI},
+		"state":         {p.State},
+		"access_type":   {"offline"},
+		"prompt":        {"consent"},
+	}
+	return a.DataCenter.AuthURL() + "?" + q.Encode()
+}
+
+// Exchange turns an authorization code into tokens. Codes work once and live a
+// minute or two. redirectURI must be the one of the authorization request; it is
+// left out when empty, as a self client's code needs it.
+func (a *Accounts) Exchange(ctx context.Context, code, redirectURI string) (Reply, error) {
+	form := a.form(grantCode)
+	form.Set("code", code)
+	if redirectURI != "" {
+		form.Set("redirect_uri", redirectURI)
+	}
+	return a.token(ctx, grantCode, form, code)
+}
+
+// Refresh asks for a new access token. The reply holds no refresh token: Zoho
+// does not rotate them.
+func (a *Accounts) Refresh(ctx context.Context, refreshToken string) (Reply, error) {
+	form := a.form(grantRefresh)
+	form.Set("refresh_token", refreshToken)
+	return a.token(ctx, grantRefresh, form, refreshToken)
+}
+
+// Revoke gives a refresh or access token back. A refresh token takes its access
+// tokens with it. A token that Zoho does not know is a Failure of the kind
+// FailureGrantDead.
+func (a *Accounts) Revoke(ctx context.Context, token string) error {
+	secrets := a.secrets(token)
+	ans, f := a.post(ctx, a.DataCenter.RevokeURL(), url.Values{"token": {token}}, secrets)
+	if f == nil {
+		f = ans.revoked(secrets)
+	}
+	if f != nil {
+		return a.complete(f, grantRevoke)
+	}
+	return nil
+}
+
+// form has the credentials in the body, where no access log sees them; Zoho's
+// pages show a query, its CRM pages ask for the body.
+func (a *Accounts) form(g grantType) url.Values {
+	return url.Values{"grant_type": {string(g)}, "client_id": {a.ClientID}, "client_secret": {a.ClientSecret}}
+}
+
+func (a *Accounts) secrets(more string) []string { return []string{a.ClientSecret, more} }
+
+func (a *Accounts) token(ctx context.Context, g grantType, form url.Values, secret string) (Reply, error) {
+	secrets := a.secrets(secret)
+	ans, f := a.post(ctx, a.DataCenter.TokenURL(), form, secrets)
+	if f != nil {
+		return Reply{}, a.complete(f, g)
+	}
+	r, f := ans.token(g, secrets)
+	if f != nil {
+		return Reply{}, a.complete(f, g)
+	}
+	return r, nil
+}
+
+// complete tells a failure what Hint needs to know.
+func (a *Accounts) complete(f *Failure, g grantType) *Failure {
+	f.grant, f.dataCenter = g, a.DataCenter
+	return f
+}
+
+// post sends a form and reads the whole answer, within the limits of time and
+// size.
+func (a *Accounts) post(ctx context.Context, to string, form url.Values, secrets []string) (answer, *Failure) {
+	ctx, cancel := context.WithTimeout(ctx, accountsTimeout)
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return answer{}, &Failure{NoToken: true, Err: shield(err, secrets), reason: "not asked"}
+	}
+	p := new(progress)
+	req, err := http.NewRequestWithContext(p.trace(ctx), http.MethodPost, to, strings.NewReader(form.Encode()))
+	if err != nil {
+		return answer{}, &Failure{NoToken: true, Err: shield(err, secrets), reason: "the accounts URL is no URL"}
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	// A compressed reply could be a bomb. Asking for none also stops net/http
+	// from decoding one behind our back.
+	req.Header.Set("Accept-Encoding", "identity")
+	if a.UserAgent != "" {
+		req.Header.Set("User-Agent", a.UserAgent)
+	}
+	resp, err := a.client().Do(req)
+	if err != nil {
+		return answer{}, &Failure{NoToken: p.neverSent(err), Err: shield(err, secrets), reason: "no answer"}
+	}
+	defer resp.Body.Close()
+	return readAnswer(resp, secrets)
+}
+
+// client copies the http.Client so that it neither follows a redirect, which
+// would carry the secret elsewhere, nor collects Zoho's cookies.
+func (a *Accounts) client() *http.Client {
+	c := http.Client{Transport: ownTransport}
+	if a.HTTP != nil {
+		c = *a.HTTP
+	}
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.Jar = nil
+	return &c
+}
+
+// ownTransport serves Accounts without an http.Client.
+var ownTransport = func() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.Proxy = nil
+	t.DisableCompression = true
+	return t
+}()
+
+// readAnswer reads a reply as far as it is looked at.
+func readAnswer(resp *http.Response, secrets []string) (answer, *Failure) {
+	ans := answer{status: resp.StatusCode, header: resp.Header}
+	if 300 <= resp.StatusCode && resp.StatusCode < 400 {
+		return ans, ans.fail(true, "the server redirects, which is not followed")
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+	ans.body = body
+	switch encoding := strings.Join(resp.Header.Values("Content-Encoding"), ","); {
+	case err != nil:
+		// Who only answered with a 5xx made no token; otherwise it may be lost.
+		f := ans.fail(resp.StatusCode >= 500, "the reply was cut")
+		f.Err = shield(err, secrets)
+		return ans, f
+	case len(body) > maxReply:
+		return ans, ans.fail(resp.StatusCode >= 500, fmt.Sprintf("the reply is longer than %d bytes", maxReply))
+	case encoding != "":
+		decoded, ok := DecodePrefix(encoding, body, maxReply+1)
+		if !ok || len(decoded) > maxReply {
+			return ans, ans.fail(resp.StatusCode >= 500, "the reply is compressed, though that was not asked for, and could not be decoded within bounds")
+		}
+		ans.body = decoded
+	}
+	return ans, nil
+}
+
+// accountsText stands for an Accounts wherever one is printed.
+func (a Accounts) accountsText() string {
+	return fmt.Sprintf("accounts %s (client secret redacted)", a.DataCenter.Accounts)
+}
+
+// String leaves out the client's secret.
+func (a Accounts) String() string { return a.accountsText() }
+
+// Format leaves out the client's secret, whatever the verb.
+func (a Accounts) Format(s fmt.State, _ rune) { io.WriteString(s, a.accountsText()) }
+
+// LogValue leaves out the client's secret.
+func (a Accounts) LogValue() slog.Value { return slog.StringValue(a.accountsText()) }
+
+// MarshalJSON refuses: an Accounts is not meant to be stored.
+func (a Accounts) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("an Accounts holds a client secret and is not marshalled")
+}

@@ -1,0 +1,17 @@
+// Package zoho is the protocol of Zoho's OAuth and of the servers behind it,
+// as facts and plain functions: no Caddy, no state, no clock of its own.
+//
+// A [DataCenter] is one of Zoho's regions. It knows its accounts server, where
+// [Accounts] exchanges codes and renews access tokens, and it routes: given the
+// host or the path of an app's request, [DataCenter.RouteHost] and
+// [DataCenter.RoutePath] name the one host that the request, and with it the
+// token, may go to. That host comes from a table, never from the caller.
+//
+// What the accounts server refuses comes as a [Failure], classified once:
+// temporary, throttled, grant dead, client rejected. What a resource server
+// refuses is read by [Judge]: would a new token help? Zoho's products answer a
+// dead token in some twenty ways, a missing scope often in the same words, so
+// the answer depends on service, status and shape.
+//
+// No error and no printed value of this package holds a token or a secret.
+package zoho

@@ -1,0 +1,236 @@
+package zoho
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// FailureKind says what a refusal of the accounts server means for the grant.
+type FailureKind int
+
+// The kinds of failure.
+const (
+	// FailureTemporary may be over at the next try: network, 5xx, HTML, nonsense.
+	FailureTemporary FailureKind = iota
+	// FailureThrottled asks for silence: each further call keeps the door shut.
+	FailureThrottled
+	// FailureGrantDead means that the refresh token (or code) is worth nothing.
+	FailureGrantDead
+	// FailureClientRejected means that client id, secret, redirect URI or data
+	// center are wrong.
+	FailureClientRejected
+)
+
+// String names the kind in one word, of a closed set.
+func (k FailureKind) String() string {
+	switch k {
+	case FailureThrottled:
+		return "throttled"
+	case FailureGrantDead:
+		return "dead"
+	case FailureClientRejected:
+		return "rejected"
+	}
+	return "temporary"
+}
+
+// Failure is why the accounts server gave no token. Its text is one printable
+// line of at most 512 bytes, without bodies, tokens or secrets.
+type Failure struct {
+	Kind   FailureKind
+	Code   string // Zoho's error code, such as "invalid_code"; cleaned, "" if none
+	Status int    // HTTP status, 0 without an answer
+	// NoToken says that plainly no token was made: a refusal, a 5xx, HTML, no
+	// connection. Otherwise one may have been made and lost.
+	NoToken    bool
+	RetryAfter time.Duration // if the server named it
+	Err        error         // underlying error, may be nil
+
+	reason     string // cleaned already
+	grant      grantType
+	dataCenter DataCenter
+}
+
+// Unwrap gives the underlying error.
+func (f *Failure) Unwrap() error { return f.Err }
+
+// Error says what failed. Hint says what to do about it.
+func (f *Failure) Error() string {
+	var b strings.Builder
+	switch f.Kind {
+	case FailureThrottled:
+		b.WriteString("accounts server throttles the client")
+	case FailureGrantDead:
+		b.WriteString("accounts server refuses the grant")
+	case FailureClientRejected:
+		b.WriteString("accounts server refuses the client")
+	default:
+		b.WriteString("accounts server gave no token")
+	}
+	if f.Code != "" {
+		b.WriteString(": " + codeText(f.Code))
+	}
+	if f.Status != 0 {
+		fmt.Fprintf(&b, " (status %d)", f.Status)
+	}
+	if f.reason != "" {
+		b.WriteString(": " + f.reason)
+	}
+	if f.Err != nil {
+		b.WriteString(": " + clean(f.Err.Error()))
+	}
+	return cut(b.String(), maxError)
+}
+
+// codeText prints a code bare if it looks like one, otherwise as a stranger's text.
+func codeText(code string) string {
+	if _, known := errorCodes[code]; known {
+		return code
+	}
+	return show(code)
+}
+
+// errorCodes are the refusals that Zoho's pages, dumps and clients know.
+// invalid_grant, RFC 6749's name, is not in Zoho's pages; others accept it, too.
+var errorCodes = map[string]FailureKind{
+	"invalid_code":          FailureGrantDead,
+	"invalid_grant":         FailureGrantDead,
+	"invalid_client":        FailureClientRejected,
+	"invalid_client_secret": FailureClientRejected,
+	"invalid_redirect_uri":  FailureClientRejected,
+	"access_denied":         FailureThrottled,
+	"general_error":         FailureTemporary,
+	"missing_org_info":      FailureTemporary,
+}
+
+// codeLike tells an unknown code from a translated sentence.
+var codeLike = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)+$`)
+
+// refusal understands a JSON reply that holds no token.
+func (ans answer) refusal(fields replyFields, g grantType, secrets []string) *Failure {
+	code, err := fields.text("error")
+	if err != nil {
+		code = ""
+	}
+	description, _ := fields.text("error_description")
+	status, _ := fields.text("status")
+	code = strings.TrimSpace(code)
+	kind, known := errorCodes[code]
+	switch {
+	case !known && throttles(code, status, description, ans.status):
+		kind = FailureThrottled
+	case ans.status >= 500 && kind != FailureThrottled:
+		kind = FailureTemporary // a server in trouble says nothing about the grant
+	}
+	f := ans.fail(kind != FailureThrottled, "")
+	f.Kind = kind
+	f.Code = code
+	if !known {
+		f.Code = clean(code, secrets...)
+	}
+	if description != "" {
+		f.reason = show(description, secrets...)
+	}
+	return f
+}
+
+// throttles recognises the throttle of ten tokens in ten minutes. It comes with
+// 400 or 200, and in the language of whoever: {"error":"Access Denied",
+// "status":"failure","error_description":"You have made too many requests..."},
+// or all of that in Chinese. So a status of failure and a text where the code
+// should be are enough.
+func throttles(code, status, description string, httpStatus int) bool {
+	if httpStatus == http.StatusTooManyRequests || strings.EqualFold(code, "access denied") {
+		return true
+	}
+	return strings.EqualFold(status, "failure") && code+description != "" && !codeLike.MatchString(code)
+}
+
+// unreadable understands a reply that is no JSON object: Zoho answers HTML
+// when a gateway is in trouble or the domain is wrong.
+func (ans answer) unreadable(err error, secrets []string) *Failure {
+	plain := ans.status >= 400
+	if ans.status == http.StatusTooManyRequests {
+		f := ans.fail(false, err.Error())
+		f.Kind = FailureThrottled
+		return f
+	}
+	if !ans.isHTML() {
+		return ans.fail(plain, err.Error())
+	}
+	if title := htmlTitle(ans.body); title != "" {
+		return ans.fail(true, "an HTML page instead of JSON, titled "+show(title, secrets...))
+	}
+	return ans.fail(true, "an HTML page instead of JSON")
+}
+
+// revoked understands the reply to a revocation: {"status":"success"}, or for
+// an unknown token a 400 whose body is HTML (measured).
+func (ans answer) revoked(secrets []string) *Failure {
+	fields, err := parseReply(ans.body)
+	refused := ans.refusal(fields, grantRevoke, secrets)
+	switch status := fields.loose("status"); {
+	case ans.status == http.StatusBadRequest && refused.Kind == FailureTemporary:
+		f := ans.fail(true, "the token is unknown or was revoked before")
+		f.Kind = FailureGrantDead
+		return f
+	case fields["error"] != nil || refused.Kind == FailureThrottled:
+		return refused
+	case err != nil:
+		return ans.unreadable(err, secrets)
+	case ans.status >= 300 || status != "" && status != "success":
+		return ans.fail(true, "the token was not revoked")
+	}
+	return nil
+}
+
+// fail makes a temporary failure of an answer. reason must be clean.
+func (ans answer) fail(noToken bool, reason string) *Failure {
+	return &Failure{Status: ans.status, NoToken: noToken, RetryAfter: retryAfter(ans.header), reason: reason}
+}
+
+func (ans answer) isHTML() bool {
+	return bytes.HasPrefix(bytes.TrimSpace(ans.body), []byte("<")) || strings.HasPrefix(strings.ToLower(ans.header.Get("Content-Type")), "text/html")
+}
+
+var titleTag = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
+
+func htmlTitle(body []byte) string {
+	if m := titleTag.FindSubmatch(body[:min(len(body), maxSeen)]); m != nil {
+		return string(m[1])
+	}
+	return ""
+}
+
+// maxRetryAfter keeps an absurd header from silencing a connection for years.
+const maxRetryAfter = 24 * time.Hour
+
+// retryAfter reads seconds or a date, which is compared with the server's own
+// clock where it shows.
+func retryAfter(h http.Header) time.Duration {
+	s := strings.TrimSpace(h.Get("Retry-After"))
+	var d time.Duration
+	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
+		d = time.Duration(n) * time.Second
+	} else if at, err := http.ParseTime(s); err == nil {
+		now, err := http.ParseTime(h.Get("Date"))
+		if err != nil {
+			now = time.Now()
+		}
+		d = at.Sub(now)
+	}
+	return min(max(d, 0), maxRetryAfter)
+}
+
+// AsFailure gives the Failure in err, if there is one.
+func AsFailure(err error) (*Failure, bool) {
+	var f *Failure
+	ok := errors.As(err, &f)
+	return f, ok
+}

@@ -1,0 +1,222 @@
+package zoho
+
+import "strings"
+
+// Every Zoho host plays a role that other data centers fill with a host of
+// their own: www.zohoapis.com and www.zohoapis.eu, desk.zoho.com and
+// desk.zohocloud.ca. Moving a request to another data center means keeping the
+// role. All names are put together once, so that routing allocates nothing.
+type role uint8
+
+// Roles of hosts that several services share, or that none is reached at;
+// those of product hosts are numbered from roleProduct on.
+const (
+	roleGateway role = iota
+	roleSandbox
+	roleDeveloper
+	roleFiles // where the CRM family takes uploads
+	roleAccounts
+	roleProduct
+)
+
+// maxRoles leaves room; a table that outgrows it panics in every test.
+const maxRoles = 64
+
+// Labels of WorkDrive's file hosts.
+const (
+	downloadLabel = "download"
+	uploadLabel   = "upload"
+)
+
+// region is a data center with all its host names, "" where it has none.
+type region struct {
+	dc    DataCenter
+	hosts [maxRoles]string
+}
+
+// hostEntry says what a host name stands for.
+type hostEntry struct {
+	region  *region
+	role    role
+	service string // "" if the path's first segment names it
+	// workdrive is WorkDrive's role on the hosts that it shares with the CRM
+	// family's uploads (upload.zohocloud.ca, files.zoho.sa): the path decides.
+	workdrive role
+}
+
+// serviceEntry is a service with the role of its own host.
+type serviceEntry struct {
+	Service
+	role role
+}
+
+var (
+	serviceIndex = indexServices()
+	regions      = indexRegions()
+	hostIndex    = indexHosts()
+)
+
+// products calls f for each label of a product host, with the role it has
+// everywhere.
+func products(f func(r role, label string, s Service)) {
+	r := roleProduct
+	for _, s := range services {
+		f(r, s.Host, s)
+		r++
+		for _, label := range s.also {
+			f(r, label, s)
+			r++
+		}
+	}
+}
+
+func indexServices() map[string]serviceEntry {
+	index := make(map[string]serviceEntry, len(services))
+	products(func(r role, label string, s Service) {
+		if label == s.Host {
+			index[s.Name] = serviceEntry{s, r}
+		}
+	})
+	return index
+}
+
+func indexRegions() map[string]*region {
+	index := make(map[string]*region, len(dataCenters))
+	for _, dc := range dataCenters {
+		g := &region{dc: dc}
+		if domain := gatewayDomain(dc); domain != "" {
+			g.hosts[roleGateway] = "www." + domain
+			g.hosts[roleSandbox] = "sandbox." + domain
+			g.hosts[roleDeveloper] = "developer." + domain
+		}
+		g.hosts[roleFiles] = filesHost(dc)
+		g.hosts[roleAccounts] = strings.TrimPrefix(dc.Accounts, "https://")
+		products(func(r role, label string, _ Service) {
+			g.hosts[r] = productLabel(dc, label) + "." + dc.Suffix
+		})
+		index[dc.Code] = g
+	}
+	return index
+}
+
+func indexHosts() map[string]hostEntry {
+	index := make(map[string]hostEntry)
+	for _, g := range regions {
+		products(func(r role, _ string, s Service) {
+			index[g.hosts[r]] = hostEntry{region: g, role: r, service: s.Name}
+		})
+		for r := roleGateway; r < roleProduct; r++ {
+			if host := g.hosts[r]; host != "" {
+				index[host] = hostEntry{region: g, role: r, workdrive: index[host].role}
+			}
+		}
+	}
+	return index
+}
+
+// gatewayDomain is "zohoapis.eu" for eu.
+func gatewayDomain(dc DataCenter) string { return strings.TrimPrefix(dc.API, "https://www.") }
+
+// productLabel is the label that a product host has in dc: WorkDrive's
+// downloads come from files. in the Emirates and Saudi Arabia (rclone).
+func productLabel(dc DataCenter, label string) string {
+	if label == downloadLabel && (dc.Code == "ae" || dc.Code == "sa") {
+		return "files"
+	}
+	return label
+}
+
+// filesHost is where the CRM family takes uploads, from Zoho's own SDK
+// (zohocrm-nodejs-sdk, lib/routes/dc); it names none for the other data centers.
+func filesHost(dc DataCenter) string {
+	switch dc.Code {
+	case "us", "eu", "in", "au", "cn", "jp":
+		return "content." + gatewayDomain(dc)
+	case "ca":
+		return "upload." + dc.Suffix
+	case "sa":
+		return "files." + dc.Suffix
+	}
+	return ""
+}
+
+// lookupHost finds a host in the table: in any letter case, its default port
+// left out. A trailing dot, another port or userinfo make it another host.
+func lookupHost(host string) (hostEntry, bool) {
+	host = trimDefaultPort(host)
+	var lower [maxHost]byte
+	if len(host) > len(lower) {
+		return hostEntry{}, false
+	}
+	for i := range len(host) {
+		lower[i] = lowerASCII(host[i])
+	}
+	e, ok := hostIndex[string(lower[:len(host)])] // no copy is made for a look-up
+	return e, ok
+}
+
+// maxHost is more than any host of the table has.
+const maxHost = 48
+
+// regionOf gives the data center under whose domain a host lies that the table
+// does not hold, nil if it is not Zoho's. Only well-formed names count: no empty
+// label, no xn--, nothing but letters, digits and hyphens.
+func regionOf(host string) *region {
+	host = trimDefaultPort(host)
+	for label := range strings.SplitSeq(host, ".") {
+		if !plainLabel(label) {
+			return nil
+		}
+	}
+	host = strings.ToLower(host)
+	for _, dc := range dataCenters {
+		if within(host, dc.Suffix) || dc.API != "" && within(host, gatewayDomain(dc)) {
+			return regions[dc.Code]
+		}
+	}
+	return nil
+}
+
+func within(host, domain string) bool {
+	rest, ok := strings.CutSuffix(host, domain)
+	return ok && (rest == "" || strings.HasSuffix(rest, "."))
+}
+
+func plainLabel(label string) bool {
+	if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || len(label) > 4 && equalFold(label[:4], "xn--") {
+		return false
+	}
+	for i := range len(label) {
+		if c := lowerASCII(label[i]); c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+func trimDefaultPort(host string) string {
+	if name, ok := strings.CutSuffix(host, ":443"); ok {
+		return name
+	}
+	return strings.TrimSuffix(host, ":80")
+}
+
+// equalFold is strings.EqualFold for ASCII alone: that one takes U+017F for an s.
+func equalFold(s, t string) bool {
+	if len(s) != len(t) {
+		return false
+	}
+	for i := range len(s) {
+		if lowerASCII(s[i]) != lowerASCII(t[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lowerASCII(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + ('a' - 'A')
+	}
+	return c
+}

@@ -1,0 +1,243 @@
+package zoho
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Target is where a request goes and what was asked for.
+type Target struct {
+	Service string // name of the service
+	Scheme  string // "https"; "http" only for a custom data center on loopback
+	Host    string // without the default port: "desk.zoho.eu"
+	// Strip is the number of bytes to cut from the front of the request's path;
+	// 0 leaves it untouched. If nothing remains, the path is "/".
+	Strip int
+	// Verdicts names the rows of the verdict table that apply to the answers.
+	Verdicts string
+}
+
+// RouteOptions narrows or widens what RouteHost and RoutePath accept.
+type RouteOptions struct {
+	// AnyDataCenter maps the hosts of every data center, not only those of .com
+	// and of the connection's own.
+	AnyDataCenter bool
+	// Allowed tells which services are served; nil serves all.
+	Allowed func(service string) bool
+	// APIDomain is the api_domain of the grant's token reply. Gateway services
+	// use it if it is one of the data center's own gateways, dc.API otherwise.
+	APIDomain string
+}
+
+// What RouteHost and RoutePath refuse, for errors.Is.
+var (
+	// ErrTarget is a host that no request is sent to.
+	ErrTarget = errors.New("not a host of Zoho's services")
+	// ErrDataCenter is a Zoho host of another data center than the connection's.
+	ErrDataCenter = errors.New("host of another data center")
+	// ErrServiceUnknown is a service that does not exist, is not allowed, or has
+	// no host in the connection's data center.
+	ErrServiceUnknown = errors.New("no such service")
+)
+
+// homeCode is the data center whose hosts everyone hard-codes.
+const homeCode = "us"
+
+// RouteHost finds the target of a request by the host it was meant for, from
+// its Host header or absolute target: the same service in the data center dc,
+// path untouched. isZoho tells whether host is a Zoho host at all; if it is not,
+// err is ErrTarget, and a request in origin form is left to RoutePath.
+//
+// The target's host never contains anything of the caller's text.
+func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZoho bool, err error) {
+	if dc.Custom && equalFold(dc.trimPort(host), dc.apiHost()) {
+		t, err = dc.RoutePath(path, o)
+		return t, true, err
+	}
+	e, ok := lookupHost(host)
+	if !ok {
+		isZoho, err = dc.unknownHost(host, o)
+		return Target{}, isZoho, err
+	}
+	if e.role == roleAccounts {
+		return Target{}, true, fmt.Errorf("%w: %s is an accounts server; tokens are fetched by the proxy, never by the app", ErrTarget, e.region.hosts[e.role])
+	}
+	if !dc.mapsFrom(e.region.dc, o) {
+		return Target{}, true, dc.foreign(host, e.region.dc)
+	}
+	if e.service == "" {
+		e = e.byPath(path)
+	}
+	if e.service == "" {
+		return Target{}, true, unknownService(firstSegment(path))
+	}
+	t, err = dc.target(e.service, e.role, o)
+	return t, true, err
+}
+
+// RoutePath finds the target of a request by the first segment of its path: a
+// gateway service's leads to the API domain, path untouched; that of a service
+// with a host of its own leads there without the segment. path is the escaped
+// path as received; it is never decoded, and dot segments in it change nothing.
+func (dc DataCenter) RoutePath(path string, o RouteOptions) (Target, error) {
+	name := firstSegment(path)
+	s, ok := serviceIndex[name]
+	if !ok {
+		return Target{}, unknownService(name)
+	}
+	if s.Gateway {
+		return dc.target(name, roleGateway, o)
+	}
+	t, err := dc.target(name, s.role, o)
+	if err == nil && !dc.Custom {
+		t.Strip = len("/") + len(name)
+	}
+	return t, err
+}
+
+// ServiceOfPath gives the service that the path's first segment names, "" if
+// none. It is for requests whose target is fixed: it only chooses verdicts.
+func ServiceOfPath(path string) string {
+	if s, ok := serviceIndex[firstSegment(path)]; ok {
+		return s.Name
+	}
+	return ""
+}
+
+// firstSegment of "/crm/v8", "/crm" or "/crm?x" is "crm".
+func firstSegment(path string) string {
+	if path == "" || path[0] != '/' {
+		return ""
+	}
+	path = path[1:]
+	if i := strings.IndexAny(path, "/?#"); i >= 0 {
+		path = path[:i]
+	}
+	return path
+}
+
+// byPath completes an entry of a host that several services share.
+func (e hostEntry) byPath(path string) hostEntry {
+	if e.workdrive != 0 && (strings.HasPrefix(path, "/workdrive-api/") || strings.HasPrefix(path, "/v1/workdrive/")) {
+		e.role, e.service = e.workdrive, "workdrive"
+		return e
+	}
+	if s, ok := serviceIndex[firstSegment(path)]; ok && s.Gateway {
+		e.service = s.Name
+	}
+	return e
+}
+
+// target puts a target together, path untouched.
+func (dc DataCenter) target(service string, r role, o RouteOptions) (Target, error) {
+	if o.Allowed != nil && !o.Allowed(service) {
+		return Target{}, fmt.Errorf("%w here: %s is not among the services allowed", ErrServiceUnknown, service)
+	}
+	t := Target{Service: service, Verdicts: service, Scheme: "https"}
+	if dc.Custom {
+		t.Scheme, t.Host = dc.apiScheme(), dc.apiHost()
+		return t, nil
+	}
+	g, ok := regions[dc.Code]
+	if !ok {
+		return Target{}, fmt.Errorf("%w: the connection's data center %s is unknown", ErrDataCenter, show(dc.Code))
+	}
+	t.Host = g.hosts[r]
+	if r == roleGateway && o.APIDomain != "" {
+		if host := dc.gatewayOf(o.APIDomain); host != "" {
+			t.Host = host
+		}
+	}
+	if t.Host == "" {
+		return Target{}, fmt.Errorf("%w at data center %s: no host of its own is known for %s%s", ErrServiceUnknown, dc.Code, service, r.purpose())
+	}
+	return t, nil
+}
+
+// purpose says which of a service's hosts is missing, for error texts.
+func (r role) purpose() string {
+	switch r {
+	case roleGateway:
+		return ": no API gateway of that data center is established"
+	case roleSandbox, roleDeveloper:
+		return " sandboxes"
+	case roleFiles:
+		return " uploads"
+	}
+	return ""
+}
+
+// mapsFrom reports whether hosts of another data center may stand for those of dc.
+func (dc DataCenter) mapsFrom(other DataCenter, o RouteOptions) bool {
+	return o.AnyDataCenter || other.Code == homeCode || other.Code == dc.Code
+}
+
+// gatewayOf gives the host of apiDomain if it is one of dc's gateways, "" if not.
+// The name returned is the table's, not the one that was passed in.
+func (dc DataCenter) gatewayOf(apiDomain string) string {
+	apiDomain = strings.TrimSuffix(apiDomain, "/")
+	if dc.Custom {
+		if apiDomain == dc.API {
+			return dc.apiHost()
+		}
+		return ""
+	}
+	const scheme = "https://"
+	g, ok := regions[dc.Code]
+	if !ok || len(apiDomain) < len(scheme) || !equalFold(apiDomain[:len(scheme)], scheme) {
+		return ""
+	}
+	host := strings.TrimSuffix(apiDomain[len(scheme):], ":443")
+	for _, own := range g.hosts[roleGateway : roleDeveloper+1] {
+		if own != "" && equalFold(own, host) {
+			return own
+		}
+	}
+	return ""
+}
+
+func (dc DataCenter) apiScheme() string {
+	scheme, _, _ := strings.Cut(dc.API, "://")
+	return scheme
+}
+
+func (dc DataCenter) apiHost() string {
+	_, host, _ := strings.Cut(dc.API, "://")
+	return host
+}
+
+// trimPort takes the port off that a custom API URL would have been given
+// without.
+func (dc DataCenter) trimPort(host string) string {
+	if dc.apiScheme() == "http" {
+		return strings.TrimSuffix(host, ":80")
+	}
+	return strings.TrimSuffix(host, ":443")
+}
+
+// unknownHost explains a host that the table does not hold.
+func (dc DataCenter) unknownHost(host string, o RouteOptions) (isZoho bool, err error) {
+	g := regionOf(host)
+	switch {
+	case g == nil:
+		return false, fmt.Errorf("%w: %s", ErrTarget, show(host))
+	case !dc.mapsFrom(g.dc, o):
+		return true, dc.foreign(host, g.dc)
+	}
+	return true, fmt.Errorf("%w: no API is known at %s", ErrServiceUnknown, show(host))
+}
+
+func (dc DataCenter) foreign(host string, other DataCenter) error {
+	return fmt.Errorf("%w: %s belongs to %s, the connection to %s", ErrDataCenter, show(host), other.Code, dc.Code)
+}
+
+func unknownService(name string) error {
+	if name == "" {
+		return fmt.Errorf("%w: the path names none", ErrServiceUnknown)
+	}
+	if near := NearestService(name); near != "" {
+		return fmt.Errorf("%w: %s; did you mean %s?", ErrServiceUnknown, show(name), near)
+	}
+	return fmt.Errorf("%w: %s", ErrServiceUnknown, show(name))
+}

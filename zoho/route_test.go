@@ -1,0 +1,423 @@
+package zoho_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+func TestServiceTable(t *testing.T) {
+	gateway := "bigin billing bookings books creator crm erp expense inventory invoice phonebridge workdrive writer"
+	own := map[string]string{
+		"analytics": "analyticsapi", "assist": "assist", "bugtracker": "bugtracker", "calendar": "calendar", "campaigns": "campaigns",
+		"catalyst": "api.catalyst", "cliq": "cliq", "contracts": "contracts", "desk": "desk", "lens": "lens", "mail": "mail",
+		"meeting": "meeting", "people": "people", "projects": "projectsapi", "recruit": "recruit", "salesiq": "salesiq",
+		"sheet": "sheet", "shifts": "shifts", "sign": "sign",
+	}
+	names := strings.Fields(gateway)
+	for _, name := range names {
+		if s, ok := zoho.LookupService(name); !ok || !s.Gateway || s.Name != name || s.Host == "" {
+			t.Errorf("%s: got %+v, %v", name, s, ok)
+		}
+	}
+	for name, host := range own {
+		if s, ok := zoho.LookupService(name); !ok || s.Gateway || s.Name != name || s.Host != host {
+			t.Errorf("%s: got %+v, %v", name, s, ok)
+		}
+	}
+	all := zoho.Services()
+	if len(all) != len(names)+len(own) {
+		t.Errorf("got %d services, want %d", len(all), len(names)+len(own))
+	}
+	for i := 1; i < len(all); i++ {
+		if all[i-1].Name >= all[i].Name {
+			t.Errorf("%s stands before %s", all[i-1].Name, all[i].Name)
+		}
+	}
+	all[0].Name = "evil"
+	if zoho.Services()[0].Name == "evil" {
+		t.Error("Services hands out the table itself")
+	}
+	if _, ok := zoho.LookupService("CRM"); ok {
+		t.Error("names are case-sensitive")
+	}
+}
+
+func TestRoutePath(t *testing.T) {
+	tests := []struct{ code, path, host, service, rest string }{
+		{"us", "/crm/v8/Leads", "www.zohoapis.com", "crm", "/crm/v8/Leads"},
+		{"eu", "/crm/v8/Leads", "www.zohoapis.eu", "crm", "/crm/v8/Leads"},
+		{"ca", "/books/v3/invoices", "www.zohoapis.ca", "books", "/books/v3/invoices"},
+		{"eu", "/crm", "www.zohoapis.eu", "crm", "/crm"},
+		{"eu", "/crm?x=1", "www.zohoapis.eu", "crm", "/crm?x=1"},
+		{"eu", "/crm/", "www.zohoapis.eu", "crm", "/crm/"},
+		{"eu", "/workdrive/api/v1/files", "www.zohoapis.eu", "workdrive", "/workdrive/api/v1/files"},
+		{"eu", "/desk/api/v1/tickets", "desk.zoho.eu", "desk", "/api/v1/tickets"},
+		{"ca", "/desk/api/v1/tickets", "desk.zohocloud.ca", "desk", "/api/v1/tickets"},
+		{"eu", "/desk", "desk.zoho.eu", "desk", ""},
+		{"eu", "/desk/", "desk.zoho.eu", "desk", "/"},
+		{"eu", "/desk//evil.tld/x", "desk.zoho.eu", "desk", "//evil.tld/x"},
+		{"us", "/people/people/api/forms", "people.zoho.com", "people", "/people/api/forms"},
+		{"us", "/recruit/recruit/v2/Candidates", "recruit.zoho.com", "recruit", "/recruit/v2/Candidates"},
+		{"us", "/projects/api/v3/portals", "projectsapi.zoho.com", "projects", "/api/v3/portals"},
+		{"jp", "/analytics/restapi/v2/orgs", "analyticsapi.zoho.jp", "analytics", "/restapi/v2/orgs"},
+		{"in", "/catalyst/baas/v1/project", "api.catalyst.zoho.in", "catalyst", "/baas/v1/project"},
+		{"inec", "/mail/api/accounts", "mail.zohohq.in", "mail", "/api/accounts"},
+		{"cn", "/cliq/api/v2/channels", "cliq.zoho.com.cn", "cliq", "/api/v2/channels"},
+		// dot segments, escapes and the like choose nothing
+		{"eu", "/crm/../desk/api", "www.zohoapis.eu", "crm", "/crm/../desk/api"},
+		{"eu", "/desk/../crm", "desk.zoho.eu", "desk", "/../crm"},
+		{"eu", "/crm/%2e%2e/%2fdesk", "www.zohoapis.eu", "crm", "/crm/%2e%2e/%2fdesk"},
+		{"eu", "/crm//www.evil.tld", "www.zohoapis.eu", "crm", "/crm//www.evil.tld"},
+		{"custom", "/crm/v8/Leads", "127.0.0.1:9090", "crm", "/crm/v8/Leads"},
+		{"custom", "/desk/api/v1/tickets", "127.0.0.1:9090", "desk", "/desk/api/v1/tickets"},
+	}
+	for _, test := range tests {
+		t.Run(test.code+test.path, func(t *testing.T) {
+			got, err := mustDC(t, test.code).RoutePath(test.path, zoho.RouteOptions{})
+			want := zoho.Target{Service: test.service, Verdicts: test.service, Scheme: "https", Host: test.host, Strip: len(test.path) - len(test.rest)}
+			if test.code == "custom" {
+				want.Scheme = "http"
+			}
+			if err != nil || got != want {
+				t.Errorf("got %+v, %v, want %+v", got, err, want)
+			}
+			if s := zoho.ServiceOfPath(test.path); s != test.service {
+				t.Errorf("service of path: got %q, want %q", s, test.service)
+			}
+		})
+	}
+}
+
+func TestRoutePathRefused(t *testing.T) {
+	tests := []struct{ code, path, says string }{
+		{"eu", "", "names none"}, {"eu", "/", "names none"}, {"eu", "//crm/v8", "names none"}, {"eu", "*", "names none"}, {"eu", "crm/v8", "names none"},
+		{"eu", "/CRM/v8", "did you mean crm?"}, {"eu", "/crmm/v8", "did you mean crm?"}, {"eu", "/subscriptions/v1", "did you mean billing?"},
+		{"eu", "/%63rm/v8", "no such service"}, {"eu", "/crm;x=1/v8", "no such service"}, {"eu", "/crm%2fv8", "no such service"}, {"eu", "/./crm/v8", "no such service"},
+		{"eu", "/social/v2", "no such service"}, {"eu", "/oauth/v2/token", "no such service"}, {"eu", "/crm\\v8", "no such service"},
+		{"eu", "/" + accessToken, "[masked]"}, {"eu", "/" + strings.Repeat("a", 4000), "no such service"}, {"eu", "/\x1b[2J\n", "no such service"},
+		{"inec", "/crm/v8", "no API gateway"},
+	}
+	for _, test := range tests {
+		got, err := mustDC(t, test.code).RoutePath(test.path, zoho.RouteOptions{})
+		if !errors.Is(err, zoho.ErrServiceUnknown) || got != (zoho.Target{}) || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%q: got %+v, %v, want an error with %q", test.path, got, err, test.says)
+			continue
+		}
+		checkError(t, err)
+	}
+	if _, err := (zoho.DataCenter{}).RoutePath("/crm/v8", zoho.RouteOptions{}); !errors.Is(err, zoho.ErrDataCenter) {
+		t.Errorf("zero data center: got %v", err)
+	}
+	if s := zoho.ServiceOfPath("/nothing/x"); s != "" {
+		t.Errorf("service of path: got %q", s)
+	}
+}
+
+func TestRouteHost(t *testing.T) {
+	tests := []struct{ code, host, path, want, service string }{
+		{"eu", "www.zohoapis.com", "/crm/v8/Leads", "www.zohoapis.eu", "crm"},
+		{"eu", "WWW.ZohoApis.COM:443", "/crm/v8/Leads", "www.zohoapis.eu", "crm"},
+		{"eu", "www.zohoapis.eu:80", "/books/v3", "www.zohoapis.eu", "books"},
+		{"ca", "www.zohoapis.com", "/crm/v8", "www.zohoapis.ca", "crm"},
+		{"eu", "sandbox.zohoapis.com", "/crm/v8", "sandbox.zohoapis.eu", "crm"},
+		{"cn", "developer.zohoapis.com", "/crm/v8", "developer.zohoapis.com.cn", "crm"},
+		{"eu", "desk.zoho.com", "/api/v1/tickets", "desk.zoho.eu", "desk"},
+		{"ca", "desk.zoho.com", "/api/v1/tickets", "desk.zohocloud.ca", "desk"},
+		{"eu", "Desk.Zoho.EU", "/desk/api", "desk.zoho.eu", "desk"},
+		{"au", "projects.zoho.com", "/restapi/portals/", "projects.zoho.com.au", "projects"},
+		{"au", "projectsapi.zoho.com", "/api/v3/portals", "projectsapi.zoho.com.au", "projects"},
+		{"in", "books.zoho.com", "/api/v3/invoices", "books.zoho.in", "books"},
+		{"in", "subscriptions.zoho.com", "/api/v1/plans", "subscriptions.zoho.in", "billing"},
+		{"in", "crm.zoho.com", "/crm/v2/Leads", "crm.zoho.in", "crm"},
+		{"inec", "people.zoho.com", "/people/api/forms", "people.zohohq.in", "people"},
+		{"jp", "api.catalyst.zoho.com", "/baas/v1/project", "api.catalyst.zoho.jp", "catalyst"},
+		// files
+		{"eu", "content.zohoapis.com", "/crm/v8/upload", "content.zohoapis.eu", "crm"},
+		{"ca", "content.zohoapis.com", "/crm/v8/upload", "upload.zohocloud.ca", "crm"},
+		{"sa", "content.zohoapis.com", "/bigin/v2/upload", "files.zoho.sa", "bigin"},
+		{"ca", "upload.zohocloud.ca", "/crm/v8/upload", "upload.zohocloud.ca", "crm"},
+		{"ca", "upload.zohocloud.ca", "/workdrive-api/v1/stream/upload", "upload.zohocloud.ca", "workdrive"},
+		{"ca", "upload.zoho.com", "/workdrive-api/v1/stream/upload", "upload.zohocloud.ca", "workdrive"},
+		{"eu", "upload.zoho.com", "/anything", "upload.zoho.eu", "workdrive"},
+		{"eu", "download.zoho.com", "/v1/workdrive/download/x", "download.zoho.eu", "workdrive"},
+		{"ae", "download.zoho.com", "/v1/workdrive/download/x", "files.zoho.ae", "workdrive"},
+		{"sa", "download.zoho.com", "/v1/workdrive/download/x", "files.zoho.sa", "workdrive"},
+		{"sa", "files.zoho.sa", "/v1/workdrive/download/x", "files.zoho.sa", "workdrive"},
+		{"sa", "files.zoho.sa", "/crm/v8/upload", "files.zoho.sa", "crm"},
+		// a custom data center has one host for all
+		{"custom", "desk.zoho.com", "/api/v1/tickets", "127.0.0.1:9090", "desk"},
+		{"custom", "www.zohoapis.com", "/crm/v8", "127.0.0.1:9090", "crm"},
+		{"custom", "127.0.0.1:9090", "/desk/api/v1/tickets", "127.0.0.1:9090", "desk"},
+	}
+	for _, test := range tests {
+		t.Run(test.code+" "+test.host+test.path, func(t *testing.T) {
+			got, isZoho, err := mustDC(t, test.code).RouteHost(test.host, test.path, zoho.RouteOptions{})
+			want := zoho.Target{Service: test.service, Verdicts: test.service, Scheme: "https", Host: test.want}
+			if test.code == "custom" {
+				want.Scheme = "http"
+			}
+			if err != nil || !isZoho || got != want {
+				t.Errorf("got %+v, %v, %v, want %+v", got, isZoho, err, want)
+			}
+		})
+	}
+}
+
+// TestRouteHostElsewhere: hosts that look like Zoho's and are not.
+func TestRouteHostElsewhere(t *testing.T) {
+	hosts := []string{
+		"", ".", "..", "localhost", "localhost:8080", "127.0.0.1", "127.0.0.1:443", "[::1]", "[::1]:443", "10.0.0.1", "0x7f000001", "2130706433",
+		"example.com", "zoho.com.evil.tld", "desk.zoho.com.evil.tld", "evilzoho.com", "desk.evilzoho.com", "www.evilzohoapis.com", "zoho.com-evil.tld",
+		"zoho.evil", "zoho.ca", "desk.zoho.ca", "zohoapis.evil",
+		"desk.zoho.com.", "desk.zoho.com..", "www.zohoapis.com.:443", ".desk.zoho.com", "desk..zoho.com", "desk.zoho..com", ".zoho.com", "zoho.com.",
+		"user@desk.zoho.com", "user:pass@desk.zoho.com", "desk.zoho.com@evil.tld", "evil.tld#desk.zoho.com", "evil.tld/desk.zoho.com", "evil.tld?desk.zoho.com",
+		"desk.zoho.com/", "desk.zoho.com#", "desk.zoho.com\\evil.tld", "desk.zoho.com:8080", "desk.zoho.com:", "desk.zoho.com:443:443", "desk.zoho.com:0443", "desk.zoho.com:+443",
+		"xn--desk-zoho.com", "xn--dsk-zoho.zoho.com", "desk.xn--zoho.com", "XN--x.zoho.com", "de\u017fk.zoho.com", "des\u212a.zoho.com", "dеsk.zoho.com", "desk。zoho.com",
+		"desk%2ezoho.com", "desk.zoho.com%00", "desk.zoho.com\x00", "desk.zoho.com ", " desk.zoho.com", "\tdesk.zoho.com", "desk.zoho.com\r\n", "desk_x.zoho.com", "*.zoho.com",
+		"-desk.zoho.com", "desk-.zoho.com", strings.Repeat("a", 64) + ".zoho.com", strings.Repeat("a.", 200) + "evil.tld",
+		"secret" + accessToken,
+	}
+	if len(hosts) < 40 {
+		t.Fatalf("only %d hosts", len(hosts))
+	}
+	for _, host := range hosts {
+		for _, code := range []string{"us", "eu", "custom"} {
+			got, isZoho, err := mustDC(t, code).RouteHost(host, "/crm/v8", zoho.RouteOptions{AnyDataCenter: true})
+			if isZoho || !errors.Is(err, zoho.ErrTarget) || got != (zoho.Target{}) {
+				t.Errorf("%q: got %+v, %v, %v, want no Zoho host", host, got, isZoho, err)
+				continue
+			}
+			checkError(t, err)
+		}
+	}
+}
+
+func TestRouteHostRefused(t *testing.T) {
+	anyDC := zoho.RouteOptions{AnyDataCenter: true}
+	tests := []struct {
+		code, host, path string
+		o                zoho.RouteOptions
+		want             error
+		says             string
+	}{
+		{"eu", "desk.zoho.in", "/api", zoho.RouteOptions{}, zoho.ErrDataCenter, "belongs to in, the connection to eu"},
+		{"us", "www.zohoapis.eu", "/crm/v8", zoho.RouteOptions{}, zoho.ErrDataCenter, "belongs to eu"},
+		{"us", "whatever.zoho.eu", "/", zoho.RouteOptions{}, zoho.ErrDataCenter, "belongs to eu"},
+		{"custom", "desk.zoho.eu", "/api", zoho.RouteOptions{}, zoho.ErrDataCenter, "connection to custom"},
+		{"eu", "accounts.zoho.com", "/oauth/v2/token", zoho.RouteOptions{}, zoho.ErrTarget, "accounts server"},
+		{"eu", "accounts.zoho.eu", "/oauth/v2/token", zoho.RouteOptions{}, zoho.ErrTarget, "accounts server"},
+		{"eu", "accounts.zohocloud.ca", "/", anyDC, zoho.ErrTarget, "accounts server"},
+		{"custom", "accounts.zoho.com", "/", zoho.RouteOptions{}, zoho.ErrTarget, "accounts server"},
+		{"eu", "social.zoho.com", "/social/v2", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "social.zoho.com"},
+		{"eu", "zoho.com", "/", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "zoho.com"},
+		{"eu", "a.b.zoho.com", "/", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "a.b.zoho.com"},
+		{"eu", "evil.zohoapis.com", "/crm", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "evil"},
+		{"eu", "www.zohoapis.com", "/desk/api/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "desk"},
+		{"eu", "www.zohoapis.com", "/", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "names none"},
+		{"eu", "www.zohoapis.com", "/crmx/v8", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "did you mean crm?"},
+		{"uk", "content.zohoapis.com", "/crm/v8/upload", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "uploads"},
+		{"inec", "www.zohoapis.com", "/crm/v8", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "no API gateway"},
+		{"inec", "sandbox.zohoapis.com", "/crm/v8", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "sandboxes"},
+		{"custom", "127.0.0.1:9090", "/nothing", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "nothing"},
+	}
+	for _, test := range tests {
+		got, isZoho, err := mustDC(t, test.code).RouteHost(test.host, test.path, test.o)
+		if !isZoho || !errors.Is(err, test.want) || got != (zoho.Target{}) || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s, %s%s: got %+v, %v, %v, want %v with %q", test.code, test.host, test.path, got, isZoho, err, test.want, test.says)
+			continue
+		}
+		checkError(t, err)
+	}
+}
+
+func TestRouteOptions(t *testing.T) {
+	eu := mustDC(t, "eu")
+	got, _, err := eu.RouteHost("desk.zoho.in", "/api", zoho.RouteOptions{AnyDataCenter: true})
+	if err != nil || got.Host != "desk.zoho.eu" {
+		t.Errorf("any data center: got %+v, %v", got, err)
+	}
+	onlyCRM := zoho.RouteOptions{Allowed: func(s string) bool { return s == "crm" }}
+	if _, err := eu.RoutePath("/crm/v8", onlyCRM); err != nil {
+		t.Error(err)
+	}
+	if _, err := eu.RoutePath("/desk/api", onlyCRM); !errors.Is(err, zoho.ErrServiceUnknown) || !strings.Contains(err.Error(), "not among the services allowed") {
+		t.Errorf("got %v", err)
+	}
+	if _, isZoho, err := eu.RouteHost("desk.zoho.com", "/api", onlyCRM); !isZoho || !errors.Is(err, zoho.ErrServiceUnknown) {
+		t.Errorf("got %v", err)
+	}
+	for domain, want := range map[string]string{
+		"":                            "www.zohoapis.eu",
+		"https://sandbox.zohoapis.eu": "sandbox.zohoapis.eu",
+		"https://SANDBOX.zohoapis.eu": "sandbox.zohoapis.eu",
+		"https://www.zohoapis.com":    "www.zohoapis.eu",
+		"https://evil.tld":            "www.zohoapis.eu",
+	} {
+		o := zoho.RouteOptions{APIDomain: domain}
+		if got, err := eu.RoutePath("/crm/v8", o); err != nil || got.Host != want {
+			t.Errorf("%q: got %+v, %v, want %s", domain, got, err, want)
+		}
+		if got, _, err := eu.RouteHost("www.zohoapis.com", "/crm/v8", o); err != nil || got.Host != want {
+			t.Errorf("%q: got %+v, %v, want %s", domain, got, err, want)
+		}
+		if got, err := eu.RoutePath("/desk/api", o); err != nil || got.Host != "desk.zoho.eu" {
+			t.Errorf("%q: got %+v, %v", domain, got, err)
+		}
+		if got, _, err := eu.RouteHost("developer.zohoapis.com", "/crm/v8", o); err != nil || got.Host != "developer.zohoapis.eu" {
+			t.Errorf("%q: got %+v, %v", domain, got, err)
+		}
+	}
+}
+
+// TestEveryServiceEverywhere: every service has its place in every data center,
+// within that data center's domains.
+func TestEveryServiceEverywhere(t *testing.T) {
+	for _, dc := range zoho.DataCenters() {
+		for _, s := range zoho.Services() {
+			got, err := dc.RoutePath("/"+s.Name+"/x", zoho.RouteOptions{})
+			if s.Gateway && dc.API == "" {
+				if !errors.Is(err, zoho.ErrServiceUnknown) {
+					t.Errorf("%s at %s: got %v", s.Name, dc.Code, err)
+				}
+				continue
+			}
+			want, strip := s.Host+"."+dc.Suffix, len(s.Name)+1
+			if s.Gateway {
+				want, strip = strings.TrimPrefix(dc.API, "https://"), 0
+			}
+			if err != nil || got.Host != want || got.Strip != strip {
+				t.Errorf("%s at %s: got %+v, %v, want %s", s.Name, dc.Code, got, err, want)
+			}
+			byHost, _, err := dc.RouteHost(s.Host+".zoho.com", "/x", zoho.RouteOptions{})
+			if err != nil || byHost.Host != s.Host+"."+dc.Suffix || byHost.Service != s.Name {
+				t.Errorf("%s.zoho.com at %s: got %+v, %v", s.Host, dc.Code, byHost, err)
+			}
+		}
+	}
+}
+
+func TestNearestService(t *testing.T) {
+	for name, want := range map[string]string{
+		"crmm": "crm", "CRM": "crm", "ZohoCRM": "crm", "zohobooks": "books", "boks": "books", "invoices": "invoice", "subscriptions": "billing", "projectsapi": "projects",
+		"dsek": "desk", "workdirve": "workdrive", "analytic": "analytics", "": "", "x": "", "something": "", "favicon.ico": "", strings.Repeat("crm", 100): "",
+	} {
+		if got := zoho.NearestService(name); got != want {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+// routings are the ways a request finds its target, for the measurements.
+func routings(t testing.TB) map[string]func() error {
+	eu, custom := mustDC(t, "eu"), mustDC(t, "custom")
+	o := zoho.RouteOptions{APIDomain: "https://sandbox.zohoapis.eu", Allowed: func(s string) bool { return s != "mail" }}
+	host := func(dc zoho.DataCenter, host, path string) func() error {
+		return func() error { _, _, err := dc.RouteHost(host, path, o); return err }
+	}
+	path := func(dc zoho.DataCenter, path string) func() error {
+		return func() error { _, err := dc.RoutePath(path, o); return err }
+	}
+	return map[string]func() error{
+		"host":           host(eu, "desk.zoho.com", "/api/v1/tickets"),
+		"host-case-port": host(eu, "DESK.zoho.com:443", "/api/v1/tickets"),
+		"host-gateway":   host(eu, "www.zohoapis.com", "/crm/v8/Leads"),
+		"host-custom":    host(custom, "www.zohoapis.com", "/crm/v8/Leads"),
+		"path-gateway":   path(eu, "/crm/v8/Leads"),
+		"path-own":       path(eu, "/desk/api/v1/tickets"),
+		"path-custom":    path(custom, "/desk/api/v1/tickets"),
+	}
+}
+
+func TestRoutingAllocatesNothing(t *testing.T) {
+	for name, route := range routings(t) {
+		if err := route(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := testing.AllocsPerRun(100, func() { _ = route() }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+func BenchmarkRoute(b *testing.B) {
+	for name, route := range routings(b) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = route()
+			}
+		})
+	}
+}
+
+// FuzzRoute: whatever host and path say, a target's host belongs to the table
+// of the connection's data center, and an error holds no secret.
+func FuzzRoute(f *testing.F) {
+	for _, host := range []string{"desk.zoho.com", "WWW.zohoapis.com:443", "upload.zohocloud.ca", "desk.zoho.com.", "u@desk.zoho.com", "zoho.com.evil.tld", "xn--a.zoho.com", "127.0.0.1:9090"} {
+		for _, path := range []string{"/crm/v8", "/desk/../crm", "/workdrive-api/v1", "//x", "/" + accessToken} {
+			f.Add(host, path, "https://sandbox.zohoapis.eu", uint8(1), true)
+		}
+	}
+	f.Fuzz(func(t *testing.T, host, path, apiDomain string, n uint8, anyDC bool) {
+		dcs := append(zoho.DataCenters(), mustDC(t, "custom"))
+		dc := dcs[int(n)%len(dcs)]
+		o := zoho.RouteOptions{AnyDataCenter: anyDC, APIDomain: apiDomain}
+		target, isZoho, err := dc.RouteHost(host, path, o)
+		if err != nil {
+			checkRefusal(t, target, err)
+		} else if !isZoho || target.Strip != 0 {
+			t.Errorf("%q, %q: got %+v, %v", host, path, target, isZoho)
+		} else {
+			checkTarget(t, dc, target)
+		}
+		target, err = dc.RoutePath(path, o)
+		if err != nil {
+			checkRefusal(t, target, err)
+			return
+		}
+		checkTarget(t, dc, target)
+		if zoho.ServiceOfPath(path) != target.Service || target.Strip > len(path) || target.Strip != 0 && path[:target.Strip] != "/"+target.Service {
+			t.Errorf("%q: got %+v", path, target)
+		}
+	})
+}
+
+func checkRefusal(t *testing.T, target zoho.Target, err error) {
+	t.Helper()
+	if target != (zoho.Target{}) || !errors.Is(err, zoho.ErrTarget) && !errors.Is(err, zoho.ErrDataCenter) && !errors.Is(err, zoho.ErrServiceUnknown) {
+		t.Errorf("got %+v with %v", target, err)
+	}
+	checkError(t, err)
+}
+
+// checkTarget states the tables' content a second time.
+func checkTarget(t *testing.T, dc zoho.DataCenter, target zoho.Target) {
+	t.Helper()
+	s, ok := zoho.LookupService(target.Service)
+	if !ok || target.Verdicts != s.Name {
+		t.Errorf("got %+v, not a service", target)
+	}
+	if dc.Custom {
+		if target.Scheme+"://"+target.Host != dc.API {
+			t.Errorf("got %+v, want %s", target, dc.API)
+		}
+		return
+	}
+	gateway := strings.TrimPrefix(dc.API, "https://www")
+	hosts := []string{"download", "upload", "files", "projects", "subscriptions", s.Host}
+	ok = target.Scheme == "https"
+	found := false
+	for _, label := range hosts {
+		found = found || target.Host == label+"."+dc.Suffix
+	}
+	for _, label := range []string{"www", "sandbox", "developer", "content"} {
+		found = found || gateway != "" && target.Host == label+gateway
+	}
+	if !ok || !found {
+		t.Error(fmt.Sprintf("got %+v, which does not belong to %s", target, dc.Code))
+	}
+}

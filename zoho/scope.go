@@ -1,0 +1,102 @@
+package zoho
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Scope is a scope in its parts: ZohoCRM.modules.leads.READ has the service
+// ZohoCRM, the name modules.leads and the operation READ. Letter case varies
+// between products, and even between Zoho's own pages, so nothing is rewritten.
+type Scope struct {
+	Service   string
+	Name      string // may hold dots; "" for scopes of one part, such as zohobookings
+	Operation string // "" if the last part is none, as in PhoneBridge.call.log
+
+	raw string
+}
+
+// operations are those that Zoho's pages use; CREATE-UPDATE is Campaigns' own.
+var operations = []string{"ALL", "READ", "CREATE", "UPDATE", "DELETE", "WRITE", "CREATE-UPDATE"}
+
+// ParseScope takes a scope apart. There is no closed list of valid scopes, as
+// Zoho's own tables are incomplete, so nothing is refused.
+func ParseScope(s string) Scope {
+	scope := Scope{raw: s}
+	parts := strings.Split(s, ".")
+	scope.Service, parts = parts[0], parts[1:]
+	if n := len(parts); n > 0 && isOperation(parts[n-1]) {
+		scope.Operation, parts = parts[n-1], parts[:n-1]
+	}
+	scope.Name = strings.Join(parts, ".")
+	return scope
+}
+
+// String gives exactly what ParseScope was given.
+func (s Scope) String() string { return s.raw }
+
+func isOperation(s string) bool {
+	return slices.ContainsFunc(operations, func(op string) bool { return strings.EqualFold(op, s) })
+}
+
+// SplitScopes splits a list as operators write it and servers echo it: by
+// commas and blanks of any kind.
+func SplitScopes(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+}
+
+// ScopeWarnings tells what looks wrong in a list of scopes. They are warnings
+// only: a scope that Zoho does not know stops consent with a page of its own.
+func ScopeWarnings(scopes []string) []string {
+	var warnings []string
+	seen := make(map[string]bool, len(scopes))
+	for _, s := range scopes {
+		if w := scopeWarning(s); w != "" {
+			warnings = append(warnings, fmt.Sprintf("scope %s: %s", show(s), w))
+		}
+		folded := strings.ToLower(s)
+		if seen[folded] {
+			warnings = append(warnings, fmt.Sprintf("scope %s: listed twice", show(s)))
+		}
+		seen[folded] = true
+	}
+	return warnings
+}
+
+func scopeWarning(s string) string {
+	switch {
+	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"'<>;|:/\`, r) }):
+		return "holds a character that no scope has; separate scopes by blanks or commas"
+	case slices.Contains(strings.Split(s, "."), ""):
+		return "has an empty part; the form is Service.scope.OPERATION"
+	}
+	parsed := ParseScope(s)
+	if isOperation(parsed.Service) {
+		return "begins with an operation; the form is Service.scope.OPERATION"
+	}
+	if parsed.Operation != "" || !strings.Contains(parsed.Name, ".") {
+		return ""
+	}
+	last := parsed.Name[strings.LastIndexByte(parsed.Name, '.')+1:]
+	if meant := nearestOperation(last); meant != "" {
+		return fmt.Sprintf("there is no operation %s; %s is meant?", show(last), meant)
+	}
+	return ""
+}
+
+// nearestOperation finds slips of one letter. ALL is too short for that (call,
+// mail); of it only doubled letters are taken.
+func nearestOperation(s string) string {
+	s = strings.ToUpper(s)
+	if s == "ALLL" || s == "AALL" {
+		return "ALL"
+	}
+	for _, op := range operations[1:] {
+		if len(s) < 32 && distance(s, op) == 1 {
+			return op
+		}
+	}
+	return ""
+}

@@ -1,0 +1,65 @@
+package zoho
+
+import "slices"
+
+// Service is a product with an API.
+type Service struct {
+	// Name is what the service is called in paths, settings and metrics.
+	Name string
+	// Gateway says that it lives behind the shared gateway, under /Name/.
+	Gateway bool
+	// Host is the label of the product's own host, before the data center's
+	// suffix. Requests to /Name/ go there unless Gateway is set; a gateway
+	// service keeps it for bases of old, such as books.zoho.com/api/v3.
+	Host string
+
+	also []string // further labels of that product, reached by host name only
+}
+
+// services holds every product whose host is known. Missing, because no source
+// names their hosts: Social, Backstage, FSM, Commerce, Directory, Workerly.
+// api_domain fits only the gateway services: paths of the others answer 404
+// there, even where Zoho's own pages say otherwise.
+var services = [...]Service{
+	{Name: "analytics", Host: "analyticsapi"},
+	{Name: "assist", Host: "assist"},
+	{Name: "bigin", Host: "bigin", Gateway: true},
+	{Name: "billing", Host: "billing", Gateway: true, also: []string{"subscriptions"}},
+	{Name: "bookings", Host: "bookings", Gateway: true},
+	{Name: "books", Host: "books", Gateway: true},
+	{Name: "bugtracker", Host: "bugtracker"},
+	{Name: "calendar", Host: "calendar"},
+	{Name: "campaigns", Host: "campaigns"},
+	{Name: "catalyst", Host: "api.catalyst"},
+	{Name: "cliq", Host: "cliq"},
+	{Name: "contracts", Host: "contracts"},
+	{Name: "creator", Host: "creator", Gateway: true},
+	{Name: "crm", Host: "crm", Gateway: true},
+	{Name: "desk", Host: "desk"},
+	{Name: "erp", Host: "erp", Gateway: true},
+	{Name: "expense", Host: "expense", Gateway: true},
+	{Name: "inventory", Host: "inventory", Gateway: true},
+	{Name: "invoice", Host: "invoice", Gateway: true},
+	{Name: "lens", Host: "lens"},
+	{Name: "mail", Host: "mail"},
+	{Name: "meeting", Host: "meeting"},
+	{Name: "people", Host: "people"},
+	{Name: "phonebridge", Host: "phonebridge", Gateway: true},
+	{Name: "projects", Host: "projectsapi", also: []string{"projects"}},
+	{Name: "recruit", Host: "recruit"},
+	{Name: "salesiq", Host: "salesiq"},
+	{Name: "sheet", Host: "sheet"},
+	{Name: "shifts", Host: "shifts"},
+	{Name: "sign", Host: "sign"},
+	{Name: "workdrive", Host: "workdrive", Gateway: true, also: []string{downloadLabel, uploadLabel}},
+	{Name: "writer", Host: "writer", Gateway: true},
+}
+
+// Services returns all services, by name.
+func Services() []Service { return slices.Clone(services[:]) }
+
+// LookupService finds a service by its exact name.
+func LookupService(name string) (Service, bool) {
+	e, ok := serviceIndex[name]
+	return e.Service, ok
+}

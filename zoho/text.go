@@ -1,0 +1,71 @@
+package zoho
+
+import (
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// What strangers send ends up in logs and on terminals, so it is made one
+// line, printable, short and free of anything that could be a secret before it
+// becomes part of a message: masked first, cut afterwards, or half a secret
+// would remain at the cut.
+
+const (
+	maxShown  = 160 // bytes of a stranger's text in a message
+	maxSeen   = 4 << 10
+	maxError  = 512
+	maskedAs  = "[masked]"
+	minSecret = 4 // shorter ones would mask ordinary words
+)
+
+// tokenLike matches Zoho's tokens (1000.<hex>.<hex>) and runs long enough to
+// be a key, in hex or base64; mask spares runs without a digit, which are words.
+var tokenLike = regexp.MustCompile(`[0-9]{3,5}\.[0-9A-Za-z]{6,}(?:\.[0-9A-Za-z]+)?|[0-9A-Za-z+/_=-]{16,}`)
+
+// mask replaces the given secrets and everything that looks like one.
+func mask(s string, secrets ...string) string {
+	for _, secret := range secrets {
+		if len(secret) < minSecret {
+			continue
+		}
+		s = strings.ReplaceAll(s, secret, maskedAs)
+		s = strings.ReplaceAll(s, url.QueryEscape(secret), maskedAs)
+	}
+	return tokenLike.ReplaceAllStringFunc(s, func(run string) string {
+		if strings.ContainsAny(run, "0123456789") {
+			return maskedAs
+		}
+		return run
+	})
+}
+
+// clean makes one printable line of s, without secrets.
+func clean(s string, secrets ...string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case r == unicode.ReplacementChar || !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, cut(s, maxSeen))
+	return cut(mask(strings.Join(strings.Fields(s), " "), secrets...), maxShown)
+}
+
+// show quotes a stranger's text for a message.
+func show(s string, secrets ...string) string { return strconv.Quote(clean(s, secrets...)) }
+
+// cut shortens s to at most n bytes, at the border of a character.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	const dots = "..."
+	for n -= len(dots); n > 0 && s[n]&0xC0 == 0x80; n-- {
+	}
+	return s[:n] + dots
+}

@@ -1,0 +1,169 @@
+package zoho
+
+import (
+	"bytes"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Verdict says what a resource server's answer means for the token that was sent.
+type Verdict int
+
+// The verdicts. Those that stand later win when an answer gives cause for
+// several: a scope that is missing is not cured by the new token for which
+// other words of the same answer might ask.
+const (
+	// VerdictNone is no refusal of the token: the answer is passed on.
+	VerdictNone Verdict = iota
+	// VerdictAmbiguous may be a dead token, or a refusal that no token cures.
+	VerdictAmbiguous
+	// VerdictRenew is a dead token: a new one helps.
+	VerdictRenew
+	// VerdictNoHeader means that no Authorization header arrived: our own fault.
+	VerdictNoHeader
+	// VerdictOrg is a token bound to another organisation or portal.
+	VerdictOrg
+	// VerdictPermission is something that the resource owner may not do, or that
+	// is not there.
+	VerdictPermission
+	// VerdictScope is a scope that was not consented to.
+	VerdictScope
+)
+
+var verdictNames = [...]string{"none", "ambiguous", "renew", "no-header", "org", "permission", "scope"}
+
+// String names the verdict in one word, of a closed set.
+func (v Verdict) String() string {
+	if v < 0 || int(v) >= len(verdictNames) {
+		return "none"
+	}
+	return verdictNames[v]
+}
+
+// maxJudged bounds what is read of a body: refusals have some hundred bytes.
+const maxJudged = 64 << 10
+
+// MayRefuse reports, before any of the body is read, whether an answer of that
+// service can be a refusal at all. If not, it can be streamed at once. Service
+// "" stands for all services at once, but for answers of the 400s only.
+func MayRefuse(service string, status int, h http.Header) bool {
+	set, ok := refusing[service]
+	if !ok {
+		set = statusBit(http.StatusUnauthorized)
+	}
+	if set&statusBit(status) == 0 {
+		return false
+	}
+	// A 200 that refuses is JSON; downloads and pages are not held up.
+	return status != http.StatusOK || containsFold(h.Get("Content-Type"), "json")
+}
+
+// Judge reads an answer of that service; of the body, already decoded, at most
+// 64 KiB. The service's own rows decide first. If none fits, which is also so
+// for services without rows, the textual codes decide wherever they stand in
+// the JSON of a 401. Service "" has the rows of all.
+func Judge(service string, status int, h http.Header, body []byte) Verdict {
+	if !MayRefuse(service, status, h) {
+		return VerdictNone
+	}
+	body = body[:min(len(body), maxJudged)]
+	facts := factsOf(body)
+	if v := judge(rowsOf(service), status, facts); v != VerdictNone {
+		return v
+	}
+	if status != http.StatusUnauthorized {
+		return VerdictNone
+	}
+	if v := judge(textualRows, status, facts); v != VerdictNone {
+		return v
+	}
+	return judgeBare(service, h, body)
+}
+
+// judge gives the strongest verdict of the rows that fit.
+func judge(rows []row, status int, facts []fact) Verdict {
+	best := VerdictNone
+	for _, r := range rows {
+		if r.verdict > best && slices.Contains(r.on, status) && r.fits(facts) {
+			best = r.verdict
+		}
+	}
+	return best
+}
+
+// judgeBare knows the two refusals under 401 that stand outside of any JSON.
+func judgeBare(service string, h http.Header, body []byte) Verdict {
+	switch {
+	case (service == "cliq" || service == "") && containsFold(h.Get("Content-Type"), "text/html") && len(bytes.TrimSpace(body)) == 0:
+		return VerdictNoHeader // Cliq: two blank bytes, measured
+	case service == "workdrive" && strings.Contains(h.Get("Www-Authenticate"), "expired_token"):
+		return VerdictRenew // WorkDrive of old; rclone still looks for it
+	}
+	return VerdictNone
+}
+
+// refusing holds the statuses under which a service's rows can apply at all.
+var refusing = func() map[string]uint8 {
+	index := map[string]uint8{"": 0}
+	for service, rows := range verdictRows {
+		set := statusBit(http.StatusUnauthorized)
+		for _, r := range rows {
+			for _, status := range r.on {
+				set |= statusBit(status)
+			}
+		}
+		index[service] = set
+		index[""] |= set &^ (statusBit(http.StatusOK) | statusBit(http.StatusInternalServerError))
+	}
+	return index
+}()
+
+// allRows are the rows of all services, sorted so that nothing depends on the
+// order of a map.
+var allRows = func() []row {
+	var names []string
+	for service := range verdictRows {
+		names = append(names, service)
+	}
+	slices.Sort(names)
+	var all []row
+	for _, service := range names {
+		all = append(all, verdictRows[service]...)
+	}
+	return all
+}()
+
+func rowsOf(service string) []row {
+	if service == "" {
+		return allRows
+	}
+	return verdictRows[service]
+}
+
+// statusBit numbers the statuses that occur in the table, 0 for all others.
+func statusBit(status int) uint8 {
+	switch status {
+	case http.StatusOK:
+		return 1
+	case http.StatusBadRequest:
+		return 2
+	case http.StatusUnauthorized:
+		return 4
+	case http.StatusForbidden:
+		return 8
+	case http.StatusInternalServerError:
+		return 16
+	}
+	return 0
+}
+
+// containsFold is strings.Contains for a lower-case part, without copying s.
+func containsFold(s, part string) bool {
+	for i := 0; i+len(part) <= len(s); i++ {
+		if equalFold(s[i:i+len(part)], part) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,99 @@
+package zohosim
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// authority is a CA that makes a certificate for a host of Zoho's when it is first asked for. Its key
+// never leaves memory.
+type authority struct {
+	cert  *x509.Certificate
+	key   *ecdsa.PrivateKey
+	extra []string
+
+	mu   sync.Mutex
+	made map[string]*tls.Certificate // :: host name → certificate
+}
+
+func newAuthority(extra []string) (*authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	root := certificateFor("Zoho simulator CA")
+	root.IsCA = true
+	root.BasicConstraintsValid = true
+	root.KeyUsage = x509.KeyUsageCertSign
+	der, err := x509.CreateCertificate(rand.Reader, root, root, &key.PublicKey, key)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	return &authority{cert: cert, key: key, extra: extra, made: map[string]*tls.Certificate{}}, err
+}
+
+func certificateFor(name string) *x509.Certificate {
+	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	return &x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: name, Organization: []string{"caddy-zoho"}},
+		NotBefore:    time.Now().Add(-24 * time.Hour),
+		NotAfter:     time.Now().Add(365 * 24 * time.Hour),
+	}
+}
+
+func (a *authority) pem() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+}
+
+// certificate serves a handshake. Hosts that Zoho does not have get none: accounts.zoho.ca does not
+// connect.
+func (a *authority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	name := strings.ToLower(either(hello.ServerName, "localhost"))
+	if _, known, _ := lookupHost(name); !known && !slices.Contains(a.extra, name) &&
+		name != "localhost" && name != "sim.localhost" {
+		return nil, fmt.Errorf("zohosim: %q is no host of Zoho's", name)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c := a.made[name]; c != nil {
+		return c, nil
+	}
+	c, err := a.make(name)
+	if err == nil {
+		a.made[name] = c
+	}
+	return c, err
+}
+
+func (a *authority) make(name string) (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	leaf := certificateFor(name)
+	leaf.DNSNames = []string{name}
+	leaf.KeyUsage = x509.KeyUsageDigitalSignature
+	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	if name == "localhost" { // also for callers that name an address
+		leaf.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+}

@@ -1,0 +1,188 @@
+package zohosim
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// serveCRM answers as CRM, and as Bigin and Recruit, which are built alike.
+func (c *call) serveCRM() {
+	_, path := c.segments()
+	switch {
+	case len(path) == 0:
+		c.crmError(http.StatusNotFound, "INVALID_URL_PATTERN", "Please check if the URL trying to access is a correct one")
+	case path[0] == "files" || path[0] == "upload" || len(path) >= 3 && strings.EqualFold(path[2], "Attachments"):
+		c.crmFiles(path)
+	default:
+		b, ok := c.readBody()
+		if !ok {
+			return
+		}
+		c.executed(path[0])
+		c.crmResource(path, b)
+	}
+}
+
+func (c *call) crmResource(path []string, b body) {
+	id := ""
+	if len(path) > 1 {
+		id = path[1]
+	}
+	switch {
+	case path[0] == "coql":
+		c.coql(b)
+	case path[0] == "org" || path[0] == "users" || path[0] == "settings":
+		c.crmSettings(path[0])
+	case c.r.Method == http.MethodGet || c.r.Method == http.MethodHead:
+		c.crmRead(path[0], id)
+	case c.r.Method == http.MethodPost || c.r.Method == http.MethodPut || c.r.Method == http.MethodPatch:
+		c.crmWrite(path[0], id, b)
+	case c.r.Method == http.MethodDelete:
+		c.crmDelete(path[0], id)
+	default:
+		c.crmError(http.StatusMethodNotAllowed, "INVALID_REQUEST_METHOD", "The http request method type is not a valid one")
+	}
+}
+
+func (c *call) crmError(status int, code, message string) {
+	c.writeJSON(status, map[string]any{"code": code, "details": map[string]any{}, "message": message, "status": "error"})
+}
+
+// crmRead lists or gives records. Nothing found is 204 without a body.
+func (c *call) crmRead(module, id string) {
+	query := c.r.URL.Query()
+	page, perPage := atLeast1(query.Get("page"), 1), atLeast1(query.Get("per_page"), 200)
+	if id != "" {
+		fields, modified, ok := c.s.find(c.key(module), id)
+		c.crmPage(module, []map[string]any{fields}, ok, modified, nil)
+		return
+	}
+	rows, more, modified := c.s.list(c.key(module), page, perPage)
+	c.crmPage(module, rows, len(rows) > 0, modified, map[string]any{
+		"per_page": perPage, "count": len(rows), "page": page, "more_records": more,
+	})
+}
+
+func (c *call) crmPage(module string, rows []map[string]any, found bool, modified time.Time, info map[string]any) {
+	switch {
+	case !found:
+		c.write(Answer{Status: http.StatusNoContent})
+	case c.unchanged(modified):
+		c.write(Answer{Status: http.StatusNotModified})
+	case info == nil:
+		c.writeJSON(http.StatusOK, map[string]any{"data": rows})
+	default:
+		c.writeJSON(http.StatusOK, map[string]any{"data": rows, "info": info})
+	}
+}
+
+// crmWrite creates (POST) or updates (PUT) up to 100 records. Each has its own result: 201 or 200 if
+// any went well, 202 if none did.
+func (c *call) crmWrite(module, id string, b body) {
+	var in struct {
+		Data []map[string]any `json:"data"`
+	}
+	if json.Unmarshal(b.kept, &in) != nil || len(in.Data) == 0 {
+		c.crmError(http.StatusBadRequest, "INVALID_DATA", "body")
+		return
+	}
+	status := http.StatusAccepted
+	results := make([]map[string]any, len(in.Data))
+	for i, fields := range in.Data {
+		var good bool
+		if results[i], good = c.crmWriteOne(module, id, fields); good {
+			status = http.StatusOK
+			if c.r.Method == http.MethodPost && id == "" {
+				status = http.StatusCreated
+			}
+		}
+	}
+	c.writeJSON(status, map[string]any{"data": results})
+}
+
+func (c *call) crmWriteOne(module, id string, fields map[string]any) (result map[string]any, good bool) {
+	key := c.key(module)
+	c.s.mu.Lock()
+	now := c.s.o.Now().Format("2006-01-02T15:04:05-07:00")
+	c.s.mu.Unlock()
+	fields["Modified_Time"] = now
+	if given, _ := fields["id"].(string); id == "" {
+		id = given
+	}
+	if c.r.Method == http.MethodPost && id == "" {
+		if needsName[strings.ToLower(module)] && fields["Last_Name"] == nil {
+			return crmResult("error", "MANDATORY_NOT_FOUND", "required field not found", map[string]any{"api_name": "Last_Name"}), false
+		}
+		fields["Created_Time"] = now
+		rec := c.s.insert(key, "id", fields)
+		return crmResult("success", "SUCCESS", "record added", crmDetails(rec["id"], now)), true
+	}
+	if _, ok := c.s.update(key, "id", id, fields); !ok {
+		return crmResult("error", "INVALID_DATA", "the id given seems to be invalid", map[string]any{"id": id}), false
+	}
+	return crmResult("success", "SUCCESS", "record updated", crmDetails(id, now)), true
+}
+
+var needsName = map[string]bool{"leads": true, "contacts": true, "candidates": true}
+
+func crmResult(status, code, message string, details map[string]any) map[string]any {
+	return map[string]any{"code": code, "details": details, "message": message, "status": status}
+}
+
+func crmDetails(id any, now string) map[string]any {
+	return map[string]any{"id": id, "Modified_Time": now, "Created_Time": now}
+}
+
+func (c *call) crmDelete(module, id string) {
+	ids := strings.Split(either(id, c.r.URL.Query().Get("ids")), ",")
+	var results []map[string]any
+	for _, id := range ids {
+		if c.s.remove(c.key(module), id) {
+			results = append(results, crmResult("success", "SUCCESS", "record deleted", map[string]any{"id": id}))
+		} else {
+			results = append(results, crmResult("error", "INVALID_DATA", "the id given seems to be invalid", map[string]any{"id": id}))
+		}
+	}
+	c.writeJSON(http.StatusOK, map[string]any{"data": results})
+}
+
+var fromModule = regexp.MustCompile(`(?i)\bfrom\s+(\w+)`)
+
+// coql answers any query with all records of its module.
+func (c *call) coql(b body) {
+	var in struct {
+		Query string `json:"select_query"`
+	}
+	json.Unmarshal(b.kept, &in)
+	m := fromModule.FindStringSubmatch(in.Query)
+	if m == nil {
+		c.crmError(http.StatusBadRequest, "SYNTAX_ERROR", "missing clause")
+		return
+	}
+	rows, more, _ := c.s.list(c.key(m[1]), 1, 2000)
+	c.crmPage(m[1], rows, len(rows) > 0, c.now(), map[string]any{"count": len(rows), "more_records": more})
+}
+
+func (c *call) crmSettings(what string) {
+	g := c.token.grant
+	switch what {
+	case "org":
+		c.writeJSON(http.StatusOK, map[string]any{"org": []any{map[string]any{"id": g.Org, "zgid": g.Org, "company_name": "Example"}}})
+	case "users":
+		c.writeJSON(http.StatusOK, map[string]any{"users": []any{map[string]any{"id": formatID(0), "email": g.User, "status": "active"}}})
+	default:
+		c.writeJSON(http.StatusOK, map[string]any{"modules": []any{map[string]any{"api_name": "Leads"}, map[string]any{"api_name": "Contacts"}}})
+	}
+}
+
+// atLeast1 reads a number from a query.
+func atLeast1(s string, fallback int) int {
+	if n, err := strconv.Atoi(s); err == nil && n >= 1 {
+		return n
+	}
+	return fallback
+}

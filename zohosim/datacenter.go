@@ -1,0 +1,94 @@
+package zohosim
+
+import (
+	"net"
+	"strings"
+)
+
+// dataCenter is one of Zoho's regions, by host names.
+type dataCenter struct {
+	code     string
+	accounts string   // authorization server
+	gateway  string   // what follows "www." in the shared API gateway's name; "" where there is none
+	suffix   string   // what follows the product's label in the name of its own host
+	uploads  []string // where CRM takes files
+	listed   bool     // named by serverinfo
+}
+
+// Canada is irregular: its accounts server and products live under zohocloud.ca, its gateway under
+// zohoapis.ca. China stands apart and serverinfo does not name it. No gateway is known for inec.
+var dataCenters = []dataCenter{
+	{"us", "accounts.zoho.com", "zohoapis.com", "zoho.com", []string{"content.zohoapis.com"}, true},
+	{"eu", "accounts.zoho.eu", "zohoapis.eu", "zoho.eu", []string{"content.zohoapis.eu"}, true},
+	{"in", "accounts.zoho.in", "zohoapis.in", "zoho.in", []string{"content.zohoapis.in"}, true},
+	{"au", "accounts.zoho.com.au", "zohoapis.com.au", "zoho.com.au", []string{"content.zohoapis.com.au"}, true},
+	{"jp", "accounts.zoho.jp", "zohoapis.jp", "zoho.jp", []string{"content.zohoapis.jp"}, true},
+	{"ca", "accounts.zohocloud.ca", "zohoapis.ca", "zohocloud.ca", []string{"upload.zohocloud.ca"}, true},
+	{"sa", "accounts.zoho.sa", "zohoapis.sa", "zoho.sa", []string{"files.zoho.sa"}, true},
+	{"uk", "accounts.zoho.uk", "zohoapis.uk", "zoho.uk", nil, true},
+	{"ae", "accounts.zoho.ae", "zohoapis.ae", "zoho.ae", nil, true},
+	{"sg", "accounts.zoho.sg", "zohoapis.sg", "zoho.sg", nil, true},
+	{"inec", "accounts.zohohq.in", "", "zohohq.in", nil, true},
+	{"cn", "accounts.zoho.com.cn", "zohoapis.com.cn", "zoho.com.cn", []string{"content.zohoapis.com.cn"}, false},
+}
+
+func lookupDataCenter(code string) (dataCenter, bool) {
+	for _, dc := range dataCenters {
+		if dc.code == code {
+			return dc, true
+		}
+	}
+	return dataCenter{}, false
+}
+
+// environments are the gateways beside "www": a CRM grant is bound to one of them.
+var environments = map[string]string{"www": "", "sandbox": "sandbox", "developer": "developer"}
+
+// apiDomain is what a token reply names: the gateway of the grant's environment.
+func (dc dataCenter) apiDomain(environment string) string {
+	if dc.gateway == "" {
+		return ""
+	}
+	return "https://" + either(environment, "www") + "." + dc.gateway
+}
+
+// A host is what a host name of Zoho's stands for.
+type host struct {
+	dc          string
+	accounts    bool
+	gateway     bool   // the shared gateway: the first segment of the path names the service
+	environment string // of the gateway: "", "sandbox", "developer"
+	label       string // of a product's own host: "desk", "api.catalyst"
+}
+
+// lookupHost finds a host name, given without port. zoho reports whether the name looks like
+// Zoho's, known or not: accounts.zoho.ca does not exist, accounts.zoho.com.evil.example is a trap.
+func lookupHost(name string) (h host, known, zoho bool) {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	for _, dc := range dataCenters {
+		if name == dc.accounts {
+			return host{dc: dc.code, accounts: true}, true, true
+		}
+		for _, upload := range dc.uploads {
+			if name == upload {
+				return host{dc: dc.code, gateway: true, label: strings.SplitN(name, ".", 2)[0]}, true, true
+			}
+		}
+		if label, ok := strings.CutSuffix(name, "."+dc.gateway); ok && dc.gateway != "" {
+			environment, ok := environments[label]
+			return host{dc: dc.code, gateway: true, environment: environment}, ok, true
+		}
+		if label, ok := strings.CutSuffix(name, "."+dc.suffix); ok {
+			return host{dc: dc.code, label: label}, productByLabel(label) != nil, true
+		}
+	}
+	return host{}, false, strings.Contains("."+name, ".zoho")
+}
+
+// hostOnly cuts the port off the value of a Host header.
+func hostOnly(hostport string) string {
+	if name, _, err := net.SplitHostPort(hostport); err == nil {
+		return name
+	}
+	return strings.Trim(hostport, "[]")
+}

@@ -1,0 +1,103 @@
+package zohosim
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// limits is what the control API can set of the Options. A field left out stays as it is.
+type limits struct {
+	TokenLife      *int64    `json:"token_life_ms"`
+	CodeLife       *int64    `json:"code_life_ms"`
+	MaxTokens      *int      `json:"max_tokens"`
+	TokenWindow    *int64    `json:"token_window_ms"`
+	MaxLive        *int      `json:"max_live"`
+	MaxGrants      *int      `json:"max_grants"`
+	MaxCodes       *int      `json:"max_codes"`
+	Sticky         *bool     `json:"sticky"`
+	Consent        *string   `json:"consent"`
+	User           *string   `json:"user"`
+	UserDataCenter *string   `json:"user_data_center"`
+	BareDenial     *bool     `json:"bare_denial"`
+	Org            *string   `json:"org"`
+	RequireOrg     *bool     `json:"require_org"`
+	AcceptBearer   *bool     `json:"accept_bearer"`
+	OmitScope      *bool     `json:"omit_scope"`
+	Variants       *[]string `json:"variants"`
+}
+
+// Change alters the Options of a running simulator. Tokens that exist keep their life. It panics if
+// an option has a value that does not exist.
+func (s *Server) Change(change func(*Options)) {
+	if err := s.change(change); err != nil {
+		panic("zohosim: " + err.Error())
+	}
+}
+
+func (s *Server) change(change func(*Options)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.o
+	change(&o)
+	if err := o.Check(); err != nil {
+		return err
+	}
+	s.o = o.withDefaults()
+	return nil
+}
+
+func controlLimits(s *Server, in *json.Decoder) (any, error) {
+	var l limits
+	if err := input(in, &l); err != nil {
+		return nil, err
+	}
+	if err := s.change(l.apply); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return limitsOf(s.o), nil
+}
+
+func (l limits) apply(o *Options) {
+	setMillis(&o.TokenLife, l.TokenLife)
+	setMillis(&o.CodeLife, l.CodeLife)
+	set(&o.MaxTokens, l.MaxTokens)
+	setMillis(&o.TokenWindow, l.TokenWindow)
+	set(&o.MaxLive, l.MaxLive)
+	set(&o.MaxGrants, l.MaxGrants)
+	set(&o.MaxCodes, l.MaxCodes)
+	set(&o.Sticky, l.Sticky)
+	set(&o.Consent, l.Consent)
+	set(&o.User, l.User)
+	set(&o.UserDataCenter, l.UserDataCenter)
+	set(&o.BareDenial, l.BareDenial)
+	set(&o.Org, l.Org)
+	set(&o.RequireOrg, l.RequireOrg)
+	set(&o.AcceptBearer, l.AcceptBearer)
+	set(&o.OmitScope, l.OmitScope)
+	set(&o.Variants, l.Variants)
+}
+
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+func setMillis(to *time.Duration, from *int64) {
+	if from != nil {
+		*to = time.Duration(*from) * time.Millisecond
+	}
+}
+
+func limitsOf(o Options) limits {
+	tokenLife, codeLife, window := millis(o.TokenLife), millis(o.CodeLife), millis(o.TokenWindow)
+	return limits{
+		TokenLife: &tokenLife, CodeLife: &codeLife, MaxTokens: &o.MaxTokens, TokenWindow: &window,
+		MaxLive: &o.MaxLive, MaxGrants: &o.MaxGrants, MaxCodes: &o.MaxCodes, Sticky: &o.Sticky,
+		Consent: &o.Consent, User: &o.User, UserDataCenter: &o.UserDataCenter, BareDenial: &o.BareDenial,
+		Org: &o.Org, RequireOrg: &o.RequireOrg, AcceptBearer: &o.AcceptBearer, OmitScope: &o.OmitScope,
+		Variants: &o.Variants,
+	}
+}

@@ -1,0 +1,185 @@
+package zohosim
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// serveAPI answers as a resource server: who calls, then what is wanted. A refusal comes before a
+// byte of the body is read, so that an Expect: 100-continue is never answered by a 100.
+func (c *call) serveAPI() {
+	service := c.at.product.name
+	c.s.count(func(st *Stats) {
+		st.APIRequests[service]++
+		if len(c.r.Header.Values("Authorization")) > 1 {
+			st.Malformed++
+		}
+	})
+	if c.refusedByFault() {
+		return
+	}
+	if refusal := c.authenticate(); refusal != "" {
+		c.refuseCase(refusal)
+		return
+	}
+	g := c.token.grant
+	header := c.w.Header()
+	header.Set("X-Sim-User", g.User)
+	header.Set("X-Sim-Token", strconv.Itoa(c.token.number))
+	if c.at.product == profile {
+		c.executed("")
+		c.userInfo()
+		return
+	}
+	if c.serveTool() {
+		return
+	}
+	switch c.at.row {
+	case "crm":
+		c.serveCRM()
+	case "books":
+		c.serveBooks()
+	case "desk":
+		c.serveDesk()
+	default:
+		c.serveAnything()
+	}
+}
+
+// refuseCase sends the service's answer for a case.
+func (c *call) refuseCase(refusal string) { c.refuse(c.refusal(refusal)) }
+
+// refusal counts a refusal and gives the service's answer for it.
+func (c *call) refusal(refusal string) Answer {
+	name := c.at.product.name
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.s.stats.Refusals[name+"/"+refusal]++
+	return c.s.answerLocked(name, c.at.row, refusal)
+}
+
+// refusedByFault plays the faults that are a service's own refusals.
+func (c *call) refusedByFault() bool {
+	if c.fault == nil {
+		return false
+	}
+	switch c.fault.Kind {
+	case FaultThrottle:
+		c.refuseCase(CaseLimit)
+	case FaultRefuse:
+		c.refuseCase(either(c.fault.Body, CaseDead))
+	case FaultMidUpload:
+		c.midUpload(c.refusal(either(c.fault.Body, CaseDead)))
+	default:
+		return false
+	}
+	return true
+}
+
+// authenticate finds out who calls. It gives the case of refusal, or "" and sets c.token.
+func (c *call) authenticate() (refusal string) {
+	given := c.r.Header.Values("Authorization")
+	if len(given) != 1 {
+		return CaseNoHeader // two are no better than none
+	}
+	scheme, value, ok := strings.Cut(given[0], " ")
+	if !ok || scheme != "Zoho-oauthtoken" && scheme != "Bearer" {
+		return CaseNoHeader
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if scheme == "Bearer" && !c.s.o.AcceptBearer && !c.at.product.bearerFor(c.at.path) {
+		return CaseDead
+	}
+	t := c.s.liveLocked(value, c.at.dc)
+	switch {
+	case t == nil:
+		return CaseDead
+	case c.at.row == "crm" && !c.at.anyEnv && t.grant.Environment != c.at.environment:
+		return CaseDead
+	case !admits(t.grant.Scopes, c.at.product, c.operation(), c.module()):
+		return CaseScope
+	case !c.rightOrg(t.grant.Org, c.s.o.RequireOrg):
+		return CaseOrg
+	}
+	c.token = t
+	return ""
+}
+
+// rightOrg looks for an organization where the service wants one, and compares it with the grant's.
+func (c *call) rightOrg(org string, required bool) bool {
+	var named string
+	switch c.at.row {
+	case "books":
+		named = c.r.URL.Query().Get("organization_id")
+		for name := range c.r.Header {
+			if strings.HasPrefix(name, "X-Com-Zoho-") && strings.HasSuffix(name, "-Organizationid") {
+				named = either(named, c.r.Header.Get(name))
+			}
+		}
+	case "desk":
+		named = c.r.Header.Get("orgId")
+	default:
+		return true
+	}
+	_, resource := c.segments()
+	if named == "" {
+		return !required || len(resource) > 0 && resource[0] == "organizations"
+	}
+	return named == org
+}
+
+// operation is what a request does, in the words of scopes.
+func (c *call) operation() string {
+	switch c.r.Method {
+	case http.MethodPost:
+		if strings.HasSuffix(c.at.path, "/coql") {
+			return "READ"
+		}
+		return "CREATE"
+	case http.MethodPut, http.MethodPatch:
+		return "UPDATE"
+	case http.MethodDelete:
+		return "DELETE"
+	default:
+		return "READ"
+	}
+}
+
+// module is CRM's, for scopes of four parts.
+func (c *call) module() string {
+	if _, resource := c.segments(); c.at.row == "crm" && len(resource) > 0 {
+		return resource[0]
+	}
+	return ""
+}
+
+// segments splits the path behind the version: "/api/v1/tickets/7" is "v1" and tickets, 7. Recruit and
+// People repeat their name before the version.
+func (c *call) segments() (version string, resource []string) {
+	all := strings.FieldsFunc(c.at.path, func(r rune) bool { return r == '/' })
+	for i, segment := range all[:min(len(all), 3)] {
+		if len(segment) > 1 && segment[0] == 'v' && segment[1] >= '0' && segment[1] <= '9' {
+			return segment, all[i+1:]
+		}
+	}
+	return "", all
+}
+
+// executed counts a request that was carried out.
+func (c *call) executed(resource string) {
+	name := c.at.product.name
+	c.s.count(func(st *Stats) {
+		st.Accepted[name]++
+		if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
+			st.Writes[name+"/"+resource]++
+		}
+		if id := c.r.Header.Get("X-Test-Id"); id != "" {
+			st.Executed[id]++
+		}
+		if len(c.r.Trailer.Values("Authorization")) > 0 {
+			st.Malformed++
+		}
+	})
+}
