@@ -91,6 +91,11 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		return nil, err
 	}
 	route := caddyhttp.Route{HandlersRaw: p.handlers()}
+	if h.IsNamedRoute() {
+		// Of a named route that is all there is, Caddy 2.11 keeps the first handler alone.
+		both := &caddyhttp.Subroute{Routes: caddyhttp.RouteList{route}}
+		route = caddyhttp.Route{HandlersRaw: []json.RawMessage{module(both, "handler", "subroute")}}
+	}
 	if matcher != nil {
 		route.MatcherSetsRaw = caddyhttp.RawMatcherSets{matcher}
 	}

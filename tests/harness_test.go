@@ -94,8 +94,8 @@ func sim(t *testing.T, o zohosim.Options) (server *zohosim.Server, baseURL, refr
 	return server, baseURL, refreshToken
 }
 
-// caddy is a running Caddy under test.
-type caddy struct {
+// proxy is a running Caddy under test.
+type proxy struct {
 	t       *testing.T
 	url     string // of the site
 	admin   string
@@ -110,9 +110,9 @@ type caddy struct {
 
 // newCaddy prepares a Caddy with a configuration and variables of the form
 // "NAME=value"; ports, store and the client's secrets are set.
-func newCaddy(t *testing.T, config string, env ...string) *caddy {
+func newCaddy(t *testing.T, config string, env ...string) *proxy {
 	t.Helper()
-	c := &caddy{t: t, dir: t.TempDir(), output: new(output), secrets: []string{clientSecret}}
+	c := &proxy{t: t, dir: t.TempDir(), output: new(output), secrets: []string{clientSecret}}
 	site, admin := freePort(t), freePort(t)
 	c.url, c.admin = "http://127.0.0.1:"+site, "127.0.0.1:"+admin
 	c.config = filepath.Join(c.dir, "Caddyfile")
@@ -127,7 +127,7 @@ func newCaddy(t *testing.T, config string, env ...string) *caddy {
 }
 
 // startCaddy is newCaddy and start.
-func startCaddy(t *testing.T, config string, env ...string) *caddy {
+func startCaddy(t *testing.T, config string, env ...string) *proxy {
 	t.Helper()
 	c := newCaddy(t, config, env...)
 	c.start()
@@ -135,16 +135,16 @@ func startCaddy(t *testing.T, config string, env ...string) *caddy {
 }
 
 // startSimulated is the usual pair: a simulator on plain HTTP and Caddy in front.
-func startSimulated(t *testing.T, o zohosim.Options, env ...string) (*caddy, *zohosim.Server, string) {
+func startSimulated(t *testing.T, o zohosim.Options, env ...string) (*proxy, *zohosim.Server, string) {
 	t.Helper()
 	server, baseURL, grant := sim(t, o)
 	c := startCaddy(t, oneClient, append([]string{"ZOHO_DATA_CENTER=" + baseURL + " " + baseURL, "ZOHO_REFRESH_TOKEN=" + grant}, env...)...)
 	return c, server, grant
 }
 
-func (c *caddy) storeDir() string { return filepath.Join(c.dir, "store") }
+func (c *proxy) storeDir() string { return filepath.Join(c.dir, "store") }
 
-func (c *caddy) writeConfig(config string) {
+func (c *proxy) writeConfig(config string) {
 	c.t.Helper()
 	if err := os.WriteFile(c.config, []byte(config), 0o600); err != nil {
 		c.t.Fatal(err)
@@ -153,7 +153,7 @@ func (c *caddy) writeConfig(config string) {
 
 // setenv changes variables for the next start; refresh tokens become secrets that
 // must not be seen.
-func (c *caddy) setenv(env ...string) {
+func (c *proxy) setenv(env ...string) {
 	c.env = append(c.env, env...)
 	for _, v := range env {
 		if name, value, _ := strings.Cut(v, "="); strings.Contains(name, "REFRESH_TOKEN") && value != "" {
@@ -163,7 +163,7 @@ func (c *caddy) setenv(env ...string) {
 }
 
 // start runs Caddy and waits until its admin endpoint has the configuration.
-func (c *caddy) start() {
+func (c *proxy) start() {
 	c.t.Helper()
 	c.cmd = exec.Command(binary, "run", "--config", c.config, "--adapter", "caddyfile")
 	c.cmd.Env, c.cmd.Dir = c.env, c.dir
@@ -187,7 +187,7 @@ func (c *caddy) start() {
 }
 
 // waitFor polls until ok, or fails the test with the log.
-func (c *caddy) waitFor(what string, ok func() bool) {
+func (c *proxy) waitFor(what string, ok func() bool) {
 	c.t.Helper()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
@@ -205,7 +205,7 @@ func (c *caddy) waitFor(what string, ok func() bool) {
 }
 
 // stop ends Caddy as an operator would.
-func (c *caddy) stop() {
+func (c *proxy) stop() {
 	c.t.Helper()
 	if c.cmd == nil {
 		return
@@ -224,7 +224,7 @@ func (c *caddy) stop() {
 }
 
 // kill ends Caddy with SIGKILL.
-func (c *caddy) kill() {
+func (c *proxy) kill() {
 	c.t.Helper()
 	_ = c.cmd.Process.Kill()
 	<-c.exited
@@ -233,7 +233,7 @@ func (c *caddy) kill() {
 
 // stopAndCheck is the end of every test: what must never be seen was not seen, and
 // the store is sound.
-func (c *caddy) stopAndCheck() {
+func (c *proxy) stopAndCheck() {
 	if c.cmd != nil {
 		for _, path := range []string{"/config/", "/metrics", "/zoho/connections"} {
 			if res, err := http.Get("http://" + c.admin + path); err == nil {
@@ -257,7 +257,7 @@ func (c *caddy) stopAndCheck() {
 }
 
 // checkSecrets looks for secrets in the forms in which they could leak.
-func (c *caddy) checkSecrets(where string, content []byte) {
+func (c *proxy) checkSecrets(where string, content []byte) {
 	c.t.Helper()
 	if strings.Contains(string(content), "Zoho-oauthtoken 1000.") {
 		c.t.Errorf("%s shows an access token", where)
@@ -299,7 +299,7 @@ func checkStore(t *testing.T, path string) {
 }
 
 // run runs the binary under test with c's environment and returns what it printed.
-func (c *caddy) run(args ...string) (stdout, stderr string, code int) {
+func (c *proxy) run(args ...string) (stdout, stderr string, code int) {
 	c.t.Helper()
 	var out, errOut bytes.Buffer
 	cmd := exec.Command(binary, args...)
@@ -312,7 +312,7 @@ func (c *caddy) run(args ...string) (stdout, stderr string, code int) {
 }
 
 // reload loads the configuration file again.
-func (c *caddy) reload() error {
+func (c *proxy) reload() error {
 	c.t.Helper()
 	_, stderr, code := c.run("reload", "--config", c.config, "--adapter", "caddyfile", "--address", c.admin, "--force")
 	if code != 0 {
@@ -323,7 +323,7 @@ func (c *caddy) reload() error {
 
 // metric sums the samples of a metric whose labels contain all of labels, as they
 // stand in the text format, for example `result="ok"`.
-func (c *caddy) metric(name string, labels ...string) float64 {
+func (c *proxy) metric(name string, labels ...string) float64 {
 	c.t.Helper()
 	res, err := http.Get("http://" + c.admin + "/metrics")
 	if err != nil {
@@ -369,13 +369,13 @@ func (a answer) decode(t *testing.T, into any) {
 }
 
 // get calls the proxy.
-func (c *caddy) get(path string, header ...string) answer {
+func (c *proxy) get(path string, header ...string) answer {
 	c.t.Helper()
 	return c.call(http.MethodGet, path, nil, header...)
 }
 
 // call calls the proxy; header holds names and values in turn.
-func (c *caddy) call(method, path string, body io.Reader, header ...string) answer {
+func (c *proxy) call(method, path string, body io.Reader, header ...string) answer {
 	c.t.Helper()
 	a, err := c.try(method, path, body, header...)
 	if err != nil {
@@ -385,7 +385,7 @@ func (c *caddy) call(method, path string, body io.Reader, header ...string) answ
 }
 
 // try is call for goroutines other than the test's.
-func (c *caddy) try(method, path string, body io.Reader, header ...string) (answer, error) {
+func (c *proxy) try(method, path string, body io.Reader, header ...string) (answer, error) {
 	req, err := http.NewRequest(method, c.url+path, body)
 	if err != nil {
 		return answer{}, err

@@ -92,11 +92,11 @@ var damages = map[string]func(path string) error{
 	"a full directory": func(path string) error {
 		return errors.Join(os.Remove(path), os.MkdirAll(filepath.Join(path, "x"), 0o700))
 	},
-	"a FIFO":               func(path string) error { return errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)) },
-	"a loop of links":      func(path string) error { return errors.Join(os.Remove(path), os.Symlink(path, path)) },
-	"a link to nowhere":    func(path string) error { return errors.Join(os.Remove(path), os.Symlink(path+".nowhere", path)) },
+	"a FIFO":             func(path string) error { return errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)) },
+	"a loop of links":    func(path string) error { return errors.Join(os.Remove(path), os.Symlink(path, path)) },
+	"a link to nowhere":  func(path string) error { return errors.Join(os.Remove(path), os.Symlink(path+".nowhere", path)) },
 	"a link to a device": func(path string) error { return errors.Join(os.Remove(path), os.Symlink("/dev/null", path)) },
-	"text":                 func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("{}\n"), 10000), 0o600) },
+	"text":               func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("{}\n"), 10000), 0o600) },
 	"a foreign file": func(path string) error {
 		return errors.Join(os.Remove(path), inBolt(path, func(tx *bolt.Tx) error {
 			b, err := tx.CreateBucket([]byte("members"))
@@ -203,7 +203,10 @@ func wantDamageSurvived(t *testing.T, dir, file, damage string) {
 	errs := wantSoundOrError(t, b)
 	aside, _ := filepath.Glob(filepath.Join(dir, "tokens.db.damaged-*"))
 	switch {
-	case damage == "first meta zeroed", damage == "a link to nowhere" && file == "tokens.db":
+	case damage == "first meta zeroed", file == "tokens.db" && (damage == "a link to nowhere" || damage == "an empty bbolt file"):
+		if errs > 0 || len(aside) > 0 {
+			t.Errorf("%d grants failed, set aside: %v", errs, aside)
+		}
 	case file == "tokens.db":
 		if errs > 0 || len(aside) != 1 || !strings.Contains(strings.Join(b.Warnings(), "\n"), aside[0]) {
 			t.Errorf("%d grants failed, set aside: %v, warnings: %v", errs, aside, b.Warnings())

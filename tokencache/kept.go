@@ -111,6 +111,15 @@ func (b *Bolt) readIndex() error {
 // A change is a transaction that writes grants.db, or the file that becomes it.
 type change func(f *dbFile, tx *bolt.Tx) error
 
+// commit makes the change, and then an empty one: bbolt's two meta pages take
+// turns, so now each of them leads to the grant, and the loss of one loses nothing.
+func (do change) commit(f *dbFile) error {
+	if err := f.run(true, func(tx *bolt.Tx) error { return do(f, tx) }); err != nil {
+		return err
+	}
+	return f.run(true, func(*bolt.Tx) error { return nil })
+}
+
 // changeGrants keeps the version as it is and makes the change. It makes
 // grants.db if there is none.
 func (b *Bolt) changeGrants(do change) error {
@@ -121,7 +130,7 @@ func (b *Bolt) changeGrants(do change) error {
 	if err := b.keepBefore(); err != nil {
 		return err
 	}
-	err := f.run(true, func(tx *bolt.Tx) error { return do(f, tx) })
+	err := do.commit(f)
 	if err == nil && b.index.unsound("") > 0 {
 		err = b.readIndex()
 	}
@@ -138,7 +147,7 @@ func (b *Bolt) createGrants(do change) error {
 	if err := f.ready(true); err != nil {
 		return err
 	}
-	err := f.run(true, func(tx *bolt.Tx) error { return do(f, tx) })
+	err := do.commit(f)
 	f.close()
 	if err == nil {
 		err = os.Rename(f.path, b.grants.path)

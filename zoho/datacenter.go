@@ -79,14 +79,20 @@ func CustomDataCenter(accountsURL, apiURL string) (DataCenter, error) {
 	if err != nil {
 		return DataCenter{}, err
 	}
-	api, err := baseURL("API URL", apiURL)
+	api, err := originURL("API URL", apiURL)
 	if err != nil {
 		return DataCenter{}, err
 	}
-	if api.Path != "" {
-		return DataCenter{}, fmt.Errorf("API URL %s has a path; give the origin only: %s://%s", show(apiURL), api.Scheme, api.Host)
-	}
 	return DataCenter{Code: customCode, Accounts: accounts.String(), API: api.String(), Custom: true}, nil
+}
+
+// originURL is baseURL for one that must not have a path.
+func originURL(what, s string) (*url.URL, error) {
+	u, err := baseURL(what, s)
+	if err == nil && u.Path != "" {
+		return nil, fmt.Errorf("%s %s has a path; give the origin only: %s://%s", what, show(s), u.Scheme, u.Host)
+	}
+	return u, err
 }
 
 // baseURL parses what the operator wrote as one of the two URLs of a custom

@@ -169,6 +169,19 @@ func TestCustomDataCenterRefused(t *testing.T) {
 	}
 }
 
+func TestOriginTarget(t *testing.T) {
+	got, err := zoho.OriginTarget("https://API.example.com:443/")
+	if want := (zoho.Target{Scheme: "https", Host: "api.example.com"}); err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	for _, s := range []string{"", "api.example.com", "http://api.example.com", "https://api.example.com/crm", "https://u:p4ssw0rd@api.example.com"} {
+		got, err := zoho.OriginTarget(s)
+		if err == nil || got != (zoho.Target{}) || !strings.HasPrefix(err.Error(), "origin") || strings.Contains(err.Error(), "p4ssw0rd") {
+			t.Errorf("%q: got %+v, %v", s, got, err)
+		}
+	}
+}
+
 func TestOwnsAPIDomain(t *testing.T) {
 	tests := []struct {
 		code, domain string

@@ -163,23 +163,24 @@ const maxHost = 48
 // label, no xn--, nothing but letters, digits and hyphens.
 func regionOf(host string) *region {
 	host = trimDefaultPort(host)
-	for label := range strings.SplitSeq(host, ".") {
-		if !plainLabel(label) {
-			return nil
+	for i := range dataCenters {
+		dc := &dataCenters[i]
+		if !within(host, dc.Suffix) && (dc.API == "" || !within(host, gatewayDomain(*dc))) {
+			continue
 		}
-	}
-	host = strings.ToLower(host)
-	for _, dc := range dataCenters {
-		if within(host, dc.Suffix) || dc.API != "" && within(host, gatewayDomain(dc)) {
-			return regions[dc.Code]
+		for label := range strings.SplitSeq(host, ".") {
+			if !plainLabel(label) {
+				return nil
+			}
 		}
+		return regions[dc.Code]
 	}
 	return nil
 }
 
 func within(host, domain string) bool {
-	rest, ok := strings.CutSuffix(host, domain)
-	return ok && (rest == "" || strings.HasSuffix(rest, "."))
+	n := len(host) - len(domain)
+	return n >= 0 && equalFold(host[n:], domain) && (n == 0 || host[n-1] == '.')
 }
 
 func plainLabel(label string) bool {

@@ -2,6 +2,7 @@ package zoho_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -188,7 +189,7 @@ func ExampleAccounts_Refresh() {
 		})},
 	}
 	reply, err := accounts.Refresh(exampleContext, "1000.refresh.token")
-	if f, ok := zoho.AsFailure(err); ok {
+	if f, ok := errors.AsType[*zoho.Failure](err); ok {
 		fmt.Println(f.Kind, "-", f)
 	} else {
 		fmt.Println("a token for", reply.ExpiresIn)
@@ -220,7 +221,7 @@ func FuzzTokenReply(f *testing.F) {
 			func() (zoho.Reply, error) { return zoho.Reply{}, a.Revoke(t.Context(), refreshToken) },
 		} {
 			r, err := g()
-			failure, failed := zoho.AsFailure(err)
+			failure, failed := errors.AsType[*zoho.Failure](err)
 			switch {
 			case failed:
 				checkLine(t, failure.Error())

@@ -47,7 +47,7 @@ const homeCode = "us"
 // RouteHost finds the target of a request by the host it was meant for, from
 // its Host header or absolute target: the same service in the data center dc,
 // path untouched. isZoho tells whether host is a Zoho host at all; if it is not,
-// err is ErrTarget, and a request in origin form is left to RoutePath.
+// err is ErrTarget itself, and a request in origin form is left to RoutePath.
 //
 // The target's host never contains anything of the caller's text.
 func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZoho bool, err error) {
@@ -221,7 +221,7 @@ func (dc DataCenter) unknownHost(host string, o RouteOptions) (isZoho bool, err 
 	g := regionOf(host)
 	switch {
 	case g == nil:
-		return false, fmt.Errorf("%w: %s", ErrTarget, show(host))
+		return false, ErrTarget // the usual case where paths choose, so not a word more
 	case !dc.mapsFrom(g.dc, o):
 		return true, dc.foreign(host, g.dc)
 	}

@@ -333,6 +333,12 @@ func routings(t testing.TB) map[string]func() error {
 }
 
 func TestRoutingAllocatesNothing(t *testing.T) {
+	eu := mustDC(t, "eu")
+	for _, host := range []string{"proxy.example:8080", "127.0.0.1:8080", "[::1]:8080", "LOCALHOST"} {
+		if n := testing.AllocsPerRun(100, func() { eu.RouteHost(host, "/crm/v8", zoho.RouteOptions{}) }); n != 0 {
+			t.Errorf("%s, which is not Zoho's: %v allocations", host, n)
+		}
+	}
 	for name, route := range routings(t) {
 		if err := route(); err != nil {
 			t.Errorf("%s: %v", name, err)
