@@ -81,6 +81,7 @@ type Client struct {
 	http     *http.Client      // for the authorization server
 	cache    *tokencache.Client
 	secretAt atomic.Int64 // which secret was accepted last
+	requests *requestCounters
 }
 
 // Account is a resource owner's place with a client.

@@ -86,6 +86,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.client, err = h.app.client(h.Client); err != nil {
 		return err
 	}
+	return h.prepare()
+}
+
+// prepare reads the rules.
+func (h *Handler) prepare() (err error) {
 	if h.Account == "" {
 		h.Account = defaultAccount
 	}
@@ -292,6 +297,7 @@ type session struct {
 
 	upstream reverseproxy.Upstream
 	pool     [1]*reverseproxy.Upstream
+	first    attempt
 }
 
 // String keeps {http.vars.zoho.session} from showing what is inside.

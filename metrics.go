@@ -2,6 +2,7 @@ package caddyzoho
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -82,13 +83,36 @@ func (m *metrics) observe(e tokencache.Event) {
 // codeClasses are the values of the label code_class, by the status' first digit.
 var codeClasses = [...]string{"error", "1xx", "2xx", "3xx", "4xx", "5xx"}
 
-// request counts an answer; status 0 stands for none.
-func (m *metrics) request(client, service string, status int) {
-	class := "error"
-	if digit := status / 100; digit < len(codeClasses) {
-		class = codeClasses[digit]
+// requestCounters are a client's counters of requests. Looking a series up by its
+// labels costs as much as all else that is done for a request, so each is kept.
+type requestCounters struct {
+	client   string
+	vec      *prometheus.CounterVec
+	services map[string]*[len(codeClasses)]atomic.Pointer[prometheus.Counter]
+}
+
+func (m *metrics) requestCounters(client string) *requestCounters {
+	c := &requestCounters{client: client, vec: m.requests, services: make(map[string]*[len(codeClasses)]atomic.Pointer[prometheus.Counter])}
+	for _, service := range append(serviceNames(), "") {
+		c.services[service] = new([len(codeClasses)]atomic.Pointer[prometheus.Counter])
 	}
-	m.requests.WithLabelValues(client, serviceLabel(service), class).Inc()
+	return c
+}
+
+// count counts an answer; status 0 stands for none.
+func (c *requestCounters) count(service string, status int) {
+	class := status / 100
+	if class >= len(codeClasses) {
+		class = 0
+	}
+	kept := &c.services[service][class]
+	counter := kept.Load()
+	if counter == nil {
+		made := c.vec.WithLabelValues(c.client, serviceLabel(service), codeClasses[class])
+		counter = &made
+		kept.Store(counter)
+	}
+	(*counter).Inc()
 }
 
 func (m *metrics) refusal(client, service, verdict string) {

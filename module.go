@@ -104,6 +104,9 @@ func (a *App) attach(ctx caddy.Context) error {
 	}
 	a.state, err = attachState(dir, ctx, a)
 	a.cleanup = sync.OnceFunc(func() { detachState(dir) })
+	for name, client := range a.Clients {
+		client.requests = a.state.metrics.requestCounters(name)
+	}
 	return err
 }
 
@@ -128,7 +131,7 @@ func (a *App) Start() error {
 	if err := a.state.store.Open(); err != nil {
 		return fmt.Errorf("zoho: %w", err)
 	}
-	a.release = a.state.cache.Use(func(name string) *tokencache.Client {
+	a.release = a.state.use(a.logger, func(name string) *tokencache.Client {
 		if client, ok := a.Clients[name]; ok {
 			return client.cache
 		}

@@ -2,6 +2,8 @@ package caddyzoho
 
 import (
 	"errors"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
@@ -18,7 +20,10 @@ type state struct {
 	store   *tokencache.Bolt
 	cache   *tokencache.Cache
 	metrics *metrics
-	logger  atomic.Pointer[zap.Logger] // of the configuration loaded last
+	logger  atomic.Pointer[zap.Logger] // of the configuration that runs
+
+	mu      sync.Mutex
+	loggers []*zap.Logger // of the configurations that were started and not stopped
 }
 
 // states is keyed by the cleaned directory alone: with anything else in the key a
@@ -33,7 +38,6 @@ func attachState(dir string, ctx caddy.Context, app *App) (*state, error) {
 		return nil, err
 	}
 	s := value.(*state)
-	s.logger.Store(ctx.Logger())
 	if registry := ctx.GetMetricsRegistry(); registry != nil {
 		err = s.metrics.register(registry, connections{app})
 	}
@@ -59,6 +63,28 @@ func (s *state) Destruct() error {
 		s.logger.Load().Error("closing the store", zap.Error(err))
 	}
 	return err
+}
+
+// use makes a started configuration the one that timers ask and that is logged to.
+// If its load fails after all, release gives both back to the one before, whose log
+// is still open.
+func (s *state) use(logger *zap.Logger, clients func(name string) *tokencache.Client) (release func()) {
+	forget := s.cache.Use(clients)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loggers = append(s.loggers, logger)
+	s.logger.Store(logger)
+	return func() {
+		forget()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if i := slices.Index(s.loggers, logger); i >= 0 {
+			s.loggers = slices.Delete(s.loggers, i, i+1)
+		}
+		if last := len(s.loggers) - 1; last >= 0 {
+			s.logger.Store(s.loggers[last])
+		}
+	}
 }
 
 // observe turns what happens to tokens into metrics and log lines.

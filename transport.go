@@ -116,6 +116,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, caddyhttp.Error(http.StatusBadGateway, err)
 	}
+	return t.exchange(req, s)
+}
+
+// exchange sends, judges, has the token renewed, and sends once more.
+func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, error) {
 	token, err := s.resource.Get(req.Context(), s.client.cache)
 	if err != nil {
 		return s.refuse(req, tokenProblem(err, s.client, s.account)), nil
@@ -177,29 +182,47 @@ func (t *Transport) session(req *http.Request) (*session, error) {
 	return s, nil
 }
 
+// attempt is what one attempt sends. The first one lives in the session, which is
+// one allocation instead of three.
+type attempt struct {
+	request       http.Request
+	url           url.URL
+	authorization [1]string
+}
+
+func (s *session) newAttempt() *attempt {
+	if s.first.request.URL == nil {
+		return &s.first
+	}
+	return new(attempt)
+}
+
 // send makes one attempt, on a clone that only net/http sees.
 func (t *Transport) send(req *http.Request, s *session, token *tokencache.Token) (*http.Response, error) {
-	out := *req
-	out.URL = s.url(req.RequestURI)
-	out.Host = s.target.Host
-	out.Header = t.header(req.Header, t.client.AuthorizationScheme+" "+token.Value)
+	a := s.newAttempt()
+	s.aimAt(&a.url, req.RequestURI)
+	a.authorization[0] = t.client.AuthorizationScheme + " " + token.Value
+	out := &a.request
+	*out = *req
+	out.URL, out.Host = &a.url, s.target.Host
+	out.Header = t.header(req.Header, a.authorization[:])
 	if req.Body != nil && req.Body != http.NoBody {
-		if err := s.attachBody(req, &out); err != nil {
+		if err := s.attachBody(req, out); err != nil {
 			return nil, err
 		}
 	}
-	return t.HTTPTransport.RoundTrip(&out)
+	return t.HTTPTransport.RoundTrip(out)
 }
 
 // header copies what may reach Zoho, with exactly one Authorization.
-func (t *Transport) header(in http.Header, authorization string) http.Header {
+func (t *Transport) header(in http.Header, authorization []string) http.Header {
 	out := maps.Clone(in)
 	for name := range in {
 		if private(name) && !slices.Contains(t.KeepHeaders, name) {
 			delete(out, name)
 		}
 	}
-	out["Authorization"] = []string{authorization}
+	out["Authorization"] = authorization
 	return out
 }
 
@@ -223,17 +246,17 @@ func private(name string) bool {
 	return false
 }
 
-// url leads to the target with the request target as it was received, byte for
-// byte, short of the service's name and of an authtoken.
-func (s *session) url(received string) *url.URL {
+// aimAt makes u lead to the target, with the request target as it was received, byte
+// for byte, short of the service's name and of an authtoken.
+func (s *session) aimAt(u *url.URL, received string) {
 	target := withoutAuthToken(originForm(received)[s.target.Strip:])
 	if target == "" || target[0] != '/' {
 		target = "/" + target
 	}
-	u := &url.URL{Scheme: s.target.Scheme, Host: s.target.Host}
+	u.Scheme, u.Host = s.target.Scheme, s.target.Host
 	if !strings.HasPrefix(target, "//") {
 		u.Opaque = target
-		return u
+		return
 	}
 	// As Opaque it would be sent in absolute form.
 	raw, query, hasQuery := strings.Cut(target, "?")
@@ -242,7 +265,6 @@ func (s *session) url(received string) *url.URL {
 	if path, err := url.PathUnescape(raw); err == nil {
 		u.Path = path
 	}
-	return u
 }
 
 // withoutAuthToken removes the parameter that older Zoho APIs took a credential in.
@@ -343,7 +365,7 @@ func (s *session) clean(res *http.Response) {
 
 func (s *session) settled(res *http.Response) *http.Response {
 	s.body.settle()
-	s.handler.app.state.metrics.request(s.client.name, s.target.Service, res.StatusCode)
+	s.client.requests.count(s.target.Service, res.StatusCode)
 	return res
 }
 
@@ -355,7 +377,7 @@ func (s *session) refuse(req *http.Request, p *problem) *http.Response {
 
 // broken says what a failed attempt means for reverse_proxy.
 func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
-	s.handler.app.state.metrics.request(s.client.name, s.target.Service, 0)
+	s.client.requests.count(s.target.Service, 0)
 	if errors.Is(err, errLoop) {
 		return s.refuse(req, &problem{status: http.StatusBadGateway, code: codeLoop, title: "Zoho's host name leads back here",
 			detail: s.target.Host + " " + errLoop.Error() + "; check the hosts file and the DNS server of this machine"}), nil

@@ -3,6 +3,7 @@ package caddyzoho
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"testing"
 
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -36,7 +37,9 @@ func TestTargetsArriveAsTheyCame(t *testing.T) {
 	}
 	for _, tt := range tests {
 		s := &session{target: zoho.Target{Scheme: "https", Host: "www.zohoapis.eu", Strip: tt.strip}}
-		if got := requestLine(s.url(tt.received).RequestURI()); got != tt.want {
+		var u url.URL
+		s.aimAt(&u, tt.received)
+		if got := requestLine(u.RequestURI()); got != tt.want {
 			t.Errorf("%s, cut by %d: got %s, want %s", tt.received, tt.strip, got, tt.want)
 		}
 	}
@@ -66,7 +69,7 @@ func TestOnlyOneAuthorizationLeaves(t *testing.T) {
 		"X-Zoho-Sdk":        {"php"},
 	}
 	tr := &Transport{KeepHeaders: []string{"X-Forwarded-Host"}}
-	out := tr.header(in, "Zoho-oauthtoken live")
+	out := tr.header(in, []string{"Zoho-oauthtoken live"})
 	want := http.Header{"Authorization": {"Zoho-oauthtoken live"}, "Orgid": {"42"}, "X-Zoho-Sdk": {"php"}, "X-Forwarded-Host": {"erp.internal"}}
 	if len(out) != len(want) {
 		t.Errorf("got %v", out)
