@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -398,9 +399,15 @@ func isAbsolute(r *http.Request) bool {
 	return r.URL.Host != "" && !strings.HasPrefix(r.RequestURI, "/")
 }
 
+// hostOf is the host that a request is meant for. The port of our own listener says
+// nothing: an app whose hosts file leads Zoho's names here has to write it.
 func hostOf(r *http.Request) string {
 	if isAbsolute(r) {
 		return r.URL.Host
+	}
+	name, port, found := strings.Cut(r.Host, ":")
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); found && ok && port == strconv.Itoa(local.Port) {
+		return name
 	}
 	return r.Host
 }
@@ -418,7 +425,7 @@ func isOwnAddress(r *http.Request, host string) bool {
 			port = "443"
 		}
 	}
-	if port != fmt.Sprint(local.Port) {
+	if port != strconv.Itoa(local.Port) {
 		return false
 	}
 	if strings.EqualFold(name, "localhost") {

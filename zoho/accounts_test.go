@@ -1,9 +1,12 @@
 package zoho_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -310,6 +313,31 @@ func TestNoToken(t *testing.T) {
 	}
 }
 
+// TestConnectErrors: without a report of steps, errors of connecting still tell
+// that nothing was sent, and none else does.
+func TestConnectErrors(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	reset := &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset")}
+	tests := []struct {
+		err  error
+		want bool
+	}{
+		{refused, true}, {fmt.Errorf("proxy: %w", refused), true},
+		{&net.DNSError{Err: "no such host"}, true},
+		{x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x"}, true},
+		{x509.UnknownAuthorityError{}, true},
+		{&tls.CertificateVerificationError{Err: errors.New("x")}, true},
+		{tls.RecordHeaderError{Msg: "x"}, true},
+		{reset, false}, {io.ErrUnexpectedEOF, false}, {context.DeadlineExceeded, false},
+	}
+	for _, test := range tests {
+		_, err := failing(test.err).Refresh(t.Context(), refreshToken)
+		if f := mustFail(t, err); f.NoToken != test.want || f.Status != 0 {
+			t.Errorf("%T: got %v, want %v", test.err, f.NoToken, test.want)
+		}
+	}
+}
+
 func failing(err error) *zoho.Accounts {
 	a := answering(200, "", nil)
 	a.HTTP.Transport = roundTripper(func(*http.Request) (*http.Response, error) { return nil, err })
@@ -358,17 +386,14 @@ func pipeServer(serve func(net.Conn)) (c *http.Client, wait func()) {
 }
 
 func TestTimeIsBounded(t *testing.T) {
-	readRequest := func(c net.Conn) {
-		buf := make([]byte, 4096)
-		c.Read(buf) // header
-		c.Read(buf) // and body, if it came apart
-	}
 	tests := map[string]func(net.Conn){
 		"never reads":   func(net.Conn) {},
 		"never answers": func(c net.Conn) { io.Copy(io.Discard, c) },
 		"a byte a second": func(c net.Conn) {
 			defer c.Close()
-			go readRequest(c)
+			if r, err := http.ReadRequest(bufio.NewReader(c)); err != nil || r.ParseForm() != nil {
+				t.Error("no request came")
+			}
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
 			tick := time.NewTicker(time.Second)
 			defer tick.Stop()
@@ -406,12 +431,12 @@ func (e *endless) Read(p []byte) (int, error) {
 	if e.read >= 10<<30 {
 		return 0, io.EOF
 	}
-	for i := range p {
-		p[i] = ' '
-	}
-	e.read += int64(len(p))
-	return len(p), nil
+	n := copy(p, blanks)
+	e.read += int64(n)
+	return n, nil
 }
+
+var blanks = bytes.Repeat([]byte(" "), 32<<10)
 
 func TestSizeIsBounded(t *testing.T) {
 	body := &endless{}

@@ -21,7 +21,7 @@ func Example() {
 	fmt.Println(target.Scheme, target.Host, target.Strip, err)
 
 	body := []byte(`{"errorCode":"INVALID_OAUTH","message":"The OAuth Token you provided is invalid."}`)
-	fmt.Println(zoho.Judge(target.Verdicts, http.StatusUnauthorized, http.Header{}, body))
+	fmt.Println(zoho.Judge(target.Service, http.StatusUnauthorized, http.Header{}, body))
 	// Output:
 	// https desk.zoho.eu 0 <nil>
 	// https desk.zoho.eu 5 <nil>

@@ -38,7 +38,7 @@ func (f *Failure) temporaryHint(where string) string {
 	case f.Status == 0:
 		return fmt.Sprintf("see that %s can be reached from here: name resolution, firewall, proxy, certificates", where)
 	case f.Status >= 500:
-		return "Zoho Accounts is in trouble; see status.zoho.com, it is tried again"
+		return "Zoho Accounts is in trouble, as its status page may say; it is tried again"
 	case f.Status >= 300 && f.Status < 400 || f.Code == "" && f.NoToken:
 		return fmt.Sprintf("see that %s is the URL of an accounts server; otherwise Zoho is in trouble, it is tried again", where)
 	}

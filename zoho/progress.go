@@ -14,21 +14,24 @@ import (
 // progress watches how far a request came. Whether a failed one may have made a
 // token decides whether it counts against the budget of ten.
 type progress struct {
-	began atomic.Bool // the transport reports its steps
-	wrote atomic.Bool // headers, and so possibly everything, were written
+	began     atomic.Bool // the transport reports its steps
+	connected atomic.Bool // from here on something may have been written
 }
 
 func (p *progress) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn:      func(string) { p.began.Store(true) },
-		WroteHeaders: func() { p.wrote.Store(true) },
+		GetConn: func(string) { p.began.Store(true) },
+		// WroteHeaders would be closer, but comes from another goroutine and so
+		// perhaps too late; in doubt a token counts as made.
+		GotConn: func(httptrace.GotConnInfo) { p.connected.Store(true) },
 	})
 }
 
-// neverSent reports whether the server plainly never saw the request. A
-// transport that reports no steps is believed only errors of connecting.
+// neverSent reports whether the server plainly never saw the request: there was
+// no connection, or its handshake failed. A transport that reports no steps is
+// believed only errors of connecting.
 func (p *progress) neverSent(err error) bool {
-	if p.wrote.Load() {
+	if p.connected.Load() {
 		return false
 	}
 	return p.began.Load() || connectFailed(err)

@@ -177,6 +177,18 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+func TestRetryAfterWithoutServerClock(t *testing.T) {
+	a := answering(429, "", strings.NewReader(""))
+	a.HTTP.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
+		h := http.Header{"Retry-After": {time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)}}
+		return &http.Response{StatusCode: 429, Header: h, Body: http.NoBody}, nil
+	})
+	_, err := a.Refresh(t.Context(), refreshToken)
+	if f := mustFail(t, err); f.RetryAfter < 50*time.Minute || f.RetryAfter > time.Hour {
+		t.Errorf("got %v, want about an hour", f.RetryAfter)
+	}
+}
+
 // ExampleAccounts_Refresh shows how a refusal is told from a token.
 func ExampleAccounts_Refresh() {
 	eu, _ := zoho.LookupDataCenter("eu")

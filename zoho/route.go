@@ -14,8 +14,6 @@ type Target struct {
 	// Strip is the number of bytes to cut from the front of the request's path;
 	// 0 leaves it untouched. If nothing remains, the path is "/".
 	Strip int
-	// Verdicts names the rows of the verdict table that apply to the answers.
-	Verdicts string
 }
 
 // RouteOptions narrows or widens what RouteHost and RoutePath accept.
@@ -134,7 +132,7 @@ func (dc DataCenter) target(service string, r role, o RouteOptions) (Target, err
 	if o.Allowed != nil && !o.Allowed(service) {
 		return Target{}, fmt.Errorf("%w here: %s is not among the services allowed", ErrServiceUnknown, service)
 	}
-	t := Target{Service: service, Verdicts: service, Scheme: "https"}
+	t := Target{Service: service, Scheme: "https"}
 	if dc.Custom {
 		t.Scheme, t.Host = dc.apiScheme(), dc.apiHost()
 		return t, nil

@@ -78,7 +78,7 @@ func TestRoutePath(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.code+test.path, func(t *testing.T) {
 			got, err := mustDC(t, test.code).RoutePath(test.path, zoho.RouteOptions{})
-			want := zoho.Target{Service: test.service, Verdicts: test.service, Scheme: "https", Host: test.host, Strip: len(test.path) - len(test.rest)}
+			want := zoho.Target{Service: test.service, Scheme: "https", Host: test.host, Strip: len(test.path) - len(test.rest)}
 			if test.code == "custom" {
 				want.Scheme = "http"
 			}
@@ -156,7 +156,7 @@ func TestRouteHost(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.code+" "+test.host+test.path, func(t *testing.T) {
 			got, isZoho, err := mustDC(t, test.code).RouteHost(test.host, test.path, zoho.RouteOptions{})
-			want := zoho.Target{Service: test.service, Verdicts: test.service, Scheme: "https", Host: test.want}
+			want := zoho.Target{Service: test.service, Scheme: "https", Host: test.want}
 			if test.code == "custom" {
 				want.Scheme = "http"
 			}
@@ -270,6 +270,31 @@ func TestRouteOptions(t *testing.T) {
 		if got, _, err := eu.RouteHost("developer.zohoapis.com", "/crm/v8", o); err != nil || got.Host != "developer.zohoapis.eu" {
 			t.Errorf("%q: got %+v, %v", domain, got, err)
 		}
+	}
+}
+
+// TestCustomOwnHost: a custom data center's own host is compared with its port,
+// the default one left out, and nothing else.
+func TestCustomOwnHost(t *testing.T) {
+	dc, err := zoho.CustomDataCenter("https://accounts.example.com", "https://api.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]bool{
+		"api.example.com": true, "API.example.com:443": true,
+		"api.example.com:80": false, "api.example.com:8443": false, "api.example.com.": false, "example.com": false, "accounts.example.com": false,
+	} {
+		got, isZoho, err := dc.RouteHost(host, "/desk/api/v1", zoho.RouteOptions{})
+		if isZoho != want || (err == nil) != want || want && (got.Host != "api.example.com" || got.Strip != 0) {
+			t.Errorf("%s: got %+v, %v, %v", host, got, isZoho, err)
+		}
+	}
+	plain, err := zoho.CustomDataCenter("http://localhost:1", "http://localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, isZoho, err := plain.RouteHost("localhost:80", "/crm/v8", zoho.RouteOptions{}); !isZoho || err != nil || got.Scheme != "http" {
+		t.Errorf("got %+v, %v, %v", got, isZoho, err)
 	}
 }
 
@@ -404,7 +429,7 @@ func checkRefusal(t *testing.T, target zoho.Target, err error) {
 func checkTarget(t *testing.T, dc zoho.DataCenter, target zoho.Target) {
 	t.Helper()
 	s, ok := zoho.LookupService(target.Service)
-	if !ok || target.Verdicts != s.Name {
+	if !ok {
 		t.Errorf("got %+v, not a service", target)
 	}
 	if dc.Custom {
