@@ -76,7 +76,7 @@ func TestTokenReply(t *testing.T) {
 		t.Error("cookies or Server header are missing")
 	}
 	sim.Change(func(o *zohosim.Options) { o.OmitScope = true })
-	if reply := token(t, sim, usAccounts, refreshForm(refreshToken)); reply["scope"] != nil {
+	if reply := tokenReply(t, sim, usAccounts, refreshForm(refreshToken)); reply["scope"] != nil {
 		t.Errorf("scope: got %v, want none", reply["scope"])
 	}
 }
@@ -101,7 +101,7 @@ func TestAPIDomain(t *testing.T) {
 		sim := newSim(zohosim.Options{})
 		var reply map[string]any
 		for _, dc := range []string{"us", "eu", "in", "au", "jp", "ca", "sa", "uk", "ae", "sg", "inec", "cn"} {
-			if r := token(t, sim, accounts, refreshForm(sim.Grant(clientID, "", dc))); r["access_token"] != nil {
+			if r := tokenReply(t, sim, accounts, refreshForm(sim.Grant(clientID, "", dc))); r["access_token"] != nil {
 				reply = r
 			}
 		}
@@ -208,7 +208,7 @@ func TestRevoke(t *testing.T) {
 				t.Fatalf("got %d %q, want success", res.StatusCode, body)
 			}
 			wantStatus(t, call(sim, "GET", "https://www.zohoapis.com/crm/v8/Leads", access, ""), 401)
-			got := token(t, sim, usAccounts, refreshForm(refreshToken))["error"]
+			got := tokenReply(t, sim, usAccounts, refreshForm(refreshToken))["error"]
 			if want := map[bool]any{true: "invalid_code", false: nil}[tt.dead]; got != want {
 				t.Errorf("refresh afterwards: got error %v, want %v", got, want)
 			}
@@ -254,7 +254,7 @@ func TestClientCredentials(t *testing.T) {
 	sim := newSim(zohosim.Options{})
 	sim.AddClient(zohosim.Client{ID: "1000.SERVER", Secret: "s"})
 	ask := func(id, secret, scope string) map[string]any {
-		return token(t, sim, usAccounts, url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}, "scope": {scope}})
+		return tokenReply(t, sim, usAccounts, url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}, "scope": {scope}})
 	}
 	reply := ask(clientID, secret, "ZohoCRM.modules.READ")
 	if reply["refresh_token"] != nil || reply["scope"] != "ZohoCRM.modules.READ" {

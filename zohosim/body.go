@@ -10,11 +10,14 @@ import (
 	"mime/multipart"
 	"net/http"
 	"strconv"
-	"strings"
 )
 
-// maxKept is how much of a body or file stays in memory; of larger ones only the digest.
-const maxKept = 64 << 20
+// How much stays in memory: of one body, and of all files together. Of what goes beyond that only
+// the digest is kept.
+const (
+	maxKept  = 16 << 20
+	maxFiles = 256 << 20
+)
 
 // A body is what arrived with a request.
 type body struct {
@@ -23,19 +26,20 @@ type body struct {
 	kept   []byte
 }
 
-// intake digests what is read through it, and keeps the beginning.
+// intake digests what is written to it, and keeps the beginning.
 type intake struct {
 	hash   hash.Hash
 	length int64
+	keep   int
 	kept   bytes.Buffer
 }
 
-func newIntake() *intake { return &intake{hash: sha256.New()} }
+func newIntake(keep int) *intake { return &intake{hash: sha256.New(), keep: keep} }
 
 func (in *intake) Write(b []byte) (int, error) {
 	in.hash.Write(b)
 	in.length += int64(len(b))
-	if room := maxKept - in.kept.Len(); room > 0 {
+	if room := in.keep - in.kept.Len(); room > 0 {
 		in.kept.Write(b[:min(room, len(b))])
 	}
 	return len(b), nil
@@ -47,8 +51,13 @@ func (in *intake) done() body {
 
 // readBody reads all of the body. ok is false if it broke off: then nothing was executed, and there
 // is nobody to answer. The answer's header tells what arrived.
-func (c *call) readBody() (b body, ok bool) {
-	in := newIntake()
+func (c *call) readBody() (b body, ok bool) { return c.read(maxKept) }
+
+// digestBody is readBody for who does not care what the body says.
+func (c *call) digestBody() (b body, ok bool) { return c.read(0) }
+
+func (c *call) read(keep int) (b body, ok bool) {
+	in := newIntake(keep)
 	_, err := io.Copy(in, c.r.Body)
 	return c.arrived(in, err)
 }
@@ -74,14 +83,18 @@ type file struct {
 // or the body itself.
 func (c *call) readUpload() (f *file, whole body, ok bool) {
 	mediaType, params, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
-	in := newIntake()
+	keep, isForm := maxKept, mediaType == "multipart/form-data"
+	if isForm {
+		keep = 0 // its part is
+	}
+	in := newIntake(keep)
 	through := io.TeeReader(c.r.Body, in)
-	if mediaType == "multipart/form-data" {
+	if isForm {
 		f = readFirstFile(multipart.NewReader(through, params["boundary"]))
 	}
 	_, err := io.Copy(io.Discard, through)
 	whole, ok = c.arrived(in, err)
-	if ok && f == nil && !strings.HasPrefix(mediaType, "multipart/") {
+	if ok && !isForm {
 		name := either(c.r.URL.Query().Get("filename"), "upload")
 		f = &file{name: name, contentType: c.r.Header.Get("Content-Type"), content: whole}
 	}
@@ -97,7 +110,7 @@ func readFirstFile(parts *multipart.Reader) *file {
 		if part.FileName() == "" {
 			continue
 		}
-		in := newIntake()
+		in := newIntake(maxKept)
 		if _, err := io.Copy(in, part); err != nil {
 			return nil
 		}
@@ -110,6 +123,10 @@ func (s *Server) keep(f *file, parent string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f.id, f.parent = s.newIDLocked(), parent
+	if s.filesSize+len(f.content.kept) > maxFiles {
+		f.content.kept = nil
+	}
+	s.filesSize += len(f.content.kept)
 	s.files[f.id] = f
 }
 
@@ -122,9 +139,13 @@ func (s *Server) file(id string) *file {
 func (s *Server) dropFile(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, ok := s.files[id]
+	f := s.files[id]
+	if f == nil {
+		return false
+	}
+	s.filesSize -= len(f.content.kept)
 	delete(s.files, id)
-	return ok
+	return true
 }
 
 // filesOf lists what is attached to a record, the oldest first.

@@ -39,7 +39,7 @@ func decide(t *testing.T, sim http.Handler, target, form string) *url.URL {
 
 func exchange(t *testing.T, sim http.Handler, accounts, code string) map[string]any {
 	t.Helper()
-	return token(t, sim, accounts, url.Values{
+	return tokenReply(t, sim, accounts, url.Values{
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callback},
 		"client_id": {clientID}, "client_secret": {secret},
 	})
@@ -132,7 +132,7 @@ func TestConsentInAnotherDataCenter(t *testing.T) {
 		t.Errorf("exchange with home's secret: got %v", reply)
 	}
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {q.Get("code")}, "redirect_uri": {callback}, "client_id": {clientID}, "client_secret": {"europe"}}
-	reply := token(t, sim, "https://accounts.zoho.eu", form)
+	reply := tokenReply(t, sim, "https://accounts.zoho.eu", form)
 	if reply["api_domain"] != "https://www.zohoapis.eu" {
 		t.Fatalf("exchange: got %v", reply)
 	}
@@ -184,7 +184,7 @@ func TestCodes(t *testing.T) {
 	sim := newSim(zohosim.Options{Consent: zohosim.ConsentAuto, Now: clock.Now})
 	code := location(t, do(sim, request("GET", authURL(usAccounts), ""))).Query().Get("code")
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "client_id": {clientID}, "client_secret": {secret}, "redirect_uri": {callback + "x"}}
-	if reply := token(t, sim, usAccounts, form); reply["error"] != "invalid_redirect_uri" {
+	if reply := tokenReply(t, sim, usAccounts, form); reply["error"] != "invalid_redirect_uri" {
 		t.Errorf("other redirect URI: got %v", reply)
 	}
 	clock.Advance(2 * time.Minute)

@@ -2,6 +2,7 @@ package zohosim
 
 import (
 	"net"
+	"regexp"
 	"strings"
 )
 
@@ -61,28 +62,39 @@ type host struct {
 	label       string // of a product's own host: "desk", "api.catalyst"
 }
 
+// hosts are all host names there are.
+var hosts = allHosts()
+
+func allHosts() map[string]host {
+	all := map[string]host{}
+	for _, dc := range dataCenters {
+		for _, p := range products {
+			for _, label := range p.labels {
+				all[label+"."+dc.suffix] = host{dc: dc.code, label: label}
+			}
+		}
+		all[dc.accounts] = host{dc: dc.code, accounts: true}
+		for _, upload := range dc.uploads {
+			label, _, _ := strings.Cut(upload, ".")
+			all[upload] = host{dc: dc.code, gateway: true, label: label}
+		}
+		for label, environment := range environments {
+			if dc.gateway != "" {
+				all[label+"."+dc.gateway] = host{dc: dc.code, gateway: true, environment: environment}
+			}
+		}
+	}
+	return all
+}
+
+var zohoLabel = regexp.MustCompile(`(^|\.)zoho(apis|cloud|hq)?\.`)
+
 // lookupHost finds a host name, given without port. zoho reports whether the name looks like
 // Zoho's, known or not: accounts.zoho.ca does not exist, accounts.zoho.com.evil.example is a trap.
 func lookupHost(name string) (h host, known, zoho bool) {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
-	for _, dc := range dataCenters {
-		if name == dc.accounts {
-			return host{dc: dc.code, accounts: true}, true, true
-		}
-		for _, upload := range dc.uploads {
-			if name == upload {
-				return host{dc: dc.code, gateway: true, label: strings.SplitN(name, ".", 2)[0]}, true, true
-			}
-		}
-		if label, ok := strings.CutSuffix(name, "."+dc.gateway); ok && dc.gateway != "" {
-			environment, ok := environments[label]
-			return host{dc: dc.code, gateway: true, environment: environment}, ok, true
-		}
-		if label, ok := strings.CutSuffix(name, "."+dc.suffix); ok {
-			return host{dc: dc.code, label: label}, productByLabel(label) != nil, true
-		}
-	}
-	return host{}, false, strings.Contains("."+name, ".zoho")
+	h, known = hosts[name]
+	return h, known, known || zohoLabel.MatchString(name)
 }
 
 // hostOnly cuts the port off the value of a Host header.

@@ -58,6 +58,9 @@ var faultKinds = []string{
 	FaultExpiresIn, FaultReply, FaultMidUpload, FaultGzip,
 }
 
+// FaultKinds lists the kinds of fault.
+func FaultKinds() []string { return slices.Clone(faultKinds) }
+
 func (f *Fault) check() error {
 	switch {
 	case !slices.Contains(faultKinds, f.Kind):

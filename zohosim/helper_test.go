@@ -115,8 +115,8 @@ func at(v any, path ...any) any {
 
 const usAccounts = "https://accounts.zoho.com"
 
-// token asks an accounts server for a token and gives the reply, whatever it is.
-func token(t *testing.T, sim http.Handler, accounts string, form url.Values) map[string]any {
+// tokenReply asks an accounts server for a token and gives the reply, whatever it is.
+func tokenReply(t *testing.T, sim http.Handler, accounts string, form url.Values) map[string]any {
 	t.Helper()
 	res := do(sim, request("POST", accounts+"/oauth/v2/token", form.Encode(), "Content-Type", "application/x-www-form-urlencoded"))
 	return decode(t, bodyOf(t, res))
@@ -132,7 +132,7 @@ func refreshForm(refreshToken string) url.Values {
 // refresh gets an access token or fails the test.
 func refresh(t *testing.T, sim http.Handler, refreshToken string) string {
 	t.Helper()
-	reply := token(t, sim, usAccounts, refreshForm(refreshToken))
+	reply := tokenReply(t, sim, usAccounts, refreshForm(refreshToken))
 	access, _ := reply["access_token"].(string)
 	if access == "" {
 		t.Fatalf("refresh: got %v, want an access token", reply)

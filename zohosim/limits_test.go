@@ -47,7 +47,7 @@ func TestStickyThrottle(t *testing.T) {
 	clock := newClock()
 	sim := newSim(zohosim.Options{Now: clock.Now, MaxTokens: 1, Sticky: true, Variants: []string{"throttle-200"}})
 	form := refreshForm(sim.Grant(clientID, "", ""))
-	token(t, sim, usAccounts, form)
+	tokenReply(t, sim, usAccounts, form)
 	for range 5 {
 		clock.Advance(6 * time.Minute)
 		res := do(sim, request("POST", usAccounts+"/oauth/v2/token?"+form.Encode(), ""))
@@ -56,7 +56,7 @@ func TestStickyThrottle(t *testing.T) {
 		}
 	}
 	clock.Advance(10 * time.Minute)
-	if reply := token(t, sim, usAccounts, form); reply["access_token"] == nil {
+	if reply := tokenReply(t, sim, usAccounts, form); reply["access_token"] == nil {
 		t.Errorf("after ten minutes of silence: got %v", reply)
 	}
 }
@@ -67,7 +67,7 @@ func TestRequestsThatFailDoNotCountAgainstTheWindow(t *testing.T) {
 	bad := refreshForm(refreshToken)
 	bad.Set("client_secret", "wrong")
 	for range 20 {
-		token(t, sim, usAccounts, bad)
+		tokenReply(t, sim, usAccounts, bad)
 	}
 	refresh(t, sim, refreshToken)
 }
@@ -95,7 +95,7 @@ func TestExpiry(t *testing.T) {
 	clock := newClock()
 	sim := newSim(zohosim.Options{Now: clock.Now, TokenLife: 90 * time.Second})
 	refreshToken := sim.Grant(clientID, "", "")
-	reply := token(t, sim, usAccounts, refreshForm(refreshToken))
+	reply := tokenReply(t, sim, usAccounts, refreshForm(refreshToken))
 	if reply["expires_in"] != 90.0 {
 		t.Errorf("expires_in: got %v, want 90", reply["expires_in"])
 	}
@@ -120,7 +120,7 @@ func TestRefreshTokensPerUser(t *testing.T) {
 	}
 	refresh(t, sim, first)
 	last := sim.Grant(clientID, "", "")
-	if reply := token(t, sim, usAccounts, refreshForm(first)); reply["error"] != "invalid_code" {
+	if reply := tokenReply(t, sim, usAccounts, refreshForm(first)); reply["error"] != "invalid_code" {
 		t.Errorf("the first: got %v, want invalid_code", reply)
 	}
 	wantStatus(t, call(sim, "GET", "https://www.zohoapis.com/crm/v8/Leads", access, ""), 401)
@@ -139,7 +139,7 @@ func TestSelfClientCode(t *testing.T) {
 		if redirect != "" {
 			form.Set("redirect_uri", redirect)
 		}
-		return token(t, sim, usAccounts, form)
+		return tokenReply(t, sim, usAccounts, form)
 	}
 	code := sim.SelfClientCode(clientID, "ZohoCRM.modules.ALL")
 	if reply := exchange(code, callback); reply["error"] != "invalid_redirect_uri" {
@@ -192,7 +192,7 @@ func TestWhatIsDoneToGrants(t *testing.T) {
 		}
 	}
 	refresh(t, sim, ann)
-	if reply := token(t, sim, usAccounts, refreshForm(bob)); reply["error"] != "invalid_code" {
+	if reply := tokenReply(t, sim, usAccounts, refreshForm(bob)); reply["error"] != "invalid_code" {
 		t.Errorf("revoked: got %v", reply)
 	}
 	if got := sim.AccessToken(bob); got != "" {
@@ -216,7 +216,7 @@ func TestReset(t *testing.T) {
 	}
 	refresh(t, sim, refreshToken)
 	sim.Reset(true)
-	if reply := token(t, sim, usAccounts, refreshForm(refreshToken)); reply["error"] != "invalid_code" {
+	if reply := tokenReply(t, sim, usAccounts, refreshForm(refreshToken)); reply["error"] != "invalid_code" {
 		t.Errorf("after a complete reset: got %v, want invalid_code", reply)
 	}
 }
@@ -231,7 +231,7 @@ func TestManyCallers(t *testing.T) {
 	var wg sync.WaitGroup
 	for range callers {
 		wg.Go(func() {
-			token(t, sim, base, refreshForm(refreshToken))
+			tokenReply(t, sim, base, refreshForm(refreshToken))
 			call(sim, "POST", base+"/books/v3/items", access, `{"name":"x"}`, "X-Test-Id", "many")
 			call(sim, "GET", base+"/crm/v8/Leads", "1000.dead", "")
 			sim.Stats()

@@ -92,20 +92,23 @@ func (p place) withAccounts(endpoint string) place {
 	return p
 }
 
+// endpoints of an accounts server, by the end of their path.
+var endpoints = []struct{ path, name string }{
+	{"/oauth/v2/token", "token"},
+	{"/oauth/v2/auth", "auth"},
+	{"/oauth/v2/token/revoke", "revoke"},
+	{"/oauth/v2/revoke/token", "revoke-basic"},
+	{"/oauth/serverinfo", "serverinfo"},
+	{"/oauth/user/info", "userinfo"},
+}
+
 // accountsEndpoint names the endpoint that a path of an accounts server leads to, "" if none. What
 // stands before it does not matter: on-premises servers live under /iam, portals under
 // /clientoauth/v2/{portal}.
 func accountsEndpoint(path string) string {
-	for suffix, endpoint := range map[string]string{
-		"/oauth/v2/auth":         "auth",
-		"/oauth/v2/token":        "token",
-		"/oauth/v2/token/revoke": "revoke",
-		"/oauth/v2/revoke/token": "revoke-basic",
-		"/oauth/serverinfo":      "serverinfo",
-		"/oauth/user/info":       "userinfo",
-	} {
-		if strings.HasSuffix(path, suffix) {
-			return endpoint
+	for _, e := range endpoints {
+		if strings.HasSuffix(path, e.path) {
+			return e.name
 		}
 	}
 	if _, rest, ok := strings.Cut(path, "/clientoauth/v2/"); ok {

@@ -140,6 +140,7 @@ func TestPlaces(t *testing.T) {
 		{"one origin: gateway service", "us", "http://127.0.0.1:8900/crm/v8/Leads", 204},
 		{"one origin: own host", "us", "http://127.0.0.1:8900/desk/api/v1/tickets", 204},
 		{"one origin: by label", "us", "http://127.0.0.1:8900/projectsapi/api/v3/portals", 200},
+		{"one origin whose name begins like Zoho's", "us", "http://zohosim:8900/crm/v8/Leads", 204},
 		{"one origin: repeated name", "us", "http://127.0.0.1:8900/recruit/recruit/v2/Candidates", 204},
 		{"one origin: another data center's token", "eu", "http://127.0.0.1:8900/crm/v8/Leads", 401},
 		{"one origin: no such service", "us", "http://127.0.0.1:8900/nonesuch", 404},
@@ -155,7 +156,7 @@ func TestPlaces(t *testing.T) {
 func TestEnvironments(t *testing.T) {
 	sim := newSim(zohosim.Options{})
 	refreshToken := sim.GrantAs(zohosim.GrantSpec{ClientID: clientID, Environment: "sandbox"})
-	reply := token(t, sim, usAccounts, refreshForm(refreshToken))
+	reply := tokenReply(t, sim, usAccounts, refreshForm(refreshToken))
 	if got, want := reply["api_domain"], "https://sandbox.zohoapis.com"; got != want {
 		t.Errorf("api_domain: got %v, want %v", got, want)
 	}

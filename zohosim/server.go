@@ -15,20 +15,21 @@ import (
 type Server struct {
 	requestIDs atomic.Int64
 
-	mu       sync.Mutex // guards all below
-	o        Options    // without zero values
-	clients  map[string]*Client
-	grants   map[string]*grant // :: refresh token → grant
-	holders  map[holder][]*grant
-	tokens   map[string]*token // :: access token → token, while it lives
-	codes    map[string]code
-	consents holderTimes
-	data     map[string]*collection // :: "dc/service/resource" → its records
-	files    map[string]*file       // :: id → what was uploaded
-	lastID   int
-	faults   []*Fault
-	cleared  chan struct{} // closed when faults are cleared: who hangs goes on
-	stats    Stats
+	mu        sync.Mutex // guards all below
+	o         Options    // without zero values
+	clients   map[string]*Client
+	grants    map[string]*grant // :: refresh token → grant
+	holders   map[holder][]*grant
+	tokens    map[string]*token // :: access token → token, while it lives
+	codes     map[string]code
+	consents  holderTimes
+	data      map[string]*collection // :: "dc/service/resource" → its records
+	files     map[string]*file       // :: id → what was uploaded
+	filesSize int                    // bytes kept of them
+	lastID    int
+	faults    []*Fault
+	cleared   chan struct{} // closed when faults are cleared: who hangs goes on
+	stats     Stats
 }
 
 // New makes a simulator. It panics if an option has a value that does not exist.
@@ -58,7 +59,7 @@ func (s *Server) resetLocked() {
 func (s *Server) restartLocked() {
 	s.consents = holderTimes{}
 	s.data = map[string]*collection{}
-	s.files = map[string]*file{}
+	s.files, s.filesSize = map[string]*file{}, 0
 	s.stats = newStats()
 	for _, g := range s.grants {
 		g.requests = nil

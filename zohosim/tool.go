@@ -49,7 +49,7 @@ func (c *call) queryMillis() time.Duration {
 
 // echo tells what arrived, byte for byte where it can be told.
 func (c *call) echo() {
-	b, ok := c.readBody()
+	b, ok := c.digestBody()
 	if !ok {
 		return
 	}
@@ -79,7 +79,7 @@ func (c *call) eventStream(n int, pause time.Duration) {
 
 // gzipped sends compressed JSON, asked for or not.
 func (c *call) gzipped() {
-	b, ok := c.readBody()
+	b, ok := c.digestBody()
 	if !ok {
 		return
 	}
@@ -93,7 +93,7 @@ func (c *call) gzipped() {
 }
 
 func (c *call) answerStatus(number string) {
-	if _, ok := c.readBody(); !ok {
+	if _, ok := c.digestBody(); !ok {
 		return
 	}
 	c.executed("_status")
@@ -110,7 +110,7 @@ func (c *call) answerStatus(number string) {
 
 // bytes sends n bytes; the one at offset i is i modulo 251.
 func (c *call) bytes(n int64) {
-	if _, ok := c.readBody(); !ok {
+	if _, ok := c.digestBody(); !ok {
 		return
 	}
 	c.executed("_bytes")
@@ -132,7 +132,7 @@ func (c *call) bytes(n int64) {
 
 // serveAnything answers for services without resources of their own.
 func (c *call) serveAnything() {
-	b, ok := c.readBody()
+	b, ok := c.digestBody()
 	if !ok {
 		return
 	}
