@@ -98,6 +98,9 @@ func (r *recorder) lostBecause() string {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.lost == "" && r.limits == (ReplayBuffer{}) {
+		return lostTooLarge // not even what was refused before it was sent
+	}
 	return r.lost
 }
 

@@ -162,8 +162,8 @@ func (c *proxy) setenv(env ...string) {
 	}
 }
 
-// start runs Caddy and waits until its admin endpoint has the configuration.
-func (c *proxy) start() {
+// spawn runs Caddy and waits for nothing.
+func (c *proxy) spawn() {
 	c.t.Helper()
 	c.cmd = exec.Command(binary, "run", "--config", c.config, "--adapter", "caddyfile")
 	c.cmd.Env, c.cmd.Dir = c.env, c.dir
@@ -175,6 +175,12 @@ func (c *proxy) start() {
 	c.exited = exited
 	go func(cmd *exec.Cmd) { exited <- cmd.Wait() }(c.cmd)
 	c.t.Cleanup(c.stopAndCheck)
+}
+
+// start runs Caddy and waits until its admin endpoint has the configuration.
+func (c *proxy) start() {
+	c.t.Helper()
+	c.spawn()
 	c.waitFor("the configuration to be served", func() bool {
 		res, err := http.Get("http://" + c.admin + "/config/")
 		if err != nil {
@@ -411,7 +417,7 @@ var noRedirects = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

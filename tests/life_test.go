@@ -1,0 +1,478 @@
+package tests
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
+)
+
+// connection is what the admin API tells of one.
+type connection struct {
+	Client, Account, State string
+	DataCenter             string `json:"data_center"`
+	Configured             bool
+	HasGrant               bool       `json:"has_grant"`
+	HasToken               bool       `json:"has_token"`
+	Expires                *time.Time `json:"expires"`
+	Generation             int
+	BudgetLeft             int    `json:"budget_left"`
+	NeedsConsent           bool   `json:"needs_consent"`
+	LastError              string `json:"last_error"`
+	Simulated              bool
+}
+
+type connectionList struct {
+	Connections []connection
+	Total       int
+}
+
+// connections asks the admin API; query is "" or begins with "?".
+func (c *proxy) connections(query string) connectionList {
+	c.t.Helper()
+	var list connectionList
+	c.adminCall(http.MethodGet, "/zoho/connections"+query, "").decode(c.t, &list)
+	return list
+}
+
+// adminCall calls the admin endpoint.
+func (c *proxy) adminCall(method, path, body string, header ...string) answer {
+	c.t.Helper()
+	req, err := http.NewRequest(method, "http://"+c.admin+path, strings.NewReader(body))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		c.t.Fatalf("admin %s %s: %v\n%s", method, path, err, c.output)
+	}
+	defer res.Body.Close()
+	content, err := io.ReadAll(res.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return answer{res, content}
+}
+
+// spread has n calls made by so many workers.
+func spread(n, workers int, call func(i int)) {
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
+				call(int(i))
+			}
+		})
+	}
+	all.Wait()
+}
+
+// succeed makes a call from any goroutine that must be answered by Zoho with a success.
+func (c *proxy) succeed(method, path, body string, header ...string) answer {
+	var content io.Reader
+	if body != "" {
+		content = strings.NewReader(body)
+	}
+	a, err := c.try(method, path, content, header...)
+	if err != nil {
+		c.t.Errorf("%s %s: %v", method, path, err)
+		return answer{Response: &http.Response{Header: http.Header{}}}
+	}
+	if a.StatusCode >= 300 || a.problem() != "" {
+		c.t.Errorf("%s %s: %s %s %.300s", method, path, a.Status, a.problem(), a.body)
+	}
+	return a
+}
+
+// wantTokenCalls compares with what the simulator counted.
+func wantTokenCalls(t *testing.T, server *zohosim.Server, want int) {
+	t.Helper()
+	if got := server.Stats().TokenRequests; got != want {
+		t.Errorf("%d token calls, want %d; results %v", got, want, server.Stats().TokenResults)
+	}
+}
+
+var threeServices = []string{"/crm/v8/Leads", "/books/v3/contacts?organization_id=60001234567", "/desk/api/v1/tickets"}
+
+// TestTenThousandCallsOneToken: 64 callers, three services, one token call.
+func TestTenThousandCallsOneToken(t *testing.T) {
+	c, server, _ := startSimulated(t, zohosim.Options{})
+	calls := 10_000
+	if testing.Short() {
+		calls = 1000
+	}
+	spread(calls, 64, func(i int) { c.succeed(http.MethodGet, threeServices[i%3], "") })
+	wantTokenCalls(t, server, 1)
+	if got := int(c.metric("zoho_requests_total", `code_class="2xx"`)); got != calls {
+		t.Errorf("zoho_requests_total counts %d of %d", got, calls)
+	}
+}
+
+// TestShortLivedTokenUnderLoad: tokens that live for seconds are renewed in the
+// background, once each, and nobody waits for it.
+func TestShortLivedTokenUnderLoad(t *testing.T) {
+	c, server, _ := startSimulated(t, zohosim.Options{TokenLife: 6 * time.Second, MaxTokens: -1, MaxLive: -1},
+		"ZOHO_CLIENT_OPTIONS=token_budget 1000 10m")
+	c.succeed(http.MethodGet, threeServices[0], "")
+	stop := make(chan struct{})
+	var callers sync.WaitGroup
+	for i := range 16 {
+		callers.Go(func() {
+			for n := i; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+					c.succeed(http.MethodGet, threeServices[n%3], "")
+				}
+			}
+		})
+	}
+	c.waitFor("two renewals", func() bool { return server.Stats().TokenRequests >= 3 })
+	close(stop)
+	callers.Wait()
+	generation := c.connections("").Connections[0].Generation
+	if calls := server.Stats().TokenRequests; calls != generation {
+		t.Errorf("%d token calls for %d generations", calls, generation)
+	}
+	if n := c.metric("zoho_token_wait_seconds_count"); n != 1 {
+		t.Errorf("%v calls waited for a token, only the first may", n)
+	}
+}
+
+// TestEverythingRevokedUnderLoad: while 500 callers read and write, Zoho revokes
+// every access token. They see nothing of it, and nothing is written twice.
+func TestEverythingRevokedUnderLoad(t *testing.T) {
+	c, server, grant := startSimulated(t, zohosim.Options{})
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	var done atomic.Int64
+	revoke := sync.OnceFunc(func() { server.RevokeAccess(grant) })
+	var callers sync.WaitGroup
+	for i := range 500 {
+		callers.Go(func() {
+			for n := range 2 {
+				switch id := fmt.Sprintf("%d-%d", i, n); i % 4 {
+				case 0:
+					c.succeed(http.MethodGet, "/crm/v8/Leads", "", "X-Test-Id", id)
+				case 1:
+					c.succeed(http.MethodPost, "/crm/v8/Leads", `{"data":[{"Last_Name":"Lind"}]}`, "X-Test-Id", id)
+				case 2:
+					c.succeed(http.MethodGet, "/desk/api/v1/tickets", "", "X-Test-Id", id)
+				case 3:
+					c.succeed(http.MethodPost, "/desk/api/v1/tickets", `{"subject":"x"}`, "X-Test-Id", id)
+				}
+				if done.Add(1) == 250 {
+					revoke()
+				}
+			}
+		})
+	}
+	callers.Wait()
+	wantTokenCalls(t, server, 2)
+	stats := server.Stats()
+	for i := range 500 {
+		for n := range 2 {
+			if id := fmt.Sprintf("%d-%d", i, n); stats.Executed[id] != 1 {
+				t.Errorf("request %s was executed %d times", id, stats.Executed[id])
+			}
+		}
+	}
+	if stats.Refusals["crm/dead"]+stats.Refusals["desk/dead"] == 0 {
+		t.Error("the revocation hit no call: the test proves nothing")
+	}
+	if replayed := c.metric("zoho_replays_total", `result="ok"`); replayed == 0 {
+		t.Error("zoho_replays_total counts no replay")
+	}
+}
+
+// TestBooksRefusalIsAmbiguous: code 57 is a dead token, a missing scope or a missing
+// permission. It is worth a token once per generation, and only where that can help.
+func TestBooksRefusalIsAmbiguous(t *testing.T) {
+	const books = "/books/v3/contacts?organization_id=60001234567"
+	c, server, grant := startSimulated(t, zohosim.Options{})
+	c.succeed(http.MethodGet, books, "")
+	server.RevokeAccess(grant)
+	passed := func(what string) {
+		t.Helper()
+		if a := c.get(books); a.StatusCode != http.StatusUnauthorized || a.Header.Get("Zoho-Proxy-Verdict") != "ambiguous" {
+			t.Errorf("%s: %s, verdict %q", what, a.Status, a.Header.Get("Zoho-Proxy-Verdict"))
+		}
+	}
+	passed("just minted, just accepted")
+	wantTokenCalls(t, server, 1)
+
+	c.stop()
+	ageToken(t, c, 2*time.Minute)
+	c.start()
+	spread(100, 16, func(i int) {
+		c.succeed(http.MethodPost, books, `{"contact_name":"Lind"}`, "X-Test-Id", strconv.Itoa(i))
+	})
+	wantTokenCalls(t, server, 2)
+	for i := 1; i <= 100; i++ {
+		if n := server.Stats().Executed[strconv.Itoa(i)]; n != 1 {
+			t.Errorf("request %d was executed %d times", i, n)
+		}
+	}
+	server.AddFault(zohosim.Fault{Where: "books", Kind: zohosim.FaultRefuse, Body: zohosim.CasePermission})
+	for range 20 {
+		passed("no permission")
+	}
+	wantTokenCalls(t, server, 2)
+}
+
+// ageToken makes the stored token older, as time would, while Caddy does not run.
+func ageToken(t *testing.T, c *proxy, by time.Duration) {
+	t.Helper()
+	store := tokencache.NewBolt(c.storeDir())
+	defer store.Close()
+	key, secrets := tokencache.Key{Client: "main", Account: "default"}, [][]byte{[]byte(clientSecret)}
+	record, found, err := store.Load(key, secrets)
+	if err != nil || !found || record.Token == "" {
+		t.Fatalf("no token in the store: %v", err)
+	}
+	record.Issued, record.Expiry = record.Issued.Add(-by), record.Expiry.Add(-by)
+	for i := range record.Ledger {
+		record.Ledger[i] = record.Ledger[i].Add(-by)
+	}
+	if err := store.Save(key, secrets, record); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unknownLength hides how long a body is, so that it is sent in chunks.
+type unknownLength struct{ io.Reader }
+
+// TestRefusalAmidUpload: Zoho refuses while the body is still on its way, and gets
+// all of it again, wherever it was kept.
+func TestRefusalAmidUpload(t *testing.T) {
+	c, server, _ := startSimulated(t, zohosim.Options{MaxTokens: -1, MaxLive: -1},
+		"ZOHO_CLIENT_OPTIONS=token_budget 1000 10m", "ZOHO_PROXY_OPTIONS=replay_buffer 256KiB 8MiB")
+	for _, mode := range []string{"discard", "close"} {
+		for _, size := range []int{1, 200 << 10, 3 << 20} {
+			for _, known := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%s %d known=%v", mode, size, known), func(t *testing.T) {
+					body := patterned(size)
+					id := t.Name()
+					server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultMidUpload, Mode: mode, Bytes: int64(min(size, 64<<10)), Count: 1})
+					var reader io.Reader = bytes.NewReader(body)
+					if !known {
+						reader = unknownLength{reader}
+					}
+					a := c.call(http.MethodPost, "/crm/_echo", reader, "X-Test-Id", id)
+					wantEcho(t, a, body)
+					if n := server.Stats().Executed[id]; n != 1 {
+						t.Errorf("executed %d times", n)
+					}
+				})
+			}
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(c.dir, "caddy-zoho-body-*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestReplayLimits: what is too large to keep is passed on as a refusal and said so,
+// but for a body that Zoho refused before it was sent.
+func TestReplayLimits(t *testing.T) {
+	c, server, grant := startSimulated(t, zohosim.Options{MaxTokens: -1, MaxLive: -1},
+		"ZOHO_CLIENT_OPTIONS=token_budget 1000 10m", "ZOHO_PROXY_OPTIONS=replay_buffer 64KiB 1MiB")
+	body := patterned(4 << 20)
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+
+	server.RevokeAccess(grant)
+	wantEcho(t, c.call(http.MethodPost, "/crm/_echo", bytes.NewReader(body)), body)
+
+	for i, reader := range []io.Reader{bytes.NewReader(body), unknownLength{bytes.NewReader(body)}} {
+		server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultMidUpload, Mode: "discard", Bytes: 3 << 20, Count: 1})
+		a := c.call(http.MethodPost, "/crm/_echo", reader, "X-Test-Id", "too-large")
+		if a.StatusCode != http.StatusUnauthorized || a.Header.Get("Zoho-Proxy-Verdict") == "" || a.problem() != "" {
+			t.Errorf("a body above FILE: %s, verdict %q: %.200s", a.Status, a.Header.Get("Zoho-Proxy-Verdict"), a.body)
+		}
+		if n := c.metric("zoho_replays_total", `result="too_large"`); int(n) != i+1 {
+			t.Errorf("zoho_replays_total counts %v too large ones, want %d", n, i+1)
+		}
+	}
+	if n := server.Stats().Executed["too-large"]; n != 0 {
+		t.Errorf("a refused request was executed %d times", n)
+	}
+}
+
+// TestReplayOff: with `replay_buffer 0 0` a request with a body is never repeated,
+// others are.
+func TestReplayOff(t *testing.T) {
+	c, server, grant := startSimulated(t, zohosim.Options{}, "ZOHO_PROXY_OPTIONS=replay_buffer 0 0")
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	for i, reader := range []io.Reader{strings.NewReader("{}"), unknownLength{strings.NewReader("{}")}} {
+		server.RevokeAccess(grant)
+		a := c.call(http.MethodPost, "/crm/_echo", reader)
+		if a.StatusCode != http.StatusUnauthorized || a.Header.Get("Zoho-Proxy-Verdict") == "" {
+			t.Errorf("body %d: %s, verdict %q", i, a.Status, a.Header.Get("Zoho-Proxy-Verdict"))
+		}
+	}
+	server.RevokeAccess(grant)
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	c.succeed(http.MethodPost, "/crm/_echo", "{}")
+}
+
+// patterned makes bytes of which no part equals another.
+func patterned(size int) []byte {
+	var b bytes.Buffer
+	for i := 0; b.Len() < size; i++ {
+		fmt.Fprintf(&b, "%08d;", i)
+	}
+	return b.Bytes()[:size]
+}
+
+// wantEcho compares what the simulator received with what was sent.
+func wantEcho(t *testing.T, a answer, body []byte) {
+	t.Helper()
+	if a.StatusCode != http.StatusOK {
+		t.Errorf("%s %.300s", a.Status, a.body)
+		return
+	}
+	var echo struct {
+		Length int
+		SHA256 string `json:"sha256"`
+	}
+	a.decode(t, &echo)
+	sum := sha256.Sum256(body)
+	if echo.Length != len(body) || echo.SHA256 != hex.EncodeToString(sum[:]) {
+		t.Errorf("%d bytes arrived, %d were sent, or they differ", echo.Length, len(body))
+	}
+}
+
+// TestAccountsShareNothing: two accounts are called in parallel while their tokens
+// are revoked; none ever sees the other's token.
+func TestAccountsShareNothing(t *testing.T) {
+	c, server, grants := startTwoAccounts(t, zohosim.Options{MaxTokens: -1})
+	account := func(i int) (name, user string) {
+		if i%2 == 0 {
+			return "default", "owner@example.com"
+		}
+		return "second", "second@example.com"
+	}
+	spread(4000, 32, func(i int) {
+		name, user := account(i)
+		if i%1000 == 0 {
+			server.RevokeAccess(grants[i/1000%2])
+		}
+		path := threeServices[0]
+		if i%3 == 0 {
+			path = threeServices[2]
+		}
+		if a := c.succeed(http.MethodGet, path, "", "Zoho-Proxy-Account", name); a.Header.Get("X-Sim-User") != user {
+			t.Errorf("account %s was served with the token of %q", name, a.Header.Get("X-Sim-User"))
+		}
+	})
+	list := c.connections("")
+	if len(list.Connections) != 2 {
+		t.Fatalf("connections: %+v", list.Connections)
+	}
+	for i, connection := range list.Connections {
+		if calls := server.Stats().ByRefreshToken[grants[i]]; calls != connection.Generation {
+			t.Errorf("account %s: %d token calls for %d generations", connection.Account, calls, connection.Generation)
+		}
+	}
+}
+
+// TestUnknownAccountIsNobody: an account that is not named, or not known, is never
+// the default one, and leaves nothing behind.
+func TestUnknownAccountIsNobody(t *testing.T) {
+	c, server, _ := startTwoAccounts(t, zohosim.Options{})
+	names := []string{"", " ", "Default", "DEFAULT", "default ", "default,second", "second/", "../default", "%64efault", "{env.ZOHO_CLIENT_SECRET}", strings.Repeat("x", 200)}
+	for i := range 100 {
+		names = append(names, "nobody"+strconv.Itoa(i))
+	}
+	for _, name := range names {
+		if name == "default " { // net/http and Caddy trim the blank
+			continue
+		}
+		wantProblem(t, c.get("/crm/v8/Leads", "Zoho-Proxy-Account", name), "no-grant", http.StatusServiceUnavailable)
+	}
+	wantProblem(t, c.get("/crm/v8/Leads"), "no-grant", http.StatusServiceUnavailable)
+	if list := c.connections(""); list.Total != 2 {
+		t.Errorf("connections: %+v", list.Connections)
+	}
+	if metrics := c.adminCall(http.MethodGet, "/metrics", "").body; bytes.Contains(metrics, []byte("nobody")) {
+		t.Error("a caller's text became a label")
+	}
+	wantTokenCalls(t, server, 0)
+	if n := len(server.Stats().APIRequests); n != 0 {
+		t.Errorf("requests without an account reached %d services", n)
+	}
+}
+
+const twoAccounts = `{
+	zoho {
+		store bolt {$ZOHO_STORE}
+		client main {
+			data_center   {$ZOHO_DATA_CENTER}
+			client_id     {env.ZOHO_CLIENT_ID}
+			client_secret {env.ZOHO_CLIENT_SECRET}
+			refresh_token {env.ZOHO_REFRESH_TOKEN}
+			token_budget  1000 10m
+			account second {
+				refresh_token {env.SECOND_REFRESH_TOKEN}
+			}
+		}
+	}
+}
+http://:{$ZOHO_PORT} {
+	bind 127.0.0.1
+	zoho_health
+	handle_path /health-second {
+		zoho_health * main second
+	}
+	zoho_proxy {
+		account {http.request.header.Zoho-Proxy-Account}
+	}
+}
+`
+
+// startTwoAccounts runs a client with the accounts default and second; the grants
+// are given in that order.
+func startTwoAccounts(t *testing.T, o zohosim.Options) (*proxy, *zohosim.Server, [2]string) {
+	t.Helper()
+	server, baseURL, first := sim(t, o)
+	second := server.Grant(clientID, "second@example.com", "us")
+	c := startCaddy(t, twoAccounts, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+first, "SECOND_REFRESH_TOKEN="+second)
+	return c, server, [2]string{first, second}
+}
+
+// wantProblem checks an answer of the proxy's own.
+func wantProblem(t *testing.T, a answer, code string, status int) {
+	t.Helper()
+	if a.problem() != code || a.StatusCode != status {
+		t.Errorf("%s %q, want %d %q: %.300s", a.Status, a.problem(), status, code, a.body)
+		return
+	}
+	if got := a.Header.Get("Content-Type"); got != "application/problem+json" {
+		t.Errorf("%s: Content-Type %q", code, got)
+	}
+	var p struct {
+		Type, Title, Detail, Code, ErrorCode, Message string
+		Status                                        int
+	}
+	a.decode(t, &p)
+	if !strings.HasSuffix(p.Type, "/docs/errors.md#"+code) || p.Title == "" || p.Detail == "" || p.Status != status ||
+		p.Code != code || p.ErrorCode != code || p.Message == "" {
+		t.Errorf("%s: %s", code, a.body)
+	}
+}
