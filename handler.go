@@ -172,7 +172,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	repl.Map(s.placeholder)
 	caddyhttp.SetVar(r.Context(), sessionVar, s)
 	defer func() { s.body.close() }()
-	return next.ServeHTTP(w, r)
+	return withoutGuess(w, r, next)
+}
+
+// withoutGuess keeps net/http from guessing a Content-Type where Zoho gave none.
+func withoutGuess(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	header := w.Header()
+	if _, ok := header["Content-Type"]; !ok {
+		header["Content-Type"] = nil
+	}
+	err := next.ServeHTTP(w, r)
+	if err != nil && len(header["Content-Type"]) == 0 {
+		delete(header, "Content-Type") // handle_errors may answer with a file
+	}
+	return err
 }
 
 func (h *Handler) answer(w http.ResponseWriter, p *problem) error {

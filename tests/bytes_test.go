@@ -1,0 +1,621 @@
+package tests
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
+)
+
+// recorder stands where Zoho would and notes every byte that arrives. It reads
+// HTTP/1.1 by itself, so that nothing is normalised on the way into the record.
+type recorder struct {
+	t    *testing.T
+	url  string
+	addr string
+
+	mu       sync.Mutex
+	conns    int
+	requests []rawRequest
+	serve    func(net.Conn, *bufio.Reader, rawRequest) // nil: 200 "ok"
+}
+
+// rawRequest is a request as it came.
+type rawRequest struct {
+	method, target, proto string
+	fields                []field
+	body                  []byte // without the chunks' framing
+	chunked               bool
+	trailer               []field
+}
+
+type field struct{ name, value string }
+
+const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok"
+
+func startRecorder(t *testing.T) *recorder {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record(t, l)
+}
+
+// record notes what arrives at l until the test ends.
+func record(t *testing.T, l net.Listener) *recorder {
+	r := &recorder{t: t, url: "http://" + l.Addr().String(), addr: l.Addr().String()}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			r.mu.Lock()
+			r.conns++
+			r.mu.Unlock()
+			go r.read(conn)
+		}
+	}()
+	return r
+}
+
+func (r *recorder) read(conn net.Conn) {
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	for {
+		request, err := readRawRequest(in)
+		if err != nil {
+			return
+		}
+		r.mu.Lock()
+		r.requests = append(r.requests, request)
+		serve := r.serve
+		r.mu.Unlock()
+		if serve == nil {
+			serve = answering(okAnswer)
+		}
+		serve(conn, in, request)
+	}
+}
+
+func answering(text string) func(net.Conn, *bufio.Reader, rawRequest) {
+	return func(conn net.Conn, _ *bufio.Reader, _ rawRequest) { _, _ = io.WriteString(conn, text) }
+}
+
+// answer makes the recorder answer with text from now on.
+func (r *recorder) answer(text string) { r.handle(answering(text)) }
+
+func (r *recorder) handle(serve func(net.Conn, *bufio.Reader, rawRequest)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.serve = serve
+}
+
+// take gives what arrived since the last call.
+func (r *recorder) take() []rawRequest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	taken := r.requests
+	r.requests = nil
+	return taken
+}
+
+// one is take where exactly one request must have arrived.
+func (r *recorder) one(t *testing.T) rawRequest {
+	t.Helper()
+	requests := r.take()
+	if len(requests) != 1 {
+		t.Fatalf("%d requests arrived, want 1: %v", len(requests), requests)
+	}
+	return requests[0]
+}
+
+func (r *recorder) connections() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.conns
+}
+
+func readRawRequest(in *bufio.Reader) (rawRequest, error) {
+	var r rawRequest
+	line, err := in.ReadString('\n')
+	if err != nil {
+		return r, err
+	}
+	line = strings.TrimSuffix(line, "\r\n")
+	r.method, line, _ = strings.Cut(line, " ")
+	i := strings.LastIndexByte(line, ' ')
+	r.target, r.proto = line[:i], line[i+1:]
+	if r.fields, err = readFields(in); err != nil {
+		return r, err
+	}
+	length := int64(0)
+	for _, f := range r.fields {
+		switch {
+		case strings.EqualFold(f.name, "Content-Length"):
+			length, _ = strconv.ParseInt(f.value, 10, 64)
+		case strings.EqualFold(f.name, "Transfer-Encoding"):
+			r.chunked = true
+		}
+	}
+	if r.chunked {
+		return r, r.readChunks(in)
+	}
+	r.body = make([]byte, length)
+	_, err = io.ReadFull(in, r.body)
+	return r, err
+}
+
+func readFields(in *bufio.Reader) ([]field, error) {
+	var fields []field
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return nil, err
+		}
+		line = strings.TrimSuffix(line, "\r\n")
+		if line == "" {
+			return fields, nil
+		}
+		name, value, _ := strings.Cut(line, ":")
+		fields = append(fields, field{name, strings.TrimPrefix(value, " ")})
+	}
+}
+
+func (r *rawRequest) readChunks(in *bufio.Reader) error {
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		size, err := strconv.ParseInt(strings.TrimSpace(line), 16, 64)
+		if err != nil {
+			return err
+		}
+		if size == 0 {
+			r.trailer, err = readFields(in)
+			return err
+		}
+		chunk := make([]byte, size+2)
+		if _, err := io.ReadFull(in, chunk); err != nil {
+			return err
+		}
+		r.body = append(r.body, chunk[:size]...)
+	}
+}
+
+// values of a header, in order.
+func (r rawRequest) values(name string) []string { return valuesOf(r.fields, name) }
+
+func valuesOf(fields []field, name string) []string {
+	var values []string
+	for _, f := range fields {
+		if strings.EqualFold(f.name, name) {
+			values = append(values, f.value)
+		}
+	}
+	return values
+}
+
+// checkToken: exactly one Authorization, of Zoho's scheme, and none in the trailer.
+func (r rawRequest) checkToken(t *testing.T) {
+	t.Helper()
+	values := r.values("Authorization")
+	if len(values) != 1 || !strings.HasPrefix(values[0], "Zoho-oauthtoken 1000.") || strings.ContainsAny(values[0], ",;") {
+		t.Errorf("Authorization: %d values, want exactly one Zoho-oauthtoken: %.30q", len(values), values)
+	}
+	if got := valuesOf(r.trailer, "Authorization"); len(got) != 0 {
+		t.Errorf("the trailer has Authorization %q", got)
+	}
+}
+
+// rawAnswers sends text over one connection and reads n answers, methods being those
+// of the requests in it (GET if there are fewer).
+func (c *proxy) rawAnswers(t *testing.T, text string, n int, methods ...string) []answer {
+	t.Helper()
+	conn := c.dial(t)
+	defer conn.Close()
+	go io.WriteString(conn, text) // the answer may come before all of it is taken
+	var answers []answer
+	in := bufio.NewReader(conn)
+	for i := range n {
+		method := http.MethodGet
+		if i < len(methods) {
+			method = methods[i]
+		}
+		res, err := http.ReadResponse(in, &http.Request{Method: method})
+		if err != nil {
+			t.Fatalf("answer %d to %.100q: %v", i+1, text, err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatalf("answer %d to %.100q: %v", i+1, text, err)
+		}
+		answers = append(answers, answer{res, body})
+	}
+	return answers
+}
+
+func (c *proxy) raw(t *testing.T, text string) answer {
+	t.Helper()
+	method, _, _ := strings.Cut(text, " ")
+	return c.rawAnswers(t, text, 1, method)[0]
+}
+
+// dial opens a connection to the site, with a deadline that only a hang meets.
+func (c *proxy) dial(t *testing.T) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", c.hostport())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	return conn
+}
+
+func (c *proxy) hostport() string {
+	_, hostport, _ := strings.Cut(c.url, "://")
+	return hostport
+}
+
+// startRecorded starts Caddy with everything sent to a recorder, once as `upstream`
+// and once as the API of a data center of our own. prefix stands before every path.
+func startRecorded(t *testing.T, test func(t *testing.T, c *proxy, r *recorder, prefix string), options ...string) {
+	for _, way := range []string{"upstream", "data_center"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			r := startRecorder(t)
+			_, baseURL, grant := sim(t, zohosim.Options{})
+			lines, api, prefix := options, r.url, "/crm"
+			if way == "upstream" {
+				lines, api, prefix = append([]string{"upstream " + r.url}, options...), baseURL, ""
+			}
+			c := startCaddy(t, withServers("max_header_size 1MiB"), "ZOHO_DATA_CENTER="+baseURL+" "+api, "ZOHO_REFRESH_TOKEN="+grant,
+				"ZOHO_PROXY_OPTIONS="+strings.Join(lines, "\n"))
+			test(t, c, r, prefix)
+		})
+	}
+}
+
+// withServers is the usual configuration with options of the server.
+func withServers(options string) string {
+	return strings.Replace(oneClient, "zoho {", "servers {\n\t\t"+options+"\n\t}\n\tzoho {", 1)
+}
+
+// oddTargets are request targets that real clients send, and odder ones.
+var oddTargets = []string{
+	"/", "/?", "/v8/Leads?", "/a?a&", "/a?&&a=1&", "/a??b", "/a?b?c", "/a//b", "/a///", "//x", "//x//y?z=//w", "/a/",
+	"/%2F", "/a%2fb%2Fc", "/%27'%27", "/a,b,(c)?fields=a,b,(c)", "/a+b?q=a+b%20c+", `/{a}|"<>^` + "`" + `\?q={}|"<>^` + "`" + `\`,
+	"/é/日本?ü=ß", "/a;b=c;d?x;y=z;", "/./a/../b/./..", "/%2e%2e/a/%2E", "/?q=%zz", "/?q=%", "/~u!$&'()*+,;=:@", "/a:b@c",
+	"/[x]?y[]=1&y[0]={1}", "/%00%0d%0aX:%20y", "/%E2%82%AC%e2%82%ac", "/a?criteria=((Last_Name:equals:O\\'Neil)and(x:y))",
+	"/a?=", "/a?=b&=c", "/" + strings.Repeat("long/", 13000),
+	"/a?q=" + strings.Repeat("0123456789", 50000),
+}
+
+// TestTargetsArriveByteForByte: the request line is the app's.
+func TestTargetsArriveByteForByte(t *testing.T) {
+	t.Parallel()
+	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
+		for _, target := range oddTargets {
+			target = prefix + target
+			a := c.raw(t, "GET "+target+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			if a.StatusCode != http.StatusOK {
+				t.Errorf("%.80s: %s %.200s", target, a.Status, a.body)
+				r.take()
+				continue
+			}
+			if got := r.one(t); got.target != target {
+				t.Errorf("target %.80q arrived as %.80q", target, got.target)
+			}
+		}
+	})
+}
+
+// TestHeadersArriveByteForByte: values are the app's, in their order; what names us
+// or the caller is not sent (S-06).
+func TestHeadersArriveByteForByte(t *testing.T) {
+	t.Parallel()
+	sent := []field{
+		{"X-Odd", "\xff\x80 é \"quoted\" a=b;c, d"}, {"X-Empty", ""}, {"X-Repeat", "1"}, {"X-Repeat", "2"}, {"X-Repeat", "1"},
+		{"X-Tab", "a\tb"}, {"Accept", "application/json,"}, {"Orgid", "123"}, {"X-Zoho-Sdk", "Linux/go/3,4"}, {"User-Agent", "legacy/0.1 (x)"},
+		{"Content-Type", "text/plain; charset"}, {"If-Modified-Since", "2024-01-01T00:00:00+05:30"}, {"Accept-Encoding", "gzip;q=0, identity"},
+		{"Range", "bytes=0-"}, {"Referer", "x"}, {"X-Long", strings.Repeat("v", 32<<10)}, {"X-Com-Zoho-Books-Organizationid", "7"},
+	}
+	for i := range 100 {
+		sent = append(sent, field{fmt.Sprintf("X-Many-%d", i), strconv.Itoa(i)})
+	}
+	var text strings.Builder
+	for _, f := range sent {
+		fmt.Fprintf(&text, "%s: %s\r\n", f.name, f.value)
+	}
+	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
+		c.raw(t, "GET "+prefix+"/ HTTP/1.1\r\nHost: x\r\n"+text.String()+
+			"Cookie: a=b\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Evil: 1\r\nForwarded: for=9.9.9.9\r\nVia: 1.0 x\r\n"+
+			"Zoho-Proxy-Account-Hint: 1\r\nzoho-proxy-key: k\r\nProxy-Authorization: Basic x\r\nProxy-Connection: keep-alive\r\nKeep-Alive: 5\r\n\r\n")
+		got := r.one(t)
+		got.checkToken(t)
+		if host := got.values("Host"); !slices.Equal(host, []string{r.addr}) {
+			t.Errorf("Host %q, want %q", host, r.addr)
+		}
+		var rest []field
+		for _, f := range got.fields {
+			if f.name != "Authorization" && f.name != "Host" {
+				rest = append(rest, f)
+			}
+		}
+		for _, f := range sent {
+			want, have := valuesOf(sent, f.name), valuesOf(rest, f.name)
+			if !slices.Equal(have, want) {
+				t.Errorf("%s arrived as %.80q, want %.80q", f.name, have, want)
+			}
+		}
+		for _, f := range rest {
+			if valuesOf(sent, f.name) == nil {
+				t.Errorf("%s: %s arrived, and was not to", f.name, f.value)
+			}
+		}
+	})
+}
+
+// TestNothingIsAdded: an app that sends the least gets no header of ours sent along.
+func TestNothingIsAdded(t *testing.T) {
+	t.Parallel()
+	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
+		c.raw(t, "GET "+prefix+"/ HTTP/1.1\r\nHost: x\r\n\r\n")
+		got := r.one(t)
+		if len(got.fields) != 2 || got.values("Host") == nil || got.values("Authorization") == nil {
+			t.Errorf("arrived %.40q, want Host and Authorization alone", got.fields)
+		}
+	})
+}
+
+// TestUnderscoreHeaders: Caddy drops names with an underscore unless the site's
+// server is told to expect them.
+func TestUnderscoreHeaders(t *testing.T) {
+	t.Parallel()
+	r := startRecorder(t)
+	_, baseURL, grant := sim(t, zohosim.Options{})
+	c := startCaddy(t, withServers("expected_underscore_headers PROJECT_ID"), "ZOHO_DATA_CENTER="+baseURL+" "+r.url, "ZOHO_REFRESH_TOKEN="+grant)
+	c.raw(t, "GET /crm HTTP/1.1\r\nHost: x\r\nPROJECT_ID: 7\r\nAuthorization_: x\r\nX_Other: 1\r\n\r\n")
+	got := r.one(t)
+	got.checkToken(t)
+	if !slices.Equal(got.values("PROJECT_ID"), []string{"7"}) || got.values("X_Other") != nil || got.values("Authorization_") != nil {
+		t.Errorf("arrived %.200q", got.fields)
+	}
+}
+
+// TestBodiesArriveByteForByte: with a length, chunked, empty, without a type, with
+// trailers, with methods that seldom have one.
+func TestBodiesArriveByteForByte(t *testing.T) {
+	t.Parallel()
+	big := strings.Repeat("\x00\xff\r\nbody", 40000)
+	tests := []struct {
+		name, text, body string
+		check            func(t *testing.T, got rawRequest)
+	}{
+		{"GET with Content-Length: 0", "GET %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "", func(t *testing.T, got rawRequest) {
+			if got.chunked {
+				t.Error("it became chunked")
+			}
+		}},
+		{"GET with a body", "GET %s HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", "abc", nil},
+		{"DELETE with a body", "DELETE %s HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", "abc", nil},
+		{"POST without a type", "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", "{}", func(t *testing.T, got rawRequest) {
+			if v := got.values("Content-Type"); v != nil {
+				t.Errorf("Content-Type %q was added", v)
+			}
+			if v := got.values("Content-Length"); !slices.Equal(v, []string{"2"}) {
+				t.Errorf("Content-Length %q", v)
+			}
+		}},
+		{"POST without a body", "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "", func(t *testing.T, got rawRequest) {
+			if v := got.values("Content-Length"); !slices.Equal(v, []string{"0"}) {
+				t.Errorf("Content-Length %q", v)
+			}
+		}},
+		{"PUT with a large body", "PUT %s HTTP/1.1\r\nHost: x\r\nContent-Length: " + strconv.Itoa(len(big)) + "\r\n\r\n" + big, big, nil},
+		{"chunked", "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", "abcde", func(t *testing.T, got rawRequest) {
+			if !got.chunked {
+				t.Error("it is not chunked")
+			}
+		}},
+		{"chunked and empty", "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "", nil},
+		{"trailers", "POST %s HTTP/1.1\r\nHost: x\r\nTrailer: X-Check, Authorization, Cookie\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n" +
+			"X-Check: \xffsum\r\nAuthorization: EVIL\r\nCookie: a=b\r\nX-Unannounced: 1\r\n\r\n", "abc", func(t *testing.T, got rawRequest) {
+			if v := valuesOf(got.trailer, "X-Check"); !slices.Equal(v, []string{"\xffsum"}) {
+				t.Errorf("trailer X-Check %q", v)
+			}
+			if v := append(valuesOf(got.trailer, "Cookie"), got.values("Cookie")...); v != nil {
+				t.Errorf("Cookie %q", v)
+			}
+		}},
+		{"only a trailer that is not sent on", "POST %s HTTP/1.1\r\nHost: x\r\nTrailer: Authorization\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nAuthorization: EVIL\r\n\r\n", "a", nil},
+		{"a trailer nobody announced", "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nauthorization: EVIL\r\n\r\n", "a", nil},
+		{"HTTP/1.0", "POST %s HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", "abc", nil},
+	}
+	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				if a := c.raw(t, fmt.Sprintf(test.text, prefix+"/x")); a.StatusCode != http.StatusOK {
+					t.Fatalf("%s %s", a.Status, a.body)
+				}
+				got := r.one(t)
+				got.checkToken(t)
+				if method, _, _ := strings.Cut(test.text, " "); got.method != method {
+					t.Errorf("method %s, want %s", got.method, method)
+				}
+				if string(got.body) != test.body {
+					t.Errorf("the body arrived as %d bytes %.40q, want %d", len(got.body), got.body, len(test.body))
+				}
+				if test.check != nil {
+					test.check(t, got)
+				}
+			})
+		}
+	})
+}
+
+// TestCredentialsOfTheApp is S-06: whatever an app sends for itself, exactly one
+// Authorization leaves, and it is ours.
+func TestCredentialsOfTheApp(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, target, header, wantTarget string }{
+		{"none", "/x", "", "/x"},
+		{"stale token", "/x", "Authorization: Zoho-oauthtoken 1000.stale\r\n", "/x"},
+		{"bearer, lower case", "/x", "authorization: bearer EVIL\r\n", "/x"},
+		{"two", "/x", "Authorization: Basic EVIL\r\nauthorization: Bearer EVIL\r\n", "/x"},
+		{"empty", "/x", "Authorization:\r\n", "/x"},
+		{"underscore", "/x", "Authorization_: EVIL\r\nAUTHORIZATION_: EVIL\r\n", "/x"},
+		{"proxy", "/x", "Proxy-Authorization: Basic EVIL\r\n", "/x"},
+		{"nominated", "/x", "Connection: Authorization\r\nAuthorization: Bearer EVIL\r\n", "/x"},
+		{"authtoken", "/x?authtoken=EVIL", "", "/x"},
+		{"authtoken first", "/x?authtoken=EVIL&a=1,2&b", "", "/x?a=1,2&b"},
+		{"authtoken in between", "/x?a=%2F&AuthToken=EVIL&b=&", "", "/x?a=%2F&b=&"},
+		{"authtoken twice", "/x?authtoken=EVIL&a&authtoken=EVIL", "", "/x?a"},
+		{"authtoken encoded", "/x?%61uthtoken=EVIL&auth%54oken=EVIL&a={}", "", "/x?a={}"},
+		{"authtoken alone", "/x?authtoken", "", "/x"},
+		{"not authtoken", "/x?xauthtoken=1&authtoken2=2&a=authtoken", "", "/x?xauthtoken=1&authtoken2=2&a=authtoken"},
+		{"authtoken in the path", "/authtoken=1/x", "", "/authtoken=1/x"},
+	}
+	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				c.raw(t, "GET "+prefix+test.target+" HTTP/1.1\r\nHost: x\r\n"+test.header+"\r\n")
+				got := r.one(t)
+				got.checkToken(t)
+				if got.target != prefix+test.wantTarget {
+					t.Errorf("target %q, want %q", got.target, prefix+test.wantTarget)
+				}
+				for _, f := range got.fields {
+					if strings.Contains(f.value, "EVIL") || strings.HasSuffix(f.name, "_") {
+						t.Errorf("%s: %s arrived", f.name, f.value)
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestHeadersOfTheOperator: what header_up sets is sent, even where the same header
+// of an app is not.
+func TestHeadersOfTheOperator(t *testing.T) {
+	t.Parallel()
+	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
+		a := c.raw(t, "GET "+prefix+"/ HTTP/1.1\r\nHost: x\r\nCookie: app=1\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Host: y\r\nX-Drop: 1\r\n\r\n")
+		got := r.one(t)
+		got.checkToken(t)
+		for name, want := range map[string][]string{
+			"Cookie": {"operator=1"}, "X-Forwarded-For": {"192.0.2.1"}, "Orgid": {"60001234567"},
+			"X-Drop": nil, "X-Forwarded-Host": nil, "X-Forwarded-Proto": nil, "Via": nil,
+		} {
+			if v := got.values(name); !slices.Equal(v, want) {
+				t.Errorf("%s %q, want %q", name, v, want)
+			}
+		}
+		if a.Header.Get("X-Down") != "1" {
+			t.Errorf("header_down did nothing: %v", a.Header)
+		}
+	}, "header_up Cookie operator=1", "header_up X-Forwarded-For 192.0.2.1", "header_up orgId 60001234567", "header_up -X-Drop", "header_down X-Down 1")
+}
+
+// TestAnswersPassUnchanged: status, headers, body and trailers of Zoho's answers are
+// the app's, short of what only the proxy may say.
+func TestAnswersPassUnchanged(t *testing.T) {
+	t.Parallel()
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = io.WriteString(z, strings.Repeat(`{"data":[]}`, 100))
+	_ = z.Close()
+	length := func(body string) string { return fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body) }
+	tests := []struct{ name, method, answer, body string }{
+		{"204", "GET", "HTTP/1.1 204 No Content\r\nX-Rate: 1\r\n\r\n", ""},
+		{"304", "GET", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nLast-Modified: never\r\n\r\n", ""},
+		{"HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n", ""},
+		{"HEAD of an unknown length", "HEAD", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n", ""},
+		{"gzip", "GET", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n" + length(packed.String()), packed.String()},
+		{"gzip in a refusal", "GET", "HTTP/1.1 401 Unauthorized\r\nContent-Encoding: gzip\r\n" + length(packed.String()), packed.String()},
+		{"odd headers", "GET", "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Odd: \xff\x80\r\nX-Empty:\r\nServer: ZGS\r\n" + length("x"), "x"},
+		{"chunked", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", "abc"},
+		{"to the end of the connection", "GET", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc", "abc"},
+		{"redirect", "GET", "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/x\r\n" + length(""), ""},
+		{"207-like", "POST", "HTTP/1.1 207 Multi-Status\r\n" + length(`{"data":[{"status":"error"}]}`), `{"data":[{"status":"error"}]}`},
+		{"429", "GET", "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nX-RATELIMIT-RESET: 9\r\n" + length("{}"), "{}"},
+		{"500 of Zoho's", "GET", "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/html\r\n" + length("<html>"), "<html>"},
+		{"502 of Zoho's", "GET", "HTTP/1.1 502 Bad Gateway\r\n" + length("zoho"), "zoho"},
+		{"unknown status", "GET", "HTTP/1.1 799 Odd\r\n" + length("x"), "x"},
+		{"early hints", "GET", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\n" + length("x"), "x"},
+	}
+	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				r.handle(func(conn net.Conn, _ *bufio.Reader, _ rawRequest) {
+					_, _ = io.WriteString(conn, test.answer)
+					if strings.Contains(test.answer, "Connection: close") {
+						_ = conn.Close()
+					}
+				})
+				answers := 1 + strings.Count(test.answer, " 103 ")
+				all := c.rawAnswers(t, test.method+" "+prefix+"/ HTTP/1.1\r\nHost: x\r\n\r\n", answers, test.method, test.method)
+				got := all[answers-1]
+				final := test.answer[strings.LastIndex(test.answer[:len(test.answer)-len(test.body)], "HTTP/1.1"):]
+				want, err := http.ReadResponse(bufio.NewReader(strings.NewReader(final)), &http.Request{Method: test.method})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got.StatusCode != want.StatusCode || string(got.body) != test.body {
+					t.Errorf("%s %.60q, want %s %.60q", got.Status, got.body, want.Status, test.body)
+				}
+				for name, values := range want.Header {
+					if name != "Connection" && !slices.Equal(got.Header[name], values) {
+						t.Errorf("%s: %q, want %q", name, got.Header[name], values)
+					}
+				}
+				for name := range got.Header {
+					if want.Header[name] == nil && !slices.Contains([]string{"Via", "Date", "Content-Length"}, name) {
+						t.Errorf("%s: %q was added", name, got.Header[name])
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestAnswersCannotPretend: headers with which the proxy marks its own refusals are
+// taken off Zoho's answers.
+func TestAnswersCannotPretend(t *testing.T) {
+	t.Parallel()
+	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
+		r.answer("HTTP/1.1 200 OK\r\nZoho-Proxy-Error: grant-dead\r\nzoho-proxy-verdict: scope\r\nContent-Length: 0\r\n\r\n")
+		a := c.get(prefix + "/")
+		for _, name := range []string{"Zoho-Proxy-Error", "Zoho-Proxy-Verdict"} {
+			if v := a.Header.Values(name); v != nil {
+				t.Errorf("%s: %q", name, v)
+			}
+		}
+	})
+}
+
+// TestAnswerTrailers: what follows a chunked body arrives after it.
+func TestAnswerTrailers(t *testing.T) {
+	t.Parallel()
+	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
+		r.answer("HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 7\r\nX-Late: 8\r\n\r\n")
+		a := c.raw(t, "GET "+prefix+"/ HTTP/1.1\r\nHost: x\r\nTE: trailers\r\n\r\n")
+		if string(a.body) != "abc" || a.Trailer.Get("X-Sum") != "7" || a.Trailer.Get("X-Late") != "8" {
+			t.Errorf("%q %v", a.body, a.Trailer)
+		}
+	})
+}
