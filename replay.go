@@ -24,8 +24,9 @@ type recorder struct {
 	source  io.Reader
 	ended   error // what the source ended with, nil while it lasts
 	current *bodyAttempt
-	memory  []byte
-	file    *os.File // holds everything once memory was too small
+	chunks  []*chunk // in memory: all, or what is not yet in the file
+	file    *os.File // nil as long as memory is enough
+	filed   int64    // bytes in the file
 	size    int64    // bytes read from the source
 	settled bool     // no further attempt is wanted
 	lost    string   // why the beginning cannot be sent again, "" while it can
@@ -51,15 +52,15 @@ var errAttemptOver = errors.New("zoho: this attempt was given up")
 // recorded at all.
 func newRecorder(req *http.Request, limits ReplayBuffer) *recorder {
 	r := &recorder{source: req.Body, limits: limits, declared: req.Trailer}
-	length := req.ContentLength
-	if length > max(limits.Memory, limits.File) {
-		r.tooLarge = true
-	} else if length > 0 && length <= limits.Memory {
-		// The claim of a length alone must not cost its memory.
-		r.memory = make([]byte, 0, min(length, 64<<10))
-	}
+	r.tooLarge = req.ContentLength > max(limits.Memory, limits.File)
 	return r
 }
+
+// chunk is a piece of a body. They are used again: large ones would be cleared and
+// collected for every upload.
+type chunk [64 << 10]byte
+
+var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
 // trailer is the map for an attempt's trailers, nil if there are none to be had.
 func (r *recorder) trailer() http.Header {
@@ -155,12 +156,17 @@ func (a *bodyAttempt) reread(p []byte) (int, error) {
 	if r.lost != "" {
 		return 0, errAttemptOver
 	}
-	if r.file == nil {
-		n := copy(p, r.memory[a.offset:])
-		a.offset += int64(n)
-		return n, nil
+	var (
+		n   int
+		err error
+	)
+	if a.offset < r.filed {
+		n, err = r.file.ReadAt(p[:min(int64(len(p)), r.filed-a.offset)], a.offset)
+	} else {
+		at := int(a.offset - r.filed)
+		in := at % len(chunk{})
+		n = copy(p, r.chunks[at/len(chunk{})][in:min(len(chunk{}), in+int(r.size-a.offset))])
 	}
-	n, err := r.file.ReadAt(p[:min(int64(len(p)), r.size-a.offset)], a.offset)
 	a.offset += int64(n)
 	return n, err
 }
@@ -177,10 +183,10 @@ func (r *recorder) record(p []byte) {
 		r.drop(lostSettled)
 	case r.tooLarge:
 		r.drop(lostTooLarge)
-	case r.file == nil && r.size <= r.limits.Memory:
-		r.memory = append(r.memory, p...)
+	case r.size <= r.limits.Memory:
+		r.keep(p)
 	case r.size <= r.limits.File:
-		if err := r.spill(p); err != nil {
+		if err := r.keepInFile(p); err != nil {
 			r.drop(lostNotKept)
 		}
 	default:
@@ -188,9 +194,22 @@ func (r *recorder) record(p []byte) {
 	}
 }
 
-// spill moves the record to a file that no name leads to, so that a killed process
-// leaves nothing behind.
-func (r *recorder) spill(p []byte) error {
+// keep copies into memory.
+func (r *recorder) keep(p []byte) {
+	used := int(r.size-r.filed) - len(p)
+	for len(p) > 0 {
+		in := used % len(chunk{})
+		if in == 0 {
+			r.chunks = append(r.chunks, chunks.Get().(*chunk))
+		}
+		n := copy(r.chunks[len(r.chunks)-1][in:], p)
+		p, used = p[n:], used+n
+	}
+}
+
+// keepInFile copies into memory and moves full chunks on to a file that no name
+// leads to, so that a killed process leaves nothing behind.
+func (r *recorder) keepInFile(p []byte) error {
 	if r.file == nil {
 		file, err := os.CreateTemp("", "caddy-zoho-body-")
 		if err != nil {
@@ -200,17 +219,25 @@ func (r *recorder) spill(p []byte) error {
 		if err := os.Remove(file.Name()); err != nil {
 			return err
 		}
-		if _, err := file.Write(r.memory); err != nil {
+	}
+	r.keep(p)
+	for r.size-r.filed >= int64(len(chunk{})) {
+		if _, err := r.file.Write(r.chunks[0][:]); err != nil {
 			return err
 		}
-		r.memory = nil
+		r.filed += int64(len(chunk{}))
+		chunks.Put(r.chunks[0])
+		r.chunks = r.chunks[1:]
 	}
-	_, err := r.file.Write(p)
-	return err
+	return nil
 }
 
+// drop gives up what is kept. Everybody reads under the lock, so the chunks are free.
 func (r *recorder) drop(why string) {
-	r.lost, r.memory = why, nil
+	for _, c := range r.chunks {
+		chunks.Put(c)
+	}
+	r.lost, r.chunks = why, nil
 	if r.file != nil {
 		_ = r.file.Close()
 		r.file = nil

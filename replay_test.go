@@ -20,8 +20,8 @@ func bodyRequest(body io.Reader, length int64) *http.Request {
 
 // TestRecorderBoundaries: a body at every limit is sent twice byte for byte, or not at all.
 func TestRecorderBoundaries(t *testing.T) {
-	limits := ReplayBuffer{Memory: 1000, File: 5000}
-	for _, size := range []int64{0, 1, 999, 1000, 1001, 4999, 5000, 5001, 20000} {
+	limits := ReplayBuffer{Memory: 100_000, File: 500_000}
+	for _, size := range []int64{0, 1, 65535, 65536, 65537, 99_999, 100_000, 100_001, 131_072, 499_999, 500_000, 500_001, 900_000} {
 		for _, known := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%d bytes, length known %v", size, known), func(t *testing.T) {
 				want := randomBytes(size)
@@ -110,8 +110,8 @@ func TestRecorderSettles(t *testing.T) {
 	if rest := readAll(t, a); string(head)+string(rest) != "hello world" {
 		t.Errorf("got %q and %q", head, rest)
 	}
-	if r.memory != nil || r.lostBecause() != lostSettled {
-		t.Errorf("%d bytes are kept, lost because of %q", len(r.memory), r.lostBecause())
+	if r.chunks != nil || r.lostBecause() != lostSettled {
+		t.Errorf("%d chunks are kept, lost because of %q", len(r.chunks), r.lostBecause())
 	}
 }
 
