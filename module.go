@@ -137,6 +137,7 @@ func (a *App) Start() error {
 		}
 		return nil
 	})
+	a.state.warm.Do(func() { go a.warm() })
 	for _, text := range a.state.store.Warnings() {
 		a.logger.Warn(text)
 	}
@@ -150,6 +151,14 @@ func (a *App) Start() error {
 	a.logger.Info("serving Zoho connections",
 		zap.Strings("clients", a.clientNames()), zap.String("store", a.state.dir))
 	return nil
+}
+
+// warm goes on with the connections that the run before kept warm. Once for a
+// process is enough: reloads leave timers alone.
+func (a *App) warm() {
+	for _, name := range a.clientNames() {
+		a.state.cache.Warm(a.Clients[name].cache)
+	}
 }
 
 // Stop takes this configuration away from the timers.

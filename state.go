@@ -21,6 +21,7 @@ type state struct {
 	cache   *tokencache.Cache
 	metrics *metrics
 	logger  atomic.Pointer[zap.Logger] // of the configuration that runs
+	warm    sync.Once
 
 	mu      sync.Mutex
 	loggers []*zap.Logger // of the configurations that were started and not stopped

@@ -191,7 +191,7 @@ func (c *proxy) startLoggingElsewhere() {
 	})
 }
 
-// TestReloadChangesWhatItSays: another grant under the same account begins anew, and
+// TestReloadToAnotherGrant: another grant under the same account begins anew, and
 // the old one comes back with its configuration.
 func TestReloadToAnotherGrant(t *testing.T) {
 	c, server, first := startSimulated(t, zohosim.Options{})
@@ -249,6 +249,16 @@ func TestRestarts(t *testing.T) {
 	if now := c.connections("").Connections[0]; now.Generation != generation || now.State != "ok" || now.BudgetLeft != 9 {
 		t.Errorf("after the restarts: %+v", now)
 	}
+}
+
+// TestKeptWarmAcrossRestart: the timer goes on where the run before left it, so that
+// a job that calls once a day finds a live token.
+func TestKeptWarmAcrossRestart(t *testing.T) {
+	c, server, _ := startSimulated(t, zohosim.Options{TokenLife: 4 * time.Second})
+	c.succeed(http.MethodGet, threeServices[0], "")
+	c.stop()
+	c.start()
+	c.waitFor("a renewal that nobody asked for", func() bool { return server.Stats().TokenRequests >= 2 })
 }
 
 // TestValidateBesideRunning: the store is held by the server, and validate does not
