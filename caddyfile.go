@@ -19,11 +19,11 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/nearest"
 )
 
-// The global option `zoho` is parsed in caddyfile_global.go, the directive
-// `zoho_proxy` in caddyfile_proxy.go; here is what both are made of: blocks whose
-// options stand in a table, and their errors. An error says what is wrong, where,
-// why and what to write instead, and never shows an argument of an option that
-// takes secrets.
+// The global option `zoho` is parsed in caddyfile_global.go (and _client, _secret),
+// the directive `zoho_proxy` in caddyfile_proxy.go (and _passed, _transport,
+// _refused); here is what both are made of: blocks whose options stand in a table,
+// and their errors. An error says what is wrong, where, why and what to write
+// instead, and never shows an argument of an option that takes secrets.
 
 func init() {
 	httpcaddyfile.RegisterGlobalOption("zoho", parseGlobal)

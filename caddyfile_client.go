@@ -34,7 +34,7 @@ func (a *App) parseClient(l *line) error {
 		return l.errorf("client %s is given twice, first at %s", name, first.DefinedAt)
 	}
 	if !l.hasBlock() {
-		return l.errorf("client %s has no block: write `client %s {`, then its options on lines of their own, then `}`", name, name)
+		return l.errorf("client %s needs a block with options: write `client %s {`, then its options on lines of their own, then `}`", name, name)
 	}
 	c := &clientBlock{Client: &Client{DefinedAt: l.where()}, accountLines: make(map[string]*line), secretLines: make(map[string]*line)}
 	seen, err := readBlock(l.d, c, func(l *line) (option[clientBlock], error) { return lookupClient(l, name) })
@@ -133,44 +133,6 @@ func (c *clientBlock) parseDataCenter(l *line) error {
 	}
 	c.DataCenter = l.args
 	return nil
-}
-
-func (c *clientBlock) parseClientSecret(l *line) error {
-	code, args := "", l.args
-	if _, ok := zoho.LookupDataCenter(args[0]); ok {
-		code, args = args[0], args[1:]
-	} else if len(args) > 1 && args[0] != literalWord && args[0] != "" && args[0][0] != '{' && (args[1] == literalWord || strings.HasPrefix(args[1], "{")) {
-		return l.errorf("client_secret: what stands before the secret is no data center code; known are %s", strings.Join(dataCenterCodes(), " "))
-	}
-	if len(args) == 0 {
-		return l.errorf("client_secret %s has no secret: write `client_secret %s {env.NAME}`", code, code)
-	}
-	if first := c.secretLines[code]; first != nil {
-		return l.errorf("%s is given twice, first at %s; several secrets stand on one line and are tried in order",
-			strings.TrimSpace("client_secret "+code), first.where())
-	}
-	c.secretLines[code] = l
-	secrets, err := parseSecrets(l, args)
-	if err != nil {
-		return err
-	}
-	if code == "" {
-		c.ClientSecret = secrets
-		return nil
-	}
-	if c.DataCenterSecret == nil {
-		c.DataCenterSecret = make(map[string][]Secret)
-	}
-	c.DataCenterSecret[code] = secrets
-	return nil
-}
-
-func dataCenterCodes() []string {
-	var codes []string
-	for _, center := range zoho.DataCenters() {
-		codes = append(codes, center.Code)
-	}
-	return codes
 }
 
 var accountOptions = map[string]option[Account]{

@@ -2,7 +2,6 @@ package caddyzoho
 
 import (
 	"encoding/json"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -51,7 +50,7 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	d.Next()
 	l := newLine(d)
 	if len(l.args) > 0 || !l.hasBlock() {
-		return nil, l.errorf("zoho takes a block and no arguments: write `zoho {`, then its options on lines of their own, then `}`")
+		return nil, l.errorf("zoho takes a block with options, and no arguments: write `zoho {`, then its options on lines of their own, then `}`")
 	}
 	if _, err := readBlock(l.d, app, lookupGlobal); err != nil {
 		return nil, err
@@ -118,66 +117,4 @@ func (a *App) parseEncryptionKey(l *line) (err error) {
 	}
 	a.EncryptionKey, err = parseSecrets(l, l.args)
 	return err
-}
-
-const literalWord = "insecure_literal"
-
-// parseSecrets takes placeholders, and literals behind the word that allows them.
-// No error shows a value.
-func parseSecrets(l *line, args []string) ([]Secret, error) {
-	var secrets []Secret
-	for i := 0; i < len(args); i++ {
-		if args[i] != literalWord {
-			secret, err := parsePlaceholder(l, args[i])
-			if err != nil {
-				return nil, err
-			}
-			secrets = append(secrets, secret)
-			continue
-		}
-		i++
-		switch {
-		case i == len(args):
-			return nil, l.errorf("%s: insecure_literal has nothing behind it: write the literal there (an unset {$NAME} leaves nothing behind)", l.word)
-		case args[i] == "" || strings.ContainsFunc(args[i], func(r rune) bool { return r <= ' ' || r == 0x7f }):
-			return nil, l.errorf("%s: the literal behind insecure_literal is empty, or holds blanks or control characters", l.word)
-		case args[i][0] == '{':
-			return nil, l.errorf("%s: what follows insecure_literal looks like a placeholder, which needs no insecure_literal", l.word)
-		}
-		secrets = append(secrets, Secret{literal: args[i]})
-	}
-	return secrets, nil
-}
-
-func parsePlaceholder(l *line, text string) (Secret, error) {
-	secret, err := newSecret(text)
-	if err != nil {
-		return secret, l.errorf("%s: %w", l.word, err)
-	}
-	name, isEnv := strings.CutPrefix(text[1:len(text)-1], "env.")
-	path, isFile := strings.CutPrefix(text[1:len(text)-1], "file.")
-	switch {
-	case isEnv && strings.Contains(name, ":"):
-		return secret, l.errorf("%s: {env.NAME} takes no default: what stands behind a colon would become part of the name", l.word)
-	case isEnv && name == "", isFile && path == "":
-		return secret, l.errorf("%s: the placeholder names nothing: write {env.NAME} or {file./path/to/file}", l.word)
-	case !isEnv && !isFile:
-		return secret, l.errorf("%s: nothing provides this placeholder: write {env.NAME} or {file./path/to/file}", l.word)
-	}
-	return secret, nil
-}
-
-// oneSecret parses an option that takes a single secret.
-func oneSecret[T any](field func(*T) *Secret) func(*T, *line) error {
-	return func(target *T, l *line) error {
-		secrets, err := parseSecrets(l, l.args)
-		if err != nil {
-			return err
-		}
-		if len(secrets) > 1 {
-			return l.errorf("%s takes one secret: write `%s {env.NAME}`", l.word, l.word)
-		}
-		*field(target) = secrets[0]
-		return nil
-	}
 }

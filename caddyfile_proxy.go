@@ -2,20 +2,14 @@ package caddyzoho
 
 import (
 	"encoding/json"
-	"math"
-	"net/textproto"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
-	"github.com/dustin/go-humanize"
 
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -216,65 +210,6 @@ func lookupProxy(l *line) (option[proxyBlock], error) {
 	return o, unknownOption(l, "zoho_proxy", available(proxyOptions))
 }
 
-// pass leaves the line to reverse_proxy.
-func (p *proxyBlock) pass(l *line) error {
-	p.passed = append(p.passed, l.tokens...)
-	return nil
-}
-
-func passDuration(p *proxyBlock, l *line) error {
-	// reverse_proxy takes a bare number for nanoseconds.
-	d, err := parseDuration(l, l.args[0])
-	if err == nil && d < 0 {
-		err = l.errorf("%s must not be negative", l.word)
-	}
-	if err != nil {
-		return err
-	}
-	return p.pass(l)
-}
-
-// parseFlushInterval takes -1 as well: flush after each write.
-func (p *proxyBlock) parseFlushInterval(l *line) error {
-	if l.args[0] == "-1" {
-		return p.pass(l)
-	}
-	return passDuration(p, l)
-}
-
-func passNumber(p *proxyBlock, l *line) error {
-	if err := checkNumber(l); err != nil {
-		return err
-	}
-	return p.pass(l)
-}
-
-func passSize(p *proxyBlock, l *line) error {
-	if _, err := parseSize(l, l.args[0], math.MaxInt32); err != nil {
-		return err
-	}
-	return p.pass(l)
-}
-
-func checkNumber(l *line) error {
-	if n, err := strconv.Atoi(l.args[0]); err != nil || n < 0 {
-		return l.errorf("%s: %s must be a whole number of at least 0", l.word, show("the value", l.args[0]))
-	}
-	return nil
-}
-
-// parseSize reads sizes as Caddy does: 1MiB, 64KB, or bytes without a unit.
-func parseSize(l *line, text string, most uint64) (int64, error) {
-	n, err := humanize.ParseBytes(text)
-	if err != nil {
-		return 0, l.errorf("%s: %s is no size: write a number and a unit, as in 64KiB or 1MiB", l.word, show("the value", text))
-	}
-	if n > most {
-		return 0, l.errorf("%s: %s is more than %s, the most that makes sense here", l.word, text, humanize.IBytes(most))
-	}
-	return int64(n), nil
-}
-
 var placeholder = regexp.MustCompile(`\{[^{}\s]+\}`)
 
 func (p *proxyBlock) parseAccount(l *line) error {
@@ -343,135 +278,4 @@ func (p *proxyBlock) parseReplayBuffer(l *line) (err error) {
 	}
 	p.handler.ReplayBuffer = b
 	return nil
-}
-
-// parseHeaderUp keeps what the operator sets, and the token the only Authorization.
-func (p *proxyBlock) parseHeaderUp(l *line) error {
-	field := strings.TrimSuffix(strings.TrimLeft(l.args[0], "+-?>"), ":")
-	name := textproto.CanonicalMIMEHeaderKey(field)
-	switch {
-	case name == "":
-		return l.errorf("header_up names no header: write `header_up %s`", proxyOptions["header_up"].usage)
-	case name == "Authorization":
-		return l.errorf("header_up Authorization is not taken: the access token is the only Authorization that reaches Zoho; another scheme is set by authorization_scheme in the client")
-	case name == "Host":
-		return l.errorf("header_up Host is not taken: Host names the server that the token is for; `upstream <url>` sends everything to another one")
-	}
-	if !private(name) || l.args[0][0] == '-' {
-		return p.pass(l)
-	}
-	if len(l.args) != 2 || l.args[0][0] == '+' {
-		return l.errorf("header_up: %s of an app never reaches Zoho, so there is nothing to change or add to: write `header_up %s <value>`", name, name)
-	}
-	if !slices.Contains(p.keep, name) {
-		p.keep = append(p.keep, name)
-	}
-	return p.pass(l)
-}
-
-// transportOptions are options of reverse_proxy's transport http.
-var transportOptions = map[string]option[transportBlock]{
-	"dial_timeout":                  {usage: "<duration>", min: 1, max: 1, parse: transportDuration},
-	"dial_fallback_delay":           {usage: "<duration>", min: 1, max: 1, parse: transportDuration},
-	"response_header_timeout":       {usage: "<duration>", min: 1, max: 1, parse: transportDuration},
-	"expect_continue_timeout":       {usage: "<duration>", min: 1, max: 1, parse: transportDuration},
-	"read_timeout":                  {usage: "<duration>", min: 1, max: 1, parse: transportDuration},
-	"write_timeout":                 {usage: "<duration>", min: 1, max: 1, parse: transportDuration},
-	"keepalive":                     {usage: "off|<duration>", min: 1, max: 1, parse: transportDuration},
-	"keepalive_interval":            {usage: "<duration>", min: 1, max: 1, parse: transportDuration},
-	"keepalive_idle_conns":          {usage: "<number>", min: 1, max: 1, parse: transportNumber},
-	"keepalive_idle_conns_per_host": {usage: "<number>", min: 1, max: 1, parse: transportNumber},
-	"max_conns_per_host":            {usage: "<number>", min: 1, max: 1, parse: transportNumber},
-	"max_response_header":           {usage: "<size>", min: 1, max: 1, parse: transportSize},
-	"read_buffer":                   {usage: "<size>", min: 1, max: 1, parse: transportSize},
-	"write_buffer":                  {usage: "<size>", min: 1, max: 1, parse: transportSize},
-	"compression":                   {usage: "off", max: 1, parse: transportCompression},
-}
-
-// transportBlock only checks: Caddy's own parser does the rest.
-type transportBlock struct{}
-
-func transportDuration(_ *transportBlock, l *line) error {
-	if l.word == "keepalive" && l.args[0] == "off" {
-		return nil
-	}
-	d, err := parseDuration(l, l.args[0])
-	if err == nil && d < 0 {
-		err = l.errorf("%s must not be negative", l.word)
-	}
-	return err
-}
-
-func transportNumber(_ *transportBlock, l *line) error { return checkNumber(l) }
-
-func transportSize(_ *transportBlock, l *line) error {
-	_, err := parseSize(l, l.args[0], math.MaxInt32)
-	return err
-}
-
-func transportCompression(_ *transportBlock, l *line) error {
-	if len(l.args) == 1 && l.args[0] == "off" {
-		return nil
-	}
-	return l.errorf("compression is always off: apps get the bytes that Zoho sent, in the encoding that they asked for")
-}
-
-func (p *proxyBlock) parseTransport(l *line) error {
-	if l.args[0] != "http" {
-		return l.errorf("transport: only `transport http { … }` is taken: zoho_proxy's own transport is built on it")
-	}
-	seen, err := readBlock(l.d, new(transportBlock), lookupTransport)
-	if err != nil {
-		return err
-	}
-	http := new(reverseproxy.HTTPTransport)
-	if err := http.UnmarshalCaddyfile(caddyfile.NewDispenser(l.tokens[1:])); err != nil {
-		return err
-	}
-	p.transport = &Transport{HTTPTransport: http}
-	p.transport.setDefaults(seen)
-	return nil
-}
-
-func lookupTransport(l *line) (option[transportBlock], error) {
-	o, ok := transportOptions[l.word]
-	if ok {
-		return o, nil
-	}
-	if reason, ok := refusedTransportOptions[l.word]; ok {
-		return o, l.errorf("zoho_proxy does not take %s of transport http: %s", l.word, reason)
-	}
-	return o, unknownOption(l, "transport http", available(transportOptions))
-}
-
-func defaultTransport(seen map[string]*line) *Transport {
-	t := &Transport{HTTPTransport: new(reverseproxy.HTTPTransport)}
-	t.setDefaults(seen)
-	return t
-}
-
-// setDefaults fills in what the operator left open: connections kept for many
-// callers at once (Caddy's 32 cost a fifth of the throughput), answers as Zoho
-// encoded them, and time-outs. Zoho's exports are slow to begin, hence five minutes.
-func (t *Transport) setDefaults(seen map[string]*line) {
-	if t.KeepAlive == nil {
-		t.KeepAlive = new(reverseproxy.KeepAlive)
-	}
-	if seen["keepalive_idle_conns_per_host"] == nil {
-		t.KeepAlive.MaxIdleConnsPerHost = 512
-	}
-	off := false
-	t.Compression = &off
-	for option, d := range map[string]struct {
-		field *caddy.Duration
-		value time.Duration
-	}{
-		"dial_timeout":            {&t.DialTimeout, 5 * time.Second},
-		"response_header_timeout": {&t.ResponseHeaderTimeout, 5 * time.Minute},
-		"expect_continue_timeout": {&t.ExpectContinueTimeout, time.Second},
-	} {
-		if seen[option] == nil {
-			*d.field = caddy.Duration(d.value)
-		}
-	}
 }

@@ -1,0 +1,107 @@
+package caddyzoho
+
+import (
+	"strings"
+
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+const literalWord = "insecure_literal"
+
+// parseSecrets takes placeholders, and literals behind the word that allows them.
+// No error shows a value.
+func parseSecrets(l *line, args []string) ([]Secret, error) {
+	var secrets []Secret
+	for i := 0; i < len(args); i++ {
+		if args[i] != literalWord {
+			secret, err := parsePlaceholder(l, args[i])
+			if err != nil {
+				return nil, err
+			}
+			secrets = append(secrets, secret)
+			continue
+		}
+		i++
+		switch {
+		case i == len(args):
+			return nil, l.errorf("%s: insecure_literal has nothing behind it: write the literal there (an unset {$NAME} leaves nothing behind)", l.word)
+		case args[i] == "" || strings.ContainsFunc(args[i], func(r rune) bool { return r <= ' ' || r == 0x7f }):
+			return nil, l.errorf("%s: the literal behind insecure_literal is empty, or holds blanks or control characters", l.word)
+		case args[i][0] == '{':
+			return nil, l.errorf("%s: what follows insecure_literal looks like a placeholder, which needs no insecure_literal", l.word)
+		}
+		secrets = append(secrets, Secret{literal: args[i]})
+	}
+	return secrets, nil
+}
+
+func parsePlaceholder(l *line, text string) (Secret, error) {
+	secret, err := newSecret(text)
+	if err != nil {
+		return secret, l.errorf("%s: %w", l.word, err)
+	}
+	name, isEnv := strings.CutPrefix(text[1:len(text)-1], "env.")
+	path, isFile := strings.CutPrefix(text[1:len(text)-1], "file.")
+	switch {
+	case isEnv && strings.Contains(name, ":"):
+		return secret, l.errorf("%s: {env.NAME} takes no default: what stands behind a colon would become part of the name", l.word)
+	case isEnv && name == "", isFile && path == "":
+		return secret, l.errorf("%s: the placeholder names nothing: write {env.NAME} or {file./path/to/file}", l.word)
+	case !isEnv && !isFile:
+		return secret, l.errorf("%s: nothing provides this placeholder: write {env.NAME} or {file./path/to/file}", l.word)
+	}
+	return secret, nil
+}
+
+// oneSecret parses an option that takes a single secret.
+func oneSecret[T any](field func(*T) *Secret) func(*T, *line) error {
+	return func(target *T, l *line) error {
+		secrets, err := parseSecrets(l, l.args)
+		if err != nil {
+			return err
+		}
+		if len(secrets) > 1 {
+			return l.errorf("%s takes one secret: write `%s {env.NAME}`", l.word, l.word)
+		}
+		*field(target) = secrets[0]
+		return nil
+	}
+}
+
+func (c *clientBlock) parseClientSecret(l *line) error {
+	code, args := "", l.args
+	if _, ok := zoho.LookupDataCenter(args[0]); ok {
+		code, args = args[0], args[1:]
+	} else if len(args) > 1 && args[0] != literalWord && args[0] != "" && args[0][0] != '{' && (args[1] == literalWord || strings.HasPrefix(args[1], "{")) {
+		return l.errorf("client_secret: what stands before the secret is no data center code; known are %s", strings.Join(dataCenterCodes(), " "))
+	}
+	if len(args) == 0 {
+		return l.errorf("client_secret %s has no secret: write `client_secret %s {env.NAME}`", code, code)
+	}
+	if first := c.secretLines[code]; first != nil {
+		return l.errorf("%s is given twice, first at %s; several secrets stand on one line and are tried in order",
+			strings.TrimSpace("client_secret "+code), first.where())
+	}
+	c.secretLines[code] = l
+	secrets, err := parseSecrets(l, args)
+	if err != nil {
+		return err
+	}
+	if code == "" {
+		c.ClientSecret = secrets
+		return nil
+	}
+	if c.DataCenterSecret == nil {
+		c.DataCenterSecret = make(map[string][]Secret)
+	}
+	c.DataCenterSecret[code] = secrets
+	return nil
+}
+
+func dataCenterCodes() []string {
+	var codes []string
+	for _, center := range zoho.DataCenters() {
+		codes = append(codes, center.Code)
+	}
+	return codes
+}
