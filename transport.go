@@ -222,6 +222,11 @@ func (t *Transport) header(in http.Header, authorization []string) http.Header {
 			delete(out, name)
 		}
 	}
+	if offer, ok := in["Upgrade"]; ok && (len(offer) != 1 || !strings.EqualFold(offer[0], "websocket")) {
+		// Many clients offer h2c to a plain http server; HTTP/2 to Zoho fails on it.
+		delete(out, "Upgrade")
+		delete(out, "Connection")
+	}
 	out["Authorization"] = authorization
 	return out
 }

@@ -249,7 +249,7 @@ func (c *proxy) rawAnswers(t *testing.T, text string, n int, methods ...string) 
 	return answers
 }
 
-func (c *proxy) raw(t *testing.T, text string) answer {
+func (c *proxy) send(t *testing.T, text string) answer {
 	t.Helper()
 	method, _, _ := strings.Cut(text, " ")
 	return c.rawAnswers(t, text, 1, method)[0]
@@ -311,7 +311,7 @@ func TestTargetsArriveByteForByte(t *testing.T) {
 	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
 		for _, target := range oddTargets {
 			target = prefix + target
-			a := c.raw(t, "GET "+target+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			a := c.send(t, "GET "+target+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 			if a.StatusCode != http.StatusOK {
 				t.Errorf("%.80s: %s %.200s", target, a.Status, a.body)
 				r.take()
@@ -342,7 +342,7 @@ func TestHeadersArriveByteForByte(t *testing.T) {
 		fmt.Fprintf(&text, "%s: %s\r\n", f.name, f.value)
 	}
 	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
-		c.raw(t, "GET "+prefix+"/ HTTP/1.1\r\nHost: x\r\n"+text.String()+
+		c.send(t, "GET "+prefix+"/ HTTP/1.1\r\nHost: x\r\n"+text.String()+
 			"Cookie: a=b\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Evil: 1\r\nForwarded: for=9.9.9.9\r\nVia: 1.0 x\r\n"+
 			"Zoho-Proxy-Account-Hint: 1\r\nzoho-proxy-key: k\r\nProxy-Authorization: Basic x\r\nProxy-Connection: keep-alive\r\nKeep-Alive: 5\r\n\r\n")
 		got := r.one(t)
@@ -374,7 +374,7 @@ func TestHeadersArriveByteForByte(t *testing.T) {
 func TestNothingIsAdded(t *testing.T) {
 	t.Parallel()
 	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
-		c.raw(t, "GET "+prefix+"/ HTTP/1.1\r\nHost: x\r\n\r\n")
+		c.send(t, "GET "+prefix+"/ HTTP/1.1\r\nHost: x\r\n\r\n")
 		got := r.one(t)
 		if len(got.fields) != 2 || got.values("Host") == nil || got.values("Authorization") == nil {
 			t.Errorf("arrived %.40q, want Host and Authorization alone", got.fields)
@@ -389,7 +389,7 @@ func TestUnderscoreHeaders(t *testing.T) {
 	r := startRecorder(t)
 	_, baseURL, grant := sim(t, zohosim.Options{})
 	c := startCaddy(t, withServers("expected_underscore_headers PROJECT_ID"), "ZOHO_DATA_CENTER="+baseURL+" "+r.url, "ZOHO_REFRESH_TOKEN="+grant)
-	c.raw(t, "GET /crm HTTP/1.1\r\nHost: x\r\nPROJECT_ID: 7\r\nAuthorization_: x\r\nX_Other: 1\r\n\r\n")
+	c.send(t, "GET /crm HTTP/1.1\r\nHost: x\r\nPROJECT_ID: 7\r\nAuthorization_: x\r\nX_Other: 1\r\n\r\n")
 	got := r.one(t)
 	got.checkToken(t)
 	if !slices.Equal(got.values("PROJECT_ID"), []string{"7"}) || got.values("X_Other") != nil || got.values("Authorization_") != nil {
@@ -449,7 +449,7 @@ func TestBodiesArriveByteForByte(t *testing.T) {
 	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
-				if a := c.raw(t, fmt.Sprintf(test.text, prefix+"/x")); a.StatusCode != http.StatusOK {
+				if a := c.send(t, fmt.Sprintf(test.text, prefix+"/x")); a.StatusCode != http.StatusOK {
 					t.Fatalf("%s %s", a.Status, a.body)
 				}
 				got := r.one(t)
@@ -493,7 +493,7 @@ func TestCredentialsOfTheApp(t *testing.T) {
 	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
-				c.raw(t, "GET "+prefix+test.target+" HTTP/1.1\r\nHost: x\r\n"+test.header+"\r\n")
+				c.send(t, "GET "+prefix+test.target+" HTTP/1.1\r\nHost: x\r\n"+test.header+"\r\n")
 				got := r.one(t)
 				got.checkToken(t)
 				if got.target != prefix+test.wantTarget {
@@ -514,7 +514,7 @@ func TestCredentialsOfTheApp(t *testing.T) {
 func TestHeadersOfTheOperator(t *testing.T) {
 	t.Parallel()
 	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
-		a := c.raw(t, "GET "+prefix+"/ HTTP/1.1\r\nHost: x\r\nCookie: app=1\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Host: y\r\nX-Drop: 1\r\n\r\n")
+		a := c.send(t, "GET "+prefix+"/ HTTP/1.1\r\nHost: x\r\nCookie: app=1\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Host: y\r\nX-Drop: 1\r\n\r\n")
 		got := r.one(t)
 		got.checkToken(t)
 		for name, want := range map[string][]string{
@@ -613,7 +613,7 @@ func TestAnswerTrailers(t *testing.T) {
 	t.Parallel()
 	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
 		r.answer("HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 7\r\nX-Late: 8\r\n\r\n")
-		a := c.raw(t, "GET "+prefix+"/ HTTP/1.1\r\nHost: x\r\nTE: trailers\r\n\r\n")
+		a := c.send(t, "GET "+prefix+"/ HTTP/1.1\r\nHost: x\r\nTE: trailers\r\n\r\n")
 		if string(a.body) != "abc" || a.Trailer.Get("X-Sum") != "7" || a.Trailer.Get("X-Late") != "8" {
 			t.Errorf("%q %v", a.body, a.Trailer)
 		}

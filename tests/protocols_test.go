@@ -1,0 +1,501 @@
+package tests
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
+)
+
+// authority signs certificates for the listeners of a test.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	key := newKey(t)
+	root := certificateUntil(time.Now().Add(time.Hour))
+	root.IsCA, root.BasicConstraintsValid, root.KeyUsage = true, true, x509.KeyUsageCertSign
+	der, err := x509.CreateCertificate(rand.Reader, root, root, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &authority{cert, key}
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func certificateUntil(end time.Time) *x509.Certificate {
+	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62))
+	return &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "caddy-zoho test " + serial.String()},
+		NotBefore: end.Add(-48 * time.Hour), NotAfter: end,
+	}
+}
+
+// issue signs a certificate for names and addresses, valid until end.
+func (a *authority) issue(t *testing.T, end time.Time, names ...string) tls.Certificate {
+	t.Helper()
+	key, leaf := newKey(t), certificateUntil(end)
+	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			leaf.IPAddresses = append(leaf.IPAddresses, ip)
+		} else {
+			leaf.DNSNames = append(leaf.DNSNames, name)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// file writes the authority's certificate for trusted_ca.
+func (a *authority) file(t *testing.T) string {
+	t.Helper()
+	return writePEM(t, "CERTIFICATE", a.cert.Raw)
+}
+
+func writePEM(t *testing.T, kind string, der []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// pool trusts the authority alone.
+func (a *authority) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	return pool
+}
+
+// startTLSSite starts Caddy with an https site and gives the HTTP client that trusts
+// it, which speaks the protocols set in p.
+func startTLSSite(t *testing.T, p *http.Protocols, site string, roots func(c *proxy) *x509.CertPool) (*proxy, *http.Client, *zohosim.Server) {
+	t.Helper()
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	config := strings.Replace(oneClient, "{\n\tzoho {", "{\n\tskip_install_trust\n\tauto_https disable_redirects\n\tzoho {", 1)
+	config = strings.Replace(config, "http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n", site, 1)
+	c := startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	c.url = strings.Replace(c.url, "http://127.0.0.1", "https://localhost", 1)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots(c)}, Protocols: p}
+	t.Cleanup(transport.CloseIdleConnections)
+	return c, &http.Client{Transport: transport}, server
+}
+
+func only(set func(*http.Protocols)) *http.Protocols {
+	p := new(http.Protocols)
+	set(p)
+	return p
+}
+
+func http1() *http.Protocols { return only(func(p *http.Protocols) { p.SetHTTP1(true) }) }
+func http2() *http.Protocols { return only(func(p *http.Protocols) { p.SetHTTP2(true) }) }
+func h2c() *http.Protocols   { return only(func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) }) }
+
+// TestTLSSites: an app that insists on https reaches Zoho through a certificate of
+// the operator's or of Caddy's own authority, over HTTP/1.1 and HTTP/2.
+func TestTLSSites(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	cert := ca.issue(t, time.Now().Add(time.Hour), "localhost", "127.0.0.1")
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := "https://localhost:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\ttls " + writePEM(t, "CERTIFICATE", cert.Certificate[0]) + " " + writePEM(t, "PRIVATE KEY", key) + "\n"
+	internal := "https://localhost:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\ttls internal\n"
+	tests := []struct {
+		name, site string
+		protocols  *http.Protocols
+		roots      func(*proxy) *x509.CertPool
+		proto      string
+	}{
+		{"own certificate, HTTP/1.1", own, http1(), func(*proxy) *x509.CertPool { return ca.pool() }, "HTTP/1.1"},
+		{"own certificate, HTTP/2", own, http2(), func(*proxy) *x509.CertPool { return ca.pool() }, "HTTP/2.0"},
+		{"tls internal, HTTP/2", internal, http2(), internalRoots, "HTTP/2.0"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c, client, server := startTLSSite(t, test.protocols, test.site, test.roots)
+			if got := exercise(t, client, c.url, server); got != test.proto {
+				t.Errorf("spoken: %s, want %s", got, test.proto)
+			}
+		})
+	}
+}
+
+// internalRoots are those of `tls internal`, made when Caddy starts.
+func internalRoots(c *proxy) *x509.CertPool {
+	pool := x509.NewCertPool()
+	c.waitFor("the internal authority", func() bool {
+		root, err := os.ReadFile(filepath.Join(c.dir, "caddy", "pki", "authorities", "local", "root.crt"))
+		return err == nil && pool.AppendCertsFromPEM(root)
+	})
+	c.waitFor("the site's certificate", func() bool {
+		conn, err := tls.Dial("tcp", c.hostport(), &tls.Config{RootCAs: pool, ServerName: "localhost"})
+		if err != nil {
+			return false
+		}
+		conn.Close()
+		return true
+	})
+	return pool
+}
+
+// TestH2C: HTTP/2 without TLS, where the operator allows it.
+func TestH2C(t *testing.T) {
+	t.Parallel()
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	c := startCaddy(t, withServers("protocols h1 h2c"), "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	transport := &http.Transport{Protocols: h2c()}
+	t.Cleanup(transport.CloseIdleConnections)
+	if got := exercise(t, &http.Client{Transport: transport}, c.url, server); got != "HTTP/2.0" {
+		t.Errorf("spoken: %s", got)
+	}
+}
+
+// exercise makes the calls of an app and gives the protocol that was spoken.
+func exercise(t *testing.T, client *http.Client, base string, server *zohosim.Server) string {
+	t.Helper()
+	proto := ""
+	for _, path := range []string{"/crm/v8/Leads", "/books/v3/contacts?organization_id=60001234567", "/desk/api/v1/tickets"} {
+		res, err := client.Get(base + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode >= 300 || res.Header.Get("X-Sim-Request-Id") == "" {
+			t.Errorf("%s: %s %s", path, res.Status, body)
+		}
+		proto = res.Proto
+	}
+	upload := newPattern(5 << 20)
+	res, err := client.Post(base+"/crm/_echo?a,b&", "application/octet-stream", upload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var echo struct {
+		URI    string `json:"uri"`
+		SHA256 string `json:"sha256"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&echo); err != nil || echo.SHA256 != upload.sum() || !strings.HasSuffix(echo.URI, "_echo?a,b&") {
+		t.Errorf("%s %v %+v", res.Status, err, echo)
+	}
+	if n := server.Stats().Malformed; n != 0 {
+		t.Errorf("%d requests with more than one Authorization", n)
+	}
+	return proto
+}
+
+// startZoho starts Caddy with real host names of Zoho's, led to a simulator over TLS.
+func startZoho(t *testing.T, spec zohosim.GrantSpec, env ...string) (*proxy, *zohosim.Server) {
+	t.Helper()
+	server := zohosim.New(zohosim.Options{})
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
+	spec.ClientID = clientID
+	grant := server.GrantAs(spec)
+	addr, ca, stop := server.StartTLS(t.TempDir())
+	t.Cleanup(stop)
+	code := spec.DataCenter
+	if code == "" {
+		code = "us"
+	}
+	c := startCaddy(t, oneClient, append([]string{"ZOHO_DATA_CENTER=" + code, "ZOHO_REFRESH_TOKEN=" + grant,
+		"ZOHO_CLIENT_OPTIONS=simulator " + addr + " " + ca}, env...)...)
+	return c, server
+}
+
+// TestUpgradeOffers: many HTTP clients offer h2c to a plain http server. Zoho is
+// spoken to by HTTP/2 already, and an Upgrade header would be an error there.
+func TestUpgradeOffers(t *testing.T) {
+	t.Parallel()
+	c, _ := startZoho(t, zohosim.GrantSpec{})
+	offers := []string{
+		"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n",
+		"Connection: upgrade\r\nUpgrade: TLS/1.0\r\n", "Connection: Upgrade\r\nUpgrade: foo, h2c\r\n", "Upgrade: h2c\r\n",
+	}
+	for _, offer := range offers {
+		for _, path := range []string{"/crm/v8/Leads", "/desk/api/v1/tickets"} {
+			a := c.send(t, "GET "+path+" HTTP/1.1\r\nHost: x\r\n"+offer+"\r\n")
+			if a.StatusCode >= 300 || a.Header.Get("X-Sim-Request-Id") == "" {
+				t.Errorf("%q: %s %s", offer, a.Status, a.body)
+			}
+		}
+	}
+}
+
+// TestWebSocket: an upgrade passes, bytes flow both ways, and the request for it
+// bears the token.
+func TestWebSocket(t *testing.T) {
+	t.Parallel()
+	plain, _, _ := startSimulated(t, zohosim.Options{})
+	secure, _ := startZoho(t, zohosim.GrantSpec{})
+	for name, c := range map[string]*proxy{"http": plain, "https": secure} {
+		conn := c.dial(t)
+		defer conn.Close()
+		fmt.Fprint(conn, "GET /crm/_ws HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"+
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+		in := bufio.NewReader(conn)
+		res, err := http.ReadResponse(in, nil)
+		if err != nil || res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+			t.Fatalf("%s: %v %+v", name, err, res)
+		}
+		for _, word := range []string{"first", "second"} {
+			frame := append([]byte{0x81, 0x80 | byte(len(word)), 0, 0, 0, 0}, word...)
+			if _, err := conn.Write(frame); err != nil {
+				t.Fatal(err)
+			}
+			back := make([]byte, 2+len(word))
+			if _, err := io.ReadFull(in, back); err != nil || string(back[2:]) != word {
+				t.Errorf("%s: %v %q", name, err, back)
+			}
+		}
+	}
+}
+
+// TestWebSocketAfterRevocation: the handshake is what meets the dead token.
+func TestWebSocketAfterRevocation(t *testing.T) {
+	t.Parallel()
+	c, server, grant := startSimulated(t, zohosim.Options{})
+	c.get("/crm/v8/Leads")
+	server.RevokeAccess(grant)
+	conn := c.dial(t)
+	defer conn.Close()
+	fmt.Fprint(conn, "GET /crm/_ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		t.Errorf("%v %+v", err, res)
+	}
+}
+
+// TestRawUpgrade: after the 101 the proxy adds and takes nothing.
+func TestRawUpgrade(t *testing.T) {
+	t.Parallel()
+	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
+		r.handle(func(conn net.Conn, in *bufio.Reader, _ rawRequest) {
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-From: zoho\r\n\r\nhello")
+			_, _ = io.Copy(conn, in)
+		})
+		conn := c.dial(t)
+		defer conn.Close()
+		fmt.Fprint(conn, "GET "+prefix+"/ws?a,b& HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n")
+		in := bufio.NewReader(conn)
+		res, err := http.ReadResponse(in, nil)
+		if err != nil || res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("X-From") != "zoho" {
+			t.Fatalf("%v %+v", err, res)
+		}
+		fmt.Fprint(conn, "\x00\xffraw")
+		got := make([]byte, len("hello\x00\xffraw"))
+		if _, err := io.ReadFull(in, got); err != nil || string(got) != "hello\x00\xffraw" {
+			t.Errorf("%v %q", err, got)
+		}
+		request := r.one(t)
+		request.checkToken(t)
+		if request.target != prefix+"/ws?a,b&" || !slices.Equal(request.values("Upgrade"), []string{"websocket"}) || request.values("Sec-WebSocket-Key") == nil {
+			t.Errorf("arrived %s %q", request.target, request.fields)
+		}
+	})
+}
+
+// TestEventStream: an event arrives before the next one is sent, over HTTP/1.1 and h2c.
+func TestEventStream(t *testing.T) {
+	t.Parallel()
+	r := startRecorder(t)
+	_, baseURL, grant := sim(t, zohosim.Options{})
+	c := startCaddy(t, withServers("protocols h1 h2c"), "ZOHO_DATA_CENTER="+baseURL+" "+r.url, "ZOHO_REFRESH_TOKEN="+grant)
+	for name, p := range map[string]*http.Protocols{"HTTP/1.1": http1(), "h2c": h2c()} {
+		seen := make(chan bool)
+		r.handle(func(conn net.Conn, _ *bufio.Reader, _ rawRequest) {
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+			for range 3 {
+				_, _ = io.WriteString(conn, "9\r\ndata: x\n\n\r\n")
+				<-seen
+			}
+			_, _ = io.WriteString(conn, "0\r\n\r\n")
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, c.url+"/crm/stream", nil)
+		transport := &http.Transport{Protocols: p}
+		defer transport.CloseIdleConnections()
+		res, err := transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		event := make([]byte, len("data: x\n\n"))
+		for i := range 3 {
+			if _, err := io.ReadFull(res.Body, event); err != nil {
+				t.Fatalf("%s: event %d: %v", name, i, err)
+			}
+			seen <- true
+		}
+		if rest, err := io.ReadAll(res.Body); err != nil || len(rest) != 0 {
+			t.Errorf("%s: %v %q", name, err, rest)
+		}
+	}
+}
+
+// TestConnectionHeader is S-01: whatever Connection names, exactly one Authorization
+// arrives, and no token is spent on it.
+func TestConnectionHeader(t *testing.T) {
+	t.Parallel()
+	spellings := []string{
+		"Connection: Authorization\r\n", "Connection: authorization\r\n", "connection: AUTHORIZATION\r\n", "Connection: keep-alive, aUTHORIZATION\r\n",
+		"Connection: keep-alive\r\nConnection: authorization\r\n", "Connection: Authorization,Host,Content-Length\r\n",
+		"Connection: Zoho-Proxy-Account, authorization\r\n", "Connection: ,authorization,,\r\n", "Connection:\tauthorization \r\n",
+		"Connection: close, authorization\r\n", "Connection: Authorization\r\nAuthorization: Bearer EVIL\r\n", "Proxy-Connection: authorization\r\n",
+		"Connection: Upgrade, Authorization\r\nUpgrade: websocket\r\n", "Connection: TE, Authorization\r\nTE: trailers\r\n", "Keep-Alive: authorization\r\nConnection: keep-alive\r\n",
+	}
+	for _, account := range []string{"account default", "account {http.request.header.Zoho-Proxy-Account}"} {
+		startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
+			for _, spelling := range spellings {
+				a := c.send(t, "GET "+prefix+"/ HTTP/1.1\r\nHost: x\r\nZoho-Proxy-Account: default\r\n"+spelling+"\r\n")
+				if a.StatusCode != http.StatusOK {
+					t.Errorf("%q: %s %s", spelling, a.Status, a.body)
+					continue
+				}
+				got := r.one(t)
+				got.checkToken(t)
+			}
+			if n := c.metric("zoho_token_requests_total"); n != 1 {
+				t.Errorf("%v token requests, want 1", n)
+			}
+		}, account)
+	}
+}
+
+// TestSmuggling is S-07: odd framing is refused or normalised; Zoho sees one request
+// for each that was answered, and never one that hid in another.
+func TestSmuggling(t *testing.T) {
+	t.Parallel()
+	hidden := "GET /crm/HIDDEN HTTP/1.1\r\nHost: x\r\n\r\n"
+	tests := []struct{ name, text string }{
+		{"CL and TE", "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden},
+		{"TE and CL", "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 60\r\n\r\n0\r\n\r\n" + hidden},
+		{"two CL", "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 44\r\n\r\n" + hidden},
+		{"CL list", "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0, 44\r\n\r\n" + hidden},
+		{"CL signed", "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: +44\r\n\r\n" + hidden},
+		{"CL negative", "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n" + hidden},
+		{"CL hexadecimal", "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0x2c\r\n\r\n" + hidden},
+		{"CL and blank", "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length : 44\r\n\r\n" + hidden},
+		{"TE and blank", "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + hidden},
+		{"TE odd", "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + hidden},
+		{"TE list", "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n" + hidden},
+		{"TE twice", "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" + hidden},
+		{"TE vertical tab", "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n" + hidden},
+		{"bare LF chunks", "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\na\n0\n\n" + hidden},
+		{"chunk size too large", "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff0\r\na\r\n0\r\n\r\n" + hidden},
+		{"chunk size signed", "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\na\r\n0\r\n\r\n" + hidden},
+		{"chunk extension with LF", "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;a\nb\r\nx\r\n0\r\n\r\n" + hidden},
+		{"chunk longer than said", "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n" + hidden},
+		{"obs-fold", "GET %s HTTP/1.1\r\nHost: x\r\nX-Fold: a\r\n Content-Length: 44\r\n\r\n" + hidden},
+		{"first line folded", "GET %s HTTP/1.1\r\n Host: y\r\nHost: x\r\n\r\n" + hidden},
+		{"NUL in a value", "GET %s HTTP/1.1\r\nHost: x\r\nX-Nul: a\x00b\r\n\r\n" + hidden},
+		{"NUL in a name", "GET %s HTTP/1.1\r\nHost: x\r\nX\x00: a\r\n\r\n" + hidden},
+		{"CR in a value", "GET %s HTTP/1.1\r\nHost: x\r\nX-Cr: a\rAuthorization: EVIL\r\n\r\n" + hidden},
+		{"blank in a name", "GET %s HTTP/1.1\r\nHost: x\r\nX Y: a\r\n\r\n" + hidden},
+		{"no name", "GET %s HTTP/1.1\r\nHost: x\r\n: a\r\n\r\n" + hidden},
+		{"pseudo header", "GET %s HTTP/1.1\r\nHost: x\r\n:authority: evil\r\n\r\n" + hidden},
+		{"two Hosts", "GET %s HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n" + hidden},
+		{"no Host", "GET %s HTTP/1.1\r\n\r\n" + hidden},
+		{"bare LF", "GET %s HTTP/1.1\nHost: x\n\n" + hidden},
+		{"HTTP/1.0 and TE", "POST %s HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden},
+		{"HTTP/0.9", "GET %s\r\n\r\n" + hidden},
+		{"blanks in the target", "GET %s HIDDEN HTTP/1.1\r\nHost: x\r\n\r\n" + hidden},
+		{"tab in the target", "GET %s\tx HTTP/1.1\r\nHost: x\r\n\r\n" + hidden},
+		{"Trailer of a length", "POST %s HTTP/1.1\r\nHost: x\r\nTrailer: Content-Length\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 44\r\n\r\n" + hidden},
+		{"HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + hidden},
+	}
+	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				text := strings.ReplaceAll(strings.Replace(test.text, "%s", prefix+"/FIRST", 1), "/crm/HIDDEN", prefix+"/HIDDEN")
+				passed := 0
+				for _, status := range c.statuses(t, text+"GET "+prefix+"/LAST HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") {
+					if status == http.StatusOK {
+						passed++
+					} else if status < 400 {
+						t.Errorf("status %d", status)
+					}
+				}
+				arrived := r.take()
+				if len(arrived) > passed {
+					t.Errorf("%d requests arrived, %d were answered with 200", len(arrived), passed)
+				}
+				for _, request := range arrived {
+					request.checkToken(t)
+					if strings.Contains(request.target, " ") || strings.Contains(string(request.body), "HIDDEN") {
+						t.Errorf("arrived %s %q", request.target, request.body)
+					}
+				}
+			})
+		}
+	})
+}
+
+// statuses sends text and gives the status of each answer until the server hangs up.
+func (c *proxy) statuses(t *testing.T, text string) []int {
+	t.Helper()
+	conn := c.dial(t)
+	defer conn.Close()
+	if _, err := io.WriteString(conn, text); err != nil {
+		return nil
+	}
+	var statuses []int
+	in := bufio.NewReader(conn)
+	for {
+		res, err := http.ReadResponse(in, nil)
+		if os.IsTimeout(err) {
+			t.Error("the server neither answers nor hangs up")
+		}
+		if err != nil {
+			return statuses
+		}
+		statuses = append(statuses, res.StatusCode)
+		if _, err := io.Copy(io.Discard, res.Body); err != nil {
+			return statuses
+		}
+	}
+}
