@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -98,9 +99,13 @@ func listConnections(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	state := query.Get("state")
+	if state != "" && !slices.Contains(connectionStates, state) {
+		return apiError(http.StatusBadRequest, "zoho: %w", unknownState(state))
+	}
 	list := connectionList{Connections: []connectionInfo{}}
 	for _, info := range app.connectionInfos(query.Get("client"), query.Get("account")) {
-		if state := query.Get("state"); state != "" && info.State != state {
+		if state != "" && info.State != state {
 			continue
 		}
 		list.Total++

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -153,18 +154,12 @@ func adminFailure(err error) error {
 }
 
 func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
-	query := make(url.Values)
-	for i, name := range []string{"client", "account"} {
-		if i < len(args) {
-			query.Set(name, args[i])
-		}
-	}
 	state, _ := cmd.Flags().GetString("state")
-	if state != "" {
-		query.Set("state", state)
+	if state != "" && !slices.Contains(connectionStates, state) {
+		return exitUsage, unknownState(state)
 	}
-	var list connectionList
-	if code, err := adminRequest(cmd, http.MethodGet, "/zoho/connections?"+query.Encode(), &list); err != nil {
+	list, code, err := requestStatus(cmd, args, state)
+	if err != nil {
 		return code, err
 	}
 	if len(args) == 2 && list.Total == 0 && state == "" {
@@ -183,6 +178,32 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 		}
 	}
 	return exitOK, nil
+}
+
+// requestStatus asks for the connections that the arguments name. A single one that
+// is no client's name is an account's.
+func requestStatus(cmd *cobra.Command, args []string, state string) (list connectionList, code int, err error) {
+	request := func(names ...string) (int, error) {
+		query := make(url.Values)
+		for i, name := range names {
+			query.Set(name, args[i])
+		}
+		if state != "" {
+			query.Set("state", state)
+		}
+		return adminRequest(cmd, http.MethodGet, "/zoho/connections?"+query.Encode(), &list)
+	}
+	code, err = request([]string{"client", "account"}[:len(args)]...)
+	if code == exitFailed && len(args) == 1 {
+		if _, failed := request("account"); failed == nil && list.Total > 0 {
+			return list, exitOK, nil
+		}
+	}
+	return list, code, err
+}
+
+func unknownState(state string) error {
+	return fmt.Errorf("there is no state %q%s; known are %s", state, didYouMean(state, connectionStates), strings.Join(connectionStates, ", "))
 }
 
 func cmdRefresh(cmd *cobra.Command, args []string) (int, error) {

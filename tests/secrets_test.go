@@ -105,7 +105,10 @@ func TestNoSecretAnywhere(t *testing.T) {
 	secrets := []string{clientSecret, sealingKey, grant}
 	seen := map[string][]byte{}
 	collect := func(what string, content []byte) { seen[what] = append(seen[what], content...) }
-	app := func(a answer) { collect("answers to the app", a.body); collect("answers to the app", headerText(a.Header)) }
+	app := func(a answer) {
+		collect("answers to the app", a.body)
+		collect("answers to the app", headerText(a.Header))
+	}
 	tool := func(args ...string) {
 		stdout, stderr, _ := c.run(append(args, "--address", c.admin)...)
 		collect("caddy "+strings.Join(args, " "), []byte(stdout+stderr))

@@ -1,0 +1,187 @@
+package tests
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
+)
+
+// cli is one call of `caddy zoho`, and what it must come to.
+type cli struct {
+	args   string // behind `caddy zoho`, separated by blanks
+	code   int
+	stdout string // a part of it, "" for anything
+	stderr string
+}
+
+func (c *proxy) wantCLI(tests ...cli) {
+	c.t.Helper()
+	for _, test := range tests {
+		stdout, stderr, code := c.run(append([]string{"zoho"}, strings.Fields(test.args)...)...)
+		if code != test.code || !strings.Contains(stdout, test.stdout) || !strings.Contains(stderr, test.stderr) {
+			c.t.Errorf("caddy zoho %s: exit code %d, want %d\nstdout (want %q): %s\nstderr (want %q): %s",
+				test.args, code, test.code, test.stdout, stdout, test.stderr, stderr)
+		}
+	}
+}
+
+// TestCommandLine: what an operator types, with the exit codes that scripts go by.
+func TestCommandLine(t *testing.T) {
+	c, server, grants := startTwoAccounts(t, zohosim.Options{})
+	c.wantCLI(
+		cli{"status", 0, "second", ""},
+		cli{"refresh main default", 0, "default", ""},
+		cli{"refresh second", 0, "second", ""},
+		cli{"status main", 0, "left", ""},
+		cli{"status main second", 0, "second", ""},
+		cli{"status second", 0, "second", ""},
+		cli{"status --state ok", 0, "default", ""},
+		cli{"status --state dead", 0, "no connection", ""},
+		cli{"version", 0, "caddy-zoho ", ""},
+		cli{"", 0, "Available Commands", ""},
+		cli{"--help", 0, "Exit codes", ""},
+		cli{"status --address " + c.admin, 0, "default", ""},
+
+		cli{"status nobody", 1, "", "nobody"},
+		cli{"status main nobody", 1, "", "nobody"},
+		cli{"refresh main nobody", 1, "", "nobody"},
+		cli{"refresh nobody", 1, "", "nobody"},
+
+		cli{"stauts", 2, "", "did you mean status?"},
+		cli{"refesh", 2, "", "did you mean refresh?"},
+		cli{"status a b c", 2, "", "usage: "},
+		cli{"refresh a b c", 2, "", "usage: "},
+		cli{"version x", 2, "", "usage: "},
+		cli{"status --jsno", 2, "", "usage: "},
+		cli{"status --state daed", 2, "", "did you mean dead?"},
+
+		cli{"status --address 127.0.0.1:1", 4, "", "hint: "},
+		cli{"refresh --address unix//" + filepath.Join(c.dir, "nothing.sock"), 4, "", "hint: "},
+	)
+	wantTokenCalls(t, server, 2)
+
+	stdout, _, _ := c.run("zoho", "status", "--json")
+	var list connectionList
+	if err := json.Unmarshal([]byte(stdout), &list); err != nil || list.Total != 2 || list.Connections[0].Generation != 1 || list.Connections[0].Expires == nil {
+		t.Errorf("status --json: %v %s", err, stdout)
+	}
+	stdout, _, _ = c.run("zoho", "refresh", "default", "--json")
+	var one connection
+	if err := json.Unmarshal([]byte(stdout), &one); err != nil || one.Account != "default" || one.Generation != 2 || one.BudgetLeft != 998 {
+		t.Errorf("refresh --json: %v %s", err, stdout)
+	}
+
+	server.Revoke(grants[1])
+	wantProblem(t, c.get(threeServices[0], "Zoho-Proxy-Account", "second"), "grant-dead", http.StatusServiceUnavailable)
+	c.wantCLI(
+		cli{"status", 3, "dead, needs consent", ""},
+		cli{"status main default", 0, "", ""},
+		cli{"status main second --json", 3, `"needs_consent": true`, ""},
+		cli{"status --state dead", 3, "second", ""},
+		cli{"refresh second", 1, "", "second"},
+	)
+	c.stop()
+	c.wantCLI(cli{"status", 4, "", "hint: "}, cli{"refresh", 4, "", "hint: "})
+}
+
+// TestCommandLineBudget: an operator's wish does not go beyond the budget.
+func TestCommandLineBudget(t *testing.T) {
+	c, server, _ := startSimulated(t, zohosim.Options{})
+	for range 10 {
+		c.wantCLI(cli{"refresh", 0, "", ""})
+	}
+	c.wantCLI(cli{"refresh", 1, "", "budget"})
+	wantTokenCalls(t, server, 10)
+	c.succeed(http.MethodGet, threeServices[0], "")
+}
+
+// TestCommandLineWithoutModule: a Caddy that runs something else.
+func TestCommandLineWithoutZoho(t *testing.T) {
+	c := newCaddy(t, "http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\trespond ok\n}\n")
+	c.startLoggingElsewhere()
+	c.wantCLI(cli{"status", 1, "", "zoho"}, cli{"refresh", 1, "", "zoho"})
+}
+
+// TestAdminSocket: the admin endpoint on a Unix socket, by --address and by --config.
+func TestAdminSocket(t *testing.T) {
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	dir, err := os.MkdirTemp("", "zoho") // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	config := strings.Replace(oneClient, "{\n\tzoho {", "{\n\tadmin unix/{$ADMIN_SOCKET}\n\tzoho {", 1)
+	socket := filepath.Join(dir, "admin.sock")
+	c := newCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant, "ADMIN_SOCKET="+socket)
+	c.startLoggingElsewhere()
+	c.wantCLI(
+		cli{"status --address unix/" + socket, 0, "default", ""},
+		cli{"refresh --address unix/" + socket, 0, "default", ""},
+		cli{"status --config " + c.config + " --adapter caddyfile", 0, "default", ""},
+		cli{"status -c " + c.config, 0, "default", ""},
+		cli{"status", 4, "", "hint: "},
+	)
+	wantTokenCalls(t, server, 1)
+}
+
+// TestAdminAPI: metadata for whoever asks, changes by POST alone.
+func TestAdminAPI(t *testing.T) {
+	c, server, _ := startTwoAccounts(t, zohosim.Options{})
+	lists := map[string]int{
+		"": 2, "?client=main": 2, "?account=second": 1, "?state=ok": 2, "?state=dead": 0,
+		"?client=main&account=nobody": 0, "?limit=1": 1, "?limit=10000": 2,
+	}
+	for query, want := range lists {
+		if list := c.connections(query); len(list.Connections) != want {
+			t.Errorf("%s lists %d, want %d", query, len(list.Connections), want)
+		}
+	}
+	if list := c.connections("?limit=1"); list.Total != 2 {
+		t.Errorf("total %d with a limit", list.Total)
+	}
+	wantTokenCalls(t, server, 0)
+	refusals := []struct {
+		method, path string
+		status       int
+	}{
+		{"POST", "/zoho/connections", 405},
+		{"DELETE", "/zoho/connections", 405},
+		{"GET", "/zoho/connections/main/default/refresh", 405},
+		{"PUT", "/zoho/connections/main/default/refresh", 405},
+		{"POST", "/zoho/connections/main/default/nothing", 404},
+		{"POST", "/zoho/connections/main/nobody/refresh", 404},
+		{"POST", "/zoho/connections/nobody/default/refresh", 404},
+		{"POST", "/zoho/connections/main", 404},
+		{"POST", "/zoho/connections/main/default/refresh/more", 404},
+		{"GET", "/zoho/connections?client=nobody", 404},
+		{"GET", "/zoho/connections?limit=0", 400},
+		{"GET", "/zoho/connections?limit=x", 400},
+		{"GET", "/zoho/connections?state=daed", 400},
+	}
+	for _, test := range refusals {
+		a := c.adminCall(test.method, test.path, "")
+		var body struct{ Error string }
+		if err := json.Unmarshal(a.body, &body); a.StatusCode != test.status || err != nil || body.Error == "" {
+			t.Errorf("%s %s: %s %s, want %d", test.method, test.path, a.Status, a.body, test.status)
+		}
+	}
+	wantTokenCalls(t, server, 0)
+	var info connection
+	c.adminCall(http.MethodPost, "/zoho/connections/main/second/refresh", "").decode(t, &info)
+	if info.Account != "second" || info.Generation != 1 || !info.HasToken || !info.HasGrant || !info.Configured || info.State != "ok" {
+		t.Errorf("%+v", info)
+	}
+	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultHTML})
+	if a := c.adminCall(http.MethodPost, "/zoho/connections/main/second/refresh", ""); a.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("refresh with Accounts down: %s %s", a.Status, a.body)
+	}
+	// A web page has no business there; Caddy sees to that.
+	if a := c.adminCall(http.MethodPost, "/zoho/connections/main/second/refresh", "", "Origin", "https://evil.example"); a.StatusCode != http.StatusForbidden {
+		t.Errorf("a foreign origin: %s", a.Status)
+	}
+}
