@@ -79,7 +79,7 @@ func (p *proxyBlock) parseHeaderUp(l *line) error {
 	switch {
 	case name == "":
 		return l.errorf("header_up names no header: write `header_up %s`", proxyOptions["header_up"].usage)
-	case name == "Authorization":
+	case name == "Authorization" && l.args[0][0] != '-':
 		return l.errorf("header_up Authorization is not taken: the access token is the only Authorization that reaches Zoho; another scheme is set by authorization_scheme in the client")
 	case name == "Host":
 		return l.errorf("header_up Host is not taken: Host names the server that the token is for; `upstream <url>` sends everything to another one")

@@ -134,7 +134,7 @@ func (h *Handler) provisionServices() error {
 func unknownService(name string) error {
 	hint := ""
 	if near := zoho.NearestService(name); near != "" {
-		hint = fmt.Sprintf(", did you mean %s?", near)
+		hint = fmt.Sprintf(" (did you mean %s?)", near)
 	}
 	return fmt.Errorf("zoho_proxy: there is no service %q%s; known are %s", name, hint, strings.Join(serviceNames(), " "))
 }
@@ -219,9 +219,10 @@ func fromBrowser(header http.Header) bool {
 	if _, ok := header["Origin"]; ok {
 		return true
 	}
-	switch header.Get("Sec-Fetch-Site") {
-	case "cross-site", "same-site", "same-origin":
-		return true
+	for _, site := range header["Sec-Fetch-Site"] {
+		if site != "none" { // somebody typed the address
+			return true
+		}
 	}
 	return false
 }
@@ -276,16 +277,12 @@ func (c callers) admit(remoteAddr string) bool {
 	if c.any {
 		return true
 	}
-	host, _, err := net.SplitHostPort(remoteAddr)
+	peer, err := netip.ParseAddrPort(remoteAddr)
 	if err != nil {
 		// A Unix socket's peer has no address; whoever may open the socket is local.
 		return c.loopback && (remoteAddr == "" || remoteAddr[0] == '@' || remoteAddr[0] == '/')
 	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return false
-	}
-	ip = ip.Unmap().WithZone("")
+	ip := peer.Addr().Unmap().WithZone("")
 	if c.loopback && ip.IsLoopback() {
 		return true
 	}

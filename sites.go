@@ -19,7 +19,7 @@ func (a *App) warnAboutSites() {
 	}
 	found := false
 	for name, server := range app.(*caddyhttp.App).Servers {
-		walk := siteWalk{warn: func(text string) { a.logger.Warn(text + ", server " + name) }}
+		walk := siteWalk{named: server.NamedRoutes, warn: func(text string) { a.logger.Warn(text + ", server " + name) }}
 		walk.routes(server.Routes, false)
 		if !walk.found {
 			continue
@@ -38,6 +38,7 @@ func (a *App) warnAboutSites() {
 
 // siteWalk goes down the routes of a server to our handlers.
 type siteWalk struct {
+	named map[string]*caddyhttp.Route
 	warn  func(string)
 	found bool
 }
@@ -49,6 +50,10 @@ func (w *siteWalk) routes(routes caddyhttp.RouteList, behindHost bool) {
 			switch h := handler.(type) {
 			case *caddyhttp.Subroute:
 				w.routes(h.Routes, behind)
+			case *caddyhttp.Invoke:
+				if route := w.named[h.Name]; route != nil {
+					w.routes(caddyhttp.RouteList{*route}, behind)
+				}
 			case *Handler:
 				w.found = true
 				if behind {

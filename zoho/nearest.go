@@ -2,7 +2,10 @@ package zoho
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/nearest"
 )
 
 // dataCenterWords are names that people give a data center instead of its code.
@@ -54,10 +57,10 @@ func NearestDataCenter(s string) string {
 	for i, dc := range dataCenters {
 		codes[i] = dc.Code
 	}
-	if len(s) < 3 { // a code of two letters is one slip away from most others
-		return exactly(s, codes)
+	if len(s) < 3 && !slices.Contains(codes, s) {
+		return "" // a code of two letters is one slip away from most others
 	}
-	return nearest(s, codes)
+	return nearest.Word(s, codes)
 }
 
 // UnknownDataCenter is the error for a code that LookupDataCenter does not
@@ -90,56 +93,5 @@ func NearestService(name string) string {
 	for i, s := range services {
 		names[i] = s.Name
 	}
-	return nearest(name, names)
-}
-
-func exactly(s string, all []string) string {
-	for _, c := range all {
-		if c == s {
-			return c
-		}
-	}
-	return ""
-}
-
-// nearest gives the candidate that is at most two slips away, one for short words.
-func nearest(s string, all []string) string {
-	if len(s) > 32 {
-		return ""
-	}
-	best, limit := "", 3
-	if len(s) <= 4 {
-		limit = 2
-	}
-	for _, c := range all {
-		if d := distance(s, c); d < limit {
-			best, limit = c, d
-		}
-	}
-	return best
-}
-
-// distance counts the insertions, deletions, replacements and swaps of
-// neighbours that lead from a to b (optimal string alignment).
-func distance(a, b string) int {
-	before, last := []int(nil), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row := make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last = last, row
-	}
-	return last[len(b)]
+	return nearest.Word(name, names)
 }

@@ -53,6 +53,9 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 		t, err = dc.RoutePath(path, o)
 		return t, true, err
 	}
+	if !mayBeZoho(host) {
+		return Target{}, false, ErrTarget // the usual case where paths choose, so not a word more
+	}
 	e, ok := lookupHost(host)
 	if !ok {
 		isZoho, err = dc.unknownHost(host, o)
@@ -72,6 +75,12 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 	}
 	t, err = dc.target(e.service, e.role, o)
 	return t, true, err
+}
+
+// mayBeZoho rules out at a glance what apps mostly call: localhost and addresses.
+// Every domain of Zoho's begins with its name.
+func mayBeZoho(host string) bool {
+	return strings.IndexByte(host, 'z') >= 0 || strings.IndexByte(host, 'Z') >= 0
 }
 
 // RoutePath finds the target of a request by the first segment of its path: a
@@ -219,7 +228,7 @@ func (dc DataCenter) unknownHost(host string, o RouteOptions) (isZoho bool, err 
 	g := regionOf(host)
 	switch {
 	case g == nil:
-		return false, ErrTarget // the usual case where paths choose, so not a word more
+		return false, ErrTarget
 	case !dc.mapsFrom(g.dc, o):
 		return true, dc.foreign(host, g.dc)
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/nearest"
 )
 
 // Scope is a scope in its parts: ZohoCRM.modules.leads.READ has the service
@@ -94,7 +96,7 @@ func nearestOperation(s string) string {
 		return "ALL"
 	}
 	for _, op := range operations[1:] {
-		if len(s) < 32 && distance(s, op) == 1 {
+		if len(s) < 32 && nearest.Distance(s, op) == 1 {
 			return op
 		}
 	}

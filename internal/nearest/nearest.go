@@ -14,7 +14,7 @@ func Word(word string, candidates []string) string {
 	}
 	best, limit := "", slips(word)+1
 	for _, candidate := range candidates {
-		if d := distance(word, plain(candidate)); d < limit {
+		if d := Distance(word, plain(candidate)); d < limit {
 			best, limit = candidate, d
 		}
 	}
@@ -69,9 +69,9 @@ func slips(word string) int {
 	return 3
 }
 
-// distance counts the insertions, deletions, replacements and swaps of neighbours
+// Distance counts the insertions, deletions, replacements and swaps of neighbours
 // that lead from a to b.
-func distance(a, b string) int {
+func Distance(a, b string) int {
 	before, last := []int(nil), make([]int, len(b)+1)
 	for j := range last {
 		last[j] = j
