@@ -1,0 +1,114 @@
+package tests
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
+)
+
+// newExample prepares a Caddy with Caddyfile.example, which takes all from variables.
+func newExample(t *testing.T, env ...string) *proxy {
+	t.Helper()
+	example, err := os.ReadFile(filepath.Join("..", "Caddyfile.example"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newCaddy(t, string(example), env...)
+}
+
+// TestExampleRuns runs Caddyfile.example against the simulator, with the variables that
+// the README names and nothing else.
+func TestExampleRuns(t *testing.T) {
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	c := newExample(t, "ZOHO_BIND=127.0.0.1", "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	c.start()
+	for _, path := range threeServices {
+		c.succeed(http.MethodGet, path, "")
+	}
+	c.wantHealth("/zoho-health", 200, map[string]int{"ok": 1})
+	for _, word := range []string{`"level":"warn"`, `"level":"error"`} {
+		for line := range strings.Lines(c.output.String()) {
+			// Caddy itself warns of these.
+			if strings.Contains(line, word) && strings.Contains(line, `"logger":"zoho`) {
+				t.Errorf("the example is warned about: %s", line)
+			}
+		}
+	}
+	server.RevokeAccess(grant)
+	c.succeed(http.MethodPost, "/desk/api/v1/tickets", `{"subject":"x"}`)
+	wantTokenCalls(t, server, 2)
+	if _, err := os.Stat(filepath.Join(c.storeDir(), "tokens.db")); err != nil {
+		t.Errorf("ZOHO_STORE is not where the store is: %v", err)
+	}
+}
+
+// TestExampleValidates: what a person leaves out or mistypes is named.
+func TestExampleValidates(t *testing.T) {
+	c := newExample(t, "ZOHO_REFRESH_TOKEN=1000.0123456789abcdef.fedcba9876543210")
+	validate := func(wantCode int, want string, env ...string) {
+		t.Helper()
+		kept := c.env
+		defer func() { c.env = kept }()
+		c.setenv(env...)
+		_, stderr, code := c.run("validate", "--config", c.config, "--adapter", "caddyfile")
+		if code != wantCode || !strings.Contains(stderr, want) {
+			t.Errorf("%v: exit code %d, want %d and %q in\n%s", env, code, wantCode, want, stderr)
+		}
+	}
+	validate(0, "")
+	validate(0, "", "ZOHO_DATA_CENTER=eu")
+	validate(0, "", "ZOHO_DATA_CENTER=us eu in")
+	validate(0, "caddy zoho connect", "ZOHO_REFRESH_TOKEN=")
+	validate(1, "did you mean", "ZOHO_DATA_CENTER=usa")
+	validate(1, "loopback", "ZOHO_DATA_CENTER=http://accounts.example http://api.example")
+	validate(1, "ZOHO_CLIENT_ID", "ZOHO_CLIENT_ID=")
+	validate(1, "ZOHO_CLIENT_SECRET", "ZOHO_CLIENT_SECRET=")
+}
+
+// TestExampleWithoutBind: an empty ZOHO_BIND makes the site vanish, and is said.
+func TestExampleWithoutBind(t *testing.T) {
+	_, baseURL, grant := sim(t, zohosim.Options{})
+	c := newExample(t, "ZOHO_BIND=", "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	c.start()
+	if log := c.output.String(); !strings.Contains(log, `"logger":"zoho"`) || !strings.Contains(log, "bind") {
+		t.Errorf("no warning of it:\n%s", log)
+	}
+}
+
+// TestDemo: the README's first command, with the usual ports taken.
+func TestDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds another binary")
+	}
+	for _, port := range []string{"8080", "2019"} {
+		if held, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil { // otherwise somebody else holds it
+			defer held.Close()
+		}
+	}
+	demo := filepath.Join(t.TempDir(), "demo")
+	build := exec.Command("go", "build", "-o", demo, "./cmd/demo")
+	build.Dir = ".."
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, demo, "-once")
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), "ZOHO_PORT=8080", "ZOHO_DATA_CENTER=nowhere", "ZOHO_CLIENT_ID=", "CADDY_ADMIN=127.0.0.1:2019")
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	if !strings.Contains(string(output), "0 failures seen") {
+		t.Errorf("the demo says nothing of what the app saw:\n%s", output)
+	}
+}

@@ -1,0 +1,240 @@
+package tests
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
+)
+
+// wantHealth asks a health endpoint and compares status and counts.
+func (c *proxy) wantHealth(path string, status int, counts map[string]int) {
+	c.t.Helper()
+	a := c.get(path)
+	var summary struct {
+		Status      string
+		Connections map[string]int
+	}
+	a.decode(c.t, &summary)
+	word := map[int]string{200: "ok", 503: "unavailable"}[status]
+	if a.StatusCode != status || summary.Status != word || !maps.Equal(summary.Connections, counts) {
+		c.t.Errorf("%s: %s %s, want %d and %v", path, a.Status, a.body, status, counts)
+	}
+	if got := a.Header.Get("Content-Type") + " " + a.Header.Get("Cache-Control"); got != "application/json no-store" {
+		c.t.Errorf("%s: header %s", path, got)
+	}
+}
+
+// TestHealth: of everything, of a client and of an account. It never asks Zoho.
+func TestHealth(t *testing.T) {
+	server, baseURL, first := sim(t, zohosim.Options{})
+	second := server.Grant(clientID, "second@example.com", "us")
+	config := strings.Replace(twoAccounts, "\thandle_path /health-second {", "\thandle_path /health-main {\n\t\tzoho_health * main\n\t}\n\thandle_path /health-second {", 1)
+	c := startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+first, "SECOND_REFRESH_TOKEN="+second)
+	want := func(all, main, second int, counts, secondCounts map[string]int) {
+		t.Helper()
+		c.wantHealth("/zoho-health", all, counts)
+		c.wantHealth("/health-main", main, counts)
+		c.wantHealth("/health-second", second, secondCounts)
+	}
+	want(200, 200, 200, map[string]int{"ok": 2}, map[string]int{"ok": 1})
+	wantTokenCalls(t, server, 0)
+
+	server.Revoke(second)
+	wantProblem(t, c.get(threeServices[0], "Zoho-Proxy-Account", "second"), "grant-dead", 503)
+	want(200, 200, 503, map[string]int{"ok": 1, "dead": 1}, map[string]int{"dead": 1})
+
+	server.Revoke(first)
+	wantProblem(t, c.get(threeServices[0], "Zoho-Proxy-Account", "default"), "grant-dead", 503)
+	want(503, 503, 503, map[string]int{"dead": 2}, map[string]int{"dead": 1})
+	wantTokenCalls(t, server, 2)
+}
+
+// TestHealthWithExpiredToken: a usable grant is enough.
+func TestHealthWithExpiredToken(t *testing.T) {
+	c, server, _ := startSimulated(t, zohosim.Options{TokenLife: time.Second}, "ZOHO_CLIENT_OPTIONS=keep_warm 0")
+	c.succeed(http.MethodGet, threeServices[0], "")
+	c.waitFor("the token to expire", func() bool { return !c.connections("").Connections[0].HasToken })
+	c.wantHealth("/zoho-health", 200, map[string]int{"ok": 1})
+	wantTokenCalls(t, server, 1)
+	c.succeed(http.MethodGet, threeServices[0], "")
+	wantTokenCalls(t, server, 2)
+}
+
+// TestHealthWithoutGrant: nothing can be served before somebody consents.
+func TestHealthWithoutGrant(t *testing.T) {
+	c, server, _ := startSimulated(t, zohosim.Options{}, "ZOHO_REFRESH_TOKEN=")
+	if a := c.get("/zoho-health"); a.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+	wantTokenCalls(t, server, 0)
+}
+
+// TestConnectionStates: degraded after two failures, ok after a success, contended
+// when tokens are lost early three times.
+func TestConnectionStates(t *testing.T) {
+	c, server, grant := startSimulated(t, zohosim.Options{MaxTokens: -1}, "ZOHO_CLIENT_OPTIONS=token_budget 1000 10m")
+	state := func(want string) {
+		t.Helper()
+		if got := c.connections("").Connections[0].State; got != want {
+			t.Errorf("state %s, want %s", got, want)
+		}
+		if n := c.metric("zoho_connection_state", `state="`+want+`"`); n != 1 {
+			t.Errorf("zoho_connection_state says %v of %s", n, want)
+		}
+		if n := c.metric("zoho_connections", `state="`+want+`"`); n != 1 {
+			t.Errorf("zoho_connections says %v of %s", n, want)
+		}
+		c.wantHealth("/zoho-health", 200, map[string]int{want: 1})
+	}
+	c.succeed(http.MethodGet, threeServices[0], "")
+	state("ok")
+	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultHTML})
+	for _, want := range []string{"ok", "degraded"} {
+		c.wantCLI(cli{"refresh", 1, "", ""})
+		state(want)
+	}
+	c.succeed(http.MethodGet, threeServices[0], "")
+	server.ClearFaults("")
+	c.wantCLI(cli{"refresh", 0, "", ""})
+	state("ok")
+	for i := range 3 {
+		state("ok")
+		server.RevokeAccess(grant)
+		c.succeed(http.MethodGet, threeServices[0], "")
+		if n := int(c.metric("zoho_tokens_lost_early_total")); n != i+1 {
+			t.Errorf("zoho_tokens_lost_early_total %d, want %d", n, i+1)
+		}
+	}
+	state("contended")
+	c.wantCLI(cli{"status --state contended", 0, "contended", ""})
+	if !strings.Contains(c.output.String(), "lost early") {
+		t.Error("the log does not say so")
+	}
+}
+
+// TestMetrics: every metric that operators may rely on is there, with its labels.
+func TestMetrics(t *testing.T) {
+	c, server, grants := startTwoAccounts(t, zohosim.Options{})
+	account := []string{"Zoho-Proxy-Account", "default"}
+	before := time.Now()
+	for _, path := range threeServices {
+		c.succeed(http.MethodGet, path, "", account...)
+	}
+	c.get("/crm/_status/404", account...)
+	c.get("/crm/_status/500", account...)
+	server.RevokeAccess(grants[0])
+	c.succeed(http.MethodPost, "/crm/v8/Leads", `{"data":[{"Last_Name":"Lind"}]}`, account...)
+	wantRefusal(t, c.get("/mail/api/accounts", account...), 401, "scope")
+	c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "nobody")
+	wants := []struct {
+		name   string
+		labels []string
+		want   float64
+	}{
+		{"zoho_requests_total", []string{`service="crm"`, `code_class="2xx"`}, 2},
+		{"zoho_requests_total", []string{`service="crm"`, `code_class="4xx"`}, 1},
+		{"zoho_requests_total", []string{`service="crm"`, `code_class="5xx"`}, 1},
+		{"zoho_requests_total", []string{`service="mail"`, `code_class="4xx"`}, 1},
+		{"zoho_proxy_errors_total", []string{`code="no-grant"`}, 1},
+		{"zoho_token_requests_total", []string{`result="ok"`}, 2},
+		{"zoho_token_request_duration_seconds_count", nil, 2},
+		{"zoho_token_wait_seconds_count", nil, 2},
+		{"zoho_token_generation", []string{`account="default"`}, 2},
+		{"zoho_token_generation", []string{`account="second"`}, 0},
+		{"zoho_token_budget_remaining", []string{`account="default"`}, 998},
+		{"zoho_token_budget_remaining", []string{`account="second"`}, 1000},
+		{"zoho_tokens_lost_early_total", nil, 1},
+		{"zoho_connection_state", []string{`account="second"`, `state="ok"`}, 1},
+		{"zoho_connection_state", []string{`state="dead"`}, 0},
+		{"zoho_connections", []string{`state="ok"`}, 2},
+		{"zoho_upstream_auth_failures_total", []string{`service="crm"`, `verdict="renew"`}, 1},
+		{"zoho_upstream_auth_failures_total", []string{`service="mail"`, `verdict="scope"`}, 1},
+		{"zoho_replays_total", []string{`result="ok"`}, 1},
+	}
+	for _, test := range wants {
+		if got := c.metric(test.name, append(test.labels, `client="main"`)...); got != test.want {
+			t.Errorf("%s%v is %v, want %v", test.name, test.labels, got, test.want)
+		}
+	}
+	expiry := c.metric("zoho_token_expiry_timestamp_seconds", `account="default"`)
+	if expiry < float64(before.Add(50*time.Minute).Unix()) || expiry > float64(time.Now().Add(time.Hour+time.Second).Unix()) {
+		t.Errorf("zoho_token_expiry_timestamp_seconds %v", expiry)
+	}
+	content := c.adminCall(http.MethodGet, "/metrics", "").body
+	for line := range bytes.Lines(content) {
+		if bytes.HasPrefix(line, []byte("zoho_")) && !bytes.Contains(line, []byte(`client="main"`)) {
+			t.Errorf("without a client: %s", line)
+		}
+	}
+}
+
+// TestAccessLogPlaceholders: log_append tells which connection a request went by.
+func TestAccessLogPlaceholders(t *testing.T) {
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	second := server.Grant(clientID, "second@example.com", "us")
+	appended := "\tlog {\n\t\toutput file {$ACCESS_LOG}\n\t}\n"
+	names := []string{"client", "account", "service", "generation", "replayed"}
+	for _, name := range names {
+		appended += "\tlog_append zoho_" + name + " {http.zoho." + name + "}\n"
+	}
+	config := strings.Replace(twoAccounts, "\tzoho_health\n", appended+"\tzoho_health\n", 1)
+	c := newCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant, "SECOND_REFRESH_TOKEN="+second)
+	file := filepath.Join(c.dir, "access.log")
+	c.setenv("ACCESS_LOG=" + file)
+	c.start()
+	c.succeed(http.MethodGet, threeServices[0], "", "Zoho-Proxy-Account", "second")
+	server.RevokeAccess(second)
+	c.succeed(http.MethodGet, threeServices[2], "", "Zoho-Proxy-Account", "second")
+	var lines []map[string]any
+	c.waitFor("two lines in the access log", func() bool {
+		lines = nil
+		content, _ := os.ReadFile(file)
+		for line := range bytes.Lines(content) {
+			var entry map[string]any
+			if json.Unmarshal(line, &entry) == nil {
+				lines = append(lines, entry)
+			}
+		}
+		return len(lines) == 2
+	})
+	wants := [][]any{
+		{"main", "second", "crm", float64(1), false},
+		{"main", "second", "desk", float64(2), true},
+	}
+	for i, want := range wants {
+		var got []any
+		for _, name := range names {
+			got = append(got, lines[i]["zoho_"+name])
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("request %d: %v, want %v", i, got, want)
+		}
+	}
+	renewals := 0
+	for line := range strings.Lines(c.output.String()) {
+		var entry struct {
+			Logger, Msg, Cause, Result string
+			Generation                 int
+			Duration                   float64
+		}
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "access token renewed" {
+			renewals++
+			cause := []string{"first", "refused"}[min(renewals, 2)-1]
+			if entry.Logger != "zoho" || entry.Cause != cause || entry.Result != "ok" || entry.Generation != renewals || entry.Duration <= 0 {
+				t.Errorf("renewal %d: %s", renewals, line)
+			}
+		}
+	}
+	if renewals != 2 {
+		t.Errorf("%d lines on renewals, want 2", renewals)
+	}
+}
