@@ -163,12 +163,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.answer(w, tokenProblem(err, h.client, s.account))
 	}
 	s.conn, s.center = conn, h.client.centerOf(s.account)
-	if p := s.route(r); p != nil {
+	domain := s.apiDomain()
+	if p := s.route(r, domain); p != nil {
 		return h.answer(w, p)
 	}
 	token, err := s.resource.Get(r.Context(), h.client.cache)
 	if err != nil {
 		return h.answer(w, tokenProblem(err, h.client, s.account))
+	}
+	if token.APIDomain != domain {
+		// The first token of a sandbox says only now where it is good.
+		if p := s.route(r, token.APIDomain); p != nil {
+			return h.answer(w, p)
+		}
 	}
 	s.generation = token.Generation
 	repl.Map(s.placeholder)
@@ -334,7 +341,7 @@ func (s *session) placeholder(key string) (any, bool) {
 }
 
 // route decides where the request goes: by its host, or else by its path.
-func (s *session) route(r *http.Request) *problem {
+func (s *session) route(r *http.Request, apiDomain string) *problem {
 	path := pathOf(r.RequestURI)
 	host := hostOf(r)
 	if s.handler.upstream != nil {
@@ -342,10 +349,7 @@ func (s *session) route(r *http.Request) *problem {
 		s.target.Service = zoho.ServiceOfPath(path)
 		return s.aim()
 	}
-	options := zoho.RouteOptions{AnyDataCenter: s.handler.AnyDataCenter, Allowed: s.handler.allowed}
-	if token := s.conn.Peek(); token != nil {
-		options.APIDomain = token.APIDomain
-	}
+	options := zoho.RouteOptions{AnyDataCenter: s.handler.AnyDataCenter, Allowed: s.handler.allowed, APIDomain: apiDomain}
 	target, isZoho, err := s.center.RouteHost(host, path, options)
 	if !isZoho && isAbsolute(r) && !isOwnAddress(r, host) {
 		return problemTarget(host)
@@ -358,6 +362,14 @@ func (s *session) route(r *http.Request) *problem {
 	}
 	s.target = target
 	return s.aim()
+}
+
+// apiDomain is where the current token is good, "" if there is none or it does not say.
+func (s *session) apiDomain() string {
+	if token := s.conn.Peek(); token != nil {
+		return token.APIDomain
+	}
+	return ""
 }
 
 // aim fixes what is dialled, and finds what the connection remembers of the service.
@@ -406,10 +418,8 @@ func originForm(target string) string {
 }
 
 // isAbsolute tells a target such as http://host/path, which an app sends that uses
-// us as its HTTP proxy.
-func isAbsolute(r *http.Request) bool {
-	return r.URL.Host != "" && !strings.HasPrefix(r.RequestURI, "/")
-}
+// us as its HTTP proxy. A rewrite takes the host out of RequestURI, but not from URL.
+func isAbsolute(r *http.Request) bool { return r.URL.Host != "" }
 
 // hostOf is the host that a request is meant for. The port of our own listener says
 // nothing: an app whose hosts file leads Zoho's names here has to write it.

@@ -3,6 +3,7 @@ package caddyzoho
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -38,9 +39,10 @@ func (a *App) warnAboutSites() {
 
 // siteWalk goes down the routes of a server to our handlers.
 type siteWalk struct {
-	named map[string]*caddyhttp.Route
-	warn  func(string)
-	found bool
+	named  map[string]*caddyhttp.Route
+	within []string // names of the named routes that we are in
+	warn   func(string)
+	found  bool
 }
 
 func (w *siteWalk) routes(routes caddyhttp.RouteList, behindHost bool) {
@@ -51,9 +53,7 @@ func (w *siteWalk) routes(routes caddyhttp.RouteList, behindHost bool) {
 			case *caddyhttp.Subroute:
 				w.routes(h.Routes, behind)
 			case *caddyhttp.Invoke:
-				if route := w.named[h.Name]; route != nil {
-					w.routes(caddyhttp.RouteList{*route}, behind)
-				}
+				w.invoke(h.Name, behind)
 			case *Handler:
 				w.found = true
 				if behind {
@@ -62,6 +62,17 @@ func (w *siteWalk) routes(routes caddyhttp.RouteList, behindHost bool) {
 			}
 		}
 	}
+}
+
+// invoke enters a named route, but not from within itself.
+func (w *siteWalk) invoke(name string, behindHost bool) {
+	route := w.named[name]
+	if route == nil || slices.Contains(w.within, name) {
+		return
+	}
+	w.within = append(w.within, name)
+	w.routes(caddyhttp.RouteList{*route}, behindHost)
+	w.within = w.within[:len(w.within)-1]
 }
 
 func matchesHost(sets caddyhttp.MatcherSets) bool {

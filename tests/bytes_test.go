@@ -27,6 +27,7 @@ type recorder struct {
 
 	mu       sync.Mutex
 	conns    int
+	used     int // connections on which a byte arrived
 	requests []rawRequest
 	serve    func(net.Conn, *bufio.Reader, rawRequest) // nil: 200 "ok"
 }
@@ -75,6 +76,12 @@ func record(t *testing.T, l net.Listener) *recorder {
 func (r *recorder) read(conn net.Conn) {
 	defer conn.Close()
 	in := bufio.NewReader(conn)
+	if _, err := in.Peek(1); err != nil {
+		return
+	}
+	r.mu.Lock()
+	r.used++
+	r.mu.Unlock()
 	for {
 		request, err := readRawRequest(in)
 		if err != nil {
@@ -127,6 +134,13 @@ func (r *recorder) connections() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.conns
+}
+
+// spoken counts the connections on which anything arrived, inside TLS if there is.
+func (r *recorder) spoken() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.used
 }
 
 func readRawRequest(in *bufio.Reader) (rawRequest, error) {

@@ -15,8 +15,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -417,16 +419,22 @@ var noRedirects = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// freePort gives a port below those that the system hands out by itself: between our
+// look and Caddy's start nobody else is given it.
+func freePort(tb testing.TB) string {
+	tb.Helper()
+	for range 1000 {
+		port := 10000 + (os.Getpid()*61+int(nextPort.Add(1)))%20000
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			_ = l.Close()
+			return strconv.Itoa(port)
+		}
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	tb.Fatal("no free port")
+	return ""
 }
+
+var nextPort atomic.Int64
 
 // cleanEnvironment is ours without what would configure the proxy.
 func cleanEnvironment() []string {

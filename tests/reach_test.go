@@ -1,0 +1,751 @@
+package tests
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
+)
+
+// fromZohoOrUs tells the only two kinds of answers that an app may see.
+func fromZohoOrUs(a answer) bool {
+	return a.Header.Get("X-Sim-Request-Id") != "" || a.problem() != ""
+}
+
+// startExample runs the Caddyfile that we ship against a data center of our own.
+func startExample(t *testing.T, api string) (*proxy, *zohosim.Server) {
+	t.Helper()
+	example, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	if api == "" {
+		api = baseURL
+	}
+	return startCaddy(t, string(example), "ZOHO_DATA_CENTER="+baseURL+" "+api, "ZOHO_REFRESH_TOKEN="+grant), server
+}
+
+// TestNoAnswerFromCaddyItself: whatever reaches the listener of Caddyfile.example is
+// answered by Zoho or says why not; an empty 200 of Caddy's would pass for success.
+func TestNoAnswerFromCaddyItself(t *testing.T) {
+	t.Parallel()
+	c, _ := startExample(t, "")
+	hosts := []string{
+		"localhost", "LOCALHOST.", "127.0.0.1", c.hostport(), "127.0.0.2", "[::1]", "[::1]:8080", "0", "2130706433", "x", "_", "example.com",
+		"www.example.com:80", "zoho.com", "www.zoho.com", "accounts.zoho.com", "accounts.zoho.eu", "www.zohoapis.com", "www.zohoapis.com:443", "www.zohoapis.eu",
+		"WWW.ZOHOAPIS.COM", "www.zohoapis.com.", "sandbox.zohoapis.com", "content.zohoapis.com", "desk.zoho.com", "desk.zoho.in", "crm.zoho.com", "books.zoho.com",
+		"nothing.zoho.com", "zoho.com.evil.example", "evilzoho.com", "xn--zoho-6ve.com", "sim.localhost", "a.b.c.d.e.f", "999.999.999.999", "host:0", "host:99999",
+		"*", "-", "%77ww.zohoapis.com", strings.Repeat("a", 250) + ".example",
+	}
+	paths := []string{
+		"/", "//", "/crm", "/crm/v8/Leads", "/crm/v8/Leads?x", "/desk/api/v1/tickets", "/mail/x", "/nothing", "/CRM/v8", "/%63rm/v8", "/../crm/v8", "/crm/../../x",
+		"/.well-known/acme-challenge/token", "/config/", "/metrics", "/zoho/connections", "/zoho-connect/", "/zoho-connect/callback?code=1&state=2",
+		"/index.html", "/favicon.ico", "/oauth/v2/token", "/?" + strings.Repeat("q", 4000),
+	}
+	methods := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "QUERY", "get", "X-ODD"}
+	conn := c.dial(t)
+	defer conn.Close()
+	in, n := bufio.NewReader(conn), 0
+	check := func(method, target, host string) {
+		fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: %s\r\n\r\n", method, target, host)
+		res, err := http.ReadResponse(in, &http.Request{Method: method})
+		if err != nil {
+			t.Fatalf("%s %.60s at %.60s: %v", method, target, host, err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if a := (answer{res, body}); err != nil || !fromZohoOrUs(a) || res.Close {
+			t.Errorf("%s %.60s at %.60s: %s, close %v: %.100s", method, target, host, res.Status, res.Close, body)
+		}
+		n++
+	}
+	for _, host := range hosts {
+		for i, path := range paths {
+			check(methods[i%len(methods)], path, host)
+			check("GET", path, host)
+		}
+		for _, scheme := range []string{"http", "https", "HTTP", "ws"} {
+			if !strings.ContainsAny(host, "%*") {
+				check("GET", scheme+"://"+host+"/crm/v8/Leads", "x")
+			}
+		}
+	}
+	for _, method := range methods {
+		for _, path := range paths {
+			check(method, path, c.hostport())
+		}
+	}
+	for _, target := range []string{"*", "http:///crm/v8/Leads", "mailto:crm", "urn:x:y", "http:crm/v8", "file:///etc/passwd"} {
+		check("GET", target, "x")
+	}
+	t.Logf("%d requests", n)
+}
+
+// TestExampleUpstreamDown: a Zoho that cannot be reached is said in the form of the
+// other refusals, in JSON.
+func TestExampleUpstreamDown(t *testing.T) {
+	t.Parallel()
+	c, _ := startExample(t, "http://127.0.0.1:"+freePort(t))
+	a := c.get("/crm/v8/Leads")
+	var body struct {
+		Status       int
+		Code, Detail string
+	}
+	a.decode(t, &body)
+	if a.StatusCode != http.StatusBadGateway || a.problem() != "upstream" || body.Status != 502 || body.Code != "upstream" || body.Detail == "" {
+		t.Errorf("%s %v %s", a.Status, a.Header, a.body)
+	}
+}
+
+// TestExampleElsewhere: a port of a stranger on the same machine gets nothing.
+func TestExampleElsewhere(t *testing.T) {
+	t.Parallel()
+	c, _ := startExample(t, "")
+	_, port, _ := net.SplitHostPort(c.hostport())
+	for _, host := range append(ownAddresses(), "127.0.0.2", "[::1]") {
+		if conn, err := net.DialTimeout("tcp", host+":"+port, time.Second); err == nil {
+			conn.Close()
+			t.Errorf("it listens on %s too", host)
+		}
+	}
+}
+
+func ownAddresses() []string {
+	var own []string
+	addrs, _ := net.InterfaceAddrs()
+	for _, addr := range addrs {
+		if ip, _, err := net.ParseCIDR(addr.String()); err == nil && !ip.IsLoopback() && ip.To4() != nil {
+			own = append(own, ip.String())
+		}
+	}
+	return own
+}
+
+// foreignTargets are requests that aim at another server; %s is its address. Some are
+// malformed, and refused before anybody looks at them.
+var foreignTargets = []struct{ target, host string }{
+	{"http://%s/crm/v8/Leads", "x"}, {"https://%s/crm/v8/Leads", "x"}, {"http://%s", "x"}, {"http://%s?crm", "x"}, {"HTTP://%s/crm/v8/Leads", "www.zohoapis.com"},
+	{"http://www.zohoapis.com@%s/crm/v8/Leads", "x"}, {"http://user:pw@%s/crm/v8/Leads", "x"}, {"http://%s/crm/v8/Leads", "www.zohoapis.com"},
+	{"http://%s:80/crm/v8/Leads", "x"}, {"//%s/crm/v8/Leads", "x"}, {"//%s/%%2e%%2e/crm", "x"}, {"///%s/crm", "x"}, {"/\\%s/crm", "x"}, {"\\\\%s\\crm", "x"},
+	{"/crm/v8/Leads", "%s"}, {"/", "%s"}, {"/crm/v8/Leads", "www.zohoapis.com@%s"}, {"/crm/v8/Leads", "www.zohoapis.com, %s"}, {"/crm/v8/Leads", "%s#.zohoapis.com"},
+	{"/crm/v8/Leads", "%s/.zohoapis.com"}, {"/crm/v8/Leads", "%s?.zohoapis.com"}, {"/crm@%s/", "x"}, {"/crm:x@%s/", "x"}, {"@%s/crm", "x"}, {":@%s/crm", "x"}, {".%s/crm", "x"},
+	{"/crm/http://%s/", "x"}, {"/crm/v8/Leads?url=http://%s/", "x"}, {"/desk@%s/", "x"}, {"/desk//%s/", "x"}, {"/desk/%%2f%%2f%s/", "x"}, {"/desk/\\%s", "x"}, {"/desk/@%s/", "x"},
+	{"/desk?@%s/", "x"}, {"/desk#@%s/", "x"}, {"/mail/:80@%s/", "x"}, {"/mail/../../%s/", "x"}, {"/mail/..;/@%s", "x"}, {"http:%s/crm", "x"}, {"http:/%s/crm", "x"}, {"gopher://%s/crm", "x"},
+	{"/crm/v8/Leads HTTP/1.1\\r\\nHost: %s\\r\\n", "x"}, {"*@%s", "x"}, {"%s", "x"},
+}
+
+// foreignHosts are names that look like Zoho's.
+var foreignHosts = []string{
+	"www.zohoapis.com.evil.example", "evil-zohoapis.com", "www.zohoapis.com.", "www.zohoapis.com:8443", "www.zohoapis.com:0", "xn--zohoapis-q2c.com", "www.zohoapis.c\u043em",
+	"WWW\u3002zohoapis.com", "zoho.com.evil.tld", "accounts.zoho.com", "accounts.zoho.eu", "www.zohoapis.eu", "desk.zoho.eu", "desk.zoho.com.cn", "www.zoho\u017fapis.com", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]",
+	"169.254.169.254", "0x7f000001", "2130706433", "localhost", "metadata.google.internal", "www.zohoapis.com%00.evil.example", "user@www.zohoapis.com",
+}
+
+// TestForeignTargets is S-02: no spelling of a target takes a request, and with it
+// the token, anywhere but to the connection's own Zoho.
+func TestForeignTargets(t *testing.T) {
+	t.Parallel()
+	plain, plainSim, _ := startSimulated(t, zohosim.Options{})
+	zoho, zohoSim := startZoho(t, zohosim.GrantSpec{})
+	for name, c := range map[string]*proxy{"own data center": plain, "Zoho's host names": zoho} {
+		t.Run(name, func(t *testing.T) {
+			foreign := startRecorder(t)
+			fill := func(format string) string {
+				return strings.ReplaceAll(strings.ReplaceAll(format, "%s", foreign.addr), "%%", "%")
+			}
+			for _, test := range foreignTargets {
+				c.checkNotEmpty(t, "GET "+fill(test.target)+" HTTP/1.1\r\nHost: "+fill(test.host)+"\r\nConnection: close\r\n\r\n")
+			}
+			for _, host := range foreignHosts {
+				for _, target := range []string{"/crm/v8/Leads", "/api/v1/tickets", "http://" + host + "/crm/v8/Leads", "https://" + host + "/desk/api/v1/tickets"} {
+					c.checkNotEmpty(t, "GET "+target+" HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n")
+				}
+			}
+			if n := foreign.connections(); n != 0 {
+				t.Errorf("the foreign host saw %d connections: %v", n, foreign.take())
+			}
+		})
+	}
+	for _, server := range []*zohosim.Server{plainSim, zohoSim} {
+		if n := server.Stats().Malformed; n != 0 {
+			t.Errorf("%d malformed requests", n)
+		}
+	}
+}
+
+// checkNotEmpty: an answer of Zoho's or ours, or 400 for what is no HTTP.
+func (c *proxy) checkNotEmpty(t *testing.T, text string) {
+	t.Helper()
+	if a := c.send(t, text); !fromZohoOrUs(a) && a.StatusCode != http.StatusBadRequest {
+		t.Errorf("%q: %s %v %.100s", text, a.Status, a.Header, a.body)
+	}
+}
+
+// TestForeignTargetsAreNamed: absolute targets of others are refused as such, also
+// behind a rewrite; our own address in them counts as no host at all.
+func TestForeignTargetsAreNamed(t *testing.T) {
+	t.Parallel()
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	config := strings.Replace(oneClient, "zoho_proxy {", "handle_path /zoho/* {\n\t\tzoho_proxy\n\t}\n\tzoho_proxy {", 1)
+	c := startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	tests := []struct {
+		target string
+		code   string
+	}{
+		{"http://www.example.com/crm/v8/Leads", "target"}, {"http://www.example.com/zoho/crm/v8/Leads", "target"}, {"https://127.0.0.1:1/zoho/crm/v8/Leads?x", "target"},
+		{"http://accounts.zoho.com/oauth/v2/token", "target"}, {"http://accounts.zoho.com/zoho/crm/v8/Leads", "target"}, {"http://www.zohoapis.eu/zoho/crm/v8/Leads", "data-center"},
+		{"http://www.zohoapis.com/crm/v8/Leads", ""}, {"http://www.zohoapis.com/zoho/crm/v8/Leads", ""}, {"http://crm.zoho.com/zoho/crm/v8/Leads", ""},
+		{c.url + "/crm/v8/Leads", ""}, {c.url + "/zoho/crm/v8/Leads", ""}, {strings.Replace(c.url, "127.0.0.1", "LOCALhost", 1) + "/zoho/crm/v8/Leads", ""},
+	}
+	for _, test := range tests {
+		a := c.send(t, "GET "+test.target+" HTTP/1.1\r\nHost: x\r\n\r\n")
+		if a.problem() != test.code || test.code == "" && (a.StatusCode >= 300 || !fromZohoOrUs(a)) || test.code != "" && a.StatusCode != http.StatusMisdirectedRequest {
+			t.Errorf("%s: %s %q %s, want %q", test.target, a.Status, a.problem(), a.body, test.code)
+		}
+	}
+	if n := server.Stats().TokenRequests; n != 1 {
+		t.Errorf("%d token requests", n)
+	}
+}
+
+// TestSandboxFromTheFirstCall: the token's api_domain decides, also for the call that
+// has the token fetched, and after a restart.
+func TestSandboxFromTheFirstCall(t *testing.T) {
+	t.Parallel()
+	c, server := startZoho(t, zohosim.GrantSpec{Environment: "sandbox"})
+	for range 2 {
+		if a := c.get("/crm/v8/Leads"); a.StatusCode >= 300 || a.Header.Get("Zoho-Proxy-Verdict") != "" {
+			t.Errorf("%s %v %s", a.Status, a.Header, a.body)
+		}
+		c.stop()
+		c.start()
+	}
+	if stats := server.Stats(); stats.TokenRequests != 1 || stats.Refusals["crm/dead"] != 0 {
+		t.Errorf("%d token requests, refusals %v", stats.TokenRequests, stats.Refusals)
+	}
+}
+
+// TestPlainHTTP is S-03: a token does not travel in clear, except on this machine.
+func TestPlainHTTP(t *testing.T) {
+	t.Parallel()
+	c := newCaddy(t, oneClient, "ZOHO_REFRESH_TOKEN=1000.0123456789abcdef")
+	for _, test := range []struct{ center, options string }{
+		{"http://accounts.example.com https://api.example.com", ""}, {"https://accounts.example.com http://api.example.com", ""},
+		{"http://10.0.0.1 http://10.0.0.1", ""}, {"http://localhost.example.com https://x.example", ""}, {"http://127.0.0.1.example.com https://x.example", ""},
+		{"us", "upstream http://api.example.com"}, {"us", "upstream http://10.0.0.1:8080"}, {"us", "upstream http://[fe80::1]"},
+		{"us", "upstream ftp://localhost"}, {"us", "upstream http://localhost@api.example.com"},
+	} {
+		c.setenv("ZOHO_DATA_CENTER="+test.center, "ZOHO_PROXY_OPTIONS="+test.options)
+		if _, stderr, code := c.run("validate", "--config", c.config, "--adapter", "caddyfile"); code != 1 {
+			t.Errorf("%s, %s: exit code %d\n%s", test.center, test.options, code, stderr)
+		}
+	}
+}
+
+// TestForeignReverseProxy is the other half of S-03: our transport sends nothing where
+// our handler has not decided, and our handler gives a stock reverse_proxy no token.
+func TestForeignReverseProxy(t *testing.T) {
+	t.Parallel()
+	r := startRecorder(t)
+	_, baseURL, grant := sim(t, zohosim.Options{})
+	c := newCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	adapted, _, _ := c.run("adapt", "--config", c.config, "--adapter", "caddyfile")
+	stock := `"handler":"reverse_proxy","transport":{"protocol":"http"},"upstreams":[{"dial":"` + r.addr + `"}]`
+	static := `"handler":"reverse_proxy","transport":{"protocol":"zoho"},"upstreams":[{"dial":"` + r.addr + `"}]`
+	proxied := regexp.MustCompile(`"dynamic_upstreams":\{"source":"zoho"\},"handler":"reverse_proxy","transport":\{[^{}]*(\{[^{}]*\}[^{}]*)*\}`)
+	ours := proxied.FindString(adapted)
+	handler := `{"client":"main","handler":"zoho"},`
+	if ours == "" || !strings.Contains(adapted, handler) {
+		t.Fatalf("another form than expected: %s", adapted)
+	}
+	tests := []struct {
+		name, config string
+		arrive       bool
+	}{
+		{"handler and stock reverse_proxy", strings.Replace(adapted, ours, stock, 1), true},
+		{"handler and fixed upstream", strings.Replace(adapted, ours, static, 1), false},
+		{"fixed upstream without handler", strings.Replace(strings.Replace(adapted, ours, static, 1), handler, "", 1), false},
+		{"no handler at all", strings.Replace(adapted, handler, "", 1), false},
+	}
+	c.start()
+	for _, test := range tests {
+		res, err := http.Post("http://"+c.admin+"/load", "application/json", strings.NewReader(test.config))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s", test.name, res.Status)
+		}
+		a := c.getPersistently("/crm/v8/Leads")
+		arrived := r.take()
+		if (len(arrived) == 1) != test.arrive || !test.arrive && (a.StatusCode < 500 || len(arrived) != 0) {
+			t.Errorf("%s: %s, %d requests arrived", test.name, a.Status, len(arrived))
+		}
+		for _, request := range arrived {
+			if v := request.values("Authorization"); v != nil {
+				t.Errorf("%s: Authorization %.20q arrived", test.name, v)
+			}
+		}
+	}
+}
+
+// TestBadCertificates is S-04: who cannot prove to be the server sees no request.
+func TestBadCertificates(t *testing.T) {
+	t.Parallel()
+	ca, stranger := newAuthority(t), newAuthority(t)
+	later := time.Now().Add(time.Hour)
+	certificates := map[string]tls.Certificate{
+		"wrong name":    ca.issue(t, later, "www.zohoapis.com"),
+		"expired":       ca.issue(t, time.Now().Add(-time.Hour), "localhost"),
+		"not trusted":   stranger.issue(t, later, "localhost"),
+		"wrong address": ca.issue(t, later, "127.0.0.1"),
+	}
+	for name, cert := range certificates {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bad := startTLS(t, cert)
+			_, baseURL, grant := sim(t, zohosim.Options{})
+			for _, center := range []struct{ urls, options string }{
+				{baseURL + " " + bad.url, ""}, {baseURL + " " + baseURL, "upstream " + bad.url}, {bad.url + " " + baseURL, ""},
+			} {
+				before := bad.connections()
+				c := startCaddy(t, oneClient, "ZOHO_DATA_CENTER="+center.urls, "ZOHO_REFRESH_TOKEN="+grant,
+					"ZOHO_CLIENT_OPTIONS=trusted_ca "+ca.file(t), "ZOHO_PROXY_OPTIONS="+center.options)
+				accounts := strings.HasPrefix(center.urls, bad.url)
+				for range 10 {
+					a := c.get("/crm/v8/Leads")
+					if accounts && a.problem() != "accounts-unreachable" || !accounts && a.StatusCode != http.StatusBadGateway {
+						t.Errorf("%s: %s %s", center.urls, a.Status, a.body)
+					}
+				}
+				// Of 10 calls each tries once; at the authorization server fewer do.
+				if n := bad.connections() - before; n < 1 || n > 10 {
+					t.Errorf("%s: %d connections for 10 calls", center.urls, n)
+				}
+				if n := bad.spoken(); n != 0 {
+					t.Errorf("%s: something arrived on %d connections", center.urls, n)
+				}
+				if !strings.Contains(c.output.String(), "x509: ") {
+					t.Errorf("%s: the log does not say why", center.urls)
+				}
+				c.stop()
+			}
+		})
+	}
+	t.Run("good", func(t *testing.T) {
+		t.Parallel()
+		good := startTLS(t, ca.issue(t, later, "localhost"))
+		_, baseURL, grant := sim(t, zohosim.Options{})
+		c := startCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+good.url, "ZOHO_REFRESH_TOKEN="+grant, "ZOHO_CLIENT_OPTIONS=trusted_ca "+ca.file(t))
+		if a := c.get("/crm/v8/Leads"); a.StatusCode != http.StatusOK {
+			t.Errorf("%s %s", a.Status, a.body)
+		}
+		good.one(t).checkToken(t)
+	})
+}
+
+// startTLS is a recorder behind TLS.
+func startTLS(t *testing.T, cert tls.Certificate) *recorder {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := record(t, tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}}))
+	r.url = strings.Replace(r.url, "http://127.0.0.1", "https://localhost", 1)
+	return r
+}
+
+// TestVerificationStaysOn is the rest of S-04: no option turns it off.
+func TestVerificationStaysOn(t *testing.T) {
+	t.Parallel()
+	c := newCaddy(t, oneClient, "ZOHO_DATA_CENTER=us", "ZOHO_REFRESH_TOKEN=1000.0123456789abcdef")
+	adapted, _, _ := c.run("adapt", "--config", c.config, "--adapter", "caddyfile")
+	for _, options := range []string{"tls_insecure_skip_verify", "transport http {\ntls_insecure_skip_verify\n}", "transport http {\ntls\n}", "transport http {\ntls_server_name x\n}"} {
+		c.setenv("ZOHO_PROXY_OPTIONS=" + options)
+		if _, stderr, code := c.run("validate", "--config", c.config, "--adapter", "caddyfile"); code != 1 || !strings.Contains(stderr, "verif") && !strings.Contains(stderr, "TLS") && !strings.Contains(stderr, "certificate") {
+			t.Errorf("%q: exit code %d\n%s", options, code, stderr)
+		}
+	}
+	path := filepath.Join(c.dir, "config.json")
+	for _, option := range []string{`"tls":{"insecure_skip_verify":true}`, `"tls":{}`, `"network_proxy":{"from":"url","url":"http://127.0.0.1:1"}`, `"forward_proxy_url":"http://127.0.0.1:1"`} {
+		changed := strings.Replace(adapted, `"protocol":"zoho"`, `"protocol":"zoho",`+option, 1)
+		if err := os.WriteFile(path, []byte(changed), 0o600); err != nil || changed == adapted {
+			t.Fatal(err)
+		}
+		if _, stderr, code := c.run("validate", "--config", path); code != 1 || !strings.Contains(stderr, "zoho: transport: ") {
+			t.Errorf("%s: exit code %d\n%s", option, code, stderr)
+		}
+	}
+}
+
+// TestRedirects is S-05: those of the API are the app's business, those of the
+// authorization server are an error; neither is followed.
+func TestRedirects(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		foreign := startRecorder(t)
+		c, server, _ := startSimulated(t, zohosim.Options{})
+		server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultRedirect, Status: status, Body: foreign.url + "/crm/v8/Leads"})
+		for _, method := range []string{"GET", "POST"} {
+			a := c.call(method, "/crm/v8/Leads", strings.NewReader(`{}`))
+			if a.StatusCode != status || a.Header.Get("Location") != foreign.url+"/crm/v8/Leads" || a.problem() != "" {
+				t.Errorf("%d: %s %v", status, a.Status, a.Header)
+			}
+		}
+		server.ClearFaults("crm")
+		server.RevokeAccess("")
+		server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultRedirect, Status: status, Body: foreign.url + "/oauth/v2/token"})
+		if a := c.get("/crm/v8/Leads"); a.problem() != "accounts-unreachable" || a.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("%d of the authorization server: %s %s", status, a.Status, a.body)
+		}
+		if n := foreign.connections(); n != 0 {
+			t.Errorf("%d was followed: %v", status, foreign.take())
+		}
+	}
+}
+
+// TestCallersByAddress is S-08: a peer that callers does not name is told so, and
+// nothing leaves.
+func TestCallersByAddress(t *testing.T) {
+	t.Parallel()
+	r := startRecorder(t)
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	c := startCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+r.url, "ZOHO_REFRESH_TOKEN="+grant, "ZOHO_PROXY_OPTIONS=callers 127.0.0.1/32")
+	for _, header := range []string{"", "X-Forwarded-For: 127.0.0.1\r\n", "Forwarded: for=127.0.0.1\r\n", "X-Real-IP: 127.0.0.1\r\nTrue-Client-IP: 127.0.0.1\r\nVia: 1.1 x\r\n"} {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+		conn, err := dialer.Dial("tcp", c.hostport())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "POST /crm/v8/Leads HTTP/1.1\r\nHost: x\r\n"+header+"Content-Length: 2\r\n\r\n{}")
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		if res.StatusCode != http.StatusForbidden || res.Header.Get("Content-Type") != "application/problem+json" ||
+			res.Header.Get("Zoho-Proxy-Error") != "caller-refused" || !bytes.Contains(body, []byte("`callers`")) || !bytes.Contains(body, []byte("127.0.0.2")) {
+			t.Errorf("%q: %s %v %s", header, res.Status, res.Header, body)
+		}
+	}
+	if n, tokens := r.connections(), server.Stats().TokenRequests; n != 0 || tokens != 0 {
+		t.Errorf("%d connections to Zoho, %d token requests", n, tokens)
+	}
+	if a := c.get("/crm/v8/Leads"); a.StatusCode != http.StatusOK {
+		t.Errorf("127.0.0.1: %s %s", a.Status, a.body)
+	}
+}
+
+// TestBrowsers is the proxy's half of S-11: what a web page can make a browser send
+// is refused, unless the operator wants it.
+func TestBrowsers(t *testing.T) {
+	t.Parallel()
+	pages := []struct {
+		name   string
+		header []string
+	}{
+		{"fetch", []string{"Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors"}},
+		{"old browser", []string{"Origin", "https://evil.example"}},
+		{"sandboxed frame", []string{"Origin", "null"}},
+		{"empty origin", []string{"Origin", ""}},
+		{"image", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}},
+		{"subdomain", []string{"Sec-Fetch-Site", "same-site"}},
+		{"rebound name", []string{"Host", "rebound.evil.example", "Sec-Fetch-Site", "same-origin"}},
+		{"rebound name, form", []string{"Host", "rebound.evil.example", "Origin", "http://rebound.evil.example"}},
+		{"web socket", []string{"Origin", "https://evil.example", "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Key", "k"}},
+		{"nominated", []string{"Connection", "Origin", "Origin", "https://evil.example"}},
+	}
+	c, server, _ := startSimulated(t, zohosim.Options{})
+	open, _, _ := startSimulated(t, zohosim.Options{}, "ZOHO_PROXY_OPTIONS=allow_browsers")
+	for _, page := range pages {
+		for _, method := range []string{"GET", "POST", "OPTIONS"} {
+			a := c.call(method, "/crm/v8/Leads", nil, page.header...)
+			if a.StatusCode != http.StatusForbidden || a.problem() != "browser-refused" || !strings.Contains(string(a.body), "`allow_browsers`") || a.Header.Get("Access-Control-Allow-Origin") != "" {
+				t.Errorf("%s, %s: %s %s", page.name, method, a.Status, a.body)
+			}
+			if a := open.call(method, "/crm/v8/Leads", nil, page.header...); a.problem() != "" || a.StatusCode == http.StatusForbidden {
+				t.Errorf("allow_browsers: %s, %s: %s %s", page.name, method, a.Status, a.body)
+			}
+		}
+	}
+	if n := server.Stats().TokenRequests; n != 0 {
+		t.Errorf("%d token requests", n)
+	}
+	if a := c.get("/crm/v8/Leads", "Sec-Fetch-Site", "none"); a.problem() != "" {
+		t.Errorf("typed into the address bar: %s %s", a.Status, a.body)
+	}
+}
+
+// TestConnect is S-13: a tunnel cannot be given a token, and the answer says so.
+func TestConnect(t *testing.T) {
+	t.Parallel()
+	c, _ := startExample(t, "")
+	foreign := startRecorder(t)
+	for _, target := range []string{"www.zohoapis.com:443", foreign.addr, "/crm/v8/Leads", "localhost:22", "[::1]:443", c.hostport()} {
+		answers := c.rawAnswers(t, "CONNECT "+target+" HTTP/1.1\r\nHost: x\r\n\r\n", 1, "GET")
+		if a := answers[0]; a.StatusCode != http.StatusMethodNotAllowed || a.problem() != "connect-unsupported" || !strings.Contains(string(a.body), "base URL") || a.Header.Get("Allow") == "" {
+			t.Errorf("%s: %s %v %s", target, a.Status, a.Header, a.body)
+		}
+	}
+	if n := foreign.connections(); n != 0 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// accessToken is what a token looks like in anything that was printed.
+var accessToken = regexp.MustCompile(`1000\.[0-9a-f]{32}\.[0-9a-f]{32}`)
+
+// TestTokenNotVisibleToCaddy is S-14: what runs after our handler, error routes, response
+// routes, logs and other upstreams, never sees the token.
+func TestTokenNotVisibleToCaddy(t *testing.T) {
+	t.Parallel()
+	other := startRecorder(t)
+	const shown = "{http.request.header.Authorization} {http.request.header.authorization} {http.vars.zoho.session} {http.zoho.client} {http.zoho.generation} {http.zoho.token} " +
+		"{http.reverse_proxy.header.Authorization} {http.request.orig_uri} {http.error} {http.error.message} {http.error.trace} {http.reverse_proxy.upstream.address}"
+	config := `{
+	debug
+	servers {
+		log_credentials
+	}
+	zoho {
+		store bolt {$ZOHO_STORE}
+		client main {
+			data_center   {$ZOHO_DATA_CENTER}
+			client_id     {env.ZOHO_CLIENT_ID}
+			client_secret {env.ZOHO_CLIENT_SECRET}
+			refresh_token {env.ZOHO_REFRESH_TOKEN}
+		}
+	}
+}
+http://:{$ZOHO_PORT} {
+	bind 127.0.0.1
+	log
+	log_append seen "` + shown + `"
+	handle /down/* {
+		zoho_proxy {
+			upstream http://127.0.0.1:{$NOBODY}
+		}
+	}
+	handle /up/* {
+		zoho_proxy {
+			upstream http://{$OTHER}
+			@any status 2xx
+			handle_response @any {
+				respond "response ` + shown + `"
+			}
+		}
+	}
+	handle_errors {
+		@elsewhere path /down/elsewhere
+		handle @elsewhere {
+			reverse_proxy {$OTHER}
+		}
+		handle {
+			respond "error ` + shown + `"
+		}
+	}
+}
+`
+	_, baseURL, grant := sim(t, zohosim.Options{})
+	c := startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant, "NOBODY="+freePort(t), "OTHER="+other.addr)
+	if a := c.get("/down/x"); !strings.HasPrefix(string(a.body), "error ") || accessToken.Match(a.body) || strings.Contains(string(a.body), "Zoho-oauthtoken") {
+		t.Errorf("error route: %s %s", a.Status, a.body)
+	}
+	a := c.get("/up/x", "Authorization", "Bearer app")
+	if !strings.HasPrefix(string(a.body), "response Bearer app ") || accessToken.Match(a.body) || strings.Contains(string(a.body), "Zoho-oauthtoken") {
+		t.Errorf("response route: %s %s", a.Status, a.body)
+	}
+	other.one(t).checkToken(t)
+	c.get("/down/elsewhere")
+	if v := other.one(t).values("Authorization"); v != nil {
+		t.Errorf("another upstream got %.20q", v)
+	}
+	c.stop()
+	if found := accessToken.FindString(c.output.String()); found != "" {
+		t.Errorf("the log shows %.12s…", found)
+	}
+}
+
+// TestRoutesInFront: what Caddyfiles put in front of zoho_proxy works as documented.
+func TestRoutesInFront(t *testing.T) {
+	t.Parallel()
+	config := strings.Replace(oneClient, "zoho_proxy {\n\t\t{$ZOHO_PROXY_OPTIONS}\n\t}", `
+	handle_path /zoho/* {
+		zoho_proxy
+	}
+	handle /crm/* {
+		zoho_proxy
+	}
+	handle /desk/* {
+		route {
+			zoho_proxy
+		}
+	}
+	handle_path /only/* {
+		zoho_proxy {
+			services books
+		}
+	}
+	@old path /v8/*
+	handle @old {
+		rewrite * /crm{uri}
+		zoho_proxy
+	}
+	handle /rewritten {
+		rewrite * /crm/_echo?a=1,2&b
+		zoho_proxy
+	}
+	@reading method GET HEAD
+	handle /books/* {
+		route {
+			zoho_proxy @reading
+			respond "writing is off" 405
+		}
+	}
+	handle_path /any/* {
+		zoho_proxy {
+			any_data_center
+		}
+	}
+	handle {
+		respond "nothing here" 404
+	}
+`, 1)
+	_, baseURL, grant := sim(t, zohosim.Options{})
+	c := startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	tests := []struct {
+		method, path string
+		header       []string
+		want         string // URI at Zoho, problem, or text
+	}{
+		{"GET", "/zoho/crm/_echo?a,b&", nil, "/crm/_echo?a,b&"},
+		{"GET", "/zoho/desk/api/_echo/x%2Fy?a=//&b={}", nil, "/desk/api/_echo/x%2Fy?a=//&b={}"},
+		{"GET", "/zoho/desk/api/_echo//x", nil, "/desk/api/_echo/x"}, // handle_path merges slashes
+		{"GET", "/zoho/", nil, "service-unknown"},
+		{"GET", "/zoho/crm/_echo", []string{"Host", "crm.zoho.com"}, "/crm/_echo"},
+		{"GET", "/crm/_echo", nil, "/crm/_echo"},
+		{"GET", "/desk/_echo", nil, "/desk/_echo"},
+		{"GET", "/only/books/_echo", nil, "/books/_echo"},
+		{"GET", "/only/crm/_echo", nil, "service-unknown"},
+		{"GET", "/only/crm/_echo", []string{"Host", "www.zohoapis.com"}, "service-unknown"},
+		{"GET", "/only/_echo", []string{"Host", "desk.zoho.com"}, "service-unknown"},
+		{"GET", "/v8/_echo?x=%2F", nil, "/crm/v8/_echo?x=%2F"},
+		{"GET", "/rewritten", nil, "/crm/_echo?a=1,2&b"},
+		{"GET", "/books/_echo", nil, "/books/_echo"},
+		{"POST", "/books/_echo", nil, "writing is off"},
+		{"GET", "/any/crm/_echo", []string{"Host", "www.zohoapis.eu"}, "/crm/_echo"},
+		{"GET", "/any/crm/_echo", []string{"Host", "WWW.zohoapis.in:443"}, "/crm/_echo"},
+		{"GET", "/zoho/crm/_echo", []string{"Host", "www.zohoapis.eu"}, "data-center"},
+		{"GET", "/elsewhere", nil, "nothing here"},
+	}
+	for _, test := range tests {
+		a := c.send(t, test.method+" "+test.path+" HTTP/1.1\r\nHost: "+hostIn(test.header)+"\r\nContent-Length: 0\r\n\r\n")
+		var echo struct{ URI string }
+		_ = json.Unmarshal(a.body, &echo)
+		got := echo.URI
+		if got == "" {
+			got = a.problem()
+		}
+		if got == "" {
+			got = string(a.body)
+		}
+		if got != test.want {
+			t.Errorf("%s %s %v: got %s %q, want %q", test.method, test.path, test.header, a.Status, got, test.want)
+		}
+	}
+}
+
+func hostIn(header []string) string {
+	if len(header) == 2 {
+		return header[1]
+	}
+	return "x"
+}
+
+// TestTwoClients: each route uses its own client, and an account that the caller names.
+func TestTwoClients(t *testing.T) {
+	t.Parallel()
+	const config = `{
+	zoho {
+		store bolt {$ZOHO_STORE}
+		client sales {
+			data_center   {$SALES}
+			client_id     {env.ZOHO_CLIENT_ID}
+			client_secret {env.ZOHO_CLIENT_SECRET}
+			refresh_token {env.SALES_REFRESH_TOKEN}
+			account north {
+				refresh_token {env.NORTH_REFRESH_TOKEN}
+			}
+		}
+		client support {
+			data_center   {$SUPPORT}
+			client_id     {env.ZOHO_CLIENT_ID}
+			client_secret {env.ZOHO_CLIENT_SECRET}
+			refresh_token {env.SUPPORT_REFRESH_TOKEN}
+		}
+	}
+}
+http://:{$ZOHO_PORT} {
+	bind 127.0.0.1
+	handle_path /sales/* {
+		zoho_proxy sales
+	}
+	handle_path /north/* {
+		zoho_proxy sales {
+			account north
+		}
+	}
+	handle_path /support/* {
+		zoho_proxy support
+	}
+	handle_path /pick/* {
+		zoho_proxy sales {
+			account {http.request.header.Zoho-Proxy-Account}
+		}
+	}
+}
+`
+	sales, salesURL, salesGrant := sim(t, zohosim.Options{})
+	north := sales.Grant(clientID, "north@example.com", "us")
+	support, supportURL, _ := sim(t, zohosim.Options{})
+	supportGrant := support.Grant(clientID, "support@example.com", "us")
+	c := startCaddy(t, config, "SALES="+salesURL+" "+salesURL, "SUPPORT="+supportURL+" "+supportURL,
+		"SALES_REFRESH_TOKEN="+salesGrant, "NORTH_REFRESH_TOKEN="+north, "SUPPORT_REFRESH_TOKEN="+supportGrant)
+	tests := []struct {
+		path   string
+		header []string
+		user   string // or the problem
+	}{
+		{"/sales", nil, "owner@example.com"}, {"/north", nil, "north@example.com"}, {"/support", nil, "support@example.com"},
+		{"/sales", []string{"Zoho-Proxy-Account", "north"}, "owner@example.com"},
+		{"/pick", []string{"Zoho-Proxy-Account", "north"}, "north@example.com"}, {"/pick", []string{"Zoho-Proxy-Account", "default"}, "owner@example.com"},
+		{"/pick", []string{"Zoho-Proxy-Account", "NORTH"}, "no-grant"}, {"/pick", []string{"Zoho-Proxy-Account", ""}, "no-grant"}, {"/pick", nil, "no-grant"},
+		{"/pick", []string{"Zoho-Proxy-Account", "north", "Zoho-Proxy-Account", "default"}, "no-grant"}, {"/pick", []string{"Zoho-Proxy-Account", "north,default"}, "no-grant"},
+		{"/pick", []string{"Zoho-Proxy-Account", "{env.NORTH_REFRESH_TOKEN}"}, "no-grant"}, {"/pick", []string{"Zoho-Proxy-Account", "../north"}, "no-grant"}, {"/pick", []string{"Zoho-Proxy-Account", strings.Repeat("n", 5000)}, "no-grant"},
+	}
+	for _, test := range tests {
+		a := c.get(test.path+"/crm/v8/Leads", test.header...)
+		got := a.Header.Get("X-Sim-User")
+		if got == "" {
+			got = a.problem()
+		}
+		if got != test.user || bytes.Contains(a.body, []byte(north)) {
+			t.Errorf("%s %.60v: got %s, want %s", test.path, test.header, got, test.user)
+		}
+	}
+}
