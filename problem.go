@@ -130,6 +130,12 @@ func problemTarget(host string) *problem {
 		detail: fmt.Sprintf("the request is for %.100q, which is no Zoho API host; this proxy sends requests to Zoho alone", host)}
 }
 
+// problemLoop is for a Zoho host that the machine's name service leads elsewhere.
+func problemLoop(host string) *problem {
+	return &problem{status: http.StatusBadGateway, code: codeLoop, title: "Zoho's host name leads back here",
+		detail: host + " " + errLoop.Error() + "; check the hosts file and the DNS server of this machine"}
+}
+
 // routeProblem says why a request has no resource server.
 func routeProblem(err error, host string, s *session) *problem {
 	switch {
@@ -183,11 +189,11 @@ func tokenProblem(err error, client *Client, account string) *problem {
 		p.detail = connection + ": " + storeRemedy(failure)
 		p.retryAfter = max(p.retryAfter, 5*time.Second)
 	default:
+		if errors.Is(err, errLoop) {
+			return problemLoop(client.centerOf(account).Accounts)
+		}
 		p.code, p.title = codeAccountsUnreachable, "Zoho's authorization server gives no token"
 		p.detail = connection + ": it could not be reached or did not answer usably; the proxy tries again by itself"
-		if errors.Is(err, errLoop) {
-			p.detail = connection + ": its host name " + errLoop.Error()
-		}
 		p.retryAfter = max(p.retryAfter, time.Second)
 	}
 	return p

@@ -384,8 +384,7 @@ func (s *session) refuse(req *http.Request, p *problem) *http.Response {
 func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
 	s.client.requests.count(s.target.Service, 0)
 	if errors.Is(err, errLoop) {
-		return s.refuse(req, &problem{status: http.StatusBadGateway, code: codeLoop, title: "Zoho's host name leads back here",
-			detail: s.target.Host + " " + errLoop.Error() + "; check the hosts file and the DNS server of this machine"}), nil
+		return s.refuse(req, problemLoop(s.target.Host)), nil
 	}
 	return nil, err
 }
