@@ -107,9 +107,6 @@ func setRun(cmd *cobra.Command, minArgs, maxArgs int, run func(*cobra.Command, [
 	})
 }
 
-// errUnreachable marks an admin endpoint that does not answer.
-var errUnreachable = errors.New("Caddy does not answer")
-
 // adminRequest calls the running Caddy's admin endpoint and decodes the answer.
 func adminRequest(cmd *cobra.Command, method, uri string, into any) (int, error) {
 	flag := func(name string) string { return cmd.Flag(name).Value.String() }
@@ -120,7 +117,7 @@ func adminRequest(cmd *cobra.Command, method, uri string, into any) (int, error)
 	res, err := caddycmd.AdminAPIRequest(address, method, uri, nil, nil)
 	var netErr *url.Error
 	if errors.As(err, &netErr) || (err != nil && strings.HasPrefix(err.Error(), "performing request")) {
-		return exitUnreachable, fmt.Errorf("%w at %s: %s\nhint: is it running? give its admin endpoint with --address, or its configuration with --config", errUnreachable, address, lastCause(err))
+		return exitUnreachable, fmt.Errorf("no answer from Caddy at %s: %s\nhint: is it running? give its admin endpoint with --address, or its configuration with --config", address, lastCause(err))
 	}
 	if err != nil {
 		return exitFailed, adminFailure(err)

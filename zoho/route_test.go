@@ -2,7 +2,6 @@ package zoho_test
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -449,6 +448,6 @@ func checkTarget(t *testing.T, dc zoho.DataCenter, target zoho.Target) {
 		found = found || gateway != "" && target.Host == label+gateway
 	}
 	if !ok || !found {
-		t.Error(fmt.Sprintf("got %+v, which does not belong to %s", target, dc.Code))
+		t.Errorf("got %+v, which does not belong to %s", target, dc.Code)
 	}
 }
