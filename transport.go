@@ -254,7 +254,8 @@ func private(name string) bool {
 // aimAt makes u lead to the target, with the request target as it was received, byte
 // for byte, short of the service's name and of an authtoken.
 func (s *session) aimAt(u *url.URL, received string) {
-	target := withoutAuthToken(originForm(received)[s.target.Strip:])
+	target := originForm(received)
+	target = withoutAuthToken(target[min(s.target.Strip, len(target)):]) // JSON may rewrite in reverse_proxy
 	if target == "" || target[0] != '/' {
 		target = "/" + target
 	}
@@ -314,6 +315,9 @@ func (s *session) judge(res *http.Response) zoho.Verdict {
 		return zoho.VerdictNone
 	}
 	verdict := zoho.Judge(s.target.Service, res.StatusCode, res.Header, peek(res))
+	if verdict == zoho.VerdictNone && res.StatusCode == http.StatusUnauthorized && res.Request.Method == http.MethodHead {
+		verdict = zoho.VerdictAmbiguous // there is no body to say why
+	}
 	if verdict != zoho.VerdictNone {
 		s.handler.app.state.metrics.refusal(s.client.name, s.target.Service, verdict.String())
 	}

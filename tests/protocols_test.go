@@ -16,6 +16,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -497,5 +498,186 @@ func (c *proxy) statuses(t *testing.T, text string) []int {
 		if _, err := io.Copy(io.Discard, res.Body); err != nil {
 			return statuses
 		}
+	}
+}
+
+// TestHeadAfterRevocation: the answer to HEAD has no body that says why it is refused;
+// it is worth a token as other ambiguous refusals are.
+func TestHeadAfterRevocation(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/crm/v8/Leads", "/desk/api/v1/tickets"} {
+		c, server, grant := startSimulated(t, zohosim.Options{})
+		c.get(path)
+		c.stop()
+		ageToken(t, c, 2*time.Minute)
+		server.RevokeAccess(grant)
+		c.start()
+		if a := c.call(http.MethodHead, path, nil); a.StatusCode >= 300 {
+			t.Errorf("HEAD %s: %s %v", path, a.Status, a.Header)
+		}
+		wantTokenCalls(t, server, 2)
+		server.AddFault(zohosim.Fault{Where: "*", Kind: zohosim.FaultRefuse, Body: zohosim.CaseScope})
+		for range 5 {
+			if a := c.call(http.MethodHead, path, nil); a.StatusCode < 400 {
+				t.Errorf("HEAD %s: %s %v", path, a.Status, a.Header)
+			}
+		}
+		wantTokenCalls(t, server, 2)
+	}
+}
+
+// TestExpect: an app that asks before it sends is answered by Zoho, not by us: with 100
+// when Zoho wants the body. When it does not, the body stays here; Caddy's server hands
+// on the refusal once the app has lost patience and sent it.
+func TestExpect(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, first, final string }{
+		{"wanted", "HTTP/1.1 100 Continue\r\n\r\n", okAnswer},
+		{"refused", "", "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			arrived := make(chan string, 1)
+			go func() {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				in := bufio.NewReader(conn)
+				_, _ = in.ReadString('\n')
+				fields, _ := readFields(in)
+				body := make([]byte, 5)
+				if test.first != "" {
+					_, _ = io.WriteString(conn, test.first)
+					_, _ = io.ReadFull(in, body)
+				}
+				arrived <- strings.Join(valuesOf(fields, "Expect"), ",") + " " + string(body)
+				_, _ = io.WriteString(conn, test.final)
+			}()
+			_, baseURL, grant := sim(t, zohosim.Options{})
+			c := startCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" http://"+l.Addr().String(), "ZOHO_REFRESH_TOKEN="+grant)
+			conn := c.dial(t)
+			defer conn.Close()
+			in := bufio.NewReader(conn)
+			fmt.Fprint(conn, "POST /crm/x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+			if test.first != "" {
+				line, err := in.ReadString('\n')
+				if err != nil || !strings.HasPrefix(line, "HTTP/1.1 100 ") {
+					t.Fatalf("%v %q", err, line)
+				}
+				_, _ = readFields(in)
+				fmt.Fprint(conn, "hello")
+			}
+			got := <-arrived
+			if test.first == "" {
+				fmt.Fprint(conn, "hello")
+			}
+			res, err := http.ReadResponse(in, nil)
+			if err != nil || !strings.HasPrefix(test.final, fmt.Sprintf("HTTP/1.1 %d ", res.StatusCode)) {
+				t.Fatalf("%v %+v", err, res)
+			}
+			want := "100-continue hello"
+			if test.first == "" {
+				want = "100-continue " + strings.Repeat("\x00", 5)
+			}
+			if got != want {
+				t.Errorf("arrived %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// TestHTTP2Inbound: a target, headers and trailers of an HTTP/2 app arrive as those of
+// an HTTP/1.1 app do.
+func TestHTTP2Inbound(t *testing.T) {
+	t.Parallel()
+	r := startRecorder(t)
+	_, baseURL, grant := sim(t, zohosim.Options{})
+	c := startCaddy(t, withServers("protocols h1 h2c\n\t\tmax_header_size 1MiB"), "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant,
+		"ZOHO_PROXY_OPTIONS=upstream "+r.url)
+	transport := &http.Transport{Protocols: h2c()}
+	t.Cleanup(transport.CloseIdleConnections)
+	for _, target := range oddTargets {
+		if strings.HasPrefix(target, "//") {
+			continue // net/http's client cannot send it
+		}
+		req, _ := http.NewRequest(http.MethodPost, c.url, io.MultiReader(strings.NewReader("abc")))
+		req.URL.Opaque = target
+		req.Header = http.Header{"Authorization": {"Bearer EVIL", "Basic EVIL"}, "Cookie": {"a=b", "c=d"}, "X-Repeat": {"1", "2"}, "Te": {"trailers"}, "X-Forwarded-For": {"9.9.9.9"}}
+		req.Trailer = http.Header{"Cookie": {"EVIL"}, "X-Sum": {"7"}} // Authorization is refused by net/http
+		res, err := transport.RoundTrip(req)
+		if err != nil {
+			t.Fatalf("%.80s: %v", target, err)
+		}
+		_ = res.Body.Close()
+		got := r.one(t)
+		got.checkToken(t)
+		if got.target != target || string(got.body) != "abc" || !slices.Equal(valuesOf(got.trailer, "X-Sum"), []string{"7"}) ||
+			!slices.Equal(got.values("X-Repeat"), []string{"1", "2"}) || got.values("Cookie") != nil || got.values("X-Forwarded-For") != nil {
+			t.Errorf("%.80q arrived as %.80q, %q, %.200q, trailer %q", target, got.target, got.body, got.fields, got.trailer)
+		}
+	}
+	res, err := transport.RoundTrip(&http.Request{Method: http.MethodConnect, URL: &url.URL{Scheme: "http", Host: c.hostport()}, Host: "www.zohoapis.com:443", Header: http.Header{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Zoho-Proxy-Error") != "connect-unsupported" {
+		t.Errorf("CONNECT: %s %v", res.Status, res.Header)
+	}
+}
+
+// TestTargetsOverHTTP2: the request target is the app's also where Zoho speaks HTTP/2,
+// behind the shared gateway and at a host of a service's own.
+func TestTargetsOverHTTP2(t *testing.T) {
+	t.Parallel()
+	c, _ := startZoho(t, zohosim.GrantSpec{}, "ZOHO_PROXY_OPTIONS=")
+	for _, service := range []struct{ prefix, strip string }{{"/crm", ""}, {"/desk", "/desk"}} {
+		for _, target := range oddTargets {
+			if len(target) > 10000 || service.strip != "" && strings.HasPrefix(target, "//") {
+				continue
+			}
+			path, query, hasQuery := strings.Cut(target, "?")
+			target = service.prefix + path + "/_echo"
+			if hasQuery {
+				target += "?" + query
+			}
+			a := c.send(t, "GET "+target+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			var echo struct{ URI, Proto, Host string }
+			if json.Unmarshal(a.body, &echo) != nil || echo.URI != strings.TrimPrefix(target, service.strip) || echo.Proto != "HTTP/2.0" {
+				t.Errorf("%.80q arrived as %+v (%s %.80s)", target, echo, a.Status, a.body)
+			}
+		}
+	}
+}
+
+// TestUnixSocket: who may open the socket is admitted, and is not told of as a caller.
+func TestUnixSocket(t *testing.T) {
+	t.Parallel()
+	r := startRecorder(t)
+	_, baseURL, grant := sim(t, zohosim.Options{})
+	socket := filepath.Join(t.TempDir(), "s")
+	config := strings.Replace(oneClient, "http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1", "http:// {\n\tbind unix/"+socket, 1)
+	startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+r.url, "ZOHO_REFRESH_TOKEN="+grant)
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
+	defer client.CloseIdleConnections()
+	res, err := client.Get("http://localhost/crm/v8/Leads?a,b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	got := r.one(t)
+	got.checkToken(t)
+	if res.StatusCode != http.StatusOK || got.target != "/crm/v8/Leads?a,b" {
+		t.Errorf("%s, arrived %+v", res.Status, got)
 	}
 }

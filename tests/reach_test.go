@@ -254,6 +254,15 @@ func TestPlainHTTP(t *testing.T) {
 	}
 }
 
+// loadJSON loads a configuration in JSON through the admin endpoint.
+func (c *proxy) loadJSON(config string) error {
+	c.t.Helper()
+	if a := c.adminCall(http.MethodPost, "/load", config, "Content-Type", "application/json"); a.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", a.Status, a.body)
+	}
+	return nil
+}
+
 // TestForeignReverseProxy is the other half of S-03: our transport sends nothing where
 // our handler has not decided, and our handler gives a stock reverse_proxy no token.
 func TestForeignReverseProxy(t *testing.T) {
@@ -281,13 +290,8 @@ func TestForeignReverseProxy(t *testing.T) {
 	}
 	c.start()
 	for _, test := range tests {
-		res, err := http.Post("http://"+c.admin+"/load", "application/json", strings.NewReader(test.config))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			t.Fatalf("%s: %s", test.name, res.Status)
+		if err := c.loadJSON(test.config); err != nil {
+			t.Fatalf("%s: %v", test.name, err)
 		}
 		a := c.getPersistently("/crm/v8/Leads")
 		arrived := r.take()
@@ -299,6 +303,27 @@ func TestForeignReverseProxy(t *testing.T) {
 				t.Errorf("%s: Authorization %.20q arrived", test.name, v)
 			}
 		}
+	}
+}
+
+// TestRewriteInJSON: reverse_proxy may be told in JSON to rewrite what our handler has
+// routed; the request still ends at the service's host.
+func TestRewriteInJSON(t *testing.T) {
+	t.Parallel()
+	c, server := startZoho(t, zohosim.GrantSpec{})
+	adapted, _, _ := c.run("adapt", "--config", c.config, "--adapter", "caddyfile")
+	const proxied = `"handler":"reverse_proxy",`
+	for _, uri := range []string{"/", "/x", "/desk", "*"} {
+		changed := strings.Replace(adapted, proxied, proxied+`"rewrite":{"uri":"`+uri+`"},`, 1)
+		if err := c.loadJSON(changed); err != nil || changed == adapted {
+			t.Fatalf("%v\n%s", err, changed)
+		}
+		if a := c.getPersistently("/desk/api/v1/tickets"); !fromZohoOrUs(a) {
+			t.Errorf("%s: %s %v %s", uri, a.Status, a.Header, a.body)
+		}
+	}
+	if n := server.Stats().APIRequests["desk"]; n != 4 {
+		t.Errorf("%d requests came to Desk, want 4", n)
 	}
 }
 
