@@ -51,7 +51,7 @@ func (c *proxy) descriptors() int {
 
 // persistent calls from 4 clients until stop; like the apps of a plain Caddy they
 // repeat a call whose connection was closed by a reload. It counts the answers.
-func (c *proxy) persistent(server *zohosim.Server) (stop func() (answers int)) {
+func (c *proxy) persistent() (stop func() (answers int)) {
 	var answers atomic.Int64
 	done := make(chan struct{})
 	var callers sync.WaitGroup
@@ -68,11 +68,11 @@ func (c *proxy) persistent(server *zohosim.Server) (stop func() (answers int)) {
 			}
 		})
 	}
-	return func() int {
+	return sync.OnceValue(func() int {
 		close(done)
 		callers.Wait()
 		return int(answers.Load())
-	}
+	})
 }
 
 func (c *proxy) persist(path string) {
@@ -104,7 +104,8 @@ func TestReloadsUnderLoad(t *testing.T) {
 		strings.Replace(oneClient, "{env.ZOHO_CLIENT_SECRET}", "{env.NOT_SET_ANYWHERE}", 1),
 		oneClient + "http://" + held.Addr().String() + " {\n\trespond ok\n}\n",
 	}
-	stop := c.persistent(server)
+	stop := c.persistent()
+	defer stop()
 	if err := c.load(oneClient); err != nil { // the first one changes from file to API
 		t.Fatal(err)
 	}
@@ -132,8 +133,9 @@ func TestReloadsUnderLoad(t *testing.T) {
 	if list := c.connections(""); list.Total != 1 || list.Connections[0].Generation != 1 || list.Connections[0].State != "ok" {
 		t.Errorf("connections after the reloads: %+v", list)
 	}
-	c.waitFor(fmt.Sprintf("%d goroutines or little more", goroutines), func() bool { return c.goroutines() <= goroutines+10 })
-	c.waitFor(fmt.Sprintf("%d open files or little more", descriptors), func() bool { return c.descriptors() <= descriptors+10 })
+	// One of a reload would be more than 60; some idle connections to Zoho come and go.
+	c.waitFor(fmt.Sprintf("%d goroutines or little more", goroutines), func() bool { return c.goroutines() <= goroutines+40 })
+	c.waitFor(fmt.Sprintf("%d open files or little more", descriptors), func() bool { return c.descriptors() <= descriptors+30 })
 	if err := c.reload(); err != nil {
 		t.Error(err)
 	}

@@ -52,6 +52,11 @@ func NewBolt(dir string) *Bolt {
 // them. All else that is wrong is answered by the calls that it concerns.
 func (b *Bolt) Open() error {
 	b.closed.Store(false)
+	for _, f := range []*dbFile{&b.grants, &b.tokens} {
+		f.mu.Lock()
+		f.retry = time.Time{}
+		f.mu.Unlock()
+	}
 	var locked *LockedError
 	if err := b.withTokens(false, func(*bolt.Tx) error { return nil }); errors.As(err, &locked) {
 		return locked

@@ -77,7 +77,7 @@ func (c *Cache) Conn(cl *Client, account string) (*Conn, error) {
 	return n, nil
 }
 
-// known tells whether there is a grant to be had, without reading the store.
+// known tells why there is no grant to be had. It reads no grant.
 func (n *Conn) known(cl *Client) error {
 	if cl.Grant != nil {
 		_, configured, err := cl.Grant(n.key.Account)
@@ -88,7 +88,18 @@ func (n *Conn) known(cl *Client) error {
 			return nil
 		}
 	}
-	if n.cache.store == nil || !n.cache.store.HasGrant(n.key) {
+	store := n.cache.store
+	switch {
+	case store == nil:
+		return n.fail(KindNoGrant, 0, errUnknown)
+	case store.HasGrant(n.key):
+		return nil
+	}
+	_, found, err := store.LoadGrant(n.key, cl.secrets()) // reads nothing where there is none
+	switch {
+	case err != nil:
+		return n.fail(KindStore, storeRetry, err)
+	case !found:
 		return n.fail(KindNoGrant, 0, errUnknown)
 	}
 	return nil

@@ -19,10 +19,10 @@ type Conn struct {
 	cache     *Cache
 	key       Key
 	live      atomic.Pointer[live]
-	resources atomic.Pointer[[]*Resource]
-	used      atomic.Int64  // wall of the last use, to the minute
-	disowned  atomic.Uint64 // newest generation whose replay a resource refused
-	welcome   atomic.Uint64 // newest generation that a resource accepted
+	resources atomic.Pointer[Resource] // a list
+	used      atomic.Int64             // wall of the last use, to the minute
+	disowned  atomic.Uint64            // newest generation whose replay a resource refused
+	welcome   atomic.Uint64            // newest generation that a resource accepted
 
 	saving sync.Mutex // one write at a time, each of the state as it is then
 
@@ -33,19 +33,17 @@ type Conn struct {
 	fingerprint Fingerprint // of the grant that all this belongs to
 	epoch       uint32      // counts the grants
 	loaded      bool        // the store was looked into for this grant
+	reported    state       // last one in an event
 	generation  uint64      // of the last token, whatever its grant
 	ledger      ledger
 	waiting     waiting
 	failures    int // in a row, of any kind
 	lastErr     error
-	lastErrAt   int64 // wall
-	lost        losses
-	broken      *Error // of the store, for brokenFor, remembered until brokenTill
-	brokenFor   uint64
-	brokenTill  int64  // mono
-	reported    string // last state in an event
-	changes     uint64 // counts what is worth storing
-	stored      uint64 // changes that the store has
+	lastErrAt   int64   // wall
+	lost        *losses // nil = none
+	broken      *broken // nil = the store could be read when last tried
+	changes     uint64  // counts what is worth storing
+	stored      uint64  // changes that the store has
 	outbox      []Event
 }
 
@@ -207,8 +205,8 @@ func (n *Conn) early(cl *Client, l *live, cause string, now moment) {
 // flight. Only a flight can look at the grant again, so one may go where the
 // grant is new, or once a second where a human's help would end the wait.
 func (n *Conn) blocked(cl *Client, w want, now moment) error {
-	if e := n.broken; e != nil && n.brokenFor == cl.identity() && now.mono < n.brokenTill {
-		return e
+	if b := n.broken; b != nil && b.client == cl.identity() && now.mono < b.till {
+		return b.err
 	}
 	if !n.loaded || n.checked != cl.identity() {
 		return nil

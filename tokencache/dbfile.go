@@ -177,6 +177,11 @@ func (f *dbFile) run(write bool, fn func(*bolt.Tx) error) error {
 		f.abandon()
 		f.fail(err)
 	}
+	if errors.Is(err, bolterrors.ErrIncompatibleValue) { // a value where a bucket was
+		err = fmt.Errorf("%w: %v", ErrDamaged, err)
+		f.close()
+		f.fail(err)
+	}
 	if err == nil {
 		maps.Copy(f.keys, f.made)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
@@ -139,14 +140,19 @@ func (f *dbFile) explain(err error) error {
 		e.Remedy = f.remedy
 	case errors.Is(err, ErrWrongKey):
 		e.Remedy = "configure the key that it was sealed by, after the new one, or forget the client's connections and connect them anew"
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EFBIG):
+	case caused(err, syscall.ENOSPC), caused(err, syscall.EFBIG):
 		e.Remedy = "make room on its disk"
-	case errors.Is(err, syscall.EROFS):
+	case caused(err, syscall.EROFS):
 		e.Remedy = "mount its disk for writing"
 	case errors.Is(err, fs.ErrPermission):
 		e.Remedy = f.permission()
 	}
 	return e
+}
+
+// caused tells whether an errno is behind err, also where bbolt kept only its text.
+func caused(err error, errno syscall.Errno) bool {
+	return errors.Is(err, errno) || strings.HasSuffix(err.Error(), errno.Error())
 }
 
 // permission names both users: a file is most often made unreadable by running

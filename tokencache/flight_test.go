@@ -90,6 +90,28 @@ func TestEarlyRenewalInTheBackground(t *testing.T) {
 	})
 }
 
+// A failure in the background is tried again as the table has it.
+func TestEarlyRenewalThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("crm")
+		settle(56 * time.Minute)
+		r.server.set(failing(tokencache.KindTemporary, true))
+		for want := 2; want <= 3; want++ { // after one second at most, then two
+			r.get("crm")
+			synctest.Wait()
+			r.wantCalls(want)
+			settle(time.Duration(want-1) * time.Second)
+		}
+		r.server.set(nil)
+		r.get("crm")
+		synctest.Wait()
+		if tok := r.get("crm"); tok.Generation != 2 {
+			t.Errorf("got %v", tok)
+		}
+	})
+}
+
 // The margin is spread by a tenth, and never more than a quarter of the life.
 func TestEarlyRenewalMargin(t *testing.T) {
 	for _, tt := range []struct {
@@ -356,6 +378,20 @@ func TestBudget(t *testing.T) {
 			t.Errorf("after the wait: %v, %v", tok, err)
 		}
 		r.wantCalls(11)
+	})
+}
+
+// A call counts from its answer on: the server counted it no later.
+func TestBudgetCountsFromTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.client.Budget = 1
+		r.server.slow(10 * time.Second)
+		r.get("crm")
+		tok, err := r.conn().Refresh(t.Context(), r.client)
+		if e := r.wantError(tok, err, tokencache.KindBudget); e.RetryAfter != 10*time.Minute {
+			t.Errorf("Retry-After %s", e.RetryAfter)
+		}
 	})
 }
 

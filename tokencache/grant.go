@@ -61,6 +61,13 @@ func (n *Conn) grant(cl *Client) (Grant, *Error) {
 	return g, nil
 }
 
+// broken is a failure of the store that is not to be met again at once.
+type broken struct {
+	err    *Error
+	client uint64 // whose configuration could not read it
+	till   int64  // mono
+}
+
 // unreadable makes an error of a store that cannot be read, and remembers it
 // for a moment: asked at each request, it would be told of at each request.
 func (n *Conn) unreadable(cl *Client, operation string, err error) *Error {
@@ -68,8 +75,7 @@ func (n *Conn) unreadable(cl *Client, operation string, err error) *Error {
 	e := n.fail(KindStore, storeRetry, err)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.broken, n.brokenFor = e, cl.identity()
-	n.brokenTill = n.cache.clock.now().mono + int64(lookAgain)
+	n.broken = &broken{err: e, client: cl.identity(), till: n.cache.clock.now().mono + int64(lookAgain)}
 	return e
 }
 
@@ -110,11 +116,9 @@ func (n *Conn) reset(fp Fingerprint) {
 	n.fingerprint = fp
 	n.live.Store(nil)
 	n.loaded, n.ledger, n.waiting = false, nil, waiting{}
-	n.failures, n.lastErr, n.lastErrAt, n.lost = 0, nil, 0, losses{}
-	if all := n.resources.Load(); all != nil {
-		for _, r := range *all {
-			r.reset()
-		}
+	n.failures, n.lastErr, n.lastErrAt, n.lost = 0, nil, 0, nil
+	for r := n.resources.Load(); r != nil; r = r.next {
+		r.reset()
 	}
 	n.report(n.cache.clock.now())
 }

@@ -1,8 +1,11 @@
 package tokencache_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -166,6 +169,97 @@ func TestConsent(t *testing.T) {
 	})
 }
 
+// Whatever holds calls back belongs to the grant that it befell.
+func TestAnotherGrantEndsTheWait(t *testing.T) {
+	for name, change := range map[string]func(r *rig){
+		"reload":  func(r *rig) { r.client = r.newClient() },
+		"consent": func(r *rig) { r.cache.GrantChanged(tokencache.Key{Client: "main", Account: "default"}) },
+		"operator": func(r *rig) {
+			if _, err := r.conn().Refresh(r.Context(), r.client); err != nil {
+				r.Errorf("Refresh: %v", err)
+			}
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			r.server.set(failing(tokencache.KindThrottled, false))
+			r.refusal("crm", tokencache.KindThrottled)
+			r.server.set(nil)
+			r.refusal("crm", tokencache.KindThrottled)
+			r.grants.set("default", "another one")
+			r.refusal("crm", tokencache.KindThrottled) // nobody has looked
+			change(r)
+			if tok := r.get("crm"); tok.Value != "token-2" {
+				t.Errorf("%s: got %v", name, tok)
+			}
+		})
+	}
+}
+
+// The grant changes after a flight has read it, and before it asks: the old
+// one is not asked for any more.
+func TestGrantChangesUnderAFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("crm")
+		hungUp, hangUp := context.WithCancel(t.Context())
+		hangUp()
+		next, once := r.newClient(), sync.Once{}
+		r.client.Credentials = func() [][]byte { // the last thing a flight asks for
+			once.Do(func() {
+				r.grants.set("default", "another one")
+				tok, err := r.resource("crm").Get(hungUp, next)
+				r.wantError(tok, err, tokencache.KindTemporary)
+			})
+			return nil
+		}
+		if _, err := r.conn().Refresh(t.Context(), r.client); err != nil {
+			t.Fatal(err)
+		}
+		r.wantCalls(2)
+		if left := r.cache.Status(r.client)[0].BudgetLeft; left != 9 {
+			t.Errorf("budget left %d", left)
+		}
+	})
+}
+
+// What one configuration lacks is no answer for those who wait with another.
+func TestFlightOfAnotherConfiguration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		n := r.conn()
+		old := r.newClient()
+		old.Grant = func(string) (tokencache.Grant, bool, error) {
+			time.Sleep(time.Second)
+			return tokencache.Grant{}, false, errors.New("no value")
+		}
+		go func() { _, _ = n.Resource("crm").Get(t.Context(), old) }()
+		synctest.Wait()
+		r.get("crm")
+	})
+}
+
+// An operator who asks for a new token gets one, though the flight that is in
+// the air finds one in the store.
+func TestRefreshDuringAnAdoption(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, withBolt(openBolt(t, dir)))
+		r.get("crm")
+		r.restart()
+		r.client.Grant = func(account string) (tokencache.Grant, bool, error) {
+			time.Sleep(time.Second)
+			return r.grants.get(account)
+		}
+		n := r.conn()
+		go func() { _, _ = n.Resource("crm").Get(t.Context(), r.client) }()
+		synctest.Wait()
+		if tok, err := n.Refresh(t.Context(), r.client); err != nil || tok.Generation != 2 {
+			t.Errorf("got %v, %v", tok, err)
+		}
+	})
+}
+
 // A store that cannot be read: what is in memory serves, nothing is asked.
 func TestUnreadableGrants(t *testing.T) {
 	dir := t.TempDir()
@@ -218,4 +312,30 @@ func TestUnreadableTokens(t *testing.T) {
 	if n := len(r.journal.of(tokencache.EventStoreError)); n == 0 || n > 3 {
 		t.Errorf("told %d times", n)
 	}
+}
+
+// grants.db is damaged from the start: nobody knows who is connected, so no
+// account is told that it is not.
+func TestDamagedGrants(t *testing.T) {
+	dir := t.TempDir()
+	b := openBolt(t, dir)
+	key := tokencache.Key{Client: "main", Account: "stored"}
+	if err := b.SaveGrant(key, [][]byte{[]byte("x")}, tokencache.Grant{RefreshToken: "y"}); err != nil {
+		t.Fatal(err)
+	}
+	_ = b.Close()
+	for _, name := range []string{"grants.db", "grants.db.kept", "grants.db.bak"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			if err := os.Truncate(filepath.Join(dir, name), 5000); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r := newRig(t, withBolt(openBolt(t, dir)))
+	n, err := r.cache.Conn(r.client, "stored")
+	var e *tokencache.Error
+	if n != nil || !errors.As(err, &e) || e.Kind != tokencache.KindStore || e.RetryAfter == 0 {
+		t.Errorf("got %v, %v", n, err)
+	}
+	r.get("crm") // a configured one goes on
 }

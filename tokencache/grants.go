@@ -36,8 +36,8 @@ func (b *Bolt) Check() error {
 	b.grants.mu.Lock()
 	defer b.grants.mu.Unlock()
 	grants := b.readyGrants()
-	if n := b.index.unsound(""); grants == nil && n > 0 {
-		grants = b.damagedRecord(fmt.Sprintf("%d of its records are not as they were written", n))
+	if n := b.index.unsound(); grants == nil && n > 0 {
+		grants = b.damagedRecord(fmt.Sprintf("%d of its records are missing or not as they were written", n))
 	}
 	return errors.Join(tokens, grants)
 }
@@ -52,8 +52,8 @@ func (b *Bolt) LoadGrant(key Key, secrets [][]byte) (Grant, bool, error) {
 		return Grant{}, false, err
 	}
 	if !b.index.has(key) {
-		if b.index.unsound(key.Client) > 0 {
-			return Grant{}, false, b.damagedRecord("one of its records is not as it was written, it may be that of " + key.String())
+		if b.index.unsound() > 0 {
+			return Grant{}, false, b.damagedRecord("a record is missing or not as it was written, it may be that of " + key.String())
 		}
 		return Grant{}, false, nil
 	}
@@ -126,6 +126,11 @@ func putGrant(f *dbFile, tx *bolt.Tx, key Key, secrets [][]byte, g Grant, text [
 	if err != nil {
 		return err
 	}
+	if account(tx, bucketGrants, key) == nil {
+		if err := addToCount(tx, 1); err != nil {
+			return err
+		}
+	}
 	w := grantJSON{GrantedAt: g.GrantedAt, Grant: dk.seal(text, grantPlace(key))}
 	return putAccount(tx, bucketGrants, key, w)
 }
@@ -148,7 +153,7 @@ func (b *Bolt) DeleteGrant(key Key) error {
 		if grants == nil {
 			return nil
 		}
-		if err := grants.Delete([]byte(key.Account)); err != nil {
+		if err := errors.Join(grants.Delete([]byte(key.Account)), addToCount(tx, -1)); err != nil {
 			return err
 		}
 		if name, _ := grants.Cursor().First(); name != nil {

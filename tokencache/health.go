@@ -33,7 +33,7 @@ func (l *losses) add(generation uint64, now int64) bool {
 
 // current tells whether the grant is contended now.
 func (l *losses) current(now int64) bool {
-	return l.contended && now-l.at[len(l.at)-1] <= int64(contentionWindow)
+	return l != nil && l.contended && now-l.at[len(l.at)-1] <= int64(contentionWindow)
 }
 
 // lose enters a token that was lost early.
@@ -41,6 +41,9 @@ func (n *Conn) lose(generation uint64) {
 	n.mu.Lock()
 	defer n.unlock()
 	now := n.cache.clock.now()
+	if n.lost == nil {
+		n.lost = &losses{}
+	}
 	if n.lost.add(generation, now.mono) {
 		n.outbox = append(n.outbox, Event{Type: EventLostEarly, Key: n.key, Generation: generation})
 		n.report(now)
@@ -51,29 +54,39 @@ func (n *Conn) lose(generation uint64) {
 func (n *Conn) State() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.state(n.cache.clock.now())
+	return n.state(n.cache.clock.now()).String()
 }
 
-func (n *Conn) state(now moment) string {
+// state is one of the State constants, in a byte.
+type state uint8
+
+const (
+	stateOK state = iota
+	stateDegraded
+	stateContended
+	stateDead
+)
+
+func (s state) String() string {
+	return [...]string{StateOK, StateDegraded, StateContended, StateDead}[s]
+}
+
+func (n *Conn) state(now moment) state {
 	switch {
 	case n.waiting.kind.needsHand():
-		return StateDead
+		return stateDead
 	case n.lost.current(now.mono):
-		return StateContended
+		return stateContended
 	case n.failures >= 2:
-		return StateDegraded
+		return stateDegraded
 	}
-	return StateOK
+	return stateOK
 }
 
 // report tells of the state if it has changed. With mu held.
 func (n *Conn) report(now moment) {
-	s := n.state(now)
-	if n.reported == "" {
-		n.reported = StateOK
-	}
-	if s != n.reported {
+	if s := n.state(now); s != n.reported {
 		n.reported = s
-		n.outbox = append(n.outbox, Event{Type: EventState, Key: n.key, State: s, Err: n.lastErr})
+		n.outbox = append(n.outbox, Event{Type: EventState, Key: n.key, State: s.String(), Err: n.lastErr})
 	}
 }

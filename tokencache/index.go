@@ -11,10 +11,10 @@ import (
 type grantIndex struct {
 	mu       sync.RWMutex
 	accounts map[string]map[string]struct{} // :: client → account
-	damaged  map[string]int                 // :: client → records that are not as they were written
+	damaged  int                            // records that are missing, or not as they were written: whose is not known
 }
 
-func (x *grantIndex) set(accounts map[string]map[string]struct{}, damaged map[string]int) {
+func (x *grantIndex) set(accounts map[string]map[string]struct{}, damaged int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.accounts, x.damaged = accounts, damaged
@@ -33,6 +33,12 @@ func (x *grantIndex) list(client string) []string {
 	return slices.Sorted(maps.Keys(x.accounts[client]))
 }
 
+func (x *grantIndex) unsound() int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.damaged
+}
+
 func (x *grantIndex) add(key Key) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -49,16 +55,4 @@ func (x *grantIndex) remove(key Key) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.accounts[key.Client], key.Account)
-}
-
-// unsound counts the damaged records of a client, with "" those of all.
-func (x *grantIndex) unsound(client string) (n int) {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	for name, count := range x.damaged {
-		if client == "" || name == client {
-			n += count
-		}
-	}
-	return n
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -52,7 +53,9 @@ func (b *Bolt) readyGrants() error {
 		return err
 	}
 	if err := b.readIndex(); err != nil {
-		return f.explain(err)
+		f.close()
+		f.fail(err)
+		return f.err
 	}
 	b.existed.Store(true)
 	if marked, err := b.marked(); err == nil && !marked {
@@ -83,29 +86,56 @@ func (b *Bolt) missingGrants() error {
 	}
 }
 
+// readIndex names the accounts, and counts what is damaged: a record whose
+// checksum does not fit its value and place, and records that the count in the
+// file says should be there.
 func (b *Bolt) readIndex() error {
-	accounts, damaged := make(map[string]map[string]struct{}), make(map[string]int)
+	accounts, damaged, found := make(map[string]map[string]struct{}), 0, 0
 	err := b.grants.run(false, func(tx *bolt.Tx) error {
 		clients := tx.Bucket([]byte(bucketGrants))
 		if clients == nil {
-			return nil
+			return fmt.Errorf("%w: it has no grants", ErrDamaged)
 		}
-		return clients.ForEachBucket(func(name []byte) error {
+		err := clients.ForEachBucket(func(name []byte) error {
 			client := string(name)
 			accounts[client] = make(map[string]struct{})
 			return clients.Bucket(name).ForEach(func(k, v []byte) error {
 				if v == nil || !intact(v, bucketGrants, client, string(k)) {
-					damaged[client]++
+					damaged++
 				}
+				found++
 				accounts[client][string(k)] = struct{}{}
 				return nil
 			})
 		})
+		if n := grantCount(tx); damaged == 0 && n != found {
+			damaged = max(n-found, found-n)
+		}
+		return err
 	})
-	if err == nil {
-		b.index.set(accounts, damaged)
+	if err != nil {
+		return err
 	}
-	return err
+	b.index.set(accounts, damaged)
+	return nil
+}
+
+// grantCount is how many grants the file should hold, -1 if it does not say.
+func grantCount(tx *bolt.Tx) int {
+	if about := tx.Bucket([]byte(bucketAbout)); about != nil {
+		if n, err := strconv.Atoi(string(about.Get([]byte(bucketGrants)))); err == nil {
+			return n
+		}
+	}
+	return -1
+}
+
+func addToCount(tx *bolt.Tx, n int) error {
+	about, err := tx.CreateBucketIfNotExists([]byte(bucketAbout))
+	if err != nil {
+		return err
+	}
+	return about.Put([]byte(bucketGrants), []byte(strconv.Itoa(max(0, grantCount(tx))+n)))
 }
 
 // A change is a transaction that writes grants.db, or the file that becomes it.
@@ -131,7 +161,7 @@ func (b *Bolt) changeGrants(do change) error {
 		return err
 	}
 	err := do.commit(f)
-	if err == nil && b.index.unsound("") > 0 {
+	if err == nil && b.index.unsound() > 0 {
 		err = b.readIndex()
 	}
 	return err
@@ -163,7 +193,7 @@ func (b *Bolt) createGrants(do change) error {
 // keepBefore copies grants.db to grants.db.before. A copy of damaged records
 // must not displace a sound one.
 func (b *Bolt) keepBefore() error {
-	if b.index.unsound("") > 0 {
+	if b.index.unsound() > 0 {
 		return nil
 	}
 	kept, err := os.Stat(b.beforePath())

@@ -44,14 +44,19 @@ func drawOperation(t *rapid.T) operation {
 // world runs a history and knows what is true of it.
 type world struct {
 	*rig
+	release func() // of Cache.Use
+	zombies []*tokencache.Cache
+	grant   int
+	newest  uint64
+	refused map[string]uint64 // by resource: newest generation refused
+	rekeyed bool
+
 	mu      sync.Mutex
 	mode    string
-	grant   int
 	made    map[string]minted // by value
 	counted map[int][]time.Time
-	newest  uint64
-	banned  map[string]uint64 // per resource: generation refused with no success since
-	broken  error             // first violation
+	flying  int
+	broken  error // the first violation
 }
 
 // minted is what the server knows of a token.
@@ -68,29 +73,35 @@ func (w *world) violation(format string, args ...any) {
 	}
 }
 
-func (w *world) fetch(ctx context.Context, key tokencache.Key, g tokencache.Grant) (tokencache.Fetched, error) {
-	grant, _ := strconv.Atoi(strings.TrimPrefix(g.RefreshToken, "grant "))
+// called enters a call of the server and says how it is to be answered.
+func (w *world) called(grant int) (mode string) {
 	w.mu.Lock()
-	mode := w.mode
-	if mode != "down" && mode != "dead" && mode != "rejected" { // those are plainly no tokens
+	defer w.mu.Unlock()
+	w.flying++
+	if w.flying > 1 && w.broken == nil {
+		w.broken = fmt.Errorf("%d flights at once", w.flying)
+	}
+	if w.mode != "down" && w.mode != "dead" && w.mode != "rejected" { // those are plainly no tokens
 		w.counted[grant] = append(w.counted[grant], time.Now())
 	}
-	w.mu.Unlock()
-	fail := func(kind tokencache.Kind, noToken bool) (tokencache.Fetched, error) {
-		return tokencache.Fetched{}, &tokencache.FetchError{Kind: kind, NoToken: noToken, Err: errors.New(mode)}
+	return w.mode
+}
+
+func (w *world) fetch(ctx context.Context, _ tokencache.Key, g tokencache.Grant) (tokencache.Fetched, error) {
+	grant, _ := strconv.Atoi(strings.TrimPrefix(g.RefreshToken, "grant "))
+	mode := w.called(grant)
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.flying--
+	}()
+	kinds := map[string]tokencache.Kind{"down": tokencache.KindTemporary, "lost": tokencache.KindTemporary,
+		"throttled": tokencache.KindThrottled, "dead": tokencache.KindDead, "rejected": tokencache.KindRejected}
+	if kind, fails := kinds[mode]; fails {
+		return tokencache.Fetched{}, &tokencache.FetchError{Kind: kind, NoToken: mode != "lost", Err: errors.New(mode)}
 	}
 	life := time.Hour
 	switch mode {
-	case "down":
-		return fail(tokencache.KindTemporary, true)
-	case "lost":
-		return fail(tokencache.KindTemporary, false)
-	case "throttled":
-		return fail(tokencache.KindThrottled, true)
-	case "dead":
-		return fail(tokencache.KindDead, true)
-	case "rejected":
-		return fail(tokencache.KindRejected, true)
 	case "panic":
 		panic(mode)
 	case "short":
@@ -108,40 +119,66 @@ func (w *world) fetch(ctx context.Context, key tokencache.Key, g tokencache.Gran
 	return tokencache.Fetched{AccessToken: value, Life: life}, nil
 }
 
-// check looks at what a call gave, with last as the token known before it.
-func (w *world) check(o operation, last *tokencache.Token, tok *tokencache.Token, err error) {
+// check looks at what a call gave, when last and newest were known before it.
+func (w *world) check(o operation, last *tokencache.Token, newest uint64, tok *tokencache.Token, err error) {
 	now := time.Now()
-	if tok == nil && err == nil {
-		return
-	}
 	if err != nil {
 		var e *tokencache.Error
-		if !errors.As(err, &e) || e.RetryAfter < 0 {
-			w.violation("%s: not an error of ours: %v", o, err)
+		if !errors.As(err, &e) || e.RetryAfter < 0 || tok != nil {
+			w.violation("%s: not an error of ours: %v, %v", o, tok, err)
 		}
-		if o.Do == "get" && last != nil && last.Generation > w.banned[o.Resource] {
-			if m := w.made[last.Value]; m.grant == w.grant && now.Before(m.end.Add(-5*time.Second)) {
+		if o.Do == "get" && last != nil && last.Generation > w.refused[o.Resource] {
+			if m := w.lookUp(last.Value); m.grant == w.grant && now.Before(m.end.Add(-5*time.Second)) {
 				w.violation("%s: %v, and generation %d lives for %s", o, err, last.Generation, m.end.Sub(now))
 			}
 		}
 		return
 	}
-	w.mu.Lock()
-	m, known := w.made[tok.Value]
-	w.mu.Unlock()
+	if tok == nil {
+		if o.Do != "refused" && o.Do != "ambiguous" {
+			w.violation("%s: neither token nor error", o)
+		}
+		return
+	}
+	m := w.lookUp(tok.Value)
 	switch {
-	case !known:
+	case m.grant == 0:
 		w.violation("%s: a token that was never made: %v", o, tok)
 	case !now.Before(m.end):
 		w.violation("%s: generation %d ended %s ago", o, tok.Generation, now.Sub(m.end))
 	case m.grant != w.grant:
 		w.violation("%s: a token of grant %d, in force is %d", o, m.grant, w.grant)
-	case tok.Generation < w.newest:
-		w.violation("%s: generation %d after %d", o, tok.Generation, w.newest)
-	case o.Do == "get" && tok.Generation <= w.banned[o.Resource]:
-		w.violation("%s: generation %d, which was refused there", o, tok.Generation)
+	case tok.Generation < newest:
+		w.violation("%s: generation %d after %d", o, tok.Generation, newest)
+	case (o.Do == "refused" || o.Do == "refresh") && last != nil && tok.Generation <= last.Generation:
+		w.violation("%s: generation %d again", o, tok.Generation)
 	}
 	w.newest = max(w.newest, tok.Generation)
+}
+
+func (w *world) lookUp(value string) minted {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.made[value]
+}
+
+// burst is many callers at once, all of whom must return.
+func (w *world) burst(o operation, last *tokencache.Token, call func() (*tokencache.Token, error)) {
+	type result struct {
+		tok *tokencache.Token
+		err error
+	}
+	newest, results := w.newest, make(chan result, o.Callers)
+	for range o.Callers {
+		go func() {
+			tok, err := call()
+			results <- result{tok, err}
+		}()
+	}
+	for range o.Callers {
+		got := <-results
+		w.check(o, last, newest, got.tok, got.err)
+	}
 }
 
 func (w *world) do(o operation) {
@@ -154,27 +191,19 @@ func (w *world) do(o operation) {
 	switch o.Do {
 	case "get":
 		w.burst(o, last, func() (*tokencache.Token, error) { return r.Get(ctx, w.client) })
-	case "refused", "ambiguous":
-		if last == nil {
-			return
-		}
-		w.burst(o, last, func() (*tokencache.Token, error) {
-			return r.Refused(ctx, w.client, last.Generation, o.Do == "ambiguous")
-		})
-		if now := n.Peek(); o.Do == "refused" && now != nil && now.Generation > last.Generation && o.Callers%2 == 0 {
-			r.ReplayRefused(now.Generation)
-		}
-	case "accepted":
-		if last != nil {
-			r.Accepted(last.Generation)
-		}
 	case "hang up":
 		ctx, cancel := context.WithTimeout(ctx, o.Wait)
 		w.burst(o, last, func() (*tokencache.Token, error) { return r.Get(ctx, w.client) })
 		cancel()
+	case "refused", "ambiguous":
+		w.refuse(o, n, last)
+	case "accepted":
+		if last != nil {
+			r.Accepted(last.Generation)
+		}
 	case "refresh":
 		tok, err := n.Refresh(ctx, w.client)
-		w.check(o, last, tok, err)
+		w.check(o, last, w.newest, tok, err)
 	case "wait":
 		time.Sleep(o.Wait)
 	case "server":
@@ -186,61 +215,102 @@ func (w *world) do(o operation) {
 	}
 }
 
+func (w *world) refuse(o operation, n *tokencache.Conn, last *tokencache.Token) {
+	if last == nil {
+		return
+	}
+	r := n.Resource(o.Resource)
+	w.refused[o.Resource] = max(w.refused[o.Resource], last.Generation)
+	w.burst(o, last, func() (*tokencache.Token, error) {
+		return r.Refused(context.Background(), w.client, last.Generation, o.Do == "ambiguous")
+	})
+	now := n.Peek()
+	switch {
+	case now == nil || now.Generation == last.Generation:
+	case o.Callers%2 == 0:
+		r.ReplayRefused(now.Generation)
+	default:
+		r.Accepted(now.Generation)
+	}
+}
+
 // change is what befalls the process and its configuration.
 func (w *world) change(o operation) {
 	switch o.Do {
-	case "reload":
-		w.client = w.newClient()
 	case "grant":
 		w.grant++
 		w.grants.set("default", fmt.Sprint("grant ", w.grant))
-		w.client = w.newClient()
 	case "secret":
+		w.rekeyed = true
 		w.secret.set(fmt.Sprint("secret ", o.Callers))
-		w.client = w.newClient()
-	case "restart":
-		_ = w.cache.Close()
-		w.cache = tokencache.New(w.opts)
-		clear(w.banned)
-	case "crash": // with nothing in the air: what flies would fly on
-		time.Sleep(20 * time.Second)
+	case "crash":
+		if w.rekeyed { // writes may be pending, which a dead process would not make
+			return
+		}
+		w.release()                  // its timers find no client any more
+		time.Sleep(20 * time.Second) // what flies would fly on
 		synctest.Wait()
-		w.olds = append(w.olds, w.cache)
-		w.cache = tokencache.New(w.opts)
-		clear(w.banned)
+		w.zombies = append(w.zombies, w.cache)
+		w.begin()
+	case "restart":
+		w.release()
+		_ = w.cache.Close()
+		w.begin()
 	}
-	w.client.Fetch = w.fetch2
+	w.reload()
 }
 
-// burst is many callers at once, all of whom must return.
-func (w *world) burst(o operation, last *tokencache.Token, call func() (*tokencache.Token, error)) {
-	type result struct {
-		tok *tokencache.Token
-		err error
-	}
-	results := make(chan result, o.Callers)
-	for range o.Callers {
-		go func() {
-			tok, err := call()
-			results <- result{tok, err}
-		}()
-	}
-	for range o.Callers {
-		got := <-results
-		w.check(o, last, got.tok, got.err)
-	}
+func (w *world) begin() {
+	w.cache = tokencache.New(w.opts)
+	w.release = func() {}
 }
 
-// closing looks at the whole history.
-func (w *world) closing() {
+// reload puts another configuration in force, and the old one out of it.
+func (w *world) reload() {
+	cl := w.newClient()
+	cl.Fetch, cl.KeepWarm = w.fetch, time.Hour
+	release := w.cache.Use(func(string) *tokencache.Client { return cl })
+	w.release()
+	w.release, w.client = release, cl
+}
+
+// live is a whole history.
+func live(t *testing.T, history []operation) error {
+	dir := t.TempDir()
+	w := &world{mode: "ok", made: make(map[string]minted), counted: make(map[int][]time.Time), refused: make(map[string]uint64)}
+	synctest.Test(t, func(t *testing.T) {
+		w.rig = newRig(t, withBolt(openBolt(t, dir)), func(o *tokencache.Options) { o.Rand = nil })
+		w.release = func() {}
+		w.change(operation{Do: "grant"})
+		for _, o := range history {
+			w.do(o)
+			if w.broken != nil {
+				break
+			}
+		}
+		for _, c := range append(w.zombies, w.cache) {
+			_ = c.Close()
+		}
+	})
 	for grant, calls := range w.counted {
-		for i := range calls {
-			if i >= 10 && calls[i].Sub(calls[i-10]) < 10*time.Minute {
-				w.violation("grant %d: eleven calls within %s", grant, calls[i].Sub(calls[i-10]))
+		for i := 10; i < len(calls); i++ {
+			if d := calls[i].Sub(calls[i-10]); d < 10*time.Minute {
+				w.violation("grant %d: eleven calls within %s", grant, d)
 			}
 		}
 	}
-	if w.server.most > 1 {
-		w.violation("%d flights at once", w.server.most)
-	}
+	return w.broken
+}
+
+// Whatever happens in whatever order: at most ten calls of a grant in any ten
+// minutes, one flight at a time, no ended token and none of another grant
+// handed out, no living one withheld because of an error, generations only
+// grow, and every caller gets an answer.
+func TestHistories(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		history := rapid.SliceOfN(rapid.Custom(drawOperation), 1, 60).Draw(rt, "history")
+		if err := live(t, history); err != nil {
+			rt.Fatal(err)
+		}
+	})
 }

@@ -1,6 +1,8 @@
 package tokencache
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -13,10 +15,10 @@ import (
 //
 //	1c291ca3 {"fingerprint":"77b4…","generation":7,…}
 //
-//	grants.db  about   program, file, schema         the one bucket without checksums
+//	grants.db  about   program, file, schema, grants (how many)   the one bucket without checksums
 //	           keys    client             -> keyRing
 //	           grants  client -> account  -> grantJSON
-//	tokens.db  about   program, file, schema, grants (that grants.db existed, since when)
+//	tokens.db  about   program, file, schema, grants (since when grants.db exists)
 //	           keys    client             -> keyRing
 //	           tokens  client -> account  -> recordJSON
 //	           deleted client -> account  -> time: a grant that was deleted
@@ -151,7 +153,7 @@ func pack(v any, at ...string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding: %w", err)
 	}
-	return append(fmt.Appendf(nil, "%08x ", checksum(text, at)), text...), nil
+	return append(sumText(text, at...), text...), nil
 }
 
 // unpack reads into v what pack made for the same place. Its error holds
@@ -168,13 +170,12 @@ func unpack(data []byte, v any, at ...string) error {
 
 // intact tells whether data is as it was written, and where it was written.
 func intact(data []byte, at ...string) bool {
-	if len(data) < sumSize {
-		return false
-	}
-	var buf [sumSize]byte
-	return string(fmt.Appendf(buf[:0], "%08x ", checksum(data[sumSize:], at))) == string(data[:sumSize])
+	return len(data) >= sumSize && bytes.Equal(data[:sumSize], sumText(data[sumSize:], at...))
 }
 
-func checksum(text []byte, at []string) uint32 {
-	return crc32.Update(crc32.Checksum(lengthPrefixed(at...), castagnoli), castagnoli, text)
+func sumText(text []byte, at ...string) []byte {
+	sum := crc32.Update(crc32.Checksum(lengthPrefixed(at...), castagnoli), castagnoli, text)
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], sum)
+	return append(hex.AppendEncode(make([]byte, 0, sumSize), b[:]), ' ')
 }

@@ -2,7 +2,6 @@ package tokencache
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,11 +23,13 @@ const (
 type Resource struct {
 	conn *Conn
 	name string
+	next *Resource // of the same connection
 
 	banned     atomic.Uint64 // this generation and older ones are not offered any more
 	accepted   atomic.Uint64 // newest generation accepted
 	acceptedAt atomic.Int64  // mono
 	watched    atomic.Bool   // an acceptance may end a hold or prove a loss
+	steps      uint32        // of holdSteps taken; guarded by mu
 
 	mu        sync.Mutex
 	refused   uint64 // newest generation refused
@@ -36,7 +37,6 @@ type Resource struct {
 	lost      uint64 // lost early, if a newer one is accepted
 	held      uint64 // newest generation whose replay was refused
 	helped    uint64 // newest generation accepted since
-	steps     int    // of holdSteps taken
 	holdFrom  int64  // mono
 	holdUntil int64  // mono
 	exempt    uint64 // the one generation renewed in spite of a hold
@@ -52,25 +52,17 @@ func (n *Conn) Resource(name string) *Resource {
 	if r := n.find(name); r != nil {
 		return r
 	}
-	var all []*Resource
-	if p := n.resources.Load(); p != nil {
-		all = slices.Clone(*p)
-	}
-	r := &Resource{conn: n, name: name}
-	all = append(all, r)
-	n.resources.Store(&all)
+	r := &Resource{conn: n, name: name, next: n.resources.Load()}
+	n.resources.Store(r)
 	return r
 }
 
 func (n *Conn) find(name string) *Resource {
-	if all := n.resources.Load(); all != nil {
-		for _, r := range *all {
-			if r.name == name {
-				return r
-			}
-		}
+	r := n.resources.Load()
+	for r != nil && r.name != name {
+		r = r.next
 	}
-	return nil
+	return r
 }
 
 // Get returns a live token that the resource server has not refused. With one
@@ -255,7 +247,7 @@ func (r *Resource) hold(generation uint64, now int64) {
 	}
 	r.held, r.lost = generation, 0
 	r.holdFrom = now
-	r.holdUntil = now + int64(holdSteps[min(r.steps, len(holdSteps)-1)])
+	r.holdUntil = now + int64(holdSteps[min(int(r.steps), len(holdSteps)-1)])
 	r.steps++
 	r.watched.Store(true)
 }

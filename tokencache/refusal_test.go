@@ -169,6 +169,7 @@ func TestHoldSteps(t *testing.T) {
 		r.resource("crm").Accepted(generation)
 		settle(10 * time.Minute)
 		fail(time.Minute)
+		fail(2 * time.Minute)
 	})
 }
 
@@ -337,6 +338,24 @@ func TestLostEarly(t *testing.T) {
 		if states := r.journal.of(tokencache.EventState); len(states) != 2 || states[1].State != tokencache.StateOK {
 			t.Errorf("told of %+v", states)
 		}
+	})
+}
+
+// Three tokens lost, but never three in an hour.
+func TestLostNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		crm := r.resource("crm")
+		generation := r.get("crm").Generation
+		for range 5 {
+			generation = r.refused("crm", generation, false)
+			crm.Accepted(generation)
+			settle(31 * time.Minute)
+		}
+		if n := r.cache.Status(r.client)[0].LostEarly; n != 5 {
+			t.Errorf("%d lost early", n)
+		}
+		r.wantState(tokencache.StateOK)
 	})
 }
 

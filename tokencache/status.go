@@ -86,10 +86,12 @@ func (n *Conn) snapshot(cl *Client) Status {
 	n.ledger.trim(now.mono, cl.window())
 	s := Status{
 		Key:        n.key,
-		State:      n.state(now),
+		State:      n.state(now).String(),
 		Generation: n.generation,
 		BudgetLeft: max(0, cl.budget()-len(n.ledger)),
-		LostEarly:  n.lost.total,
+	}
+	if n.lost != nil {
+		s.LostEarly = n.lost.total
 	}
 	if l := n.live.Load(); l != nil {
 		s.Issued, s.Expiry, s.HasToken = l.Issued, l.Expiry, l.alive(now)

@@ -153,7 +153,7 @@ Both keep running. Go on by hand, in another terminal:
 
   curl %[1]s/crm/v8/Leads
   curl -X POST %[1]s/desk/api/v1/tickets -H 'Content-Type: application/json' -d '{"subject":"Hello"}'
-  curl '%[1]s/books/v3/contacts?organization_id=1'
+  curl '%[1]s/books/v3/contacts?organization_id=60001234567'
   curl -X POST %[2]s/_sim/revoke-access       # Zoho refuses every access token from now on
   go run ./cmd/caddy zoho status --address %[3]s
 

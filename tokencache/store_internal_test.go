@@ -1,0 +1,210 @@
+package tokencache
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// FuzzRecord reads strangers' bytes as a record, once as they are and once
+// under a right checksum: no panic, and nothing of them in the error.
+func FuzzRecord(f *testing.F) {
+	whole, err := pack(toJSON(Record{Generation: 3, Ledger: []time.Time{time.Unix(1, 2)}}), "tokens", "c", "a")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range [][]byte{nil, whole, whole[:20], []byte(`00000000 {"token":{"key":"secret","sealed":"c2VjcmV0"}}`), []byte(`{"fingerprint":"zz"}`)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		read := func(data []byte) {
+			var w recordJSON
+			err := unpack(data, &w, "tokens", "c", "a")
+			if err == nil {
+				_, err = w.record()
+			}
+			if err != nil && (!errors.Is(err, ErrDamaged) || strings.Contains(err.Error(), "secret")) {
+				t.Errorf("got %v", err)
+			}
+		}
+		read(data)
+		read(append(sumText(data, "tokens", "c", "a"), data...))
+	})
+}
+
+// FuzzFile reads strangers' bytes as a file: no panic, and what is taken for
+// sound can be opened.
+func FuzzFile(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "seed")
+	db, err := bolt.Open(path, 0o600, &bolt.Options{PageSize: 512})
+	if err != nil {
+		f.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		var errs error
+		for i := range 30 {
+			errs = errors.Join(errs, putAccount(tx, "b", Key{"client", strings.Repeat("x", 1+i)}, strings.Repeat("y", 40)))
+		}
+		return errs
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		f.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := checkFile(bytes.NewReader(data), int64(len(data))); err != nil {
+		f.Fatalf("a sound file: %v", err)
+	}
+	f.Add(data, uint32(0), byte(0))
+	f.Add(data[:2048], uint32(0), byte(0))
+	for range 50 {
+		f.Add(data, rand.Uint32(), byte(1)<<rand.IntN(8))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, at uint32, flip byte) {
+		data = bytes.Clone(data)
+		if len(data) > 0 {
+			data[int(at)%len(data)] ^= flip
+		}
+		if checkFile(bytes.NewReader(data), int64(len(data))) != nil {
+			return
+		}
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		readAll(t, path)
+	})
+}
+
+func readAll(t *testing.T, path string) {
+	t.Helper()
+	_, err := guard(func() error {
+		db, err := bolt.Open(path, 0o600, &bolt.Options{NoSync: true})
+		if err != nil {
+			return err
+		}
+		err = db.Update(func(tx *bolt.Tx) error {
+			var walk func(b *bolt.Bucket) error
+			walk = func(b *bolt.Bucket) error {
+				return b.ForEach(func(k, v []byte) error {
+					if sub := b.Bucket(k); v == nil && sub != nil {
+						return walk(sub)
+					}
+					return nil
+				})
+			}
+			return errors.Join(
+				tx.ForEach(func(_ []byte, b *bolt.Bucket) error {
+					if b == nil { // a value where a bucket was
+						return nil
+					}
+					return walk(b)
+				}),
+				putAccount(tx, "new", Key{"c", "a"}, strings.Repeat("z", 3000)))
+		})
+		return errors.Join(err, db.Close())
+	})
+	if err != nil {
+		t.Errorf("taken for sound, but: %v", err)
+	}
+}
+
+func TestKeyRing(t *testing.T) {
+	t.Parallel()
+	one, two := [][]byte{[]byte("one")}, [][]byte{[]byte("two")}
+	ring, key, err := newDataKey(grantsFile, "c", one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := key.seal([]byte("text"), place{"x"})
+	open := func(file, client string, secrets [][]byte) error {
+		k, err := ring.open(file, client, secrets)
+		if err != nil {
+			return err
+		}
+		_, err = k.open(s, place{"x"})
+		return err
+	}
+	if err := open(grantsFile, "c", append(two, one...)); err != nil {
+		t.Errorf("the second of two: %v", err)
+	}
+	if err := open(grantsFile, "c", two); !errors.Is(err, ErrWrongKey) {
+		t.Errorf("wrong key: got %v", err)
+	}
+	for _, at := range [][2]string{{tokensFile, "c"}, {grantsFile, "d"}} {
+		if err := open(at[0], at[1], one); !errors.Is(err, ErrDamaged) || errors.Is(err, ErrWrongKey) {
+			t.Errorf("moved to %v: got %v", at, err)
+		}
+	}
+	if _, err := key.open(s, place{"y"}); !errors.Is(err, ErrDamaged) {
+		t.Errorf("another place: got %v", err)
+	}
+	s.Data[20] ^= 1
+	if err := open(grantsFile, "c", one); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a flipped bit: got %v", err)
+	}
+	ring.Wraps[0].Data[20] ^= 1
+	if err := open(grantsFile, "c", one); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a flipped bit in the wrap: got %v", err)
+	}
+	if _, _, err := newDataKey(grantsFile, "c", [][]byte{nil}); !errors.Is(err, ErrWrongKey) {
+		t.Errorf("no secret: got %v", err)
+	}
+}
+
+func TestPanicInATransactionBlocksNobody(t *testing.T) {
+	t.Parallel()
+	b := NewBolt(t.TempDir())
+	t.Cleanup(func() { _ = b.Close() })
+	for _, write := range []bool{true, false} {
+		runs := 0
+		err := b.withTokens(write, func(*bolt.Tx) error {
+			if runs++; runs == 1 {
+				panic("page 3 is upside down")
+			}
+			return nil
+		})
+		if err != nil || runs != 2 {
+			t.Errorf("got %v after %d runs, want tokens.db begun anew", err, runs)
+		}
+	}
+	runs := 0
+	err := b.withTokens(true, func(*bolt.Tx) error {
+		if runs++; runs == 1 {
+			return bolterrors.ErrIncompatibleValue // a flipped bit made a value of a bucket
+		}
+		return nil
+	})
+	if err != nil || runs != 2 {
+		t.Errorf("got %v after %d runs, want tokens.db begun anew", err, runs)
+	}
+	secrets := [][]byte{[]byte("s")}
+	if err := b.SaveGrant(Key{"c", "a"}, secrets, Grant{RefreshToken: "r"}); err != nil {
+		t.Fatal(err)
+	}
+	b.grants.mu.Lock()
+	err = b.grants.run(true, func(*bolt.Tx) error { panic("upside down") })
+	b.grants.mu.Unlock()
+	if !errors.Is(err, ErrDamaged) {
+		t.Errorf("got %v", err)
+	}
+	if _, _, err := b.LoadGrant(Key{"c", "a"}, secrets); !errors.Is(err, ErrDamaged) {
+		t.Errorf("got %v", err)
+	}
+	b.grants.mu.Lock()
+	b.grants.retry = time.Time{} // half a minute later
+	b.grants.mu.Unlock()
+	if g, ok, err := b.LoadGrant(Key{"c", "a"}, secrets); !ok || err != nil || g.RefreshToken != "r" {
+		t.Errorf("got %v, %v, %v, want the sound file to be read again", g, ok, err)
+	}
+}
