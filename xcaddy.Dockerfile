@@ -13,5 +13,6 @@ RUN xcaddy build v2.11.9 --output /usr/bin/caddy --with github.com/caddy-zoho/ca
 
 FROM caddy:2.11.9
 COPY --from=builder /usr/bin/caddy /usr/bin/caddy
-# Configured by ZOHO_* variables alone; mount another file over it for more.
+# Configured by ZOHO_* variables alone; mount another file over it for more. It
+# listens on loopback: let the container share the app's network (deploy/).
 COPY Caddyfile.example /etc/caddy/Caddyfile

@@ -1,0 +1,289 @@
+package tests
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+func readDoc(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// TestErrorCodesAreDocumented: docs/errors.md has a heading for each code of
+// problem.go and of Caddyfile.example, since answers link to it, and no other.
+func TestErrorCodesAreDocumented(t *testing.T) {
+	var codes []string
+	for name, value := range stringConstants(t, "problem.go") {
+		if strings.HasPrefix(name, "code") {
+			codes = append(codes, value)
+		}
+	}
+	for _, m := range regexp.MustCompile(`docs/errors\.md#([a-z-]+)`).FindAllStringSubmatch(readDoc(t, "Caddyfile.example"), -1) {
+		codes = append(codes, m[1])
+	}
+	var headings []string
+	for _, m := range regexp.MustCompile("(?m)^## ([a-z][a-z-]*)$").FindAllStringSubmatch(readDoc(t, "docs/errors.md"), -1) {
+		headings = append(headings, m[1])
+	}
+	slices.Sort(codes)
+	slices.Sort(headings)
+	if codes = slices.Compact(codes); len(codes) < 10 {
+		t.Fatalf("only %d codes found", len(codes))
+	}
+	if !slices.Equal(codes, headings) {
+		t.Errorf("docs/errors.md has the headings\n%s\nand the codes are\n%s", strings.Join(headings, " "), strings.Join(codes, " "))
+	}
+}
+
+// TestVerdictsAreDocumented: docs/errors.md explains each value of Zoho-Proxy-Verdict.
+func TestVerdictsAreDocumented(t *testing.T) {
+	words := []string{"data-center", "fresh-token-refused"}
+	for _, v := range []zoho.Verdict{zoho.VerdictAmbiguous, zoho.VerdictOrg, zoho.VerdictPermission, zoho.VerdictScope} {
+		words = append(words, v.String())
+	}
+	doc := readDoc(t, "docs/errors.md")
+	for _, word := range words {
+		if !strings.Contains(doc, "| `"+word+"` |") {
+			t.Errorf("docs/errors.md does not explain the verdict %s", word)
+		}
+	}
+}
+
+// TestMetricsAreDocumented: docs/operations.md has each metric of metrics.go, and
+// the alerts use no other.
+func TestMetricsAreDocumented(t *testing.T) {
+	name := regexp.MustCompile(`zoho_[a-z_]+`)
+	var metrics []string
+	for _, quoted := range regexp.MustCompile(`"zoho_[a-z_]+"`).FindAllString(readDoc(t, "metrics.go"), -1) {
+		metrics = append(metrics, strings.Trim(quoted, `"`))
+	}
+	if len(metrics) < 10 {
+		t.Fatalf("only %d metrics found", len(metrics))
+	}
+	doc := readDoc(t, "docs/operations.md")
+	for _, metric := range metrics {
+		if !strings.Contains(doc, "| `"+metric+"` |") {
+			t.Errorf("docs/operations.md has no row for the metric %s", metric)
+		}
+	}
+	for _, metric := range name.FindAllString(readDoc(t, "deploy/alerts.yaml"), -1) {
+		if !slices.Contains(metrics, metric) {
+			t.Errorf("deploy/alerts.yaml uses the metric %s, which does not exist", metric)
+		}
+	}
+}
+
+// TestVariablesAreDocumented: the README names what Caddyfile.example reads from
+// the environment.
+func TestVariablesAreDocumented(t *testing.T) {
+	readme := readDoc(t, "README.md")
+	variables := regexp.MustCompile(`\{(?:env\.|\$)(ZOHO_[A-Z_]+)`).FindAllStringSubmatch(readDoc(t, "Caddyfile.example"), -1)
+	if len(variables) < 7 {
+		t.Fatalf("only %d variables found", len(variables))
+	}
+	for _, v := range variables {
+		if !strings.Contains(readme, "`"+v[1]+"`") {
+			t.Errorf("README.md does not explain %s", v[1])
+		}
+	}
+}
+
+// TestDeployPassesNoEmptyVariable: a variable that is set but empty makes the site
+// vanish or move to port 80.
+func TestDeployPassesNoEmptyVariable(t *testing.T) {
+	empty := regexp.MustCompile(`(?m)^[^#\n]*ZOHO_[A-Z_]+(?:=\s*$|=["']{2}|:\s*$|:\s*["']{2}|=\$\{[A-Z_]+(?::?-)?\}|, value: ["']{2})`)
+	files, err := filepath.Glob("../deploy/*")
+	if err != nil || len(files) == 0 {
+		t.Fatal("deploy/ is empty", err)
+	}
+	for _, file := range files {
+		for _, line := range empty.FindAllString(readDoc(t, strings.TrimPrefix(filepath.ToSlash(file), "../")), -1) {
+			t.Errorf("%s: %s may be empty", file, strings.TrimSpace(line))
+		}
+	}
+}
+
+// TestDockerfilePinsCaddy: both images and the build are of go.mod's Caddy, and
+// what is built is the tree that was copied.
+func TestDockerfilePinsCaddy(t *testing.T) {
+	m := regexp.MustCompile(`github\.com/caddyserver/caddy/v2 v([0-9.]+)`).FindStringSubmatch(readDoc(t, "go.mod"))
+	if m == nil {
+		t.Fatal("go.mod names no Caddy")
+	}
+	dockerfile := readDoc(t, "xcaddy.Dockerfile")
+	for _, line := range []string{
+		"FROM caddy:" + m[1] + "-builder AS builder",
+		"COPY . /src",
+		"RUN xcaddy build v" + m[1] + " --output /usr/bin/caddy --with " + modulePath + "=/src",
+		"FROM caddy:" + m[1],
+	} {
+		if !strings.Contains(dockerfile, "\n"+line+"\n") {
+			t.Errorf("xcaddy.Dockerfile lacks the line %q", line)
+		}
+	}
+}
+
+// TestCommandsOfDocuments: what documents tell to run exists.
+func TestCommandsOfDocuments(t *testing.T) {
+	makefile := readDoc(t, "Makefile")
+	checks := []struct {
+		pattern *regexp.Regexp
+		exists  func(word string) bool
+	}{
+		{regexp.MustCompile(`go (?:run|build)(?: -[a-z]+(?: \S+)?)* \./([a-z/]+)`), func(dir string) bool { return fileExists(dir + "/main.go") }},
+		{regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)"), func(target string) bool { return strings.Contains(makefile, "\n"+target+":") }},
+		{regexp.MustCompile(`docker build -f (\S+)`), fileExists},
+		{regexp.MustCompile(`--config ([A-Za-z.]+)`), fileExists},
+		{regexp.MustCompile(`docker compose --file (\S+)`), fileExists},
+		{regexp.MustCompile(`promtool (?:check|test) rules (\S+\.yaml)`), fileExists},
+		{regexp.MustCompile(`caddy zoho ([a-z]+)`), func(command string) bool {
+			help, err := exec.Command(binary, "zoho", command, "--help").Output()
+			return err == nil && strings.Contains(string(help), "\n  caddy zoho "+command)
+		}},
+	}
+	seen := make(map[string]bool)
+	for _, name := range markdownFiles(t) {
+		doc := readDoc(t, name)
+		for _, check := range checks {
+			for _, m := range check.pattern.FindAllStringSubmatch(doc, -1) {
+				if seen[m[0]] {
+					continue
+				}
+				seen[m[0]] = true
+				if !check.exists(m[1]) {
+					t.Errorf("%s: %q: there is no %s", name, m[0], m[1])
+				}
+			}
+		}
+	}
+	for _, command := range []string{"go test ./...", "go run ./cmd/demo", "docker build -f xcaddy.Dockerfile", "xcaddy build --with " + modulePath} {
+		if !strings.Contains(readDoc(t, "README.md"), command) {
+			t.Errorf("README.md does not name the command %q", command)
+		}
+	}
+}
+
+func fileExists(name string) bool {
+	_, err := os.Stat(filepath.Join("..", name))
+	return err == nil
+}
+
+// TestLinksOfDocuments: relative links lead to files and headings that exist.
+func TestLinksOfDocuments(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	for _, name := range markdownFiles(t) {
+		for _, m := range link.FindAllStringSubmatch(readDoc(t, name), -1) {
+			target := m[1]
+			if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+				continue
+			}
+			path, anchor, _ := strings.Cut(target, "#")
+			file := filepath.Join(filepath.Dir(name), path)
+			if path == "" {
+				file = name
+			}
+			switch {
+			case !fileExists(file):
+				t.Errorf("%s: the link %s leads nowhere", name, target)
+			case anchor != "" && !anchors(readDoc(t, file))[anchor]:
+				t.Errorf("%s: the link %s leads to no heading", name, target)
+			}
+		}
+	}
+}
+
+// anchors are the headings of a Markdown text, as they stand in links.
+func anchors(doc string) map[string]bool {
+	found := make(map[string]bool)
+	for _, m := range regexp.MustCompile(`(?m)^#{1,6} (.+)$`).FindAllStringSubmatch(doc, -1) {
+		text := regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		found[strings.ReplaceAll(strings.TrimSpace(text), " ", "-")] = true
+	}
+	return found
+}
+
+func markdownFiles(t *testing.T) []string {
+	var names []string
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && len(d.Name()) > 2 && d.Name()[0] == '.':
+			return fs.SkipDir
+		case !d.IsDir() && strings.HasSuffix(path, ".md"):
+			names = append(names, strings.TrimPrefix(filepath.ToSlash(path), "../"))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"} {
+		if !slices.Contains(names, name) {
+			t.Errorf("there is no %s", name)
+		}
+	}
+	return names
+}
+
+// TestDependenciesAreDocumented: docs/dependencies.md has a row for each module that
+// go.mod requires directly and for each tool.
+func TestDependenciesAreDocumented(t *testing.T) {
+	doc, mod := readDoc(t, "docs/dependencies.md"), readDoc(t, "go.mod")
+	wanted := make(map[string]bool)
+	for _, m := range regexp.MustCompile(`(?m)^(?:require )?\s*(\S+\.\S+/\S+) v\S+$`).FindAllStringSubmatch(mod, -1) {
+		wanted[m[1]] = true
+	}
+	_, tools, _ := strings.Cut(mod, "\ntool (")
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+)/cmd/\S+$`).FindAllStringSubmatch(tools, -1) {
+		wanted[m[1]] = true
+	}
+	for _, module := range slices.Sorted(maps.Keys(wanted)) {
+		if !strings.Contains(doc, "| `"+module+"` |") {
+			t.Errorf("docs/dependencies.md has no row for %s", module)
+		}
+	}
+}
+
+// stringConstants are the constants of a file that are string literals, by name.
+func stringConstants(t *testing.T, file string) map[string]string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", file), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	constants := make(map[string]string)
+	for _, declaration := range parsed.Decls {
+		group, ok := declaration.(*ast.GenDecl)
+		if !ok || group.Tok != token.CONST {
+			continue
+		}
+		for _, spec := range group.Specs {
+			value := spec.(*ast.ValueSpec)
+			for i, expression := range value.Values {
+				if literal, ok := expression.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+					constants[value.Names[i].Name], _ = strconv.Unquote(literal.Value)
+				}
+			}
+		}
+	}
+	return constants
+}

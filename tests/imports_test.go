@@ -1,0 +1,113 @@
+package tests
+
+import (
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const modulePath = "github.com/caddy-zoho/caddy-zoho"
+
+// layers says which packages of this module a package may import; nothing points
+// upward, and no package is without a line. Its tests may import zohosim as well.
+var layers = map[string][]string{
+	"":                 {"zoho", "tokencache", "internal/nearest"},
+	"zoho":             {"internal/nearest"},
+	"tokencache":       {},
+	"zohosim":          {}, // states the protocol a second time: a shared mistake would pass every test
+	"internal/nearest": {},
+	"cmd/caddy":        {""},
+	"cmd/demo":         {"", "zohosim"},
+	"cmd/zohosim":      {"zohosim"},
+	"tests":            {"", "zoho", "tokencache", "zohosim"},
+}
+
+// strangers are modules that a layer must not reach, however far down.
+var strangers = map[string][]string{
+	"zoho":       {"github.com/caddyserver/", "github.com/prometheus/", "go.uber.org/zap", "go.etcd.io/"},
+	"tokencache": {"github.com/caddyserver/", "github.com/prometheus/", "go.uber.org/zap"},
+}
+
+// goPackage is what `go list` tells of a package.
+type goPackage struct {
+	ImportPath   string
+	Standard     bool
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+}
+
+func goList(t *testing.T, args ...string) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Standard,Imports,TestImports,XTestImports"}, args...)...)
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v", cmd.Args, err)
+	}
+	var packages []goPackage
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); decoder.More(); {
+		var p goPackage
+		if err := decoder.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+	return packages
+}
+
+// own is the path of a package below this module's; ok is false for strangers.
+func own(path string) (name string, ok bool) {
+	if path == modulePath {
+		return "", true
+	}
+	return strings.CutPrefix(path, modulePath+"/")
+}
+
+// TestImportsPointDown holds every package to its line in layers.
+func TestImportsPointDown(t *testing.T) {
+	for _, p := range goList(t, "./...") {
+		name, _ := own(p.ImportPath)
+		allowed, ok := layers[name]
+		if !ok {
+			t.Errorf("package %s has no line in layers: say what it may import", p.ImportPath)
+			continue
+		}
+		for _, path := range p.Imports {
+			if other, ok := own(path); ok && !slices.Contains(allowed, other) {
+				t.Errorf("%s imports %s, which its layer does not allow", p.ImportPath, path)
+			}
+		}
+		for _, path := range slices.Concat(p.TestImports, p.XTestImports) {
+			other, ok := own(path)
+			if ok && other != name && !slices.Contains(allowed, other) && (other != "zohosim" || name == "zohosim") {
+				t.Errorf("the tests of %s import %s, which its layer does not allow", p.ImportPath, path)
+			}
+		}
+	}
+}
+
+// TestLayersKeepStrangersOut looks at everything below a package, so that the
+// protocol and the life of a token stay testable without Caddy.
+func TestLayersKeepStrangersOut(t *testing.T) {
+	for name, forbidden := range strangers {
+		for _, p := range goList(t, "-deps", "./"+name) {
+			for _, prefix := range forbidden {
+				if strings.HasPrefix(p.ImportPath, prefix) {
+					t.Errorf("%s reaches %s", name, p.ImportPath)
+				}
+			}
+		}
+	}
+}
+
+// TestSimulatorIsStandardLibraryOnly: whoever tests against it gets nothing else.
+func TestSimulatorIsStandardLibraryOnly(t *testing.T) {
+	for _, p := range goList(t, "-deps", "./zohosim") {
+		if name, ok := own(p.ImportPath); !p.Standard && (!ok || name != "zohosim") {
+			t.Errorf("zohosim reaches %s", p.ImportPath)
+		}
+	}
+}
