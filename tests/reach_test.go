@@ -363,10 +363,10 @@ func TestBadCertificates(t *testing.T) {
 				if n := bad.spoken(); n != 0 {
 					t.Errorf("%s: something arrived on %d connections", center.urls, n)
 				}
+				c.stop() // and with it, the log is complete
 				if !strings.Contains(c.output.String(), "x509: ") {
 					t.Errorf("%s: the log does not say why", center.urls)
 				}
-				c.stop()
 			}
 		})
 	}

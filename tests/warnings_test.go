@@ -46,6 +46,7 @@ func TestWarningsAtLoad(t *testing.T) {
 	_, baseURL, grant := sim(t, zohosim.Options{})
 	c := newCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant, "OTHER="+freePort(t), "EMPTY=")
 	c.start()
+	c.waitFor("the start", func() bool { return strings.Contains(c.output.String(), "serving Zoho connections") })
 	for _, test := range tests {
 		before := len(c.output.String())
 		c.writeConfig(global + test.sites + "\n")
@@ -53,6 +54,7 @@ func TestWarningsAtLoad(t *testing.T) {
 			t.Errorf("%s: %v", test.name, err)
 			continue
 		}
+		c.waitFor("what follows the warnings", func() bool { return strings.Contains(c.output.String()[before:], "serving Zoho connections") })
 		var got []string
 		for line := range strings.Lines(c.output.String()[before:]) {
 			var entry struct{ Level, Logger, Msg string }
