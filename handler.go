@@ -71,6 +71,9 @@ type ReplayBuffer struct {
 	File   int64 `json:"file"`
 }
 
+// exceededBy tells whether a body of that length is too large to keep.
+func (b *ReplayBuffer) exceededBy(length int64) bool { return length > max(b.Memory, b.File) }
+
 // CaddyModule returns the Caddy module information.
 func (Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
@@ -167,7 +170,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if p := s.route(r, domain); p != nil {
 		return h.answer(w, p)
 	}
-	token, err := s.resource.Get(r.Context(), h.client.cache)
+	get := s.resource.Get
+	if h.ReplayBuffer.exceededBy(r.ContentLength) {
+		get = s.resource.GetFresh
+	}
+	token, err := get(r.Context(), h.client.cache)
 	if err != nil {
 		return h.answer(w, tokenProblem(err, h.client, s.account))
 	}

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -99,12 +100,27 @@ func (n *network) guard(next dialFunc) dialFunc {
 	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := next(ctx, network, address)
-		if err != nil || !isLocal(conn.RemoteAddr()) {
-			return conn, err
+		if err == nil && !isLocal(conn.RemoteAddr()) {
+			return conn, nil
 		}
-		_ = conn.Close()
+		if err != nil && !leadsHere(ctx, address) {
+			return nil, err
+		}
+		if conn != nil {
+			_ = conn.Close()
+		}
 		return nil, fmt.Errorf("%s %w", address, errLoop)
 	}
+}
+
+// leadsHere tells why nothing answers at a host: its name leads to where Zoho cannot be.
+func leadsHere(ctx context.Context, address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ips, err := net.DefaultResolver.LookupIP(ctx, "ip", host)
+	return err == nil && slices.ContainsFunc(ips, func(ip net.IP) bool { return isLocal(&net.TCPAddr{IP: ip}) })
 }
 
 // lead takes Zoho's names to the simulator.

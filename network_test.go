@@ -61,6 +61,11 @@ func TestLoopIsRefused(t *testing.T) {
 			t.Errorf("the stranger heard %q", got)
 		}
 	}
+	// Where nothing listens, the name still leads astray.
+	refused := func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("connection refused") }
+	if _, err := n.guard(refused)(t.Context(), "tcp", "localhost:443"); !errors.Is(err, errLoop) {
+		t.Errorf("nothing listens: %v", err)
+	}
 	if _, err := (&network{simulator: l.Addr().String()}).guard(astray)(t.Context(), "tcp", "www.zohoapis.eu:443"); err != nil {
 		t.Errorf("with a simulator: %v", err)
 	}

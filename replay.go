@@ -52,7 +52,7 @@ var errAttemptOver = errors.New("zoho: this attempt was given up")
 // recorded at all.
 func newRecorder(req *http.Request, limits ReplayBuffer) *recorder {
 	r := &recorder{source: req.Body, limits: limits, declared: req.Trailer}
-	r.tooLarge = req.ContentLength > max(limits.Memory, limits.File)
+	r.tooLarge = limits.exceededBy(req.ContentLength)
 	return r
 }
 
@@ -91,18 +91,23 @@ func (r *recorder) attempt(trailer http.Header) (io.ReadCloser, error) {
 	return r.current, nil
 }
 
-// lostBecause tells why another attempt cannot be made, "" if it can. A request
-// without a body has no recorder and can always be repeated.
-func (r *recorder) lostBecause() string {
+// takeBack ends the running attempt, so that nothing is lost any more until the next
+// one begins. If the beginning is lost already the attempt goes on, and why is told.
+// A request without a body has no recorder and can always be repeated.
+func (r *recorder) takeBack() (lost string) {
 	if r == nil {
 		return ""
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.lost == "" && r.limits == (ReplayBuffer{}) {
+	switch {
+	case r.lost != "":
+		return r.lost
+	case r.limits == (ReplayBuffer{}):
 		return lostTooLarge // not even what was refused before it was sent
 	}
-	return r.lost
+	r.current = nil
+	return ""
 }
 
 // settle ends the recording once an answer was taken; the attempt goes on.
@@ -113,7 +118,7 @@ func (r *recorder) settle() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.settled = true
-	if r.current.offset == r.size && r.size > 0 {
+	if r.current != nil && r.current.offset == r.size && r.size > 0 {
 		r.drop(lostSettled)
 	}
 }

@@ -40,8 +40,8 @@ func TestRecorderBoundaries(t *testing.T) {
 				}
 				second, err := r.attempt(nil)
 				if size > limits.File {
-					if err == nil || r.lostBecause() != lostTooLarge {
-						t.Fatalf("a body of %d bytes may be sent again: %v, %q", size, err, r.lostBecause())
+					if err == nil || r.lost != lostTooLarge {
+						t.Fatalf("a body of %d bytes may be sent again: %v, %q", size, err, r.lost)
 					}
 					return
 				}
@@ -110,8 +110,8 @@ func TestRecorderSettles(t *testing.T) {
 	if rest := readAll(t, a); string(head)+string(rest) != "hello world" {
 		t.Errorf("got %q and %q", head, rest)
 	}
-	if r.chunks != nil || r.lostBecause() != lostSettled {
-		t.Errorf("%d chunks are kept, lost because of %q", len(r.chunks), r.lostBecause())
+	if r.chunks != nil || r.lost != lostSettled {
+		t.Errorf("%d chunks are kept, lost because of %q", len(r.chunks), r.lost)
 	}
 }
 
@@ -143,8 +143,8 @@ func TestRecorderWithoutTemporaryDirectory(t *testing.T) {
 	if got := readAll(t, a); !bytes.Equal(got, want) {
 		t.Error("the body was not sent whole")
 	}
-	if r.lostBecause() != lostNotKept {
-		t.Errorf("lost because of %q", r.lostBecause())
+	if r.lost != lostNotKept {
+		t.Errorf("lost because of %q", r.lost)
 	}
 }
 

@@ -140,9 +140,11 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 		return s.refuse(req, tokenProblem(err, s.client, s.account)), nil
 	case newer == nil:
 		return s.passOn(res, token, verdict), nil
-	case s.body.lostBecause() != "":
-		s.count(s.body.lostBecause())
-		return s.passOn(res, token, verdict), nil
+	}
+	if lost := s.body.takeBack(); lost != "" {
+		// The token is new now; only this request cannot be sent again.
+		s.count(lost)
+		return s.settled(res), nil
 	}
 	_ = res.Body.Close()
 	return t.replay(req, s, newer)
@@ -372,6 +374,7 @@ func (s *session) clean(res *http.Response) {
 	delete(res.Header, verdictHeader)
 }
 
+// settled is the answer that the app gets.
 func (s *session) settled(res *http.Response) *http.Response {
 	s.body.settle()
 	s.client.requests.count(s.target.Service, res.StatusCode)

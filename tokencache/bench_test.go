@@ -65,8 +65,8 @@ func manyConns(t testing.TB, count int) (*rig, []string) {
 		return tokencache.Fetched{
 			AccessToken: fmt.Sprintf("1000.%032x.%032s", 7, key.Account),
 			Life:        time.Hour,
-			APIDomain:   fmt.Sprint("https://api.example"),
-			Scope:       fmt.Sprint("ZohoCRM.modules.ALL ZohoCRM.settings.ALL ZohoBooks.fullaccess.all"),
+			APIDomain:   "https://api.example",
+			Scope:       "ZohoCRM.modules.ALL ZohoCRM.settings.ALL ZohoBooks.fullaccess.all",
 		}, nil
 	}
 	accounts := make([]string, count)

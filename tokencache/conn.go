@@ -69,10 +69,14 @@ func (l *live) fresh(now moment, cl *Client) bool {
 // postpone sets the next attempt to renew the token.
 func (l *live) postpone(mono int64) { l.soft.Store(min(mono, int64(l.deadline))) }
 
-// usable tells whether the token serves what is wanted.
-func (l *live) usable(now moment, cl *Client, w want) bool {
-	return l != nil && l.alive(now) && l.seen.Load() == cl.identity() && l.Generation > w.after
+// usable tells whether the token serves what is wanted by someone whose grant
+// is the token's.
+func (l *live) usable(now moment, w want) bool {
+	return l != nil && l.alive(now) && l.Generation > w.after
 }
+
+// of tells whether the client's grant was found to be the token's, last.
+func (l *live) of(cl *Client) bool { return l != nil && l.seen.Load() == cl.identity() }
 
 // want says what a caller needs.
 type want struct {
@@ -120,12 +124,14 @@ func (n *Conn) touch(now moment) {
 // in the store what this caller knows to be refused.
 func (n *Conn) obtain(ctx context.Context, cl *Client, w want) (*live, error) {
 	for range 4 {
-		if l := n.live.Load(); l != nil && l.seen.Load() != cl.identity() {
-			if _, err := n.check(cl); err != nil && !n.unchecked(err) {
+		var g granted
+		if l := n.live.Load(); l != nil && !l.of(cl) {
+			var err error
+			if g, err = n.check(cl); err != nil && !n.unchecked(err) {
 				return nil, err
 			}
 		}
-		l, f, err := n.join(cl, w)
+		l, f, err := n.join(cl, w, g.epoch)
 		if f == nil {
 			return l, err
 		}
@@ -139,11 +145,13 @@ func (n *Conn) obtain(ctx context.Context, cl *Client, w want) (*live, error) {
 			return nil, f.err
 		case w.operator && !f.minted:
 			w.after = f.live.Generation
-		case f.live.usable(n.cache.clock.now(), cl, w):
+		case f.live.of(cl) && f.live.usable(n.cache.clock.now(), w):
 			return f.live, nil
+		case f.minted && !f.live.alive(n.cache.clock.now()):
+			return nil, n.fail(KindTemporary, lookAgain, errShortLived)
 		}
 	}
-	return nil, n.fail(KindTemporary, time.Second, errSuperseded)
+	return nil, n.fail(KindTemporary, lookAgain, errSuperseded)
 }
 
 func (n *Conn) await(ctx context.Context, f *flight) error {
@@ -156,17 +164,19 @@ func (n *Conn) await(ctx context.Context, f *flight) error {
 	case <-f.done:
 		return nil
 	case <-ctx.Done():
-		return n.fail(KindTemporary, time.Second, ctx.Err())
+		return n.fail(KindTemporary, lookAgain, ctx.Err())
 	}
 }
 
 // join returns a token, or the reason why there is none, or the flight that
-// will tell, which it starts if there is none in the air.
-func (n *Conn) join(cl *Client, w want) (*live, *flight, error) {
+// will tell, which it starts if there is none in the air. The caller's grant is
+// that of epoch; with 0 the token tells. (While two configurations are in use,
+// around a reload, each makes the token forget the other.)
+func (n *Conn) join(cl *Client, w want, epoch uint32) (*live, *flight, error) {
 	n.mu.Lock()
 	defer n.unlock()
 	now := n.cache.clock.now()
-	if l := n.live.Load(); !w.operator && l.usable(now, cl, w) {
+	if l := n.live.Load(); !w.operator && l.usable(now, w) && (l.of(cl) || epoch == n.epoch) {
 		return l, nil, nil
 	}
 	if n.flight != nil {
@@ -178,19 +188,19 @@ func (n *Conn) join(cl *Client, w want) (*live, *flight, error) {
 		}
 	}
 	if !n.launch(cl, w) {
-		return nil, nil, n.fail(KindTemporary, time.Second, errClosed)
+		return nil, nil, n.fail(KindTemporary, lookAgain, errClosed)
 	}
 	return nil, n.flight, nil
 }
 
 // early starts the renewal of a token that serves everybody meanwhile.
-func (n *Conn) early(cl *Client, l *live, cause string, now moment) {
+func (n *Conn) early(cl *Client, l *live, now moment) {
 	n.mu.Lock()
 	defer n.unlock()
 	if n.live.Load() != l || now.mono < l.soft.Load() {
 		return
 	}
-	w := want{after: l.Generation, cause: cause}
+	w := want{after: l.Generation, cause: CauseExpiry}
 	if n.flight == nil {
 		if err := n.blocked(cl, w, now); err != nil {
 			l.postpone(n.unblocked(cl, now))

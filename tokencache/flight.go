@@ -115,7 +115,7 @@ func (n *Conn) prepare(w want, cl *Client, g granted) (*call, *live, error) {
 	if n.epoch != g.epoch {
 		return nil, nil, errSuperseded
 	}
-	if l := n.live.Load(); !w.operator && l.usable(now, cl, w) {
+	if l := n.live.Load(); !w.operator && l.usable(now, w) {
 		return nil, l, nil
 	}
 	if err := n.held(cl, w, digest, now); err != nil {

@@ -172,6 +172,20 @@ func TestLifeOfAToken(t *testing.T) {
 	}
 }
 
+// A token that is over by the time it arrives is an error, not a reason to ask
+// again and again.
+func TestTokenThatEndsOnItsWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.server.slow(3 * time.Second)
+		r.server.set(func(int) (tokencache.Fetched, error) {
+			return tokencache.Fetched{AccessToken: "t", Life: 2 * time.Second}, nil
+		})
+		r.refusal("crm", tokencache.KindTemporary)
+		r.wantCalls(1)
+	})
+}
+
 // S-33: accounts out of reach for an hour, with 40 minutes left.
 func TestHourOfOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import "errors"
 var (
 	errSuperseded = errors.New("the configuration or the grant was replaced meanwhile")
 	errClosed     = errors.New("shutting down")
+	errShortLived = errors.New("the new token ended before it could be used")
 	errUnknown    = errors.New("neither configured nor connected")
 )
 

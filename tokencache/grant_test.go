@@ -65,6 +65,27 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// Around a reload the old configuration and the new one are in use at the same
+// time. As long as they say the same, that costs nothing either.
+func TestTwoConfigurationsAtOnce(t *testing.T) {
+	r := newRig(t)
+	clients := []*tokencache.Client{r.client, r.newClient(), r.newClient()}
+	n := r.conn()
+	var callers sync.WaitGroup
+	for i := range 12 {
+		callers.Go(func() {
+			for range 2000 {
+				if tok, err := n.Resource("crm").Get(context.Background(), clients[i%3]); err != nil || tok.Generation != 1 {
+					t.Errorf("got %v, %v", tok, err)
+					return
+				}
+			}
+		})
+	}
+	callers.Wait()
+	r.wantCalls(1)
+}
+
 // With another grant (sandbox to production, say) the old token is not handed
 // out once more.
 func TestReloadWithAnotherGrant(t *testing.T) {

@@ -82,8 +82,8 @@ func (r *Resource) get(ctx context.Context, cl *Client, now moment) (*Token, err
 	n := r.conn
 	n.touch(now)
 	l, w := n.live.Load(), want{after: r.banned.Load(), cause: CauseExpiry}
-	if l.usable(now, cl, w) {
-		n.early(cl, l, CauseExpiry, now)
+	if l.of(cl) && l.usable(now, w) {
+		n.early(cl, l, now)
 		return &l.Token, nil
 	}
 	switch {

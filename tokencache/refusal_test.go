@@ -195,6 +195,16 @@ func TestHoldAndSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		crm := r.resource("crm")
+		r.get("crm")
+		r.wantRefused("crm", 1, false, 2)
+		crm.Accepted(2)
+		settle(time.Second)
+		crm.ReplayRefused(2)
+		r.wantRefused("crm", 2, false, 0) // it worked before, not since
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		crm := r.resource("crm")
 		start := time.Now()
 		for time.Since(start) < 10*time.Minute {
 			g := r.get("crm").Generation // a good path
@@ -307,10 +317,18 @@ func TestLostEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.client.Budget = 100
+		r.server.slow(time.Millisecond)
 		crm := r.resource("crm")
 		generation := r.get("crm").Generation
-		lose := func() {
-			generation = r.refused("crm", generation, false)
+		lose := func() { // at two resource servers, one request of before still being answered
+			old := generation
+			var callers sync.WaitGroup
+			for _, name := range []string{"crm", "desk"} {
+				callers.Go(func() { r.refused(name, old, false) })
+			}
+			callers.Wait()
+			generation++
+			crm.Accepted(old)
 			crm.Accepted(generation)
 			r.resource("desk").Accepted(generation)
 			crm.Accepted(generation)
@@ -337,6 +355,23 @@ func TestLostEarly(t *testing.T) {
 		settle(time.Minute)
 		if states := r.journal.of(tokencache.EventState); len(states) != 2 || states[1].State != tokencache.StateOK {
 			t.Errorf("told of %+v", states)
+		}
+	})
+}
+
+// A request that was on its way when the token was lost proves nothing.
+func TestLostWhileOthersSucceed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("crm")
+		r.wantRefused("crm", 1, false, 2)
+		r.resource("crm").Accepted(1)
+		if n := len(r.journal.of(tokencache.EventLostEarly)); n != 0 {
+			t.Errorf("told %d times", n)
+		}
+		r.resource("crm").Accepted(2)
+		if n := len(r.journal.of(tokencache.EventLostEarly)); n != 1 {
+			t.Errorf("told %d times", n)
 		}
 	})
 }

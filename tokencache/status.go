@@ -53,15 +53,16 @@ func (c *Cache) status(cl *Client, key Key) Status {
 	c.mu.RLock()
 	n := c.conns[key]
 	c.mu.RUnlock()
+	// A connection of a cache of its own: nothing of it is kept or told.
+	apart := &Conn{cache: &Cache{store: c.store, clock: c.clock, rand: c.rand}, key: key}
 	if n == nil || !n.begun() {
-		// A connection of its own cache: nothing of it is kept or told.
-		n = &Conn{cache: &Cache{store: c.store, clock: c.clock, rand: c.rand}, key: key}
+		n = apart
 		if _, err := n.check(cl); err == nil {
 			_ = n.load(cl)
 		}
 	}
 	s := n.snapshot(cl)
-	g, err := n.grant(cl)
+	g, err := apart.grant(cl)
 	if err != nil && (s.LastError == "" || err.Kind == KindStore) {
 		s.LastError = err.Error()
 	}

@@ -44,6 +44,7 @@ func TestStatus(t *testing.T) {
 				t.Errorf("%s: status is told of: %+v", when, r.journal.events[events:])
 			}
 			r.restart()
+			r.conn() // known, but not looked at yet
 		}
 		r.wantCalls(1)
 	})

@@ -71,7 +71,7 @@ func (n *Conn) wake() {
 		}
 		w.after = l.Generation
 	}
-	if _, f, _ := n.join(cl, w); f == nil {
+	if _, f, _ := n.join(cl, w, 0); f == nil {
 		n.arm(cl)
 	}
 }
