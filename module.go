@@ -39,8 +39,8 @@ type App struct {
 	// Default: embedded, in the folder `zoho` of Caddy's data directory.
 	Store *Store `json:"store,omitempty"`
 
-	// Secrets that wrap the keys which seal what is stored: the first writes, all
-	// read. Without one the secrets of each client do it.
+	// Secrets that wrap the keys which seal what is stored; any one of them opens
+	// it. Without one the secrets of each client do it.
 	EncryptionKey []Secret `json:"encryption_key,omitempty"`
 
 	// OAuth clients by name. With one client its name may be left out elsewhere.
