@@ -55,7 +55,7 @@ func TestErrorCodesAreDocumented(t *testing.T) {
 
 // TestVerdictsAreDocumented: docs/errors.md explains each value of Zoho-Proxy-Verdict.
 func TestVerdictsAreDocumented(t *testing.T) {
-	words := []string{"data-center", "fresh-token-refused"}
+	words := []string{"data-center", "fresh-token-refused", "not-replayed"}
 	for _, v := range []zoho.Verdict{zoho.VerdictAmbiguous, zoho.VerdictOrg, zoho.VerdictPermission, zoho.VerdictScope} {
 		words = append(words, v.String())
 	}
