@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 )
 
 // network is how a client reaches Zoho: whom it trusts, through which proxy, and
@@ -162,4 +165,12 @@ func isOwn(ip netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// proxyModule makes Caddy's transport ignore the proxies of the environment.
+func (n *network) proxyModule() json.RawMessage {
+	if n.proxy == nil {
+		return caddyconfig.JSON(map[string]string{"from": "none"}, nil)
+	}
+	return caddyconfig.JSON(map[string]string{"from": "url", "url": n.proxy.String()}, nil)
 }

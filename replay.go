@@ -248,3 +248,20 @@ func (r *recorder) drop(why string) {
 		r.file = nil
 	}
 }
+
+// attachBody has the body recorded while it is sent. A body too large to keep waits
+// for Zoho's consent, so that a refusal comes before it.
+func (s *session) attachBody(req, out *http.Request) (err error) {
+	if s.body == nil {
+		s.body = newRecorder(req, *s.handler.ReplayBuffer)
+	}
+	out.Trailer = s.body.trailer()
+	out.GetBody = func() (io.ReadCloser, error) { return s.body.attempt(out.Trailer) }
+	if out.Body, err = out.GetBody(); err != nil {
+		return err
+	}
+	if s.body.tooLarge {
+		out.Header["Expect"] = []string{"100-continue"}
+	}
+	return nil
+}

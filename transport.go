@@ -2,19 +2,13 @@ package caddyzoho
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -45,9 +39,6 @@ type Transport struct {
 	client *Client
 	logger *zap.Logger
 }
-
-// verdictHeader says why a refusal of Zoho's was passed on.
-const verdictHeader = "Zoho-Proxy-Verdict"
 
 // CaddyModule returns the Caddy module information.
 func (Transport) CaddyModule() caddy.ModuleInfo {
@@ -85,14 +76,6 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 		t.KeepHeaders[i] = http.CanonicalHeaderKey(name)
 	}
 	return nil
-}
-
-// proxyModule makes Caddy's transport ignore the proxies of the environment.
-func (n *network) proxyModule() json.RawMessage {
-	if n.proxy == nil {
-		return caddyconfig.JSON(map[string]string{"from": "none"}, nil)
-	}
-	return caddyconfig.JSON(map[string]string{"from": "url", "url": n.proxy.String()}, nil)
 }
 
 // dial guards connections to Zoho's hosts; those to an `upstream` may end anywhere.
@@ -216,205 +199,4 @@ func (t *Transport) send(req *http.Request, s *session, token *tokencache.Token)
 		}
 	}
 	return t.HTTPTransport.RoundTrip(out)
-}
-
-// header copies what may reach Zoho, with exactly one Authorization.
-func (t *Transport) header(in http.Header, authorization []string) http.Header {
-	out := maps.Clone(in)
-	for name := range in {
-		if private(name) && !slices.Contains(t.KeepHeaders, name) {
-			delete(out, name)
-		}
-	}
-	if offer, ok := in["Upgrade"]; ok && (len(offer) != 1 || !strings.EqualFold(offer[0], "websocket")) {
-		// Many clients offer h2c to a plain http server; HTTP/2 to Zoho fails on it.
-		delete(out, "Upgrade")
-		delete(out, "Connection")
-	}
-	out["Authorization"] = authorization
-	return out
-}
-
-// private tells headers that are no business of Zoho's: cookies could mix
-// identities, and the others name internal hosts and addresses.
-func private(name string) bool {
-	switch name[0] {
-	case 'A':
-		return name == "Authorization"
-	case 'C':
-		return name == "Cookie"
-	case 'F':
-		return name == "Forwarded"
-	case 'V':
-		return name == "Via"
-	case 'X':
-		return strings.HasPrefix(name, "X-Forwarded-")
-	case 'Z':
-		return strings.HasPrefix(name, "Zoho-Proxy-")
-	}
-	return false
-}
-
-// aimAt makes u lead to the target, with the request target as it was received, byte
-// for byte, short of the service's name and of an authtoken.
-func (s *session) aimAt(u *url.URL, received string) {
-	target := originForm(received)
-	target = withoutAuthToken(target[min(s.target.Strip, len(target)):]) // JSON may rewrite in reverse_proxy
-	if target == "" || target[0] != '/' {
-		target = "/" + target
-	}
-	u.Scheme, u.Host = s.target.Scheme, s.target.Host
-	if !strings.HasPrefix(target, "//") {
-		u.Opaque = target
-		return
-	}
-	// As Opaque it would be sent in absolute form.
-	raw, query, hasQuery := strings.Cut(target, "?")
-	u.RawPath, u.RawQuery, u.ForceQuery = raw, query, hasQuery && query == ""
-	u.Path = raw
-	if path, err := url.PathUnescape(raw); err == nil {
-		u.Path = path
-	}
-}
-
-// withoutAuthToken removes the parameter that older Zoho APIs took a credential in.
-func withoutAuthToken(target string) string {
-	path, query, ok := strings.Cut(target, "?")
-	if !ok || !hasAuthToken(query) {
-		return target
-	}
-	kept := slices.DeleteFunc(strings.Split(query, "&"), isAuthToken)
-	if len(kept) == 0 {
-		return path
-	}
-	return path + "?" + strings.Join(kept, "&")
-}
-
-func hasAuthToken(query string) bool {
-	for parameter := range strings.SplitSeq(query, "&") {
-		if isAuthToken(parameter) {
-			return true
-		}
-	}
-	return false
-}
-
-func isAuthToken(parameter string) bool {
-	name, _, _ := strings.Cut(parameter, "=")
-	if strings.Contains(name, "%") {
-		name, _ = url.QueryUnescape(name)
-	}
-	return strings.EqualFold(name, "authtoken")
-}
-
-// curable tells verdicts that a renewal may turn into a success.
-func curable(v zoho.Verdict) bool {
-	return v == zoho.VerdictRenew || v == zoho.VerdictAmbiguous
-}
-
-// judge says what an answer means for the token. It reads the body only of answers
-// that can be a refusal.
-func (s *session) judge(res *http.Response) zoho.Verdict {
-	if !zoho.MayRefuse(s.target.Service, res.StatusCode, res.Header) {
-		return zoho.VerdictNone
-	}
-	verdict := zoho.Judge(s.target.Service, res.StatusCode, res.Header, peek(res))
-	if verdict == zoho.VerdictNone && res.StatusCode == http.StatusUnauthorized && res.Request.Method == http.MethodHead {
-		verdict = zoho.VerdictAmbiguous // there is no body to say why
-	}
-	if verdict != zoho.VerdictNone {
-		s.handler.app.state.metrics.refusal(s.client.name, s.target.Service, verdict.String())
-	}
-	return verdict
-}
-
-// deliver hands an answer to the app that says nothing against the token.
-func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict zoho.Verdict) *http.Response {
-	s.clean(res)
-	switch verdict {
-	case zoho.VerdictNone:
-		if accepted(res.StatusCode) {
-			s.resource.Accepted(token.Generation)
-		}
-	case zoho.VerdictNoHeader:
-		s.handler.logger.Error("Zoho says that the request came without a token, although one was attached",
-			zap.String("client", s.client.name), zap.String("account", s.account), zap.String("service", s.target.Service), zap.Int("status", res.StatusCode))
-	default:
-		res.Header.Set(verdictHeader, verdict.String())
-	}
-	return s.settled(res)
-}
-
-// accepted tells answers that a resource server gives only to a live token.
-func accepted(status int) bool {
-	switch status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
-		return false
-	}
-	return status < 500
-}
-
-// passOn hands a refusal to the app that a renewal might have cured but is not
-// going to.
-func (s *session) passOn(res *http.Response, token *tokencache.Token, verdict zoho.Verdict) *http.Response {
-	s.clean(res)
-	word := "fresh-token-refused"
-	switch {
-	case verdict == zoho.VerdictAmbiguous:
-		word = "ambiguous"
-	case token.APIDomain != "" && !s.center.OwnsAPIDomain(token.APIDomain):
-		// Zoho named another API gateway than that of the configured data center.
-		word = "data-center"
-	}
-	res.Header.Set(verdictHeader, word)
-	return s.settled(res)
-}
-
-// clean removes what only we may say.
-func (s *session) clean(res *http.Response) {
-	delete(res.Header, problemHeader)
-	delete(res.Header, verdictHeader)
-}
-
-// settled is the answer that the app gets.
-func (s *session) settled(res *http.Response) *http.Response {
-	s.body.settle()
-	s.client.requests.count(s.target.Service, res.StatusCode)
-	return res
-}
-
-// refuse answers in our own name.
-func (s *session) refuse(req *http.Request, p *problem) *http.Response {
-	s.handler.app.state.metrics.problem(s.client.name, p.code)
-	return p.response(req)
-}
-
-// broken says what a failed attempt means for reverse_proxy.
-func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
-	s.client.requests.count(s.target.Service, 0)
-	if errors.Is(err, errLoop) {
-		return s.refuse(req, problemLoop(s.target.Host)), nil
-	}
-	return nil, err
-}
-
-func (s *session) count(result string) {
-	s.handler.app.state.metrics.replay(s.client.name, result)
-}
-
-// attachBody has the body recorded while it is sent. A body too large to keep waits
-// for Zoho's consent, so that a refusal comes before it.
-func (s *session) attachBody(req, out *http.Request) (err error) {
-	if s.body == nil {
-		s.body = newRecorder(req, *s.handler.ReplayBuffer)
-	}
-	out.Trailer = s.body.trailer()
-	out.GetBody = func() (io.ReadCloser, error) { return s.body.attempt(out.Trailer) }
-	if out.Body, err = out.GetBody(); err != nil {
-		return err
-	}
-	if s.body.tooLarge {
-		out.Header["Expect"] = []string{"100-continue"}
-	}
-	return nil
 }

@@ -1,0 +1,109 @@
+package caddyzoho
+
+import (
+	"errors"
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// verdictHeader says why a refusal of Zoho's was passed on.
+const verdictHeader = "Zoho-Proxy-Verdict"
+
+// curable tells verdicts that a renewal may turn into a success.
+func curable(v zoho.Verdict) bool {
+	return v == zoho.VerdictRenew || v == zoho.VerdictAmbiguous
+}
+
+// judge says what an answer means for the token. It reads the body only of answers
+// that can be a refusal.
+func (s *session) judge(res *http.Response) zoho.Verdict {
+	if !zoho.MayRefuse(s.target.Service, res.StatusCode, res.Header) {
+		return zoho.VerdictNone
+	}
+	verdict := zoho.Judge(s.target.Service, res.StatusCode, res.Header, peek(res))
+	if verdict == zoho.VerdictNone && res.StatusCode == http.StatusUnauthorized && res.Request.Method == http.MethodHead {
+		verdict = zoho.VerdictAmbiguous // there is no body to say why
+	}
+	if verdict != zoho.VerdictNone {
+		s.handler.app.state.metrics.refusal(s.client.name, s.target.Service, verdict.String())
+	}
+	return verdict
+}
+
+// deliver hands an answer to the app that says nothing against the token.
+func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict zoho.Verdict) *http.Response {
+	s.clean(res)
+	switch verdict {
+	case zoho.VerdictNone:
+		if accepted(res.StatusCode) {
+			s.resource.Accepted(token.Generation)
+		}
+	case zoho.VerdictNoHeader:
+		s.handler.logger.Error("Zoho says that the request came without a token, although one was attached",
+			zap.String("client", s.client.name), zap.String("account", s.account), zap.String("service", s.target.Service), zap.Int("status", res.StatusCode))
+	default:
+		res.Header.Set(verdictHeader, verdict.String())
+	}
+	return s.settled(res)
+}
+
+// accepted tells answers that a resource server gives only to a live token.
+func accepted(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+		return false
+	}
+	return status < 500
+}
+
+// passOn hands a refusal to the app that a renewal might have cured but is not
+// going to.
+func (s *session) passOn(res *http.Response, token *tokencache.Token, verdict zoho.Verdict) *http.Response {
+	s.clean(res)
+	word := "fresh-token-refused"
+	switch {
+	case verdict == zoho.VerdictAmbiguous:
+		word = "ambiguous"
+	case token.APIDomain != "" && !s.center.OwnsAPIDomain(token.APIDomain):
+		// Zoho named another API gateway than that of the configured data center.
+		word = "data-center"
+	}
+	res.Header.Set(verdictHeader, word)
+	return s.settled(res)
+}
+
+// clean removes what only we may say.
+func (s *session) clean(res *http.Response) {
+	delete(res.Header, problemHeader)
+	delete(res.Header, verdictHeader)
+}
+
+// settled is the answer that the app gets.
+func (s *session) settled(res *http.Response) *http.Response {
+	s.body.settle()
+	s.client.requests.count(s.target.Service, res.StatusCode)
+	return res
+}
+
+// refuse answers in our own name.
+func (s *session) refuse(req *http.Request, p *problem) *http.Response {
+	s.handler.app.state.metrics.problem(s.client.name, p.code)
+	return p.response(req)
+}
+
+// broken says what a failed attempt means for reverse_proxy.
+func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
+	s.client.requests.count(s.target.Service, 0)
+	if errors.Is(err, errLoop) {
+		return s.refuse(req, problemLoop(s.target.Host)), nil
+	}
+	return nil, err
+}
+
+func (s *session) count(result string) {
+	s.handler.app.state.metrics.replay(s.client.name, result)
+}

@@ -1,0 +1,87 @@
+package caddyzoho
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// fromBrowser tells requests that a web page sends across origins. A rebound DNS
+// name is same-site to the browser, but it still sends Origin with what can change
+// something, and Sec-Fetch-Site otherwise.
+func fromBrowser(header http.Header) bool {
+	if _, ok := header["Origin"]; ok {
+		return true
+	}
+	for _, site := range header["Sec-Fetch-Site"] {
+		if site != "none" { // somebody typed the address
+			return true
+		}
+	}
+	return false
+}
+
+// callers are the addresses whose connections are admitted.
+type callers struct {
+	any      bool
+	loopback bool
+	prefixes []netip.Prefix
+}
+
+func parseCallers(rules []string) (callers, error) {
+	if len(rules) == 0 {
+		return callers{loopback: true}, nil
+	}
+	var (
+		c   callers
+		err error
+	)
+	for _, rule := range rules {
+		switch rule {
+		case "any":
+			c.any = true
+		case "loopback":
+			c.loopback = true
+		case "private_ranges":
+			err = c.add(caddyhttp.PrivateRangesCIDR()...)
+		default:
+			err = c.add(rule)
+		}
+		if err != nil {
+			return c, fmt.Errorf("zoho_proxy: callers: %q is none of loopback, private_ranges, any, an address or a CIDR such as 10.0.0.0/8%s",
+				rule, didYouMean(rule, []string{"loopback", "private_ranges", "any"}))
+		}
+	}
+	return c, nil
+}
+
+func (c *callers) add(expressions ...string) error {
+	for _, expression := range expressions {
+		prefix, err := caddyhttp.CIDRExpressionToPrefix(expression)
+		if err != nil {
+			return err
+		}
+		c.prefixes = append(c.prefixes, prefix.Masked())
+	}
+	return nil
+}
+
+// admit looks at the peer's address alone: any caller can write X-Forwarded-For.
+func (c callers) admit(remoteAddr string) bool {
+	if c.any {
+		return true
+	}
+	peer, err := netip.ParseAddrPort(remoteAddr)
+	if err != nil {
+		// A Unix socket's peer has no address; whoever may open the socket is local.
+		return c.loopback && (remoteAddr == "" || remoteAddr[0] == '@' || remoteAddr[0] == '/')
+	}
+	ip := peer.Addr().Unmap().WithZone("")
+	if c.loopback && ip.IsLoopback() {
+		return true
+	}
+	return slices.ContainsFunc(c.prefixes, func(p netip.Prefix) bool { return p.Contains(ip) })
+}

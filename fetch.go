@@ -1,0 +1,158 @@
+package caddyzoho
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+func (c *Client) clientID() string {
+	id, _ := c.ClientID.resolve()
+	return id
+}
+
+// grant is an account's configured grant. Configuration wins over what is stored.
+func (c *Client) grant(account string) (grant tokencache.Grant, configured bool, err error) {
+	secret, center := c.RefreshToken, c.centers[0]
+	if a, ok := c.Accounts[account]; ok {
+		secret = a.RefreshToken
+		if a.DataCenter != "" {
+			center, _ = zoho.LookupDataCenter(a.DataCenter)
+		}
+	} else if account != defaultAccount {
+		return grant, false, nil
+	}
+	token, err := secret.resolve()
+	if errors.Is(err, errEmptySecret) || (err == nil && token == "") {
+		return grant, false, nil
+	}
+	if err != nil {
+		return grant, true, err
+	}
+	return tokencache.Grant{RefreshToken: token, AccountsServer: center.Accounts}, true, nil
+}
+
+// center is the data center that owns a grant.
+func (c *Client) center(accountsServer string) (zoho.DataCenter, bool) {
+	for _, center := range c.centers {
+		if center.Accounts == accountsServer {
+			return center, true
+		}
+	}
+	if c.centers[0].Custom {
+		return zoho.DataCenter{}, false
+	}
+	return zoho.LookupAccountsServer(accountsServer)
+}
+
+// centerOf is the data center of an account's connection.
+func (c *Client) centerOf(account string) zoho.DataCenter {
+	if a, ok := c.Accounts[account]; ok && a.DataCenter != "" {
+		if center, ok := zoho.LookupDataCenter(a.DataCenter); ok {
+			return center
+		}
+	}
+	return c.centers[0]
+}
+
+// secretsFor lists the client secrets that a data center may accept, in order.
+func (c *Client) secretsFor(code string) []string {
+	var values []string
+	for _, secret := range slices.Concat(c.DataCenterSecret[code], c.ClientSecret) {
+		if value, err := secret.resolve(); err == nil && !slices.Contains(values, value) {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+// allSecrets are the secrets of every data center.
+func (c *Client) allSecrets() []Secret {
+	all := slices.Clone(c.ClientSecret)
+	for _, code := range slices.Sorted(maps.Keys(c.DataCenterSecret)) {
+		all = append(all, c.DataCenterSecret[code]...)
+	}
+	return all
+}
+
+// sealingSecrets wrap the data keys of the store.
+func (c *Client) sealingSecrets() [][]byte {
+	if len(c.app.EncryptionKey) > 0 {
+		return resolveAll(c.app.EncryptionKey)
+	}
+	return resolveAll(c.allSecrets())
+}
+
+// credentials are what the authorization server may reject.
+func (c *Client) credentials() [][]byte {
+	return append(resolveAll(c.allSecrets()), []byte(c.clientID()))
+}
+
+// resolveAll leaves out what has no value now.
+func resolveAll(secrets []Secret) [][]byte {
+	var values [][]byte
+	for _, secret := range secrets {
+		if value, err := secret.resolve(); err == nil {
+			values = append(values, []byte(value))
+		}
+	}
+	return values
+}
+
+// fetch asks the authorization server for an access token. Several client secrets
+// are tried in order, beginning with the one that was accepted last; a refused one
+// costs no token.
+func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.Grant) (tokencache.Fetched, error) {
+	center, ok := c.center(grant.AccountsServer)
+	if !ok {
+		return tokencache.Fetched{}, &tokencache.FetchError{Kind: tokencache.KindRejected, NoToken: true,
+			Err: fmt.Errorf("the grant belongs to %s, which is none of the client's data centers: add it to data_center", grant.AccountsServer)}
+	}
+	secrets := c.secretsFor(center.Code)
+	if len(secrets) == 0 {
+		return tokencache.Fetched{}, &tokencache.FetchError{Kind: tokencache.KindRejected, NoToken: true,
+			Err: fmt.Errorf("no client_secret has a value for the data center %s", center.Code)}
+	}
+	accounts := &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID()}
+	first := int(c.secretAt.Load()) % len(secrets)
+	var failure *tokencache.FetchError
+	for i := range secrets {
+		at := (first + i) % len(secrets)
+		accounts.ClientSecret = secrets[at]
+		reply, err := accounts.Refresh(ctx, grant.RefreshToken)
+		if err == nil {
+			c.secretAt.Store(int64(at))
+			return tokencache.Fetched{AccessToken: reply.AccessToken, Life: reply.ExpiresIn, APIDomain: reply.APIDomain, Scope: reply.Scope}, nil
+		}
+		failure = fetchError(err)
+		if failure.Kind != tokencache.KindRejected {
+			break
+		}
+	}
+	return tokencache.Fetched{}, failure
+}
+
+// fetchError says in the cache's words what Accounts' failure means.
+func fetchError(err error) *tokencache.FetchError {
+	var failure *zoho.Failure
+	if !errors.As(err, &failure) {
+		return &tokencache.FetchError{Kind: tokencache.KindTemporary, Err: err}
+	}
+	fe := &tokencache.FetchError{NoToken: failure.NoToken, RetryAfter: failure.RetryAfter, Err: failure}
+	switch failure.Kind {
+	case zoho.FailureThrottled:
+		fe.Kind = tokencache.KindThrottled
+	case zoho.FailureGrantDead:
+		fe.Kind = tokencache.KindDead
+	case zoho.FailureClientRejected:
+		fe.Kind = tokencache.KindRejected
+	default:
+		fe.Kind = tokencache.KindTemporary
+	}
+	return fe
+}

@@ -1,0 +1,98 @@
+package caddyzoho
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// header copies what may reach Zoho, with exactly one Authorization.
+func (t *Transport) header(in http.Header, authorization []string) http.Header {
+	out := maps.Clone(in)
+	for name := range in {
+		if private(name) && !slices.Contains(t.KeepHeaders, name) {
+			delete(out, name)
+		}
+	}
+	if offer, ok := in["Upgrade"]; ok && (len(offer) != 1 || !strings.EqualFold(offer[0], "websocket")) {
+		// Many clients offer h2c to a plain http server; HTTP/2 to Zoho fails on it.
+		delete(out, "Upgrade")
+		delete(out, "Connection")
+	}
+	out["Authorization"] = authorization
+	return out
+}
+
+// private tells headers that are no business of Zoho's: cookies could mix
+// identities, and the others name internal hosts and addresses.
+func private(name string) bool {
+	switch name[0] {
+	case 'A':
+		return name == "Authorization"
+	case 'C':
+		return name == "Cookie"
+	case 'F':
+		return name == "Forwarded"
+	case 'V':
+		return name == "Via"
+	case 'X':
+		return strings.HasPrefix(name, "X-Forwarded-")
+	case 'Z':
+		return strings.HasPrefix(name, "Zoho-Proxy-")
+	}
+	return false
+}
+
+// aimAt makes u lead to the target, with the request target as it was received, byte
+// for byte, short of the service's name and of an authtoken.
+func (s *session) aimAt(u *url.URL, received string) {
+	target := originForm(received)
+	target = withoutAuthToken(target[min(s.target.Strip, len(target)):]) // JSON may rewrite in reverse_proxy
+	if target == "" || target[0] != '/' {
+		target = "/" + target
+	}
+	u.Scheme, u.Host = s.target.Scheme, s.target.Host
+	if !strings.HasPrefix(target, "//") {
+		u.Opaque = target
+		return
+	}
+	// As Opaque it would be sent in absolute form.
+	raw, query, hasQuery := strings.Cut(target, "?")
+	u.RawPath, u.RawQuery, u.ForceQuery = raw, query, hasQuery && query == ""
+	u.Path = raw
+	if path, err := url.PathUnescape(raw); err == nil {
+		u.Path = path
+	}
+}
+
+// withoutAuthToken removes the parameter that older Zoho APIs took a credential in.
+func withoutAuthToken(target string) string {
+	path, query, ok := strings.Cut(target, "?")
+	if !ok || !hasAuthToken(query) {
+		return target
+	}
+	kept := slices.DeleteFunc(strings.Split(query, "&"), isAuthToken)
+	if len(kept) == 0 {
+		return path
+	}
+	return path + "?" + strings.Join(kept, "&")
+}
+
+func hasAuthToken(query string) bool {
+	for parameter := range strings.SplitSeq(query, "&") {
+		if isAuthToken(parameter) {
+			return true
+		}
+	}
+	return false
+}
+
+func isAuthToken(parameter string) bool {
+	name, _, _ := strings.Cut(parameter, "=")
+	if strings.Contains(name, "%") {
+		name, _ = url.QueryUnescape(name)
+	}
+	return strings.EqualFold(name, "authtoken")
+}

@@ -1,0 +1,119 @@
+package caddyzoho
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// route decides where the request goes: by its host, or else by its path.
+func (s *session) route(r *http.Request, apiDomain string) *problem {
+	path := pathOf(r.RequestURI)
+	host := hostOf(r)
+	if s.handler.upstream != nil {
+		s.target = *s.handler.upstream
+		s.target.Service = zoho.ServiceOfPath(path)
+		return s.aim()
+	}
+	options := zoho.RouteOptions{AnyDataCenter: s.handler.AnyDataCenter, Allowed: s.handler.allowed, APIDomain: apiDomain}
+	target, isZoho, err := s.center.RouteHost(host, path, options)
+	if !isZoho && isAbsolute(r) && !isOwnAddress(r, host) {
+		return problemTarget(host)
+	}
+	if !isZoho {
+		target, err = s.center.RoutePath(path, options)
+	}
+	if err != nil {
+		return routeProblem(err, host, s)
+	}
+	s.target = target
+	return s.aim()
+}
+
+// aim fixes what is dialled, and finds what the connection remembers of the service.
+func (s *session) aim() *problem {
+	s.resource = s.conn.Resource(s.target.Service)
+	if simulator := s.client.network.simulator; simulator != "" && s.handler.upstream == nil {
+		s.dial = simulator
+		return nil
+	}
+	s.dial = s.target.Host
+	if _, _, err := net.SplitHostPort(s.dial); err != nil {
+		port := "443"
+		if s.target.Scheme == "http" {
+			port = "80"
+		}
+		s.dial = net.JoinHostPort(strings.Trim(s.dial, "[]"), port)
+	}
+	return nil
+}
+
+// pathOf cuts the path out of a request target as it was received.
+func pathOf(target string) string {
+	target = originForm(target)
+	if i := strings.IndexByte(target, '?'); i >= 0 {
+		target = target[:i]
+	}
+	return target
+}
+
+// originForm cuts scheme and host off an absolute request target.
+func originForm(target string) string {
+	if strings.HasPrefix(target, "/") {
+		return target
+	}
+	_, rest, ok := strings.Cut(target, "://")
+	if !ok {
+		return target
+	}
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		if rest[i] == '?' {
+			return "/" + rest[i:]
+		}
+		return rest[i:]
+	}
+	return "/"
+}
+
+// isAbsolute tells a target such as http://host/path, which an app sends that uses
+// us as its HTTP proxy. A rewrite takes the host out of RequestURI, but not from URL.
+func isAbsolute(r *http.Request) bool { return r.URL.Host != "" }
+
+// hostOf is the host that a request is meant for. The port of our own listener says
+// nothing: an app whose hosts file leads Zoho's names here has to write it.
+func hostOf(r *http.Request) string {
+	if isAbsolute(r) {
+		return r.URL.Host
+	}
+	name, port, found := strings.Cut(r.Host, ":")
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); found && ok && port == strconv.Itoa(local.Port) {
+		return name
+	}
+	return r.Host
+}
+
+// isOwnAddress tells whether host is the address that the request was accepted on.
+func isOwnAddress(r *http.Request, host string) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok {
+		return false
+	}
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		name, port = host, "80"
+		if r.TLS != nil {
+			port = "443"
+		}
+	}
+	if port != strconv.Itoa(local.Port) {
+		return false
+	}
+	if strings.EqualFold(name, "localhost") {
+		return local.IP.IsLoopback()
+	}
+	ip := net.ParseIP(strings.Trim(name, "[]"))
+	return ip != nil && ip.Equal(local.IP)
+}

@@ -1,0 +1,60 @@
+package caddyzoho
+
+import (
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// sessionVar names what the handler tells the upstream source and the transport.
+// Without it they refuse to work: a reverse_proxy that our handler does not stand
+// in front of sends nothing.
+const sessionVar = "zoho.session"
+
+// session is one request on its way. It never holds a token.
+type session struct {
+	handler    *Handler
+	client     *Client
+	account    string
+	center     zoho.DataCenter
+	conn       *tokencache.Conn
+	resource   *tokencache.Resource
+	target     zoho.Target
+	dial       string
+	generation uint64
+	replayed   bool
+	body       *recorder // nil if there is none
+
+	upstream reverseproxy.Upstream
+	pool     [1]*reverseproxy.Upstream
+	first    attempt
+}
+
+// String keeps {http.vars.zoho.session} from showing what is inside.
+func (s *session) String() string { return "zoho session" }
+
+// placeholder answers {http.zoho.*}.
+func (s *session) placeholder(key string) (any, bool) {
+	switch key {
+	case "http.zoho.client":
+		return s.client.name, true
+	case "http.zoho.account":
+		return s.account, true
+	case "http.zoho.service":
+		return s.target.Service, true
+	case "http.zoho.generation":
+		return s.generation, true
+	case "http.zoho.replayed":
+		return s.replayed, true
+	}
+	return nil, false
+}
+
+// apiDomain is where the current token is good, "" if there is none or it does not say.
+func (s *session) apiDomain() string {
+	if token := s.conn.Peek(); token != nil {
+		return token.APIDomain
+	}
+	return ""
+}
