@@ -148,7 +148,7 @@ func (c *Client) info(s tokencache.Status) connectionInfo {
 	info := connectionInfo{
 		Client: s.Client, Account: s.Account, State: s.State, DataCenter: c.centerOf(s.Account).Code,
 		Configured: s.Configured, HasGrant: s.HasGrant, HasToken: s.HasToken, Generation: s.Generation, BudgetLeft: s.BudgetLeft,
-		Scopes: s.Scopes, NeedsConsent: !s.HasGrant || s.State == "dead", LostEarly: s.LostEarly,
+		Scopes: s.Scopes, NeedsConsent: !s.HasGrant || s.State == tokencache.StateDead, LostEarly: s.LostEarly,
 		LastError: s.LastError, LastErrorAt: timeOrNil(s.LastErrorAt), NextTry: timeOrNil(s.NextTry),
 		Simulated: c.Simulator != nil,
 	}

@@ -3,6 +3,7 @@ package caddyzoho
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -43,21 +44,17 @@ func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict z
 			s.resource.Accepted(token.Generation)
 		}
 	case zoho.VerdictNoHeader:
-		s.handler.logger.Error("Zoho says that the request came without a token, although one was attached",
-			zap.String("client", s.client.name), zap.String("account", s.account), zap.String("service", s.target.Service), zap.Int("status", res.StatusCode))
+		s.handler.logger.Error("Zoho says that the request came without a token, although one was attached", s.fields(zap.Int("status", res.StatusCode))...)
 	default:
 		res.Header.Set(verdictHeader, verdict.String())
 	}
 	return s.settled(res)
 }
 
-// accepted tells answers that a resource server gives only to a live token.
+// accepted tells answers that a resource server gives only to a live token. A front
+// server gives others, such as 404 or 413, without a look at it.
 func accepted(status int) bool {
-	switch status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
-		return false
-	}
-	return status < 500
+	return status/100 == 2 || status == http.StatusNotModified || status == http.StatusSwitchingProtocols
 }
 
 // passOn hands a refusal to the app that a renewal might have cured but is not
@@ -89,6 +86,20 @@ func (s *session) settled(res *http.Response) *http.Response {
 	return res
 }
 
+// noToken answers that there is no token to be had; a caller that hung up gets none.
+func (s *session) noToken(req *http.Request, err error) (*http.Response, error) {
+	if gone := req.Context().Err(); gone != nil {
+		return nil, gone
+	}
+	return s.refuse(req, tokenProblem(err, s.client, s.account)), nil
+}
+
+// fields say in a log line which request it is about.
+func (s *session) fields(more ...zap.Field) []zap.Field {
+	return append([]zap.Field{zap.String("client", s.client.name), zap.String("account", s.account),
+		zap.String("service", s.target.Service), zap.Uint64("generation", s.generation)}, more...)
+}
+
 // refuse answers in our own name.
 func (s *session) refuse(req *http.Request, p *problem) *http.Response {
 	s.handler.app.state.metrics.problem(s.client.name, p.code)
@@ -100,6 +111,10 @@ func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
 	s.client.requests.count(s.target.Service, 0)
 	if errors.Is(err, errLoop) {
 		return s.refuse(req, problemLoop(s.target.Host)), nil
+	}
+	// With handle_errors Caddy itself is silent about it. One line a second is enough.
+	if now := time.Now().Unix(); req.Context().Err() == nil && s.handler.complained.Swap(now) != now {
+		s.handler.logger.Error("no answer from Zoho", s.fields(zap.String("host", s.target.Host), zap.Error(err))...)
 	}
 	return nil, err
 }

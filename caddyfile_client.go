@@ -276,12 +276,8 @@ func (c *clientBlock) parseTrustedCA(l *line) error {
 
 // parseNetworkProxy never shows the URL: it may hold a password.
 func (c *clientBlock) parseNetworkProxy(l *line) error {
-	if err := noPlaceholder(l, l.args...); err != nil {
-		return err
-	}
-	u, err := url.Parse(l.args[0])
-	if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
-		return l.errorf("network_proxy takes a URL that begins with http, https, socks5 or socks5h, as in http://proxy.example:3128")
+	if _, err := parseNetworkProxy(l.args[0]); err != nil {
+		return l.errorf("%w", err)
 	}
 	c.NetworkProxy = l.args[0]
 	return nil

@@ -90,28 +90,17 @@ func defaultTransport(seen map[string]*line) *Transport {
 	return t
 }
 
-// setDefaults fills in what the operator left open: connections kept for many
-// callers at once (Caddy's 32 cost a fifth of the throughput), answers as Zoho
-// encoded them, and time-outs. Zoho's exports are slow to begin, hence five minutes.
+// setDefaults fills in what the operator left open. Zoho's exports are slow to begin,
+// hence five minutes.
 func (t *Transport) setDefaults(seen map[string]*line) {
 	if t.KeepAlive == nil {
 		t.KeepAlive = new(reverseproxy.KeepAlive)
 	}
 	if seen["keepalive_idle_conns_per_host"] == nil {
-		t.KeepAlive.MaxIdleConnsPerHost = 512
+		t.KeepAlive.MaxIdleConnsPerHost = idleConnections
 	}
-	off := false
-	t.Compression = &off
-	for option, d := range map[string]struct {
-		field *caddy.Duration
-		value time.Duration
-	}{
-		"dial_timeout":            {&t.DialTimeout, 5 * time.Second},
-		"response_header_timeout": {&t.ResponseHeaderTimeout, 5 * time.Minute},
-		"expect_continue_timeout": {&t.ExpectContinueTimeout, time.Second},
-	} {
-		if seen[option] == nil {
-			*d.field = caddy.Duration(d.value)
-		}
+	if seen["response_header_timeout"] == nil {
+		t.ResponseHeaderTimeout = caddy.Duration(5 * time.Minute)
 	}
+	t.fillDefaults()
 }

@@ -2,26 +2,47 @@ package caddyzoho
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// fromBrowser tells requests that a web page sends across origins. A rebound DNS
-// name is same-site to the browser, but it still sends Origin with what can change
-// something, and Sec-Fetch-Site otherwise.
-func fromBrowser(header http.Header) bool {
-	if _, ok := header["Origin"]; ok {
+// fromBrowser tells requests of web pages. Across origins a browser sends Origin or
+// Sec-Fetch-Site; over plain http, to a name that was rebound to this address, neither.
+// Then the name gives it away, together with what browsers add and apps hardly ever do.
+func fromBrowser(r *http.Request) bool {
+	if _, ok := r.Header["Origin"]; ok {
 		return true
 	}
-	for _, site := range header["Sec-Fetch-Site"] {
+	for _, site := range r.Header["Sec-Fetch-Site"] {
 		if site != "none" { // somebody typed the address
 			return true
 		}
 	}
-	return false
+	return looksLikeBrowser(r.Header) && foreignName(r.Host)
+}
+
+func looksLikeBrowser(header http.Header) bool {
+	return header["Accept-Language"] != nil || header["Referer"] != nil || strings.HasPrefix(header.Get("User-Agent"), "Mozilla/")
+}
+
+// foreignName tells the names that a stranger can point at this address: not those of
+// one label, which only the local network knows, nor Zoho's.
+func foreignName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil || !strings.Contains(strings.Trim(host, "."), ".") {
+		return false
+	}
+	_, isZoho, _ := zoho.DataCenters()[0].RouteHost(host, "/", zoho.RouteOptions{AnyDataCenter: true})
+	return !isZoho
 }
 
 // callers are the addresses whose connections are admitted.

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -81,6 +82,7 @@ type Client struct {
 	cache    *tokencache.Client
 	secretAt atomic.Int64 // which secret was accepted last
 	requests *requestCounters
+	granted  sync.Map // accounts whose configured grant had a value once
 }
 
 // Account is a resource owner's place with a client.
@@ -201,6 +203,13 @@ func (c *Client) provisionSecrets() error {
 }
 
 func (c *Client) provisionAccounts() error {
+	if !c.RefreshToken.isSet() && len(c.Accounts) == 0 {
+		c.app.logger.Warn("no account has a refresh_token in the configuration: only accounts that are stored can be served", zap.String("client", c.name))
+	}
+	if len(c.accountNames()) > 1 && len(c.app.EncryptionKey) == 0 {
+		c.app.logger.Warn("what is stored of several accounts is sealed by the client's secrets alone; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
+			zap.String("client", c.name))
+	}
 	if err := c.warnWithoutGrant(c.RefreshToken, defaultAccount); err != nil {
 		return err
 	}

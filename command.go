@@ -132,7 +132,7 @@ func adminRequest(cmd *cobra.Command, method, uri string, into any) (int, error)
 // lastCause is the end of a chain of wrapped messages, the part that tells a person something.
 func lastCause(err error) string {
 	text := err.Error()
-	return text[strings.LastIndex(text, ": ")+1:]
+	return strings.TrimSpace(text[strings.LastIndex(text, ": ")+1:])
 }
 
 // adminFailure takes the message out of what the admin endpoint answered.

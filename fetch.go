@@ -28,12 +28,16 @@ func (c *Client) grant(account string) (grant tokencache.Grant, configured bool,
 		return grant, false, nil
 	}
 	token, err := secret.resolve()
+	if _, had := c.granted.Load(account); err != nil && had {
+		return grant, true, err // a file that cannot be read for a moment revokes nothing
+	}
 	if errors.Is(err, errEmptySecret) || (err == nil && token == "") {
 		return grant, false, nil
 	}
 	if err != nil {
 		return grant, true, err
 	}
+	c.granted.Store(account, true)
 	return tokencache.Grant{RefreshToken: token, AccountsServer: center.Accounts}, true, nil
 }
 

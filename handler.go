@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -15,7 +16,7 @@ import (
 )
 
 func init() {
-	caddy.RegisterModule(Handler{})
+	caddy.RegisterModule(new(Handler))
 }
 
 // Handler admits a request, finds its connection and its service, and sees to it
@@ -54,6 +55,8 @@ type Handler struct {
 	upstream *zoho.Target
 	allowed  func(service string) bool
 	logger   *zap.Logger
+
+	complained atomic.Int64 // second of the last line about Zoho not answering
 }
 
 // ReplayBuffer is how much of a request body is kept for the one replay: up to
@@ -70,7 +73,7 @@ type ReplayBuffer struct {
 func (b *ReplayBuffer) exceededBy(length int64) bool { return length > max(b.Memory, b.File) }
 
 // CaddyModule returns the Caddy module information.
-func (Handler) CaddyModule() caddy.ModuleInfo {
+func (*Handler) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.handlers.zoho",
 		New: func() caddy.Module { return new(Handler) },
@@ -156,6 +159,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if strings.Contains(s.account, "{") {
 		s.account = repl.ReplaceAll(h.Account, "")
 	}
+	repl.Map(s.placeholder)
 	conn, err := h.app.state.cache.Conn(h.client.cache, s.account)
 	if err != nil {
 		return h.answer(w, tokenProblem(err, h.client, s.account))
@@ -170,6 +174,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		get = s.resource.GetFresh
 	}
 	token, err := get(r.Context(), h.client.cache)
+	if r.Context().Err() != nil {
+		return caddyhttp.Error(statusClientClosed, r.Context().Err())
+	}
 	if err != nil {
 		return h.answer(w, tokenProblem(err, h.client, s.account))
 	}
@@ -180,7 +187,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 	}
 	s.generation = token.Generation
-	repl.Map(s.placeholder)
 	caddyhttp.SetVar(r.Context(), sessionVar, s)
 	defer func() { s.body.close() }()
 	return withoutGuess(w, r, next)
@@ -199,6 +205,9 @@ func withoutGuess(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler
 	return err
 }
 
+// statusClientClosed is what Caddy logs for a caller that hung up.
+const statusClientClosed = 499
+
 func (h *Handler) answer(w http.ResponseWriter, p *problem) error {
 	h.app.state.metrics.problem(h.client.name, p.code)
 	if p.code == codeCallerRefused {
@@ -215,7 +224,7 @@ func (h *Handler) refuse(r *http.Request) *problem {
 	if !h.callers.admit(r.RemoteAddr) {
 		return problemCaller(r.RemoteAddr)
 	}
-	if !h.AllowBrowsers && fromBrowser(r.Header) {
+	if !h.AllowBrowsers && fromBrowser(r) {
 		return problemBrowser()
 	}
 	return nil

@@ -59,7 +59,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.H
 	status := http.StatusServiceUnavailable
 	for _, s := range h.statuses() {
 		summary.Connections[s.State]++
-		if s.State != "dead" && (s.HasGrant || s.HasToken) {
+		if s.State != tokencache.StateDead && (s.HasGrant || s.HasToken) {
 			summary.Status, status = "ok", http.StatusOK
 		}
 	}

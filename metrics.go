@@ -145,7 +145,7 @@ var (
 )
 
 // connectionStates are the values of the label state.
-var connectionStates = []string{"ok", "degraded", "contended", "dead"}
+var connectionStates = []string{tokencache.StateOK, tokencache.StateDegraded, tokencache.StateContended, tokencache.StateDead}
 
 // Describe names the series.
 func (c connections) Describe(descs chan<- *prometheus.Desc) {

@@ -103,6 +103,9 @@ func (a *App) attach(ctx caddy.Context) error {
 		return err
 	}
 	a.state, err = attachState(dir, ctx, a)
+	if a.state == nil {
+		return err
+	}
 	a.cleanup = sync.OnceFunc(func() { detachState(dir) })
 	for name, client := range a.Clients {
 		client.requests = a.state.metrics.requestCounters(name)
@@ -119,11 +122,20 @@ func (a *App) storeDirectory() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("zoho: store %s: %w", dir, err)
 	}
-	// Two spellings of one directory must not become two stores in one process.
-	if real, err := filepath.EvalSymlinks(abs); err == nil {
-		abs = real
+	return resolved(abs), nil
+}
+
+// resolved follows symbolic links as far as the path exists: two spellings of one
+// directory must not become two stores in one process, whether it exists yet or not.
+func resolved(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
 	}
-	return abs, nil
+	parent, name := filepath.Split(filepath.Clean(path))
+	if parent == "" || parent == path {
+		return path
+	}
+	return filepath.Join(resolved(filepath.Clean(parent)), name)
 }
 
 // Start opens the store and hands the timers this configuration.

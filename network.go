@@ -56,18 +56,48 @@ func newNetwork(c *Client) (*network, error) {
 		}
 	}
 	if c.NetworkProxy != "" {
-		proxy, err := url.Parse(c.NetworkProxy)
-		if err != nil || proxy.Host == "" {
-			return nil, errors.New("network_proxy must be a URL such as http://proxy.example:3128")
-		}
 		if n.simulator != "" {
 			return nil, errors.New("simulator and network_proxy exclude each other")
+		}
+		proxy, err := resolveNetworkProxy(c.NetworkProxy)
+		if err != nil {
+			return nil, err
 		}
 		n.proxy = proxy
 	}
 	// Through a proxy or the simulator the address that is dialled is not Zoho's.
 	n.guarded = n.simulator == "" && n.proxy == nil && !c.centers[0].Custom
 	return n, nil
+}
+
+var proxySchemes = []string{"http", "https", "socks5", "socks5h"}
+
+// parseNetworkProxy reads the URL as it is configured. It is never shown: it may hold
+// a password, which has to be a placeholder as other secrets have.
+func parseNetworkProxy(text string) (*url.URL, error) {
+	proxy, err := url.Parse(placeholder.ReplaceAllString(text, "placeholder"))
+	if err != nil || proxy.Host == "" || !slices.Contains(proxySchemes, proxy.Scheme) {
+		return nil, errors.New("network_proxy takes a URL that begins with http, https, socks5 or socks5h, as in http://proxy.example:3128")
+	}
+	if password, ok := proxy.User.Password(); ok && password != "placeholder" {
+		return nil, errors.New("network_proxy: Caddy's admin API shows the configuration, so the password is given as a placeholder, as in http://user:{env.PROXY_PASSWORD}@proxy.example:3128")
+	}
+	return proxy, nil
+}
+
+func resolveNetworkProxy(text string) (*url.URL, error) {
+	if _, err := parseNetworkProxy(text); err != nil {
+		return nil, err
+	}
+	value := placeholder.ReplaceAllStringFunc(text, func(reference string) string {
+		resolved, _ := Secret{placeholder: reference}.resolve()
+		return url.PathEscape(resolved)
+	})
+	proxy, err := url.Parse(value)
+	if err != nil || proxy.Host == "" {
+		return nil, errors.New("network_proxy: a placeholder in it has no value")
+	}
+	return proxy, nil
 }
 
 // accountsClient is the HTTP client for the authorization server.
@@ -122,6 +152,8 @@ func leadsHere(ctx context.Context, address string) bool {
 	if err != nil {
 		return false
 	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
 	ips, err := net.DefaultResolver.LookupIP(ctx, "ip", host)
 	return err == nil && slices.ContainsFunc(ips, func(ip net.IP) bool { return isLocal(&net.TCPAddr{IP: ip}) })
 }

@@ -28,6 +28,9 @@ func (t *Transport) header(in http.Header, authorization []string) http.Header {
 // private tells headers that are no business of Zoho's: cookies could mix
 // identities, and the others name internal hosts and addresses.
 func private(name string) bool {
+	if name == "" { // HTTP/2 lets a trailer announce it
+		return true
+	}
 	switch name[0] {
 	case 'A':
 		return name == "Authorization"

@@ -159,9 +159,7 @@ func routeProblem(err error, host string, s *session) *problem {
 func tokenProblem(err error, client *Client, account string) *problem {
 	var failure *tokencache.Error
 	if !errors.As(err, &failure) {
-		// The caller's own context ended; whatever is written reaches nobody.
-		return &problem{status: http.StatusServiceUnavailable, code: codeAccountsUnreachable, title: "no access token in time",
-			detail: "the request ended before Zoho's authorization server had answered", retryAfter: time.Second}
+		failure = &tokencache.Error{Kind: tokencache.KindTemporary, Err: err}
 	}
 	p := &problem{status: http.StatusServiceUnavailable, retryAfter: failure.RetryAfter}
 	connection := fmt.Sprintf("client %s, account %s", client.name, printable(account))
@@ -173,8 +171,9 @@ func tokenProblem(err error, client *Client, account string) *problem {
 			p.detail = "client " + client.name + ": the request does not say which account it is for; `account` of zoho_proxy says where that is read from"
 		}
 	case tokencache.KindDead:
-		p.code, p.title, p.retryAfter = codeGrantDead, "Zoho has revoked the grant", 0
-		p.detail = connection + ": the refresh token is no longer accepted (revoked, or replaced by a 21st one); consent must be given anew"
+		p.code, p.title, p.retryAfter = codeGrantDead, "Zoho does not accept the grant", 0
+		p.detail = connection + ": the refresh token is not accepted by data center " + client.centerOf(account).Code +
+			"; if it has never worked, check data_center and client_id first; otherwise it was revoked or replaced by a 21st one, and consent must be given anew"
 	case tokencache.KindRejected:
 		p.code, p.title, p.retryAfter = codeClientRejected, "Zoho rejects the client", 0
 		p.detail = connection + ": client_id, client_secret or data_center is wrong, or that data center is not enabled for the client in Zoho's API console"
@@ -183,7 +182,8 @@ func tokenProblem(err error, client *Client, account string) *problem {
 		p.detail = connection + ": too many access tokens were asked for; the proxy keeps silent until Zoho answers again"
 	case tokencache.KindBudget:
 		p.code, p.title = codeBudgetSpent, "the budget of access tokens is spent"
-		p.detail = connection + ": Zoho allows 10 access tokens in 10 minutes; the next one is asked for when the window allows it"
+		p.detail = fmt.Sprintf("%s: %d access tokens in %s are used up; the next one is asked for when the window allows it",
+			connection, client.cache.Budget, client.cache.BudgetWindow)
 	case tokencache.KindStore:
 		p.code, p.title = codeStore, "the token store cannot be used"
 		p.detail = connection + ": " + storeRemedy(failure)

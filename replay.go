@@ -13,15 +13,17 @@ import (
 // once more: in memory, then in an unlinked temporary file, then not at all.
 //
 // A refusal may come while net/http still reads the body. Each attempt therefore
-// reads through the recorder and under its lock: what any attempt takes from the
-// app lands in the record, and an attempt that was given up reads nothing more.
+// reads through the recorder: what any attempt takes from the app lands in the record,
+// and an attempt that was given up gets nothing more.
 type recorder struct {
 	limits   ReplayBuffer
 	tooLarge bool        // known from the start: nothing is recorded
 	declared http.Header // the app's trailers; net/http fills them in at the end of the body
 
-	mu      sync.Mutex
 	source  io.Reader
+	reading sync.Mutex // held by the one attempt that reads the source
+
+	mu      sync.Mutex
 	ended   error // what the source ended with, nil while it lasts
 	current *bodyAttempt
 	chunks  []*chunk // in memory: all, or what is not yet in the file
@@ -133,27 +135,55 @@ func (r *recorder) close() {
 	r.drop(lostSettled)
 }
 
-// Read gives the recorded part first, then goes on with the app's body.
+// Read gives the recorded part first, then goes on with the app's body. The app may
+// take its time: the state is not locked meanwhile.
 func (a *bodyAttempt) Read(p []byte) (int, error) {
+	if n, err, done := a.recorded(p); done {
+		return n, err
+	}
+	r := a.r
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	// An attempt that was given up may have read on in the meantime.
+	if n, err, done := a.recorded(p); done {
+		return n, err
+	}
+	n, err := r.source.Read(p)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = err
+	if r.current != a {
+		r.inherit(p[:n])
+		return 0, errAttemptOver
+	}
+	r.record(p[:n])
+	a.offset += int64(n)
+	return n, a.finish()
+}
+
+// recorded answers from what is known already; done tells whether that was possible.
+func (a *bodyAttempt) recorded(p []byte) (n int, err error, done bool) {
 	r := a.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.current != a {
-		return 0, errAttemptOver
+	switch {
+	case r.current != a:
+		return 0, errAttemptOver, true
+	case a.offset < r.size:
+		n, err = a.reread(p)
+		return n, err, true
+	case r.ended != nil:
+		return 0, a.finish(), true
 	}
-	if a.offset < r.size {
-		return a.reread(p)
+	return 0, nil, false
+}
+
+// finish hands the trailers on once the body has ended.
+func (a *bodyAttempt) finish() error {
+	if a.r.ended != nil && a.trailer != nil {
+		copyTrailer(a.trailer, a.r.declared)
 	}
-	var n int
-	if r.ended == nil {
-		n, r.ended = r.source.Read(p)
-		r.record(p[:n])
-		a.offset += int64(n)
-	}
-	if r.ended != nil && a.trailer != nil {
-		copyTrailer(a.trailer, r.declared)
-	}
-	return n, r.ended
+	return a.r.ended
 }
 
 func (a *bodyAttempt) reread(p []byte) (int, error) {
@@ -178,6 +208,21 @@ func (a *bodyAttempt) reread(p []byte) (int, error) {
 
 // Close does nothing: the server closes the app's body when the request is over.
 func (a *bodyAttempt) Close() error { return nil }
+
+// inherit keeps what an attempt read that was given up: the next one relies on it, so
+// no limit applies.
+func (r *recorder) inherit(p []byte) {
+	r.size += int64(len(p))
+	switch {
+	case len(p) == 0 || r.lost != "":
+	case r.file == nil:
+		r.keep(p)
+	default:
+		if err := r.keepInFile(p); err != nil {
+			r.drop(lostNotKept)
+		}
+	}
+}
 
 // record keeps what was just read, as long as it fits and is wanted.
 func (r *recorder) record(p []byte) {

@@ -150,7 +150,7 @@ func TestRecorderWithoutTemporaryDirectory(t *testing.T) {
 
 func TestRecorderTrailers(t *testing.T) {
 	req := bodyRequest(nil, -1)
-	req.Trailer = http.Header{"X-Sum": nil, "Authorization": nil}
+	req.Trailer = http.Header{"X-Sum": nil, "Authorization": nil, "": nil} // HTTP/2 lets an empty name through
 	req.Body = io.NopCloser(io.MultiReader(strings.NewReader("body"), readFunc(func([]byte) (int, error) {
 		req.Trailer["X-Sum"] = []string{"1"}
 		req.Trailer["Authorization"] = []string{"EVIL"}
@@ -199,3 +199,36 @@ func (e errorReader) Read([]byte) (int, error) { return 0, e.err }
 type readFunc func([]byte) (int, error)
 
 func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+
+// TestRecorderDoesNotWaitForTheApp: an early answer is taken while the app pauses in
+// the middle of its body, and what it sends then is not lost to the next attempt.
+func TestRecorderDoesNotWaitForTheApp(t *testing.T) {
+	app, source := io.Pipe()
+	r := newRecorder(bodyRequest(app, -1), ReplayBuffer{Memory: 100, File: 100})
+	first, _ := r.attempt(nil)
+	over := make(chan error)
+	go func() {
+		_, err := io.Copy(io.Discard, first)
+		over <- err
+	}()
+	if _, err := source.Write([]byte("before, ")); err != nil {
+		t.Fatal(err)
+	}
+	if lost := r.takeBack(); lost != "" { // while the first attempt waits for more
+		t.Fatal(lost)
+	}
+	second, err := r.attempt(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, _ = source.Write([]byte("after"))
+		_ = source.Close()
+	}()
+	if got := readAll(t, second); string(got) != "before, after" {
+		t.Errorf("got %q", got)
+	}
+	if err := <-over; !errors.Is(err, errAttemptOver) {
+		t.Errorf("the first attempt ended with %v", err)
+	}
+}

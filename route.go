@@ -16,7 +16,8 @@ func (s *session) route(r *http.Request, apiDomain string) *problem {
 	if s.handler.upstream != nil {
 		s.target = *s.handler.upstream
 		s.target.Service = zoho.ServiceOfPath(path)
-		return s.aim()
+		s.aim()
+		return nil
 	}
 	options := zoho.RouteOptions{AnyDataCenter: s.handler.AnyDataCenter, Allowed: s.handler.allowed, APIDomain: apiDomain}
 	target, isZoho, err := s.center.RouteHost(host, path, options)
@@ -30,25 +31,27 @@ func (s *session) route(r *http.Request, apiDomain string) *problem {
 		return routeProblem(err, host, s)
 	}
 	s.target = target
-	return s.aim()
+	s.aim()
+	return nil
 }
 
 // aim fixes what is dialled, and finds what the connection remembers of the service.
-func (s *session) aim() *problem {
-	s.resource = s.conn.Resource(s.target.Service)
+func (s *session) aim() {
+	name := s.target.Service
+	if s.handler.upstream != nil {
+		name += "@" + s.target.Host // what it refuses, Zoho need not
+	}
+	s.resource = s.conn.Resource(name)
+	s.dial = s.target.Host
 	if simulator := s.client.network.simulator; simulator != "" && s.handler.upstream == nil {
 		s.dial = simulator
-		return nil
-	}
-	s.dial = s.target.Host
-	if _, _, err := net.SplitHostPort(s.dial); err != nil {
+	} else if _, _, err := net.SplitHostPort(s.dial); err != nil {
 		port := "443"
 		if s.target.Scheme == "http" {
 			port = "80"
 		}
 		s.dial = net.JoinHostPort(strings.Trim(s.dial, "[]"), port)
 	}
-	return nil
 }
 
 // pathOf cuts the path out of a request target as it was received.

@@ -28,7 +28,6 @@ type session struct {
 
 	upstream reverseproxy.Upstream
 	pool     [1]*reverseproxy.Upstream
-	first    attempt
 }
 
 // String keeps {http.vars.zoho.session} from showing what is inside.

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -57,6 +59,9 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	if len(t.NetworkProxyRaw) != 0 || t.ForwardProxyURL != "" {
 		return errors.New("zoho: transport: set network_proxy in the client instead, so that token requests take the same way")
 	}
+	if slices.Contains(t.Versions, "3") || t.ProxyProtocol != "" || t.Resolver != nil {
+		return errors.New("zoho: transport: versions 3, proxy_protocol and resolver are not taken: they lead around the checks of where a token goes")
+	}
 	app, err := configuredApp(ctx)
 	if err != nil {
 		return err
@@ -65,6 +70,7 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 		return err
 	}
 	network := t.client.network
+	t.fillDefaults()
 	t.TLS = new(reverseproxy.TLSConfig)
 	t.NetworkProxyRaw = network.proxyModule()
 	if err := t.HTTPTransport.Provision(ctx); err != nil {
@@ -76,6 +82,26 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 		t.KeepHeaders[i] = http.CanonicalHeaderKey(name)
 	}
 	return nil
+}
+
+// idleConnections are kept to each host for many callers at once: Caddy's 32 cost a
+// fifth of the throughput.
+const idleConnections = 512
+
+// fillDefaults sets what our promises need: answers as Zoho encoded them, and large
+// bodies that wait for Zoho's consent.
+func (t *Transport) fillDefaults() {
+	if t.KeepAlive == nil {
+		t.KeepAlive = &reverseproxy.KeepAlive{MaxIdleConnsPerHost: idleConnections}
+	}
+	off := false
+	t.Compression = &off
+	if t.ExpectContinueTimeout == 0 {
+		t.ExpectContinueTimeout = caddy.Duration(time.Second)
+	}
+	if t.DialTimeout == 0 {
+		t.DialTimeout = caddy.Duration(5 * time.Second)
+	}
 }
 
 // dial guards connections to Zoho's hosts; those to an `upstream` may end anywhere.
@@ -106,7 +132,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, error) {
 	token, err := s.resource.Get(req.Context(), s.client.cache)
 	if err != nil {
-		return s.refuse(req, tokenProblem(err, s.client, s.account)), nil
+		return s.noToken(req, err)
 	}
 	res, err := t.send(req, s, token)
 	if err != nil {
@@ -120,7 +146,7 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 	switch {
 	case err != nil:
 		_ = res.Body.Close()
-		return s.refuse(req, tokenProblem(err, s.client, s.account)), nil
+		return s.noToken(req, err)
 	case newer == nil:
 		return s.passOn(res, token, verdict), nil
 	}
@@ -150,6 +176,8 @@ func (t *Transport) replay(req *http.Request, s *session, token *tokencache.Toke
 	}
 	s.count("refused")
 	s.resource.ReplayRefused(token.Generation)
+	s.handler.logger.Warn("a fresh access token was refused as well: no renewal on behalf of this service for a while; check data center, organization and scopes",
+		s.fields(zap.Int("status", res.StatusCode), zap.String("verdict", verdict.String()))...)
 	return s.passOn(res, token, verdict), nil
 }
 
@@ -169,24 +197,16 @@ func (t *Transport) session(req *http.Request) (*session, error) {
 	return s, nil
 }
 
-// attempt is what one attempt sends. The first one lives in the session, which is
-// one allocation instead of three.
+// attempt is what one attempt sends, in one allocation.
 type attempt struct {
 	request       http.Request
 	url           url.URL
 	authorization [1]string
 }
 
-func (s *session) newAttempt() *attempt {
-	if s.first.request.URL == nil {
-		return &s.first
-	}
-	return new(attempt)
-}
-
 // send makes one attempt, on a clone that only net/http sees.
 func (t *Transport) send(req *http.Request, s *session, token *tokencache.Token) (*http.Response, error) {
-	a := s.newAttempt()
+	a := new(attempt)
 	s.aimAt(&a.url, req.RequestURI)
 	a.authorization[0] = t.client.AuthorizationScheme + " " + token.Value
 	out := &a.request

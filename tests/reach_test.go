@@ -491,6 +491,7 @@ func TestBrowsers(t *testing.T) {
 		{"image", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}},
 		{"subdomain", []string{"Sec-Fetch-Site", "same-site"}},
 		{"rebound name", []string{"Host", "rebound.evil.example", "Sec-Fetch-Site", "same-origin"}},
+		{"rebound name over plain http", []string{"Host", "rebound.evil.example:8080", "User-Agent", "Mozilla/5.0", "Accept-Language", "en"}},
 		{"rebound name, form", []string{"Host", "rebound.evil.example", "Origin", "http://rebound.evil.example"}},
 		{"web socket", []string{"Origin", "https://evil.example", "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Key", "k"}},
 		{"nominated", []string{"Connection", "Origin", "Origin", "https://evil.example"}},

@@ -48,8 +48,8 @@ func (s *stage) run(ctx context.Context, step step) error {
 	if len(failures) > 0 {
 		return fmt.Errorf("the app saw %d failures: %w", len(failures), errors.Join(failures[:min(3, len(failures))]...))
 	}
-	if tokenCalls > step.tokenCalls {
-		return fmt.Errorf("%d token calls, where %d would do", tokenCalls, step.tokenCalls)
+	if tokenCalls != step.tokenCalls {
+		return fmt.Errorf("%d token calls, want %d", tokenCalls, step.tokenCalls)
 	}
 	return ctx.Err()
 }
