@@ -1,3 +1,17 @@
+// Package tokencache keeps OAuth access tokens alive, one for each connection
+// (an account of a client), for everybody who uses it. It knows no HTTP, no
+// Caddy and no particular server: Client.Fetch asks for a token.
+//
+// What it promises: a token at hand is had without a lock; it is renewed before
+// it ends, in the background; one flight serves all who wait, whoever hangs up;
+// a restart loses neither the token nor the count of what was asked for; no
+// more tokens are asked for than a grant may have in a window, whatever callers,
+// reloads and refusals do; a failure replaces nothing, and is waited out by a
+// table. Resource turns a refusal into one more token where that can help.
+//
+// What it does not: it holds no configuration. Each call passes the Client that
+// it goes by, and timers ask for the one in force (Cache.Use). It opens no
+// store by itself, and starts no goroutine but flights and timers.
 package tokencache
 
 import (

@@ -49,21 +49,22 @@ type Conn struct {
 
 // live is a published token and what deciding about it takes.
 type live struct {
+	soft atomic.Int64  // mono of the next attempt to renew it; the hot path ends there
+	seen atomic.Uint64 // client whose grant was last found to be the token's
+	ends int64         // wall of Expiry
 	Token
-	asked int64         // mono of its request, or what comes nearest
-	early int64         // mono from when it is renewed in the background
-	seen  atomic.Uint64 // client whose grant was last found to be the token's
-	soft  atomic.Int64  // mono of the next attempt to renew it; the hot path ends there
+	asked int64 // mono of its request, or what comes nearest
+	early int64 // mono from when it is renewed in the background
 }
 
 // alive tells whether the token has life left by both clocks.
 func (l *live) alive(now moment) bool {
-	return now.mono < int64(l.deadline) && now.wall < l.Expiry.UnixNano()
+	return now.mono < int64(l.deadline) && now.wall < l.ends
 }
 
 // fresh tells whether the token can be handed out with no further thought.
 func (l *live) fresh(now moment, cl *Client) bool {
-	return now.mono < l.soft.Load() && l.seen.Load() == cl.id.Load() && now.wall < l.Expiry.UnixNano()
+	return now.mono < l.soft.Load() && l.seen.Load() == cl.id.Load() && now.wall < l.ends
 }
 
 // postpone sets the next attempt to renew the token.

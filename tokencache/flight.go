@@ -42,7 +42,6 @@ func (n *Conn) fly(f *flight, cl *Client) {
 		defer n.land(f)
 		f.live, f.err = n.run(f, cl)
 	}()
-	defer n.swallow()
 	n.keep(cl)
 	n.arm(cl)
 }
@@ -223,7 +222,7 @@ func (n *Conn) publish(cl *Client, at moment, got Fetched) *live {
 // than a quarter of its life before.
 func (n *Conn) newLive(cl *Client, asked int64, life time.Duration, t Token) *live {
 	margin := float64(min(cl.refreshBefore(), life/4)) * (0.9 + 0.2*n.cache.rand())
-	l := &live{Token: t, asked: asked, early: int64(t.deadline - min(time.Duration(margin), life/4))}
+	l := &live{ends: t.Expiry.UnixNano(), Token: t, asked: asked, early: int64(t.deadline - min(time.Duration(margin), life/4))}
 	l.seen.Store(cl.identity())
 	l.soft.Store(l.early)
 	return l

@@ -142,6 +142,7 @@ func (n *Conn) save(cl *Client) error {
 
 // keep saves, now or later: a write that fails costs no request.
 func (n *Conn) keep(cl *Client) {
+	defer n.swallow()
 	if n.save(cl) != nil {
 		n.cache.unsaved.add(n, cl)
 	}

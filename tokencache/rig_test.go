@@ -143,7 +143,8 @@ func (g *grants) names() []string {
 	return slices.Collect(maps.Keys(g.all))
 }
 
-// secretList is what a configuration has, to be changed by a test; "" = none.
+// secretList is what a configuration has, to be changed by a test; "" = none,
+// "panic" = what it says.
 type secretList struct {
 	mu  sync.Mutex
 	now string
@@ -158,8 +159,11 @@ func (s *secretList) set(secret string) {
 func (s *secretList) get() [][]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.now == "" {
+	switch s.now {
+	case "":
 		return nil
+	case "panic":
+		panic("in a placeholder")
 	}
 	return [][]byte{[]byte(s.now)}
 }
