@@ -18,6 +18,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -133,7 +134,7 @@ func (c *Cache) GrantChanged(key Key) {
 	defer n.mu.Unlock()
 	n.checked, n.broken = 0, nil
 	if l := n.live.Load(); l != nil {
-		l.seen.Store(0)
+		l.seen.Store(noClient)
 	}
 }
 
@@ -151,25 +152,35 @@ func (c *Cache) client(name string) *Client {
 	return nil
 }
 
-// superseded tells whether another configuration than the client's holds.
+// inForce tells whether no other configuration than the client's holds.
+func (c *Cache) inForce(cl *Client) bool {
+	now := c.client(cl.Name)
+	return now == nil || now == cl
+}
+
+// superseded tells whether a later configuration than the client's holds. One
+// that is about to hold, and is asked already, is not superseded.
 func (c *Cache) superseded(cl *Client) bool {
 	now := c.client(cl.Name)
-	return now != nil && now != cl
+	return now != nil && now.identity() > cl.identity()
 }
 
 // userList are the lookups of Use, the latest last.
 type userList struct {
-	mu  sync.Mutex
-	all []*func(string) *Client
+	mu      sync.Mutex
+	all     []*func(string) *Client
+	changes atomic.Uint64
 }
 
 func (u *userList) add(lookup func(string) *Client) (release func()) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.all = append(u.all, &lookup)
+	u.changes.Add(1)
 	return func() {
 		u.mu.Lock()
 		defer u.mu.Unlock()
+		u.changes.Add(1)
 		if i := slices.Index(u.all, &lookup); i >= 0 {
 			u.all = slices.Delete(u.all, i, i+1)
 		}

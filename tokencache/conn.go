@@ -32,6 +32,7 @@ type Conn struct {
 	checked     uint64      // client whose grant was last found to be fingerprint's
 	fingerprint Fingerprint // of the grant that all this belongs to
 	epoch       uint32      // counts the grants
+	claim       *claim      // nil = the first grant
 	loaded      bool        // the store was looked into for this grant
 	reported    state       // last one in an event
 	generation  uint64      // of the last token, whatever its grant
@@ -62,8 +63,12 @@ func (l *live) alive(now moment) bool {
 	return now.mono < int64(l.deadline) && now.wall < l.ends
 }
 
-// fresh tells whether the token can be handed out with no further thought.
-func (l *live) fresh(now moment, cl *Client) bool {
+// noClient is what live.seen is while no client's grant was found to be the
+// token's. It is not 0: that is the id of a client which was never used.
+const noClient = ^uint64(0)
+
+// atHand tells whether the token can be handed out with no further thought.
+func (l *live) atHand(now moment, cl *Client) bool {
 	return now.mono < l.soft.Load() && l.seen.Load() == cl.id.Load() && now.wall < l.ends
 }
 

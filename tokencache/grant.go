@@ -1,6 +1,9 @@
 package tokencache
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 var (
 	errSuperseded = errors.New("the configuration or the grant was replaced meanwhile")
@@ -29,13 +32,33 @@ func (n *Conn) check(cl *Client) (granted, error) {
 	n.mu.Lock()
 	defer n.unlock()
 	if n.epoch == 0 || fp != n.fingerprint {
-		if n.epoch != 0 && superseded {
+		now := n.cache.clock.now().mono
+		if n.epoch != 0 && (superseded || n.claim.against(cl, n.cache, now)) {
 			return granted{}, n.fail(KindTemporary, lookAgain, errSuperseded)
+		}
+		if n.epoch != 0 {
+			n.claim = &claim{client: cl.identity(), changes: n.cache.users.changes.Load(), at: now}
 		}
 		n.reset(fp)
 	}
 	n.recognise(cl)
 	return granted{g, fp, n.epoch}, nil
+}
+
+// claim says which configuration brought the grant. While a reload is under way
+// the one before still holds, and the next one may be asked already: if their
+// grants differ, the old one does not get its own back, or they would take
+// turns, with a token call for each.
+type claim struct {
+	client  uint64
+	changes uint64 // of the configurations that hold, until then
+	at      int64  // mono
+}
+
+const reloadLimit = 10 * time.Second // a reload that takes longer has failed
+
+func (c *claim) against(cl *Client, cache *Cache, now int64) bool {
+	return c != nil && c.client > cl.identity() && c.changes == cache.users.changes.Load() && now-c.at < int64(reloadLimit)
 }
 
 // grant is the account's grant: configured, or else stored.
@@ -83,11 +106,11 @@ func (n *Conn) unreadable(cl *Client, operation string, err error) *Error {
 // ungranted does what a missing grant asks for. One that is gone takes its
 // token along; one that cannot be read now does not.
 func (n *Conn) ungranted(cl *Client, err *Error) {
-	superseded := n.cache.superseded(cl)
+	inForce := n.cache.inForce(cl)
 	n.mu.Lock()
 	defer n.unlock()
 	switch {
-	case superseded:
+	case !inForce:
 	case err.Kind == KindStore:
 		n.recognise(cl)
 	case err.Err == errUnknown && n.fingerprint != Fingerprint{}:

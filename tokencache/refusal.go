@@ -70,7 +70,7 @@ func (n *Conn) find(name string) *Resource {
 func (r *Resource) Get(ctx context.Context, cl *Client) (*Token, error) {
 	n := r.conn
 	now := n.cache.clock.now()
-	if l := n.live.Load(); l != nil && l.fresh(now, cl) && l.Generation > r.banned.Load() {
+	if l := n.live.Load(); l != nil && l.atHand(now, cl) && l.Generation > r.banned.Load() {
 		n.touch(now)
 		return &l.Token, nil
 	}

@@ -57,7 +57,14 @@ func TestReloadWithAnotherGrant(t *testing.T) {
 		defer r.cache.Use(lookups(old))()
 		r.client = r.newClient()
 		r.client.ClientID = func() string { return "another id" }
-		r.refusal("crm", tokencache.KindTemporary) // not in force yet
+		if tok := r.get("crm"); tok.Value != "token-2" { // not in force yet, but on its way
+			t.Fatalf("got %v", tok)
+		}
+		for range 100 { // what is in force until then does not take the grant back
+			tok, err := r.resource("crm").Get(t.Context(), old)
+			r.wantError(tok, err, tokencache.KindTemporary)
+			r.get("crm")
+		}
 		release := r.cache.Use(lookups(r.client))
 		if tok := r.get("crm"); tok.Value != "token-2" || tok.Generation != 2 {
 			t.Fatalf("got %v", tok)
@@ -71,6 +78,39 @@ func TestReloadWithAnotherGrant(t *testing.T) {
 		}
 		release() // the reload failed: the old one is back
 		if tok, err := r.resource("crm").Get(t.Context(), old); err != nil || tok.Generation != 3 {
+			t.Errorf("got %v, %v", tok, err)
+		}
+	})
+}
+
+// A reload that fails before it holds: the grant that was claimed goes back.
+func TestClaimedGrantGoesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("crm")
+		old := r.client
+		defer r.cache.Use(func(string) *tokencache.Client { return old })()
+		r.client = r.newClient()
+		r.client.ClientID = func() string { return "another id" }
+		r.get("crm")
+		r.client = old
+		r.refusal("crm", tokencache.KindTemporary)
+		settle(10 * time.Second)
+		if tok := r.get("crm"); tok.Generation != 3 {
+			t.Errorf("got %v", tok)
+		}
+	})
+}
+
+// A changed grant is noticed by a configuration that was never asked before.
+func TestGrantChangedForANewClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("crm")
+		n := r.conn()
+		r.grants.set("default", "another one")
+		r.cache.GrantChanged(tokencache.Key{Client: "main", Account: "default"})
+		if tok, err := n.Resource("crm").Get(t.Context(), r.newClient()); err != nil || tok.Generation != 2 {
 			t.Errorf("got %v, %v", tok, err)
 		}
 	})
