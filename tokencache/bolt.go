@@ -36,6 +36,7 @@ type Bolt struct {
 
 	mu       sync.Mutex // guards warnings
 	warnings []string
+	told     int // so many of them
 }
 
 // NewBolt returns the store in dir. It opens nothing.
@@ -49,7 +50,8 @@ func NewBolt(dir string) *Bolt {
 }
 
 // Open opens the files. Its only error is a *LockedError: another process uses
-// them. All else that is wrong is answered by the calls that it concerns.
+// them. All else that is wrong is answered by the calls that it concerns, or
+// found in Warnings; a Cache makes events of warnings that come up later.
 func (b *Bolt) Open() error {
 	b.closed.Store(false)
 	for _, f := range []*dbFile{&b.grants, &b.tokens} {
@@ -66,6 +68,7 @@ func (b *Bolt) Open() error {
 	if err := b.readyGrants(); errors.As(err, &locked) {
 		return locked
 	}
+	b.untold()
 	return nil
 }
 
@@ -230,6 +233,15 @@ func (b *Bolt) warn(format string, args ...any) {
 	if len(b.warnings) < maxWarnings && !slices.Contains(b.warnings, text) {
 		b.warnings = append(b.warnings, text)
 	}
+}
+
+// untold are the warnings since the last call.
+func (b *Bolt) untold() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := slices.Clone(b.warnings[b.told:])
+	b.told = len(b.warnings)
+	return list
 }
 
 // checkKey refuses what bbolt cannot take as the name of a bucket or a key.

@@ -42,6 +42,7 @@ type Cache struct {
 
 	users   userList
 	unsaved unsaved
+	look    look
 
 	gate    sync.Mutex // guards closed, and running against it
 	closed  bool
@@ -103,19 +104,8 @@ func (n *Conn) known(cl *Client) error {
 			return nil
 		}
 	}
-	store := n.cache.store
-	switch {
-	case store == nil:
-		return n.fail(KindNoGrant, 0, errUnknown)
-	case store.HasGrant(n.key):
-		return nil
-	}
-	_, found, err := store.LoadGrant(n.key, cl.secrets()) // reads nothing where there is none
-	switch {
-	case err != nil:
-		return n.fail(KindStore, storeRetry, err)
-	case !found:
-		return n.fail(KindNoGrant, 0, errUnknown)
+	if err := n.ungrantable(); err != nil {
+		return err
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ const (
 	EventStoreError                        // Operation failed with Err
 	EventClockStep                         // the wall clock was set, or the machine slept, by Duration (no Key)
 	EventAdopted                           // a token of the store was taken over: Generation, Expiry
+	EventStoreWarning                      // the store goes on, but Err should be looked at (no Key)
 )
 
 // String names the type in snake case.
@@ -32,6 +33,8 @@ func (t EventType) String() string {
 		return "clock_step"
 	case EventAdopted:
 		return "adopted"
+	case EventStoreWarning:
+		return "store_warning"
 	}
 	return "unknown"
 }
@@ -63,6 +66,6 @@ type Event struct {
 	Duration   time.Duration
 	Expiry     time.Time
 	Err        error
-	Operation  string // of the store: load, save, load_grant
+	Operation  string // of the store: load, save, load_grant; of accounts that it does not know, Key has no Account
 	State      string // one of the State constants
 }

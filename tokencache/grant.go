@@ -72,10 +72,11 @@ func (n *Conn) grant(cl *Client) (Grant, *Error) {
 			return g, nil
 		}
 	}
-	if n.cache.store == nil {
-		return Grant{}, n.fail(KindNoGrant, 0, errUnknown)
+	if err := n.ungrantable(); err != nil {
+		return Grant{}, n.breaks(cl, err)
 	}
 	g, found, err := n.cache.store.LoadGrant(n.key, cl.secrets())
+	n.cache.tellWarnings()
 	switch {
 	case err != nil:
 		return Grant{}, n.unreadable(cl, "load_grant", err)
@@ -96,11 +97,16 @@ type broken struct {
 // for a moment: asked at each request, it would be told of at each request.
 func (n *Conn) unreadable(cl *Client, operation string, err error) *Error {
 	n.cache.emit(Event{Type: EventStoreError, Key: n.key, Operation: operation, Err: err})
-	e := n.fail(KindStore, storeRetry, err)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.broken = &broken{err: e, client: cl.identity(), till: n.cache.clock.now().mono + int64(lookAgain)}
-	return e
+	return n.breaks(cl, n.fail(KindStore, storeRetry, err))
+}
+
+func (n *Conn) breaks(cl *Client, err *Error) *Error {
+	if err.Kind == KindStore {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.broken = &broken{err: err, client: cl.identity(), till: n.cache.clock.now().mono + int64(lookAgain)}
+	}
+	return err
 }
 
 // ungranted does what a missing grant asks for. One that is gone takes its

@@ -33,13 +33,18 @@ func (b *Bolt) openOnce() {
 // a grants.db that was deleted, replaced or put back.
 func (b *Bolt) Check() error {
 	tokens := b.withTokens(false, func(*bolt.Tx) error { return nil })
+	return errors.Join(tokens, b.checkGrants())
+}
+
+// checkGrants is Check for grants.db alone.
+func (b *Bolt) checkGrants() error {
 	b.grants.mu.Lock()
 	defer b.grants.mu.Unlock()
-	grants := b.readyGrants()
-	if n := b.index.unsound(); grants == nil && n > 0 {
-		grants = b.damagedRecord(fmt.Sprintf("%d of its records are missing or not as they were written", n))
+	err := b.readyGrants()
+	if n := b.index.unsound(); err == nil && n > 0 {
+		err = b.damagedRecord(fmt.Sprintf("%d of its records are missing or not as they were written", n))
 	}
-	return errors.Join(tokens, grants)
+	return err
 }
 
 // LoadGrant returns the stored grant of a connection, and whether there is one.

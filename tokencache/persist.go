@@ -24,7 +24,9 @@ func (n *Conn) load(cl *Client) error {
 	var rec Record
 	if store := n.cache.store; store != nil {
 		var err error
-		if rec, _, err = store.Load(n.key, cl.secrets()); err != nil {
+		rec, _, err = store.Load(n.key, cl.secrets())
+		n.cache.tellWarnings()
+		if err != nil {
 			return n.unreadable(cl, "load", err)
 		}
 	}
@@ -130,7 +132,9 @@ func (n *Conn) save(cl *Client) error {
 	}
 	rec, changes := n.record(n.cache.clock.now()), n.changes
 	n.mu.Unlock()
-	if err := store.Save(n.key, cl.secrets(), rec); err != nil {
+	err := store.Save(n.key, cl.secrets(), rec)
+	n.cache.tellWarnings()
+	if err != nil {
 		n.cache.emit(Event{Type: EventStoreError, Key: n.key, Operation: "save", Err: err})
 		return err
 	}

@@ -97,6 +97,7 @@ func (c *Cache) Warm(cl *Client) {
 		return
 	}
 	defer c.leave()
+	defer c.tellWarnings()
 	for _, account := range c.accounts(cl) {
 		key := Key{Client: cl.Name, Account: account}
 		rec, _, err := c.store.Load(key, cl.secrets())

@@ -1,0 +1,66 @@
+package tokencache
+
+import (
+	"errors"
+	"sync"
+)
+
+// look is what the store last said of grants that its index does not name. It
+// is one answer for all names: callers may think of as many as they like.
+type look struct {
+	mu    sync.Mutex
+	taken bool
+	err   error // why it cannot tell, nil = there is no such grant
+	till  int64 // mono
+}
+
+// ungrantable tells why the store has no grant of the connection, nil if it has one.
+// It needs no secret, and looks at the files once a second at most.
+func (n *Conn) ungrantable() *Error {
+	store := n.cache.store
+	switch {
+	case store == nil:
+		return n.fail(KindNoGrant, 0, errUnknown)
+	case store.HasGrant(n.key):
+		return nil
+	}
+	err := n.cache.lookAtGrants(n.key.Client)
+	switch {
+	case err != nil:
+		return n.fail(KindStore, storeRetry, err)
+	case store.HasGrant(n.key): // the look has found another file
+		return nil
+	}
+	return n.fail(KindNoGrant, 0, errUnknown)
+}
+
+// lookAtGrants tells why grants.db is not to be relied on, as of this second.
+func (c *Cache) lookAtGrants(client string) error {
+	first, err := c.look.take(c)
+	if first && err != nil {
+		c.emit(Event{Type: EventStoreError, Key: Key{Client: client}, Operation: "load_grant", Err: err})
+	}
+	c.tellWarnings()
+	return err
+}
+
+func (l *look) take(c *Cache) (first bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.taken && c.clock.now().mono < l.till {
+		return false, l.err
+	}
+	l.err = c.store.checkGrants()
+	l.taken, l.till = true, c.clock.now().mono+int64(lookAgain)
+	return true, l.err
+}
+
+// tellWarnings makes events of what the store has warned of since the last time.
+func (c *Cache) tellWarnings() {
+	if c.store == nil || c.observe == nil {
+		return
+	}
+	for _, text := range c.store.untold() {
+		c.emit(Event{Type: EventStoreWarning, Err: errors.New(text)})
+	}
+}
