@@ -210,6 +210,29 @@ func TestLinksOfDocuments(t *testing.T) {
 	}
 }
 
+// TestRecipesAreValid: the Caddyfiles of docs/recipes.md can be copied as they stand.
+func TestRecipesAreValid(t *testing.T) {
+	recipes := regexp.MustCompile("(?s)\n```caddyfile\n(.*?)```\n").FindAllStringSubmatch(readDoc(t, "docs/recipes.md"), -1)
+	if len(recipes) < 5 {
+		t.Fatalf("only %d recipes found", len(recipes))
+	}
+	for _, recipe := range recipes {
+		var env []string
+		for _, m := range regexp.MustCompile(`\{env\.([A-Z_]+)\}`).FindAllStringSubmatch(recipe[1], -1) {
+			value := "value-of-" + m[1]
+			if strings.HasPrefix(m[1], "APP_HASH_") {
+				value = "$2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG" // of the word hiccup
+			}
+			env = append(env, m[1]+"="+value)
+		}
+		c := newCaddy(t, recipe[1], env...)
+		_, stderr, code := c.run("validate", "--config", c.config, "--adapter", "caddyfile")
+		if code != 0 || strings.Contains(stderr, "not formatted") {
+			t.Errorf("exit code %d of\n%s\n%s", code, recipe[1], stderr)
+		}
+	}
+}
+
 // anchors are the headings of a Markdown text, as they stand in links.
 func anchors(doc string) map[string]bool {
 	found := make(map[string]bool)
