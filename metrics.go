@@ -2,6 +2,7 @@ package caddyzoho
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +26,10 @@ type metrics struct {
 	tokenWait       *prometheus.HistogramVec
 	tokensLostEarly *prometheus.CounterVec
 	storeErrors     *prometheus.CounterVec
+
+	mu       sync.Mutex
+	labelled map[tokencache.Key]bool // accounts that have a counter of their own
+	count    map[string]int          // of them, by client
 }
 
 func newMetrics() *metrics {
@@ -36,6 +41,8 @@ func newMetrics() *metrics {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15}}, []string{"client"})
 	}
 	return &metrics{
+		labelled:        make(map[tokencache.Key]bool),
+		count:           make(map[string]int),
 		requests:        counter("zoho_requests_total", "Requests sent to Zoho, by service and class of the answer's status.", "service", "code_class"),
 		problems:        counter("zoho_proxy_errors_total", "Requests answered by the proxy itself, by the code of the problem.", "code"),
 		refusals:        counter("zoho_upstream_auth_failures_total", "Answers of Zoho that refuse the token or the call, by verdict.", "service", "verdict"),
@@ -74,10 +81,25 @@ func (m *metrics) observe(e tokencache.Event) {
 	case tokencache.EventWaited:
 		m.tokenWait.WithLabelValues(client).Observe(e.Duration.Seconds())
 	case tokencache.EventLostEarly:
-		m.tokensLostEarly.WithLabelValues(client, e.Key.Account).Inc()
+		m.tokensLostEarly.WithLabelValues(client, m.accountLabel(e.Key)).Inc()
 	case tokencache.EventStoreError:
 		m.storeErrors.WithLabelValues(client, e.Operation).Inc()
 	}
+}
+
+// accountLabel is the account, as long as its client has not too many of them with
+// such a series.
+func (m *metrics) accountLabel(key tokencache.Key) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.labelled[key] {
+		if m.count[key.Client] >= maxAccountSeries {
+			return "other"
+		}
+		m.labelled[key] = true
+		m.count[key.Client]++
+	}
+	return key.Account
 }
 
 // codeClasses are the values of the label code_class, by the status' first digit.
@@ -140,6 +162,7 @@ var (
 	descExpiry     = prometheus.NewDesc("zoho_token_expiry_timestamp_seconds", "When the current access token ends.", connectionLabels, nil)
 	descGeneration = prometheus.NewDesc("zoho_token_generation", "Count of the access tokens of the connection.", connectionLabels, nil)
 	descBudget     = prometheus.NewDesc("zoho_token_budget_remaining", "Access tokens that may still be asked for in the running window.", connectionLabels, nil)
+	descIssued     = prometheus.NewDesc("zoho_refresh_tokens_issued", "Refresh tokens of the account and client that this proxy knows of; Zoho keeps 20.", connectionLabels, nil)
 	descState      = prometheus.NewDesc("zoho_connection_state", "1 for the state that the connection is in.", append(connectionLabels, "state"), nil)
 	descStates     = prometheus.NewDesc("zoho_connections", "Connections by state.", []string{"client", "state"}, nil)
 )
@@ -149,7 +172,7 @@ var connectionStates = []string{tokencache.StateOK, tokencache.StateDegraded, to
 
 // Describe names the series.
 func (c connections) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{descExpiry, descGeneration, descBudget, descState, descStates} {
+	for _, desc := range []*prometheus.Desc{descExpiry, descGeneration, descBudget, descIssued, descState, descStates} {
 		descs <- desc
 	}
 }
@@ -180,6 +203,7 @@ func collectConnection(out chan<- prometheus.Metric, s tokencache.Status) {
 	}
 	gauge(descGeneration, float64(s.Generation))
 	gauge(descBudget, float64(s.BudgetLeft))
+	gauge(descIssued, knownRefreshTokens(s))
 	for _, state := range connectionStates {
 		value := 0.0
 		if s.State == state {
@@ -187,4 +211,13 @@ func collectConnection(out chan<- prometheus.Metric, s tokencache.Status) {
 		}
 		gauge(descState, value, state)
 	}
+}
+
+// knownRefreshTokens counts the one that the connection uses: those that consent gave
+// before, or to others, are not recorded.
+func knownRefreshTokens(s tokencache.Status) float64 {
+	if s.HasGrant {
+		return 1
+	}
+	return 0
 }

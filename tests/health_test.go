@@ -152,6 +152,7 @@ func TestMetrics(t *testing.T) {
 		{"zoho_token_generation", []string{`account="second"`}, 0},
 		{"zoho_token_budget_remaining", []string{`account="default"`}, 998},
 		{"zoho_token_budget_remaining", []string{`account="second"`}, 1000},
+		{"zoho_refresh_tokens_issued", []string{`account="default"`}, 1},
 		{"zoho_tokens_lost_early_total", nil, 1},
 		{"zoho_connection_state", []string{`account="second"`, `state="ok"`}, 1},
 		{"zoho_connection_state", []string{`state="dead"`}, 0},

@@ -94,7 +94,7 @@ func forms(secret string) []string {
 	return all
 }
 
-// TestNoSecretAnywhere drives every flow with everything logged, and then searches
+// TestNoSecretAnywhere is S-15. It drives every flow with everything logged, and then searches
 // all that came out of Caddy.
 func TestNoSecretAnywhere(t *testing.T) {
 	const wrongSecret, sealingKey = "quitewrong7719ee0342aa61bd", "sealingkey0e55c1a9983f27d6b4"
@@ -227,7 +227,7 @@ func headerText(h http.Header) []byte {
 	return b.Bytes()
 }
 
-// TestLiteralSecretIsRefused: it would be shown by GET /config/. A reference is all
+// TestLiteralSecretIsRefused is S-17: it would be shown by GET /config/. A reference is all
 // that ever stands there.
 func TestLiteralSecretIsRefused(t *testing.T) {
 	const literal = "literal0badc0ffee112233"
