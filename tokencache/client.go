@@ -3,6 +3,7 @@ package tokencache
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -87,6 +88,11 @@ func (cl *Client) window() time.Duration {
 		return cl.BudgetWindow
 	}
 	return defaultWindow
+}
+
+// spent is the error of a budget that is.
+func (cl *Client) spent() error {
+	return fmt.Errorf("%d token calls in %s are spent", cl.budget(), cl.window())
 }
 
 // life is how long a token is believed to live that the server says lives d.

@@ -3,7 +3,6 @@ package tokencache
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -243,11 +242,15 @@ func (n *Conn) held(cl *Client, w want, digest [8]byte, now moment) *Error {
 	wt := &n.waiting
 	free := w.operator && wt.kind != KindThrottled || wt.kind.needsHand() && digest != [8]byte{} && digest != wt.digest
 	if wt.running(now.mono) && !free {
-		return n.waitError(now)
+		err := n.waitError(now)
+		err.NextTry = time.Duration(wt.next - now.mono)
+		return err
 	}
 	n.ledger.trim(now.mono, cl.window())
 	if d := n.ledger.wait(now.mono, cl.budget(), cl.window()); d > 0 {
-		return n.fail(KindBudget, d, fmt.Errorf("%d token calls in %s are spent", cl.budget(), cl.window()))
+		err := n.fail(KindBudget, d, cl.spent())
+		err.NextTry = d
+		return err
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package tokencache
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -52,10 +53,19 @@ type FetchError struct {
 
 // Error names the kind and the cause.
 func (e *FetchError) Error() string {
-	if e.Err == nil {
-		return e.Kind.String()
+	return e.Kind.explain(e.Err)
+}
+
+// explain names the kind and the cause, which may name the kind itself.
+func (k Kind) explain(cause error) string {
+	if cause == nil {
+		return k.String()
 	}
-	return fmt.Sprintf("%s: %v", e.Kind, e.Err)
+	text := cause.Error()
+	if rest, found := strings.CutPrefix(text, k.String()); found && (rest == "" || rest[0] == ':') {
+		return text
+	}
+	return k.String() + ": " + text
 }
 
 // Unwrap returns the cause.
@@ -66,15 +76,18 @@ type Error struct {
 	Kind       Kind
 	Key        Key
 	RetryAfter time.Duration // 0 = waiting does not help
+	NextTry    time.Duration // until then the server is not asked, nor was it now; 0 = it was, or that is not the reason
 	Err        error         // without secrets, may be nil
 }
 
-// Error names the connection, the kind and the cause.
+// Error names the connection, the kind and the cause, and what is waited for.
 func (e *Error) Error() string {
-	if e.Err == nil {
-		return fmt.Sprintf("no access token for %s: %s", e.Key, e.Kind)
+	text := fmt.Sprintf("no access token for %s: %s", e.Key, e.Kind.explain(e.Err))
+	if e.NextTry > 0 {
+		seconds := (e.NextTry + time.Second - 1).Truncate(time.Second)
+		text += fmt.Sprintf("; next try in %s, the server was not asked", seconds)
 	}
-	return fmt.Sprintf("no access token for %s: %s: %v", e.Key, e.Kind, e.Err)
+	return text
 }
 
 // Unwrap returns the cause.

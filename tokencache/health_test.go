@@ -2,6 +2,7 @@ package tokencache_test
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -126,17 +127,57 @@ func TestNotLostEarly(t *testing.T) {
 	}
 }
 
+// An error of the waiting table or the budget says that nobody was asked, one of
+// a call does not.
+func TestErrorsSayWhoWasAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		for _, kind := range []tokencache.Kind{tokencache.KindThrottled, tokencache.KindDead} {
+			r.server.set(failing(kind, true))
+			called := r.refusal("crm", kind)
+			waited := r.refusal("crm", kind)
+			if called.NextTry != 0 || waited.NextTry <= 0 {
+				t.Errorf("%s: next try in %v, then in %v", kind, called.NextTry, waited.NextTry)
+			}
+			if want := called.Error() + "; next try in "; !strings.HasPrefix(waited.Error(), want) || strings.Count(waited.Error(), kind.String()) != 1 {
+				t.Errorf("%q after %q", waited, called)
+			}
+			settle(time.Hour)
+		}
+		r.grants.set("default", "another one")
+		r.client = r.newClient()
+		r.client.Budget = 1
+		r.server.set(failing(tokencache.KindTemporary, false))
+		r.refusal("crm", tokencache.KindTemporary)
+		settle(time.Minute)
+		if got, want := r.refusal("crm", tokencache.KindBudget).Error(),
+			"no access token for main/default: budget_spent: 1 token calls in 10m0s are spent; next try in 9m0s, the server was not asked"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
 func TestErrorsSayWho(t *testing.T) {
 	err := &tokencache.Error{Kind: tokencache.KindThrottled, Key: tokencache.Key{Client: "main", Account: "a"},
 		Err: &tokencache.FetchError{Kind: tokencache.KindThrottled, Err: errors.New("too many")}}
-	if got, want := err.Error(), "no access token for main/a: throttled: throttled: too many"; got != want {
+	if got, want := err.Error(), "no access token for main/a: throttled: too many"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	err.Err = nil
 	if got, want := err.Error(), "no access token for main/a: throttled"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got := (&tokencache.FetchError{Kind: tokencache.KindDead}).Error(); got != "grant_dead" {
-		t.Errorf("%q", got)
+	err.NextTry = 61*time.Second + time.Millisecond
+	if got, want := err.Error(), "no access token for main/a: throttled; next try in 1m2s, the server was not asked"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for want, err := range map[string]*tokencache.FetchError{
+		"grant_dead":                   {Kind: tokencache.KindDead},
+		"temporary: no route":          {Kind: tokencache.KindTemporary, Err: errors.New("temporary: no route")},
+		"temporary: temporary failure": {Kind: tokencache.KindTemporary, Err: errors.New("temporary failure")},
+	} {
+		if got := err.Error(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
