@@ -37,13 +37,14 @@ type Conn struct {
 	generation  uint64      // of the last token, whatever its grant
 	ledger      ledger
 	waiting     waiting
-	failures    int // in a row, of any kind
-	lastErr     error
-	lastErrAt   int64   // wall
-	lost        *losses // nil = none
-	broken      *broken // nil = the store could be read when last tried
-	changes     uint64  // counts what is worth storing
-	stored      uint64  // changes that the store has
+	failures    int      // in a row, of any kind
+	last        *failure // latest one, nil = none
+	about       *about   // of the grant that checked has found, nil = that failed
+	unsaved     *Error   // nil = what was last written was written
+	lost        *losses  // nil = none
+	broken      *broken  // nil = the store could be read when last tried
+	changes     uint64   // counts what is worth storing
+	stored      uint64   // changes that the store has
 	outbox      []Event
 }
 
@@ -259,9 +260,9 @@ func (n *Conn) held(cl *Client, w want, digest [8]byte, now moment) *Error {
 func (n *Conn) waitError(now moment) *Error {
 	wt := &n.waiting
 	if wt.kind.needsHand() {
-		return n.fail(wt.kind, 0, n.lastErr)
+		return n.fail(wt.kind, 0, n.last.cause())
 	}
-	return n.fail(wt.kind, max(time.Duration(wt.next-now.mono), 1), n.lastErr)
+	return n.fail(wt.kind, max(time.Duration(wt.next-now.mono), 1), n.last.cause())
 }
 
 // unblocked is when what blocks a renewal has to be looked at again, as mono.

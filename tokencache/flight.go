@@ -190,7 +190,7 @@ func classify(err error) (kind Kind, counts bool, retryAfter time.Duration) {
 // fault enters a failed call. A token that lives serves on.
 func (n *Conn) fault(cl *Client, kind Kind, digest [8]byte, retryAfter time.Duration, err error, now moment) *Error {
 	n.failures++
-	n.lastErr, n.lastErrAt = err, now.wall
+	n.last = &failure{err, now.wall}
 	n.waiting.fail(kind, digest, retryAfter, now.mono, n.cache.rand())
 	if l := n.live.Load(); l != nil {
 		l.postpone(n.unblocked(cl, now))

@@ -23,7 +23,7 @@ type granted struct {
 // the one that the state belongs to. Another one makes everything anew, but
 // only a configuration that is not on its way out may say so.
 func (n *Conn) check(cl *Client) (granted, error) {
-	g, err := n.grant(cl)
+	g, configured, err := n.grant(cl)
 	if err != nil {
 		n.ungranted(cl, err)
 		return granted{}, err
@@ -42,6 +42,10 @@ func (n *Conn) check(cl *Client) (granted, error) {
 		n.reset(fp)
 	}
 	n.recognise(cl)
+	n.about = describe(g, configured)
+	if n.loaded {
+		n.broken = nil
+	}
 	return granted{g, fp, n.epoch}, nil
 }
 
@@ -62,28 +66,28 @@ func (c *claim) against(cl *Client, cache *Cache, now int64) bool {
 }
 
 // grant is the account's grant: configured, or else stored.
-func (n *Conn) grant(cl *Client) (Grant, *Error) {
+func (n *Conn) grant(cl *Client) (g Grant, configured bool, _ *Error) {
 	if cl.Grant != nil {
 		g, configured, err := cl.Grant(n.key.Account)
 		switch {
 		case err != nil:
-			return Grant{}, n.fail(KindNoGrant, 0, err)
+			return Grant{}, configured, n.fail(KindNoGrant, 0, err)
 		case configured:
-			return g, nil
+			return g, true, nil
 		}
 	}
 	if err := n.ungrantable(); err != nil {
-		return Grant{}, n.breaks(cl, err)
+		return Grant{}, false, n.breaks(cl, err)
 	}
 	g, found, err := n.cache.store.LoadGrant(n.key, cl.secrets())
 	n.cache.tellWarnings()
 	switch {
 	case err != nil:
-		return Grant{}, n.unreadable(cl, "load_grant", err)
+		return Grant{}, false, n.unreadable(cl, "load_grant", err)
 	case !found:
-		return Grant{}, n.fail(KindNoGrant, 0, errUnknown)
+		return Grant{}, false, n.fail(KindNoGrant, 0, errUnknown)
 	}
-	return g, nil
+	return g, false, nil
 }
 
 // broken is a failure of the store that is not to be met again at once.
@@ -91,6 +95,13 @@ type broken struct {
 	err    *Error
 	client uint64 // whose configuration could not read it
 	till   int64  // mono
+}
+
+func (b *broken) cause() *Error {
+	if b == nil {
+		return nil
+	}
+	return b.err
 }
 
 // unreadable makes an error of a store that cannot be read, and remembers it
@@ -117,11 +128,13 @@ func (n *Conn) ungranted(cl *Client, err *Error) {
 	defer n.unlock()
 	switch {
 	case !inForce:
+		return
 	case err.Kind == KindStore:
 		n.recognise(cl)
 	case err.Err == errUnknown && n.fingerprint != Fingerprint{}:
 		n.reset(Fingerprint{})
 	}
+	n.about = nil
 }
 
 // unchecked tells whether the current token may serve though its grant could
@@ -146,7 +159,7 @@ func (n *Conn) reset(fp Fingerprint) {
 	n.fingerprint = fp
 	n.live.Store(nil)
 	n.loaded, n.ledger, n.waiting = false, nil, waiting{}
-	n.failures, n.lastErr, n.lastErrAt, n.lost = 0, nil, 0, nil
+	n.failures, n.last, n.about, n.lost = 0, nil, nil, nil
 	for r := n.resources.Load(); r != nil; r = r.next {
 		r.reset()
 	}

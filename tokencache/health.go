@@ -50,6 +50,19 @@ func (n *Conn) lose(generation uint64) {
 	}
 }
 
+// failure is an error, and when it came up.
+type failure struct {
+	err error
+	at  int64 // wall
+}
+
+func (f *failure) cause() error {
+	if f == nil {
+		return nil
+	}
+	return f.err
+}
+
 // State returns one of the State constants.
 func (n *Conn) State() string {
 	n.mu.Lock()
@@ -87,6 +100,6 @@ func (n *Conn) state(now moment) state {
 func (n *Conn) report(now moment) {
 	if s := n.state(now); s != n.reported {
 		n.reported = s
-		n.outbox = append(n.outbox, Event{Type: EventState, Key: n.key, State: s.String(), Err: n.lastErr})
+		n.outbox = append(n.outbox, Event{Type: EventState, Key: n.key, State: s.String(), Err: n.last.cause()})
 	}
 }

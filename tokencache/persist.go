@@ -33,7 +33,7 @@ func (n *Conn) load(cl *Client) error {
 	n.mu.Lock()
 	defer n.unlock()
 	if !n.loaded {
-		n.loaded = true
+		n.loaded, n.broken = true, nil
 		n.take(cl, rec, n.cache.clock.now())
 	}
 	return nil
@@ -58,7 +58,7 @@ func (n *Conn) take(cl *Client, rec Record, now moment) {
 		n.failures = n.waiting.steps
 	}
 	if rec.LastError != "" {
-		n.lastErr, n.lastErrAt = errors.New(rec.LastError), rec.LastErrorAt.UnixNano()
+		n.last = &failure{errors.New(rec.LastError), rec.LastErrorAt.UnixNano()}
 	}
 	if l := n.stillLive(cl, rec, now); l != nil {
 		n.live.Store(l)
@@ -107,9 +107,9 @@ func (n *Conn) record(now moment) Record {
 	if n.waiting.kind != 0 {
 		rec.NextTry = now.wallAt(n.waiting.next)
 	}
-	if n.lastErr != nil {
-		text := n.lastErr.Error()
-		rec.LastError, rec.LastErrorAt = text[:min(len(text), longestError)], time.Unix(0, n.lastErrAt).UTC()
+	if n.last != nil {
+		text := n.last.err.Error()
+		rec.LastError, rec.LastErrorAt = text[:min(len(text), longestError)], time.Unix(0, n.last.at).UTC()
 	}
 	if used := n.used.Load(); used != 0 {
 		rec.Used = time.Unix(0, used).UTC()
@@ -136,10 +136,13 @@ func (n *Conn) save(cl *Client) error {
 	n.cache.tellWarnings()
 	if err != nil {
 		n.cache.emit(Event{Type: EventStoreError, Key: n.key, Operation: "save", Err: err})
+		n.mu.Lock()
+		n.unsaved = n.fail(KindStore, storeRetry, err)
+		n.mu.Unlock()
 		return err
 	}
 	n.mu.Lock()
-	n.stored = changes
+	n.stored, n.unsaved = changes, nil
 	n.mu.Unlock()
 	return nil
 }

@@ -1,6 +1,7 @@
 package tokencache
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -9,16 +10,18 @@ import (
 type Status struct {
 	Key
 	State       string // one of the State constants
-	HasGrant    bool   // somebody has consented, and what that gave can be read
+	Waiting     Kind   // why the server is not asked now: dead or rejected until that is mended; throttled or temporary until NextTry; or 0
+	HasGrant    bool   // somebody has consented, and what that gave could be read
 	Configured  bool   // the grant comes from the configuration, not from the store
 	GrantedAt   time.Time
 	Scopes      []string
-	HasToken    bool // one that lives
+	HasToken    bool // one that lives by the clock
+	Refused     bool // a resource server has refused it, and its renewal waits
 	Generation  uint64
 	Issued      time.Time
 	Expiry      time.Time
 	BudgetLeft  int
-	LastError   string
+	LastError   string // of the store if that cannot be used, of the budget if that is spent, or of the last call that failed
 	LastErrorAt time.Time
 	NextTry     time.Time // zero if nothing waits
 	LostEarly   int
@@ -26,12 +29,14 @@ type Status struct {
 }
 
 // Status describes the connections of a client, configured and stored ones,
-// sorted by account. It asks no server. What is not in memory is read from the
-// store, and stays there.
+// sorted by account. It asks no server. What is in memory is told from there,
+// the grant as it was last found to be. What is not in memory is read from the
+// store at each call, and stays there.
 func (c *Cache) Status(cl *Client) []Status {
+	sound := c.store == nil || c.lookAtGrants(cl.Name) == nil
 	var all []Status
 	for _, account := range c.accounts(cl) {
-		all = append(all, c.status(cl, Key{Client: cl.Name, Account: account}))
+		all = append(all, c.status(cl, Key{Client: cl.Name, Account: account}, sound))
 	}
 	return all
 }
@@ -49,35 +54,78 @@ func (c *Cache) accounts(cl *Client) []string {
 	return slices.Compact(all)
 }
 
-func (c *Cache) status(cl *Client, key Key) Status {
+// status describes a connection from memory where that is up to date.
+func (c *Cache) status(cl *Client, key Key, sound bool) Status {
 	c.mu.RLock()
 	n := c.conns[key]
 	c.mu.RUnlock()
-	// A connection of a cache of its own: nothing of it is kept or told.
-	apart := &Conn{cache: &Cache{store: c.store, clock: c.clock, rand: c.rand}, key: key}
-	if n == nil || !n.begun() {
-		n = apart
-		if _, err := n.check(cl); err == nil {
-			_ = n.load(cl)
+	if n != nil && sound {
+		if s, ok := n.remembered(cl); ok {
+			return s
 		}
 	}
-	s := n.snapshot(cl)
-	g, err := apart.grant(cl)
-	if err != nil && (s.LastError == "" || err.Kind == KindStore) {
-		s.LastError = err.Error()
+	// A connection of a cache of its own: nothing of it is kept or told.
+	apart := &Conn{cache: &Cache{store: c.store, clock: c.clock, rand: c.rand}, key: key}
+	g, err := apart.check(cl)
+	if err == nil {
+		if n != nil && n.confirm(cl, g, apart.about) {
+			return n.snapshot(cl)
+		}
+		_ = apart.load(cl) // snapshot tells
+		return apart.snapshot(cl)
 	}
-	s.HasGrant, s.GrantedAt, s.Scopes = err == nil, g.GrantedAt, g.Scopes
+	if n == nil {
+		n = apart
+	}
+	s := n.snapshot(cl)
+	s.HasGrant, s.GrantedAt, s.Scopes = false, time.Time{}, nil
 	if cl.Grant != nil {
 		_, s.Configured, _ = cl.Grant(key.Account)
+	}
+	var e *Error
+	if errors.As(err, &e) && (s.LastError == "" || e.Kind == KindStore) {
+		s.LastError = e.Kind.explain(e.Err)
 	}
 	return s
 }
 
-// begun tells whether the state was ever filled.
-func (n *Conn) begun() bool {
+// about is what Status tells of a grant.
+type about struct {
+	configured bool
+	grantedAt  time.Time
+	scopes     []string
+}
+
+var aboutConfigured = &about{configured: true} // of the many that tell no more
+
+func describe(g Grant, configured bool) *about {
+	if configured && g.GrantedAt.IsZero() && len(g.Scopes) == 0 {
+		return aboutConfigured
+	}
+	return &about{configured, g.GrantedAt, g.Scopes}
+}
+
+// remembered is the snapshot, if the client's grant is known to be that of the state.
+func (n *Conn) remembered(cl *Client) (s Status, ok bool) {
+	n.mu.Lock()
+	ok = n.loaded && n.about != nil && n.broken == nil && n.checked == cl.identity()
+	n.mu.Unlock()
+	if ok {
+		s = n.snapshot(cl)
+	}
+	return s, ok
+}
+
+// confirm notes that the client's grant was read, if it is that of the state.
+func (n *Conn) confirm(cl *Client, g granted, a *about) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.loaded
+	if !n.loaded || n.fingerprint != g.fingerprint {
+		return false
+	}
+	n.recognise(cl)
+	n.about, n.broken = a, nil
+	return true
 }
 
 func (n *Conn) snapshot(cl *Client) Status {
@@ -91,20 +139,58 @@ func (n *Conn) snapshot(cl *Client) Status {
 		Generation: n.generation,
 		BudgetLeft: max(0, cl.budget()-len(n.ledger)),
 	}
+	if a := n.about; a != nil {
+		s.HasGrant, s.Configured, s.GrantedAt, s.Scopes = true, a.configured, a.grantedAt, slices.Clone(a.scopes)
+	}
 	if n.lost != nil {
 		s.LostEarly = n.lost.total
 	}
 	if l := n.live.Load(); l != nil {
 		s.Issued, s.Expiry, s.HasToken = l.Issued, l.Expiry, l.alive(now)
-	}
-	if n.lastErr != nil {
-		s.LastError, s.LastErrorAt = n.lastErr.Error(), time.Unix(0, n.lastErrAt).UTC()
-	}
-	if n.waiting.kind != 0 {
-		s.NextTry = now.wallAt(n.waiting.next)
+		s.Refused = s.HasToken && n.banned(l.Generation)
 	}
 	if used := n.used.Load(); used != 0 {
 		s.LastUsed = time.Unix(0, used).UTC()
 	}
+	n.explain(&s, cl, now)
 	return s
+}
+
+// explain tells what holds calls back, and what went wrong. With mu held.
+func (n *Conn) explain(s *Status, cl *Client, now moment) {
+	running := n.waiting.running(now.mono)
+	if running || n.waiting.kind.needsHand() {
+		s.Waiting = n.waiting.kind
+	}
+	if running {
+		s.NextTry = now.wallAt(n.waiting.next)
+	}
+	if n.last != nil {
+		s.LastError, s.LastErrorAt = n.last.err.Error(), time.Unix(0, n.last.at).UTC()
+	}
+	if d := n.ledger.wait(now.mono, cl.budget(), cl.window()); d > 0 {
+		if end := now.time().Add(d); end.After(s.NextTry) {
+			s.NextTry = end
+		}
+		if s.Waiting == 0 {
+			s.LastError = KindBudget.explain(cl.spent())
+			s.LastErrorAt = now.wallAt(n.ledger[len(n.ledger)-1])
+		}
+	}
+	for _, e := range []*Error{n.unsaved, n.broken.cause()} {
+		if e != nil {
+			s.LastError = e.Kind.explain(e.Err)
+		}
+	}
+}
+
+// banned tells whether a resource server has refused the generation such that
+// it is not offered there any more.
+func (n *Conn) banned(generation uint64) bool {
+	for r := n.resources.Load(); r != nil; r = r.next {
+		if r.banned.Load() >= generation {
+			return true
+		}
+	}
+	return false
 }
