@@ -42,18 +42,22 @@ func (AdminAPI) Routes() []caddy.AdminRoute {
 
 // connectionInfo is a connection as the admin API shows it.
 type connectionInfo struct {
-	Client       string     `json:"client"`
-	Account      string     `json:"account"`
-	State        string     `json:"state"`
-	DataCenter   string     `json:"data_center"`
-	Configured   bool       `json:"configured"`
-	HasGrant     bool       `json:"has_grant"`
-	HasToken     bool       `json:"has_token"`
-	Expires      *time.Time `json:"expires,omitempty"`
-	SecondsLeft  int64      `json:"seconds_left"`
-	Generation   uint64     `json:"generation"`
-	BudgetLeft   int        `json:"budget_left"`
-	Scopes       []string   `json:"scopes,omitempty"`
+	Client      string     `json:"client"`
+	Account     string     `json:"account"`
+	State       string     `json:"state"`
+	DataCenter  string     `json:"data_center"`
+	Configured  bool       `json:"configured"`
+	HasGrant    bool       `json:"has_grant"`
+	HasToken    bool       `json:"has_token"`
+	Expires     *time.Time `json:"expires,omitempty"`
+	SecondsLeft int64      `json:"seconds_left"`
+	Generation  uint64     `json:"generation"`
+	BudgetLeft  int        `json:"budget_left"`
+	Scopes      []string   `json:"scopes,omitempty"`
+	// Refresh tokens that we know of; Zoho keeps 20 per user and client.
+	RefreshTokensKnown int `json:"refresh_tokens_known"`
+	// Zoho refused the current token, and its renewal waits.
+	TokenRefused bool       `json:"token_refused,omitempty"`
 	NeedsConsent bool       `json:"needs_consent"`
 	LostEarly    int        `json:"lost_early"`
 	LastError    string     `json:"last_error,omitempty"`
@@ -148,9 +152,9 @@ func (c *Client) info(s tokencache.Status) connectionInfo {
 	info := connectionInfo{
 		Client: s.Client, Account: s.Account, State: s.State, DataCenter: c.centerOf(s.Account).Code,
 		Configured: s.Configured, HasGrant: s.HasGrant, HasToken: s.HasToken, Generation: s.Generation, BudgetLeft: s.BudgetLeft,
-		Scopes: s.Scopes, NeedsConsent: !s.HasGrant || s.State == tokencache.StateDead, LostEarly: s.LostEarly,
+		Scopes: s.Scopes, NeedsConsent: !s.HasGrant || s.Waiting == tokencache.KindDead, LostEarly: s.LostEarly,
 		LastError: s.LastError, LastErrorAt: timeOrNil(s.LastErrorAt), NextTry: timeOrNil(s.NextTry),
-		Simulated: c.Simulator != nil,
+		Simulated: c.Simulator != nil, RefreshTokensKnown: knownRefreshTokens(s), TokenRefused: s.Refused,
 	}
 	if s.HasToken {
 		info.Expires = timeOrNil(s.Expiry)

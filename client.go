@@ -108,6 +108,8 @@ type Simulator struct {
 	CA string `json:"ca"`
 }
 
+var clientIDForm = regexp.MustCompile(`^100[04]\.`)
+
 var accountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
 
 func (c *Client) provision(app *App, name string) error {
@@ -165,6 +167,9 @@ func parseDataCenters(args []string) ([]zoho.DataCenter, error) {
 		}
 		centers = append(centers, center)
 	}
+	if len(centers) > 1 && slices.ContainsFunc(centers, zoho.DataCenter.Isolated) {
+		return nil, errors.New("data_center cn stands alone: China shares no client with other data centers, so it needs a client of its own")
+	}
 	return centers, nil
 }
 
@@ -184,9 +189,8 @@ func (c *Client) provisionSecrets() error {
 		if err != nil {
 			return fmt.Errorf("client_secret %w", err)
 		}
-		// Zoho's client ids begin with 1000. or 1004., its secrets are hexadecimal.
-		if strings.HasPrefix(value, "1000.") && !strings.HasPrefix(id, "1000.") {
-			return errors.New("client_id and client_secret seem to be swapped: the value that begins with 1000. is the id")
+		if clientIDForm.MatchString(value) && !clientIDForm.MatchString(id) {
+			return errors.New("client_id and client_secret seem to be swapped: the value that begins with 1000. or 1004. is the id")
 		}
 	}
 	for code, secrets := range c.DataCenterSecret {
@@ -203,6 +207,9 @@ func (c *Client) provisionSecrets() error {
 }
 
 func (c *Client) provisionAccounts() error {
+	for _, warning := range zoho.ScopeWarnings(c.Scopes) {
+		c.app.logger.Warn(warning, zap.String("client", c.name))
+	}
 	if !c.RefreshToken.isSet() && len(c.Accounts) == 0 {
 		c.app.logger.Warn("no account has a refresh_token in the configuration: only accounts that are stored can be served", zap.String("client", c.name))
 	}

@@ -259,10 +259,10 @@ func printConnections(w io.Writer, connections []connectionInfo, total int) {
 		return
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CLIENT\tACCOUNT\tSTATE\tTOKEN\tGENERATION\tBUDGET\tDATA CENTER\tSCOPES\tLAST ERROR")
+	fmt.Fprintln(table, "CLIENT\tACCOUNT\tSTATE\tTOKEN\tGENERATION\tBUDGET\tDATA CENTER\tREFRESH TOKENS\tSCOPES\tLAST ERROR")
 	for _, c := range connections {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%s\t%s\n", c.Client, c.Account, stateWord(c), tokenWord(c),
-			c.Generation, c.BudgetLeft, centerWord(c), orDash(strings.Join(c.Scopes, ",")), orDash(c.LastError))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%d of 20 known to us\t%s\t%s\n", c.Client, c.Account, stateWord(c), tokenWord(c),
+			c.Generation, c.BudgetLeft, centerWord(c), c.RefreshTokensKnown, orDash(strings.Join(c.Scopes, ",")), orDash(c.LastError))
 	}
 	_ = table.Flush()
 	if total > len(connections) {
@@ -281,6 +281,8 @@ func tokenWord(c connectionInfo) string {
 	switch {
 	case !c.HasToken:
 		return "none"
+	case c.TokenRefused:
+		return "refused"
 	case c.SecondsLeft == 0:
 		return "expired"
 	}

@@ -53,6 +53,7 @@ type Handler struct {
 	client   *Client
 	callers  callers
 	upstream *zoho.Target
+	stranger bool // upstream is none of Zoho's hosts
 	allowed  func(service string) bool
 	logger   *zap.Logger
 
@@ -119,7 +120,8 @@ func (h *Handler) provisionServices() error {
 		if err != nil {
 			return fmt.Errorf("zoho_proxy: upstream: %w", err)
 		}
-		h.upstream = &target
+		_, isZoho, _ := zoho.DataCenters()[0].RouteHost(target.Host, "/", zoho.RouteOptions{AnyDataCenter: true})
+		h.upstream, h.stranger = &target, !isZoho
 	}
 	for _, name := range h.Services {
 		if _, ok := zoho.LookupService(name); !ok {

@@ -203,7 +203,7 @@ func collectConnection(out chan<- prometheus.Metric, s tokencache.Status) {
 	}
 	gauge(descGeneration, float64(s.Generation))
 	gauge(descBudget, float64(s.BudgetLeft))
-	gauge(descIssued, knownRefreshTokens(s))
+	gauge(descIssued, float64(knownRefreshTokens(s)))
 	for _, state := range connectionStates {
 		value := 0.0
 		if s.State == state {
@@ -215,7 +215,7 @@ func collectConnection(out chan<- prometheus.Metric, s tokencache.Status) {
 
 // knownRefreshTokens counts the one that the connection uses: those that consent gave
 // before, or to others, are not recorded.
-func knownRefreshTokens(s tokencache.Status) float64 {
+func knownRefreshTokens(s tokencache.Status) int {
 	if s.HasGrant {
 		return 1
 	}

@@ -19,7 +19,7 @@ func peek(res *http.Response) []byte {
 	if res.Body == nil || res.Body == http.NoBody {
 		return nil
 	}
-	p := &peekedBody{chunks: make(chan []byte), stop: make(chan struct{}), rest: res.Body}
+	p := &peekedBody{chunks: make(chan []byte), stop: make(chan struct{}), rest: res.Body, length: res.ContentLength}
 	go p.read()
 	p.seen = p.collect()
 	res.Body = p
@@ -33,6 +33,7 @@ func peek(res *http.Response) []byte {
 // peekedBody is a response body whose beginning was read ahead.
 type peekedBody struct {
 	seen   []byte // collected, not yet given out
+	length int64  // as announced, -1 if it was not
 	chunks chan []byte
 	stop   chan struct{}
 	rest   io.ReadCloser
@@ -49,6 +50,11 @@ func (p *peekedBody) read() {
 		n, err := p.rest.Read(chunk)
 		p.end = err
 		total += n
+		if p.end == nil && int64(total) == p.length {
+			// All is there. Over HTTP/2 the end of the stream may wait for the end of an
+			// upload that net/http gave up when the refusal came.
+			p.end = io.EOF
+		}
 		if n == 0 {
 			continue
 		}

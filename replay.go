@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"os"
 	"sync"
 )
@@ -63,6 +65,26 @@ func newRecorder(req *http.Request, limits ReplayBuffer) *recorder {
 type chunk [64 << 10]byte
 
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
+
+// askFirst makes the body wait for the server's consent. That is between Zoho and us:
+// the app, which may speak HTTP/1.0, did not ask for an interim answer.
+func askFirst(out *http.Request) {
+	if out.Header["Expect"] != nil {
+		return
+	}
+	out.Header["Expect"] = []string{"100-continue"}
+	trace := httptrace.ContextClientTrace(out.Context())
+	if trace == nil || trace.Got1xxResponse == nil {
+		return
+	}
+	forward := trace.Got1xxResponse
+	trace.Got1xxResponse = func(code int, header textproto.MIMEHeader) error {
+		if code == http.StatusContinue {
+			return nil
+		}
+		return forward(code, header)
+	}
+}
 
 // trailer is the map for an attempt's trailers, nil if there are none to be had.
 func (r *recorder) trailer() http.Header {
@@ -306,7 +328,7 @@ func (s *session) attachBody(req, out *http.Request) (err error) {
 		return err
 	}
 	if s.body.tooLarge {
-		out.Header["Expect"] = []string{"100-continue"}
+		askFirst(out)
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func (s *session) aim() {
 	}
 	s.resource = s.conn.Resource(name)
 	s.dial = s.target.Host
-	if simulator := s.client.network.simulator; simulator != "" && s.handler.upstream == nil {
+	if simulator := s.client.network.simulator; simulator != "" && !s.handler.stranger {
 		s.dial = simulator
 	} else if _, _, err := net.SplitHostPort(s.dial); err != nil {
 		port := "443"

@@ -107,6 +107,8 @@ func (s *state) observe(e tokencache.Event) {
 	case tokencache.EventLostEarly:
 		logger.Warn("access token lost early: Zoho refused it before its time and took the next one; does another program use this grant?",
 			append(connection, zap.Uint64("generation", e.Generation))...)
+	case tokencache.EventStoreWarning:
+		logger.Warn("store", zap.Error(e.Err))
 	case tokencache.EventStoreError:
 		logger.Error("store", append(connection, zap.String("operation", e.Operation), zap.Error(e.Err))...)
 	case tokencache.EventClockStep:

@@ -108,7 +108,7 @@ func (t *Transport) fillDefaults() {
 func (t *Transport) dial(next dialFunc) dialFunc {
 	guarded := t.client.network.guard(next)
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if s, ok := caddyhttp.GetVar(ctx, sessionVar).(*session); ok && s.handler.upstream != nil {
+		if s, ok := caddyhttp.GetVar(ctx, sessionVar).(*session); ok && s.handler.stranger {
 			return next(ctx, network, address)
 		}
 		return guarded(ctx, network, address)

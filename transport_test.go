@@ -1,6 +1,7 @@
 package caddyzoho
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -137,5 +138,19 @@ func TestPeekedBodyIsWhole(t *testing.T) {
 			t.Errorf("%d bytes: %d arrived, or others", size, len(got))
 		}
 		_ = res.Body.Close()
+	}
+}
+
+// TestPeekEndsWithTheLength: an announced length is all there is to wait for. Over
+// HTTP/2 the stream of a refusal may stay open until an upload ends that never will.
+func TestPeekEndsWithTheLength(t *testing.T) {
+	body, writer := io.Pipe() // never closed
+	go func() { _, _ = io.WriteString(writer, "refused") }()
+	res := &http.Response{Body: body, ContentLength: 7, Header: http.Header{}}
+	if seen := peek(res); string(seen) != "refused" {
+		t.Errorf("saw %q", seen)
+	}
+	if got := readAll(t, res.Body); string(got) != "refused" {
+		t.Errorf("got %q", got)
 	}
 }
