@@ -37,7 +37,6 @@ func (s *session) judge(res *http.Response) zoho.Verdict {
 
 // deliver hands an answer to the app that says nothing against the token.
 func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict zoho.Verdict) *http.Response {
-	s.clean(res)
 	switch verdict {
 	case zoho.VerdictNone:
 		if accepted(res.StatusCode) {
@@ -46,7 +45,7 @@ func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict z
 	case zoho.VerdictNoHeader:
 		s.handler.logger.Error("Zoho says that the request came without a token, although one was attached", s.fields(zap.Int("status", res.StatusCode))...)
 	default:
-		res.Header.Set(verdictHeader, verdict.String())
+		return s.refused(res, verdict.String())
 	}
 	return s.settled(res)
 }
@@ -60,7 +59,6 @@ func accepted(status int) bool {
 // passOn hands a refusal to the app that a renewal might have cured but is not
 // going to.
 func (s *session) passOn(res *http.Response, token *tokencache.Token, verdict zoho.Verdict) *http.Response {
-	s.clean(res)
 	word := "fresh-token-refused"
 	switch {
 	case verdict == zoho.VerdictAmbiguous:
@@ -69,18 +67,19 @@ func (s *session) passOn(res *http.Response, token *tokencache.Token, verdict zo
 		// Zoho named another API gateway than that of the configured data center.
 		word = "data-center"
 	}
-	res.Header.Set(verdictHeader, word)
-	return s.settled(res)
+	return s.refused(res, word)
 }
 
-// clean removes what only we may say.
-func (s *session) clean(res *http.Response) {
+// refused is a refusal of Zoho's that the app gets, with our word on why.
+func (s *session) refused(res *http.Response, word string) *http.Response {
+	s.settled(res).Header.Set(verdictHeader, word)
+	return res
+}
+
+// settled is the answer that the app gets, without what only we may say.
+func (s *session) settled(res *http.Response) *http.Response {
 	delete(res.Header, problemHeader)
 	delete(res.Header, verdictHeader)
-}
-
-// settled is the answer that the app gets.
-func (s *session) settled(res *http.Response) *http.Response {
 	s.body.settle()
 	s.client.requests.count(s.target.Service, res.StatusCode)
 	return res

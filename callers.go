@@ -41,8 +41,7 @@ func foreignName(host string) bool {
 	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil || !strings.Contains(strings.Trim(host, "."), ".") {
 		return false
 	}
-	_, isZoho, _ := zoho.DataCenters()[0].RouteHost(host, "/", zoho.RouteOptions{AnyDataCenter: true})
-	return !isZoho
+	return !zoho.IsHost(host)
 }
 
 // callers are the addresses whose connections are admitted.

@@ -120,8 +120,7 @@ func (h *Handler) provisionServices() error {
 		if err != nil {
 			return fmt.Errorf("zoho_proxy: upstream: %w", err)
 		}
-		_, isZoho, _ := zoho.DataCenters()[0].RouteHost(target.Host, "/", zoho.RouteOptions{AnyDataCenter: true})
-		h.upstream, h.stranger = &target, !isZoho
+		h.upstream, h.stranger = &target, !zoho.IsHost(target.Host)
 	}
 	for _, name := range h.Services {
 		if _, ok := zoho.LookupService(name); !ok {

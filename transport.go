@@ -153,9 +153,7 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 	if lost := s.body.takeBack(); lost != "" {
 		// The token is new now; only this request cannot be sent again.
 		s.count(lost)
-		s.clean(res)
-		res.Header.Set(verdictHeader, "not-replayed")
-		return s.settled(res), nil
+		return s.refused(res, "not-replayed"), nil
 	}
 	_ = res.Body.Close()
 	return t.replay(req, s, newer)

@@ -77,6 +77,13 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 	return t, true, err
 }
 
+// IsHost reports whether host, with or without a port, is one of Zoho's, whatever its
+// data center.
+func IsHost(host string) bool {
+	_, known := lookupHost(host)
+	return known || regionOf(host) != nil
+}
+
 // mayBeZoho rules out at a glance what apps mostly call: localhost and addresses.
 // Every domain of Zoho's begins with its name.
 func mayBeZoho(host string) bool {

@@ -451,3 +451,17 @@ func checkTarget(t *testing.T, dc zoho.DataCenter, target zoho.Target) {
 		t.Errorf("got %+v, which does not belong to %s", target, dc.Code)
 	}
 }
+
+func TestIsHost(t *testing.T) {
+	for host, want := range map[string]bool{
+		"www.zohoapis.com": true, "DESK.zoho.eu:443": true, "accounts.zohocloud.ca": true, "unheard-of.zoho.in": true,
+		"zoho.com.evil.example": false, "evilzoho.com": false, "127.0.0.1:8080": false, "localhost": false, "": false,
+	} {
+		if got := zoho.IsHost(host); got != want {
+			t.Errorf("%q: got %v", host, got)
+		}
+		if _, isZoho, _ := zoho.DataCenters()[0].RouteHost(host, "/", zoho.RouteOptions{AnyDataCenter: true}); isZoho != want {
+			t.Errorf("%q: RouteHost says %v", host, isZoho)
+		}
+	}
+}
