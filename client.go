@@ -91,6 +91,8 @@ type Account struct {
 	DataCenter string `json:"data_center,omitempty"`
 
 	RefreshToken Secret `json:"refresh_token,omitzero"`
+
+	center *zoho.DataCenter // nil = the client's home
 }
 
 // TokenBudget is how many access tokens may be asked for within a window.
@@ -235,9 +237,11 @@ func (c *Client) provisionAccounts() error {
 			if c.centers[0].Custom {
 				return fmt.Errorf("account %s: data_center %s: this client's data center is given by URLs", name, code)
 			}
-			if _, ok := zoho.LookupDataCenter(code); !ok {
+			center, ok := zoho.LookupDataCenter(code)
+			if !ok {
 				return fmt.Errorf("account %s: %w", name, zoho.UnknownDataCenter(code))
 			}
+			account.center = &center
 		}
 		if err := c.warnWithoutGrant(account.RefreshToken, name); err != nil {
 			return err

@@ -18,12 +18,9 @@ func (c *Client) clientID() string {
 
 // grant is an account's configured grant. Configuration wins over what is stored.
 func (c *Client) grant(account string) (grant tokencache.Grant, configured bool, err error) {
-	secret, center := c.RefreshToken, c.centers[0]
+	secret, center := c.RefreshToken, c.centerOf(account)
 	if a, ok := c.Accounts[account]; ok {
 		secret = a.RefreshToken
-		if a.DataCenter != "" {
-			center, _ = zoho.LookupDataCenter(a.DataCenter)
-		}
 	} else if account != defaultAccount {
 		return grant, false, nil
 	}
@@ -55,13 +52,11 @@ func (c *Client) center(accountsServer string) (zoho.DataCenter, bool) {
 }
 
 // centerOf is the data center of an account's connection.
-func (c *Client) centerOf(account string) zoho.DataCenter {
-	if a, ok := c.Accounts[account]; ok && a.DataCenter != "" {
-		if center, ok := zoho.LookupDataCenter(a.DataCenter); ok {
-			return center
-		}
+func (c *Client) centerOf(account string) *zoho.DataCenter {
+	if a, ok := c.Accounts[account]; ok && a.center != nil {
+		return a.center
 	}
-	return c.centers[0]
+	return &c.centers[0]
 }
 
 // secretsFor lists the client secrets that a data center may accept, in order.

@@ -42,15 +42,10 @@ func (s *session) aim() {
 		name += "@" + s.target.Host // what it refuses, Zoho need not
 	}
 	s.resource = s.conn.Resource(name)
-	s.dial = s.target.Host
 	if simulator := s.client.network.simulator; simulator != "" && !s.handler.stranger {
 		s.dial = simulator
-	} else if _, _, err := net.SplitHostPort(s.dial); err != nil {
-		port := "443"
-		if s.target.Scheme == "http" {
-			port = "80"
-		}
-		s.dial = net.JoinHostPort(strings.Trim(s.dial, "[]"), port)
+	} else {
+		s.dial = s.target.Address()
 	}
 }
 

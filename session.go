@@ -17,7 +17,7 @@ type session struct {
 	handler    *Handler
 	client     *Client
 	account    string
-	center     zoho.DataCenter
+	center     *zoho.DataCenter
 	conn       *tokencache.Conn
 	resource   *tokencache.Resource
 	target     zoho.Target

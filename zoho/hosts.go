@@ -54,6 +54,7 @@ var (
 	serviceIndex = indexServices()
 	regions      = indexRegions()
 	hostIndex    = indexHosts()
+	addresses    = indexAddresses()
 )
 
 // products calls f for each label of a product host, with the role it has
@@ -110,6 +111,15 @@ func indexHosts() map[string]hostEntry {
 				index[host] = hostEntry{region: g, role: r, workdrive: index[host].role}
 			}
 		}
+	}
+	return index
+}
+
+// indexAddresses spares putting an address together for each request.
+func indexAddresses() map[string]string {
+	index := make(map[string]string, len(hostIndex))
+	for host := range hostIndex {
+		index[host] = host + ":443"
 	}
 	return index
 }

@@ -3,6 +3,7 @@ package zoho
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 )
 
@@ -14,6 +15,21 @@ type Target struct {
 	// Strip is the number of bytes to cut from the front of the request's path;
 	// 0 leaves it untouched. If nothing remains, the path is "/".
 	Strip int
+}
+
+// Address is what to dial for the target: host and port.
+func (t Target) Address() string {
+	if address, ok := addresses[t.Host]; ok {
+		return address
+	}
+	if _, _, err := net.SplitHostPort(t.Host); err == nil {
+		return t.Host
+	}
+	port := "443"
+	if t.Scheme == "http" {
+		port = "80"
+	}
+	return net.JoinHostPort(strings.Trim(t.Host, "[]"), port)
 }
 
 // RouteOptions narrows or widens what RouteHost and RoutePath accept.

@@ -465,3 +465,21 @@ func TestIsHost(t *testing.T) {
 		}
 	}
 }
+
+func TestTargetAddress(t *testing.T) {
+	for _, tt := range []struct {
+		target zoho.Target
+		want   string
+	}{
+		{zoho.Target{Scheme: "https", Host: "desk.zoho.eu"}, "desk.zoho.eu:443"},
+		{zoho.Target{Scheme: "https", Host: "gateway.example"}, "gateway.example:443"},
+		{zoho.Target{Scheme: "https", Host: "gateway.example:8443"}, "gateway.example:8443"},
+		{zoho.Target{Scheme: "http", Host: "127.0.0.1"}, "127.0.0.1:80"},
+		{zoho.Target{Scheme: "http", Host: "[::1]"}, "[::1]:80"},
+		{zoho.Target{Scheme: "http", Host: "[::1]:9000"}, "[::1]:9000"},
+	} {
+		if got := tt.target.Address(); got != tt.want {
+			t.Errorf("%s://%s: got %s, want %s", tt.target.Scheme, tt.target.Host, got, tt.want)
+		}
+	}
+}
