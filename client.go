@@ -83,6 +83,7 @@ type Client struct {
 	secretAt atomic.Int64 // which secret was accepted last
 	requests *requestCounters
 	granted  sync.Map // accounts whose configured grant had a value once
+	last     atomic.Pointer[authorization]
 }
 
 // Account is a resource owner's place with a client.

@@ -197,20 +197,35 @@ func (t *Transport) session(req *http.Request) (*session, error) {
 
 // attempt is what one attempt sends, in one allocation.
 type attempt struct {
-	request       http.Request
-	url           url.URL
-	authorization [1]string
+	request http.Request
+	url     url.URL
+}
+
+// authorization is an access token as its header carries it, put together once: most
+// clients have one account, so the last one is the next one.
+type authorization struct {
+	token *tokencache.Token
+	value []string
+}
+
+// authorization returns the value of the header; it must not be written to.
+func (c *Client) authorization(token *tokencache.Token) []string {
+	last := c.last.Load()
+	if last == nil || last.token != token {
+		last = &authorization{token, []string{c.AuthorizationScheme + " " + token.Value}}
+		c.last.Store(last)
+	}
+	return last.value
 }
 
 // send makes one attempt, on a clone that only net/http sees.
 func (t *Transport) send(req *http.Request, s *session, token *tokencache.Token) (*http.Response, error) {
 	a := new(attempt)
 	s.aimAt(&a.url, req.RequestURI)
-	a.authorization[0] = t.client.AuthorizationScheme + " " + token.Value
 	out := &a.request
 	*out = *req
 	out.URL, out.Host = &a.url, s.target.Host
-	out.Header = t.header(req.Header, a.authorization[:])
+	out.Header = t.header(req.Header, t.client.authorization(token))
 	if req.Body != nil && req.Body != http.NoBody {
 		if err := s.attachBody(req, out); err != nil {
 			return nil, err
