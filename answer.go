@@ -22,15 +22,24 @@ func curable(v zoho.Verdict) bool {
 // judge says what an answer means for the token. It reads the body only of answers
 // that can be a refusal.
 func (s *session) judge(res *http.Response) zoho.Verdict {
-	if !zoho.MayRefuse(s.target.Service, res.StatusCode, res.Header) {
-		return zoho.VerdictNone
+	metrics := s.handler.app.state.metrics
+	if credits, ok := zoho.CreditsRemaining(res.Header); ok {
+		metrics.credits(tokencache.Key{Client: s.client.name, Account: s.account}, s.target.Service, credits)
 	}
-	verdict := zoho.Judge(s.target.Service, res.StatusCode, res.Header, peek(res))
+	var body []byte
+	if zoho.MayRefuse(s.target.Service, res.StatusCode, res.Header) {
+		body = peek(res)
+	}
+	verdict := zoho.Judge(s.target.Service, res.StatusCode, res.Header, body)
 	if verdict == zoho.VerdictNone && res.StatusCode == http.StatusUnauthorized && res.Request.Method == http.MethodHead {
 		verdict = zoho.VerdictAmbiguous // there is no body to say why
 	}
-	if verdict != zoho.VerdictNone {
-		s.handler.app.state.metrics.refusal(s.client.name, s.target.Service, verdict.String())
+	switch verdict {
+	case zoho.VerdictNone:
+	case zoho.VerdictLimited:
+		metrics.limited(s.client.name, s.target.Service)
+	default:
+		metrics.refusal(s.client.name, s.target.Service, verdict.String())
 	}
 	return verdict
 }
@@ -42,6 +51,7 @@ func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict z
 		if accepted(res.StatusCode) {
 			s.resource.Accepted(token.Generation)
 		}
+	case zoho.VerdictLimited: // nothing of ours: the app has to wait
 	case zoho.VerdictNoHeader:
 		s.handler.logger.Error("Zoho says that the request came without a token, although one was attached", s.fields(zap.Int("status", res.StatusCode))...)
 	default:

@@ -20,6 +20,8 @@ type metrics struct {
 	requests        *prometheus.CounterVec
 	problems        *prometheus.CounterVec
 	refusals        *prometheus.CounterVec
+	rateLimited     *prometheus.CounterVec
+	creditsLeft     *prometheus.GaugeVec
 	replays         *prometheus.CounterVec
 	tokenRequests   *prometheus.CounterVec
 	tokenDuration   *prometheus.HistogramVec
@@ -41,11 +43,14 @@ func newMetrics() *metrics {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15}}, []string{"client"})
 	}
 	return &metrics{
-		labelled:        make(map[tokencache.Key]bool),
-		count:           make(map[string]int),
-		requests:        counter("zoho_requests_total", "Requests sent to Zoho, by service and class of the answer's status.", "service", "code_class"),
-		problems:        counter("zoho_proxy_errors_total", "Requests answered by the proxy itself, by the code of the problem.", "code"),
-		refusals:        counter("zoho_upstream_auth_failures_total", "Answers of Zoho that refuse the token or the call, by verdict.", "service", "verdict"),
+		labelled:    make(map[tokencache.Key]bool),
+		count:       make(map[string]int),
+		requests:    counter("zoho_requests_total", "Requests sent to Zoho, by service and class of the answer's status.", "service", "code_class"),
+		problems:    counter("zoho_proxy_errors_total", "Requests answered by the proxy itself, by the code of the problem.", "code"),
+		refusals:    counter("zoho_upstream_auth_failures_total", "Answers of Zoho that refuse the token or the call, by verdict.", "service", "verdict"),
+		rateLimited: counter("zoho_upstream_rate_limited_total", "Answers of Zoho that say a limit of its API is reached.", "service"),
+		creditsLeft: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "zoho_upstream_credits_remaining",
+			Help: "Calls of the API that are left, as Zoho's last answer that told said."}, []string{"client", "account", "service"}),
 		replays:         counter("zoho_replays_total", "Requests sent a second time with a renewed token, and those that could not be.", "result"),
 		tokenRequests:   counter("zoho_token_requests_total", "Access tokens asked for at the authorization server.", "result"),
 		tokenDuration:   histogram("zoho_token_request_duration_seconds", "Time that the authorization server took to answer."),
@@ -56,7 +61,7 @@ func newMetrics() *metrics {
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.requests, m.problems, m.refusals, m.replays,
+	return []prometheus.Collector{m.requests, m.problems, m.refusals, m.rateLimited, m.creditsLeft, m.replays,
 		m.tokenRequests, m.tokenDuration, m.tokenWait, m.tokensLostEarly, m.storeErrors}
 }
 
@@ -81,25 +86,26 @@ func (m *metrics) observe(e tokencache.Event) {
 	case tokencache.EventWaited:
 		m.tokenWait.WithLabelValues(client).Observe(e.Duration.Seconds())
 	case tokencache.EventLostEarly:
-		m.tokensLostEarly.WithLabelValues(client, m.accountLabel(e.Key)).Inc()
+		account, _ := m.accountLabel(e.Key)
+		m.tokensLostEarly.WithLabelValues(client, account).Inc()
 	case tokencache.EventStoreError:
 		m.storeErrors.WithLabelValues(client, e.Operation).Inc()
 	}
 }
 
 // accountLabel is the account, as long as its client has not too many of them with
-// such a series.
-func (m *metrics) accountLabel(key tokencache.Key) string {
+// such a series; "other" stands for the rest.
+func (m *metrics) accountLabel(key tokencache.Key) (label string, own bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.labelled[key] {
 		if m.count[key.Client] >= maxAccountSeries {
-			return "other"
+			return "other", false
 		}
 		m.labelled[key] = true
 		m.count[key.Client]++
 	}
-	return key.Account
+	return key.Account, true
 }
 
 // codeClasses are the values of the label code_class, by the status' first digit.
@@ -139,6 +145,18 @@ func (c *requestCounters) count(service string, status int) {
 
 func (m *metrics) refusal(client, service, verdict string) {
 	m.refusals.WithLabelValues(client, serviceLabel(service), verdict).Inc()
+}
+
+func (m *metrics) limited(client, service string) {
+	m.rateLimited.WithLabelValues(client, serviceLabel(service)).Inc()
+}
+
+// credits keeps what an account may still call. Of accounts without series of their
+// own there is nothing to add up.
+func (m *metrics) credits(key tokencache.Key, service string, left int64) {
+	if account, ok := m.accountLabel(key); ok {
+		m.creditsLeft.WithLabelValues(key.Client, account, serviceLabel(service)).Set(float64(left))
+	}
 }
 
 func (m *metrics) problem(client, code string) { m.problems.WithLabelValues(client, code).Inc() }

@@ -47,6 +47,8 @@ var (
 	on400or401  = []int{400, 401}
 	on401or403  = []int{401, 403}
 	onAny4xx    = []int{400, 401, 403}
+	on200or400  = []int{200, 400}
+	on200or403  = []int{200, 403}
 	on200or4xx  = []int{200, 400, 401} // services that refuse with a success, too
 	deadTokens  = []string{"INVALID_TOKEN", "INVALID_OAUTHTOKEN", "INVALID_OAUTH", "oauthtoken_invalid", "F7003"}
 	scopeCodes  = []string{"OAUTH_SCOPE_MISMATCH", "INVALID_OAUTHSCOPE", "SCOPE_MISMATCH", "oauthtoken_scope_invalid", "F7004", "F7007"}
@@ -80,8 +82,7 @@ var financeRows = []row{
 	{on: on401, at: "code", is: []string{"14"}, beside: "message", verdict: VerdictNoHeader},
 }
 
-// verdictRows is the table, by service. Limits (429 and the like) are left out:
-// they are no refusals of a token.
+// verdictRows is the table, by service. A limit that comes under 429 needs no row.
 var verdictRows = map[string][]row{
 	"crm": crmRows, "bigin": crmRows, "recruit": crmRows,
 	"books": financeRows, "invoice": financeRows, "inventory": financeRows,
@@ -102,6 +103,9 @@ var verdictRows = map[string][]row{
 		{on: on401, at: "code", is: []string{"1030"}, beside: "description", verdict: VerdictRenew},
 		{on: on401, at: "code", is: []string{"1000", "1060"}, verdict: VerdictPermission},
 		{on: on403, at: "code", is: []string{"1060"}, verdict: VerdictPermission},
+		// The day's calls are used up: of the API under 200, of custom APIs under 403
+		// (creator-error-codes.html, custom-api-status-codes).
+		{on: on200or403, at: "code", is: []string{"4000"}, verdict: VerdictLimited},
 	},
 	"mail": {
 		{on: on400, at: "data.errorCode", is: []string{"INVALID_TICKET"}, verdict: VerdictNoHeader},
@@ -132,6 +136,8 @@ var verdictRows = map[string][]row{
 		{on: on403, at: "error.title", verdict: VerdictPermission},
 		{on: on400or401, at: "error.code", is: []string{"6401"}, verdict: VerdictRenew},
 		{on: onAny4xx, at: "error.code", is: []string{"6403"}, verdict: VerdictPermission},
+		// Some 200 calls of an API within two minutes; the old restapi says so under 200.
+		{on: on200or400, is: []string{"URL_ROLLING_THROTTLES_LIMIT_EXCEEDED"}, verdict: VerdictLimited},
 	},
 	// No source recorded the statuses of People.
 	"people": {
@@ -139,6 +145,7 @@ var verdictRows = map[string][]row{
 		{on: on200or4xx, at: "response.errors.code", is: []string{"7213"}, verdict: VerdictNoHeader},
 		{on: on200or4xx, at: "response.errors.code", is: []string{"7218"}, verdict: VerdictScope},
 		{on: on200or4xx, at: "response.errors.code", is: []string{"7037", "7038", "7039", "7040", "7041"}, verdict: VerdictPermission},
+		{on: on200or4xx, at: "response.errors.code", is: []string{"7209"}, verdict: VerdictLimited},
 	},
 	"sign": {
 		{on: on401, at: "code", is: []string{"9031"}, beside: "status", verdict: VerdictNoHeader},
@@ -147,6 +154,7 @@ var verdictRows = map[string][]row{
 	"cliq": {
 		{on: on401, at: "code", is: []string{"oauthtoken_invalid"}, verdict: VerdictRenew},
 		{on: on401or403, at: "code", is: []string{"oauthtoken_scope_invalid"}, verdict: VerdictScope},
+		{on: on400, at: "code", is: []string{"request_limit_exceeded"}, verdict: VerdictLimited},
 	},
 	// SalesIQ's pages say 200 for errors, too; 1001 was seen under 400 for an
 	// expired token, while the pages call it a general error.
@@ -156,6 +164,7 @@ var verdictRows = map[string][]row{
 		{on: on400, at: "error.code", is: []string{"1001"}, beside: "error.message", verdict: VerdictAmbiguous},
 		{on: on200or4xx, at: "error.code", is: []string{"1009"}, beside: "error.message", verdict: VerdictScope},
 		{on: on200or4xx, at: "error.code", is: []string{"1016"}, beside: "error.message", verdict: VerdictPermission},
+		{on: on200or4xx, at: "error.code", is: []string{"1023"}, beside: "error.message", verdict: VerdictLimited},
 	},
 	"campaigns": {
 		{on: on401, at: "Code", is: []string{"1007"}, beside: "status", verdict: VerdictRenew},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -29,9 +30,11 @@ const (
 	VerdictPermission
 	// VerdictScope is a scope that was not consented to.
 	VerdictScope
+	// VerdictLimited is a limit of the API that was reached: the token is good.
+	VerdictLimited
 )
 
-var verdictNames = [...]string{"none", "ambiguous", "renew", "no-header", "org", "permission", "scope"}
+var verdictNames = [...]string{"none", "ambiguous", "renew", "no-header", "org", "permission", "scope", "limited"}
 
 // String names the verdict in one word, of a closed set.
 func (v Verdict) String() string {
@@ -44,9 +47,9 @@ func (v Verdict) String() string {
 // maxJudged bounds what is read of a body: refusals have some hundred bytes.
 const maxJudged = 64 << 10
 
-// MayRefuse reports, before any of the body is read, whether an answer of that
-// service can be a refusal at all. If not, it can be streamed at once. Service
-// "" stands for all services at once, but for answers of the 400s only.
+// MayRefuse reports, before any of the body is read, whether Judge needs the body of
+// an answer. If not, it can be streamed at once. Service "" stands for all services at
+// once, but for answers of the 400s only.
 func MayRefuse(service string, status int, h http.Header) bool {
 	set, ok := refusing[service]
 	if !ok {
@@ -55,8 +58,20 @@ func MayRefuse(service string, status int, h http.Header) bool {
 	if set&statusBit(status) == 0 {
 		return false
 	}
-	// A 200 that refuses is JSON; downloads and pages are not held up.
-	return status != http.StatusOK || containsFold(h.Get("Content-Type"), "json")
+	// A 200 that refuses is JSON and short; downloads, pages and lists are not held up.
+	return status != http.StatusOK || containsFold(h.Get("Content-Type"), "json") && !longerThan(h, maxRefusal)
+}
+
+// maxRefusal is more than any refusal under a status of success has.
+const maxRefusal = 4 << 10
+
+func longerThan(h http.Header, limit int) bool {
+	announced := h.Get("Content-Length")
+	if announced == "" {
+		return false
+	}
+	length, err := strconv.Atoi(announced)
+	return err == nil && length > limit
 }
 
 // Judge reads an answer of that service; of the body, already decoded, at most
@@ -64,6 +79,9 @@ func MayRefuse(service string, status int, h http.Header) bool {
 // for services without rows, the textual codes decide wherever they stand in
 // the JSON of a 401. Service "" has the rows of all.
 func Judge(service string, status int, h http.Header, body []byte) Verdict {
+	if status == http.StatusTooManyRequests {
+		return VerdictLimited
+	}
 	if !MayRefuse(service, status, h) {
 		return VerdictNone
 	}

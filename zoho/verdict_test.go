@@ -14,6 +14,7 @@ const (
 	none, ambiguous, renew = zoho.VerdictNone, zoho.VerdictAmbiguous, zoho.VerdictRenew
 	noHeader, org          = zoho.VerdictNoHeader, zoho.VerdictOrg
 	permission, scope      = zoho.VerdictPermission, zoho.VerdictScope
+	limited                = zoho.VerdictLimited
 )
 
 var jsonHeader = http.Header{"Content-Type": {"application/json;charset=UTF-8"}}
@@ -36,7 +37,7 @@ var answers = []struct {
 	{"crm", 401, `{"code":"OAUTH_SCOPE_MISMATCH","details":{},"message":"Unauthorized","status":"error"}`, scope},
 	{"crm", 403, `{"code":"NO_PERMISSION","details":{"permissions":["Crm_Implied_Api_Access"]},"message":"permission denied","status":"error"}`, permission},
 	{"crm", 403, `{"code":"AUTHORIZATION_FAILED","details":{},"message":"x","status":"error"}`, permission},
-	{"crm", 429, `{"code":"TOO_MANY_REQUESTS","details":{},"message":"x","status":"error"}`, none},
+	{"crm", 429, `{"code":"TOO_MANY_REQUESTS","details":{},"message":"x","status":"error"}`, limited},
 	{"crm", 400, `{"code":"INVALID_TOKEN","details":{},"message":"invalid oauth token","status":"error"}`, none},
 	{"crm", 403, `{"code":"INVALID_TOKEN","message":"invalid oauth token"}`, none},
 	{"crm", 200, `{"code":"INVALID_TOKEN","message":"invalid oauth token"}`, none},
@@ -69,7 +70,7 @@ var answers = []struct {
 	{"books", 401, `{"data":{"code":57,"message":"x"}}`, none},
 	{"books", 401, `{"code":57}`, none},
 	{"books", 401, `{"code":"INVALID_TOKEN"}`, renew},
-	{"books", 429, `{"code":44,"message":"x"}`, none},
+	{"books", 429, `{"code":44,"message":"x"}`, limited},
 	{"books", 200, `{"code":57,"message":"x"}`, none},
 	// Desk
 	{"desk", 401, `{"errorCode":"UNAUTHORIZED","message":"You are not authenticated to perform this operation."}`, noHeader},
@@ -79,14 +80,16 @@ var answers = []struct {
 	{"desk", 403, `{"errorCode":"OAUTH_ORG_MISMATCH","message":"x"}`, org},
 	{"desk", 403, `{"errorCode":"FORBIDDEN","message":"x"}`, permission},
 	{"desk", 403, `{"errorCode":"LICENSE_ACCESS_LIMITED","message":"x"}`, permission},
-	{"desk", 429, `{"errorCode":"THRESHOLD_EXCEEDED","message":"x"}`, none},
+	{"desk", 429, `{"errorCode":"THRESHOLD_EXCEEDED","message":"x"}`, limited},
 	{"desk", 403, `{"errorCode":"INVALID_OAUTH","message":"x"}`, none},
 	// Creator
 	{"creator", 401, `{"code":1030,"description":"Authorization Failure. The access token is either invalid or has expired."}`, renew},
 	{"creator", 401, `{"code":1000,"description":"x"}`, permission},
 	{"creator", 401, `{"code":1060,"message":"x"}`, permission},
 	{"creator", 403, `{"code":1060,"description":"x"}`, permission},
-	{"creator", 200, `{"code":4000,"description":"x"}`, none},
+	{"creator", 200, `{"code":4000,"description":"x"}`, limited},
+	{"creator", 403, `{"code":4000,"description":"x"}`, limited},
+	{"creator", 200, `{"code":3000,"data":[{"code":4000}]}`, none},
 	{"creator", 401, `{"error":{"code":1030}}`, none},
 	// Mail
 	{"mail", 400, `{"data":{"errorCode":"INVALID_TICKET","moreInfo":"Invalid ticket"},"status":{"code":400,"description":"Invalid Input"}}`, noHeader},
@@ -120,7 +123,7 @@ var answers = []struct {
 	{"projects", 403, `{"error":{"code":6403,"message":"x"}}`, permission},
 	{"projects", 200, `{"error":{"code":6401,"message":"x"}}`, none},
 	{"projects", 400, `{"code":6401}`, none},
-	{"projects", 400, `{"error":{"title":"URL_ROLLING_THROTTLES_LIMIT_EXCEEDED"}}`, none},
+	{"projects", 400, `{"error":{"title":"URL_ROLLING_THROTTLES_LIMIT_EXCEEDED"}}`, limited},
 	// People, whose statuses nobody recorded
 	{"people", 200, `{"response":{"errors":{"code":7202,"message":"x"},"status":1}}`, renew},
 	{"people", 400, `{"response":{"errors":{"code":7202,"message":"x"},"status":1}}`, renew},
@@ -129,7 +132,7 @@ var answers = []struct {
 	{"people", 200, `{"response":{"errors":{"code":7218,"message":"Invalid OAuth Scope"},"status":1}}`, scope},
 	{"people", 200, `{"response":{"errors":{"code":7037,"message":"x"},"status":1}}`, permission},
 	{"people", 200, `{"response":{"errors":{"code":7041,"message":"x"},"status":1}}`, permission},
-	{"people", 200, `{"response":{"errors":{"code":7209,"message":"x"},"status":1}}`, none},
+	{"people", 200, `{"response":{"errors":{"code":7209,"message":"x"},"status":1}}`, limited},
 	{"people", 200, `{"response":{"result":[{"code":7202}],"status":0}}`, none},
 	{"people", 200, `{"code":7202}`, none},
 	// Sign
@@ -140,7 +143,7 @@ var answers = []struct {
 	{"cliq", 401, `{"code":"oauthtoken_invalid","message":"Invalid OAuth token passed."}`, renew},
 	{"cliq", 401, `{"code":"oauthtoken_scope_invalid","message":"x"}`, scope},
 	{"cliq", 403, `{"code":"oauthtoken_scope_invalid","message":"x"}`, scope},
-	{"cliq", 400, `{"code":"request_limit_exceeded","message":"x"}`, none},
+	{"cliq", 400, `{"code":"request_limit_exceeded","message":"x"}`, limited},
 	// SalesIQ
 	{"salesiq", 200, `{"error":{"code":1008,"message":"Invalid OAuthToken."}}`, renew},
 	{"salesiq", 400, `{"error":{"code":1008,"message":"Invalid OAuthToken."}}`, renew},
@@ -149,7 +152,7 @@ var answers = []struct {
 	{"salesiq", 200, `{"error":{"code":1002,"message":"x"}}`, noHeader},
 	{"salesiq", 200, `{"error":{"code":1009,"message":"x"}}`, scope},
 	{"salesiq", 200, `{"error":{"code":1016,"message":"x"}}`, permission},
-	{"salesiq", 200, `{"error":{"code":1023,"message":"x"}}`, none},
+	{"salesiq", 200, `{"error":{"code":1023,"message":"x"}}`, limited},
 	{"salesiq", 200, `{"data":[{"code":1008,"message":"x"}]}`, none},
 	{"salesiq", 200, `{"error":"INVALID_TOKEN"}`, none},
 	// Campaigns
@@ -164,7 +167,7 @@ var answers = []struct {
 	{"workdrive", 401, `{"errors":[{"id":"F7007","title":"Invalid OAuth scope."}]}`, scope},
 	{"workdrive", 401, `{"code":"INVALID_OAUTHSCOPE"}`, scope},
 	{"workdrive", 401, `{"errors":[{"id":"R008","title":"Unauthorized access"}]}`, permission},
-	{"workdrive", 429, `{"errors":[{"id":"F7008","title":"x"}]}`, none},
+	{"workdrive", 429, `{"errors":[{"id":"F7008","title":"x"}]}`, limited},
 	{"workdrive", 401, `{"errors":[{"id":"F9999","title":"x"}]}`, none},
 	// Sheet
 	{"sheet", 401, `{"error_code":2401,"error_message":"Invalid [authorization ticket]","status":"failure"}`, noHeader},
@@ -193,7 +196,7 @@ func TestJudge(t *testing.T) {
 		if got := zoho.Judge(a.service, a.status, jsonHeader, []byte(a.body)); got != a.want {
 			t.Errorf("%s %d %s: got %v, want %v", a.service, a.status, a.body, got, a.want)
 		}
-		if a.want != none && !zoho.MayRefuse(a.service, a.status, jsonHeader) {
+		if a.want != none && a.status != http.StatusTooManyRequests && !zoho.MayRefuse(a.service, a.status, jsonHeader) {
 			t.Errorf("%s %d may not refuse, but does: %s", a.service, a.status, a.body)
 		}
 	}
@@ -286,8 +289,8 @@ func TestMayRefuse(t *testing.T) {
 	on := map[string][]int{
 		"": {400, 401, 403}, "crm": {401, 403}, "bigin": {401, 403}, "recruit": {401, 403},
 		"books": {401}, "invoice": {401}, "inventory": {401}, "billing": {401}, "expense": {401}, "erp": {401},
-		"phonebridge": {400, 401}, "desk": {401, 403}, "creator": {401, 403}, "mail": {400, 401, 403}, "calendar": {400, 401},
-		"analytics": {400, 401, 403}, "projects": {400, 401, 403}, "people": {200, 400, 401}, "sign": {401}, "cliq": {401, 403},
+		"phonebridge": {400, 401}, "desk": {401, 403}, "creator": {200, 401, 403}, "mail": {400, 401, 403}, "calendar": {400, 401},
+		"analytics": {400, 401, 403}, "projects": {200, 400, 401, 403}, "people": {200, 400, 401}, "sign": {401}, "cliq": {400, 401, 403},
 		"salesiq": {200, 400, 401}, "campaigns": {401}, "workdrive": {401, 500}, "sheet": {401}, "catalyst": {400, 401},
 	}
 	names := []string{"", "social", "nonsense"}
@@ -320,12 +323,18 @@ func TestMayRefuse(t *testing.T) {
 	if zoho.MayRefuse("salesiq", 200, nil) {
 		t.Error("a 200 without header is held up")
 	}
+	for length, want := range map[string]bool{"4096": true, "4097": false, "nonsense": true} {
+		h := http.Header{"Content-Type": {"application/json"}, "Content-Length": {length}}
+		if got := zoho.MayRefuse("creator", 200, h); got != want {
+			t.Errorf("a 200 of %s bytes: got %v, want %v", length, got, want)
+		}
+	}
 }
 
 func TestVerdictNames(t *testing.T) {
 	want := map[zoho.Verdict]string{
 		none: "none", ambiguous: "ambiguous", renew: "renew", noHeader: "no-header",
-		org: "org", permission: "permission", scope: "scope", -1: "none", 99: "none",
+		org: "org", permission: "permission", scope: "scope", limited: "limited", -1: "none", 99: "none",
 	}
 	for v, name := range want {
 		if v.String() != name {
@@ -373,13 +382,13 @@ func FuzzJudge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, service string, status int, contentType string, body []byte) {
 		h := http.Header{"Content-Type": {contentType}}
 		v := zoho.Judge(service, status, h, body)
-		if v < none || v > scope {
+		if v < none || v > limited {
 			t.Errorf("got verdict %d", v)
 		}
-		if v != none && !zoho.MayRefuse(service, status, h) {
+		if v != none && status != http.StatusTooManyRequests && !zoho.MayRefuse(service, status, h) {
 			t.Errorf("%q %d: %v, though it may not refuse", service, status, v)
 		}
-		if v != none && status/100 != 4 && service != "people" && service != "salesiq" && service != "workdrive" {
+		if v != none && v != limited && status/100 != 4 && service != "people" && service != "salesiq" && service != "workdrive" {
 			t.Errorf("%q %d: %v", service, status, v)
 		}
 		if more := append(body[:len(body):len(body)], make([]byte, 64<<10)...); len(body) >= 64<<10 && zoho.Judge(service, status, h, more) != v {
