@@ -149,11 +149,30 @@ func serviceNames() []string {
 	return names
 }
 
-// ServeHTTP is the table of contents: who calls, for which connection, to which
-// service, and is there a live token? Nothing is sent before all of it is known.
+// ServeHTTP lets reverse_proxy send what a session could be opened for.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if p := h.refuse(r); p != nil {
+	s, p := h.open(r)
+	if gone := r.Context().Err(); gone != nil {
+		return caddyhttp.Error(statusClientClosed, gone)
+	}
+	if p != nil {
 		return h.answer(w, p)
+	}
+	caddyhttp.SetVar(r.Context(), sessionVar, s)
+	defer func() { s.body.close() }()
+	return withoutGuess(w, r, next)
+}
+
+// open is the table of contents: who calls, for which connection, to which service,
+// and is there a live token? Nothing is sent before all of it is known.
+func (h *Handler) open(r *http.Request) (_ *session, p *problem) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			p = h.internal(fault)
+		}
+	}()
+	if p := h.refuse(r); p != nil {
+		return nil, p
 	}
 	s := &session{handler: h, client: h.client, account: h.Account}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
@@ -163,34 +182,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	repl.Map(s.placeholder)
 	conn, err := h.app.state.cache.Conn(h.client.cache, s.account)
 	if err != nil {
-		return h.answer(w, tokenProblem(err, h.client, s.account))
+		return nil, tokenProblem(err, h.client, s.account)
 	}
 	s.conn, s.center = conn, h.client.centerOf(s.account)
 	domain := s.apiDomain()
 	if p := s.route(r, domain); p != nil {
-		return h.answer(w, p)
+		return nil, p
 	}
 	get := s.resource.Get
 	if h.ReplayBuffer.exceededBy(r.ContentLength) {
 		get = s.resource.GetFresh
 	}
 	token, err := get(r.Context(), h.client.cache)
-	if r.Context().Err() != nil {
-		return caddyhttp.Error(statusClientClosed, r.Context().Err())
-	}
 	if err != nil {
-		return h.answer(w, tokenProblem(err, h.client, s.account))
+		return nil, tokenProblem(err, h.client, s.account)
 	}
 	if token.APIDomain != domain {
 		// The first token of a sandbox says only now where it is good.
 		if p := s.route(r, token.APIDomain); p != nil {
-			return h.answer(w, p)
+			return nil, p
 		}
 	}
 	s.generation = token.Generation
-	caddyhttp.SetVar(r.Context(), sessionVar, s)
-	defer func() { s.body.close() }()
-	return withoutGuess(w, r, next)
+	return s, nil
 }
 
 // withoutGuess keeps net/http from guessing a Content-Type where Zoho gave none.

@@ -45,6 +45,11 @@ type peekedBody struct {
 // read reads ahead until the limit, the end or Close.
 func (p *peekedBody) read() {
 	defer close(p.chunks)
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			p.end = fault(recovered)
+		}
+	}()
 	for total := 0; total < peekLimit && p.end == nil; {
 		chunk := make([]byte, 8<<10)
 		n, err := p.rest.Read(chunk)

@@ -32,6 +32,7 @@ const (
 	codeBudgetSpent         = "budget-spent"
 	codeStore               = "store"
 	codeLoop                = "loop"
+	codeInternal            = "internal"
 )
 
 // problemHeader marks an answer as ours, so that nobody takes it for Zoho's.
@@ -134,6 +135,11 @@ func problemTarget(host string) *problem {
 func problemLoop(host string) *problem {
 	return &problem{status: http.StatusBadGateway, code: codeLoop, title: "Zoho's host name leads back here",
 		detail: host + " " + errLoop.Error() + "; check the hosts file and the DNS server of this machine"}
+}
+
+func problemInternal() *problem {
+	return &problem{status: http.StatusInternalServerError, code: codeInternal, title: "the proxy failed",
+		detail: "this is a fault of the proxy's own, written to its log with where it happened; whether Zoho has carried out the call is not known"}
 }
 
 // routeProblem says why a request has no resource server.

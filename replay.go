@@ -159,7 +159,12 @@ func (r *recorder) close() {
 
 // Read gives the recorded part first, then goes on with the app's body. The app may
 // take its time: the state is not locked meanwhile.
-func (a *bodyAttempt) Read(p []byte) (int, error) {
+func (a *bodyAttempt) Read(p []byte) (n int, err error) {
+	defer func() { // net/http reads in a goroutine of its own
+		if recovered := recover(); recovered != nil {
+			n, err = 0, fault(recovered)
+		}
+	}()
 	if n, err, done := a.recorded(p); done {
 		return n, err
 	}
@@ -170,7 +175,7 @@ func (a *bodyAttempt) Read(p []byte) (int, error) {
 	if n, err, done := a.recorded(p); done {
 		return n, err
 	}
-	n, err := r.source.Read(p)
+	n, err = r.source.Read(p)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended = err

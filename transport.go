@@ -120,11 +120,16 @@ func (*Transport) RequestHeaderOps() *headers.HeaderOps { return nil }
 
 // RoundTrip sends a request with a live token, and once more if the answer says
 // that the token was not.
-func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *Transport) RoundTrip(req *http.Request) (res *http.Response, err error) {
 	s, err := t.session(req)
 	if err != nil {
 		return nil, caddyhttp.Error(http.StatusBadGateway, err)
 	}
+	defer func() {
+		if fault := recover(); fault != nil {
+			res, err = s.refuse(req, s.handler.internal(fault)), nil
+		}
+	}()
 	return t.exchange(req, s)
 }
 

@@ -1,0 +1,104 @@
+package caddyzoho
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+)
+
+// S-60: a panic of ours is a 500 for that request; the next one is served, so that no
+// lock was left held.
+func TestPanics(t *testing.T) {
+	r := newRig(t)
+	handler := func(req *http.Request) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, req *http.Request) error {
+			if _, err := (Upstreams{}).GetUpstreams(req); err != nil {
+				return err
+			}
+			res, err := r.transport.RoundTrip(dialled(req))
+			if err != nil {
+				return err
+			}
+			defer res.Body.Close()
+			for name, values := range res.Header {
+				w.Header()[name] = values
+			}
+			w.WriteHeader(res.StatusCode)
+			_, err = io.Copy(w, res.Body)
+			return err
+		})
+		if err := r.handler.ServeHTTP(w, req, next); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	answer := r.answer
+	for name, tt := range map[string]struct {
+		request func() *http.Request
+		answer  func(*http.Request) *http.Response
+	}{
+		"handler": {request: func() *http.Request {
+			r.handler.Account = "{broken}"
+			req := r.request("/crm/v8/Leads")
+			req.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Map(func(string) (any, bool) { panic("secret words") })
+			return req
+		}},
+		"transport": {
+			request: func() *http.Request { return r.request("/crm/v8/Leads") },
+			answer:  func(*http.Request) *http.Response { panic(errors.New("secret words")) },
+		},
+		"recorder": {request: func() *http.Request {
+			req := r.request("/crm/v8/Leads")
+			req.Method, req.Body = http.MethodPost, panickingBody{}
+			return req
+		}, answer: func(req *http.Request) *http.Response {
+			if _, err := io.Copy(io.Discard, req.Body); err == nil || !strings.Contains(err.Error(), "fault of the proxy's own") {
+				t.Errorf("the body ends with %v", err)
+			}
+			panic("as its reader may")
+		}},
+	} {
+		r.handler.Account, r.answer = defaultAccount, answer
+		if tt.answer != nil {
+			r.answer = tt.answer
+		}
+		w := handler(tt.request())
+		if w.Code != http.StatusInternalServerError || w.Header().Get(problemHeader) != codeInternal || strings.Contains(w.Body.String(), "secret") {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+		r.handler.Account, r.answer = defaultAccount, answer
+		if w := handler(r.request("/crm/v8/Leads")); w.Code != http.StatusOK {
+			t.Errorf("the next one after %s: %d %s", name, w.Code, w.Body)
+		}
+	}
+}
+
+func TestAbortIsLeftToTheServer(t *testing.T) {
+	defer func() {
+		if recover() != http.ErrAbortHandler {
+			t.Error("the request was not aborted")
+		}
+	}()
+	newRig(t).handler.internal(http.ErrAbortHandler)
+}
+
+type panickingBody struct{}
+
+func (panickingBody) Read([]byte) (int, error) { panic("in the app's body") }
+func (panickingBody) Close() error             { return nil }
+
+// dialled is what reverse_proxy hands to its transport.
+func dialled(req *http.Request) *http.Request {
+	s := caddyhttp.GetVar(req.Context(), sessionVar).(*session)
+	info := reverseproxy.DialInfo{Address: s.dial}
+	return req.WithContext(context.WithValue(req.Context(), caddy.CtxKey("reverse_proxy.dial_info"), info))
+}
