@@ -1,0 +1,354 @@
+package tokencache_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// world is a process with its store, the authorization server, and what is true of
+// both. Time in a bubble is true time, short of the suspensions, in which the bubble
+// stands still.
+type world struct {
+	*rig
+	clocks  *clocks
+	process *process
+	started int // processes
+	zombies []*process
+	grant   int // in force; that of the accounts default and twin
+	refused map[string]uint64
+	newest  map[string]uint64 // by account: generation handed out
+	setBack bool              // the wall clock, so that a restart believes too much
+
+	mu        sync.Mutex
+	mode      string
+	suspended time.Duration
+	made      map[string]*minted // by value
+	counted   map[string][]call  // by refresh token
+	broken    error              // the first violation
+}
+
+// minted is what is known of a token.
+type minted struct {
+	refreshToken string
+	generation   uint64 // as first handed out
+	process      int    // in which it was made
+	end          time.Time
+	wallEnd      time.Time
+	monoEnd      time.Duration
+}
+
+// call is a token call that the server counted, in true time and as the clock of the
+// wall had it then.
+type call struct {
+	at   time.Time
+	wall time.Duration // ahead of true time
+}
+
+// process is a run. What a dead one does reaches neither the server nor the files
+// that the next one reads.
+type process struct {
+	number  int
+	cache   *tokencache.Cache
+	store   *tokencache.Bolt
+	dir     string
+	release func() // of Cache.Use
+
+	mu     sync.Mutex
+	dead   bool
+	flying map[tokencache.Key]int
+}
+
+func (p *process) die() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dead = true
+}
+
+func (p *process) isDead() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dead
+}
+
+func (w *world) violation(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.broken == nil {
+		w.broken = fmt.Errorf(format, args...)
+	}
+}
+
+func (w *world) violated() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.broken
+}
+
+// now is true time.
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Add(w.suspended)
+}
+
+// ahead is how far the wall clock is ahead of true time.
+func (w *world) ahead() time.Duration { return w.clocks.now().Wall.Sub(w.now()) }
+
+// take off and land watch over the flights of a connection.
+func (w *world) takeOff(p *process, key tokencache.Key) (land func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.flying[key]++
+	if n := p.flying[key]; n > 1 {
+		w.violation("%s: %d flights at once", key, n)
+	}
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.flying[key]--
+	}
+}
+
+var kinds = map[string]tokencache.Kind{"down": tokencache.KindTemporary, "retry after": tokencache.KindTemporary, "lost": tokencache.KindTemporary,
+	"throttled": tokencache.KindThrottled, "dead": tokencache.KindDead, "rejected": tokencache.KindRejected}
+
+// fetch is the server. A call that plainly gave no token is not counted by Zoho.
+func (w *world) fetch(p *process) func(context.Context, tokencache.Key, tokencache.Grant) (tokencache.Fetched, error) {
+	return func(ctx context.Context, key tokencache.Key, g tokencache.Grant) (tokencache.Fetched, error) {
+		defer w.takeOff(p, key)()
+		w.mu.Lock()
+		mode := w.mode
+		w.mu.Unlock()
+		if mode == "late" { // to arrive
+			if err := pause(ctx, 5*time.Second); err != nil {
+				return tokencache.Fetched{}, &tokencache.FetchError{Kind: tokencache.KindTemporary, NoToken: true, Err: err}
+			}
+		}
+		if p.isDead() {
+			return tokencache.Fetched{}, errors.New("a dead process asks nobody")
+		}
+		if mode != "down" && mode != "retry after" && mode != "dead" && mode != "rejected" {
+			ahead, now := w.ahead(), w.now()
+			w.mu.Lock()
+			w.counted[g.RefreshToken] = append(w.counted[g.RefreshToken], call{now, ahead})
+			w.mu.Unlock()
+		}
+		if kind, fails := kinds[mode]; fails {
+			e := &tokencache.FetchError{Kind: kind, NoToken: mode != "lost", Err: errors.New(mode)}
+			if mode == "retry after" {
+				e.RetryAfter = 40 * time.Second
+			}
+			return tokencache.Fetched{}, e
+		}
+		switch mode {
+		case "panic":
+			panic(mode)
+		case "slow":
+			if err := pause(ctx, 5*time.Second); err != nil {
+				return tokencache.Fetched{}, err
+			}
+		case "stuck":
+			<-ctx.Done()
+			return tokencache.Fetched{}, ctx.Err()
+		}
+		return w.mint(p, g, mode), nil
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// mint makes a token of an hour, whatever is said of it, or one that is short.
+func (w *world) mint(p *process, g tokencache.Grant, mode string) tokencache.Fetched {
+	life, said := time.Hour, time.Hour
+	switch mode {
+	case "short":
+		life, said = 20*time.Second, 20*time.Second
+	case "negative":
+		said = -time.Hour
+	case "absurd":
+		said = 1 << 62
+	}
+	now, clock := w.now(), w.clocks.now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	value := fmt.Sprintf("token %d of %s", len(w.made)+1, g.RefreshToken)
+	w.made[value] = &minted{refreshToken: g.RefreshToken, process: p.number,
+		end: now.Add(life), wallEnd: clock.Wall.Add(life), monoEnd: clock.Mono + life}
+	return tokencache.Fetched{AccessToken: value, Life: said}
+}
+
+func (w *world) lookUp(value string) (minted, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m, ok := w.made[value]
+	if !ok {
+		return minted{}, false
+	}
+	return *m, true
+}
+
+// ended tells whether a token is known to have ended: by any clock that can know.
+func (w *world) ended(m minted) bool {
+	clock := w.clocks.now()
+	return !clock.Wall.Before(m.wallEnd) || m.process == w.process.number && clock.Mono >= m.monoEnd ||
+		!w.setBack && !w.now().Before(m.end)
+}
+
+// lives tells whether a token is certain to live for a while, by every clock.
+func (w *world) lives(m minted) bool {
+	const margin = 5 * time.Second
+	clock := w.clocks.now()
+	return clock.Wall.Before(m.wallEnd.Add(-margin)) && clock.Mono < m.monoEnd-margin && w.now().Before(m.end.Add(-margin)) &&
+		clock.Wall.After(m.wallEnd.Add(-time.Hour-time.Minute))
+}
+
+// begin starts a process on the files in dir.
+func (w *world) begin(dir string) {
+	w.started++
+	p := &process{number: w.started, dir: dir, store: tokencache.NewBolt(dir), release: func() {}, flying: make(map[tokencache.Key]int)}
+	if err := p.store.Open(); err != nil {
+		w.violation("start: %v", err)
+	}
+	opts := w.opts
+	opts.Store = p.store
+	p.cache = tokencache.New(opts)
+	w.process, w.cache = p, p.cache
+	w.forgive()
+	w.reload()
+}
+
+// forgive takes out of what is counted the calls that a clock which was set ahead
+// makes look old to a new process: nobody can know.
+func (w *world) forgive() {
+	ahead := w.ahead()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for grant, calls := range w.counted {
+		for i, c := range calls {
+			if d := ahead - c.wall; d > 0 {
+				calls[i].at = c.at.Add(-d)
+			}
+		}
+		w.counted[grant] = calls
+	}
+}
+
+// reload puts another configuration in force, and the old one out of it.
+func (w *world) reload() {
+	cl := w.newClient()
+	cl.Fetch, cl.KeepWarm = w.fetch(w.process), time.Hour
+	release := w.process.cache.Use(func(string) *tokencache.Client { return cl })
+	w.process.release()
+	w.process.release, w.client = release, cl
+}
+
+// restart ends the process as SIGTERM does.
+func (w *world) restart() {
+	w.process.release()
+	_ = w.process.cache.Close()
+	_ = w.process.store.Close()
+	w.begin(w.process.dir)
+}
+
+// crash ends the process as SIGKILL does, at this instant: the next one finds the
+// files as they are now.
+func (w *world) crash(dir string) {
+	synctest.Wait() // nobody is in the middle of a write
+	w.process.die()
+	w.zombies = append(w.zombies, w.process)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		w.violation("crash: %v", err)
+	}
+	for _, name := range []string{"tokens.db", "grants.db", "grants.db.before"} {
+		content, err := os.ReadFile(filepath.Join(w.process.dir, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), content, 0o600)
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			w.violation("crash: %v", err)
+		}
+	}
+	w.begin(dir)
+}
+
+// close ends everything.
+func (w *world) close() {
+	for _, p := range append(w.zombies, w.process) {
+		p.release()
+		_ = p.cache.Close()
+		_ = p.store.Close()
+	}
+}
+
+// newGrant is what a rotated refresh token is for the accounts that have it.
+func (w *world) newGrant() {
+	w.grant++
+	for _, account := range []string{"default", "twin"} {
+		w.grants.set(account, fmt.Sprint("grant ", w.grant))
+	}
+	w.reload()
+}
+
+// checkBudget looks at what the server counted.
+func (w *world) checkBudget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for grant, calls := range w.counted {
+		for i := 10; i < len(calls); i++ {
+			if d := calls[i].at.Sub(calls[i-10].at); d < 10*time.Minute && w.broken == nil {
+				w.broken = fmt.Errorf("%s: eleven calls within %s", grant, d)
+			}
+		}
+	}
+}
+
+// live is a whole history. Its violation is returned, since rapid panics in a bubble.
+func live(t *testing.T, history []operation) error {
+	dir := t.TempDir()
+	w := &world{mode: "ok", made: make(map[string]*minted), counted: make(map[string][]call),
+		refused: make(map[string]uint64), newest: make(map[string]uint64)}
+	synctest.Test(t, func(t *testing.T) {
+		w.clocks = &clocks{start: time.Now()}
+		w.rig = newRig(t, func(o *tokencache.Options) { o.Rand, o.Clock = nil, w.clocks.now })
+		w.grants.set("other", "other grant")
+		w.begin(filepath.Join(dir, "0"))
+		w.newGrant()
+		for i, o := range history {
+			w.do(o, filepath.Join(dir, fmt.Sprint(i+1)))
+			if w.violated() != nil {
+				break
+			}
+		}
+		if w.violated() == nil {
+			w.recover()
+		}
+		w.close()
+	})
+	w.checkBudget()
+	return w.violated()
+}
+
+func lines(history []operation) string {
+	var b strings.Builder
+	for _, o := range history {
+		fmt.Fprintf(&b, "%#v,\n", o)
+	}
+	return b.String()
+}
