@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -31,7 +32,14 @@ import (
 // binary is the Caddy under test, built once.
 var binary string
 
+// parallel is how many tests run at once that say they may: they wait more than they
+// work.
+const parallel = "8"
+
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", parallel); err != nil { // -parallel counts all the same
+		panic(err)
+	}
 	os.Exit(buildAndRun(m))
 }
 

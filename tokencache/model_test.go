@@ -303,3 +303,21 @@ func TestHistories(t *testing.T) {
 		}
 	})
 }
+
+// Histories that have failed once.
+func TestFormerFailures(t *testing.T) {
+	for name, history := range map[string][]operation{
+		"a wait of a second that a clock set back made minutes after a restart": {
+			{Do: "server", Mode: "down"},
+			{Do: "get", Account: "default", Resource: "crm", Callers: 1},
+			{Do: "restart"},
+			{Do: "clock", Callers: 2, Wait: 3 * time.Minute},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := live(t, history); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

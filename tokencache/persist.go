@@ -53,7 +53,7 @@ func (n *Conn) take(cl *Client, rec Record, now moment) {
 		n.ledger.add(now.mono - max(0, now.wall-t.UnixNano()))
 	}
 	slices.Sort(n.ledger)
-	n.waiting.restore(rec.State, rec.Failures, rec.NextTry.Sub(now.time()), now.mono)
+	n.waiting.restore(rec.State, rec.Failures, rec.wait(now), now.mono)
 	if n.waiting.kind != 0 {
 		n.failures = n.waiting.steps
 	}
@@ -65,6 +65,16 @@ func (n *Conn) take(cl *Client, rec Record, now moment) {
 		n.outbox = append(n.outbox, Event{Type: EventAdopted, Key: n.key, Generation: l.Generation, Expiry: l.Expiry})
 	}
 	n.reported = n.state(now)
+}
+
+// wait is what is left of the wait that was drawn, and never more than all of it: the
+// clock may have been set back since.
+func (r Record) wait(now moment) time.Duration {
+	left := r.NextTry.Sub(now.time())
+	if !r.LastErrorAt.IsZero() {
+		left = min(left, r.NextTry.Sub(r.LastErrorAt))
+	}
+	return left
 }
 
 // stillLive is the record's token if it has life left. Its end is the one that

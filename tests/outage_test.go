@@ -1,0 +1,220 @@
+package tests
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
+)
+
+// tokenLife is what a token lives in the tests of outages.
+const tokenLife = 4 * time.Second
+
+// outage is something that keeps Accounts from giving a token.
+type outage struct {
+	name  string
+	fault zohosim.Fault // at the authorization server, or else
+	toxic string        // between it and the proxy, as toxiproxy's JSON; "down" cuts the way
+}
+
+var outages = []outage{
+	{name: "hangs", fault: zohosim.Fault{Kind: zohosim.FaultHang}},
+	{name: "resets", fault: zohosim.Fault{Kind: zohosim.FaultReset}},
+	{name: "drips a byte a second", fault: zohosim.Fault{Kind: zohosim.FaultDrip}},
+	{name: "answers a page", fault: zohosim.Fault{Kind: zohosim.FaultHTML}},
+	{name: "answers 500", fault: zohosim.Fault{Kind: zohosim.FaultStatus}},
+	{name: "answers 503", fault: zohosim.Fault{Kind: zohosim.FaultStatus, Status: 503, Body: "<html>maintenance</html>"}},
+	{name: "answers 200 with nothing", fault: zohosim.Fault{Kind: zohosim.FaultEmpty}},
+	{name: "answers 10 GiB", fault: zohosim.Fault{Kind: zohosim.FaultHuge}},
+	{name: "answers a decompression bomb", fault: zohosim.Fault{Kind: zohosim.FaultBomb}},
+	{name: "cuts its answer", fault: zohosim.Fault{Kind: zohosim.FaultTruncated}},
+	{name: "redirects", fault: zohosim.Fault{Kind: zohosim.FaultRedirect, Body: "http://127.0.0.1:1/"}},
+	{name: "cannot be reached", toxic: "down"},
+	{name: "is a black hole", toxic: `{"name":"t","type":"timeout","stream":"downstream","attributes":{"timeout":0}}`},
+	{name: "is cut off amid its answer", toxic: `{"name":"t","type":"limit_data","stream":"downstream","attributes":{"bytes":100}}`},
+	{name: "resets on the way", toxic: `{"name":"t","type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`},
+}
+
+// startBehindToxiproxy is the usual pair with a faulty way to the authorization server.
+func startBehindToxiproxy(t *testing.T) (*proxy, *zohosim.Server, *toxiproxy.Proxy) {
+	t.Helper()
+	server, baseURL, grant := sim(t, zohosim.Options{TokenLife: tokenLife, MaxTokens: -1, MaxLive: -1})
+	metrics := toxiproxy.NewMetricsContainer(nil)
+	way := toxiproxy.NewProxy(toxiproxy.NewServer(metrics, zerolog.Nop()), "accounts", "127.0.0.1:0", strings.TrimPrefix(baseURL, "http://"))
+	if err := way.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(way.Stop)
+	c := startCaddy(t, oneClient, "ZOHO_DATA_CENTER=http://"+way.Listen+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant,
+		"ZOHO_CLIENT_OPTIONS=token_budget 1000 10m")
+	return c, server, way
+}
+
+func (o outage) begin(t *testing.T, server *zohosim.Server, way *toxiproxy.Proxy) {
+	t.Helper()
+	switch {
+	case o.toxic == "down":
+		way.Stop()
+	case o.toxic != "":
+		if _, err := way.Toxics.AddToxicJson(strings.NewReader(o.toxic)); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		o.fault.Where = "accounts"
+		server.AddFault(o.fault)
+	}
+}
+
+func (o outage) end(t *testing.T, server *zohosim.Server, way *toxiproxy.Proxy) {
+	t.Helper()
+	switch {
+	case o.toxic == "down":
+		if err := way.Start(); err != nil {
+			t.Fatal(err)
+		}
+	case o.toxic != "":
+		if err := way.Toxics.RemoveToxic(t.Context(), "t"); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		server.ClearFaults("")
+	}
+}
+
+// TestOutages, S-30 and S-33: whatever befalls Accounts, no call fails as long as the
+// token lives. Then calls get a 503 that says when to come back, which is true, and
+// all is well as soon as Accounts is. Memory stays bounded.
+func TestOutages(t *testing.T) {
+	for _, o := range outages {
+		t.Run(o.name, func(t *testing.T) {
+			t.Parallel()
+			c, server, way := startBehindToxiproxy(t)
+			c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+			expires := *c.connections("").Connections[0].Expires // cut to the second: the token lives at least so long
+			memory := c.residentPeak()
+			o.begin(t, server, way)
+			before := 0
+			for tick := range time.Tick(20 * time.Millisecond) {
+				if tick.After(expires.Add(-100 * time.Millisecond)) {
+					break
+				}
+				c.succeed(http.MethodPost, "/crm/v8/Leads", `{"data":[{"Last_Name":"Lind"}]}`)
+				before++
+			}
+			if before == 0 {
+				t.Fatal("no call was made while the token lived")
+			}
+			refused := c.firstRefusal()
+			wantProblem(t, refused, "accounts-unreachable", http.StatusServiceUnavailable)
+			wantRetryAfter(t, refused, true)
+			if grown := c.residentPeak() - memory; grown > 64<<20 {
+				t.Errorf("the process has grown by %d MiB", grown>>20)
+			}
+			if text := c.connections("").Connections[0].LastError; text == "" {
+				t.Error("the status does not say what is wrong")
+			}
+			writes := server.Stats().Writes["crm/Leads"]
+			o.end(t, server, way)
+			c.waitFor("recovery", func() bool {
+				a := c.get("/crm/v8/Leads")
+				return a.StatusCode < 300
+			})
+			if state := c.connections("").Connections[0].State; state != "ok" {
+				t.Errorf("state %s", state)
+			}
+			if got := server.Stats().Writes["crm/Leads"]; got != writes {
+				t.Errorf("%d calls that were refused were executed later", got-writes)
+			}
+		})
+	}
+}
+
+// firstRefusal calls until there is no live token any more.
+func (c *proxy) firstRefusal() (refused answer) {
+	c.t.Helper()
+	c.waitFor("the token's end to be felt", func() bool {
+		refused = c.get("/crm/v8/Leads")
+		return refused.StatusCode >= 300
+	})
+	return refused
+}
+
+// residentPeak is the most memory that Caddy has had, in bytes; 0 where that is not told.
+func (c *proxy) residentPeak() int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kib, _ := strconv.ParseInt(fields[0], 10, 64)
+	return kib << 10
+}
+
+// TestRetryAfterIsTrue, S-33: who comes back when told to is served, if Accounts is
+// well by then.
+func TestRetryAfterIsTrue(t *testing.T) {
+	t.Parallel()
+	c, server, way := startBehindToxiproxy(t)
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	o := outage{toxic: "down"}
+	o.begin(t, server, way)
+	refused := c.firstRefusal()
+	o.end(t, server, way)
+	seconds, err := strconv.Atoi(refused.Header.Get("Retry-After"))
+	if err != nil || seconds < 1 || seconds > 60 {
+		t.Fatalf("Retry-After: %q", refused.Header.Get("Retry-After"))
+	}
+	<-time.After(time.Duration(seconds) * time.Second)
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+}
+
+// TestThrottleIsMetWithSilence: while Accounts throttles, it is not asked again, however
+// many calls come.
+func TestThrottleIsMetWithSilence(t *testing.T) {
+	t.Parallel()
+	c, server, way := startBehindToxiproxy(t)
+	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultThrottle})
+	spread(500, 32, func(int) {
+		a, err := c.try(http.MethodGet, "/crm/v8/Leads", nil)
+		if err != nil || a.problem() != "throttled" {
+			t.Errorf("%v %v", err, a)
+			return
+		}
+		if seconds, _ := strconv.Atoi(a.Header.Get("Retry-After")); seconds < 29 || seconds > 60 {
+			t.Errorf("Retry-After: %q", a.Header.Get("Retry-After"))
+		}
+	})
+	wantTokenCalls(t, server, 1)
+	_ = way
+}
+
+// TestAbsurdLives, S-30: whatever is said of a token's life, the token serves, for an
+// hour at the most or until Zoho refuses it.
+func TestAbsurdLives(t *testing.T) {
+	t.Parallel()
+	c, server, _ := startSimulated(t, zohosim.Options{MaxTokens: -1, MaxLive: -1}, "ZOHO_CLIENT_OPTIONS=token_budget 1000 10m")
+	for _, said := range []string{"", "0", "-1", `"3600"`, "3600000", "1e308", "null", `"soon"`, "[]", "true"} {
+		server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultExpiresIn, Body: said, Count: 1})
+		server.RevokeAccess("")
+		a := c.get("/crm/v8/Leads")
+		if a.StatusCode >= 300 && a.problem() != "accounts-unreachable" {
+			t.Errorf("expires_in %s: %s %s", said, a.Status, a.body)
+		}
+		c.waitFor("a token", func() bool { return c.get("/crm/v8/Leads").StatusCode < 300 })
+		if left := time.Until(*c.connections("").Connections[0].Expires); left > time.Hour {
+			t.Errorf("expires_in %s: %s are left", said, left)
+		}
+	}
+}
