@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -113,6 +114,7 @@ type proxy struct {
 	config  string // path of the Caddyfile
 	env     []string
 	secrets []string // must not be seen anywhere
+	wrap    []string // a command that runs Caddy as its child
 	cmd     *exec.Cmd
 	exited  chan error
 	output  *output
@@ -175,7 +177,8 @@ func (c *proxy) setenv(env ...string) {
 // spawn runs Caddy and waits for nothing.
 func (c *proxy) spawn() {
 	c.t.Helper()
-	c.cmd = exec.Command(binary, "run", "--config", c.config, "--adapter", "caddyfile")
+	line := append(slices.Clone(c.wrap), binary, "run", "--config", c.config, "--adapter", "caddyfile")
+	c.cmd = exec.Command(line[0], line[1:]...)
 	c.cmd.Env, c.cmd.Dir = c.env, c.dir
 	c.cmd.Stdout, c.cmd.Stderr = c.output, c.output
 	if err := c.cmd.Start(); err != nil {
@@ -237,6 +240,24 @@ func (c *proxy) stop() {
 		c.t.Errorf("Caddy did not end within 20 s\n%s", c.output)
 	}
 	c.cmd = nil
+}
+
+// signal reaches Caddy, not what runs it.
+func (c *proxy) signal(s syscall.Signal) {
+	c.t.Helper()
+	pid := c.cmd.Process.Pid
+	if c.wrap != nil {
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if pid, err = strconv.Atoi(strings.TrimSpace(string(children))); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	if err := syscall.Kill(pid, s); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // kill ends Caddy with SIGKILL.

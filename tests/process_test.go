@@ -1,0 +1,283 @@
+package tests
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
+)
+
+// TestCrashLoop, S-29: thirty starts, each killed at a random instant while calls want
+// a token and Zoho refuses the one at hand: never an eleventh token call, the ledger
+// never counts too few, and the store is sound.
+func TestCrashLoop(t *testing.T) {
+	c, server, _ := startSimulated(t, zohosim.Options{})
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for range 30 {
+		var callers sync.WaitGroup
+		for range 4 {
+			callers.Go(func() {
+				for {
+					if _, err := c.try(http.MethodGet, "/crm/v8/Leads", nil); err != nil {
+						return // killed
+					}
+					server.RevokeAccess("")
+				}
+			})
+		}
+		<-time.After(time.Duration(random.IntN(100)) * time.Millisecond)
+		c.kill()
+		callers.Wait()
+		c.start()
+	}
+	stats := server.Stats()
+	if stats.TokenRequests > 10 || stats.TokenResults["throttled"] > 0 {
+		t.Errorf("%d token calls: %v", stats.TokenRequests, stats.TokenResults)
+	}
+	if stats.TokenRequests < 5 {
+		t.Errorf("only %d token calls: the test proves little", stats.TokenRequests)
+	}
+	if left := c.connections("").Connections[0].BudgetLeft; left > 10-stats.TokenRequests {
+		t.Errorf("%d calls are left after %d", left, stats.TokenRequests)
+	}
+}
+
+// TestSIGTERM, S-57: calls in flight are served, those that wait for a renewal
+// included, the new token is stored, and the store is free.
+func TestSIGTERM(t *testing.T) {
+	for _, wrap := range [][]string{nil, {"unshare", "--pid", "--fork", "--mount-proc"}} {
+		name := "as any process"
+		if wrap != nil {
+			name = "as process 1"
+		}
+		t.Run(name, func(t *testing.T) {
+			if wrap != nil && exec.Command(wrap[0], append(wrap[1:], "true")...).Run() != nil {
+				t.Skip("namespaces may not be made here")
+			}
+			server, baseURL, grant := sim(t, zohosim.Options{})
+			config := strings.Replace(oneClient, "{\n\tzoho {", "{\n\tgrace_period 4s\n\tzoho {", 1)
+			c := newCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+			c.wrap = wrap
+			c.start()
+			c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+			server.RevokeAccess("")
+			server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultSlow, Millis: 1000, Count: 1})
+			server.AddFault(zohosim.Fault{Where: "invoice", Kind: zohosim.FaultHang})
+			var stuck sync.WaitGroup // what Zoho never answers is cut at the end of the grace period
+			stuck.Go(func() { _, _ = c.try(http.MethodGet, "/invoice/_echo", nil) })
+			c.waitFor("one call to hang", func() bool { return server.Stats().Faults["invoice/hang"] == 1 })
+			var calls sync.WaitGroup
+			for i := range 20 {
+				calls.Go(func() { c.succeed(http.MethodPost, "/crm/_echo", "x", "X-Test-Id", strconv.Itoa(i)) })
+			}
+			c.waitFor("the renewal", func() bool { return server.Stats().Faults["accounts/slow"] == 1 })
+			c.waitFor("all to wait for it", func() bool { return c.inFlight() == 20 })
+			c.signal(syscall.SIGTERM)
+			calls.Wait()
+			select {
+			case err := <-c.exited:
+				if err != nil {
+					t.Errorf("Caddy ended with %v", err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("Caddy did not end")
+			}
+			c.cmd = nil
+			stuck.Wait()
+			store := tokencache.NewBolt(c.storeDir())
+			if err := store.Open(); err != nil {
+				t.Fatal(err)
+			}
+			record, _, err := store.Load(tokencache.Key{Client: "main", Account: "default"}, [][]byte{[]byte(clientSecret)})
+			if err := errors.Join(err, store.Close()); err != nil || record.Generation != 2 || record.Token == "" {
+				t.Errorf("stored: %v %v", record, err)
+			}
+			server.ClearFaults("")
+			c.start()
+			c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+			wantTokenCalls(t, server, 2)
+			c.signal(syscall.SIGTERM)
+			<-c.exited
+			c.cmd = nil
+		})
+	}
+}
+
+// TestReloadsCutNoMoreThanPlainCaddy, S-58: a reload of Caddy cuts connections. Those
+// of zoho_proxy fare no worse than those of a plain reverse_proxy beside it.
+func TestReloadsCutNoMoreThanPlainCaddy(t *testing.T) {
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	plain := freePort(t)
+	config := oneClient + "http://:" + plain + " {\n\tbind 127.0.0.1\n\treverse_proxy " + baseURL + "\n}\n"
+	c := startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	if err := c.load(config); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	var callers sync.WaitGroup
+	call := func(url string, answers, cut *atomic.Int64) {
+		client := &http.Client{Transport: &http.Transport{}}
+		defer client.CloseIdleConnections()
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			res, err := client.Post(url, "text/plain", strings.NewReader("x")) // POST: the client does not repeat it by itself
+			if err != nil {
+				cut.Add(1)
+				continue
+			}
+			_, err = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+			if err != nil {
+				cut.Add(1)
+			} else if answers.Add(1); res.StatusCode >= 500 {
+				t.Errorf("%s: %s", url, res.Status)
+			}
+		}
+	}
+	var ours, theirs, oursCut, theirsCut atomic.Int64
+	for range 4 {
+		callers.Go(func() { call(c.url+"/crm/_echo", &ours, &oursCut) })
+		callers.Go(func() { call("http://127.0.0.1:"+plain+"/crm/_echo", &theirs, &theirsCut) })
+	}
+	reloads := 100
+	if testing.Short() {
+		reloads = 20
+	}
+	for range reloads {
+		if err := c.load(config); err != nil {
+			t.Error(err)
+		}
+	}
+	close(done)
+	callers.Wait()
+	t.Logf("cut: %d of %d, plain Caddy %d of %d", oursCut.Load(), ours.Load(), theirsCut.Load(), theirs.Load())
+	if oursCut.Load() > 2*theirsCut.Load()+int64(reloads)/4 {
+		t.Errorf("%d of our connections were cut, %d of plain Caddy's", oursCut.Load(), theirsCut.Load())
+	}
+	wantTokenCalls(t, server, 1)
+}
+
+// TestSlowAndIdleCallers, S-59: thousands of idle connections, some that never end a
+// header, and an upload without end to a server that does not read: the others are
+// served, and memory is bounded.
+func TestSlowAndIdleCallers(t *testing.T) {
+	c, server, _ := startSimulated(t, zohosim.Options{}, "ZOHO_PROXY_OPTIONS=replay_buffer 64KiB 64MiB")
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	idle := 10_000
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil {
+		idle = min(idle, int(limit.Cur)/2-500)
+	}
+	if testing.Short() {
+		idle = min(idle, 500)
+	}
+	t.Logf("%d idle connections", idle)
+	for i := range idle {
+		conn, err := net.Dial("tcp", c.hostport())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if i%10 == 0 {
+			_, _ = io.WriteString(conn, "GET /crm/v8/Leads HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+		}
+	}
+	memory := c.residentPeak()
+	server.AddFault(zohosim.Fault{Where: "desk", Kind: zohosim.FaultHang, Method: http.MethodPost})
+	endless := c.dial(t)
+	go func() {
+		_, _ = io.WriteString(endless, "POST /desk/api/v1/tickets HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+		chunk := append([]byte("10000\r\n"), append(bytes.Repeat([]byte("x"), 1<<16), "\r\n"...)...)
+		for {
+			if _, err := endless.Write(chunk); err != nil {
+				return
+			}
+		}
+	}()
+	c.waitFor("the upload to be stuck", func() bool { return server.Stats().Faults["desk/hang"] == 1 })
+	for i := range 500 {
+		c.succeed(http.MethodGet, threeServices[i%2], "")
+	}
+	if grown := c.residentPeak() - memory; grown > 96<<20 {
+		t.Errorf("the process has grown by %d MiB", grown>>20)
+	}
+	_ = endless.Close()
+	server.ClearFaults("")
+	wantTokenCalls(t, server, 1)
+}
+
+// TestNoTemporaryFileIsLeft, S-59: what is kept of an upload in a file is gone with
+// the process, however that ends.
+func TestNoTemporaryFileIsLeft(t *testing.T) {
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	c := newCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant, "ZOHO_PROXY_OPTIONS=replay_buffer 64KiB 64MiB")
+	temp := filepath.Join(c.dir, "temp")
+	if err := os.Mkdir(temp, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c.setenv("TMPDIR=" + temp)
+	c.start()
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	r, w := io.Pipe()
+	var upload sync.WaitGroup
+	upload.Go(func() { _, _ = c.try(http.MethodPost, "/crm/_echo", r) })
+	if _, err := w.Write(patterned(8 << 20)); err != nil {
+		t.Fatal(err)
+	}
+	c.waitFor("the body to be in a file", func() bool {
+		for _, path := range c.openFiles() {
+			if strings.HasPrefix(path, temp) {
+				return true
+			}
+		}
+		return false
+	})
+	if left, _ := os.ReadDir(temp); len(left) > 0 {
+		t.Errorf("the file has a name: %v", left)
+	}
+	c.kill()
+	_ = w.Close()
+	upload.Wait()
+	if left, _ := os.ReadDir(temp); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	_ = server
+}
+
+// openFiles lists what Caddy has open.
+func (c *proxy) openFiles() (paths []string) {
+	dir := fmt.Sprintf("/proc/%d/fd", c.cmd.Process.Pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		c.t.Skip("what a process has open is not told here")
+	}
+	for _, entry := range entries {
+		if path, err := os.Readlink(filepath.Join(dir, entry.Name())); err == nil {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
