@@ -174,6 +174,7 @@ func (h *Handler) open(r *http.Request) (_ *session, p *problem) {
 	if p := h.refuse(r); p != nil {
 		return nil, p
 	}
+	// gofail: var inHandler struct{}
 	s := &session{handler: h, client: h.client, account: h.Account}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if strings.Contains(s.account, "{") {

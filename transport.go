@@ -143,6 +143,7 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 	if err != nil {
 		return s.broken(req, err)
 	}
+	// gofail: var inTransport struct{}
 	verdict := s.judge(res)
 	if !curable(verdict) {
 		return s.deliver(res, token, verdict), nil

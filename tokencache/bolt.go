@@ -134,6 +134,7 @@ func (b *Bolt) Save(key Key, secrets [][]byte, r Record) error {
 	}
 	w := toJSON(r)
 	var keyErr error
+	// gofail: var beforeCommit struct{}
 	err := b.withTokens(true, func(tx *bolt.Tx) error {
 		if r.Token != "" {
 			dk, err := b.tokens.writeDataKey(tx, key.Client, secrets, true)
@@ -146,6 +147,7 @@ func (b *Bolt) Save(key Key, secrets [][]byte, r Record) error {
 		}
 		return putAccount(tx, bucketTokens, key, w)
 	})
+	// gofail: var afterCommit struct{}
 	return errors.Join(err, b.tokens.explain(keyErr))
 }
 

@@ -91,7 +91,9 @@ func (n *Conn) run(f *flight, cl *Client) (*live, error) {
 	}
 	f.called = true
 	n.keep(cl)
+	// gofail: var beforeTokenCall struct{}
 	got, err := n.fetch(cl, g.Grant)
+	// gofail: var afterTokenCall struct{}
 	l, err = n.settle(f.want, cl, c, got, err)
 	f.minted = err == nil
 	return l, err
