@@ -99,16 +99,26 @@ func TestDemo(t *testing.T) {
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, demo, "-once")
-	cmd.Dir = ".."
-	cmd.Env = append(os.Environ(), "ZOHO_PORT=8080", "ZOHO_DATA_CENTER=nowhere", "ZOHO_CLIENT_ID=", "CADDY_ADMIN=127.0.0.1:2019")
-	output, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, output)
+	play := func(flag string) string {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, demo, flag)
+		cmd.Dir = ".."
+		cmd.Env = append(os.Environ(), "ZOHO_PORT=8080", "ZOHO_DATA_CENTER=nowhere", "ZOHO_CLIENT_ID=", "CADDY_ADMIN=127.0.0.1:2019")
+		output, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("demo %s: %v\n%s", flag, err, output)
+		}
+		return string(output)
 	}
-	if !strings.Contains(string(output), "0 failures seen") {
+	if output := play("-once"); !strings.Contains(output, "0 failures seen") {
 		t.Errorf("the demo says nothing of what the app saw:\n%s", output)
+	}
+	// The README's table is what the scenarios give.
+	readme := readDoc(t, "README.md")
+	for row := range strings.Lines(play("-compare")) {
+		if !strings.Contains(readme, row) {
+			t.Errorf("README.md lacks %s", row)
+		}
 	}
 }

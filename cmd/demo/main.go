@@ -1,6 +1,7 @@
 // Command demo shows the main job with no credentials and no network: it starts a
 // simulator of Zoho and a real Caddy with Caddyfile.example, calls the proxy as an
-// app would, lets the token expire and be revoked, and tells what the app saw.
+// app would, lets the token expire and be revoked, and tells what the app saw. With
+// -compare it plays more of what goes wrong, beside a cron job that does the same work.
 package main
 
 import (
@@ -27,12 +28,17 @@ func main() {
 		return
 	}
 	once := flag.Bool("once", false, "exit after the walk, with status 0 or 1")
+	versus := flag.Bool("compare", false, "play what goes wrong, with this proxy and with a cron job instead, and print a table")
 	config := flag.String("config", "Caddyfile.example", "the Caddyfile to run")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *config, *once); err != nil {
+	play := func() error { return run(ctx, *config, *once) }
+	if *versus {
+		play = func() error { return compare(ctx, *config) }
+	}
+	if err := play(); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}

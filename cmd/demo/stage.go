@@ -25,6 +25,7 @@ type stage struct {
 	closeSim func()
 	grant    string
 
+	config   string
 	proxyURL string
 	admin    string
 	dir      string
@@ -42,18 +43,27 @@ func newStage(ctx context.Context, config string) (*stage, error) {
 	if _, err := os.Stat(config); err != nil {
 		return nil, fmt.Errorf("%w (run it from the root of the repository)", err)
 	}
-	dir, err := os.MkdirTemp("", "caddy-zoho-demo-")
+	s, err := newSimulator()
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{sim: zohosim.New(zohosim.Options{}), dir: dir, output: new(log), exited: make(chan struct{})}
-	s.sim.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
-	s.grant = s.sim.Grant(clientID, "demo@example.com", "us", "ZohoCRM.modules.ALL", "ZohoBooks.fullaccess.all", "Desk.tickets.ALL")
-	s.simURL, s.closeSim = s.sim.StartHTTP()
 	if err := s.startCaddy(ctx, config); err != nil {
 		s.close()
 		return nil, err
 	}
+	return s, nil
+}
+
+// newSimulator is a stage without Caddy.
+func newSimulator() (*stage, error) {
+	dir, err := os.MkdirTemp("", "caddy-zoho-demo-")
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{sim: zohosim.New(zohosim.Options{}), dir: dir, output: new(log)}
+	s.sim.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
+	s.grant = s.sim.Grant(clientID, "demo@example.com", "us", "ZohoCRM.modules.ALL", "ZohoBooks.fullaccess.all", "Desk.tickets.ALL")
+	s.simURL, s.closeSim = s.sim.StartHTTP()
 	return s, nil
 }
 
@@ -77,14 +87,30 @@ func (s *stage) startCaddy(ctx context.Context, config string) error {
 	)
 	s.caddy.Stdout, s.caddy.Stderr = s.output, s.output
 	s.caddy.Cancel = func() error { return s.caddy.Process.Signal(syscall.SIGTERM) }
+	s.config = config
 	if err := s.caddy.Start(); err != nil {
 		return err
 	}
-	go func() {
-		_ = s.caddy.Wait()
-		close(s.exited)
-	}()
+	exited := make(chan struct{})
+	s.exited = exited
+	go func(caddy *exec.Cmd) {
+		_ = caddy.Wait()
+		close(exited)
+	}(s.caddy)
 	return s.waitUntilHealthy(ctx)
+}
+
+// restart is what a deployment does.
+func (s *stage) restart(ctx context.Context) error {
+	s.stopCaddy()
+	return s.startCaddy(ctx, s.config)
+}
+
+func (s *stage) stopCaddy() {
+	if s.exited != nil {
+		_ = s.caddy.Process.Signal(syscall.SIGTERM)
+		<-s.exited
+	}
 }
 
 // environment is ours without what would configure the proxy.
@@ -139,10 +165,7 @@ func (s *stage) waitUntilHealthy(ctx context.Context) error {
 func (s *stage) logs() string { return s.output.String() }
 
 func (s *stage) close() {
-	if s.caddy != nil && s.caddy.Process != nil {
-		_ = s.caddy.Process.Signal(syscall.SIGTERM)
-		<-s.exited
-	}
+	s.stopCaddy()
 	s.closeSim()
 	_ = os.RemoveAll(s.dir)
 }
