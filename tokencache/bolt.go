@@ -88,23 +88,26 @@ func (b *Bolt) Close() error {
 // one. A token that the secrets do not open is left out. A record that cannot
 // be read counts as none; Warnings tells.
 func (b *Bolt) Load(key Key, secrets [][]byte) (r Record, found bool, err error) {
-	var value []byte
 	var dk cachedKey
 	var keyErr error
+	var w recordJSON
+	var damaged error
 	err = b.withTokens(false, func(tx *bolt.Tx) error {
-		if value = slices.Clone(account(tx, bucketTokens, key)); value != nil {
-			dk, keyErr = b.tokens.dataKey(tx, key.Client, secrets)
+		value := account(tx, bucketTokens, key)
+		if found = value != nil; !found {
+			return nil
 		}
+		dk, keyErr = b.tokens.dataKey(tx, key.Client, secrets)
+		if damaged = unpack(value, &w, bucketTokens, key.Client, key.Account); damaged == nil {
+			r, damaged = w.record()
+		}
+		r.Ledger = b.ledger(tx, r.Fingerprint)
 		return nil
 	})
-	if err != nil || value == nil {
+	if err != nil || !found {
 		return Record{}, false, err
 	}
-	var w recordJSON
-	if err = unpack(value, &w, bucketTokens, key.Client, key.Account); err == nil {
-		r, err = w.record()
-	}
-	if err != nil {
+	if damaged != nil {
 		b.warn("%s: the record of %s is damaged and counts as none", b.tokens.path, key)
 		return Record{}, false, nil
 	}
@@ -145,7 +148,7 @@ func (b *Bolt) Save(key Key, secrets [][]byte, r Record) error {
 				return err
 			}
 		}
-		return putAccount(tx, bucketTokens, key, w)
+		return errors.Join(putAccount(tx, bucketTokens, key, w), putLedger(tx, r.Fingerprint, r.Ledger))
 	})
 	// gofail: var afterCommit struct{}
 	return errors.Join(err, b.tokens.explain(keyErr))

@@ -32,6 +32,8 @@ func (l *ledger) trim(now int64, window time.Duration) {
 	}
 }
 
+func (l ledger) sort() { slices.Sort(l) }
+
 // wait is how long it takes until one more call fits into the budget; 0 = it does.
 func (l ledger) wait(now int64, budget int, window time.Duration) time.Duration {
 	if len(l) < budget {
@@ -72,7 +74,7 @@ func step(kind Kind, failures int, u float64) time.Duration {
 // waiting is why, and until when, nothing is asked. Its zero value holds nothing back.
 type waiting struct {
 	kind   Kind
-	steps  int     // failures of this kind in a row
+	steps  int32   // failures of this kind in a row
 	next   int64   // mono of the next try
 	digest [8]byte // of the credentials that were rejected
 	lookAt int64   // mono of the next look whether a human has helped
@@ -93,7 +95,7 @@ func (w *waiting) fail(kind Kind, digest [8]byte, retryAfter time.Duration, now 
 		w.steps = 1
 	}
 	w.kind, w.digest = kind, digest
-	d := max(step(kind, w.steps, u), min(retryAfter, longestRetryAfter))
+	d := max(step(kind, int(w.steps), u), min(retryAfter, longestRetryAfter))
 	w.next = now + int64(d)
 	w.lookAt = now + int64(lookAgain)
 }
@@ -120,7 +122,7 @@ func (w *waiting) restore(state string, steps int, wait time.Duration, now int64
 	if kind != KindTemporary && kind != KindThrottled && !kind.needsHand() {
 		return
 	}
-	*w = waiting{kind: kind, steps: max(steps, 1)}
+	*w = waiting{kind: kind, steps: int32(max(steps, 1))}
 	if b, err := hex.DecodeString(digest); err == nil {
 		copy(w.digest[:], b)
 	}

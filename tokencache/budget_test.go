@@ -100,7 +100,7 @@ func TestWaitingAcrossKinds(t *testing.T) {
 		for _, f := range tt.failures {
 			w.fail(f.kind, [8]byte{f.digest}, 0, 0, 0)
 		}
-		if w.kind != tt.kind || w.steps != tt.steps {
+		if w.kind != tt.kind || int(w.steps) != tt.steps {
 			t.Errorf("%s: %s after %d steps, want %s after %d", tt.name, w.kind, w.steps, tt.kind, tt.steps)
 		}
 	}
@@ -129,7 +129,7 @@ func TestWaitingIsStoredAsWords(t *testing.T) {
 			w.fail(kind, [8]byte{1, 2, 3}, 0, 0, 0)
 			w.fail(kind, [8]byte{1, 2, 3}, 0, 0, 0)
 		}
-		back.restore(w.state(), w.steps, time.Minute, 5)
+		back.restore(w.state(), int(w.steps), time.Minute, 5)
 		if back.kind != w.kind || back.steps != w.steps || kind.needsHand() && back.digest != w.digest {
 			t.Errorf("%q came back as %+v, was %+v", w.state(), back, w)
 		}

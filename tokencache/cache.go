@@ -40,6 +40,8 @@ type Cache struct {
 	mu    sync.RWMutex // guards conns
 	conns map[Key]*Conn
 
+	saving  sync.Mutex // one write at a time, each of the state as it is then
+	library library
 	users   userList
 	unsaved unsaved
 	look    look
@@ -240,12 +242,23 @@ func (c *Cache) watchClocks(now moment) {
 	}
 }
 
+// tell keeps an event until mu is let go of. With mu held.
+func (n *Conn) tell(e Event) {
+	if n.outbox == nil {
+		n.outbox = new([]Event)
+	}
+	*n.outbox = append(*n.outbox, e)
+}
+
 // unlock lets go of mu and then tells what happened under it.
 func (n *Conn) unlock() {
 	events := n.outbox
 	n.outbox = nil
 	n.mu.Unlock()
-	for _, e := range events {
+	if events == nil {
+		return
+	}
+	for _, e := range *events {
 		n.cache.emit(e)
 	}
 }

@@ -23,21 +23,19 @@ type Conn struct {
 	disowned  atomic.Uint64            // newest generation whose replay a resource refused
 	welcome   atomic.Uint64            // newest generation that a resource accepted
 
-	saving sync.Mutex // one write at a time, each of the state as it is then
-
 	mu          sync.Mutex
 	flight      *flight     // in the air, nil if none
 	timer       *time.Timer // keep_warm
 	checked     uint64      // client whose grant was last found to be fingerprint's
 	fingerprint Fingerprint // of the grant that all this belongs to
+	book        *book       // of that grant, nil = none
 	epoch       uint32      // counts the grants
-	claim       *claim      // nil = the first grant
+	failures    uint16      // in a row, of any kind
 	loaded      bool        // the store was looked into for this grant
 	reported    state       // last one in an event
+	claim       *claim      // nil = the first grant
 	generation  uint64      // of the last token, whatever its grant
-	ledger      ledger
 	waiting     waiting
-	failures    int      // in a row, of any kind
 	last        *failure // latest one, nil = none
 	about       *about   // of the grant that checked has found, nil = that failed
 	unsaved     *Error   // nil = what was last written was written
@@ -45,7 +43,7 @@ type Conn struct {
 	broken      *broken  // nil = the store could be read when last tried
 	changes     uint64   // counts what is worth storing
 	stored      uint64   // changes that the store has
-	outbox      []Event
+	outbox      *[]Event // nil = nothing to tell
 }
 
 // live is a published token and what deciding about it takes.
@@ -247,13 +245,17 @@ func (n *Conn) held(cl *Client, w want, digest [8]byte, now moment) *Error {
 		err.NextTry = time.Duration(wt.next - now.mono)
 		return err
 	}
-	n.ledger.trim(now.mono, cl.window())
-	if d := n.ledger.wait(now.mono, cl.budget(), cl.window()); d > 0 {
-		err := n.fail(KindBudget, d, cl.spent())
-		err.NextTry = d
-		return err
+	if d := n.book.wait(now.mono, cl); d > 0 {
+		return n.spent(cl, d)
 	}
 	return nil
+}
+
+// spent is what callers get while the budget is.
+func (n *Conn) spent(cl *Client, wait time.Duration) *Error {
+	err := n.fail(KindBudget, wait, cl.spent())
+	err.NextTry = wait
+	return err
 }
 
 // waitError is what callers get while the table has them wait.
@@ -273,5 +275,5 @@ func (n *Conn) unblocked(cl *Client, now moment) int64 {
 		}
 		return n.waiting.next
 	}
-	return now.mono + int64(max(n.ledger.wait(now.mono, cl.budget(), cl.window()), lookAgain))
+	return now.mono + int64(max(n.book.wait(now.mono, cl), lookAgain))
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Kind says why there is no token. The zero Kind is no failure.
-type Kind int
+type Kind int32
 
 const (
 	KindTemporary Kind = iota + 1 // not reachable, or an answer that says nothing

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"time"
 	"unique"
@@ -122,7 +123,9 @@ func (n *Conn) prepare(w want, cl *Client, g granted) (*call, *live, error) {
 	if err := n.held(cl, w, digest, now); err != nil {
 		return nil, nil, err
 	}
-	n.ledger.add(now.mono)
+	if d := n.book.enter(now.mono, cl); d > 0 { // another connection with the grant was quicker
+		return nil, nil, n.spent(cl, d)
+	}
 	n.changes++
 	return &call{at: now, epoch: n.epoch, digest: digest}, nil, nil
 }
@@ -152,21 +155,18 @@ func (n *Conn) settle(w want, cl *Client, c *call, got Fetched, err error) (*liv
 	e := Event{Type: EventTokenRequest, Key: n.key, Cause: w.cause, Result: kind.String(), Err: err,
 		Generation: n.generation, Duration: time.Duration(now.mono - c.at.mono)}
 	if n.epoch != c.epoch { // its grant is gone, and the token with it
-		n.outbox = append(n.outbox, e)
+		n.tell(e)
 		return nil, errSuperseded
 	}
 	n.changes++
-	n.ledger.strike(c.at.mono)
-	if counts {
-		n.ledger.add(now.mono)
-	}
+	n.book.settle(c.at.mono, now.mono, counts)
 	if err != nil {
-		n.outbox = append(n.outbox, e)
+		n.tell(e)
 		return nil, n.fault(cl, kind, c.digest, retryAfter, err, now)
 	}
 	l := n.publish(cl, c.at, got)
 	e.Generation, e.Expiry = l.Generation, l.Expiry
-	n.outbox = append(n.outbox, e)
+	n.tell(e)
 	n.waiting, n.failures = waiting{}, 0
 	n.report(now)
 	return l, nil
@@ -191,7 +191,7 @@ func classify(err error) (kind Kind, counts bool, retryAfter time.Duration) {
 
 // fault enters a failed call. A token that lives serves on.
 func (n *Conn) fault(cl *Client, kind Kind, digest [8]byte, retryAfter time.Duration, err error, now moment) *Error {
-	n.failures++
+	n.failures = min(n.failures, math.MaxUint16-1) + 1
 	n.last = &failure{err, now.wall}
 	n.waiting.fail(kind, digest, retryAfter, now.mono, n.cache.rand())
 	if l := n.live.Load(); l != nil {

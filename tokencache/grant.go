@@ -158,7 +158,8 @@ func (n *Conn) reset(fp Fingerprint) {
 	n.epoch++
 	n.fingerprint = fp
 	n.live.Store(nil)
-	n.loaded, n.ledger, n.waiting = false, nil, waiting{}
+	n.book = n.cache.library.book(fp)
+	n.loaded, n.waiting = false, waiting{}
 	n.failures, n.last, n.about, n.lost = 0, nil, nil, nil
 	for r := n.resources.Load(); r != nil; r = r.next {
 		r.reset()

@@ -45,7 +45,7 @@ func (n *Conn) lose(generation uint64) {
 		n.lost = &losses{}
 	}
 	if n.lost.add(generation, now.mono) {
-		n.outbox = append(n.outbox, Event{Type: EventLostEarly, Key: n.key, Generation: generation})
+		n.tell(Event{Type: EventLostEarly, Key: n.key, Generation: generation})
 		n.report(now)
 	}
 }
@@ -100,6 +100,6 @@ func (n *Conn) state(now moment) state {
 func (n *Conn) report(now moment) {
 	if s := n.state(now); s != n.reported {
 		n.reported = s
-		n.outbox = append(n.outbox, Event{Type: EventState, Key: n.key, State: s.String(), Err: n.last.cause()})
+		n.tell(Event{Type: EventState, Key: n.key, State: s.String(), Err: n.last.cause()})
 	}
 }

@@ -32,7 +32,7 @@ func drawOperation(t *rapid.T) operation {
 		Do: rapid.SampledFrom([]string{"get", "get", "get", "wait", "wait", "refused", "refused", "late", "ambiguous", "hopeless",
 			"accepted", "hang up", "refresh", "server", "server", "reload", "grant", "restart", "crash", "crash in flight", "secret",
 			"clock", "suspend"}).Draw(t, "do"),
-		Account:  rapid.SampledFrom([]string{"default", "default", "default", "other"}).Draw(t, "account"),
+		Account:  rapid.SampledFrom([]string{"default", "default", "default", "twin", "other"}).Draw(t, "account"),
 		Resource: rapid.SampledFrom([]string{"crm", "desk", "books"}).Draw(t, "resource"),
 		Mode: rapid.SampledFrom([]string{"ok", "ok", "ok", "short", "negative", "absurd", "down", "retry after", "lost", "throttled",
 			"dead", "rejected", "panic", "slow", "late", "stuck"}).Draw(t, "mode"),
@@ -86,6 +86,7 @@ func (w *world) setClock(o operation) {
 	}
 	w.setBack = w.setBack || d < 0
 	w.clocks.set(d)
+	w.forgive()
 }
 
 // crashInFlight kills the process while a token call may be on its way, answered or not.
@@ -112,6 +113,9 @@ func (w *world) use(o operation) {
 	n := w.conn(o)
 	if n == nil {
 		return
+	}
+	if o.Do == "get" || o.Do == "refresh" {
+		defer func() { w.process.read[w.inForce(o.Account)] = true }()
 	}
 	r, last, ctx, cl := n.Resource(o.Resource), n.Peek(), context.Background(), w.client
 	switch o.Do {
@@ -264,7 +268,7 @@ func (w *world) recover() {
 	w.mu.Lock()
 	w.mode = "ok"
 	w.mu.Unlock()
-	for _, account := range []string{"default", "other"} {
+	for _, account := range []string{"default", "twin", "other"} {
 		o := operation{Do: "get", Account: account, Resource: "recovery", Callers: 1}
 		n := w.conn(o)
 		_, _ = n.Resource(o.Resource).Get(context.Background(), w.client) // what the files have

@@ -2,7 +2,7 @@ package tokencache
 
 import (
 	"errors"
-	"slices"
+	"math"
 	"sync"
 	"time"
 	"unique"
@@ -16,15 +16,19 @@ const (
 // load looks once for each grant at what the run before left.
 func (n *Conn) load(cl *Client) error {
 	n.mu.Lock()
-	loaded := n.loaded
+	loaded, fp := n.loaded, n.fingerprint
 	n.mu.Unlock()
 	if loaded {
 		return nil
 	}
 	var rec Record
+	var calls []time.Time
 	if store := n.cache.store; store != nil {
 		var err error
 		rec, _, err = store.Load(n.key, cl.secrets())
+		if calls = rec.Ledger; err == nil && rec.Fingerprint != fp {
+			calls, err = store.Calls(fp) // another connection may have had the grant
+		}
 		n.cache.tellWarnings()
 		if err != nil {
 			return n.unreadable(cl, "load", err)
@@ -32,15 +36,16 @@ func (n *Conn) load(cl *Client) error {
 	}
 	n.mu.Lock()
 	defer n.unlock()
-	if !n.loaded {
+	if !n.loaded && n.fingerprint == fp {
 		n.loaded, n.broken = true, nil
+		n.book.restore(calls, n.cache.clock.now())
 		n.take(cl, rec, n.cache.clock.now())
 	}
 	return nil
 }
 
 // take makes a record the state. Its times are turned into times of this run's
-// monotonic clock; those that the wall clock has not reached yet count as now.
+// monotonic clock.
 func (n *Conn) take(cl *Client, rec Record, now moment) {
 	n.generation = max(n.generation, rec.Generation)
 	if rec.Fingerprint != n.fingerprint {
@@ -49,20 +54,16 @@ func (n *Conn) take(cl *Client, rec Record, now moment) {
 	if !rec.Used.IsZero() {
 		n.used.CompareAndSwap(0, rec.Used.UnixNano())
 	}
-	for _, t := range rec.Ledger {
-		n.ledger.add(now.mono - max(0, now.wall-t.UnixNano()))
-	}
-	slices.Sort(n.ledger)
 	n.waiting.restore(rec.State, rec.Failures, rec.wait(now), now.mono)
 	if n.waiting.kind != 0 {
-		n.failures = n.waiting.steps
+		n.failures = uint16(min(n.waiting.steps, math.MaxUint16))
 	}
 	if rec.LastError != "" {
 		n.last = &failure{errors.New(rec.LastError), rec.LastErrorAt.UnixNano()}
 	}
 	if l := n.stillLive(cl, rec, now); l != nil {
 		n.live.Store(l)
-		n.outbox = append(n.outbox, Event{Type: EventAdopted, Key: n.key, Generation: l.Generation, Expiry: l.Expiry})
+		n.tell(Event{Type: EventAdopted, Key: n.key, Generation: l.Generation, Expiry: l.Expiry})
 	}
 	n.reported = n.state(now)
 }
@@ -105,15 +106,13 @@ func (n *Conn) record(now moment) Record {
 		Fingerprint: n.fingerprint,
 		Generation:  n.generation,
 		State:       n.waiting.state(),
-		Failures:    n.waiting.steps,
+		Failures:    int(n.waiting.steps),
 	}
 	if l := n.live.Load(); l != nil {
 		rec.Token, rec.Issued, rec.Expiry = l.Value, l.Issued, l.Expiry
 		rec.APIDomain, rec.Scope = l.APIDomain, l.Scope
 	}
-	for _, at := range n.ledger {
-		rec.Ledger = append(rec.Ledger, now.wallAt(at))
-	}
+	rec.Ledger = n.book.times(now)
 	if n.waiting.kind != 0 {
 		rec.NextTry = now.wallAt(n.waiting.next)
 	}
@@ -133,8 +132,8 @@ func (n *Conn) save(cl *Client) error {
 	if store == nil {
 		return nil
 	}
-	n.saving.Lock()
-	defer n.saving.Unlock()
+	n.cache.saving.Lock()
+	defer n.cache.saving.Unlock()
 	n.mu.Lock()
 	if !n.loaded || n.stored == n.changes {
 		n.mu.Unlock()

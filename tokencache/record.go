@@ -21,6 +21,7 @@ import (
 //	tokens.db  about   program, file, schema, grants (since when grants.db exists)
 //	           keys    client             -> keyRing
 //	           tokens  client -> account  -> recordJSON
+//	           ledgers fingerprint        -> times of the token calls of that grant
 //	           deleted client -> account  -> time: a grant that was deleted
 const (
 	bucketAbout   = "about"
@@ -28,6 +29,7 @@ const (
 	bucketGrants  = "grants"
 	bucketTokens  = "tokens"
 	bucketDeleted = "deleted"
+	bucketLedgers = "ledgers"
 )
 
 // recordJSON is a Record in tokens.db. Only the token is sealed, so that the
@@ -41,26 +43,24 @@ const (
 //	  "expiry": "2026-01-02T04:04:05Z",
 //	  "api_domain": "https://www.zohoapis.com",
 //	  "scope": "ZohoCRM.modules.ALL",
-//	  "ledger": ["2026-01-02T03:04:05Z"],
 //	  "state": "throttled", "failures": 2, "next_try": "…",
 //	  "last_error": "…", "last_error_at": "…",
 //	  "used": "…"
 //	}
 type recordJSON struct {
-	Fingerprint string      `json:"fingerprint"`
-	Generation  uint64      `json:"generation"`
-	Token       *sealed     `json:"token,omitempty"`
-	Issued      time.Time   `json:"issued,omitzero"`
-	Expiry      time.Time   `json:"expiry,omitzero"`
-	APIDomain   string      `json:"api_domain,omitempty"`
-	Scope       string      `json:"scope,omitempty"`
-	Ledger      []time.Time `json:"ledger,omitempty"`
-	State       string      `json:"state,omitempty"`
-	Failures    int         `json:"failures,omitempty"`
-	NextTry     time.Time   `json:"next_try,omitzero"`
-	LastError   string      `json:"last_error,omitempty"`
-	LastErrorAt time.Time   `json:"last_error_at,omitzero"`
-	Used        time.Time   `json:"used,omitzero"`
+	Fingerprint string    `json:"fingerprint"`
+	Generation  uint64    `json:"generation"`
+	Token       *sealed   `json:"token,omitempty"`
+	Issued      time.Time `json:"issued,omitzero"`
+	Expiry      time.Time `json:"expiry,omitzero"`
+	APIDomain   string    `json:"api_domain,omitempty"`
+	Scope       string    `json:"scope,omitempty"`
+	State       string    `json:"state,omitempty"`
+	Failures    int       `json:"failures,omitempty"`
+	NextTry     time.Time `json:"next_try,omitzero"`
+	LastError   string    `json:"last_error,omitempty"`
+	LastErrorAt time.Time `json:"last_error_at,omitzero"`
+	Used        time.Time `json:"used,omitzero"`
 }
 
 // grantJSON is a Grant in grants.db; the time is there for the reader of a dump.
@@ -103,9 +103,6 @@ func toJSON(r Record) recordJSON {
 		LastErrorAt: utc(r.LastErrorAt),
 		Used:        utc(r.Used),
 	}
-	for _, t := range r.Ledger {
-		w.Ledger = append(w.Ledger, utc(t))
-	}
 	return w
 }
 
@@ -123,9 +120,6 @@ func (w recordJSON) record() (Record, error) {
 		LastError:   w.LastError,
 		LastErrorAt: utc(w.LastErrorAt),
 		Used:        utc(w.Used),
-	}
-	for _, t := range w.Ledger {
-		r.Ledger = append(r.Ledger, utc(t))
 	}
 	n, err := hex.Decode(r.Fingerprint[:], []byte(w.Fingerprint)[:min(len(w.Fingerprint), 2*len(r.Fingerprint))])
 	if err != nil || n != len(r.Fingerprint) || len(w.Fingerprint) != 2*n {

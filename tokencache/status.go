@@ -132,12 +132,12 @@ func (n *Conn) snapshot(cl *Client) Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := n.cache.clock.now()
-	n.ledger.trim(now.mono, cl.window())
+	calls, _ := n.book.used(now.mono, cl)
 	s := Status{
 		Key:        n.key,
 		State:      n.state(now).String(),
 		Generation: n.generation,
-		BudgetLeft: max(0, cl.budget()-len(n.ledger)),
+		BudgetLeft: max(0, cl.budget()-calls),
 	}
 	if a := n.about; a != nil {
 		s.HasGrant, s.Configured, s.GrantedAt, s.Scopes = true, a.configured, a.grantedAt, slices.Clone(a.scopes)
@@ -168,13 +168,14 @@ func (n *Conn) explain(s *Status, cl *Client, now moment) {
 	if n.last != nil {
 		s.LastError, s.LastErrorAt = n.last.err.Error(), time.Unix(0, n.last.at).UTC()
 	}
-	if d := n.ledger.wait(now.mono, cl.budget(), cl.window()); d > 0 {
+	if d := n.book.wait(now.mono, cl); d > 0 {
 		if end := now.time().Add(d); end.After(s.NextTry) {
 			s.NextTry = end
 		}
 		if s.Waiting == 0 {
 			s.LastError = KindBudget.explain(cl.spent())
-			s.LastErrorAt = now.wallAt(n.ledger[len(n.ledger)-1])
+			_, last := n.book.used(now.mono, cl)
+			s.LastErrorAt = now.wallAt(last)
 		}
 	}
 	for _, e := range []*Error{n.unsaved, n.broken.cause()} {

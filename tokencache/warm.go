@@ -44,7 +44,7 @@ func (n *Conn) due(cl *Client, now moment) (mono int64, ok bool) {
 	case l == nil: // of the run before, and ended
 		return now.mono + int64(warmRetry) + n.jitter(cl.refreshBefore()), true
 	}
-	return now.mono + max(int64(n.ledger.wait(now.mono, cl.budget(), cl.window())), int64(warmRetry)+n.jitter(warmRetry)), true
+	return now.mono + max(int64(n.book.wait(now.mono, cl)), int64(warmRetry)+n.jitter(warmRetry)), true
 }
 
 func (n *Conn) jitter(d time.Duration) int64 { return int64(n.cache.rand() * float64(d)) }

@@ -61,7 +61,8 @@ type process struct {
 	cache   *tokencache.Cache
 	store   *tokencache.Bolt
 	dir     string
-	release func() // of Cache.Use
+	release func()          // of Cache.Use
+	read    map[string]bool // refresh tokens whose ledger it has read from its files
 
 	mu     sync.Mutex
 	dead   bool
@@ -222,7 +223,7 @@ func (w *world) lives(m minted) bool {
 // begin starts a process on the files in dir.
 func (w *world) begin(dir string) {
 	w.started++
-	p := &process{number: w.started, dir: dir, store: tokencache.NewBolt(dir), release: func() {}, flying: make(map[tokencache.Key]int)}
+	p := &process{number: w.started, dir: dir, store: tokencache.NewBolt(dir), release: func() {}, read: make(map[string]bool), flying: make(map[tokencache.Key]int)}
 	if err := p.store.Open(); err != nil {
 		w.violation("start: %v", err)
 	}
@@ -235,18 +236,17 @@ func (w *world) begin(dir string) {
 }
 
 // forgive takes out of what is counted the calls that a clock which was set ahead
-// makes look old to a new process: nobody can know.
+// makes look old to a process which reads of them only then: nobody can know.
 func (w *world) forgive() {
 	ahead := w.ahead()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for grant, calls := range w.counted {
 		for i, c := range calls {
-			if d := ahead - c.wall; d > 0 {
-				calls[i].at = c.at.Add(-d)
+			if d := ahead - c.wall; d > 0 && !w.process.read[grant] {
+				calls[i] = call{c.at.Add(-d), ahead}
 			}
 		}
-		w.counted[grant] = calls
 	}
 }
 

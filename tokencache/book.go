@@ -1,0 +1,160 @@
+package tokencache
+
+import (
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// book is the ledger of a grant. Connections that have the same grant share it, as
+// they share what Zoho counts; it outlives their changing to another grant.
+type book struct {
+	mu     sync.Mutex
+	ledger ledger
+	known  bool // what the store has is in it
+}
+
+// enter writes a call into the book if it fits into the budget; otherwise it tells how
+// long that takes.
+func (b *book) enter(now int64, cl *Client) (wait time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ledger.trim(now, cl.window())
+	if wait = b.ledger.wait(now, cl.budget(), cl.window()); wait == 0 {
+		b.ledger.add(now)
+	}
+	return wait
+}
+
+// wait is how long it takes until one more call fits into the budget; 0 = it does.
+func (b *book) wait(now int64, cl *Client) time.Duration {
+	if b == nil { // no grant
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ledger.wait(now, cl.budget(), cl.window())
+}
+
+// settle moves a call to when its answer came, or strikes it out if it was no token.
+func (b *book) settle(at, now int64, counts bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ledger.strike(at)
+	if counts {
+		b.ledger.add(now)
+	}
+}
+
+// used is how many calls are in the window, and when the last one was.
+func (b *book) used(now int64, cl *Client) (calls int, last int64) {
+	if b == nil {
+		return 0, 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ledger.trim(now, cl.window())
+	if calls = len(b.ledger); calls > 0 {
+		last = b.ledger[calls-1]
+	}
+	return calls, last
+}
+
+// restore takes what the store has, once. Times that the wall clock has not reached
+// yet count as now.
+func (b *book) restore(calls []time.Time, now moment) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.known {
+		return
+	}
+	b.known = true
+	for _, t := range calls {
+		b.ledger.add(now.mono - max(0, now.wall-t.UnixNano()))
+	}
+	b.ledger.sort()
+}
+
+// times is the ledger as the store keeps it.
+func (b *book) times(now moment) (calls []time.Time) {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, at := range b.ledger {
+		calls = append(calls, now.wallAt(at))
+	}
+	return calls
+}
+
+// library holds the books of all grants that were in use.
+type library struct {
+	mu    sync.Mutex
+	books map[Fingerprint]*book
+}
+
+// book is that of a grant, nil for none.
+func (l *library) book(of Fingerprint) *book {
+	if of == (Fingerprint{}) {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.books[of]
+	if b == nil {
+		if l.books == nil {
+			l.books = make(map[Fingerprint]*book)
+		}
+		b = &book{}
+		l.books[of] = b
+	}
+	return b
+}
+
+// Calls returns the stored ledger of a grant. One that cannot be read counts as none;
+// Warnings tells.
+func (b *Bolt) Calls(of Fingerprint) (calls []time.Time, err error) {
+	err = b.withTokens(false, func(tx *bolt.Tx) error {
+		calls = b.ledger(tx, of)
+		return nil
+	})
+	return calls, err
+}
+
+func (b *Bolt) ledger(tx *bolt.Tx, of Fingerprint) (calls []time.Time) {
+	ledgers := tx.Bucket([]byte(bucketLedgers))
+	if ledgers == nil {
+		return nil
+	}
+	value := ledgers.Get([]byte(of.String()))
+	if value == nil {
+		return nil
+	}
+	if unpack(value, &calls, bucketLedgers, of.String()) != nil {
+		b.warn("%s: the ledger of a grant is damaged and counts as none", b.tokens.path)
+		return nil
+	}
+	return calls
+}
+
+// putLedger writes the ledger of a grant; an empty one is left out.
+func putLedger(tx *bolt.Tx, of Fingerprint, calls []time.Time) error {
+	ledgers, err := tx.CreateBucketIfNotExists([]byte(bucketLedgers))
+	if err != nil {
+		return err
+	}
+	key := []byte(of.String())
+	if len(calls) == 0 {
+		return ledgers.Delete(key)
+	}
+	for i := range calls {
+		calls[i] = utc(calls[i])
+	}
+	value, err := pack(calls, bucketLedgers, of.String())
+	if err != nil {
+		return err
+	}
+	return ledgers.Put(key, value)
+}
