@@ -40,8 +40,7 @@ type world struct {
 // minted is what is known of a token.
 type minted struct {
 	refreshToken string
-	generation   uint64 // as first handed out
-	process      int    // in which it was made
+	process      int // in which it was made
 	end          time.Time
 	wallEnd      time.Time
 	monoEnd      time.Duration

@@ -220,7 +220,7 @@ func refusedByBooks(ctx context.Context, s *stage) (string, error) {
 			return "", err
 		}
 		if res.StatusCode != http.StatusUnauthorized {
-			return "", fmt.Errorf("Books' refusal became %s", res.Status)
+			return "", fmt.Errorf("a refusal of Books became %s", res.Status)
 		}
 		verdict = res.Header.Get("Zoho-Proxy-Verdict")
 	}
