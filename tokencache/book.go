@@ -95,8 +95,9 @@ type library struct {
 	books map[Fingerprint]*book
 }
 
-// book is that of a grant, nil for none.
-func (l *library) book(of Fingerprint) *book {
+// book is that of a grant, nil for none. For somebody who only looks, a new one is not
+// kept.
+func (l *library) book(of Fingerprint, looks bool) *book {
 	if of == (Fingerprint{}) {
 		return nil
 	}
@@ -104,11 +105,10 @@ func (l *library) book(of Fingerprint) *book {
 	defer l.mu.Unlock()
 	b := l.books[of]
 	if b == nil {
-		if l.books == nil {
-			l.books = make(map[Fingerprint]*book)
-		}
 		b = &book{}
-		l.books[of] = b
+		if !looks {
+			l.books[of] = b
+		}
 	}
 	return b
 }

@@ -158,7 +158,7 @@ func (n *Conn) reset(fp Fingerprint) {
 	n.epoch++
 	n.fingerprint = fp
 	n.live.Store(nil)
-	n.book = n.cache.library.book(fp)
+	n.book = n.cache.library.book(fp, n.cache.looks)
 	n.loaded, n.waiting = false, waiting{}
 	n.failures, n.last, n.about, n.lost = 0, nil, nil, nil
 	for r := n.resources.Load(); r != nil; r = r.next {

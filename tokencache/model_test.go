@@ -87,6 +87,7 @@ func (w *world) setClock(o operation) {
 	w.setBack = w.setBack || d < 0
 	w.clocks.set(d)
 	w.forgive()
+	clear(w.throttled) // a wait is kept over a restart as a time of that clock
 }
 
 // crashInFlight kills the process while a token call may be on its way, answered or not.

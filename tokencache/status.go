@@ -65,7 +65,7 @@ func (c *Cache) status(cl *Client, key Key, sound bool) Status {
 		}
 	}
 	// A connection of a cache of its own: nothing of it is kept or told.
-	apart := &Conn{cache: &Cache{store: c.store, clock: c.clock, rand: c.rand}, key: key}
+	apart := &Conn{cache: &Cache{store: c.store, clock: c.clock, rand: c.rand, library: c.library, looks: true}, key: key}
 	g, err := apart.check(cl)
 	if err == nil {
 		if n != nil && n.confirm(cl, g, apart.about) {

@@ -32,9 +32,10 @@ type world struct {
 	mu        sync.Mutex
 	mode      string
 	suspended time.Duration
-	made      map[string]*minted // by value
-	counted   map[string][]call  // by refresh token
-	broken    error              // the first violation
+	made      map[string]*minted   // by value
+	counted   map[string][]call    // by refresh token
+	throttled map[string]time.Time // by connection and grant: last told to be silent
+	broken    error                // the first violation
 }
 
 // minted is what is known of a token.
@@ -137,6 +138,7 @@ func (w *world) fetch(p *process) func(context.Context, tokencache.Key, tokencac
 		if p.isDead() {
 			return tokencache.Fetched{}, errors.New("a dead process asks nobody")
 		}
+		w.checkSilence(key.String()+" "+g.RefreshToken, mode)
 		if mode != "down" && mode != "retry after" && mode != "dead" && mode != "rejected" {
 			ahead, now := w.ahead(), w.now()
 			w.mu.Lock()
@@ -162,6 +164,38 @@ func (w *world) fetch(p *process) func(context.Context, tokencache.Key, tokencac
 			return tokencache.Fetched{}, ctx.Err()
 		}
 		return w.mint(p, g, mode), nil
+	}
+}
+
+// checkSilence sees to it that who was throttled asks nothing for half a minute.
+func (w *world) checkSilence(who, mode string) {
+	now := w.now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if at, ok := w.throttled[who]; ok && now.Sub(at) < 30*time.Second && w.broken == nil {
+		w.broken = fmt.Errorf("%s: asks %s after a throttle", who, now.Sub(at))
+	}
+	if mode == "throttled" {
+		w.throttled[who] = now
+	}
+}
+
+// checkLedger sees to it that the process knows of each call that the server counted.
+func (w *world) checkLedger(o operation) {
+	synctest.Wait()
+	now := w.now()
+	for _, s := range w.cache.Status(w.client) {
+		calls := 0
+		w.mu.Lock()
+		for _, c := range w.counted[w.inForce(s.Account)] {
+			if now.Sub(c.at) < 10*time.Minute {
+				calls++
+			}
+		}
+		w.mu.Unlock()
+		if s.BudgetLeft > max(0, 10-calls) {
+			w.violation("after %s: %s may still make %d calls, and has made %d", o, s.Account, s.BudgetLeft, calls)
+		}
 	}
 }
 
@@ -271,6 +305,7 @@ func (w *world) restart() {
 func (w *world) crash(dir string) {
 	synctest.Wait() // nobody is in the middle of a write
 	w.process.die()
+	clear(w.throttled) // it may not have been written yet
 	w.zombies = append(w.zombies, w.process)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		w.violation("crash: %v", err)
@@ -321,7 +356,7 @@ func (w *world) checkBudget() {
 // live is a whole history. Its violation is returned, since rapid panics in a bubble.
 func live(t *testing.T, history []operation) error {
 	dir := t.TempDir()
-	w := &world{mode: "ok", made: make(map[string]*minted), counted: make(map[string][]call),
+	w := &world{mode: "ok", made: make(map[string]*minted), counted: make(map[string][]call), throttled: make(map[string]time.Time),
 		refused: make(map[string]uint64), newest: make(map[string]uint64)}
 	synctest.Test(t, func(t *testing.T) {
 		w.clocks = &clocks{start: time.Now()}
@@ -331,6 +366,7 @@ func live(t *testing.T, history []operation) error {
 		w.newGrant()
 		for i, o := range history {
 			w.do(o, filepath.Join(dir, fmt.Sprint(i+1)))
+			w.checkLedger(o)
 			if w.violated() != nil {
 				break
 			}
