@@ -225,12 +225,14 @@ func cmdRefresh(cmd *cobra.Command, args []string) (int, error) {
 }
 
 // connectionOf reads [CLIENT] [ACCOUNT]: where one argument could be either, a
-// client's name wins.
+// client's name wins, otherwise it is the account of the one client that has it.
 func connectionOf(args []string, known []connectionInfo) (client, account string, err error) {
-	clients := make(map[string]bool)
+	clients, owners := make(map[string]bool), make(map[string]bool)
 	for _, c := range known {
 		clients[c.Client] = true
-		client = c.Client
+		if len(args) == 1 && c.Account == args[0] {
+			owners[c.Client] = true
+		}
 	}
 	account = defaultAccount
 	switch {
@@ -240,6 +242,11 @@ func connectionOf(args []string, known []connectionInfo) (client, account string
 		return args[0], account, nil
 	case len(args) == 1:
 		account = args[0]
+	}
+	if len(owners) == 1 {
+		clients = owners
+	}
+	for client = range clients {
 	}
 	if len(clients) != 1 {
 		return "", "", errors.New("several clients are configured (or none has an account): name the client first")

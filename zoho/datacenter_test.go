@@ -228,7 +228,7 @@ func TestOwnsAPIDomain(t *testing.T) {
 
 func TestNearestDataCenter(t *testing.T) {
 	tests := map[string]string{
-		"zoho.ca": "ca", "accounts.zoho.ca": "ca", "https://accounts.zoho.ca/": "ca", "CA": "ca", "Canada": "ca", "zohoapis.ca": "ca", "zohocloud.ca": "ca",
+		"ue": "eu", "su": "us", "zoho.ca": "ca", "accounts.zoho.ca": "ca", "https://accounts.zoho.ca/": "ca", "CA": "ca", "Canada": "ca", "zohoapis.ca": "ca", "zohocloud.ca": "ca",
 		"com": "us", "usa": "us", "US": "us", "zoho.com": "us", ".com": "us", "https://www.zohoapis.com": "us", "United States": "us",
 		"gb": "uk", "co.uk": "uk", "zoho.co.uk": "uk", "uk": "uk",
 		"europe": "eu", "eu ": "eu", "crm.zoho.eu": "eu", "com.au": "au", "zoho.com.au": "au", "austalia": "",

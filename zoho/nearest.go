@@ -57,6 +57,9 @@ func NearestDataCenter(s string) string {
 	for i, dc := range dataCenters {
 		codes[i] = dc.Code
 	}
+	if len(s) == 2 && slices.Contains(codes, s[1:]+s[:1]) { // turned round
+		return s[1:] + s[:1]
+	}
 	if len(s) < 3 && !slices.Contains(codes, s) {
 		return "" // a code of two letters is one slip away from most others
 	}
