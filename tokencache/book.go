@@ -149,10 +149,11 @@ func putLedger(tx *bolt.Tx, of Fingerprint, calls []time.Time) error {
 	if len(calls) == 0 {
 		return ledgers.Delete(key)
 	}
+	stored := make([]time.Time, len(calls))
 	for i := range calls {
-		calls[i] = utc(calls[i])
+		stored[i] = utc(calls[i])
 	}
-	value, err := pack(calls, bucketLedgers, of.String())
+	value, err := pack(stored, bucketLedgers, of.String())
 	if err != nil {
 		return err
 	}
