@@ -25,6 +25,7 @@ import (
 //	    upstream        <url>
 //	    services        <name...>
 //	    any_data_center
+//	    answer_token_calls
 //	    replay_buffer   <memory> <file>
 //
 //	    # of reverse_proxy
@@ -163,6 +164,7 @@ func init() {
 		"upstream":           {usage: "<url>", min: 1, max: 1, parse: (*proxyBlock).parseUpstream},
 		"services":           {usage: "<name...>", min: 1, max: -1, parse: (*proxyBlock).parseServices},
 		"any_data_center":    {parse: func(p *proxyBlock, _ *line) error { p.handler.AnyDataCenter = true; return nil }},
+		"answer_token_calls": {parse: func(p *proxyBlock, _ *line) error { p.handler.AnswerTokenCalls = true; return nil }},
 		"replay_buffer":      {usage: "<memory> <file>", min: 2, max: 2, parse: (*proxyBlock).parseReplayBuffer},
 		"header_up":          {usage: "[+|-]<field> [<value|regexp> [<replacement>]]", min: 1, max: 3, repeat: true, parse: (*proxyBlock).parseHeaderUp},
 		"header_down":        {usage: "[+|-]<field> [<value|regexp> [<replacement>]]", min: 1, max: 3, repeat: true, parse: (*proxyBlock).pass},
@@ -179,7 +181,6 @@ func init() {
 		"handle_response":    {usage: "[<@name>] { … }", max: 1, block: true, repeat: true, parse: (*proxyBlock).pass},
 		"transport":          {usage: "http { … }", min: 1, max: 1, block: true, parse: (*proxyBlock).parseTransport},
 		"keys":               {max: -1, parse: notAvailable[proxyBlock]("`callers` says who is admitted")},
-		"answer_token_calls": {max: -1, parse: notAvailable[proxyBlock]("")},
 	}
 }
 

@@ -46,6 +46,10 @@ type Handler struct {
 	// Maps the hosts of every data center to the connection's own.
 	AnyDataCenter bool `json:"any_data_center,omitempty"`
 
+	// Answers apps and SDKs that insist on fetching tokens themselves, at
+	// /oauth/v2/token and the paths of its revocation, with a placeholder.
+	AnswerTokenCalls bool `json:"answer_token_calls,omitempty"`
+
 	// How much of a request body is kept for the one replay.
 	ReplayBuffer *ReplayBuffer `json:"replay_buffer,omitempty"`
 
@@ -151,6 +155,9 @@ func serviceNames() []string {
 
 // ServeHTTP lets reverse_proxy send what a session could be opened for.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.AnswerTokenCalls && tokenCall(pathOf(r.RequestURI)) {
+		return h.answerTokenCall(w, r)
+	}
 	s, p := h.open(r)
 	if gone := r.Context().Err(); gone != nil {
 		return caddyhttp.Error(statusClientClosed, gone)

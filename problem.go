@@ -31,6 +31,7 @@ const (
 	codeThrottled           = "throttled"
 	codeBudgetSpent         = "budget-spent"
 	codeStore               = "store"
+	codeTokenCall           = "token-call"
 	codeLoop                = "loop"
 	codeInternal            = "internal"
 )
@@ -124,6 +125,11 @@ func problemCaller(remote string) *problem {
 func problemBrowser() *problem {
 	return &problem{status: http.StatusForbidden, code: codeBrowserRefused, title: "requests of web pages are not served",
 		detail: "the request carries Origin or Sec-Fetch-Site, as a browser sends for a page; the operator can set `allow_browsers` in zoho_proxy"}
+}
+
+func problemTokenCall(why string) *problem {
+	return &problem{status: http.StatusBadRequest, code: codeTokenCall, title: "this token call is not understood",
+		detail: why + "; the proxy answers token calls by a placeholder (`answer_token_calls`), for a POST with a grant_type as Zoho documents it"}
 }
 
 func problemTarget(host string) *problem {

@@ -1,0 +1,98 @@
+package caddyzoho
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// What apps get that insist on a token of their own. It opens nothing, and does not
+// look like one of Zoho's: the transport takes out whatever comes back.
+const (
+	placeholderToken        = "answered-by-caddy-zoho"
+	placeholderRefreshToken = "kept-by-caddy-zoho"
+)
+
+// maxTokenCall is far more than any token call has.
+const maxTokenCall = 1 << 20
+
+// tokenCall tells the paths where SDKs ask for tokens and give them back, for which Zoho
+// documents two places.
+func tokenCall(path string) bool {
+	switch path {
+	case "/oauth/v2/token", "/oauth/v2/token/revoke", "/oauth/v2/revoke/token":
+		return true
+	}
+	return false
+}
+
+// tokenReply has the fields of Zoho's own reply.
+type tokenReply struct {
+	AccessToken  string `json:"access_token"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	APIDomain    string `json:"api_domain"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int    `json:"expires_in"`
+}
+
+// answerTokenCall gives an app the token that it insists on. Whatever it sends to prove
+// itself is neither looked at nor forwarded: who may call is said by `callers`.
+func (h *Handler) answerTokenCall(w http.ResponseWriter, r *http.Request) error {
+	if p := h.refuse(r); p != nil {
+		return h.answer(w, p)
+	}
+	grantType, p := readTokenCall(w, r)
+	if p != nil {
+		return h.answer(w, p)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	if pathOf(r.RequestURI) != "/oauth/v2/token" {
+		return writeJSON(w, map[string]string{"status": "success"}) // nothing of ours is revoked
+	}
+	reply := tokenReply{AccessToken: placeholderToken, APIDomain: h.origin(r), TokenType: "Bearer", ExpiresIn: 3600}
+	switch grantType {
+	case "refresh_token", "client_credentials":
+	case "authorization_code":
+		reply.RefreshToken = placeholderRefreshToken
+	default:
+		return h.answer(w, problemTokenCall("grant_type is none of refresh_token, authorization_code and client_credentials"))
+	}
+	h.logger.Debug("answered a token call of an app", zap.String("grant_type", grantType), zap.String("api_domain", reply.APIDomain))
+	return writeJSON(w, reply)
+}
+
+// readTokenCall takes the parameters from where SDKs put them: query, form or multipart.
+func readTokenCall(w http.ResponseWriter, r *http.Request) (grantType string, p *problem) {
+	if r.Method != http.MethodPost {
+		return "", problemTokenCall("a token call is a POST")
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxTokenCall)
+	var err error
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
+		err = r.ParseMultipartForm(maxTokenCall)
+	} else {
+		err = r.ParseForm()
+	}
+	if err != nil {
+		return "", problemTokenCall("its parameters cannot be read") // the reason may hold what was sent
+	}
+	return r.Form.Get("grant_type"), nil
+}
+
+// origin is where the app's next calls are to go: to where this one went. An app that
+// a hosts file leads here called an accounts host; its calls go to the API's.
+func (h *Handler) origin(r *http.Request) string {
+	origin := url.URL{Scheme: "http", Host: r.Host}
+	if r.TLS != nil {
+		origin.Scheme = "https"
+	}
+	api := strings.TrimPrefix(h.client.centerOf(h.Account).API, "https://")
+	if host := origin.Hostname(); api != "" && zoho.IsHost(host) {
+		origin.Host = strings.Replace(r.Host, host, api, 1)
+	}
+	return origin.String()
+}
