@@ -215,7 +215,7 @@ func (c *proxy) waitFor(what string, ok func() bool) {
 	c.t.Helper()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(time.Minute)
 	for !ok() {
 		select {
 		case <-ticker.C:

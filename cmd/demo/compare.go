@@ -215,7 +215,7 @@ const shortLife = 4 * time.Second
 // shorten makes the next token a short-lived one, and returns when it surely lives still.
 func (s *stage) shorten() (end time.Time) {
 	s.sim.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultExpiresIn, Body: fmt.Sprint(int(shortLife.Seconds())), Count: 1})
-	return time.Now().Add(shortLife - 200*time.Millisecond)
+	return time.Now().Add(shortLife - time.Second)
 }
 
 func unreachable(ctx context.Context, s *stage) (string, error) {
