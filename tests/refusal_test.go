@@ -303,7 +303,7 @@ func TestCallerRefused(t *testing.T) {
 	}
 }
 
-// TestDeadGrantHeals: a rotated file is noticed at the next need, without a reload;
+// TestDeadGrantHeals, S-32: a rotated file is noticed at the next need, without a reload;
 // in between nothing is asked.
 func TestDeadGrantHeals(t *testing.T) {
 	server, baseURL, grant := sim(t, zohosim.Options{})

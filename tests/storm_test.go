@@ -25,6 +25,11 @@ func TestStorm(t *testing.T) {
 		return c, server
 	}
 	http2 := func(t *testing.T) (*proxy, *zohosim.Server) { return startZoho(t, zohosim.GrantSpec{}) }
+	// HTTP/1.1 within TLS, as to a server that does not offer more.
+	tls1 := func(t *testing.T) (*proxy, *zohosim.Server) {
+		t.Setenv("GODEBUG", "http2server=0")
+		return startZoho(t, zohosim.GrantSpec{})
+	}
 	for _, test := range []struct {
 		name    string
 		start   func(*testing.T) (*proxy, *zohosim.Server)
@@ -33,6 +38,7 @@ func TestStorm(t *testing.T) {
 	}{
 		{"reads over HTTP/1.1", http1, "HTTP/1.1", 0},
 		{"a mix over HTTP/1.1", http1, "HTTP/1.1", 300},
+		{"a mix over TLS and HTTP/1.1", tls1, "HTTP/1.1", 300},
 		{"a mix over HTTP/2", http2, "HTTP/2", 300},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -143,18 +149,22 @@ func TestBadlyScopedApp(t *testing.T) {
 	c.stop()
 	ageToken(t, c, 2*time.Minute) // old enough that a refusal may be about it
 	c.start()
-	server.AddFault(zohosim.Fault{Where: "books", Kind: zohosim.FaultRefuse, Body: zohosim.CaseScope})
+	const wellScoped, badlyScoped = "/books/v3/contacts?organization_id=60001234567", "/books/v3/settings?organization_id=60001234567"
+	server.AddFault(zohosim.Fault{Where: "books", Path: "/settings", Kind: zohosim.FaultRefuse, Body: zohosim.CaseScope})
 	spread(2000, 16, func(i int) {
 		if i%2 == 0 {
-			c.succeed(http.MethodGet, []string{"/crm/v8/Leads", "/desk/api/v1/tickets"}[i/2%2], "")
+			c.succeed(http.MethodGet, []string{"/crm/v8/Leads", wellScoped}[i/2%2], "")
 			return
 		}
-		a, err := c.try(http.MethodGet, "/books/v3/contacts?organization_id=60001234567", nil)
+		a, err := c.try(http.MethodGet, badlyScoped, nil)
 		if err != nil || a.StatusCode != http.StatusUnauthorized || a.Header.Get("Zoho-Proxy-Verdict") != "ambiguous" {
 			t.Errorf("%v %v", err, a)
 		}
 	})
-	wantTokenCalls(t, server, 2) // the first, and one forced
+	// The first, and one forced, if the badly scoped app came before the other one had shown the token to be good.
+	if n := server.Stats().TokenRequests; n > 2 {
+		t.Errorf("%d token calls", n)
+	}
 	if state := c.connections("").Connections[0].State; state != "ok" {
 		t.Errorf("state %s", state)
 	}
@@ -197,20 +207,30 @@ func TestServerErrorsAreNotRepeated(t *testing.T) {
 		{Kind: zohosim.FaultReset}, {Kind: zohosim.FaultReset, Bytes: 10}, {Kind: zohosim.FaultLost},
 		{Kind: zohosim.FaultTruncated, Mode: "cut"}, {Kind: zohosim.FaultHTML, Status: 502}, {Kind: zohosim.FaultEmpty, Status: 500},
 	} {
-		fault.Where, fault.Method = "crm", http.MethodPost
+		fault.Where = "crm"
 		server.AddFault(fault)
 		before, id := server.Stats(), fmt.Sprint("once-", i)
-		for _, body := range []io.Reader{strings.NewReader("{}"), unknownLength{strings.NewReader("{}")}} {
-			if a, err := c.try(http.MethodPost, "/crm/_echo", body, "X-Test-Id", id); err == nil && a.StatusCode == http.StatusOK && fault.Kind != zohosim.FaultTruncated {
-				t.Errorf("%+v: %s", fault, a.Status)
+		requests := []struct {
+			method string
+			body   io.Reader
+		}{
+			{http.MethodPost, strings.NewReader("{}")}, {http.MethodPost, unknownLength{strings.NewReader("{}")}},
+			{http.MethodPut, strings.NewReader("{}")}, {http.MethodPatch, strings.NewReader("{}")}, {http.MethodDelete, nil},
+		}
+		for j, r := range requests {
+			a, err := c.try(r.method, "/crm/_echo", r.body, "X-Test-Id", id+"-"+strconv.Itoa(j))
+			if err == nil && a.StatusCode == http.StatusOK && fault.Kind != zohosim.FaultTruncated {
+				t.Errorf("%s, %+v: %s", r.method, fault, a.Status)
 			}
 		}
 		after, kind := server.Stats(), "crm/"+fault.Kind
-		if n := after.Faults[kind] - before.Faults[kind]; n != 2 {
-			t.Errorf("%+v: 2 calls reached Zoho %d times", fault, n)
+		if n := after.Faults[kind] - before.Faults[kind]; n != len(requests) {
+			t.Errorf("%+v: %d calls reached Zoho %d times", fault, len(requests), n)
 		}
-		if n := after.Executed[id]; n > 2 {
-			t.Errorf("%+v: 2 calls were executed %d times", fault, n)
+		for j, r := range requests {
+			if n := after.Executed[id+"-"+strconv.Itoa(j)]; n > 1 {
+				t.Errorf("%s, %+v: executed %d times", r.method, fault, n)
+			}
 		}
 		server.ClearFaults("")
 	}

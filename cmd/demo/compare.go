@@ -1,78 +1,201 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
-// compare plays what goes wrong with this proxy, and with what is usual instead: a
-// cron job that fetches a token, writes it into a web server's configuration, and
-// reloads that. It prints a table in Markdown; the README has it.
+// An hour of Zoho's is six seconds here where a token's end is waited for: a token
+// lives for one hour, and the job runs every 50 minutes.
+const (
+	hour   = 6 * time.Second
+	minute = hour / 60
+	period = 50 * minute
+)
+
+// calls are made at once where no time passes.
+const calls = 40
+
+// scenario is something that goes wrong, played once with this proxy and once with the
+// job. What they return is a cell of the table. A side that does not do what its cell
+// says is an error.
+type scenario struct {
+	title string
+	life  time.Duration // of access tokens; 0 means Zoho's hour
+	ours  func(context.Context, *stage) (string, error)
+	cron  func(context.Context, *cron) (string, error)
+}
+
+var scenarios = []scenario{
+	{"Zoho revokes every access token", 0, revoked, revokedCron},
+	{"tokens end while the app POSTs", hour, ended, endedCron},
+	{"Books refuses an app without the scope", 0, badScope, badScopeCron},
+	{"twelve deployments in ten minutes, then the token is revoked", 0, deployed, deployedCron},
+	{"Accounts is out of reach for an hour, from before the token's end", hour, unreachable, unreachableCron},
+}
+
+// compare plays the scenarios and prints a table in Markdown; the README has it.
 func compare(ctx context.Context, config string) error {
 	fmt.Println("| what happens | with this proxy | with a cron job that writes a token into a web server's configuration |")
 	fmt.Println("| --- | --- | --- |")
-	for _, scenario := range []struct {
-		title string
-		ours  func(context.Context, *stage) (string, error)
-		cron  func(context.Context, *cron) (string, error)
-	}{
-		{"Zoho revokes every access token", revoked, revokedCron},
-		{"the token ends while the app POSTs", ended, endedCron},
-		{"Books refuses an app without the scope", badScope, badScopeCron},
-		{"twelve deployments in ten minutes, then the token is revoked", deployed, deployedCron},
-		{"Accounts is out of reach when the token is to be renewed", unreachable, unreachableCron},
-	} {
-		ours, err := withStage(ctx, config, scenario.ours)
+	for _, s := range scenarios {
+		ours, theirs, err := s.play(ctx, config)
 		if err != nil {
-			return fmt.Errorf("%s, with this proxy: %w", scenario.title, err)
+			return fmt.Errorf("%s: %w", s.title, err)
 		}
-		theirs, err := withCron(ctx, scenario.cron)
-		if err != nil {
-			return fmt.Errorf("%s, with a cron job: %w", scenario.title, err)
-		}
-		fmt.Printf("| %s | %s | %s |\n", scenario.title, ours, theirs)
+		fmt.Printf("| %s | %s | %s |\n", s.title, ours, theirs)
 	}
 	return nil
 }
 
-func withStage(ctx context.Context, config string, play func(context.Context, *stage) (string, error)) (string, error) {
-	s, err := newStage(ctx, config)
+// play plays both sides at the same time, each with a Zoho of its own.
+func (s scenario) play(ctx context.Context, config string) (ours, theirs string, err error) {
+	var (
+		sides            sync.WaitGroup
+		oursErr, cronErr error
+	)
+	sides.Go(func() { ours, oursErr = withStage(ctx, config, s.life, s.ours) })
+	sides.Go(func() { theirs, cronErr = withCron(ctx, s.life, s.cron) })
+	sides.Wait()
+	if oursErr != nil {
+		oursErr = fmt.Errorf("with this proxy: %w", oursErr)
+	}
+	if cronErr != nil {
+		cronErr = fmt.Errorf("with a cron job: %w", cronErr)
+	}
+	return ours, theirs, errors.Join(oursErr, cronErr)
+}
+
+func withStage(ctx context.Context, config string, life time.Duration, play func(context.Context, *stage) (string, error)) (string, error) {
+	s, err := newStage(ctx, config, zohosim.Options{TokenLife: life})
 	if err != nil {
 		return "", err
 	}
 	defer s.close()
-	if _, failed := s.post(ctx, 1); failed != 0 {
+	// The first call fetches the first token, as the job has done on the other side.
+	if first := s.burst(ctx, 1); first.failed() != 0 {
 		return "", fmt.Errorf("the first call failed:\n%s", s.logs())
 	}
 	return play(ctx, s)
 }
 
-const calls = 40
-
-// post makes n calls that create something, as an app that does not repeat them.
-func (s *stage) post(ctx context.Context, n int) (last *http.Response, failed int) {
-	for range n {
-		res, err := s.try(ctx, http.MethodPost, "/crm/v8/Leads")
-		if err != nil || res.StatusCode >= 300 {
-			failed++
-		}
-		last = res
-	}
-	return last, failed
+// outcome is what the app saw of a call that creates something, and what came of it.
+type outcome struct {
+	at         time.Duration // since the first one
+	status     int           // 0: no answer
+	retryAfter string
+	executed   int // times, at Zoho
 }
 
-func (s *stage) try(ctx context.Context, method, path string) (*http.Response, error) {
+func (o outcome) failed() bool { return o.status == 0 || o.status >= 300 }
+
+type outcomes []outcome
+
+func (all outcomes) failed() (n int) {
+	for _, o := range all {
+		if o.failed() {
+			n++
+		}
+	}
+	return n
+}
+
+// once checks that Zoho executed just what the app believes, each just once.
+func (all outcomes) once() error {
+	for i, o := range all {
+		if (o.executed == 1) == o.failed() || o.executed > 1 {
+			return fmt.Errorf("call %d was answered with status %d and executed %d times", i, o.status, o.executed)
+		}
+	}
+	return nil
+}
+
+// gap tells when calls failed: from the first that did to the next one that did not.
+func (all outcomes) gap() (from, to time.Duration) {
+	for _, o := range all {
+		switch {
+		case o.failed() && from == 0:
+			from = o.at
+		case !o.failed() && from != 0 && to == 0:
+			to = o.at
+		}
+	}
+	return from, to
+}
+
+// post creates a record, as an app that does not repeat its calls.
+func (s *stage) post(ctx context.Context, since time.Time) outcome {
+	s.posts++
+	id := fmt.Sprint("post-", s.posts)
+	o := outcome{at: time.Since(since)}
+	if res, err := s.try(ctx, http.MethodPost, "/crm/v8/Leads", id); err == nil {
+		o.status, o.retryAfter = res.StatusCode, res.Header.Get("Retry-After")
+	}
+	o.executed = s.sim.Stats().Executed[id]
+	return o
+}
+
+// burst posts n times.
+func (s *stage) burst(ctx context.Context, n int) (all outcomes) {
+	start := time.Now()
+	for range n {
+		all = append(all, s.post(ctx, start))
+	}
+	return all
+}
+
+// event is something that happens between two calls.
+type event struct {
+	at time.Duration
+	do func() error
+}
+
+// pace posts twice in a minute of the played time until the time is over, and on until
+// calls succeed again, for 75 real seconds at most.
+func (s *stage) pace(ctx context.Context, until time.Duration, events ...event) (all outcomes, err error) {
+	ticks := time.NewTicker(minute / 2)
+	defer ticks.Stop()
+	for start := time.Now(); ; {
+		select {
+		case <-ticks.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		now := time.Since(start)
+		if now > until && !all[len(all)-1].failed() {
+			return all, all.once()
+		}
+		if now > until+75*time.Second {
+			return nil, fmt.Errorf("calls still fail, with status %d", all[len(all)-1].status)
+		}
+		for len(events) > 0 && events[0].at <= now {
+			if err := events[0].do(); err != nil {
+				return nil, err
+			}
+			events = events[1:]
+		}
+		all = append(all, s.post(ctx, start))
+	}
+}
+
+func (s *stage) try(ctx context.Context, method, path, id string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, s.proxyURL+path, strings.NewReader(`{"data":[{"Last_Name":"Lind"}]}`))
 	if err != nil {
 		return nil, err
 	}
-	res, err := http.DefaultClient.Do(req)
+	req.Header.Set("X-Test-Id", id)
+	res, err := s.app.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -81,86 +204,113 @@ func (s *stage) try(ctx context.Context, method, path string) (*http.Response, e
 	return res, err
 }
 
-// wellAgain calls until a call succeeds. Around a reload some may fail by themselves.
-func (s *stage) wellAgain(ctx context.Context, limit time.Duration) error {
-	for start := time.Now(); time.Since(start) < limit; time.Sleep(50 * time.Millisecond) {
-		if _, failed := s.post(ctx, 1); failed == 0 {
-			return nil
-		}
-	}
-	return fmt.Errorf("calls still fail after %s", limit)
-}
+// tokenCalls is how often this side has asked Accounts for a token.
+func (s *stage) tokenCalls() int { return s.sim.Stats().TokenRequests }
 
-// written is how many records the app has made at Zoho.
-func (s *stage) written() int { return s.sim.Stats().Writes["crm/Leads"] }
-
-// cured plays what a renewal cures.
-func cured(ctx context.Context, s *stage, harm func()) (string, error) {
-	written, tokens := s.written(), s.sim.Stats().TokenRequests
-	harm()
-	_, failed := s.post(ctx, calls)
-	written, tokens = s.written()-written, s.sim.Stats().TokenRequests-tokens
-	if failed != 0 || written != calls || tokens != 1 {
-		return "", fmt.Errorf("%d of %d calls failed, %d records, %d token calls", failed, calls, written, tokens)
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
 	}
-	return fmt.Sprintf("%d of %d calls fail, %d records are made; %d token call", failed, calls, written, tokens), nil
-}
-
-// uncured plays the same with a job that knows nothing of it until it runs again.
-func uncured(ctx context.Context, c *cron, harm func()) (string, error) {
-	written := c.written()
-	harm()
-	_, failed := c.post(ctx, calls)
-	if err := c.run(ctx); err != nil {
-		return "", err
-	}
-	written = c.written() - written
-	if err := c.wellAgain(ctx, 5*time.Second); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%d of %d calls fail, %d records are made; well again when the job runs next", failed, calls, written), nil
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func revoked(ctx context.Context, s *stage) (string, error) {
-	return cured(ctx, s, func() { s.sim.RevokeAccess("") })
+	before := s.tokenCalls()
+	s.sim.RevokeAccess("")
+	all := s.burst(ctx, calls)
+	if all.failed() != 0 || s.tokenCalls()-before != 1 {
+		return "", fmt.Errorf("%d of %d calls failed, %d token calls", all.failed(), calls, s.tokenCalls()-before)
+	}
+	return fmt.Sprintf("0 of %d calls fail, each is executed once; 1 token call", calls), all.once()
 }
 
 func revokedCron(ctx context.Context, c *cron) (string, error) {
-	return uncured(ctx, c, func() { c.sim.RevokeAccess("") })
+	c.sim.RevokeAccess("")
+	all := c.burst(ctx, calls)
+	if all.failed() != calls {
+		return "", fmt.Errorf("%d calls failed of %d", all.failed(), calls)
+	}
+	if err := c.run(ctx); err != nil {
+		return "", err
+	}
+	if again := c.burst(ctx, calls); again.failed() != 0 {
+		return "", fmt.Errorf("%d calls failed after the job had run", again.failed())
+	}
+	return fmt.Sprintf("%d of %d calls fail with Zoho's %d, and all others until the job runs next, up to 50 minutes", calls, calls, all[0].status), all.once()
 }
 
 func ended(ctx context.Context, s *stage) (string, error) {
-	return cured(ctx, s, func() { s.sim.Expire("") })
+	before := s.tokenCalls()
+	all, err := s.pace(ctx, 2*period)
+	if err != nil {
+		return "", err
+	}
+	if all.failed() != 0 {
+		return "", fmt.Errorf("%d of %d calls failed", all.failed(), len(all))
+	}
+	return fmt.Sprintf("none fails in 100 minutes; %s", plural(s.tokenCalls()-before, "token call")), nil
 }
 
 func endedCron(ctx context.Context, c *cron) (string, error) {
-	return uncured(ctx, c, func() { c.sim.Expire("") })
+	job := func() error { return c.run(ctx) }
+	before := c.tokenCalls()
+	all, err := c.pace(ctx, 2*period, event{period, job})
+	if err != nil {
+		return "", err
+	}
+	if all.failed() != 0 {
+		return "", fmt.Errorf("%d of %d calls failed though the job ran", all.failed(), len(all))
+	}
+	kept := c.tokenCalls() - before
+
+	if err := job(); err != nil {
+		return "", err
+	}
+	missed, err := c.pace(ctx, 2*period, event{2 * period, job})
+	if err != nil {
+		return "", err
+	}
+	from, to := missed.gap()
+	if from == 0 {
+		return "", errors.New("no call failed though a run was missed")
+	}
+	return fmt.Sprintf("none fails in 100 minutes either, with %s; when the job misses a run, all fail for %d of them",
+		plural(kept, "token call"), tens(to-from)), nil
 }
 
+// tens gives minutes of the played time, to the nearest ten.
+func tens(d time.Duration) int { return 10 * int(math.Round(float64(d)/float64(10*minute))) }
+
 // refusedByBooks plays a refusal that no token cures.
-func refusedByBooks(ctx context.Context, s *stage) (string, error) {
-	tokens := s.sim.Stats().TokenRequests
+func refusedByBooks(ctx context.Context, s *stage) (verdict string, tokenCalls int, err error) {
+	before := s.tokenCalls()
 	s.sim.AddFault(zohosim.Fault{Where: "books", Kind: zohosim.FaultRefuse, Body: zohosim.CaseScope})
-	verdict := ""
 	for range calls {
-		res, err := s.try(ctx, http.MethodGet, "/books/v3/contacts?organization_id=60001234567")
+		res, err := s.try(ctx, http.MethodGet, "/books/v3/contacts?organization_id=60001234567", "")
 		if err != nil {
-			return "", err
+			return "", 0, err
 		}
 		if res.StatusCode != http.StatusUnauthorized {
-			return "", fmt.Errorf("a refusal of Books became %s", res.Status)
+			return "", 0, fmt.Errorf("a refusal of Books became %s", res.Status)
 		}
 		verdict = res.Header.Get("Zoho-Proxy-Verdict")
 	}
-	if verdict != "" {
-		verdict = fmt.Sprintf(", marked `%s`", verdict)
-	}
-	return fmt.Sprintf("Zoho's 401%s; %d token calls for %d refusals", verdict, s.sim.Stats().TokenRequests-tokens, calls), nil
+	return verdict, s.tokenCalls() - before, nil
 }
 
-func badScope(ctx context.Context, s *stage) (string, error) { return refusedByBooks(ctx, s) }
+func badScope(ctx context.Context, s *stage) (string, error) {
+	verdict, tokenCalls, err := refusedByBooks(ctx, s)
+	if err == nil && (verdict != "ambiguous" || tokenCalls != 0) {
+		err = fmt.Errorf("verdict %q, %d token calls", verdict, tokenCalls)
+	}
+	return fmt.Sprintf("Zoho's 401, marked `%s`; %d token calls for %d refusals of a token younger than a minute, an older one is renewed once",
+		verdict, tokenCalls, calls), err
+}
 
-func badScopeCron(ctx context.Context, c *cron) (string, error) { return refusedByBooks(ctx, c.stage) }
+func badScopeCron(ctx context.Context, c *cron) (string, error) {
+	_, tokenCalls, err := refusedByBooks(ctx, c.stage)
+	return fmt.Sprintf("Zoho's 401; %d token calls for %d refusals", tokenCalls, calls), err
+}
 
 const deployments = 12
 
@@ -169,17 +319,18 @@ func deployed(ctx context.Context, s *stage) (string, error) {
 		if err := s.restart(ctx); err != nil {
 			return "", err
 		}
-		http.DefaultClient.CloseIdleConnections()
-		if _, failed := s.post(ctx, 1); failed != 0 {
+		s.app.CloseIdleConnections()
+		if s.burst(ctx, 1).failed() != 0 {
 			return "", fmt.Errorf("a call failed after a restart:\n%s", s.logs())
 		}
 	}
-	tokens := s.sim.Stats().TokenRequests
+	tokens := s.tokenCalls()
 	s.sim.RevokeAccess("")
-	if _, failed := s.post(ctx, calls); failed != 0 || tokens != 1 {
-		return "", fmt.Errorf("%d of %d calls failed, %d token calls before", failed, calls, tokens)
+	all := s.burst(ctx, calls)
+	if all.failed() != 0 || tokens != 1 {
+		return "", fmt.Errorf("%d of %d calls failed, %d token calls before", all.failed(), calls, tokens)
 	}
-	return fmt.Sprintf("%d token call for all of them; then 0 of %d calls fail", tokens, calls), nil
+	return fmt.Sprintf("1 token call for all of them; then 0 of %d calls fail", calls), all.once()
 }
 
 func deployedCron(ctx context.Context, c *cron) (string, error) {
@@ -188,68 +339,63 @@ func deployedCron(ctx context.Context, c *cron) (string, error) {
 			return "", err
 		}
 	}
-	tokens := c.sim.Stats().TokenRequests
+	tokens, blocked := c.tokenCalls(), c.refused
 	c.sim.RevokeAccess("")
 	if err := c.run(ctx); err != nil {
 		return "", err
 	}
-	_, failed := c.post(ctx, calls)
-	return fmt.Sprintf("%d token calls, %d of them blocked; then %d of %d calls fail, also when the job runs, for up to ten minutes", tokens, c.refused-1, failed, calls), nil
+	all := c.burst(ctx, calls)
+	return fmt.Sprintf("%d token calls, %d of them blocked; then %d of %d calls fail, also when the job runs, for up to ten minutes",
+		tokens, blocked, all.failed(), calls), all.once()
 }
 
-// outage keeps Accounts out of reach from now on, and calls as long as the token lives.
-func outage(ctx context.Context, s *stage, end time.Time) (failed int) {
-	for tick := range time.Tick(20 * time.Millisecond) {
-		if tick.After(end) {
-			break
-		}
-		_, n := s.post(ctx, 1)
-		failed += n
+// outage keeps Accounts out of reach for an hour, and calls until all is well again. The
+// first token ends within it.
+func outage(ctx context.Context, s *stage, jobs ...event) (refusal outcome, back time.Duration, err error) {
+	const (
+		down = 42 * minute
+		up   = down + 60*minute
+	)
+	events := append(jobs,
+		event{down, func() error {
+			s.sim.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultStatus, Status: http.StatusServiceUnavailable})
+			return nil
+		}},
+		event{up, func() error { s.sim.ClearFaults(""); return nil }},
+	)
+	slices.SortFunc(events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
+	all, err := s.pace(ctx, up+minute, events...)
+	if err != nil {
+		return outcome{}, 0, err
 	}
-	return failed
-}
-
-// shortLife is what a token lives where its end is waited for.
-const shortLife = 4 * time.Second
-
-// shorten makes the next token a short-lived one, and returns when it surely lives still.
-func (s *stage) shorten() (end time.Time) {
-	s.sim.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultExpiresIn, Body: fmt.Sprint(int(shortLife.Seconds())), Count: 1})
-	return time.Now().Add(shortLife - time.Second)
+	from, to := all.gap()
+	if from < 55*minute {
+		return outcome{}, 0, fmt.Errorf("calls failed from %s to %s, the token lives for %s", from, to, hour)
+	}
+	for _, o := range all {
+		if o.failed() {
+			refusal = o
+		}
+	}
+	return refusal, to - up, nil
 }
 
 func unreachable(ctx context.Context, s *stage) (string, error) {
-	s.sim.RevokeAccess("")
-	end := s.shorten()
-	if _, failed := s.post(ctx, 1); failed != 0 {
-		return "", fmt.Errorf("no short-lived token:\n%s", s.logs())
-	}
-	s.sim.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultStatus, Status: 503})
-	if failed := outage(ctx, s, end); failed != 0 {
-		return "", fmt.Errorf("%d calls failed while the token lived", failed)
-	}
-	var refusal *http.Response
-	for refusal == nil || refusal.StatusCode < 300 {
-		refusal, _ = s.post(ctx, 1)
-	}
-	s.sim.ClearFaults("")
-	if err := s.wellAgain(ctx, time.Minute); err != nil {
+	refusal, _, err := outage(ctx, s)
+	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("no call fails while the token lives; then %d with `Retry-After`; well again by itself, a minute after Accounts at the latest", refusal.StatusCode), nil
+	if refusal.status != http.StatusServiceUnavailable || refusal.retryAfter == "" {
+		return "", fmt.Errorf("status %d with Retry-After %q", refusal.status, refusal.retryAfter)
+	}
+	return "no call fails while the token lives; then 503 with `Retry-After`; well again by itself, 75 seconds after Accounts at the latest", nil
 }
 
 func unreachableCron(ctx context.Context, c *cron) (string, error) {
-	end := time.Now().Add(shortLife / 2)
-	c.sim.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultStatus, Status: 503})
-	if err := c.run(ctx); err != nil { // when it is due
+	job := func() error { return c.run(ctx) }
+	refusal, back, err := outage(ctx, c.stage, event{period, job}, event{2 * period, job}, event{3 * period, job})
+	if err != nil {
 		return "", err
 	}
-	if failed := outage(ctx, c.stage, end); failed != 0 {
-		return "", fmt.Errorf("%d calls failed while the token lived", failed)
-	}
-	c.sim.Expire("")
-	c.sim.ClearFaults("")
-	refusal, failed := c.post(ctx, calls)
-	return fmt.Sprintf("no call fails while the token lives; then %d of %d fail with Zoho's %d, until the job runs next", failed, calls, refusal.StatusCode), nil
+	return fmt.Sprintf("no call fails while the token lives; then all with Zoho's %d, until the job runs next, here about %d minutes after Accounts", refusal.status, tens(back)), nil
 }

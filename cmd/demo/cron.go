@@ -10,6 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
 // cron is a job that somebody wrote with care: a failure leaves the token as it is.
@@ -18,8 +21,8 @@ type cron struct {
 	refused int // runs that got no token
 }
 
-func withCron(ctx context.Context, play func(context.Context, *cron) (string, error)) (string, error) {
-	s, err := newSimulator()
+func withCron(ctx context.Context, life time.Duration, play func(context.Context, *cron) (string, error)) (string, error) {
+	s, err := newSimulator(zohosim.Options{TokenLife: life})
 	if err != nil {
 		return "", err
 	}
@@ -76,6 +79,6 @@ func (c *cron) run(ctx context.Context) error {
 		text, _ := io.ReadAll(res.Body)
 		return fmt.Errorf("reload: %s", text)
 	}
-	http.DefaultClient.CloseIdleConnections() // a reload cuts them, which is not counted here
+	c.app.CloseIdleConnections() // a reload cuts them, which is not counted here
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-zoho/caddy-zoho"
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
 // asCaddy in the environment makes this program the Caddy that it starts.
@@ -46,7 +47,7 @@ func main() {
 
 // run starts both sides, walks, and waits to be stopped unless once is set.
 func run(ctx context.Context, config string, once bool) error {
-	stage, err := newStage(ctx, config)
+	stage, err := newStage(ctx, config, zohosim.Options{})
 	if err != nil {
 		return err
 	}

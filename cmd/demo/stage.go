@@ -24,6 +24,8 @@ type stage struct {
 	simURL   string
 	closeSim func()
 	grant    string
+	app      *http.Client
+	posts    int // made so far by compare
 
 	config   string
 	proxyURL string
@@ -39,11 +41,11 @@ const (
 	clientSecret = "demo-client-secret"
 )
 
-func newStage(ctx context.Context, config string) (*stage, error) {
+func newStage(ctx context.Context, config string, zoho zohosim.Options) (*stage, error) {
 	if _, err := os.Stat(config); err != nil {
 		return nil, fmt.Errorf("%w (run it from the root of the repository)", err)
 	}
-	s, err := newSimulator()
+	s, err := newSimulator(zoho)
 	if err != nil {
 		return nil, err
 	}
@@ -55,19 +57,26 @@ func newStage(ctx context.Context, config string) (*stage, error) {
 }
 
 // newSimulator is a stage without Caddy.
-func newSimulator() (*stage, error) {
+func newSimulator(zoho zohosim.Options) (*stage, error) {
 	dir, err := os.MkdirTemp("", "caddy-zoho-demo-")
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{sim: zohosim.New(zohosim.Options{}), dir: dir, output: new(log)}
+	s := &stage{sim: zohosim.New(zoho), dir: dir, output: new(log),
+		app: &http.Client{Transport: new(http.Transport)}}
 	s.sim.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
 	s.grant = s.sim.Grant(clientID, "demo@example.com", "us", "ZohoCRM.modules.ALL", "ZohoBooks.fullaccess.all", "Desk.tickets.ALL")
 	s.simURL, s.closeSim = s.sim.StartHTTP()
 	return s, nil
 }
 
+// starting is held from finding a free port until Caddy listens there: nobody else must
+// find the same one.
+var starting sync.Mutex
+
 func (s *stage) startCaddy(ctx context.Context, config string) error {
+	starting.Lock()
+	defer starting.Unlock()
 	self, err := os.Executable()
 	if err != nil {
 		return err

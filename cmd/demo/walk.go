@@ -9,24 +9,33 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
-// step is a part of the walk: what happens first, and how many token calls it may
-// cost in all that follows.
+// step is a part of the walk: what happens first, over how much time the calls are
+// spread that follow, and how many token calls they may cost.
 type step struct {
 	title      string
 	before     func()
-	calls      int
+	spread     time.Duration // 0: all at once
 	tokenCalls int
 }
+
+const stepCalls = 300
 
 // walk calls the proxy as an app would and checks what the app saw.
 func (s *stage) walk(ctx context.Context) error {
 	fmt.Printf("Zoho (simulated) at %s, Caddy with Caddyfile.example at %s\n\n", s.simURL, s.proxyURL)
+	revoke := func() {
+		s.sim.Change(func(o *zohosim.Options) { o.TokenLife = 4 * time.Second }) // shown by the next step
+		s.sim.RevokeAccess(s.grant)
+	}
 	steps := []step{
-		{"64 callers at once, no token yet", nil, 300, 1},
-		{"the access token expires under them", func() { s.sim.Expire(s.grant) }, 300, 1},
-		{"every access token is revoked at Zoho", func() { s.sim.RevokeAccess(s.grant) }, 300, 1},
+		{"64 callers at once, no token yet", nil, 0, 1},
+		{"every access token is revoked at Zoho", revoke, 0, 1},
+		{"tokens live for 4 seconds, calls for 7", nil, 7 * time.Second, 2},
 	}
 	for _, step := range steps {
 		if err := s.run(ctx, step); err != nil {
@@ -42,9 +51,9 @@ func (s *stage) run(ctx context.Context, step step) error {
 	if step.before != nil {
 		step.before()
 	}
-	failures := s.callAll(ctx, step.calls)
+	failures := s.callAll(ctx, stepCalls, step.spread)
 	tokenCalls := s.sim.Stats().TokenRequests - tokensBefore
-	fmt.Printf("%-40s %d calls, %d failures seen, %d token call\n", step.title+":", step.calls, len(failures), tokenCalls)
+	fmt.Printf("%-40s %d calls, %d failures seen, %s\n", step.title+":", stepCalls, len(failures), plural(tokenCalls, "token call"))
 	if len(failures) > 0 {
 		return fmt.Errorf("the app saw %d failures: %w", len(failures), errors.Join(failures[:min(3, len(failures))]...))
 	}
@@ -55,12 +64,13 @@ func (s *stage) run(ctx context.Context, step step) error {
 }
 
 // callAll makes n calls from 64 callers and returns the failures that they saw.
-func (s *stage) callAll(ctx context.Context, n int) []error {
+func (s *stage) callAll(ctx context.Context, n int, spread time.Duration) []error {
 	var (
 		next     atomic.Int64
 		mu       sync.Mutex
 		failures []error
 		callers  sync.WaitGroup
+		start    = time.Now()
 	)
 	for range 64 {
 		callers.Go(func() {
@@ -69,6 +79,7 @@ func (s *stage) callAll(ctx context.Context, n int) []error {
 				if i > int64(n) {
 					return
 				}
+				<-time.After(time.Until(start.Add(time.Duration(i) * spread / time.Duration(n))))
 				if err := s.call(ctx, i); err != nil {
 					mu.Lock()
 					failures = append(failures, err)
