@@ -126,7 +126,8 @@ func (c *Cache) GrantChanged(key Key) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.checked, n.broken, n.about = 0, nil, nil
+	n.checked, n.broken = 0, nil
+	n.about.Store(nil)
 	if l := n.live.Load(); l != nil {
 		l.seen.Store(noClient)
 	}

@@ -22,6 +22,7 @@ type Conn struct {
 	used      atomic.Int64             // wall of the last use, to the minute
 	disowned  atomic.Uint64            // newest generation whose replay a resource refused
 	welcome   atomic.Uint64            // newest generation that a resource accepted
+	about     atomic.Pointer[about]    // the grant that checked has found, nil = that failed; written with mu held
 
 	mu          sync.Mutex
 	flight      *flight     // in the air, nil if none
@@ -37,7 +38,6 @@ type Conn struct {
 	generation  uint64      // of the last token, whatever its grant
 	waiting     waiting
 	last        *failure // latest one, nil = none
-	about       *about   // of the grant that checked has found, nil = that failed
 	unsaved     *Error   // nil = what was last written was written
 	lost        *losses  // nil = none
 	broken      *broken  // nil = the store could be read when last tried
@@ -100,6 +100,15 @@ func (n *Conn) Peek() *Token {
 		return &l.Token
 	}
 	return nil
+}
+
+// AccountsServer is where the connection's grant is renewed, "" as long as the grant
+// was not looked at.
+func (n *Conn) AccountsServer() string {
+	if a := n.about.Load(); a != nil {
+		return a.accountsServer
+	}
+	return ""
 }
 
 // Refresh gets a new token, whatever the age of the current one. Of what holds

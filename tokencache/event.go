@@ -46,6 +46,7 @@ const (
 	CauseRefused  = "refused"   // a resource server refused it
 	CauseKeepWarm = "keep_warm" // the timer
 	CauseOperator = "operator"
+	CauseConsent  = "consent" // a new grant had to prove itself
 )
 
 // The states of a connection.

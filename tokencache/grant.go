@@ -42,7 +42,7 @@ func (n *Conn) check(cl *Client) (granted, error) {
 		n.reset(fp)
 	}
 	n.recognise(cl)
-	n.about = describe(g, configured)
+	n.about.Store(describe(g, configured))
 	if n.loaded {
 		n.broken = nil
 	}
@@ -134,7 +134,7 @@ func (n *Conn) ungranted(cl *Client, err *Error) {
 	case err.Err == errUnknown && n.fingerprint != Fingerprint{}:
 		n.reset(Fingerprint{})
 	}
-	n.about = nil
+	n.about.Store(nil)
 }
 
 // unchecked tells whether the current token may serve though its grant could
@@ -160,7 +160,8 @@ func (n *Conn) reset(fp Fingerprint) {
 	n.live.Store(nil)
 	n.book = n.cache.library.book(fp, n.cache.looks)
 	n.loaded, n.waiting = false, waiting{}
-	n.failures, n.last, n.about, n.lost = 0, nil, nil, nil
+	n.failures, n.last, n.lost = 0, nil, nil
+	n.about.Store(nil)
 	for r := n.resources.Load(); r != nil; r = r.next {
 		r.reset()
 	}

@@ -23,6 +23,7 @@ import (
 //	           tokens  client -> account  -> recordJSON
 //	           ledgers fingerprint        -> times of the token calls of that grant
 //	           deleted client -> account  -> time: a grant that was deleted
+//	           spent   id                 -> time until which UseOnce remembers it
 const (
 	bucketAbout   = "about"
 	bucketKeys    = "keys"
@@ -30,6 +31,7 @@ const (
 	bucketTokens  = "tokens"
 	bucketDeleted = "deleted"
 	bucketLedgers = "ledgers"
+	bucketSpent   = "spent"
 )
 
 // recordJSON is a Record in tokens.db. Only the token is sealed, so that the
@@ -78,6 +80,9 @@ type sealedGrant struct {
 	APIDomain      string    `json:"api_domain,omitempty"`
 	Scopes         []string  `json:"scopes,omitempty"`
 	GrantedAt      time.Time `json:"granted_at,omitzero"`
+	User           string    `json:"user,omitempty"`
+	Org            string    `json:"org,omitempty"`
+	RefreshTokens  int       `json:"refresh_tokens,omitempty"`
 }
 
 // utc is the form that times are stored in: no monotonic reading, no zone.

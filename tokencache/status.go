@@ -3,29 +3,35 @@ package tokencache
 import (
 	"errors"
 	"slices"
+	"sync"
 	"time"
 )
 
 // Status describes a connection. It holds no secret.
 type Status struct {
 	Key
-	State       string // one of the State constants
-	Waiting     Kind   // why the server is not asked now: dead or rejected until that is mended; throttled or temporary until NextTry; or 0
-	HasGrant    bool   // somebody has consented, and what that gave could be read
-	Configured  bool   // the grant comes from the configuration, not from the store
-	GrantedAt   time.Time
-	Scopes      []string
-	HasToken    bool // one that lives by the clock
-	Refused     bool // a resource server has refused it, and its renewal waits
-	Generation  uint64
-	Issued      time.Time
-	Expiry      time.Time
-	BudgetLeft  int
-	LastError   string // of the store if that cannot be used, of the budget if that is spent, or of the last call that failed
-	LastErrorAt time.Time
-	NextTry     time.Time // zero if nothing waits
-	LostEarly   int
-	LastUsed    time.Time
+	State      string // one of the State constants
+	Waiting    Kind   // why the server is not asked now: dead or rejected until that is mended; throttled or temporary until NextTry; or 0
+	HasGrant   bool   // somebody has consented, and what that gave could be read
+	Configured bool   // the grant comes from the configuration, not from the store
+	GrantedAt  time.Time
+	Scopes     []string
+	User       string // who consented, "" if unknown
+	Org        string // of which organization, "" if unknown
+	// AccountsServer is where the grant is renewed, "" if there is none.
+	AccountsServer string
+	RefreshTokens  int  // known to be in use for the account; 0 = unknown
+	HasToken       bool // one that lives by the clock
+	Refused        bool // a resource server has refused it, and its renewal waits
+	Generation     uint64
+	Issued         time.Time
+	Expiry         time.Time
+	BudgetLeft     int
+	LastError      string // of the store if that cannot be used, of the budget if that is spent, or of the last call that failed
+	LastErrorAt    time.Time
+	NextTry        time.Time // zero if nothing waits
+	LostEarly      int
+	LastUsed       time.Time
 }
 
 // Status describes the connections of a client, configured and stored ones,
@@ -68,7 +74,7 @@ func (c *Cache) status(cl *Client, key Key, sound bool) Status {
 	apart := &Conn{cache: &Cache{store: c.store, clock: c.clock, rand: c.rand, library: c.library, looks: true}, key: key}
 	g, err := apart.check(cl)
 	if err == nil {
-		if n != nil && n.confirm(cl, g, apart.about) {
+		if n != nil && n.confirm(cl, g, apart.about.Load()) {
 			return n.snapshot(cl)
 		}
 		_ = apart.load(cl) // snapshot tells
@@ -79,6 +85,7 @@ func (c *Cache) status(cl *Client, key Key, sound bool) Status {
 	}
 	s := n.snapshot(cl)
 	s.HasGrant, s.GrantedAt, s.Scopes = false, time.Time{}, nil
+	s.User, s.Org, s.RefreshTokens = "", "", 0
 	if cl.Grant != nil {
 		_, s.Configured, _ = cl.Grant(key.Account)
 	}
@@ -91,24 +98,30 @@ func (c *Cache) status(cl *Client, key Key, sound bool) Status {
 
 // about is what Status tells of a grant.
 type about struct {
-	configured bool
-	grantedAt  time.Time
-	scopes     []string
+	configured     bool
+	accountsServer string
+	grantedAt      time.Time
+	scopes         []string
+	user, org      string
+	refreshTokens  int
 }
 
-var aboutConfigured = &about{configured: true} // of the many that tell no more
+// aboutConfigured are those of the many that tell no more, by accounts server.
+var aboutConfigured sync.Map
 
 func describe(g Grant, configured bool) *about {
+	a := &about{configured, g.AccountsServer, g.GrantedAt, g.Scopes, g.User, g.Org, g.RefreshTokens}
 	if configured && g.GrantedAt.IsZero() && len(g.Scopes) == 0 {
-		return aboutConfigured
+		same, _ := aboutConfigured.LoadOrStore(g.AccountsServer, a)
+		return same.(*about)
 	}
-	return &about{configured, g.GrantedAt, g.Scopes}
+	return a
 }
 
 // remembered is the snapshot, if the client's grant is known to be that of the state.
 func (n *Conn) remembered(cl *Client) (s Status, ok bool) {
 	n.mu.Lock()
-	ok = n.loaded && n.about != nil && n.broken == nil && n.checked == cl.identity()
+	ok = n.loaded && n.about.Load() != nil && n.broken == nil && n.checked == cl.identity()
 	n.mu.Unlock()
 	if ok {
 		s = n.snapshot(cl)
@@ -124,7 +137,8 @@ func (n *Conn) confirm(cl *Client, g granted, a *about) bool {
 		return false
 	}
 	n.recognise(cl)
-	n.about, n.broken = a, nil
+	n.broken = nil
+	n.about.Store(a)
 	return true
 }
 
@@ -139,8 +153,9 @@ func (n *Conn) snapshot(cl *Client) Status {
 		Generation: n.generation,
 		BudgetLeft: max(0, cl.budget()-calls),
 	}
-	if a := n.about; a != nil {
+	if a := n.about.Load(); a != nil {
 		s.HasGrant, s.Configured, s.GrantedAt, s.Scopes = true, a.configured, a.grantedAt, slices.Clone(a.scopes)
+		s.AccountsServer, s.User, s.Org, s.RefreshTokens = a.accountsServer, a.user, a.org, a.refreshTokens
 	}
 	if n.lost != nil {
 		s.LostEarly = n.lost.total

@@ -30,6 +30,9 @@ type Grant struct {
 	APIDomain      string    // as the token reply named it, "" if unknown
 	Scopes         []string  // as granted
 	GrantedAt      time.Time // wall clock
+	User           string    // who consented, "" if unknown
+	Org            string    // of which organization, "" if unknown
+	RefreshTokens  int       // how many are known to be in use for the account, this one included; 0 = unknown
 }
 
 // Fingerprint tells the records of one grant from those of another: another

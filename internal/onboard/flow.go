@@ -1,0 +1,231 @@
+// Package onboard brings grants in: by consent in a browser (RFC 6749's authorization
+// code), by an invitation to somebody else's browser, by a code or callback that was
+// pasted, by a refresh token from elsewhere. It takes them out again as well.
+//
+// flow.go holds the consents that are under way, grant.go what becomes of a code or a
+// refresh token, invite.go the links for customers, pages.go what a browser sees.
+package onboard
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// Client is an OAuth client as onboarding needs to know it. Immutable.
+type Client struct {
+	Name        string
+	ID          func() string
+	Cache       *tokencache.Client
+	Centers     []zoho.DataCenter // home first; no other one is trusted with a code
+	Scopes      []string          // asked for at consent
+	RedirectURI string            // "": where the pages are served
+	// Accounts are the ways to speak to a data center, one for each secret that it may
+	// accept, the likeliest first.
+	Accounts func(zoho.DataCenter) []*zoho.Accounts
+	// Configured tells whether an account's grant comes from the configuration, where
+	// nothing may replace it.
+	Configured func(account string) bool
+}
+
+func (cl *Client) key(account string) tokencache.Key {
+	return tokencache.Key{Client: cl.Name, Account: account}
+}
+
+// center finds the data center of an accounts server as a callback names it: exactly
+// one of the client's. Whoever makes the link that a browser follows can write any
+// address there, and a code sent to it would be his.
+func (cl *Client) center(accountsServer string) (zoho.DataCenter, bool) {
+	for _, center := range cl.Centers {
+		if center.Accounts == accountsServer {
+			return center, true
+		}
+	}
+	return zoho.DataCenter{}, false
+}
+
+const (
+	consentLife = 10 * time.Minute // from the start to the callback
+	maxConsents = 10_000           // under way at once, of all clients
+	maxStarts   = 10               // of an account in startWindow: Zoho gives no more codes, and each may cost a slot
+	startWindow = 10 * time.Minute
+)
+
+// Flow holds the consents that are under way. It outlives reloads, holds no
+// configuration, and is safe for concurrent use.
+type Flow struct {
+	Cache *tokencache.Cache
+	Store *tokencache.Bolt
+	// Connected is told of each grant that was stored.
+	Connected func(Result)
+
+	mu       sync.Mutex
+	consents map[string]*consent // :: state → consent
+	starts   map[tokencache.Key][]time.Time
+	held     map[string]*candidate // :: id → a grant of somebody else than before, until confirmed
+	results  map[string]*shown     // :: id → what a browser may be shown after its consent
+}
+
+// Start is what a consent begins with.
+type Start struct {
+	Account     string
+	RedirectURI string // where the browser comes back to
+	Browser     string // cookie that the callback must show; "" for a callback that is pasted
+	RevokeOld   bool   // revoke the grant that this one replaces
+	invitation  *Invitation
+}
+
+// consent is a Start that waits for its callback.
+type consent struct {
+	Start
+	client  string
+	browser [sha256.Size]byte
+	expires time.Time
+	used    bool // kept until it expires, to tell a second use from an invention
+	result  string
+}
+
+var accountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
+
+// Begin notes a consent and gives the address at Zoho that the browser is sent to, and
+// the state that the callback brings back.
+func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ *Error) {
+	if err := cl.mayReplace(s.Account); err != nil {
+		return "", "", err
+	}
+	switch {
+	case len(cl.Scopes) == 0:
+		return "", "", errNoScopes(cl)
+	case s.RedirectURI == "":
+		return "", "", errNoRedirectURI(cl)
+	}
+	c := &consent{Start: s, client: cl.Name, browser: sha256.Sum256([]byte(s.Browser)), expires: time.Now().Add(consentLife)}
+	state = rand.Text()
+	if err := f.note(cl.key(s.Account), state, c); err != nil {
+		return "", "", err
+	}
+	accounts := zoho.Accounts{DataCenter: cl.Centers[0], ClientID: cl.ID()}
+	return accounts.AuthorizeURL(zoho.AuthorizeParams{RedirectURI: s.RedirectURI, State: state, Scopes: cl.Scopes}), state, nil
+}
+
+// mayReplace tells why an account cannot be connected here.
+func (cl *Client) mayReplace(account string) *Error {
+	if !accountName.MatchString(account) {
+		return errAccountName()
+	}
+	if cl.Configured(account) {
+		return errConfigured(cl, account)
+	}
+	return nil
+}
+
+func (f *Flow) note(key tokencache.Key, state string, c *consent) *Error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	f.tidy(now)
+	recent := f.starts[key]
+	if len(recent) >= maxStarts {
+		return errTooManyStarts(recent[0].Add(startWindow).Sub(now))
+	}
+	if len(f.consents) >= maxConsents {
+		return errTooManyStarts(time.Minute)
+	}
+	f.starts[key] = append(recent, now)
+	f.consents[state] = c
+	return nil
+}
+
+// tidy drops what has expired. With mu held.
+func (f *Flow) tidy(now time.Time) {
+	if f.consents == nil {
+		f.consents, f.starts = make(map[string]*consent), make(map[tokencache.Key][]time.Time)
+		f.held, f.results = make(map[string]*candidate), make(map[string]*shown)
+	}
+	for state, c := range f.consents {
+		if now.After(c.expires.Add(consentLife)) { // for a while it is told that it has expired
+			delete(f.consents, state)
+		}
+	}
+	for key, times := range f.starts {
+		for len(times) > 0 && now.Sub(times[0]) >= startWindow {
+			times = times[1:]
+		}
+		if f.starts[key] = times; len(times) == 0 {
+			delete(f.starts, key)
+		}
+	}
+	for id, h := range f.held {
+		if now.After(h.expires) {
+			delete(f.held, id)
+		}
+	}
+	for id, r := range f.results {
+		if now.After(r.expires) {
+			delete(f.results, id)
+		}
+	}
+}
+
+// take uses a state up. It is good once, for its client, in the browser that it was
+// made for.
+func (f *Flow) take(cl *Client, state, browser string) (*consent, *Error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	f.tidy(now)
+	c := f.consents[state]
+	sum := sha256.Sum256([]byte(browser))
+	switch {
+	case state == "":
+		return nil, errState("The answer holds no state, so it does not belong to a consent that was begun here.")
+	case c == nil || c.client != cl.Name:
+		return nil, errState("This answer belongs to no consent that was begun here, or to one that was forgotten.")
+	case subtle.ConstantTimeCompare(sum[:], c.browser[:]) != 1:
+		return nil, errState("This consent was begun in another browser, or the browser does not keep cookies.")
+	case c.used:
+		return c, errUsed()
+	case now.After(c.expires):
+		return nil, errState("This consent was begun more than 10 minutes ago.")
+	}
+	c.used = true
+	return c, nil
+}
+
+// Callback is what Zoho says by way of the browser.
+type Callback struct {
+	State          string
+	Code           string
+	AccountsServer string // "" as long as only one server is there
+	Error          string // "" unless consent was refused
+	repeated       bool   // a parameter came twice
+}
+
+// Error is what went wrong, for a person: what, and what to do about it. Never with a
+// secret in it.
+type Error struct {
+	Status     int
+	Code       string // stable
+	Text       string
+	Remedy     string
+	RetryAfter time.Duration
+	// Confirm names a grant that was given by somebody else than the one before. It is
+	// stored once that is confirmed.
+	Confirm string
+	Before  *Result
+	After   *Result
+}
+
+// Error is text and remedy.
+func (e *Error) Error() string { return e.Text + " " + e.Remedy }
+
+func errState(text string) *Error {
+	return &Error{Status: http.StatusForbidden, Code: "state", Text: text, Remedy: "Nothing was exchanged or stored. Begin the consent anew."}
+}

@@ -1,0 +1,118 @@
+package onboard
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Invitation is a link for one account. Nothing is stored until it is used up: it is
+// signed with a key of the client's, so it ends when all of the client's secrets, or
+// encryption keys, have been replaced.
+type Invitation struct {
+	ID       string    `json:"i"` // says nothing
+	Client   string    `json:"c"`
+	Account  string    `json:"a"`
+	ReturnTo string    `json:"r,omitempty"`
+	Issued   time.Time `json:"t"`
+	Expires  time.Time `json:"e"`
+}
+
+// Bounds of an invitation's life.
+const (
+	DefaultInvitationLife = 7 * 24 * time.Hour
+	maxInvitationLife     = 90 * 24 * time.Hour
+)
+
+// Invite makes the link of an invitation: where the pages are served, which is where
+// the client's redirect_uri points to, short of its last segment.
+func (cl *Client) Invite(account string, life time.Duration, returnTo string) (link string, inv Invitation, _ *Error) {
+	if err := cl.mayReplace(account); err != nil {
+		return "", inv, err
+	}
+	if life <= 0 || life > maxInvitationLife {
+		return "", inv, &Error{Status: http.StatusBadRequest, Code: "expires", Text: "An invitation lives for more than nothing and at most 90 days.", Remedy: "Give another --expires, as in 168h."}
+	}
+	if !returnable(returnTo) {
+		return "", inv, &Error{Status: http.StatusBadRequest, Code: "return-to", Text: "This is no address to return to.",
+			Remedy: "Give an absolute URL that begins with https:// and holds a host name, no user and no control characters."}
+	}
+	base, ok := strings.CutSuffix(cl.RedirectURI, "callback")
+	if !ok {
+		return "", inv, &Error{Status: http.StatusConflict, Code: "no-redirect-uri", Text: "It is not known where the pages of zoho_connect are served.",
+			Remedy: "Give the client a redirect_uri that ends in callback, as in https://connect.example.com/zoho-connect/callback, and register it in Zoho's API console."}
+	}
+	keys := cl.Cache.Secrets()
+	if len(keys) == 0 {
+		return "", inv, &Error{Status: http.StatusConflict, Code: "no-secret", Text: "The client's secret has no value now, so nothing can be signed.", Remedy: "Set it and try again."}
+	}
+	now := time.Now().UTC().Truncate(time.Second)
+	inv = Invitation{ID: rand.Text(), Client: cl.Name, Account: account, ReturnTo: returnTo, Issued: now, Expires: now.Add(life)}
+	text, err := json.Marshal(inv)
+	if err != nil {
+		return "", inv, errStore(fmt.Errorf("encoding failed"))
+	}
+	payload := base64.RawURLEncoding.EncodeToString(text)
+	return base + "invite?token=" + payload + "." + sign(keys[0], payload), inv, nil
+}
+
+// returnable tells whether a browser may be sent there. Only the operator can name it.
+func returnable(text string) bool {
+	if text == "" {
+		return true
+	}
+	u, err := url.Parse(text)
+	return err == nil && len(text) <= 2000 && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && u.Opaque == "" &&
+		!strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f })
+}
+
+func sign(key []byte, payload string) string {
+	// A key of its own for this purpose, so that nothing else is signed or sealed by it.
+	own := hmac.New(sha256.New, key)
+	own.Write([]byte("caddy-zoho invitation"))
+	mac := hmac.New(sha256.New, own.Sum(nil))
+	mac.Write([]byte(payload))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// readInvitation opens the token of a link.
+func (f *Flow) readInvitation(cl *Client, token string) (*Invitation, *Error) {
+	payload, mac, _ := strings.Cut(token, ".")
+	genuine := false
+	for _, key := range cl.Cache.Secrets() {
+		genuine = hmac.Equal([]byte(mac), []byte(sign(key, payload))) || genuine
+	}
+	inv := new(Invitation)
+	text, err := base64.RawURLEncoding.DecodeString(payload)
+	if !genuine || err != nil || json.Unmarshal(text, inv) != nil || inv.Client != cl.Name {
+		return nil, errInvitation("This link is no invitation, or not a whole one.")
+	}
+	if err := f.invited(cl, inv); err != nil {
+		return nil, err
+	}
+	return inv, nil
+}
+
+// invited tells why an invitation is not good any more.
+func (f *Flow) invited(cl *Client, inv *Invitation) *Error {
+	if inv == nil {
+		return nil
+	}
+	used, err := f.Store.Used(inv.ID)
+	switch {
+	case err != nil:
+		return errStore(err)
+	case used:
+		return errInvitation("This invitation was used.")
+	case time.Now().After(inv.Expires):
+		return errInvitation("This invitation has expired.")
+	}
+	return cl.mayReplace(inv.Account)
+}

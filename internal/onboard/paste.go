@@ -1,0 +1,57 @@
+package onboard
+
+import (
+	"net/url"
+	"strings"
+)
+
+// ParsePasted reads what somebody has copied from the browser: the address that it
+// ended at, or the code alone. Line breaks, blanks, quotes, a trailing & and a second
+// encoding, as mail programs and terminals leave them, are forgiven.
+func ParsePasted(text string) (Callback, *Error) {
+	text = strings.Trim(strings.Join(strings.Fields(text), ""), `"'<>`)
+	if text == "" {
+		return Callback{}, errCallback("Nothing was pasted.", "Paste the whole address that the browser ended at, or the code.")
+	}
+	_, query, isURL := strings.Cut(text, "?")
+	if !isURL {
+		query = text
+	}
+	if !isURL && !strings.Contains(text, "=") {
+		if strings.Contains(text, "://") || len(text) > 2048 {
+			return Callback{}, errCallback("This address holds no code.", "Paste the whole address that the browser ended at after you accepted: it has `code=` in it.")
+		}
+		return Callback{Code: unescaped(text)}, nil
+	}
+	query, _, _ = strings.Cut(query, "#")
+	values, err := url.ParseQuery(query)
+	if err == nil && values.Get("code") == "" && values.Get("error") == "" {
+		// Everything was encoded once more: code%3D1000.x%26location%3Dus
+		if once, unescapeErr := url.QueryUnescape(query); unescapeErr == nil {
+			values, err = url.ParseQuery(once)
+		}
+	}
+	if err != nil {
+		return Callback{}, errCallback("What was pasted is not a whole address.", "Copy it once more from the browser's address bar.")
+	}
+	return parseCallback(values), nil
+}
+
+func unescaped(code string) string {
+	if once, err := url.QueryUnescape(code); err == nil {
+		return once
+	}
+	return code
+}
+
+// parseCallback reads the query of a callback.
+func parseCallback(values url.Values) Callback {
+	cb := Callback{
+		State: values.Get("state"), Code: values.Get("code"), Error: values.Get("error"),
+		AccountsServer: strings.TrimSuffix(values.Get("accounts-server"), "/"),
+	}
+	for _, name := range []string{"state", "code", "error", "accounts-server"} {
+		cb.repeated = cb.repeated || len(values[name]) > 1
+	}
+	return cb
+}

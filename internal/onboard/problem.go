@@ -1,0 +1,149 @@
+package onboard
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+func errAccountName() *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "account-name", Text: "This is no name for an account.",
+		Remedy: "1 to 128 of letters, digits and ._@- are allowed."}
+}
+
+func errConfigured(cl *Client, account string) *Error {
+	return &Error{Status: http.StatusConflict, Code: "configured",
+		Text:   fmt.Sprintf("The grant of account %s of client %s comes from the configuration, which always wins.", account, cl.Name),
+		Remedy: "Take its refresh_token out of the configuration first, or connect another account."}
+}
+
+func errNoScopes(cl *Client) *Error {
+	return &Error{Status: http.StatusConflict, Code: "no-scopes", Text: fmt.Sprintf("Client %s has no scopes to ask consent for.", cl.Name),
+		Remedy: "Add `scopes ZohoCRM.modules.ALL …` to the client in the Caddyfile, as the documentation of the APIs that your app calls names them."}
+}
+
+func errNoRedirectURI(cl *Client) *Error {
+	return &Error{Status: http.StatusConflict, Code: "no-redirect-uri", Text: fmt.Sprintf("Client %s has no redirect_uri, so it is not known where Zoho is to send the browser.", cl.Name),
+		Remedy: "Add `redirect_uri URL` to the client in the Caddyfile: one that is registered for it in Zoho's API console. For a pasted callback nothing needs to answer there. Or use a self client's code."}
+}
+
+func errTooManyStarts(wait time.Duration) *Error {
+	return &Error{Status: http.StatusTooManyRequests, Code: "starts", RetryAfter: wait,
+		Text:   "Consent was begun too often in the last 10 minutes. Zoho gives 10 codes in 10 minutes, and each consent can take one of 20 places.",
+		Remedy: fmt.Sprintf("Try again in %s.", wait.Round(time.Second))}
+}
+
+func errUsed() *Error {
+	return &Error{Status: http.StatusConflict, Code: "state-used", Text: "This answer of Zoho's was used already.",
+		Remedy: "Nothing was exchanged a second time. See what became of it in the list of connections."}
+}
+
+func errCallback(text, remedy string) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "callback", Text: text, Remedy: remedy}
+}
+
+// errDenied explains why Zoho brought no code.
+func errDenied(code string) *Error {
+	e := &Error{Status: http.StatusForbidden, Code: "denied", Text: "Zoho says " + shown64(code) + " instead of giving a code.", Remedy: "Begin the consent anew."}
+	switch code {
+	case "access_denied":
+		e.Text = "Consent was refused, or codes were asked for too often: Zoho says access_denied for both."
+		e.Remedy = "Begin the consent anew and accept it. If you did accept, wait ten minutes first."
+	case "invalid_scope":
+		e.Text, e.Remedy = "Zoho does not know one of the scopes.", "Compare `scopes` with the documentation of the API, letter by letter."
+	case "invalid_client", "unauthorized_client":
+		e.Text, e.Remedy = "Zoho does not know this client id in this data center.", "Compare `client_id` and `data_center` with Zoho's API console."
+	case "invalid_redirect_uri":
+		e.Text, e.Remedy = "The redirect URI is not one that is registered for the client.", "Register it in Zoho's API console, letter by letter."
+	}
+	return e
+}
+
+// errServer is S-21's: a callback that names an accounts server which is none of ours.
+func errServer(cl *Client, server string) *Error {
+	e := &Error{Status: http.StatusBadRequest, Code: "accounts-server",
+		Text:   "The answer names an accounts server that is none of this client's, so the code was not sent there.",
+		Remedy: "If you did not write that link yourself, somebody may be after the code. Begin the consent anew."}
+	if center, ok := zoho.LookupAccountsServer(server); ok && !cl.Centers[0].Custom {
+		e.Text = fmt.Sprintf("This user's account is in the data center %s, which client %s does not have.", center.Code, cl.Name)
+		e.Remedy = fmt.Sprintf("Enable %[1]s for the client in Zoho's API console, add %[1]s to its data_center in the Caddyfile, with its client_secret if it has one of its own, and begin anew.", center.Code)
+	}
+	return e
+}
+
+func errNoRefreshToken() *Error {
+	return &Error{Status: http.StatusBadGateway, Code: "no-refresh-token", Text: "Zoho gave an access token, but no refresh token, so there is nothing to keep.",
+		Remedy: "Begin the consent anew. For a self client's code, make a new one."}
+}
+
+// errExchange explains why a code was not taken.
+func errExchange(err error) *Error {
+	e := &Error{Status: http.StatusBadGateway, Code: "exchange", Text: "Zoho did not take the code: " + err.Error() + ".", Remedy: "Begin the consent anew."}
+	var failure *zoho.Failure
+	if errors.As(err, &failure) {
+		e.Remedy, e.RetryAfter = sentence(failure.Hint()), failure.RetryAfter
+	}
+	return e
+}
+
+// errProof explains why a refresh token brings no access token.
+func errProof(err error) *Error {
+	e := &Error{Status: http.StatusBadGateway, Code: "not-proved", Text: "The refresh token brings no access token, so it was not stored: " + err.Error() + ".",
+		Remedy: "What was stored before is untouched."}
+	var failure *zoho.Failure
+	if errors.As(err, &failure) {
+		e.Text, e.Remedy = "The refresh token brings no access token, so it was not stored: "+failure.Error()+".", sentence(failure.Hint())
+	}
+	var known *tokencache.Error
+	if errors.As(err, &known) {
+		e.RetryAfter = known.RetryAfter
+	}
+	return e
+}
+
+func errStore(err error) *Error {
+	return &Error{Status: http.StatusServiceUnavailable, Code: "store", Text: "The store cannot be used, and nothing was changed: " + err.Error() + ".",
+		Remedy: "Mend that and try again."}
+}
+
+func errOther(confirm string, before, after Result) *Error {
+	return &Error{Status: http.StatusConflict, Code: "other-user", Confirm: confirm, Before: &before, After: &after,
+		Text:   fmt.Sprintf("Account %s was connected by %s before, and now by %s.", after.Account, before.who(), after.who()),
+		Remedy: "Confirm it within 10 minutes to replace the grant; until then the old one stays."}
+}
+
+func errNoGrant(cl *Client, account string) *Error {
+	return &Error{Status: http.StatusNotFound, Code: "no-grant", Text: fmt.Sprintf("Client %s has no stored grant of an account %s.", cl.Name, account),
+		Remedy: "`caddy zoho status` lists those that there are."}
+}
+
+func errInvitation(text string) *Error {
+	return &Error{Status: http.StatusForbidden, Code: "invitation", Text: text, Remedy: "Ask whoever sent it for a new one."}
+}
+
+// shown64 quotes what somebody else wrote, a part of it.
+func shown64(text string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, text)
+	if runes := []rune(clean); len(runes) > 64 {
+		clean = string(runes[:64]) + "…"
+	}
+	return fmt.Sprintf("%q", clean)
+}
+
+// sentence makes one of a hint.
+func sentence(hint string) string {
+	if hint == "" {
+		return ""
+	}
+	return strings.ToUpper(hint[:1]) + hint[1:] + "."
+}

@@ -1,0 +1,48 @@
+package tokencache
+
+import (
+	"errors"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// UseOnce tells whether it is asked for an id the first time, and remembers it until
+// the time given, over restarts as well. Ids are kept in clear: they must tell nothing.
+func (b *Bolt) UseOnce(id string, until time.Time) (first bool, err error) {
+	err = b.withTokens(true, func(tx *bolt.Tx) error {
+		spent, err := tx.CreateBucketIfNotExists([]byte(bucketSpent))
+		if err != nil {
+			return err
+		}
+		if err := dropPast(spent, time.Now()); err != nil {
+			return err
+		}
+		if first = spent.Get([]byte(id)) == nil; !first {
+			return nil
+		}
+		return spent.Put([]byte(id), []byte(utc(until).Format(time.RFC3339)))
+	})
+	return first && err == nil, err
+}
+
+// Used tells whether UseOnce has seen the id, and remembers it still.
+func (b *Bolt) Used(id string) (used bool, err error) {
+	err = b.withTokens(false, func(tx *bolt.Tx) error {
+		spent := tx.Bucket([]byte(bucketSpent))
+		used = spent != nil && spent.Get([]byte(id)) != nil
+		return nil
+	})
+	return used, err
+}
+
+func dropPast(spent *bolt.Bucket, now time.Time) error {
+	var errs []error
+	cursor := spent.Cursor()
+	for id, until := cursor.First(); id != nil; id, until = cursor.Next() {
+		if t, err := time.Parse(time.RFC3339, string(until)); err != nil || t.Before(now) {
+			errs = append(errs, cursor.Delete())
+		}
+	}
+	return errors.Join(errs...)
+}

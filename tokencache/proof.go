@@ -1,0 +1,118 @@
+package tokencache
+
+import (
+	"time"
+)
+
+// Proof is an access token that a grant has brought before the grant is stored.
+type Proof struct {
+	Fetched
+	at moment
+}
+
+// String tells that there is a token, not which.
+func (p Proof) String() string { return "proof{token:" + hide(p.AccessToken) + "}" }
+
+// GoString is String, for %#v.
+func (p Proof) GoString() string { return p.String() }
+
+// Prove asks for an access token with a grant that is not stored yet. The call counts
+// in that grant's ledger, and is not made if its budget is spent. Nothing of the
+// connection changes, whatever comes of it. The error is an *Error.
+func (c *Cache) Prove(cl *Client, key Key, g Grant) (Proof, error) {
+	n := &Conn{cache: c, key: key} // for what errors and events say; nobody finds it
+	if !c.enter() {
+		return Proof{}, n.fail(KindTemporary, lookAgain, errClosed)
+	}
+	defer c.leave()
+	fp := cl.fingerprint(g)
+	b, err := c.openBook(fp)
+	if err != nil {
+		return Proof{}, n.unreadable(cl, "load", err)
+	}
+	at := c.clock.now()
+	if d := b.enter(at.mono, cl); d > 0 {
+		return Proof{}, n.spent(cl, d)
+	}
+	c.keepBook(key, fp, b)
+	got, err := n.fetch(cl, g)
+	now := c.clock.now()
+	kind, counts, retryAfter := classify(err)
+	b.settle(at.mono, now.mono, counts)
+	c.keepBook(key, fp, b)
+	c.emit(Event{Type: EventTokenRequest, Key: key, Cause: CauseConsent, Result: kind.String(), Err: err,
+		Duration: time.Duration(now.mono - at.mono), Expiry: at.time().Add(cl.life(got.Life))})
+	if err != nil {
+		return Proof{}, n.fail(kind, retryAfter, err)
+	}
+	return Proof{Fetched: got, at: at}, nil
+}
+
+// Count enters a token call in the ledger of a grant that was made elsewhere: the
+// exchange of an authorization code brings an access token as well.
+func (c *Cache) Count(cl *Client, key Key, g Grant) {
+	fp := cl.fingerprint(g)
+	b, err := c.openBook(fp)
+	if err != nil {
+		return // the store is told of by whoever needs it
+	}
+	b.add(c.clock.now().mono)
+	c.keepBook(key, fp, b)
+}
+
+// Replace stores a grant that was proved, durably, and then makes its token the one
+// of the connection. An error says that the grant is not stored.
+func (c *Cache) Replace(cl *Client, key Key, g Grant, p Proof) error {
+	if err := c.store.SaveGrant(key, cl.secrets(), g); err != nil {
+		return err
+	}
+	c.GrantChanged(key)
+	c.tellWarnings()
+	if n, err := c.Conn(cl, key.Account); err == nil {
+		n.install(cl, p)
+	}
+	return nil
+}
+
+// install publishes the token of a proof, if the grant it came from is that of the
+// connection. If it is not, the next caller gets one of its own.
+func (n *Conn) install(cl *Client, p Proof) {
+	g, err := n.check(cl)
+	if err != nil || n.load(cl) != nil {
+		return
+	}
+	n.mu.Lock()
+	if n.epoch == g.epoch {
+		n.publish(cl, p.at, p.Fetched)
+		n.waiting, n.failures, n.last = waiting{}, 0, nil
+		n.changes++
+		n.report(n.cache.clock.now())
+	}
+	n.unlock()
+	n.keep(cl)
+	n.arm(cl)
+}
+
+// openBook is the ledger of a grant, with what the store has of it.
+func (c *Cache) openBook(fp Fingerprint) (*book, error) {
+	b := c.library.book(fp, false)
+	if c.store == nil {
+		return b, nil
+	}
+	calls, err := c.store.Calls(fp)
+	if err == nil {
+		b.restore(calls, c.clock.now())
+	}
+	return b, err
+}
+
+// keepBook stores a ledger; what cannot be stored counts in memory.
+func (c *Cache) keepBook(key Key, fp Fingerprint, b *book) {
+	if c.store == nil {
+		return
+	}
+	if err := c.store.SaveCalls(fp, b.times(c.clock.now())); err != nil {
+		c.emit(Event{Type: EventStoreError, Key: key, Operation: "save", Err: err})
+	}
+	c.tellWarnings()
+}

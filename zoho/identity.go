@@ -1,0 +1,79 @@
+package zoho
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// Identity is who granted an access token, as far as its scopes let that be asked. Both
+// members are "" where they do not.
+type Identity struct {
+	User string // e-mail address, or Zoho's number for the user (ZUID)
+	Org  string // number of the CRM organization
+}
+
+// Identify asks the authorization server for the user, which takes the scope
+// AaaServer.profile.READ, and the CRM for the organization, which takes one of
+// ZohoCRM.org or ZohoCRM.settings. What cannot be had stays unknown: nothing depends
+// on it but what people are told.
+func (a *Accounts) Identify(ctx context.Context, r Reply, scopes []string) Identity {
+	ctx, cancel := context.WithTimeout(ctx, accountsTimeout)
+	defer cancel()
+	var id Identity
+	if grants(scopes, "aaaserver.profile.") {
+		var user struct {
+			Email string
+			ZUID  json.Number
+		}
+		a.ask(ctx, a.DataCenter.Accounts+"/oauth/user/info", r.AccessToken, &user)
+		id.User = user.Email
+		if id.User == "" {
+			id.User = user.ZUID.String()
+		}
+	}
+	if api := r.APIDomain; grants(scopes, "zohocrm.org.", "zohocrm.settings.") && a.DataCenter.OwnsAPIDomain(api) {
+		var orgs struct {
+			Org []struct {
+				ZGID json.Number `json:"zgid"`
+			} `json:"org"`
+		}
+		a.ask(ctx, api+"/crm/v8/org", r.AccessToken, &orgs)
+		if len(orgs.Org) == 1 {
+			id.Org = orgs.Org[0].ZGID.String()
+		}
+	}
+	return id
+}
+
+// grants tells whether a scope begins with one of the prefixes, in any letter case.
+func grants(scopes []string, prefixes ...string) bool {
+	for _, scope := range scopes {
+		for _, prefix := range prefixes {
+			if strings.HasPrefix(strings.ToLower(scope), prefix) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (a *Accounts) ask(ctx context.Context, url, token string, into any) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return
+	}
+	req.Header.Set("Authorization", "Zoho-oauthtoken "+token)
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept-Encoding", "identity")
+	resp, err := a.client().Do(req)
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusOK {
+		_ = json.NewDecoder(io.LimitReader(resp.Body, maxReply)).Decode(into)
+	}
+}
