@@ -54,6 +54,8 @@ type connectionInfo struct {
 	Generation  uint64     `json:"generation"`
 	BudgetLeft  int        `json:"budget_left"`
 	Scopes      []string   `json:"scopes,omitempty"`
+	User        string     `json:"user,omitempty"` // who consented
+	Org         string     `json:"org,omitempty"`
 	// Refresh tokens that we know of; Zoho keeps 20 per user and client.
 	RefreshTokensKnown int `json:"refresh_tokens_known"`
 	// Zoho refused the current token, and its renewal waits.
@@ -68,6 +70,7 @@ type connectionInfo struct {
 
 // connectionList is the answer of GET /zoho/connections.
 type connectionList struct {
+	Clients     []string         `json:"clients"` // all that are configured
 	Connections []connectionInfo `json:"connections"`
 	Total       int              `json:"total"` // before the limit
 }
@@ -107,7 +110,7 @@ func listConnections(w http.ResponseWriter, r *http.Request) error {
 	if state != "" && !slices.Contains(connectionStates, state) {
 		return apiError(http.StatusBadRequest, "zoho: %w", unknownState(state))
 	}
-	list := connectionList{Connections: []connectionInfo{}}
+	list := connectionList{Clients: app.clientNames(), Connections: []connectionInfo{}}
 	for _, info := range app.connectionInfos(query.Get("client"), query.Get("account")) {
 		if state != "" && info.State != state {
 			continue
@@ -150,11 +153,11 @@ func (a *App) connectionInfos(client, account string) []connectionInfo {
 
 func (c *Client) info(s tokencache.Status) connectionInfo {
 	info := connectionInfo{
-		Client: s.Client, Account: s.Account, State: s.State, DataCenter: c.centerOf(s.Account).Code,
+		Client: s.Client, Account: s.Account, State: s.State, DataCenter: c.centerOf(s.Account, s.AccountsServer).Code,
 		Configured: s.Configured, HasGrant: s.HasGrant, HasToken: s.HasToken, Generation: s.Generation, BudgetLeft: s.BudgetLeft,
 		Scopes: s.Scopes, NeedsConsent: !s.HasGrant || s.Waiting == tokencache.KindDead, LostEarly: s.LostEarly,
 		LastError: s.LastError, LastErrorAt: timeOrNil(s.LastErrorAt), NextTry: timeOrNil(s.NextTry),
-		Simulated: c.Simulator != nil, RefreshTokensKnown: knownRefreshTokens(s), TokenRefused: s.Refused,
+		Simulated: c.Simulator != nil, RefreshTokensKnown: knownRefreshTokens(s), TokenRefused: s.Refused, User: s.User, Org: s.Org,
 	}
 	if s.HasToken {
 		info.Expires = timeOrNil(s.Expiry)
@@ -184,7 +187,7 @@ func changeConnection(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if action != "refresh" {
-		return apiError(http.StatusNotFound, "zoho: there is no action %q; known is refresh", action)
+		return app.onboardingAction(w, r, client, account, action)
 	}
 	conn, err := app.state.cache.Conn(client.cache, account)
 	if err == nil {

@@ -28,8 +28,10 @@ import (
 func init() {
 	httpcaddyfile.RegisterGlobalOption("zoho", parseGlobal)
 	httpcaddyfile.RegisterDirective("zoho_health", parseHealth)
+	httpcaddyfile.RegisterDirective("zoho_connect", parseConnect)
 	httpcaddyfile.RegisterDirective("zoho_proxy", parseProxy)
 	httpcaddyfile.RegisterDirectiveOrder("zoho_health", httpcaddyfile.Before, "reverse_proxy")
+	httpcaddyfile.RegisterDirectiveOrder("zoho_connect", httpcaddyfile.Before, "reverse_proxy")
 	httpcaddyfile.RegisterDirectiveOrder("zoho_proxy", httpcaddyfile.Before, "reverse_proxy")
 }
 

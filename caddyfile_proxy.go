@@ -226,16 +226,23 @@ func (p *proxyBlock) parseAccount(l *line) error {
 func inDirective(err error) string { return strings.TrimPrefix(err.Error(), "zoho_proxy: ") }
 
 func (p *proxyBlock) parseCallers(l *line) error {
+	if err := checkCallers(l); err != nil {
+		return err
+	}
+	p.handler.Callers = l.args
+	return nil
+}
+
+func checkCallers(l *line) error {
 	if slices.Contains(l.args, "uid") {
 		return l.errorf("callers uid %w; peers of a Unix socket count as loopback, and the socket's file mode says who may connect", errNotInThisVersion)
 	}
 	if err := noPlaceholder(l, l.args...); err != nil {
 		return err
 	}
-	if _, err := parseCallers(l.args); err != nil {
+	if _, err := parseCallers("zoho_proxy", l.args); err != nil {
 		return l.errorf("%s", inDirective(err))
 	}
-	p.handler.Callers = l.args
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package caddyzoho
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,12 +73,17 @@ func zohoCommand(parent *cobra.Command) {
 	setRun(version, 0, 0, cmdVersion)
 
 	parent.AddCommand(status, refresh, version)
+	addOnboarding(parent)
+	var names []string
+	for _, command := range parent.Commands() {
+		names = append(names, command.Name())
+	}
 	setRun(parent, 0, -1, func(cmd *cobra.Command, args []string) (int, error) {
 		if len(args) == 0 {
 			return exitOK, cmd.Help()
 		}
 		return exitUsage, fmt.Errorf("there is no command %q%s; see `caddy zoho --help`",
-			args[0], didYouMean(args[0], []string{"status", "refresh", "version"}))
+			args[0], didYouMean(args[0], names))
 	})
 }
 
@@ -108,13 +114,23 @@ func setRun(cmd *cobra.Command, minArgs, maxArgs int, run func(*cobra.Command, [
 }
 
 // adminRequest calls the running Caddy's admin endpoint and decodes the answer.
-func adminRequest(cmd *cobra.Command, method, uri string, into any) (int, error) {
+func adminRequest(cmd *cobra.Command, method, uri string, body, into any) (int, error) {
 	flag := func(name string) string { return cmd.Flag(name).Value.String() }
 	address, err := caddycmd.DetermineAdminAPIAddress(flag("address"), nil, flag("config"), flag("adapter"))
 	if err != nil {
 		return exitUsage, err
 	}
-	res, err := caddycmd.AdminAPIRequest(address, method, uri, nil, nil)
+	var text io.Reader
+	headers := make(http.Header)
+	if body != nil {
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			return exitFailed, errors.New("the request could not be encoded")
+		}
+		text = bytes.NewReader(encoded)
+		headers.Set("Content-Type", "application/json")
+	}
+	res, err := caddycmd.AdminAPIRequest(address, method, uri, headers, text)
 	var netErr *url.Error
 	if errors.As(err, &netErr) || (err != nil && strings.HasPrefix(err.Error(), "performing request")) {
 		return exitUnreachable, fmt.Errorf("no answer from Caddy at %s: %s\nhint: is it running? give its admin endpoint with --address, or its configuration with --config", address, lastCause(err))
@@ -129,6 +145,15 @@ func adminRequest(cmd *cobra.Command, method, uri string, into any) (int, error)
 	return exitOK, nil
 }
 
+// adminError is what the admin endpoint answered, see onboardingError.
+type adminError struct {
+	Text    string `json:"error"`
+	Code    string `json:"code"`
+	Confirm string `json:"confirm"`
+}
+
+func (e *adminError) Error() string { return e.Text }
+
 // lastCause is the end of a chain of wrapped messages, the part that tells a person something.
 func lastCause(err error) string {
 	text := err.Error()
@@ -138,11 +163,10 @@ func lastCause(err error) string {
 // adminFailure takes the message out of what the admin endpoint answered.
 func adminFailure(err error) error {
 	text := err.Error()
-	var answer struct {
-		Error string `json:"error"`
-	}
-	if i := strings.IndexByte(text, '{'); i >= 0 && json.Unmarshal([]byte(text[i:]), &answer) == nil && answer.Error != "" {
-		return errors.New(strings.TrimPrefix(answer.Error, "zoho: "))
+	var answer adminError
+	if i := strings.IndexByte(text, '{'); i >= 0 && json.Unmarshal([]byte(text[i:]), &answer) == nil && answer.Text != "" {
+		answer.Text = strings.TrimPrefix(answer.Text, "zoho: ")
+		return &answer
 	}
 	if strings.Contains(text, "HTTP 404") {
 		return errors.New("the running Caddy does not have this module, or no `zoho` is configured")
@@ -188,7 +212,7 @@ func requestStatus(cmd *cobra.Command, args []string, state string) (list connec
 		if state != "" {
 			query.Set("state", state)
 		}
-		return adminRequest(cmd, http.MethodGet, "/zoho/connections?"+query.Encode(), &list)
+		return adminRequest(cmd, http.MethodGet, "/zoho/connections?"+query.Encode(), nil, &list)
 	}
 	code, err = request([]string{"client", "account"}[:len(args)]...)
 	if code == exitFailed && len(args) == 1 {
@@ -204,17 +228,8 @@ func unknownState(state string) error {
 }
 
 func cmdRefresh(cmd *cobra.Command, args []string) (int, error) {
-	var list connectionList
-	if code, err := adminRequest(cmd, http.MethodGet, "/zoho/connections", &list); err != nil {
-		return code, err
-	}
-	client, account, err := connectionOf(args, list.Connections)
-	if err != nil {
-		return exitUsage, err
-	}
 	var info connectionInfo
-	uri := "/zoho/connections/" + url.PathEscape(client) + "/" + url.PathEscape(account) + "/refresh"
-	if code, err := adminRequest(cmd, http.MethodPost, uri, &info); err != nil {
+	if code, err := changeOf(cmd, args, "refresh", nil, &info); err != nil {
 		return code, err
 	}
 	if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
@@ -224,12 +239,38 @@ func cmdRefresh(cmd *cobra.Command, args []string) (int, error) {
 	return exitOK, nil
 }
 
+// changeOf has something done to the connection that the arguments name.
+func changeOf(cmd *cobra.Command, args []string, action string, body, into any) (int, error) {
+	client, account, code, err := named(cmd, args)
+	if err != nil {
+		return code, err
+	}
+	return change(cmd, client, account, action, body, into)
+}
+
+func change(cmd *cobra.Command, client, account, action string, body, into any) (int, error) {
+	uri := "/zoho/connections/" + url.PathEscape(client) + "/" + url.PathEscape(account) + "/" + action
+	return adminRequest(cmd, http.MethodPost, uri, body, into)
+}
+
+// named asks the running Caddy which connection the arguments name.
+func named(cmd *cobra.Command, args []string) (client, account string, code int, err error) {
+	var list connectionList
+	if code, err := adminRequest(cmd, http.MethodGet, "/zoho/connections", nil, &list); err != nil {
+		return "", "", code, err
+	}
+	client, account, err = connectionOf(args, list)
+	return client, account, exitUsage, err
+}
+
 // connectionOf reads [CLIENT] [ACCOUNT]: where one argument could be either, a
 // client's name wins, otherwise it is the account of the one client that has it.
-func connectionOf(args []string, known []connectionInfo) (client, account string, err error) {
+func connectionOf(args []string, list connectionList) (client, account string, err error) {
 	clients, owners := make(map[string]bool), make(map[string]bool)
-	for _, c := range known {
-		clients[c.Client] = true
+	for _, name := range list.Clients {
+		clients[name] = true
+	}
+	for _, c := range list.Connections {
 		if len(args) == 1 && c.Account == args[0] {
 			owners[c.Client] = true
 		}
@@ -249,7 +290,7 @@ func connectionOf(args []string, known []connectionInfo) (client, account string
 	for client = range clients {
 	}
 	if len(clients) != 1 {
-		return "", "", errors.New("several clients are configured (or none has an account): name the client first")
+		return "", "", fmt.Errorf("several clients are configured, name one of them first: %s", strings.Join(list.Clients, ", "))
 	}
 	return client, account, nil
 }

@@ -18,7 +18,7 @@ func (c *Client) clientID() string {
 
 // grant is an account's configured grant. Configuration wins over what is stored.
 func (c *Client) grant(account string) (grant tokencache.Grant, configured bool, err error) {
-	secret, center := c.RefreshToken, c.centerOf(account)
+	secret, center := c.RefreshToken, c.configuredCenter(account)
 	if a, ok := c.Accounts[account]; ok {
 		secret = a.RefreshToken
 	} else if account != defaultAccount {
@@ -39,20 +39,39 @@ func (c *Client) grant(account string) (grant tokencache.Grant, configured bool,
 }
 
 // center is the data center that owns a grant.
-func (c *Client) center(accountsServer string) (zoho.DataCenter, bool) {
-	for _, center := range c.centers {
-		if center.Accounts == accountsServer {
-			return center, true
+func (c *Client) center(accountsServer string) (*zoho.DataCenter, bool) {
+	for i := range c.centers {
+		if c.centers[i].Accounts == accountsServer {
+			return &c.centers[i], true
 		}
 	}
 	if c.centers[0].Custom {
-		return zoho.DataCenter{}, false
+		return nil, false
 	}
-	return zoho.LookupAccountsServer(accountsServer)
+	center, ok := zoho.LookupAccountsServer(accountsServer)
+	return &center, ok
 }
 
-// centerOf is the data center of an account's connection.
-func (c *Client) centerOf(account string) *zoho.DataCenter {
+// centerOf is the data center of an account's connection: the one of its grant, or as
+// long as that was not looked at, the configured one.
+func (c *Client) centerOf(account, accountsServer string) *zoho.DataCenter {
+	if center, ok := c.center(accountsServer); ok && accountsServer != "" {
+		return center
+	}
+	return c.configuredCenter(account)
+}
+
+// centerNow is centerOf for what is known of the connection.
+func (c *Client) centerNow(account string) *zoho.DataCenter {
+	conn, err := c.app.state.cache.Conn(c.cache, account)
+	if err != nil {
+		return c.configuredCenter(account)
+	}
+	return c.centerOf(account, conn.AccountsServer())
+}
+
+// configuredCenter is where an account's grant is from, if the configuration has it.
+func (c *Client) configuredCenter(account string) *zoho.DataCenter {
 	if a, ok := c.Accounts[account]; ok && a.center != nil {
 		return a.center
 	}
@@ -117,7 +136,7 @@ func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.G
 		return tokencache.Fetched{}, &tokencache.FetchError{Kind: tokencache.KindRejected, NoToken: true,
 			Err: fmt.Errorf("no client_secret has a value for the data center %s", center.Code)}
 	}
-	accounts := &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID()}
+	accounts := &zoho.Accounts{HTTP: c.http, DataCenter: *center, ClientID: c.clientID()}
 	first := int(c.secretAt.Load()) % len(secrets)
 	var failure *tokencache.FetchError
 	for i := range secrets {

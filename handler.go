@@ -103,7 +103,7 @@ func (h *Handler) prepare() (err error) {
 	if h.Account == "" {
 		h.Account = defaultAccount
 	}
-	if h.callers, err = parseCallers(h.Callers); err != nil {
+	if h.callers, err = parseCallers("zoho_proxy", h.Callers); err != nil {
 		return err
 	}
 	if h.ReplayBuffer == nil {
@@ -192,7 +192,7 @@ func (h *Handler) open(r *http.Request) (_ *session, p *problem) {
 	if err != nil {
 		return nil, tokenProblem(err, h.client, s.account)
 	}
-	s.conn, s.center = conn, h.client.centerOf(s.account)
+	s.conn, s.center = conn, h.client.centerOf(s.account, conn.AccountsServer())
 	domain := s.apiDomain()
 	if p := s.route(r, domain); p != nil {
 		return nil, p
@@ -205,8 +205,9 @@ func (h *Handler) open(r *http.Request) (_ *session, p *problem) {
 	if err != nil {
 		return nil, tokenProblem(err, h.client, s.account)
 	}
-	if token.APIDomain != domain {
-		// The first token of a sandbox says only now where it is good.
+	// A stored grant, and the first token of a sandbox, say only now where they are good.
+	if center := h.client.centerOf(s.account, conn.AccountsServer()); token.APIDomain != domain || center.Accounts != s.center.Accounts {
+		s.center = center
 		if p := s.route(r, token.APIDomain); p != nil {
 			return nil, p
 		}

@@ -231,11 +231,11 @@ func collectConnection(out chan<- prometheus.Metric, s tokencache.Status) {
 	}
 }
 
-// knownRefreshTokens counts the one that the connection uses: those that consent gave
-// before, or to others, are not recorded.
+// knownRefreshTokens counts those that came in here and were not revoked. A configured
+// grant is one; what others were given is not known.
 func knownRefreshTokens(s tokencache.Status) int {
 	if s.HasGrant {
-		return 1
+		return max(1, s.RefreshTokens)
 	}
 	return 0
 }

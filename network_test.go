@@ -42,7 +42,8 @@ func TestLoopIsRefused(t *testing.T) {
 	center, _ := zoho.LookupDataCenter("eu")
 	n := &network{guarded: true}
 
-	client := &Client{name: "main", centers: []zoho.DataCenter{center}, network: n, http: &http.Client{Transport: &http.Transport{DialContext: n.guard(astray)}}}
+	app := &App{state: newState(t.TempDir())}
+	client := &Client{name: "main", app: app, cache: &tokencache.Client{Name: "main"}, centers: []zoho.DataCenter{center}, network: n, http: &http.Client{Transport: &http.Transport{DialContext: n.guard(astray)}}}
 	accounts := &zoho.Accounts{HTTP: client.http, DataCenter: center, ClientID: "1000.ID", ClientSecret: "secret"}
 	_, err = accounts.Refresh(t.Context(), "1000.refresh")
 	failure := fetchError(err)

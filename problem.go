@@ -184,7 +184,7 @@ func tokenProblem(err error, client *Client, account string) *problem {
 		}
 	case tokencache.KindDead:
 		p.code, p.title, p.retryAfter = codeGrantDead, "Zoho does not accept the grant", 0
-		p.detail = connection + ": the refresh token is not accepted by data center " + client.centerOf(account).Code +
+		p.detail = connection + ": the refresh token is not accepted by data center " + client.centerNow(account).Code +
 			"; if it has never worked, check data_center and client_id first; otherwise it was revoked or replaced by a 21st one, and consent must be given anew"
 	case tokencache.KindRejected:
 		p.code, p.title, p.retryAfter = codeClientRejected, "Zoho rejects the client", 0
@@ -202,7 +202,7 @@ func tokenProblem(err error, client *Client, account string) *problem {
 		p.retryAfter = max(p.retryAfter, 5*time.Second)
 	default:
 		if errors.Is(err, errLoop) {
-			return problemLoop(client.centerOf(account).Accounts)
+			return problemLoop(client.centerNow(account).Accounts)
 		}
 		p.code, p.title = codeAccountsUnreachable, "Zoho's authorization server gives no token"
 		p.detail = connection + ": it could not be reached or did not answer usably; the proxy tries again by itself"

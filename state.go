@@ -9,16 +9,18 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // state is what outlives a reload: the store, the tokens with their flights and
-// timers, and the metrics. It holds no configuration; the app passes its clients
+// timers, the consents that are under way, and the metrics. It holds no configuration; the app passes its clients
 // along with each call.
 type state struct {
 	dir     string
 	store   *tokencache.Bolt
 	cache   *tokencache.Cache
+	flow    *onboard.Flow
 	metrics *metrics
 	logger  atomic.Pointer[zap.Logger] // of the configuration that runs
 	warm    sync.Once
@@ -54,6 +56,7 @@ func newState(dir string) *state {
 	s := &state{dir: dir, store: tokencache.NewBolt(dir), metrics: newMetrics()}
 	s.logger.Store(zap.NewNop())
 	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})
+	s.flow = &onboard.Flow{Cache: s.cache, Store: s.store, Connected: s.connected}
 	return s
 }
 
@@ -86,6 +89,12 @@ func (s *state) use(logger *zap.Logger, clients func(name string) *tokencache.Cl
 			s.logger.Store(s.loggers[last])
 		}
 	}
+}
+
+// connected tells of a grant that came in.
+func (s *state) connected(r onboard.Result) {
+	s.logger.Load().Info("connected", zap.String("client", r.Client), zap.String("account", r.Account),
+		zap.String("data_center", r.DataCenter), zap.Strings("scopes", r.Scopes), zap.Bool("replaced", r.Replaced))
 }
 
 // observe turns what happens to tokens into metrics and log lines.

@@ -90,7 +90,7 @@ func (h *Handler) origin(r *http.Request) string {
 	if r.TLS != nil {
 		origin.Scheme = "https"
 	}
-	api := strings.TrimPrefix(h.client.centerOf(h.Account).API, "https://")
+	api := strings.TrimPrefix(h.client.centerNow(h.Account).API, "https://")
 	if host := origin.Hostname(); api != "" && zoho.IsHost(host) {
 		origin.Host = strings.Replace(r.Host, host, api, 1)
 	}

@@ -13,11 +13,12 @@ const modulePath = "github.com/caddy-zoho/caddy-zoho"
 // layers says which packages of this module a package may import; nothing points
 // upward, and no package is without a line. Its tests may import zohosim as well.
 var layers = map[string][]string{
-	"":                 {"zoho", "tokencache", "internal/nearest"},
+	"":                 {"zoho", "tokencache", "internal/nearest", "internal/onboard"},
 	"zoho":             {"internal/nearest"},
 	"tokencache":       {},
 	"zohosim":          {}, // states the protocol a second time: a shared mistake would pass every test
 	"internal/nearest": {},
+	"internal/onboard": {"zoho", "tokencache"},
 	"cmd/caddy":        {""},
 	"cmd/demo":         {"", "zohosim"},
 	"cmd/zohosim":      {"zohosim"},
@@ -28,6 +29,8 @@ var layers = map[string][]string{
 var strangers = map[string][]string{
 	"zoho":       {"github.com/caddyserver/", "github.com/prometheus/", "go.uber.org/zap", "go.etcd.io/"},
 	"tokencache": {"github.com/caddyserver/", "github.com/prometheus/", "go.uber.org/zap"},
+
+	"internal/onboard": {"github.com/caddyserver/", "github.com/prometheus/", "go.uber.org/zap"},
 }
 
 // goPackage is what `go list` tells of a package.

@@ -10,8 +10,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"net/http"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,6 +51,21 @@ func (cl *Client) center(accountsServer string) (zoho.DataCenter, bool) {
 		}
 	}
 	return zoho.DataCenter{}, false
+}
+
+// DataCenter finds one of the client's data centers by its code; the home without one.
+func (cl *Client) DataCenter(code string) (zoho.DataCenter, error) {
+	var codes []string
+	for _, center := range cl.Centers {
+		if code == "" || center.Code == code {
+			return center, nil
+		}
+		codes = append(codes, center.Code)
+	}
+	if _, known := zoho.LookupDataCenter(code); !known {
+		return zoho.DataCenter{}, zoho.UnknownDataCenter(code)
+	}
+	return zoho.DataCenter{}, fmt.Errorf("client %s does not have the data center %s, only %s: add it to data_center", cl.Name, code, strings.Join(codes, ", "))
 }
 
 const (

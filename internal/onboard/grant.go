@@ -59,6 +59,11 @@ type candidate struct {
 	expires   time.Time // while it waits to be confirmed
 }
 
+// candidateFor is a candidate without a browser: what a terminal brings.
+func candidateFor(cl *Client, account string, grant tokencache.Grant) *candidate {
+	return &candidate{client: cl.Name, account: account, grant: grant, browser: sha256.Sum256(nil)}
+}
+
 // Finish takes the callback of a consent: exchanges the code where it was given, and
 // stores the grant before it says so. An error leaves what was stored as it was.
 func (f *Flow) Finish(ctx context.Context, cl *Client, cb Callback, browser string) (Result, *Error) {
@@ -121,7 +126,7 @@ func (f *Flow) Import(ctx context.Context, cl *Client, center zoho.DataCenter, a
 			Remedy: "It is printable text without blanks, such as 1000.….…, alone on its line."}
 	}
 	grant := tokencache.Grant{RefreshToken: refreshToken, AccountsServer: center.Accounts, GrantedAt: time.Now()}
-	return f.settle(ctx, cl, &candidate{client: cl.Name, account: account, grant: grant}, replace)
+	return f.settle(ctx, cl, candidateFor(cl, account, grant), replace)
 }
 
 // exchange trades a code for tokens, at the data center that it was given at. Several
@@ -150,7 +155,9 @@ func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter,
 		grant := tokencache.Grant{RefreshToken: reply.RefreshToken, AccountsServer: center.Accounts, APIDomain: reply.APIDomain,
 			Scopes: slices.Clone(scopes), GrantedAt: time.Now(), User: who.User, Org: who.Org}
 		f.Cache.Count(cl.Cache, cl.key(account), grant)
-		return &candidate{client: cl.Name, account: account, grant: grant, reply: reply}, nil
+		cand := candidateFor(cl, account, grant)
+		cand.reply = reply
+		return cand, nil
 	}
 	return nil, errExchange(failed)
 }

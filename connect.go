@@ -1,0 +1,116 @@
+package caddyzoho
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+func init() {
+	caddy.RegisterModule(Connect{})
+}
+
+// Connect serves the onboarding pages of a client: its connections, the start of
+// consent, the callback, invitations. Grants that come in take effect at once, without
+// a reload. By default it answers at /zoho-connect/.
+type Connect struct {
+	// Name of the client; may be left out when there is only one.
+	Client string `json:"client,omitempty"`
+
+	// Who may see the connections and begin a consent, by the peer's address, as in
+	// `zoho_proxy`. The callback and invitations are open to everybody: they are guarded
+	// by state and cookie, and by a signature. Default: `loopback`.
+	Callers []string `json:"callers,omitempty"`
+
+	pages *onboard.Pages
+}
+
+// CaddyModule returns the Caddy module information.
+func (Connect) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.zoho_connect",
+		New: func() caddy.Module { return new(Connect) },
+	}
+}
+
+// Provision finds the client and prepares the rules.
+func (c *Connect) Provision(ctx caddy.Context) error {
+	app, err := configuredApp(ctx)
+	if err != nil {
+		return err
+	}
+	client, err := app.client(c.Client)
+	if err != nil {
+		return err
+	}
+	callers, err := parseCallers("zoho_connect", c.Callers)
+	if err != nil {
+		return err
+	}
+	if len(app.EncryptionKey) == 0 {
+		app.logger.Warn("what zoho_connect stores is sealed by the client's secrets alone; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}")
+	}
+	c.pages = &onboard.Pages{
+		Flow:   app.state.flow,
+		Client: client.onboard(),
+		Admit:  func(r *http.Request) bool { return callers.admit(r.RemoteAddr) },
+		Reach:  client.reach,
+	}
+	return nil
+}
+
+// ServeHTTP serves the pages. Addresses that hold a code or an invitation stay out of
+// Caddy's access log.
+func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if onboard.Private(r) {
+		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	}
+	c.pages.ServeHTTP(w, r)
+	return nil
+}
+
+// onboard is this client as onboarding needs to know it.
+func (c *Client) onboard() *onboard.Client {
+	return &onboard.Client{
+		Name: c.name, ID: c.clientID, Cache: c.cache, Centers: c.centers, Scopes: c.Scopes, RedirectURI: c.RedirectURI,
+		Accounts: c.accountsOf,
+		Configured: func(account string) bool {
+			_, configured, _ := c.grant(account)
+			return configured
+		},
+	}
+}
+
+// accountsOf are the ways to speak to a data center, one for each client secret.
+func (c *Client) accountsOf(center zoho.DataCenter) []*zoho.Accounts {
+	var all []*zoho.Accounts
+	for _, secret := range c.secretsFor(center.Code) {
+		all = append(all, &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID(), ClientSecret: secret})
+	}
+	return all
+}
+
+// reach tells why nothing answers at a data center's accounts server. Any answer will do.
+func (c *Client) reach(ctx context.Context, center zoho.DataCenter) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, center.Accounts+"/", nil)
+	if err != nil {
+		return err
+	}
+	client := *c.http
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	return res.Body.Close()
+}
+
+var (
+	_ caddy.Provisioner           = (*Connect)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Connect)(nil)
+)
