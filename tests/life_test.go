@@ -32,6 +32,8 @@ type connection struct {
 	NeedsConsent           bool   `json:"needs_consent"`
 	LastError              string `json:"last_error"`
 	Simulated              bool
+	User, Org              string
+	RefreshTokensKnown     int `json:"refresh_tokens_known"`
 }
 
 type connectionList struct {

@@ -1,0 +1,652 @@
+package tests
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
+)
+
+// onboarding is a client without a grant, with pages to get one.
+const onboarding = `{
+	admin {$CADDY_ADMIN}
+	debug
+	zoho {
+		store bolt {$ZOHO_STORE}
+		client main {
+			data_center   {$ZOHO_DATA_CENTER}
+			client_id     {env.ZOHO_CLIENT_ID}
+			client_secret {env.ZOHO_CLIENT_SECRET}
+			scopes        ZohoCRM.modules.ALL,ZohoCRM.org.READ AaaServer.profile.READ
+			{$ZOHO_CLIENT_OPTIONS}
+		}
+	}
+}
+http://:{$ZOHO_PORT} {
+	bind 127.0.0.1
+	log
+	zoho_connect {
+		{$ZOHO_CONNECT_OPTIONS}
+	}
+	zoho_proxy {
+		account {http.request.header.Zoho-Proxy-Account}
+	}
+}
+`
+
+// startOnboarding starts the pair; nobody has consented yet.
+func startOnboarding(t *testing.T, o zohosim.Options, env ...string) (*proxy, *zohosim.Server) {
+	t.Helper()
+	server := zohosim.New(o)
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret, SelfClient: true})
+	baseURL, stop := server.StartHTTP()
+	t.Cleanup(stop)
+	c := newCaddy(t, onboarding, append([]string{"ZOHO_DATA_CENTER=" + baseURL + " " + baseURL, "ZOHO_CONNECT_OPTIONS="}, env...)...)
+	c.secrets = append(c.secrets, "code=1000.")
+	c.start()
+	return c, server
+}
+
+// browser keeps cookies, follows redirects, and sends what browsers send.
+type browser struct {
+	t *testing.T
+	*http.Client
+	at *url.URL // where it is
+}
+
+func newBrowser(t *testing.T) *browser {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &browser{t: t, Client: &http.Client{Jar: jar, CheckRedirect: follow}}
+}
+
+// follow minds Referrer-Policy, which Go's client does not.
+func follow(req *http.Request, _ []*http.Request) error {
+	req.Header.Del("Referer")
+	return nil
+}
+
+func (b *browser) do(req *http.Request) answer {
+	b.t.Helper()
+	if req.Method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Origin", req.URL.Scheme+"://"+req.URL.Host)
+		req.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	res, err := b.Do(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.at = res.Request.URL
+	return answer{res, body}
+}
+
+func (b *browser) get(url string) answer {
+	b.t.Helper()
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.do(req)
+}
+
+func (b *browser) post(url string, form url.Values) answer {
+	b.t.Helper()
+	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(form.Encode()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.do(req)
+}
+
+// stopAt follows redirects as long as they do not lead to a path that ends so, and
+// gives that address.
+func (b *browser) stopAt(suffix string, do func() answer) string {
+	b.t.Helper()
+	b.CheckRedirect = func(req *http.Request, _ []*http.Request) error {
+		if strings.HasSuffix(req.URL.Path, suffix) {
+			return http.ErrUseLastResponse
+		}
+		return follow(req, nil)
+	}
+	defer func() { b.CheckRedirect = follow }()
+	a := do()
+	to, err := a.Request.URL.Parse(a.Header.Get("Location"))
+	if err != nil || a.Header.Get("Location") == "" {
+		b.t.Fatalf("no way to %s: %s %s", suffix, a.Status, a.body)
+	}
+	return to.String()
+}
+
+func (c *proxy) pages() string { return c.url + "/zoho-connect/" }
+
+// consent begins in b and gives the callback's address, which nobody has opened yet.
+func (c *proxy) consent(b *browser, account string) (callback string) {
+	return b.stopAt("/callback", func() answer { return b.post(c.pages()+"start", url.Values{"account": {account}}) })
+}
+
+// wantPage checks what a page says, and what all pages promise.
+func wantPage(t *testing.T, a answer, status int, says string) {
+	t.Helper()
+	text := html.UnescapeString(string(a.body))
+	if a.StatusCode != status || !strings.Contains(text, says) {
+		t.Fatalf("%s, want %d with %q:\n%s", a.Status, status, says, text)
+	}
+	if csp := a.Header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'") ||
+		a.Header.Get("Referrer-Policy") != "no-referrer" || a.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("headers of %s: %v", a.Request.URL.Path, a.Header)
+	}
+	for _, never := range []string{"<script", " style=", " onclick", "src=\"http", "href=\"http://"} {
+		if strings.Contains(strings.ToLower(string(a.body)), never) && !strings.Contains(string(a.body), "class=\"button\"") {
+			t.Errorf("%s holds %s", a.Request.URL.Path, never)
+		}
+	}
+}
+
+// TestConsent, S-16: from the empty page through Zoho's consent to the first call,
+// with no restart, no reload, and no trace of the code.
+func TestConsent(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	b := newBrowser(t)
+	wantPage(t, b.get(c.pages()), 200, "No account of client main is connected yet.")
+	wantProblem(t, c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "default"), "no-grant", http.StatusServiceUnavailable)
+	wantPage(t, b.get(c.pages()+"connect?account=default"), 200, "The redirect URI leads to these pages")
+	wantPage(t, b.post(c.pages()+"start", url.Values{"account": {"default"}}), 200, "The grant is stored")
+	if strings.Contains(b.at.String(), "code") || strings.Contains(b.at.String(), "state") {
+		t.Errorf("the browser ended at %s", b.at)
+	}
+	before := server.Stats().TokenRequests
+	if a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "default"); a.StatusCode >= 300 {
+		t.Fatalf("the first call: %s %s", a.Status, a.body)
+	}
+	wantTokenCalls(t, server, before) // the token that proved the grant serves
+	wantPage(t, b.get(c.pages()), 200, "1 connection")
+	wantPage(t, newBrowser(t).get(b.at.Scheme+"://"+b.at.Host+"/zoho-connect/?q=nobody"), 200, "No connection with")
+	info := c.connections("").Connections[0]
+	if info.Account != "default" || info.State != "ok" || info.Configured || info.User != "user@example.com" || info.Org != "60001234567" || info.RefreshTokensKnown != 1 {
+		t.Errorf("%+v", info)
+	}
+	log := c.output.String()
+	if strings.Contains(log, "code=1000.") || strings.Contains(log, "state=") || !strings.Contains(log, "/zoho-connect/result") {
+		t.Error("the access log has the callback, or nothing at all")
+	}
+	// It is there after a restart, at no cost.
+	c.stop()
+	c.start()
+	if a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "default"); a.StatusCode >= 300 {
+		t.Fatalf("after a restart: %s %s", a.Status, a.body)
+	}
+	wantTokenCalls(t, server, before)
+}
+
+// TestState, S-22: an answer is good once, in the browser that began, for its client.
+func TestState(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	refuse := func(name string, a answer, says string) {
+		t.Helper()
+		if a.StatusCode < 400 {
+			t.Errorf("%s: %s", name, a.Status)
+		}
+		wantPage(t, a, a.StatusCode, says)
+		if n := server.Stats().TokenRequests; n != 0 {
+			t.Fatalf("%s: %d token requests", name, n)
+		}
+	}
+	b := newBrowser(t)
+	refuse("an invention", b.get(c.pages()+"callback?code=1000.a.b&state=x"), "another browser")
+	callback := c.consent(b, "default")
+	refuse("another browser", newBrowser(t).get(callback), "another browser")
+	other := newBrowser(t)
+	c.consent(other, "default") // has a cookie, of its own
+	refuse("another browser with a cookie", other.get(callback), "another browser")
+	refuse("no state", b.get(regexp.MustCompile(`state=[^&]*`).ReplaceAllString(callback, "")), "no state")
+	refuse("a wrong state", b.get(strings.Replace(callback, "state=", "state=A", 1)), "no consent that was begun here")
+	if err := c.reload(); err != nil {
+		t.Fatal(err)
+	}
+	wantPage(t, b.get(callback), 200, "The grant is stored") // the reload did not matter
+	n := server.Stats().TokenRequests
+	wantPage(t, b.get(callback), 409, "used already")
+	if now := server.Stats().TokenRequests; now != n {
+		t.Errorf("%d more token requests", now-n)
+	}
+}
+
+// TestAccountsServer, S-21: a code goes nowhere but to the client's own servers.
+func TestAccountsServer(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto, MaxCodes: -1})
+	var strangers atomic.Int64
+	stranger := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { strangers.Add(1) }))
+	defer stranger.Close()
+	for _, named := range []string{
+		stranger.URL, "https://accounts.zoho.com.evil.tld", "http://accounts.zoho.com", "https://user@accounts.zoho.com", "https://accounts.zoho.com:444",
+		"https://accounts.zoho.com%00.evil.tld", "https://accounts.zoho.eu", "//accounts.zoho.com", "https:accounts.zoho.com", "javascript:alert(1)",
+	} {
+		b := newBrowser(t)
+		callback := c.consent(b, "account-"+fmt.Sprint(len(named)))
+		to, _ := url.Parse(callback)
+		query := to.Query()
+		query.Set("accounts-server", named)
+		to.RawQuery = query.Encode()
+		wantPage(t, b.get(to.String()), http.StatusBadRequest, "none of this client's")
+	}
+	b := newBrowser(t)
+	wantPage(t, b.get(c.consent(b, "twice")+"&accounts-server="+url.QueryEscape(stranger.URL)), http.StatusBadRequest, "twice")
+	if n := server.Stats().TokenRequests; n != 0 || strangers.Load() != 0 {
+		t.Errorf("%d token requests, %d at a stranger's", n, strangers.Load())
+	}
+	// Missing: the home of the client.
+	b = newBrowser(t)
+	callback := regexp.MustCompile(`accounts-server=[^&]*&?`).ReplaceAllString(c.consent(b, "missing"), "")
+	wantPage(t, b.get(callback), 200, "The grant is stored")
+}
+
+// TestForeignPages, S-11 and S-26: forms of other sites, names that were rebound, and
+// callers that are not admitted begin nothing; nor does anybody without end.
+func TestForeignPages(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	form := "account=default"
+	for _, header := range [][]string{
+		{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"},
+		{"Host", "evil.example", "Origin", "http://evil.example"},
+	} {
+		header = append(header, "Content-Type", "application/x-www-form-urlencoded")
+		a := c.call(http.MethodPost, "/zoho-connect/start", strings.NewReader(form), header...)
+		if a.StatusCode != http.StatusForbidden {
+			t.Errorf("%q: %s", header, a.Status)
+		}
+	}
+	if a := c.call(http.MethodGet, "/zoho-connect/", nil, "Host", "evil.example"); a.StatusCode != http.StatusForbidden {
+		t.Errorf("a rebound name reads the list: %s", a.Status)
+	}
+	if n := server.Stats().Authorizations; n != 0 {
+		t.Errorf("%d consents began", n)
+	}
+	limited := 0
+	for range 30 {
+		a := c.call(http.MethodPost, "/zoho-connect/start", strings.NewReader(form), "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin")
+		if a.StatusCode == http.StatusTooManyRequests && a.Header.Get("Retry-After") != "" {
+			limited++
+		}
+	}
+	if limited != 20 {
+		t.Errorf("%d of 30 starts were refused, want 20", limited)
+	}
+
+	c.setenv("ZOHO_CONNECT_OPTIONS=callers 127.0.0.2")
+	c.stop()
+	c.start()
+	for range 30 {
+		if a := c.call(http.MethodPost, "/zoho-connect/start", strings.NewReader(form), "Content-Type", "application/x-www-form-urlencoded"); a.StatusCode != http.StatusForbidden {
+			t.Errorf("a caller who is not admitted: %s", a.Status)
+		}
+	}
+	for _, page := range []string{"", "connect?account=default"} {
+		if a := c.get("/zoho-connect/" + page); a.StatusCode != http.StatusForbidden {
+			t.Errorf("a caller who is not admitted reads %q: %s", page, a.Status)
+		}
+	}
+}
+
+// TestHostileText, S-24: what others write is shown as text.
+func TestHostileText(t *testing.T) {
+	c, _ := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	const script = `<script>alert(1)</script>"'><img src=x onerror=alert(1)>`
+	b := newBrowser(t)
+	state := regexp.MustCompile(`state=([^&]*)`).FindStringSubmatch(c.consent(b, "default"))[1]
+	for _, path := range []string{
+		"callback?error=" + url.QueryEscape(script) + "&state=" + state, "?q=" + url.QueryEscape(script), "connect?account=" + url.QueryEscape(script),
+		"result?id=" + url.QueryEscape(script), "invite?token=" + url.QueryEscape(script), url.PathEscape(script),
+	} {
+		a := b.get(c.pages() + path)
+		wantPage(t, a, a.StatusCode, "")
+		if bytes.Contains(a.body, []byte("<script>")) || bytes.Contains(a.body, []byte("<img")) {
+			t.Errorf("%s: %s", path, a.body)
+		}
+	}
+}
+
+// TestSomebodyElse, S-25: a consent by another user stops and asks; until then the old
+// grant stays. A consent that brings no refresh token never erases it.
+func TestSomebodyElse(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto, User: "ann@example.com"})
+	b := newBrowser(t)
+	wantPage(t, b.get(c.consent(b, "default")), 200, "The grant is stored")
+	as := func(user string) { server.Change(func(o *zohosim.Options) { o.User = user }) }
+	holder := func() string { return c.connections("").Connections[0].User }
+
+	for decision, want := range map[string]string{"keep": "ann@example.com", "replace": "ben@example.com"} {
+		as("ann@example.com")
+		if holder() != "ann@example.com" {
+			t.Fatalf("begins with %s", holder())
+		}
+		as("ben@example.com")
+		grants := server.Stats().Grants
+		wantPage(t, b.get(c.consent(b, "default")), 200, "Is that meant?")
+		if holder() != "ann@example.com" {
+			t.Errorf("%s before anybody confirmed", holder())
+		}
+		id := b.at.Query().Get("id")
+		a := newBrowser(t).post(c.pages()+"confirm", url.Values{"id": {id}, "decision": {"replace"}})
+		if a.StatusCode < 400 || holder() != "ann@example.com" {
+			t.Errorf("another browser confirms: %s", a.Status)
+		}
+		wantPage(t, b.post(c.pages()+"confirm", url.Values{"id": {id}, "decision": {decision}}), 200, map[string]string{"keep": "Nothing was changed", "replace": "Connected"}[decision])
+		if holder() != want {
+			t.Errorf("%s: %s holds it, want %s", decision, holder(), want)
+		}
+		if decision == "keep" && server.Stats().Grants != grants {
+			t.Error("the new grant was not given back")
+		}
+		if a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "default"); a.Header.Get("X-Sim-User") != want {
+			t.Errorf("%s: the call was made as %s", decision, a.Header.Get("X-Sim-User"))
+		}
+		if decision == "replace" {
+			as("ann@example.com")
+			wantPage(t, b.get(c.consent(b, "default")), 200, "Is that meant?")
+			b.post(c.pages()+"confirm", url.Values{"id": {b.at.Query().Get("id")}, "decision": {"replace"}})
+		}
+	}
+
+	before := holder()
+	server.AddFault(zohosim.Fault{Where: "accounts", Path: "/token", Kind: zohosim.FaultStatus, Status: 200, Count: 1,
+		Body: `{"access_token":"1000.aaaa.bbbb","api_domain":"https://www.zohoapis.com","token_type":"Bearer","expires_in":3600}`})
+	wantPage(t, b.get(c.consent(b, "default")), http.StatusBadGateway, "no refresh token")
+	if holder() != before {
+		t.Error("a reply without a refresh token erased the grant")
+	}
+	if a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "default"); a.StatusCode >= 300 {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+}
+
+// TestReplacedGrants: the places that Zoho keeps are counted and warned about, and the
+// grant that is replaced is revoked if the operator says so.
+func TestReplacedGrants(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{MaxTokens: -1, MaxCodes: -1})
+	token := func() string {
+		return server.Grant(clientID, "user@example.com", "us", "ZohoCRM.modules.ALL")
+	}
+	for i := range 18 {
+		c.runInput(token(), 0, "zoho", "import", "main", "default")
+		if n := c.connections("").Connections[0].RefreshTokensKnown; n != i+1 {
+			t.Fatalf("%d refresh tokens are known, want %d", n, i+1)
+		}
+	}
+	if _, stderr := c.runInput(token(), 0, "zoho", "import", "main", "default"); !strings.Contains(stderr, "19 refresh tokens") {
+		t.Errorf("no warning before the last: %s", stderr)
+	}
+	server.Change(func(o *zohosim.Options) { o.Consent = zohosim.ConsentAuto })
+	grants, b := server.Stats().Grants, newBrowser(t)
+	wantPage(t, b.get(c.pages()+"connect?account=default"), 200, "ends the first, even if it is in use")
+	callback := b.stopAt("/callback", func() answer {
+		return b.post(c.pages()+"start", url.Values{"account": {"default"}, "revoke": {"yes"}})
+	})
+	wantPage(t, b.get(callback), 200, "which was revoked at Zoho")
+	if n := server.Stats().Grants; n != grants {
+		t.Errorf("%d grants at Zoho, want %d", n, grants)
+	}
+	if n := c.connections("").Connections[0].RefreshTokensKnown; n != 19 {
+		t.Errorf("%d are known", n)
+	}
+}
+
+// TestInvitation, S-23: a link for one account, good once, that shows only its result
+// and returns only where the operator said.
+func TestInvitation(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto}, "ZOHO_CONNECT_OPTIONS=callers 127.0.0.2")
+	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri " + c.pages() + "callback")
+	c.stop()
+	c.start()
+	for _, bad := range []string{"//evil", `/\evil`, "https:evil", "%2f%2fevil", "http://evil.example", "https://user@evil.example", "https://", "javascript:alert(1)", `https:\\evil`} {
+		c.wantCLI(cli{"invite main acme --return-to " + bad, 1, "", "no address to return to"})
+	}
+	c.wantCLI(
+		cli{"invite main acme --expires 3000h", 1, "", "90 days"},
+		cli{"invite main acme --expires soon", 1, "", "no duration"},
+		cli{"invite main <acme>", 1, "", "no name for an account"},
+	)
+	stdout, _, _ := c.run("zoho", "invite", "main", "acme", "--return-to", "https://app.example.com/done")
+	link := strings.TrimSpace(stdout)
+	b := newBrowser(t)
+	wantPage(t, b.get(link), 200, "You were invited")
+	wantPage(t, b.get(link+"x"), 403, "no invitation")
+	wantPage(t, b.get(strings.Replace(link, "token=", "token=A", 1)), 403, "no invitation")
+	token, _ := url.Parse(link)
+	accept := func(b *browser) answer {
+		return b.post(c.pages()+"invite", url.Values{"token": {token.Query().Get("token")}, "account": {"other"}, "return_to": {"https://evil.example"}})
+	}
+	late := newBrowser(t)
+	pending := late.stopAt("/callback", func() answer { return accept(late) })
+	done := accept(b)
+	wantPage(t, done, 200, "Connected")
+	if !strings.Contains(string(done.body), `href="https://app.example.com/done"`) || strings.Contains(string(done.body), "All connections") || strings.Contains(string(done.body), "evil") {
+		t.Errorf("the result: %s", done.body)
+	}
+	list := c.connections("").Connections
+	if len(list) != 1 || list[0].Account != "acme" {
+		t.Errorf("%+v", list)
+	}
+	n := server.Stats().TokenRequests
+	wantPage(t, late.get(pending), 403, "was used") // begun before it was used up
+	wantPage(t, newBrowser(t).get(link), 403, "was used")
+	wantPage(t, accept(newBrowser(t)), 403, "was used")
+	c.stop()
+	c.start()
+	wantPage(t, newBrowser(t).get(link), 403, "was used")
+	if now := server.Stats().TokenRequests; now != n {
+		t.Errorf("%d more token requests", now-n)
+	}
+	if strings.Contains(c.output.String(), token.Query().Get("token")) {
+		t.Error("the log has the invitation")
+	}
+}
+
+// runInput runs the binary with something on its standard input.
+func (c *proxy) runInput(input string, code int, args ...string) (stdout, stderr string) {
+	c.t.Helper()
+	var out, errOut bytes.Buffer
+	cmd := exec.Command(binary, args...)
+	cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = c.env, c.dir, strings.NewReader(input), &out, &errOut
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		c.t.Fatal(err)
+	}
+	c.checkSecrets("caddy "+strings.Join(args, " "), append(out.Bytes(), errOut.Bytes()...))
+	if cmd.ProcessState.ExitCode() != code {
+		c.t.Errorf("caddy %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), cmd.ProcessState.ExitCode(), code, out.String(), errOut.String())
+	}
+	return out.String(), errOut.String()
+}
+
+// TestConnectCommand, S-19: consent without a browser on this machine, as it is pasted
+// by people. Nothing secret is an argument.
+func TestConnectCommand(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto, MaxTokens: -1, MaxCodes: -1, MaxGrants: -1})
+	c.wantCLI(cli{"connect", 1, "", "redirect_uri"})
+	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri http://localhost:1/callback")
+	c.stop()
+	c.start()
+	forms := map[string]func(callback string) string{
+		"as it is":       func(s string) string { return s },
+		"a line end":     func(s string) string { return s + "\r\n" },
+		"broken lines":   func(s string) string { return "  " + s[:40] + "\n   " + s[40:90] + "\r\n" + s[90:] + "\n" },
+		"quotes":         func(s string) string { return `"` + s + `"` },
+		"the query":      func(s string) string { _, query, _ := strings.Cut(s, "?"); return query },
+		"the code alone": func(s string) string { u, _ := url.Parse(s); return u.Query().Get("code") },
+		"encoded twice": func(s string) string {
+			base, query, _ := strings.Cut(s, "?")
+			return base + "?" + url.QueryEscape(query)
+		},
+	}
+	for name, form := range forms {
+		t.Run(name, func(t *testing.T) {
+			account := strings.ReplaceAll(name, " ", "-")
+			stdout, _ := c.connectWith(t, 0, account, form)
+			if !strings.Contains(stdout, "main/"+account) || !strings.Contains(stdout, "user@example.com") || !strings.Contains(stdout, "modules") {
+				t.Errorf("it says %s", stdout)
+			}
+			if a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", account); a.StatusCode >= 300 {
+				t.Errorf("%s %s", a.Status, a.body)
+			}
+		})
+	}
+	bad := map[string]struct {
+		form func(string) string
+		says string
+	}{
+		"nothing": {func(string) string { return "\n" }, "nothing came from standard input"},
+		"refused": {func(s string) string {
+			return regexp.MustCompile(`code=[^&]*`).ReplaceAllString(s, "error=access_denied")
+		}, "Consent was refused"},
+		"no code":         {func(s string) string { return "https://accounts.zoho.com/oauth/v2/auth" }, "holds no code"},
+		"another consent": {func(s string) string { return strings.Replace(s, "state=", "state=X", 1) }, "another consent"},
+		"a dead code":     {func(s string) string { return regexp.MustCompile(`code=[^&]*`).ReplaceAllString(s, "code=1000.a.b") }, "start consent again"},
+		"a foreign server": {func(s string) string {
+			return regexp.MustCompile(`accounts-server=[^&]*`).ReplaceAllString(s, "accounts-server=https%3A%2F%2Faccounts.zoho.eu")
+		}, "was not sent there"},
+	}
+	for name, test := range bad {
+		t.Run(name, func(t *testing.T) {
+			if _, stderr := c.connectWith(t, 1, "bad", test.form); !strings.Contains(stderr, test.says) {
+				t.Errorf("it says %s, want %q", stderr, test.says)
+			}
+		})
+	}
+	for _, info := range c.connections("").Connections {
+		if info.Account == "bad" {
+			t.Error("something was stored")
+		}
+	}
+
+	code := server.SelfClientCode(clientID, "ZohoCRM.modules.ALL")
+	if stdout, _ := c.runInput(code+"\n", 0, "zoho", "connect", "main", "self", "--self-client", "--json"); !json.Valid([]byte(stdout)) || !strings.Contains(stdout, `"account": "self"`) {
+		t.Errorf("it says %s", stdout)
+	}
+	if _, stderr := c.runInput(code+"\n", 1, "zoho", "connect", "main", "self", "--self-client"); !strings.Contains(stderr, "used before") {
+		t.Errorf("a code twice: %s", stderr)
+	}
+}
+
+// connectWith runs `connect`, consents as a person would, and pastes a form of what the
+// browser ended at.
+func (c *proxy) connectWith(t *testing.T, code int, account string, form func(callback string) string) (stdout, stderr string) {
+	t.Helper()
+	cmd := exec.Command(binary, "zoho", "connect", "main", account)
+	var out bytes.Buffer
+	var said output
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = c.env, c.dir, &out, &said
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	address := regexp.MustCompile(`http\S+/oauth/v2/auth\?\S+`)
+	c.waitFor("the address", func() bool { return address.MatchString(said.String()) })
+	b := newBrowser(t)
+	callback := b.stopAt("/callback", func() answer { return b.get(address.FindString(said.String())) })
+	_, _ = io.WriteString(stdin, form(callback))
+	_ = stdin.Close()
+	_ = cmd.Wait()
+	if cmd.ProcessState.ExitCode() != code {
+		t.Errorf("exit code %d, want %d\n%s%s", cmd.ProcessState.ExitCode(), code, out.String(), said.String())
+	}
+	return out.String(), said.String()
+}
+
+// TestImport: existing refresh tokens are proved by one renewal; a batch goes on where
+// it was.
+func TestImport(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{})
+	first := server.Grant(clientID, "ann@example.com", "us", "ZohoCRM.modules.ALL", "AaaServer.profile.READ")
+	c.secrets = append(c.secrets, first)
+	if stdout, _ := c.runInput("\ufeff"+first+"\r\n", 0, "zoho", "import"); !strings.Contains(stdout, "main/default") || !strings.Contains(stdout, "ann@example.com") {
+		t.Errorf("it says %s", stdout)
+	}
+	wantTokenCalls(t, server, 1)
+	if a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "default"); a.StatusCode >= 300 {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+	wantTokenCalls(t, server, 1)
+	if left := c.connections("").Connections[0].BudgetLeft; left != 9 {
+		t.Errorf("%d token calls are left, want 9", left)
+	}
+	for input, says := range map[string]string{
+		"1000.unknown.token\n": "revoked, not from", "\n": "nothing came", "two words\n": "no refresh token",
+	} {
+		if _, stderr := c.runInput(input, 1, "zoho", "import", "main", "default"); !strings.Contains(stderr, says) {
+			t.Errorf("%q: %s", input, stderr)
+		}
+	}
+	if _, stderr := c.runInput(first, 1, "zoho", "import", "--data-center", "eu"); !strings.Contains(stderr, "data_center") {
+		t.Errorf("a data center that the client does not have: %s", stderr)
+	}
+	if a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "default"); a.StatusCode >= 300 || c.connections("").Connections[0].State != "ok" {
+		t.Errorf("failed imports did harm: %s %s", a.Status, a.body)
+	}
+
+	var batch strings.Builder
+	for i := range 5 {
+		token := server.Grant(clientID, fmt.Sprintf("user%d@example.com", i), "us", "ZohoCRM.modules.ALL")
+		c.secrets = append(c.secrets, token)
+		if i == 3 {
+			token = "1000.unknown.token"
+		}
+		fmt.Fprintf(&batch, "{\"account\": \"batch-%d\", \"refresh_token\": %q}\n\n", i, token)
+	}
+	batch.WriteString("nonsense\n")
+	stdout, stderr := c.runInput(batch.String(), 1, "zoho", "import", "main", "--batch")
+	if strings.Count(stdout, "connected\n") != 4 || strings.Count(stdout, "failed: ") != 2 || !strings.Contains(stderr, "2 of the accounts") {
+		t.Errorf("%s\n%s", stdout, stderr)
+	}
+	calls := server.Stats().TokenRequests
+	if stdout, _ := c.runInput(batch.String(), 1, "zoho", "import", "main", "--batch", "--json"); strings.Count(stdout, `"skipped"`) != 4 {
+		t.Errorf("again: %s", stdout)
+	}
+	wantTokenCalls(t, server, calls+1) // the unknown one
+}
+
+// TestRevokeAndForget: at once, without a reload; what is configured is left alone.
+func TestRevokeAndForget(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{})
+	for _, account := range []string{"one", "two"} {
+		c.runInput(server.Grant(clientID, account+"@example.com", "us", "ZohoCRM.modules.ALL"), 0, "zoho", "import", "main", account)
+		c.get("/crm/v8/Leads", "Zoho-Proxy-Account", account)
+	}
+	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultStatus, Status: 503})
+	c.wantCLI(cli{"revoke main one", 1, "", "not forgotten"})
+	server.ClearFaults("")
+	if a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "one"); a.StatusCode >= 300 {
+		t.Errorf("%s", a.Status)
+	}
+	c.wantCLI(cli{"revoke main one", 0, "forgotten", ""}, cli{"forget two", 0, "forgotten", ""}, cli{"forget main nobody", 1, "", "no stored grant"})
+	if n := server.Stats().Grants; n != 1 {
+		t.Errorf("%d grants live at Zoho, want that which was only forgotten", n)
+	}
+	for _, account := range []string{"one", "two"} {
+		wantProblem(t, c.get("/crm/v8/Leads", "Zoho-Proxy-Account", account), "no-grant", http.StatusServiceUnavailable)
+	}
+	if list := c.connections("").Connections; len(list) != 0 {
+		t.Errorf("%+v", list)
+	}
+}
