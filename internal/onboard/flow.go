@@ -106,7 +106,6 @@ type consent struct {
 	browser [sha256.Size]byte
 	expires time.Time
 	used    bool // kept until it expires, to tell a second use from an invention
-	result  string
 }
 
 var accountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
