@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -27,7 +28,8 @@ type Connect struct {
 	// by state and cookie, and by a signature. Default: `loopback`.
 	Callers []string `json:"callers,omitempty"`
 
-	pages *onboard.Pages
+	pages  *onboard.Pages
+	logger *zap.Logger
 }
 
 // CaddyModule returns the Caddy module information.
@@ -40,6 +42,7 @@ func (Connect) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the client and prepares the rules.
 func (c *Connect) Provision(ctx caddy.Context) error {
+	c.logger = ctx.Logger()
 	app, err := configuredApp(ctx)
 	if err != nil {
 		return err
@@ -64,11 +67,12 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// ServeHTTP serves the pages. Addresses that hold a code or an invitation stay out of
-// Caddy's access log.
+// ServeHTTP serves the pages. What leads to Zoho and back stays out of Caddy's access
+// log, which would show codes, states and invitations; a line of our own takes its place.
 func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if onboard.Private(r) {
+	if page, private := onboard.Private(r); private {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+		c.logger.Info("onboarding", zap.String("page", page), zap.String("method", r.Method), zap.String("remote", r.RemoteAddr))
 	}
 	c.pages.ServeHTTP(w, r)
 	return nil

@@ -85,10 +85,11 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Private tells requests whose address must not be logged: it holds a code, or is an
-// invitation.
-func Private(r *http.Request) bool {
-	return strings.HasSuffix(r.URL.Path, "/callback") || strings.HasSuffix(r.URL.Path, "/invite")
+// Private tells the pages whose requests and answers must not be logged: their addresses
+// hold a code or an invitation, or they lead to Zoho with a state.
+func Private(r *http.Request) (page string, private bool) {
+	page = r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+	return page, page == "callback" || page == "invite" || page == "start"
 }
 
 // rebound tells names that a stranger can point at this machine, so that a page of his

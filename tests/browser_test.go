@@ -1,0 +1,170 @@
+package tests
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-rod/rod"
+	"github.com/go-rod/rod/lib/launcher"
+	"github.com/go-rod/rod/lib/proto"
+
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
+)
+
+// startChromium starts a real browser.
+func startChromium(t *testing.T) *rod.Browser {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("chromium is missing")
+		}
+		t.Skip("chromium is missing: the pages are not tried in a real browser")
+	}
+	l := launcher.New().Bin(path).Leakless(false).NoSandbox(true).UserDataDir(t.TempDir()).Set("disable-dev-shm-usage")
+	control, err := l.Launch()
+	if err != nil {
+		t.Fatalf("chromium does not start: %v", err)
+	}
+	t.Cleanup(l.Kill)
+	return rod.New().ControlURL(control).MustConnect()
+}
+
+// window is one of a browser, used as a person does.
+type window struct {
+	t *testing.T
+	*rod.Page
+}
+
+func newWindow(t *testing.T, b *rod.Browser) *window {
+	page := b.MustPage().Timeout(2 * time.Minute)
+	page.MustSetViewport(800, 900, 1, false)
+	return &window{t, page}
+}
+
+func (w *window) open(url string) *window {
+	w.MustNavigate(url).MustWaitLoad()
+	return w
+}
+
+// press presses the button with that text.
+func (w *window) press(text string) *window {
+	w.MustElementR("button", text).MustClick()
+	return w
+}
+
+// heading waits for the page with that heading.
+func (w *window) heading(text string) *window {
+	w.MustElementR("h1", text)
+	w.MustWaitLoad()
+	return w
+}
+
+func (w *window) says(text string) *window {
+	w.MustElementR("main", text)
+	return w
+}
+
+// accept consents on Zoho's page, as the user given or the one it knows.
+func (w *window) accept(user string) *window {
+	w.MustElement("#accept")
+	if user != "" {
+		w.MustElement("input[name=user]").MustSelectAllText().MustInput(user)
+	}
+	w.MustElement("#accept").MustClick()
+	return w
+}
+
+// keep makes a picture of the page. Those in docs/ are made by
+// `SCREENSHOTS=docs/screenshots go test ./tests -run TestInTheBrowser`.
+func (w *window) keep(name string) *window {
+	if dir := os.Getenv("SCREENSHOTS"); dir != "" {
+		picture, err := w.Screenshot(true, &proto.PageCaptureScreenshot{Format: proto.PageCaptureScreenshotFormatPng})
+		if err == nil {
+			err = os.WriteFile(filepath.Join("..", dir, name+".png"), picture, 0o644)
+		}
+		if err != nil {
+			w.t.Error(err)
+		}
+	}
+	return w
+}
+
+// TestInTheBrowser drives Chromium from the empty page through the simulator's consent
+// to the first call through the proxy.
+func TestInTheBrowser(t *testing.T) {
+	browser := startChromium(t)
+	c, server := startOnboarding(t, zohosim.Options{})
+	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri " + c.pages() + "callback")
+	c.stop()
+	c.start()
+	works := func(account string) {
+		t.Helper()
+		if a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", account); a.StatusCode >= 300 {
+			t.Errorf("account %s: %s %s", account, a.Status, a.body)
+		}
+	}
+	w := newWindow(t, browser)
+	begin := func(account string) *window {
+		w.open(c.pages()).heading("Connections of main")
+		w.MustElement("#account").MustSelectAllText().MustInput(account)
+		return w.press("Go on").heading("Connect " + account)
+	}
+
+	w.open(c.pages()).heading("Connections of main").keep("empty")
+	w.press("Go on").heading("Connect default").keep("before-consent").press("Ask for consent")
+	w.MustElement("#accept")
+	consent := w.MustInfo().URL
+	w.accept("").heading("Connected").keep("connected")
+	if at := w.MustInfo().URL; strings.Contains(at, "code=") || strings.Contains(at, "state=") {
+		t.Errorf("the browser stays at %s", at)
+	}
+	works("default")
+
+	// A second account, by a double click.
+	begin("second")
+	if err := w.MustElementR("button", "Ask for consent").Click(proto.InputMouseButtonLeft, 2); err != nil {
+		t.Fatal(err)
+	}
+	w.accept("").heading("Connected")
+	works("second")
+
+	// A stale tab: Zoho's page of the first consent, whose answer was used.
+	w.open(consent).accept("").heading("That did not work").says("used already").keep("used")
+
+	// Consent is refused; what was connected stays.
+	begin("default").press("Ask for consent")
+	w.MustElement("#reject").MustClick()
+	w.heading("That did not work").says("Consent was refused").keep("refused")
+	works("default")
+
+	// Somebody else consents: the page asks.
+	begin("default").press("Ask for consent").accept("ben@example.com").heading("Somebody else than before").keep("somebody-else")
+	w.press("Keep the one before").heading("Nothing was changed")
+	if info := c.connections("?account=default").Connections[0]; info.User != "user@example.com" {
+		t.Errorf("%s holds it", info.User)
+	}
+
+	// A customer, in a browser of his own.
+	link, _, _ := c.run("zoho", "invite", "main", "acme")
+	link = strings.TrimSpace(link)
+	customer := newWindow(t, browser.MustIncognito())
+	customer.open(link).heading("Give access to your Zoho account").keep("invitation")
+	customer.press("Go on to Zoho").accept("ann@customer.example").heading("Connected").keep("invited")
+	works("acme")
+	customer.open(link).heading("That did not work").says("was used")
+
+	w.open(c.pages()).heading("Connections of main").keep("connections")
+	w.MustSetViewport(360, 740, 2, true)
+	w.open(c.pages()).heading("Connections of main").keep("connections-phone")
+	if width := w.MustEval("() => document.documentElement.scrollWidth").Int(); width > 360 {
+		t.Errorf("the page is %d wide on a phone of 360", width)
+	}
+	if n := server.Stats().TokenResults["throttled"]; n != 0 {
+		t.Errorf("%d token calls were throttled", n)
+	}
+}
