@@ -1,0 +1,146 @@
+package onboard
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+func testClient(t *testing.T) (*Flow, *Client) {
+	t.Helper()
+	store := tokencache.NewBolt(t.TempDir())
+	cache := tokencache.New(tokencache.Options{Store: store})
+	t.Cleanup(func() { _ = cache.Close(); _ = store.Close() })
+	us, _ := zoho.LookupDataCenter("us")
+	eu, _ := zoho.LookupDataCenter("eu")
+	cl := &Client{
+		Name: "main", ID: func() string { return "1000.ID" }, Centers: []zoho.DataCenter{us, eu}, Scopes: []string{"ZohoCRM.modules.ALL"},
+		RedirectURI: "https://connect.example/zoho-connect/callback",
+		Cache:       &tokencache.Client{Name: "main", Secrets: func() [][]byte { return [][]byte{[]byte("secret")} }},
+		Configured:  func(account string) bool { return account == "configured" },
+	}
+	return &Flow{Cache: cache, Store: store}, cl
+}
+
+// S-22: a consent waits for ten minutes.
+func TestConsentExpires(t *testing.T) {
+	flow, cl := testClient(t)
+	synctest.Test(t, func(t *testing.T) {
+		begin := func() string {
+			_, state, err := flow.Begin(cl, Start{Account: "default", RedirectURI: cl.RedirectURI, Browser: "cookie"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return state
+		}
+		late, inTime := begin(), begin()
+		time.Sleep(consentLife)
+		if _, err := flow.take(cl, inTime, "cookie"); err != nil {
+			t.Errorf("after ten minutes: %v", err)
+		}
+		time.Sleep(time.Second)
+		if _, err := flow.take(cl, late, "cookie"); err == nil || !strings.Contains(err.Text, "10 minutes ago") {
+			t.Errorf("too late: %v", err)
+		}
+		time.Sleep(2 * consentLife)
+		if _, err := flow.take(cl, late, "cookie"); err == nil || !strings.Contains(err.Text, "forgotten") {
+			t.Errorf("much too late: %v", err)
+		}
+		if n := len(flow.consents) + len(flow.starts); n != 0 {
+			t.Errorf("%d are kept for ever", n)
+		}
+	})
+}
+
+// S-26: starts are limited by account and time.
+func TestStartsAreLimited(t *testing.T) {
+	flow, cl := testClient(t)
+	synctest.Test(t, func(t *testing.T) {
+		begin := func(account string) *Error {
+			_, _, err := flow.Begin(cl, Start{Account: account, RedirectURI: cl.RedirectURI})
+			return err
+		}
+		for range maxStarts {
+			if err := begin("default"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := begin("default"); err == nil || err.RetryAfter != startWindow {
+			t.Errorf("one more: %+v", err)
+		}
+		if err := begin("other"); err != nil {
+			t.Errorf("another account: %v", err)
+		}
+		time.Sleep(startWindow)
+		if err := begin("default"); err != nil {
+			t.Errorf("later: %v", err)
+		}
+		if err := begin("configured"); err == nil || err.Code != "configured" {
+			t.Errorf("a configured account: %v", err)
+		}
+	})
+}
+
+func TestInvitationsExpire(t *testing.T) {
+	flow, cl := testClient(t)
+	link, inv, failure := cl.Invite("acme", time.Minute, "https://app.example/done")
+	if failure != nil {
+		t.Fatal(failure)
+	}
+	u, err := url.Parse(link)
+	if err != nil || u.Path != "/zoho-connect/invite" {
+		t.Fatalf("%s: %v", link, err)
+	}
+	if got, err := flow.readInvitation(cl, u.Query().Get("token")); err != nil || got.ReturnTo != inv.ReturnTo || got.Account != "acme" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	inv.Expires = time.Now().Add(-time.Second)
+	if err := flow.invited(cl, &inv); err == nil || !strings.Contains(err.Text, "expired") {
+		t.Errorf("too late: %v", err)
+	}
+	other := *cl
+	other.Cache = &tokencache.Client{Name: "main", Secrets: func() [][]byte { return [][]byte{[]byte("another secret")} }}
+	if _, err := flow.readInvitation(&other, u.Query().Get("token")); err == nil {
+		t.Error("signed by a stranger, and taken")
+	}
+}
+
+// S-23: the operator names where a browser goes on to, and cannot be led astray either.
+func FuzzReturnTo(f *testing.F) {
+	for _, seed := range []string{"https://app.example/done", "//evil", `/\evil`, "https:evil", "%2f%2fevil", "https://a\r\nb", "https://u@h", "javascript:x"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if text == "" || !returnable(text) {
+			return
+		}
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(text, "\r\n\\ ") {
+			t.Errorf("%q is taken", text)
+		}
+	})
+}
+
+// S-62: whatever is pasted is read or refused, and never guessed.
+func FuzzParsePasted(f *testing.F) {
+	for _, seed := range []string{
+		"https://x/callback?state=s&code=1000.a.b&location=us&accounts-server=https%3A%2F%2Faccounts.zoho.com&", "1000.a.b", "code=1000.a.b",
+		"code%3D1000.a.b%26location%3Dus", "?error=access_denied", "\"1000.a.b\"\r\n", "%", "a=b&code=%zz",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		cb, err := ParsePasted(text)
+		if err != nil && (err.Text == "" || err.Remedy == "" || err.Status == 0) {
+			t.Errorf("%q: %+v", text, err)
+		}
+		if err == nil && strings.ContainsAny(cb.State, "\r\n") && !strings.Contains(text, "%0") {
+			t.Errorf("%q: %q", text, cb.State)
+		}
+	})
+}

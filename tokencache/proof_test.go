@@ -1,0 +1,149 @@
+package tokencache_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// A grant that comes in proves itself by one call, which counts in its own ledger; then
+// its token is the connection's, and the one of the grant before is gone.
+func TestProvedGrantReplaces(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	store := mustOpen(t, dir)
+	r := newRig(t, func(o *tokencache.Options) { o.Store = store })
+	r.grants.remove("default")
+	key := tokencache.Key{Client: r.client.Name, Account: "default"}
+	generation := uint64(0)
+	for i := range 3 {
+		g := grant(fmt.Sprint("number ", i))
+		p, err := r.cache.Prove(r.client, key, g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := fmt.Sprintf("%v %+v %#v", p, p, p); strings.Contains(text, p.AccessToken) {
+			t.Errorf("a proof prints its token: %s", text)
+		}
+		if err := r.cache.Replace(r.client, key, g, p); err != nil {
+			t.Fatal(err)
+		}
+		conn, err := r.cache.Conn(r.client, "default")
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := conn.Resource("crm").Get(t.Context(), r.client)
+		if err != nil || token.Value != p.AccessToken || token.Generation <= generation {
+			t.Fatalf("grant %d: got %v, %v", i, token, err)
+		}
+		generation = token.Generation
+		if s := r.cache.Status(r.client)[0]; s.BudgetLeft != 9 || s.State != tokencache.StateOK || conn.AccountsServer() != g.AccountsServer {
+			t.Errorf("grant %d: %+v", i, s)
+		}
+	}
+	if n := r.server.count(); n != 3 {
+		t.Errorf("%d calls, want one for each grant", n)
+	}
+	if e := r.journal.of(tokencache.EventTokenRequest); len(e) != 3 || e[0].Cause != tokencache.CauseConsent {
+		t.Errorf("events %v", e)
+	}
+}
+
+// A grant that proves nothing changes nothing, and cannot be tried without end.
+func TestUnprovedGrantChangesNothing(t *testing.T) {
+	t.Parallel()
+	store := mustOpen(t, t.TempDir())
+	r := newRig(t, func(o *tokencache.Options) { o.Store = store })
+	r.grants.remove("default")
+	key := tokencache.Key{Client: r.client.Name, Account: "default"}
+	good := grant("good")
+	p, err := r.cache.Prove(r.client, key, good)
+	if err != nil || r.cache.Replace(r.client, key, good, p) != nil {
+		t.Fatal(err)
+	}
+	r.server.set(failing(tokencache.KindDead, true))
+	var e *tokencache.Error
+	if _, err := r.cache.Prove(r.client, key, grant("bad")); !errors.As(err, &e) || e.Kind != tokencache.KindDead {
+		t.Fatalf("got %v", err)
+	}
+	r.server.set(nil)
+	conn, err := r.cache.Conn(r.client, "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token, err := conn.Resource("crm").Get(t.Context(), r.client); err != nil || token.Value != p.AccessToken {
+		t.Errorf("got %v, %v", token, err)
+	}
+
+	other := grant("asked again and again")
+	for i := range 10 {
+		if _, err := r.cache.Prove(r.client, key, other); err != nil {
+			t.Fatalf("call %d: %v", i, err)
+		}
+	}
+	calls := r.server.count()
+	if _, err := r.cache.Prove(r.client, key, other); !errors.As(err, &e) || e.Kind != tokencache.KindBudget || e.RetryAfter <= 0 {
+		t.Errorf("the eleventh: %v", err)
+	}
+	// A restart does not begin the count anew.
+	again := newRig(t, func(o *tokencache.Options) { o.Store = store })
+	if _, err := again.cache.Prove(r.client, key, other); !errors.As(err, &e) || e.Kind != tokencache.KindBudget {
+		t.Errorf("after a restart: %v", err)
+	}
+	if n := r.server.count(); n != calls {
+		t.Errorf("%d calls more", n-calls)
+	}
+}
+
+// A call that was made elsewhere counts as well.
+func TestCountedElsewhere(t *testing.T) {
+	t.Parallel()
+	store := mustOpen(t, t.TempDir())
+	r := newRig(t, func(o *tokencache.Options) { o.Store = store })
+	r.grants.remove("default")
+	key, g := tokencache.Key{Client: r.client.Name, Account: "default"}, grant("exchanged")
+	r.cache.Count(r.client, key, g)
+	p, err := r.cache.Prove(r.client, key, g)
+	if err != nil || r.cache.Replace(r.client, key, g, p) != nil {
+		t.Fatal(err)
+	}
+	if left := r.cache.Status(r.client)[0].BudgetLeft; left != 8 {
+		t.Errorf("%d are left, want 8", left)
+	}
+}
+
+// An id is good once, over restarts too, and forgotten when its time is over.
+func TestUseOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := mustOpen(t, dir)
+	want := func(id string, until time.Time, want bool) {
+		t.Helper()
+		if first, err := b.UseOnce(id, until); first != want || err != nil {
+			t.Errorf("%s: %v, %v", id, first, err)
+		}
+	}
+	hour := time.Now().Add(time.Hour)
+	if used, err := b.Used("a"); used || err != nil {
+		t.Errorf("used before: %v, %v", used, err)
+	}
+	want("a", hour, true)
+	want("a", hour, false)
+	want("past", time.Now().Add(-time.Hour), true)
+	want("b", hour, true)
+	if used, _ := b.Used("past"); used {
+		t.Error("what is over is kept")
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b = mustOpen(t, dir)
+	want("a", hour, false)
+	if used, err := b.Used("b"); !used || err != nil {
+		t.Errorf("after a restart: %v, %v", used, err)
+	}
+}
