@@ -23,6 +23,7 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -96,6 +97,15 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return a.attach(ctx)
 }
 
+// emitter tells Caddy's events app, which servers bring along; nil without it.
+func (a *App) emitter() emitter {
+	app, err := a.ctx.AppIfConfigured("events")
+	if err != nil {
+		return nil
+	}
+	return func(name string, data map[string]any) { app.(*caddyevents.App).Emit(a.ctx, name, data) }
+}
+
 // attach joins the state that reloads share.
 func (a *App) attach(ctx caddy.Context) error {
 	dir, err := a.storeDirectory()
@@ -143,7 +153,7 @@ func (a *App) Start() error {
 	if err := a.state.store.Open(); err != nil {
 		return fmt.Errorf("zoho: %w", err)
 	}
-	a.release = a.state.use(a.logger, func(name string) *tokencache.Client {
+	a.release = a.state.use(&runningConfig{logger: a.logger, emit: a.emitter()}, func(name string) *tokencache.Client {
 		if client, ok := a.Clients[name]; ok {
 			return client.cache
 		}

@@ -2,9 +2,11 @@ package caddyzoho
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -23,11 +25,21 @@ type state struct {
 	flow    *onboard.Flow
 	metrics *metrics
 	logger  atomic.Pointer[zap.Logger] // of the configuration that runs
+	emit    atomic.Pointer[emitter]    // the same, nil before the first
 	warm    sync.Once
 
 	mu      sync.Mutex
-	loggers []*zap.Logger // of the configurations that were started and not stopped
+	running []*runningConfig // that were started and not stopped
 }
+
+// runningConfig is what of a configuration the state tells things by.
+type runningConfig struct {
+	logger *zap.Logger
+	emit   emitter
+}
+
+// emitter tells Caddy's events app.
+type emitter func(name string, data map[string]any)
 
 // states is keyed by the cleaned directory alone: with anything else in the key a
 // changed option would open the same file twice in one process.
@@ -72,23 +84,41 @@ func (s *state) Destruct() error {
 // use makes a started configuration the one that timers ask and that is logged to.
 // If its load fails after all, release gives both back to the one before, whose log
 // is still open.
-func (s *state) use(logger *zap.Logger, clients func(name string) *tokencache.Client) (release func()) {
+func (s *state) use(config *runningConfig, clients func(name string) *tokencache.Client) (release func()) {
 	forget := s.cache.Use(clients)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.loggers = append(s.loggers, logger)
-	s.logger.Store(logger)
+	s.running = append(s.running, config)
+	s.tellLast()
 	return func() {
 		forget()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if i := slices.Index(s.loggers, logger); i >= 0 {
-			s.loggers = slices.Delete(s.loggers, i, i+1)
+		if i := slices.Index(s.running, config); i >= 0 {
+			s.running = slices.Delete(s.running, i, i+1)
 		}
-		if last := len(s.loggers) - 1; last >= 0 {
-			s.logger.Store(s.loggers[last])
-		}
+		s.tellLast()
 	}
+}
+
+// tellLast has the latest configuration told, from now on. With mu held.
+func (s *state) tellLast() {
+	if last := len(s.running) - 1; last >= 0 {
+		s.logger.Store(s.running[last].logger)
+		s.emit.Store(&s.running[last].emit)
+	}
+}
+
+// event has Caddy's events app told. Its handlers may take their time, and nobody waits
+// for them.
+func (s *state) event(name string, key tokencache.Key, more map[string]any) {
+	emit := s.emit.Load()
+	if emit == nil || *emit == nil {
+		return
+	}
+	data := map[string]any{"client": key.Client, "account": key.Account}
+	maps.Copy(data, more)
+	go (*emit)(name, data)
 }
 
 // connected tells of a grant that came in.
@@ -111,8 +141,12 @@ func (s *state) observe(e tokencache.Event) {
 			return
 		}
 		logger.Info("access token renewed", append(fields, zap.Time("expires", e.Expiry))...)
+		s.event("zoho_token_renewed", e.Key, map[string]any{"cause": e.Cause, "generation": e.Generation, "expires": e.Expiry.UTC().Format(time.RFC3339)})
 	case tokencache.EventState:
 		logger.Warn("connection state changed", append(connection, zap.String("state", e.State))...)
+		if e.State == tokencache.StateDead {
+			s.event("zoho_grant_dead", e.Key, nil)
+		}
 	case tokencache.EventLostEarly:
 		logger.Warn("access token lost early: Zoho refused it before its time and took the next one; does another program use this grant?",
 			append(connection, zap.Uint64("generation", e.Generation))...)
