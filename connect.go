@@ -62,6 +62,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		Flow:   app.state.flow,
 		Client: client.onboard(),
 		Admit:  func(r *http.Request) bool { return callers.admit(r.RemoteAddr) },
+		Path:   originalPath,
 		Reach:  client.reach,
 	}
 	return nil
@@ -97,6 +98,14 @@ func (c *Client) accountsOf(center zoho.DataCenter) []*zoho.Accounts {
 		all = append(all, &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID(), ClientSecret: secret})
 	}
 	return all
+}
+
+// originalPath is the path before rewrites: where the pages are for a browser.
+func originalPath(r *http.Request) string {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return original.URL.Path
+	}
+	return r.URL.Path
 }
 
 // reach tells why nothing answers at a data center's accounts server. Any answer will do.

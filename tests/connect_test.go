@@ -771,3 +771,20 @@ func TestEvents(t *testing.T) {
 	c.wantCLI(cli{"refresh", 1, "", "grant_dead"})
 	c.waitFor("the event of the dead grant", func() bool { return heard("zoho_grant_dead") == 1 })
 }
+
+// TestPagesElsewhere: the pages work where a prefix is taken off their path, too.
+func TestPagesElsewhere(t *testing.T) {
+	c, _ := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	c.secrets = c.secrets[:1] // at debug level Caddy's own rewriting logs whole addresses, codes included
+	c.writeConfig(strings.Replace(onboarding, "	zoho_connect {", "	handle_path /office/* {\n		zoho_connect *\n	}\n	zoho_connect {", 1))
+	if err := c.reload(); err != nil {
+		t.Fatal(err)
+	}
+	b := newBrowser(t)
+	wantPage(t, b.get(c.url+"/office/"), 200, "No account of client main is connected yet.")
+	wantPage(t, b.get(c.url+"/office/connect?account=default"), 200, c.url+"/office/callback")
+	wantPage(t, b.post(c.url+"/office/start", url.Values{"account": {"default"}}), 200, "The grant is stored")
+	if b.at.Path != "/office/result" {
+		t.Errorf("the browser ended at %s", b.at)
+	}
+}

@@ -35,6 +35,8 @@ type Pages struct {
 	// Admit tells whether a request may see the connections and begin a consent. The
 	// callback is guarded by its state and a cookie, an invitation by its signature.
 	Admit func(*http.Request) bool
+	// Path is the path that the browser asked for, before anything took a prefix off it.
+	Path func(*http.Request) string
 	// Reach tells why a data center cannot be reached, nil if it can.
 	Reach func(context.Context, zoho.DataCenter) error
 }
@@ -44,9 +46,10 @@ const cookieName = "zoho-connect"
 // ServeHTTP answers by the last segment of the path, so that it does not matter where
 // the pages are served.
 func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	v := &visit{Pages: p, w: w, r: r, base: r.URL.Path[:strings.LastIndexByte(r.URL.Path, '/')+1]}
+	path := p.Path(r)
+	v := &visit{Pages: p, w: w, r: r, base: path[:strings.LastIndexByte(path, '/')+1]}
 	v.secure()
-	page := r.URL.Path[len(v.base):]
+	page := path[len(v.base):]
 	open := page == "callback" || page == "result" || page == "invite" || page == "confirm" || page == "style.css"
 	switch {
 	case r.Method == http.MethodPost && http.NewCrossOriginProtection().Check(r) != nil:
