@@ -84,6 +84,8 @@ type Client struct {
 	requests *requestCounters
 	granted  sync.Map // accounts whose configured grant had a value once
 	last     atomic.Pointer[authorization]
+
+	clockTold atomic.Int64 // second of the last word on a clock that is off
 }
 
 // Account is a resource owner's place with a client.

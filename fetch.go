@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -145,6 +148,7 @@ func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.G
 		reply, err := accounts.Refresh(ctx, grant.RefreshToken)
 		if err == nil {
 			c.secretAt.Store(int64(at))
+			c.compareClocks(reply.Date)
 			return tokencache.Fetched{AccessToken: reply.AccessToken, Life: reply.ExpiresIn, APIDomain: reply.APIDomain, Scope: reply.Scope}, nil
 		}
 		failure = fetchError(err)
@@ -153,6 +157,22 @@ func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.G
 		}
 	}
 	return tokencache.Fetched{}, failure
+}
+
+// clockTolerance is far more than a reply takes.
+const clockTolerance = time.Minute
+
+// compareClocks warns, once an hour, of a clock that is not Zoho's: expiries that are
+// stored, and certificates, go by it.
+func (c *Client) compareClocks(server time.Time) {
+	now := time.Now()
+	off := now.Sub(server).Round(time.Second)
+	told := c.clockTold.Load()
+	if server.IsZero() || off.Abs() <= clockTolerance || now.Unix()-told < 3600 || !c.clockTold.CompareAndSwap(told, now.Unix()) {
+		return
+	}
+	c.app.state.logger.Load().Warn("this machine's clock is not that of the authorization server: look at the time service",
+		zap.String("client", c.name), zap.Duration("ahead", off))
 }
 
 // fetchError says in the cache's words what Accounts' failure means.

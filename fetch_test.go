@@ -1,0 +1,45 @@
+package caddyzoho
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// S-52: a clock that is not Zoho's is told of, and not at each renewal.
+func TestClockThatIsOff(t *testing.T) {
+	for _, test := range []struct {
+		off      time.Duration
+		warnings int
+	}{{0, 0}, {50 * time.Second, 0}, {-2 * time.Minute, 1}, {2 * time.Hour, 1}} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Date", time.Now().Add(-test.off).UTC().Format(http.TimeFormat))
+			_, _ = w.Write([]byte(`{"access_token":"1000.a.b","expires_in":3600}`))
+		}))
+		defer server.Close()
+		center, err := zoho.CustomDataCenter(server.URL, server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		core, logs := observer.New(zap.WarnLevel)
+		app := &App{state: newState(t.TempDir())}
+		app.state.logger.Store(zap.New(core))
+		client := &Client{name: "main", app: app, centers: []zoho.DataCenter{center}, http: server.Client(),
+			ClientID: Secret{literal: "1000.ID"}, ClientSecret: []Secret{{literal: "secret"}}}
+		for range 3 {
+			if _, err := client.fetch(t.Context(), tokencache.Key{}, tokencache.Grant{RefreshToken: "1000.r", AccountsServer: center.Accounts}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := logs.Len(); n != test.warnings {
+			t.Errorf("%v off: %d warnings, want %d", test.off, n, test.warnings)
+		}
+	}
+}
