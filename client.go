@@ -120,7 +120,7 @@ var accountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
 func (c *Client) provision(app *App, name string) error {
 	c.app, c.name = app, name
 	steps := []func() error{
-		c.provisionDataCenters, c.provisionSecrets, c.provisionAccounts, c.provisionTimes, c.provisionNetwork,
+		c.provisionDataCenters, c.provisionSecrets, c.warnOfSecretFiles, c.provisionAccounts, c.provisionTimes, c.provisionNetwork,
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -206,6 +206,22 @@ func (c *Client) provisionSecrets() error {
 			if _, err := secret.resolve(); err != nil {
 				return fmt.Errorf("client_secret %s %w", code, err)
 			}
+		}
+	}
+	return nil
+}
+
+// warnOfSecretFiles tells of files that others can read.
+func (c *Client) warnOfSecretFiles() error {
+	secrets := append(c.allSecrets(), c.RefreshToken)
+	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
+		if account := c.Accounts[name]; account != nil {
+			secrets = append(secrets, account.RefreshToken)
+		}
+	}
+	for _, secret := range append(secrets, c.app.EncryptionKey...) {
+		if text := secret.exposed(); text != "" {
+			c.app.logger.Warn(text, zap.String("client", c.name))
 		}
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -62,10 +64,47 @@ func (s Secret) remedy() string {
 	case strings.HasPrefix(inner, "env."):
 		return "set the environment variable " + strings.TrimPrefix(inner, "env.")
 	case strings.HasPrefix(inner, "file."):
-		return "the file " + strings.TrimPrefix(inner, "file.") + " is missing, unreadable or empty"
+		return "the file " + s.file() + " " + whatIsWrong(s.file())
 	default:
 		return "nothing provides this placeholder; known are {env.NAME} and {file./path}"
 	}
+}
+
+// file is where the secret is read from, "" if it is no file.
+func (s Secret) file() string {
+	if path, ok := strings.CutPrefix(s.placeholder, "{file."); ok {
+		return strings.TrimSuffix(path, "}")
+	}
+	return ""
+}
+
+// whatIsWrong tells why a file has no secret to give.
+func whatIsWrong(path string) string {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "is missing"
+	case err == nil && info.IsDir():
+		return "is a directory"
+	case err == nil && info.Size() == 0:
+		return "is empty"
+	}
+	if f, err := os.Open(path); err == nil {
+		_ = f.Close()
+		return "holds nothing but blanks, or is too large for a secret"
+	}
+	return "cannot be read by this process"
+}
+
+// exposed tells that others of this machine can read the secret's file, "" if they
+// cannot. What a container's runtime mounts is not for its user to change.
+func (s Secret) exposed() string {
+	path := s.file()
+	info, err := os.Stat(path)
+	if path == "" || err != nil || info.Mode().Perm()&0o077 == 0 || strings.HasPrefix(path, "/run/secrets/") || strings.HasPrefix(path, "/var/run/secrets/") {
+		return ""
+	}
+	return fmt.Sprintf("the file %s can be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
 }
 
 // MarshalJSON prints the reference.

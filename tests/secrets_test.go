@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -277,4 +278,46 @@ func TestSecretsAreNotInherited(t *testing.T) {
 		t.Skip("no /proc here")
 	}
 	c.checkSecrets("the command line", arguments)
+}
+
+// TestSecretFiles, S-18: what can be wrong with a secret's file, each in its own words;
+// line ends and marks of editors do not matter. (A file that changes at run time:
+// TestDeadGrantHeals.)
+func TestSecretFiles(t *testing.T) {
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	c := newCaddy(t, strings.Replace(oneClient, "{env.ZOHO_CLIENT_SECRET}", "{file.{$SECRET_FILE}}", 1),
+		"ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	path := filepath.Join(c.dir, "secret")
+	c.setenv("SECRET_FILE=" + path)
+	for _, test := range []struct {
+		name, content string
+		mode          os.FileMode
+		says          string // "" = nothing
+		code          int
+	}{
+		{"as it should be", clientSecret, 0o600, "", 0},
+		{"a line end", clientSecret + "\n", 0o600, "", 0},
+		{"another line end", clientSecret + "\r\n", 0o600, "", 0},
+		{"a byte order mark", "\ufeff" + clientSecret, 0o600, "", 0},
+		{"empty", "", 0o600, "is empty", 1},
+		{"blanks", " \n", 0o600, "nothing but blanks", 1},
+		{"two words", "two words", 0o600, "in the middle", 1},
+		{"readable by the group", clientSecret, 0o640, "can be read by others (mode 0640): chmod 600", 0},
+		{"readable by all", clientSecret, 0o604, "can be read by others (mode 0604): chmod 600", 0},
+	} {
+		if err := errors.Join(os.WriteFile(path, []byte(test.content), 0o600), os.Chmod(path, test.mode)); err != nil {
+			t.Fatal(err)
+		}
+		_, stderr, code := c.run("validate", "--config", c.config, "--adapter", "caddyfile")
+		if code != test.code || !strings.Contains(stderr, test.says) || test.says == "" && strings.Contains(stderr, path) {
+			t.Errorf("%s: exit code %d\n%s", test.name, code, stderr)
+		}
+	}
+	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := c.run("validate", "--config", c.config, "--adapter", "caddyfile"); code != 1 || !strings.Contains(stderr, "is a directory") {
+		t.Errorf("a directory: exit code %d\n%s", code, stderr)
+	}
+	wantTokenCalls(t, server, 0)
 }
