@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -96,12 +97,16 @@ func whatIsWrong(path string) string {
 	return "cannot be read by this process"
 }
 
+// mountedSecrets are folders whose modes are set by a container's runtime or systemd.
+var mountedSecrets = []string{"/run/secrets/", "/var/run/secrets/", "/run/credentials/"}
+
 // exposed tells that others of this machine can read the secret's file, "" if they
-// cannot. What a container's runtime mounts is not for its user to change.
+// cannot.
 func (s Secret) exposed() string {
 	path := s.file()
 	info, err := os.Stat(path)
-	if path == "" || err != nil || info.Mode().Perm()&0o077 == 0 || strings.HasPrefix(path, "/run/secrets/") || strings.HasPrefix(path, "/var/run/secrets/") {
+	mounted := slices.ContainsFunc(mountedSecrets, func(dir string) bool { return strings.HasPrefix(path, dir) })
+	if path == "" || err != nil || mounted || info.Mode().Perm()&0o077 == 0 {
 		return ""
 	}
 	return fmt.Sprintf("the file %s can be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
