@@ -113,7 +113,13 @@ func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
 		if code, err := change(cmd, client, account, "connect", connectRequest{RevokeOld: boolFlag(cmd, "revoke-old")}, &started); err != nil {
 			return code, err
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "Open this address in a browser, sign in to Zoho and accept:\n\n%s\n\nThe browser then ends at %s…, whether anything answers there or not.\n", started.URL, started.RedirectURI)
+		out := cmd.OutOrStdout()
+		if boolFlag(cmd, "json") {
+			out = cmd.ErrOrStderr()
+		}
+		fmt.Fprintln(cmd.ErrOrStderr(), "Open this address in a browser, sign in to Zoho and accept:")
+		fmt.Fprintln(out, started.URL)
+		fmt.Fprintf(cmd.ErrOrStderr(), "The browser then ends at %s…, whether anything answers there or not.\n", started.RedirectURI)
 		req.State = started.State
 		if req.Callback, err = input.pasted("Paste the address that it ended at: "); err != nil {
 			return exitFailed, err

@@ -556,8 +556,7 @@ func TestConnectCommand(t *testing.T) {
 func (c *proxy) connectWith(t *testing.T, code int, account string, form func(callback string) string) (stdout, stderr string) {
 	t.Helper()
 	cmd := exec.Command(binary, "zoho", "connect", "main", account)
-	var out bytes.Buffer
-	var said output
+	var out, said output
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = c.env, c.dir, &out, &said
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -567,9 +566,9 @@ func (c *proxy) connectWith(t *testing.T, code int, account string, form func(ca
 		t.Fatal(err)
 	}
 	address := regexp.MustCompile(`http\S+/oauth/v2/auth\?\S+`)
-	c.waitFor("the address", func() bool { return address.MatchString(said.String()) })
+	c.waitFor("the address", func() bool { return address.MatchString(out.String()) })
 	b := newBrowser(t)
-	callback := b.stopAt("/callback", func() answer { return b.get(address.FindString(said.String())) })
+	callback := b.stopAt("/callback", func() answer { return b.get(address.FindString(out.String())) })
 	_, _ = io.WriteString(stdin, form(callback))
 	_ = stdin.Close()
 	_ = cmd.Wait()
