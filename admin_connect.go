@@ -1,6 +1,7 @@
 package caddyzoho
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -141,7 +142,7 @@ func connect(r *http.Request, flow *onboard.Flow, oc *onboard.Client, account st
 		answer, failure = result(flow.Finish(r.Context(), oc, cb, ""))
 		return answer, failure, nil
 	}
-	start := onboard.Start{Account: account, RedirectURI: oc.RedirectURI, RevokeOld: req.RevokeOld}
+	start := onboard.Start{Account: account, RedirectURI: cmp.Or(oc.RedirectURI, oc.Served), RevokeOld: req.RevokeOld}
 	url, state, failure := flow.Begin(oc, start)
 	return connectStarted{URL: url, State: state, RedirectURI: start.RedirectURI}, failure, nil
 }

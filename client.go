@@ -85,6 +85,7 @@ type Client struct {
 	granted  sync.Map // accounts whose configured grant had a value once
 	last     atomic.Pointer[authorization]
 
+	served    atomic.Value // string: where zoho_connect has the callback of this client, by the configuration
 	clockTold atomic.Int64 // second of the last word on a clock that is off
 }
 

@@ -28,6 +28,7 @@ type Connect struct {
 	// by state and cookie, and by a signature. Default: `loopback`.
 	Callers []string `json:"callers,omitempty"`
 
+	client *Client
 	pages  *onboard.Pages
 	logger *zap.Logger
 }
@@ -51,6 +52,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	c.client = client
 	callers, err := parseCallers("zoho_connect", c.Callers)
 	if err != nil {
 		return err
@@ -81,8 +83,9 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 
 // onboard is this client as onboarding needs to know it.
 func (c *Client) onboard() *onboard.Client {
+	served, _ := c.served.Load().(string)
 	return &onboard.Client{
-		Name: c.name, ID: c.clientID, Cache: c.cache, Centers: c.centers, Scopes: c.Scopes, RedirectURI: c.RedirectURI,
+		Served: served, Name: c.name, ID: c.clientID, Cache: c.cache, Centers: c.centers, Scopes: c.Scopes, RedirectURI: c.RedirectURI,
 		Accounts: c.accountsOf,
 		Configured: func(account string) bool {
 			_, configured, _ := c.grant(account)

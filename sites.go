@@ -2,8 +2,10 @@ package caddyzoho
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -20,7 +22,7 @@ func (a *App) warnAboutSites() {
 	}
 	found := false
 	for name, server := range app.(*caddyhttp.App).Servers {
-		walk := siteWalk{named: server.NamedRoutes, warn: func(text string) { a.logger.Warn(text + ", server " + name) }}
+		walk := siteWalk{named: server.NamedRoutes, server: server, warn: func(text string) { a.logger.Warn(text + ", server " + name) }}
 		walk.routes(server.Routes, false)
 		if !walk.found {
 			continue
@@ -39,6 +41,8 @@ func (a *App) warnAboutSites() {
 
 // siteWalk goes down the routes of a server to our handlers.
 type siteWalk struct {
+	server *caddyhttp.Server
+	host   string // that a route around us asks for
 	named  map[string]*caddyhttp.Route
 	within []string // names of the named routes that we are in
 	warn   func(string)
@@ -47,13 +51,19 @@ type siteWalk struct {
 
 func (w *siteWalk) routes(routes caddyhttp.RouteList, behindHost bool) {
 	for _, route := range routes {
-		behind := behindHost || matchesHost(route.MatcherSets)
+		host, outer := hostOfRoute(route.MatcherSets), w.host
+		if host != "" {
+			w.host = host
+		}
+		behind := behindHost || host != ""
 		for _, handler := range route.Handlers {
 			switch h := handler.(type) {
 			case *caddyhttp.Subroute:
 				w.routes(h.Routes, behind)
 			case *caddyhttp.Invoke:
 				w.invoke(h.Name, behind)
+			case *Connect:
+				h.served(w.server, w.host, route.MatcherSets)
 			case *Handler:
 				w.found = true
 				if behind {
@@ -61,6 +71,7 @@ func (w *siteWalk) routes(routes caddyhttp.RouteList, behindHost bool) {
 				}
 			}
 		}
+		w.host = outer
 	}
 }
 
@@ -75,18 +86,62 @@ func (w *siteWalk) invoke(name string, behindHost bool) {
 	w.within = w.within[:len(w.within)-1]
 }
 
-func matchesHost(sets caddyhttp.MatcherSets) bool {
+// hostOfRoute is the first host that a route asks for, "" if any will do.
+func hostOfRoute(sets caddyhttp.MatcherSets) string {
 	for _, set := range sets {
 		for _, matcher := range set {
-			if _, ok := matcher.(caddyhttp.MatchHost); ok {
-				return true
+			hosts, _ := matcher.(caddyhttp.MatchHost)
+			if pointer, ok := matcher.(*caddyhttp.MatchHost); ok {
+				hosts = *pointer
 			}
-			if _, ok := matcher.(*caddyhttp.MatchHost); ok {
-				return true
+			if len(hosts) > 0 {
+				return hosts[0]
 			}
 		}
 	}
-	return false
+	return ""
+}
+
+// served tells the client where a browser finds its pages, by the configuration alone:
+// what stands in front of Caddy is not known here.
+func (c *Connect) served(server *caddyhttp.Server, host string, sets caddyhttp.MatcherSets) {
+	if len(server.Listen) == 0 {
+		return
+	}
+	address, err := caddy.ParseNetworkAddress(server.Listen[0])
+	if err != nil || !strings.HasPrefix(address.Network, "tcp") {
+		return
+	}
+	if host == "" {
+		host = address.Host
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	scheme, usual := "http", uint(80)
+	if len(server.TLSConnPolicies) > 0 || address.StartPort == 443 {
+		scheme, usual = "https", 443
+	}
+	if address.StartPort != usual {
+		host = net.JoinHostPort(host, strconv.Itoa(int(address.StartPort)))
+	}
+	c.client.served.Store(scheme + "://" + host + folderOf(sets) + "callback")
+}
+
+// folderOf is the path that a route's matcher names, as in /zoho-connect/*.
+func folderOf(sets caddyhttp.MatcherSets) string {
+	for _, set := range sets {
+		for _, matcher := range set {
+			paths, ok := matcher.(caddyhttp.MatchPath)
+			if p, isPointer := matcher.(*caddyhttp.MatchPath); isPointer {
+				paths, ok = *p, true
+			}
+			if folder, found := strings.CutSuffix(strings.Join(paths[:min(len(paths), 1)], ""), "*"); ok && found && strings.HasSuffix(folder, "/") {
+				return folder
+			}
+		}
+	}
+	return "/zoho-connect/"
 }
 
 // exposed tells listeners that other machines can reach.

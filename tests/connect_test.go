@@ -486,7 +486,13 @@ func (c *proxy) runInput(input string, code int, args ...string) (stdout, stderr
 // by people. Nothing secret is an argument.
 func TestConnectCommand(t *testing.T) {
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto, MaxTokens: -1, MaxCodes: -1, MaxGrants: -1})
-	c.wantCLI(cli{"connect", 1, "", "redirect_uri"})
+	var started struct {
+		RedirectURI string `json:"redirect_uri"`
+	}
+	c.adminCall(http.MethodPost, "/zoho/connections/main/default/connect", "").decode(t, &started)
+	if started.RedirectURI != c.pages()+"callback" {
+		t.Errorf("the redirect URI is by default %s", started.RedirectURI)
+	}
 	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri http://localhost:1/callback")
 	c.stop()
 	c.start()

@@ -29,6 +29,7 @@ type Client struct {
 	Centers     []zoho.DataCenter // home first; no other one is trusted with a code
 	Scopes      []string          // asked for at consent
 	RedirectURI string            // "": where the pages are served
+	Served      string            // callback of the pages as far as the configuration tells, for who has no browser here
 	// Accounts are the ways to speak to a data center, one for each secret that it may
 	// accept, the likeliest first.
 	Accounts func(zoho.DataCenter) []*zoho.Accounts

@@ -1,6 +1,7 @@
 package onboard
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -44,7 +45,7 @@ func (cl *Client) Invite(account string, life time.Duration, returnTo string) (l
 		return "", inv, &Error{Status: http.StatusBadRequest, Code: "return-to", Text: "This is no address to return to.",
 			Remedy: "Give an absolute URL that begins with https:// and holds a host name, no user and no control characters."}
 	}
-	base, ok := strings.CutSuffix(cl.RedirectURI, "callback")
+	base, ok := strings.CutSuffix(cmp.Or(cl.RedirectURI, cl.Served), "callback")
 	if !ok {
 		return "", inv, &Error{Status: http.StatusConflict, Code: "no-redirect-uri", Text: "It is not known where the pages of zoho_connect are served.",
 			Remedy: "Give the client a redirect_uri that ends in callback, as in https://connect.example.com/zoho-connect/callback, and register it in Zoho's API console."}

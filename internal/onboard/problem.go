@@ -29,7 +29,7 @@ func errNoScopes(cl *Client) *Error {
 
 func errNoRedirectURI(cl *Client) *Error {
 	return &Error{Status: http.StatusConflict, Code: "no-redirect-uri", Text: fmt.Sprintf("Client %s has no redirect_uri, so it is not known where Zoho is to send the browser.", cl.Name),
-		Remedy: "Add `redirect_uri URL` to the client in the Caddyfile: one that is registered for it in Zoho's API console. For a pasted callback nothing needs to answer there. Or use a self client's code."}
+		Remedy: "Serve its pages by `zoho_connect`, or add `redirect_uri URL` to the client in the Caddyfile: one that is registered for it in Zoho's API console. For a pasted callback nothing needs to answer there. Or use a self client's code."}
 }
 
 func errTooManyStarts(wait time.Duration) *Error {
