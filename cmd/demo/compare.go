@@ -84,6 +84,7 @@ func withStage(ctx context.Context, config string, life time.Duration, play func
 	}
 	defer s.close()
 	// The first call fetches the first token, as the job has done on the other side.
+	s.asked = time.Now()
 	if first := s.burst(ctx, 1); first.failed() != 0 {
 		return "", fmt.Errorf("the first call failed:\n%s", s.logs())
 	}
@@ -162,11 +163,11 @@ type event struct {
 }
 
 // pace posts twice in a minute of the played time until the time is over, and on until
-// calls succeed again, for 75 real seconds at most.
+// calls succeed again, for 75 real seconds at most. The time begins with the token.
 func (s *stage) pace(ctx context.Context, until time.Duration, events ...event) (all outcomes, err error) {
 	ticks := time.NewTicker(minute / 2)
 	defer ticks.Stop()
-	for start := time.Now(); ; {
+	for start := s.asked; ; {
 		select {
 		case <-ticks.C:
 		case <-ctx.Done():

@@ -45,6 +45,7 @@ func (c *cron) config(token string) []byte {
 
 // fetch asks for a token, "" if there is none to be had.
 func (c *cron) fetch() string {
+	asked := time.Now()
 	res, err := http.PostForm(c.simURL+"/oauth/v2/token", url.Values{"grant_type": {"refresh_token"},
 		"client_id": {clientID}, "client_secret": {clientSecret}, "refresh_token": {c.grant}})
 	if err != nil {
@@ -55,6 +56,9 @@ func (c *cron) fetch() string {
 		AccessToken string `json:"access_token"`
 	}
 	_ = json.NewDecoder(res.Body).Decode(&reply)
+	if reply.AccessToken != "" {
+		c.asked = asked
+	}
 	return reply.AccessToken
 }
 

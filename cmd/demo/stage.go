@@ -25,7 +25,8 @@ type stage struct {
 	closeSim func()
 	grant    string
 	app      *http.Client
-	posts    int // made so far by compare
+	posts    int       // made so far by compare
+	asked    time.Time // when the token was asked for that scenarios count from
 
 	config   string
 	proxyURL string
