@@ -141,13 +141,21 @@ func finish(cmd *cobra.Command, client, account, action string, req any, input *
 		}
 		code, err = change(cmd, client, account, "connect", connectRequest{Confirm: refused.Confirm, Drop: !answer}, &r)
 		if err == nil && !answer {
-			return exitFailed, errors.New("the grant of before stays, the new one was given back to Zoho; use --replace to replace it without being asked")
+			return exitFailed, fmt.Errorf("the grant of before stays, %s; use --replace to replace it without being asked", fateOf(r))
 		}
 	}
 	if err != nil {
 		return code, err
 	}
 	return exitOK, printResult(cmd, r, "connected")
+}
+
+// fateOf tells what became of a grant that was not wanted.
+func fateOf(dropped onboard.Result) string {
+	if dropped.Revoked {
+		return "the new one was given back to Zoho"
+	}
+	return strings.Join(dropped.Warnings, "; ")
 }
 
 func printResult(cmd *cobra.Command, r onboard.Result, what string) error {

@@ -68,7 +68,7 @@ func newState(dir string) *state {
 	s := &state{dir: dir, store: tokencache.NewBolt(dir), metrics: newMetrics()}
 	s.logger.Store(zap.NewNop())
 	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})
-	s.flow = &onboard.Flow{Cache: s.cache, Store: s.store, Connected: s.connected}
+	s.flow = onboard.New(s.cache, s.store, s.connected)
 	return s
 }
 

@@ -150,8 +150,7 @@ func TestInTheBrowser(t *testing.T) {
 	}
 
 	// A customer, in a browser of his own.
-	link, _, _ := c.run("zoho", "invite", "main", "acme")
-	link = strings.TrimSpace(link)
+	link := c.invite("main", "acme")
 	customer := newWindow(t, browser.MustIncognito())
 	customer.open(link).heading("Give access to your Zoho account").keep("invitation")
 	customer.press("Go on to Zoho").accept("ann@customer.example").heading("Connected").keep("invited")

@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -384,6 +385,74 @@ func TestSomebodyElse(t *testing.T) {
 	}
 }
 
+// TestDroppedWithoutZoho: who keeps the grant of before is told so, also when the new one
+// cannot be given back at that moment.
+func TestDroppedWithoutZoho(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto, User: "ann@example.com"})
+	b := newBrowser(t)
+	wantPage(t, b.get(c.consent(b, "default")), 200, "The grant is stored")
+	server.Change(func(o *zohosim.Options) { o.User = "ben@example.com" })
+	wantPage(t, b.get(c.consent(b, "default")), 200, "Is that meant?")
+	server.AddFault(zohosim.Fault{Where: "accounts", Path: "/revoke", Kind: zohosim.FaultStatus, Status: http.StatusServiceUnavailable})
+	a := b.post(c.pages()+"confirm", url.Values{"id": {b.at.Query().Get("id")}, "decision": {"keep"}})
+	wantPage(t, a, 200, "Nothing was changed")
+	if text := string(a.body); !strings.Contains(text, "could not be revoked") || strings.Contains(text, "was given back") || strings.Contains(text, "is stored") {
+		t.Errorf("the page says %s", text)
+	}
+	if user := c.connections("").Connections[0].User; user != "ann@example.com" {
+		t.Errorf("%s holds it", user)
+	}
+}
+
+// TestInvitationAtTheSameTime: two browsers that accept one invitation at once are not
+// both connected.
+func TestInvitationAtTheSameTime(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	link := c.invite("main", "acme")
+	at, err := url.Parse(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var callbacks []string
+	var browsers []*browser
+	for range 2 {
+		b := newBrowser(t)
+		callbacks = append(callbacks, b.stopAt("/callback", func() answer {
+			return b.post(c.pages()+"invite", url.Values{"token": {at.Query().Get("token")}})
+		}))
+		browsers = append(browsers, b)
+	}
+	server.AddFault(zohosim.Fault{Where: "accounts", Path: "/token", Kind: zohosim.FaultHang}) // until cleared
+	var connected atomic.Int64
+	var both sync.WaitGroup
+	for i, b := range browsers {
+		both.Go(func() {
+			res, err := b.Get(callbacks[i])
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer res.Body.Close()
+			if body, _ := io.ReadAll(res.Body); bytes.Contains(body, []byte("The grant is stored")) {
+				connected.Add(1)
+			}
+		})
+	}
+	c.waitFor("both codes to be exchanged", func() bool { return server.Stats().Faults["accounts/hang"] == 2 })
+	server.ClearFaults("")
+	both.Wait()
+	if n := connected.Load(); n != 1 {
+		t.Errorf("%d browsers were connected by one invitation", n)
+	}
+}
+
+// invite runs `caddy zoho invite` and gives the link.
+func (c *proxy) invite(args ...string) (link string) {
+	c.t.Helper()
+	stdout, _, _ := c.run(append([]string{"zoho", "invite"}, args...)...)
+	return strings.TrimSpace(stdout)
+}
+
 // TestReplacedGrants: the places that Zoho keeps are counted and warned about, and the
 // grant that is replaced is revoked if the operator says so.
 func TestReplacedGrants(t *testing.T) {
@@ -430,8 +499,7 @@ func TestInvitation(t *testing.T) {
 		cli{"invite main acme --expires soon", 1, "", "no duration"},
 		cli{"invite main <acme>", 1, "", "no name for an account"},
 	)
-	stdout, _, _ := c.run("zoho", "invite", "main", "acme", "--return-to", "https://app.example.com/done")
-	link := strings.TrimSpace(stdout)
+	link := c.invite("main", "acme", "--return-to", "https://app.example.com/done")
 	b := newBrowser(t)
 	wantPage(t, b.get(link), 200, "You were invited")
 	wantPage(t, b.get(link+"x"), 403, "no invitation")

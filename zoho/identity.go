@@ -19,7 +19,7 @@ type Identity struct {
 // AaaServer.profile.READ, and the CRM for the organization, which takes one of
 // ZohoCRM.org or ZohoCRM.settings. What cannot be had stays unknown: nothing depends
 // on it but what people are told.
-func (a *Accounts) Identify(ctx context.Context, r Reply, scopes []string) Identity {
+func (a *Accounts) Identify(ctx context.Context, accessToken, apiDomain string, scopes []string) Identity {
 	ctx, cancel := context.WithTimeout(ctx, accountsTimeout)
 	defer cancel()
 	var id Identity
@@ -28,19 +28,19 @@ func (a *Accounts) Identify(ctx context.Context, r Reply, scopes []string) Ident
 			Email string
 			ZUID  json.Number
 		}
-		a.ask(ctx, a.DataCenter.Accounts+"/oauth/user/info", r.AccessToken, &user)
+		a.ask(ctx, a.DataCenter.Accounts+"/oauth/user/info", accessToken, &user)
 		id.User = user.Email
 		if id.User == "" {
 			id.User = user.ZUID.String()
 		}
 	}
-	if api := r.APIDomain; grants(scopes, "zohocrm.org.", "zohocrm.settings.") && a.DataCenter.OwnsAPIDomain(api) {
+	if grants(scopes, "zohocrm.org.", "zohocrm.settings.") && a.DataCenter.OwnsAPIDomain(apiDomain) {
 		var orgs struct {
 			Org []struct {
 				ZGID json.Number `json:"zgid"`
 			} `json:"org"`
 		}
-		a.ask(ctx, api+"/crm/v8/org", r.AccessToken, &orgs)
+		a.ask(ctx, apiDomain+"/crm/v8/org", accessToken, &orgs)
 		if len(orgs.Org) == 1 {
 			id.Org = orgs.Org[0].ZGID.String()
 		}

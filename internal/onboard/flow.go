@@ -11,7 +11,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
-	"net/http"
 	"regexp"
 	"strings"
 	"sync"
@@ -79,16 +78,35 @@ const (
 // Flow holds the consents that are under way. It outlives reloads, holds no
 // configuration, and is safe for concurrent use.
 type Flow struct {
-	Cache *tokencache.Cache
-	Store *tokencache.Bolt
-	// Connected is told of each grant that was stored.
-	Connected func(Result)
+	cache     *tokencache.Cache
+	store     *tokencache.Bolt
+	connected func(Result)
 
-	mu       sync.Mutex
+	mu       sync.Mutex          // guards all below
 	consents map[string]*consent // :: state → consent
 	starts   map[tokencache.Key][]time.Time
 	held     map[string]*candidate // :: id → a grant of somebody else than before, until confirmed
 	results  map[string]*shown     // :: id → what a browser may be shown after its consent
+}
+
+// New returns a Flow without a consent. connected is told of each grant that was stored.
+func New(cache *tokencache.Cache, store *tokencache.Bolt, connected func(Result)) *Flow {
+	return &Flow{
+		cache: cache, store: store, connected: connected,
+		consents: make(map[string]*consent), starts: make(map[tokencache.Key][]time.Time),
+		held: make(map[string]*candidate), results: make(map[string]*shown),
+	}
+}
+
+// browserID tells browsers apart by their cookie. What is pasted has none.
+type browserID [sha256.Size]byte
+
+func identify(cookie string) browserID { return sha256.Sum256([]byte(cookie)) }
+
+// is compares in constant time.
+func (id browserID) is(cookie string) bool {
+	other := identify(cookie)
+	return subtle.ConstantTimeCompare(id[:], other[:]) == 1
 }
 
 // Start is what a consent begins with.
@@ -104,12 +122,13 @@ type Start struct {
 type consent struct {
 	Start
 	client  string
-	browser [sha256.Size]byte
+	browser browserID
 	expires time.Time
 	used    bool // kept until it expires, to tell a second use from an invention
 }
 
-var accountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
+// AccountName is what an account may be called.
+var AccountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
 
 // Begin notes a consent and gives the address at Zoho that the browser is sent to, and
 // the state that the callback brings back.
@@ -123,7 +142,7 @@ func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ *Error) {
 	case s.RedirectURI == "":
 		return "", "", errNoRedirectURI(cl)
 	}
-	c := &consent{Start: s, client: cl.Name, browser: sha256.Sum256([]byte(s.Browser)), expires: time.Now().Add(consentLife)}
+	c := &consent{Start: s, client: cl.Name, browser: identify(s.Browser), expires: time.Now().Add(consentLife)}
 	state = rand.Text()
 	if err := f.note(cl.key(s.Account), state, c); err != nil {
 		return "", "", err
@@ -134,7 +153,7 @@ func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ *Error) {
 
 // mayReplace tells why an account cannot be connected here.
 func (cl *Client) mayReplace(account string) *Error {
-	if !accountName.MatchString(account) {
+	if !AccountName.MatchString(account) {
 		return errAccountName()
 	}
 	if cl.Configured(account) {
@@ -162,10 +181,6 @@ func (f *Flow) note(key tokencache.Key, state string, c *consent) *Error {
 
 // tidy drops what has expired. With mu held.
 func (f *Flow) tidy(now time.Time) {
-	if f.consents == nil {
-		f.consents, f.starts = make(map[string]*consent), make(map[tokencache.Key][]time.Time)
-		f.held, f.results = make(map[string]*candidate), make(map[string]*shown)
-	}
 	for state, c := range f.consents {
 		if now.After(c.expires.Add(consentLife)) { // for a while it is told that it has expired
 			delete(f.consents, state)
@@ -199,13 +214,12 @@ func (f *Flow) take(cl *Client, state, browser string) (*consent, *Error) {
 	now := time.Now()
 	f.tidy(now)
 	c := f.consents[state]
-	sum := sha256.Sum256([]byte(browser))
 	switch {
 	case state == "":
 		return nil, errState("The answer holds no state, so it does not belong to a consent that was begun here.")
 	case c == nil || c.client != cl.Name:
 		return nil, errState("This answer belongs to no consent that was begun here, or to one that was forgotten.")
-	case subtle.ConstantTimeCompare(sum[:], c.browser[:]) != 1:
+	case !c.browser.is(browser):
 		return nil, errState("This consent was begun in another browser, or the browser does not keep cookies.")
 	case c.used:
 		return c, errUsed()
@@ -216,33 +230,59 @@ func (f *Flow) take(cl *Client, state, browser string) (*consent, *Error) {
 	return c, nil
 }
 
-// Callback is what Zoho says by way of the browser.
-type Callback struct {
-	State          string
-	Code           string
-	AccountsServer string // "" as long as only one server is there
-	Error          string // "" unless consent was refused
-	repeated       bool   // a parameter came twice
+// hold keeps a grant until a person has confirmed it.
+func (f *Flow) hold(cand *candidate, before, after Result) *Error {
+	id := rand.Text()
+	cand.expires = time.Now().Add(consentLife)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tidy(time.Now())
+	f.held[id] = cand
+	return errOther(id, before, after)
 }
 
-// Error is what went wrong, for a person: what, and what to do about it. Never with a
-// secret in it.
-type Error struct {
-	Status     int
-	Code       string // stable
-	Text       string
-	Remedy     string
-	RetryAfter time.Duration
-	// Confirm names a grant that was given by somebody else than the one before. It is
-	// stored once that is confirmed.
-	Confirm string
-	Before  *Result
-	After   *Result
+// release gives out a grant that was held, once, in the browser that brought it.
+func (f *Flow) release(cl *Client, id, browser string) (*candidate, *Error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tidy(time.Now())
+	cand := f.held[id]
+	if cand == nil || cand.client != cl.Name || !cand.browser.is(browser) {
+		return nil, errState("There is nothing to confirm here any more.")
+	}
+	delete(f.held, id)
+	return cand, nil
 }
 
-// Error is text and remedy.
-func (e *Error) Error() string { return e.Text + " " + e.Remedy }
+// shown is what a browser may see after its consent, for a while.
+type shown struct {
+	browser  browserID
+	expires  time.Time
+	result   Result
+	err      *Error
+	dropped  bool // the grant was not wanted after all
+	returnTo string
+	invited  bool // it sees this and nothing else
+}
 
-func errState(text string) *Error {
-	return &Error{Status: http.StatusForbidden, Code: "state", Text: text, Remedy: "Nothing was exchanged or stored. Begin the consent anew."}
+// keep keeps what a browser is to see.
+func (f *Flow) keep(s *shown, browser string) (id string) {
+	id = rand.Text()
+	s.browser, s.expires = identify(browser), time.Now().Add(consentLife)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tidy(time.Now())
+	f.results[id] = s
+	return id
+}
+
+// kept is what a browser may see, nil if there is nothing.
+func (f *Flow) kept(id, browser string) *shown {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tidy(time.Now())
+	if s := f.results[id]; s != nil && s.browser.is(browser) {
+		return s
+	}
+	return nil
 }

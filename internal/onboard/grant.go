@@ -1,9 +1,8 @@
 package onboard
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,9 +14,9 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// Zoho keeps that many refresh tokens of a user for a client; one more ends the first,
-// even if it is in use.
-const refreshTokenLimit = 20
+// RefreshTokenLimit is how many refresh tokens Zoho keeps of a user for a client; one
+// more ends the first, even if it is in use.
+const RefreshTokenLimit = 20
 
 // Result says what was connected, without any secret.
 type Result struct {
@@ -53,15 +52,16 @@ type candidate struct {
 	grant     tokencache.Grant
 	reply     zoho.Reply // of the exchange, empty for an imported refresh token
 	proof     tokencache.Proof
+	warnings  []string
 	revokeOld bool
-	browser   [sha256.Size]byte
+	browser   browserID
 	invited   *Invitation
 	expires   time.Time // while it waits to be confirmed
 }
 
 // candidateFor is a candidate without a browser: what a terminal brings.
 func candidateFor(cl *Client, account string, grant tokencache.Grant) *candidate {
-	return &candidate{client: cl.Name, account: account, grant: grant, browser: sha256.Sum256(nil)}
+	return &candidate{client: cl.Name, account: account, grant: grant, browser: identify("")}
 }
 
 // Finish takes the callback of a consent: exchanges the code where it was given, and
@@ -103,8 +103,8 @@ func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser stri
 	return result, c, err
 }
 
-// SelfClient takes a code that Zoho's API console made for a self client. code "" is
-// refused; center is where the console was.
+// SelfClient takes a code that Zoho's API console made for a self client; center is where
+// the console was.
 func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCenter, account, code string, replace bool) (Result, *Error) {
 	if err := cl.mayReplace(account); err != nil {
 		return Result{}, err
@@ -133,7 +133,7 @@ func (f *Flow) Import(ctx context.Context, cl *Client, center zoho.DataCenter, a
 // secrets are tried in order: a refused one does not use the code up.
 func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter, account, code, redirectURI string) (*candidate, *Error) {
 	ctx = context.WithoutCancel(ctx) // who closes the browser now must not lose the code
-	failed := errors.New("no client_secret has a value for the data center " + center.Code)
+	failed := errNoSecret(center)
 	for _, accounts := range cl.Accounts(center) {
 		reply, err := accounts.Exchange(ctx, code, redirectURI)
 		var failure *zoho.Failure
@@ -151,10 +151,9 @@ func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter,
 		if len(scopes) == 0 && redirectURI != "" {
 			scopes = cl.Scopes
 		}
-		who := accounts.Identify(ctx, reply, scopes)
 		grant := tokencache.Grant{RefreshToken: reply.RefreshToken, AccountsServer: center.Accounts, APIDomain: reply.APIDomain,
-			Scopes: slices.Clone(scopes), GrantedAt: time.Now(), User: who.User, Org: who.Org}
-		f.Cache.Count(cl.Cache, cl.key(account), grant)
+			Scopes: slices.Clone(scopes), GrantedAt: time.Now()}
+		f.cache.Count(cl.Cache, cl.key(account), grant)
 		cand := candidateFor(cl, account, grant)
 		cand.reply = reply
 		return cand, nil
@@ -162,65 +161,87 @@ func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter,
 	return nil, errExchange(failed)
 }
 
-// settle compares a grant with the one before, has it prove itself by a renewal, and
+// settle has a grant prove itself by a renewal, compares it with the one before, and
 // stores it.
 func (f *Flow) settle(ctx context.Context, cl *Client, cand *candidate, confirmed bool) (Result, *Error) {
-	key := cl.key(cand.account)
-	old, had, err := f.Store.LoadGrant(key, cl.Cache.Secrets())
+	old, err := f.before(cl, cand)
 	if err != nil {
-		return Result{}, errStore(err)
+		return Result{}, err
 	}
-	var warnings []string
-	if err := f.prove(cl, key, cand); err != nil {
-		// A code is used up by now. What its exchange gave is good for an hour at least.
-		if cand.reply.AccessToken == "" || plainlyBad(err) {
-			return Result{}, errProof(err)
-		}
-		warnings = append(warnings, "a renewal could not be tried yet: "+err.Error())
+	if err := f.prove(cl, cand); err != nil {
+		return Result{}, err
 	}
-	f.describe(ctx, cl, cand)
-	before, after := cl.result(cand.account, old), cl.result(cand.account, cand.grant)
-	if had && !confirmed && differ(old, cand.grant) {
-		return Result{}, f.hold(cand, before, after)
+	cand.describe(ctx, cl)
+	if old.RefreshToken != "" && !confirmed && differ(old, cand.grant) {
+		return Result{}, f.hold(cand, cl.result(cand.account, old), cl.result(cand.account, cand.grant))
 	}
-	replaces := had && old.RefreshToken != cand.grant.RefreshToken
+	return f.adopt(ctx, cl, cand, old)
+}
+
+// before is the grant that the account has, the zero Grant if it has none.
+func (f *Flow) before(cl *Client, cand *candidate) (tokencache.Grant, *Error) {
+	old, _, err := f.store.LoadGrant(cl.key(cand.account), cl.Cache.Secrets())
+	if err != nil {
+		return old, errStore(err)
+	}
+	return old, nil
+}
+
+// prove has a grant bring an access token.
+func (f *Flow) prove(cl *Client, cand *candidate) *Error {
+	proof, err := f.cache.Prove(cl.Cache, cl.key(cand.account), cand.grant)
+	switch {
+	case err == nil:
+		cand.proof = proof
+	case cand.reply.AccessToken == "" || plainlyBad(err):
+		return errProof(err)
+	default: // A code is used up by now. What its exchange gave is good for an hour at least.
+		cand.warnings = append(cand.warnings, "a renewal could not be tried yet: "+err.Error())
+	}
+	return nil
+}
+
+// adopt makes a grant that of its account, in place of the old one.
+func (f *Flow) adopt(ctx context.Context, cl *Client, cand *candidate, old tokencache.Grant) (Result, *Error) {
+	if err := f.useUp(ctx, cl, cand); err != nil {
+		return Result{}, err
+	}
+	replaces := old.RefreshToken != "" && old.RefreshToken != cand.grant.RefreshToken
 	cand.grant.RefreshTokens = max(old.RefreshTokens, 1)
 	if replaces && !cand.revokeOld {
 		cand.grant.RefreshTokens++
 	}
-	if err := f.store(cl, key, cand); err != nil {
+	if err := f.save(cl, cand); err != nil {
 		return Result{}, errStore(err)
 	}
 	result := cl.result(cand.account, cand.grant)
-	result.Replaced, result.Warnings = replaces, warnings
+	result.Replaced, result.Warnings = replaces, cand.warnings
 	if replaces && cand.revokeOld {
-		if err := cl.revoke(ctx, old); err != nil {
-			result.Warnings = append(result.Warnings, "the grant before was not revoked: "+err.Error())
-		} else {
-			result.Revoked = true
-		}
+		result.revoke(ctx, cl, old, "the grant before was not revoked")
 	}
-	if result.RefreshTokens >= refreshTokenLimit-1 {
+	if result.RefreshTokens >= RefreshTokenLimit-1 {
 		result.Warnings = append(result.Warnings, fmt.Sprintf("%d refresh tokens of this account are known; Zoho keeps %d of a user and client, and one more ends the first, even if it is in use: revoke old ones",
-			result.RefreshTokens, refreshTokenLimit))
+			result.RefreshTokens, RefreshTokenLimit))
 	}
-	if cand.invited != nil {
-		if _, err := f.Store.UseOnce(cand.invited.ID, cand.invited.Expires); err != nil {
-			result.Warnings = append(result.Warnings, "that the invitation is used up could not be noted: "+err.Error())
-		}
-	}
-	if f.Connected != nil {
-		f.Connected(result)
-	}
+	f.connected(result)
 	return result, nil
 }
 
-// prove has a grant bring an access token, once.
-func (f *Flow) prove(cl *Client, key tokencache.Key, cand *candidate) (err error) {
-	if cand.proof.AccessToken == "" {
-		cand.proof, err = f.Cache.Prove(cl.Cache, key, cand.grant)
+// useUp ends an invitation, before what it brought is stored: of several browsers that
+// come back at the same time one is served. What the others brought is given back.
+func (f *Flow) useUp(ctx context.Context, cl *Client, cand *candidate) *Error {
+	if cand.invited == nil {
+		return nil
 	}
-	return err
+	first, err := f.store.UseOnce(cand.invited.ID, cand.invited.Expires)
+	switch {
+	case err != nil:
+		return errStore(err)
+	case !first:
+		_ = cl.revoke(ctx, cand.grant)
+		return errInvitation("This invitation was used.")
+	}
+	return nil
 }
 
 // plainlyBad tells failures that say something about the grant from those that say
@@ -230,29 +251,29 @@ func plainlyBad(err error) bool {
 	return errors.As(err, &known) && (known.Kind == tokencache.KindDead || known.Kind == tokencache.KindRejected)
 }
 
-// describe completes what is known of a grant by what its renewal said.
-func (f *Flow) describe(ctx context.Context, cl *Client, cand *candidate) {
-	g, proof := &cand.grant, cand.proof
-	if g.APIDomain == "" {
-		g.APIDomain = proof.APIDomain
+// describe completes what is known of a grant by what its renewal said, and asks whose
+// it is.
+func (cand *candidate) describe(ctx context.Context, cl *Client) {
+	g, token := &cand.grant, cmp.Or(cand.proof.AccessToken, cand.reply.AccessToken)
+	g.APIDomain = cmp.Or(g.APIDomain, cand.proof.APIDomain)
+	if len(g.Scopes) == 0 {
+		g.Scopes = zoho.SplitScopes(cand.proof.Scope)
 	}
-	if scopes := zoho.SplitScopes(proof.Scope); len(g.Scopes) == 0 {
-		g.Scopes = scopes
-	}
-	center, ok := cl.center(g.AccountsServer)
-	if accounts := cl.Accounts(center); ok && g.User == "" && proof.AccessToken != "" && len(accounts) > 0 {
-		who := accounts[0].Identify(ctx, zoho.Reply{AccessToken: proof.AccessToken, APIDomain: g.APIDomain}, g.Scopes)
+	if accounts, err := cl.accounts(*g); err == nil {
+		who := accounts.Identify(ctx, token, g.APIDomain, g.Scopes)
 		g.User, g.Org = who.User, who.Org
 	}
 }
 
-func (f *Flow) store(cl *Client, key tokencache.Key, cand *candidate) error {
-	if cand.proof.AccessToken == "" {
-		err := f.Store.SaveGrant(key, cl.Cache.Secrets(), cand.grant)
-		f.Cache.GrantChanged(key)
-		return err
+// save stores a grant, and publishes the token that it has brought.
+func (f *Flow) save(cl *Client, cand *candidate) error {
+	key := cl.key(cand.account)
+	if cand.proof.AccessToken != "" {
+		return f.cache.Replace(cl.Cache, key, cand.grant, cand.proof)
 	}
-	return f.Cache.Replace(cl.Cache, key, cand.grant, cand.proof)
+	err := f.store.SaveGrant(key, cl.Cache.Secrets(), cand.grant)
+	f.cache.GrantChanged(key)
+	return err
 }
 
 // differ tells whether somebody else has consented than before, as far as that is known.
@@ -262,38 +283,22 @@ func differ(old, now tokencache.Grant) bool {
 		old.Org != "" && now.Org != "" && old.Org != now.Org
 }
 
-// hold keeps a grant until a person has confirmed it.
-func (f *Flow) hold(cand *candidate, before, after Result) *Error {
-	id := rand.Text()
-	cand.expires = time.Now().Add(consentLife)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.tidy(time.Now())
-	f.held[id] = cand
-	return errOther(id, before, after)
-}
-
 // Confirm stores a grant that was held, or gives it back to Zoho.
 func (f *Flow) Confirm(ctx context.Context, cl *Client, id, browser string, accept bool) (Result, *Error) {
-	f.mu.Lock()
-	f.tidy(time.Now())
-	cand := f.held[id]
-	if cand == nil || cand.client != cl.Name || cand.browser != sha256.Sum256([]byte(browser)) {
-		f.mu.Unlock()
-		return Result{}, errState("There is nothing to confirm here any more.")
+	cand, err := f.release(cl, id, browser)
+	if err != nil {
+		return Result{}, err
 	}
-	delete(f.held, id)
-	f.mu.Unlock()
-	if accept {
-		return f.settle(ctx, cl, cand, true)
+	if !accept {
+		result := cl.result(cand.account, cand.grant)
+		result.revoke(ctx, cl, cand.grant, "the new grant was dropped, but could not be revoked at Zoho")
+		return result, nil
 	}
-	result := cl.result(cand.account, cand.grant)
-	if err := cl.revoke(ctx, cand.grant); err != nil {
-		result.Warnings = append(result.Warnings, "the new grant was dropped, but could not be revoked at Zoho: "+err.Error())
-	} else {
-		result.Revoked = true
+	old, err := f.before(cl, cand)
+	if err != nil {
+		return Result{}, err
 	}
-	return result, nil
+	return f.adopt(ctx, cl, cand, old)
 }
 
 func (cl *Client) result(account string, g tokencache.Grant) Result {
@@ -303,66 +308,4 @@ func (cl *Client) result(account string, g tokencache.Grant) Result {
 		code = g.AccountsServer
 	}
 	return Result{Client: cl.Name, Account: account, DataCenter: code, User: g.User, Org: g.Org, Scopes: g.Scopes, RefreshTokens: g.RefreshTokens}
-}
-
-// revoke gives a grant back to Zoho. One that Zoho does not know any more is as good as
-// given back.
-func (cl *Client) revoke(ctx context.Context, g tokencache.Grant) error {
-	center, ok := cl.center(g.AccountsServer)
-	if !ok {
-		return fmt.Errorf("%s is none of the client's data centers", g.AccountsServer)
-	}
-	accounts := cl.Accounts(center)
-	if len(accounts) == 0 {
-		return fmt.Errorf("no client_secret has a value for the data center %s", center.Code)
-	}
-	err := accounts[0].Revoke(ctx, g.RefreshToken)
-	var failure *zoho.Failure
-	if errors.As(err, &failure) && failure.Kind == zoho.FailureGrantDead {
-		return nil
-	}
-	return err
-}
-
-// Revoke gives the stored grant of an account back to Zoho, and then forgets it. If Zoho
-// cannot be asked, nothing is forgotten.
-func (f *Flow) Revoke(ctx context.Context, cl *Client, account string) (Result, *Error) {
-	return f.remove(cl, account, func(g tokencache.Grant) *Error {
-		if err := cl.revoke(ctx, g); err != nil {
-			return &Error{Status: http.StatusBadGateway, Code: "not-revoked", Text: "Zoho did not revoke the grant, so it was not forgotten: " + err.Error() + ".",
-				Remedy: "Try again, or forget it here and revoke it in the user's account at Zoho (Connected Apps)."}
-		}
-		return nil
-	}, true)
-}
-
-// Forget drops the stored grant of an account. At Zoho it lives on.
-func (f *Flow) Forget(cl *Client, account string) (Result, *Error) {
-	return f.remove(cl, account, func(tokencache.Grant) *Error { return nil }, false)
-}
-
-func (f *Flow) remove(cl *Client, account string, first func(tokencache.Grant) *Error, revoked bool) (Result, *Error) {
-	if cl.Configured(account) {
-		e := errConfigured(cl, account)
-		e.Remedy = "Take its refresh_token out of the configuration; revoke it in the user's account at Zoho (Connected Apps)."
-		return Result{}, e
-	}
-	key := cl.key(account)
-	grant, found, err := f.Store.LoadGrant(key, cl.Cache.Secrets())
-	switch {
-	case err != nil && revoked:
-		return Result{}, errStore(err)
-	case err == nil && !found:
-		return Result{}, errNoGrant(cl, account)
-	}
-	if e := first(grant); e != nil {
-		return Result{}, e
-	}
-	if err := f.Store.DeleteGrant(key); err != nil {
-		return Result{}, errStore(err)
-	}
-	f.Cache.GrantChanged(key)
-	result := cl.result(account, grant)
-	result.Revoked = revoked
-	return result, nil
 }

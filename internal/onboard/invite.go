@@ -106,7 +106,7 @@ func (f *Flow) invited(cl *Client, inv *Invitation) *Error {
 	if inv == nil {
 		return nil
 	}
-	used, err := f.Store.Used(inv.ID)
+	used, err := f.store.Used(inv.ID)
 	switch {
 	case err != nil:
 		return errStore(err)

@@ -24,7 +24,7 @@ func testClient(t *testing.T) (*Flow, *Client) {
 		Cache:       &tokencache.Client{Name: "main", Secrets: func() [][]byte { return [][]byte{[]byte("secret")} }},
 		Configured:  func(account string) bool { return account == "configured" },
 	}
-	return &Flow{Cache: cache, Store: store}, cl
+	return New(cache, store, func(Result) {}), cl
 }
 
 // S-22: a consent waits for ten minutes.

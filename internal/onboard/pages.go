@@ -3,14 +3,11 @@ package onboard
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	_ "embed"
 	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -153,12 +150,15 @@ func (v *visit) render(status int, page string, data any) {
 	}
 }
 
-func (v *visit) fail(e *Error) {
+func (v *visit) fail(e *Error) { v.failWith(e, map[string]any{"Error": e}) }
+
+func (v *visit) failWith(e *Error, data map[string]any) {
+	data["Title"] = "That did not work"
 	if e.RetryAfter > 0 {
 		v.w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter/time.Second)+1))
 	}
 	v.w.Header().Set("Zoho-Connect-Error", e.Code)
-	v.render(e.Status, "error", map[string]any{"Title": "That did not work", "Error": e})
+	v.render(e.Status, "error", data)
 }
 
 // origin is where the browser says that it is.
@@ -193,7 +193,7 @@ type row struct {
 func (v *visit) list() {
 	query := strings.ToLower(strings.TrimSpace(v.r.FormValue("q")))
 	var rows []row
-	for _, s := range v.Flow.Cache.Status(v.Client.Cache) {
+	for _, s := range v.Flow.cache.Status(v.Client.Cache) {
 		if query == "" || strings.Contains(strings.ToLower(s.Account+" "+s.User+" "+s.State), query) {
 			rows = append(rows, v.row(s))
 		}
@@ -205,7 +205,7 @@ func (v *visit) list() {
 	rows = rows[(page-1)*perPage : min(page*perPage, all)]
 	v.render(http.StatusOK, "list", map[string]any{
 		"Title": "Connections of " + v.Client.Name, "Client": v.Client.Name, "Rows": rows, "All": all, "Query": query,
-		"Page": page, "Pages": pages, "Before": page - 1, "After": page + 1, "Limit": refreshTokenLimit,
+		"Page": page, "Pages": pages, "Before": page - 1, "After": page + 1, "Limit": RefreshTokenLimit,
 	})
 }
 
@@ -215,7 +215,7 @@ func (v *visit) row(s tokencache.Status) row {
 		r.Left = time.Until(s.Expiry).Round(time.Second).String()
 	}
 	if s.RefreshTokens > 0 {
-		r.Tokens = fmt.Sprintf("%d of %d known to us", s.RefreshTokens, refreshTokenLimit)
+		r.Tokens = fmt.Sprintf("%d of %d known to us", s.RefreshTokens, RefreshTokenLimit)
 	}
 	r.DataCenter = v.Client.result(s.Account, tokencache.Grant{AccountsServer: s.AccountsServer}).DataCenter
 	switch {
@@ -241,12 +241,12 @@ func (v *visit) prepare() {
 		"Title": "Connect " + account, "Client": v.Client.Name, "Account": account, "ClientID": v.Client.ID(),
 		"Scopes": v.Client.Scopes, "RedirectURI": v.redirectURI(), "Home": v.Client.Centers[0],
 		"Centers": v.Client.Centers, "Checks": v.checks(), "Before": status,
-		"Last": status != nil && status.RefreshTokens >= refreshTokenLimit-1, "Limit": refreshTokenLimit,
+		"Last": status != nil && status.RefreshTokens >= RefreshTokenLimit-1, "Limit": RefreshTokenLimit,
 	})
 }
 
 func (v *visit) statusOf(account string) *row {
-	for _, s := range v.Flow.Cache.Status(v.Client.Cache) {
+	for _, s := range v.Flow.cache.Status(v.Client.Cache) {
 		if s.Account == account && s.HasGrant {
 			r := v.row(s)
 			return &r
@@ -277,158 +277,4 @@ func (v *visit) checks() []check {
 		home = check{Text: home.Text, Remedy: "It cannot: " + err.Error() + ". See name resolution, firewall, proxy and certificates."}
 	}
 	return append(checks, home)
-}
-
-func (v *visit) start() {
-	s := Start{Account: strings.TrimSpace(v.r.PostFormValue("account")), RedirectURI: v.redirectURI(), RevokeOld: v.r.PostFormValue("revoke") != ""}
-	v.begin(s)
-}
-
-// begin sends the browser to Zoho. It keeps its cookie, so that two tabs can be at it.
-func (v *visit) begin(s Start) {
-	s.Browser = v.cookie()
-	if s.Browser == "" {
-		s.Browser = rand.Text()
-	}
-	to, _, err := v.Flow.Begin(v.Client, s)
-	if err != nil {
-		v.fail(err)
-		return
-	}
-	http.SetCookie(v.w, &http.Cookie{
-		Name: cookieName, Value: s.Browser, Path: v.base, MaxAge: 3600,
-		HttpOnly: true, Secure: v.r.TLS != nil, SameSite: http.SameSiteLaxMode,
-	})
-	v.w.Header().Set("Location", to)
-	v.w.WriteHeader(http.StatusSeeOther)
-}
-
-func (v *visit) cookie() string {
-	cookie, err := v.r.Cookie(cookieName)
-	if err != nil || len(cookie.Value) < 20 || len(cookie.Value) > 64 {
-		return ""
-	}
-	return cookie.Value
-}
-
-// shown is what a browser may see after its consent, for a while.
-type shown struct {
-	browser  [sha256.Size]byte
-	expires  time.Time
-	result   Result
-	err      *Error
-	returnTo string
-	invited  bool // it sees this and nothing else
-}
-
-// callback exchanges the code and leads to a clean address.
-func (v *visit) callback() {
-	browser := v.cookie()
-	values, err := url.ParseQuery(v.r.URL.RawQuery)
-	if err != nil || browser == "" {
-		v.fail(errState("This consent was begun in another browser, or the browser does not keep cookies."))
-		return
-	}
-	result, c, failure := v.Flow.finish(v.r.Context(), v.Client, parseCallback(values), browser)
-	if c == nil || failure != nil && failure.Code == "state-used" {
-		v.fail(failure)
-		return
-	}
-	s := &shown{result: result, err: failure}
-	if c.invitation != nil {
-		s.invited, s.returnTo = true, c.invitation.ReturnTo
-	}
-	v.show(s)
-}
-
-// show keeps what is to be seen and sends the browser there.
-func (v *visit) show(s *shown) {
-	s.browser, s.expires = sha256.Sum256([]byte(v.cookie())), time.Now().Add(consentLife)
-	id := rand.Text()
-	v.Flow.mu.Lock()
-	v.Flow.tidy(time.Now())
-	v.Flow.results[id] = s
-	v.Flow.mu.Unlock()
-	v.w.Header().Set("Location", "result?id="+id)
-	v.w.WriteHeader(http.StatusSeeOther)
-}
-
-func (v *visit) result() {
-	v.Flow.mu.Lock()
-	v.Flow.tidy(time.Now())
-	s := v.Flow.results[v.r.FormValue("id")]
-	v.Flow.mu.Unlock()
-	if s == nil || s.browser != sha256.Sum256([]byte(v.cookie())) {
-		v.fail(&Error{Status: http.StatusNotFound, Code: "result", Text: "There is nothing to see here any more.", Remedy: "The list shows how the connection is."})
-		return
-	}
-	data := map[string]any{"Result": s.result, "Error": s.err, "ReturnTo": s.returnTo, "Invited": s.invited, "ID": v.r.FormValue("id"), "Limit": refreshTokenLimit}
-	switch {
-	case s.err != nil && s.err.Confirm != "":
-		data["Title"] = "Somebody else than before"
-		v.render(http.StatusOK, "confirm", data)
-	case s.err != nil:
-		data["Title"] = "That did not work"
-		v.w.Header().Set("Zoho-Connect-Error", s.err.Code)
-		v.render(s.err.Status, "error", data)
-	case s.result.Revoked && !s.result.Replaced:
-		data["Title"] = "Nothing was changed"
-		v.render(http.StatusOK, "dropped", data)
-	default:
-		data["Title"] = "Connected"
-		v.render(http.StatusOK, "done", data)
-	}
-}
-
-// confirm takes what the person has decided about a grant of somebody else.
-func (v *visit) confirm() {
-	v.Flow.mu.Lock()
-	v.Flow.tidy(time.Now())
-	id := v.r.PostFormValue("id")
-	s := v.Flow.results[id]
-	mine := s != nil && s.browser == sha256.Sum256([]byte(v.cookie())) && s.err != nil && s.err.Confirm != ""
-	if mine {
-		delete(v.Flow.results, id)
-	}
-	v.Flow.mu.Unlock()
-	if !mine {
-		v.fail(errState("There is nothing to confirm here any more."))
-		return
-	}
-	result, err := v.Flow.Confirm(v.r.Context(), v.Client, s.err.Confirm, v.cookie(), v.r.PostFormValue("decision") == "replace")
-	v.show(&shown{result: result, err: err, returnTo: s.returnTo, invited: s.invited})
-}
-
-// invite shows the invited what is asked of them.
-func (v *visit) invite() {
-	inv, err := v.Flow.readInvitation(v.Client, v.r.FormValue("token"))
-	if err != nil {
-		v.fail(err)
-		return
-	}
-	v.render(http.StatusOK, "invite", map[string]any{
-		"Title": "Give access to your Zoho account", "Account": inv.Account, "Client": v.Client.Name, "Scopes": v.Client.Scopes,
-		"Expires": inv.Expires.Format("2 January 2006 15:04 MST"), "Token": v.r.FormValue("token"),
-		"Services": services(v.Client.Scopes),
-	})
-}
-
-func (v *visit) accept() {
-	inv, err := v.Flow.readInvitation(v.Client, v.r.PostFormValue("token"))
-	if err != nil {
-		v.fail(err)
-		return
-	}
-	v.begin(Start{Account: inv.Account, RedirectURI: v.redirectURI(), invitation: inv})
-}
-
-// services are the first parts of scopes.
-func services(scopes []string) []string {
-	var names []string
-	for _, s := range scopes {
-		if name := zoho.ParseScope(s).Service; !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names
 }

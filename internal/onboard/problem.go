@@ -11,6 +11,38 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
+// Error is what went wrong, for a person: what, and what to do about it. Never with a
+// secret in it.
+type Error struct {
+	Status     int
+	Code       string // stable
+	Text       string
+	Remedy     string
+	RetryAfter time.Duration
+	// Confirm names a grant that was given by somebody else than the one before. It is
+	// stored once that is confirmed.
+	Confirm string
+	Before  *Result
+	After   *Result
+}
+
+// Error is text and remedy.
+func (e *Error) Error() string { return e.Text + " " + e.Remedy }
+
+// Codes that are asked for.
+const (
+	codeStore = "store"
+	codeUsed  = "state-used"
+)
+
+func errState(text string) *Error {
+	return &Error{Status: http.StatusForbidden, Code: "state", Text: text, Remedy: "Nothing was exchanged or stored. Begin the consent anew."}
+}
+
+func errNoSecret(center zoho.DataCenter) error {
+	return fmt.Errorf("no client_secret has a value for the data center %s", center.Code)
+}
+
 func errAccountName() *Error {
 	return &Error{Status: http.StatusBadRequest, Code: "account-name", Text: "This is no name for an account.",
 		Remedy: "1 to 128 of letters, digits and ._@- are allowed."}
@@ -39,7 +71,7 @@ func errTooManyStarts(wait time.Duration) *Error {
 }
 
 func errUsed() *Error {
-	return &Error{Status: http.StatusConflict, Code: "state-used", Text: "This answer of Zoho's was used already.",
+	return &Error{Status: http.StatusConflict, Code: codeUsed, Text: "This answer of Zoho's was used already.",
 		Remedy: "Nothing was exchanged a second time. See what became of it in the list of connections."}
 }
 
@@ -107,7 +139,7 @@ func errProof(err error) *Error {
 }
 
 func errStore(err error) *Error {
-	return &Error{Status: http.StatusServiceUnavailable, Code: "store", Text: "The store cannot be used, and nothing was changed: " + err.Error() + ".",
+	return &Error{Status: http.StatusServiceUnavailable, Code: codeStore, Text: "The store cannot be used, and nothing was changed: " + err.Error() + ".",
 		Remedy: "Mend that and try again."}
 }
 

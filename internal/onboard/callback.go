@@ -5,6 +5,15 @@ import (
 	"strings"
 )
 
+// Callback is what Zoho says by way of the browser.
+type Callback struct {
+	State          string
+	Code           string
+	AccountsServer string // "" as long as only one server is there
+	Error          string // "" unless consent was refused
+	repeated       bool   // a parameter came twice
+}
+
 // ParsePasted reads what somebody has copied from the browser: the address that it
 // ended at, or the code alone. Line breaks, blanks, quotes, a trailing & and a second
 // encoding, as mail programs and terminals leave them, are forgiven.

@@ -1,0 +1,138 @@
+package onboard
+
+import (
+	"crypto/rand"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+func (v *visit) start() {
+	s := Start{Account: strings.TrimSpace(v.r.PostFormValue("account")), RedirectURI: v.redirectURI(), RevokeOld: v.r.PostFormValue("revoke") != ""}
+	v.begin(s)
+}
+
+// begin sends the browser to Zoho. It keeps its cookie, so that two tabs can be at it.
+func (v *visit) begin(s Start) {
+	s.Browser = v.cookie()
+	if s.Browser == "" {
+		s.Browser = rand.Text()
+	}
+	to, _, err := v.Flow.Begin(v.Client, s)
+	if err != nil {
+		v.fail(err)
+		return
+	}
+	http.SetCookie(v.w, &http.Cookie{
+		Name: cookieName, Value: s.Browser, Path: v.base, MaxAge: 3600,
+		HttpOnly: true, Secure: v.r.TLS != nil, SameSite: http.SameSiteLaxMode,
+	})
+	v.w.Header().Set("Location", to)
+	v.w.WriteHeader(http.StatusSeeOther)
+}
+
+func (v *visit) cookie() string {
+	cookie, err := v.r.Cookie(cookieName)
+	if err != nil || len(cookie.Value) < 20 || len(cookie.Value) > 64 {
+		return ""
+	}
+	return cookie.Value
+}
+
+// callback exchanges the code and leads to a clean address.
+func (v *visit) callback() {
+	browser := v.cookie()
+	values, err := url.ParseQuery(v.r.URL.RawQuery)
+	if err != nil || browser == "" {
+		v.fail(errState("This consent was begun in another browser, or the browser does not keep cookies."))
+		return
+	}
+	result, c, failure := v.Flow.finish(v.r.Context(), v.Client, parseCallback(values), browser)
+	if c == nil || failure != nil && failure.Code == codeUsed {
+		v.fail(failure)
+		return
+	}
+	s := &shown{result: result, err: failure}
+	if c.invitation != nil {
+		s.invited, s.returnTo = true, c.invitation.ReturnTo
+	}
+	v.show(s)
+}
+
+// show keeps what is to be seen and sends the browser there.
+func (v *visit) show(s *shown) {
+	v.w.Header().Set("Location", "result?id="+v.Flow.keep(s, v.cookie()))
+	v.w.WriteHeader(http.StatusSeeOther)
+}
+
+func (v *visit) result() {
+	id := v.r.FormValue("id")
+	s := v.Flow.kept(id, v.cookie())
+	if s == nil {
+		v.fail(&Error{Status: http.StatusNotFound, Code: "result", Text: "There is nothing to see here any more.", Remedy: "The list shows how the connection is."})
+		return
+	}
+	data := map[string]any{"Result": s.result, "Error": s.err, "ReturnTo": s.returnTo, "Invited": s.invited, "ID": id}
+	switch {
+	case s.err != nil && s.err.Confirm != "":
+		data["Title"] = "Somebody else than before"
+		v.render(http.StatusOK, "confirm", data)
+	case s.err != nil:
+		v.failWith(s.err, data)
+	case s.dropped:
+		data["Title"] = "Nothing was changed"
+		v.render(http.StatusOK, "dropped", data)
+	default:
+		data["Title"] = "Connected"
+		v.render(http.StatusOK, "done", data)
+	}
+}
+
+// confirm takes what the person has decided about a grant of somebody else.
+func (v *visit) confirm() {
+	s := v.Flow.kept(v.r.PostFormValue("id"), v.cookie())
+	if s == nil || s.err == nil {
+		v.fail(errState("There is nothing to confirm here any more."))
+		return
+	}
+	accept := v.r.PostFormValue("decision") == "replace"
+	result, err := v.Flow.Confirm(v.r.Context(), v.Client, s.err.Confirm, v.cookie(), accept)
+	v.show(&shown{result: result, err: err, dropped: !accept, returnTo: s.returnTo, invited: s.invited})
+}
+
+// invite shows the invited what is asked of them.
+func (v *visit) invite() {
+	inv, err := v.Flow.readInvitation(v.Client, v.r.FormValue("token"))
+	if err != nil {
+		v.fail(err)
+		return
+	}
+	v.render(http.StatusOK, "invite", map[string]any{
+		"Title": "Give access to your Zoho account", "Account": inv.Account, "Client": v.Client.Name, "Scopes": v.Client.Scopes,
+		"Expires": inv.Expires.Format("2 January 2006 15:04 MST"), "Token": v.r.FormValue("token"),
+		"Services": services(v.Client.Scopes),
+	})
+}
+
+func (v *visit) accept() {
+	inv, err := v.Flow.readInvitation(v.Client, v.r.PostFormValue("token"))
+	if err != nil {
+		v.fail(err)
+		return
+	}
+	v.begin(Start{Account: inv.Account, RedirectURI: v.redirectURI(), invitation: inv})
+}
+
+// services are the first parts of scopes.
+func services(scopes []string) []string {
+	var names []string
+	for _, s := range scopes {
+		if name := zoho.ParseScope(s).Service; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
