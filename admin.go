@@ -138,26 +138,33 @@ func parseLimit(text string) (int, error) {
 // connectionInfos lists what matches; empty names match all.
 func (a *App) connectionInfos(client, account string) []connectionInfo {
 	var infos []connectionInfo
+	only := namedAccounts(account)
 	for _, name := range a.clientNames() {
 		if client != "" && name != client {
 			continue
 		}
-		for _, s := range a.state.cache.Status(a.Clients[name].cache) {
-			if account == "" || s.Account == account {
-				infos = append(infos, a.Clients[name].info(s))
-			}
+		for _, s := range a.state.cache.Status(a.Clients[name].cache, only...) {
+			infos = append(infos, a.Clients[name].info(s))
 		}
 	}
 	return infos
+}
+
+// namedAccounts is what Status takes: none is all.
+func namedAccounts(account string) []string {
+	if account == "" {
+		return nil
+	}
+	return []string{account}
 }
 
 func (c *Client) info(s tokencache.Status) connectionInfo {
 	info := connectionInfo{
 		Client: s.Client, Account: s.Account, State: s.State, DataCenter: c.centerOf(s.Account, s.AccountsServer).Code,
 		Configured: s.Configured, HasGrant: s.HasGrant, HasToken: s.HasToken, Generation: s.Generation, BudgetLeft: s.BudgetLeft,
-		Scopes: s.Scopes, NeedsConsent: !s.HasGrant || s.Waiting == tokencache.KindDead, LostEarly: s.LostEarly,
+		Scopes: s.Scopes, NeedsConsent: s.NeedsConsent(), LostEarly: s.LostEarly,
 		LastError: s.LastError, LastErrorAt: timeOrNil(s.LastErrorAt), NextTry: timeOrNil(s.NextTry),
-		Simulated: c.Simulator != nil, RefreshTokensKnown: knownRefreshTokens(s), TokenRefused: s.Refused, User: s.User, Org: s.Org,
+		Simulated: c.Simulator != nil, RefreshTokensKnown: s.RefreshTokens, TokenRefused: s.Refused, User: s.User, Org: s.Org,
 	}
 	if s.HasToken {
 		info.Expires = timeOrNil(s.Expiry)

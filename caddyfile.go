@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/nearest"
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 )
 
 // The global option `zoho` is parsed in caddyfile_global.go (and _client, _secret),
@@ -88,7 +89,7 @@ func healthArguments(h httpcaddyfile.Helper, l *line) (*Health, error) {
 	default:
 		return nil, l.errorf("zoho_health takes a client and an account, got %d arguments: write `zoho_health [<client> [<account>]]`", len(l.args))
 	}
-	if health.Account != "" && !accountName.MatchString(health.Account) {
+	if health.Account != "" && !onboard.AccountName.MatchString(health.Account) {
 		return nil, l.errorf("%s: 1 to 128 of letters, digits and ._@- are allowed, and no placeholders", show("account name", health.Account))
 	}
 	return health, nil

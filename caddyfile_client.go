@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -142,7 +143,7 @@ var accountOptions = map[string]option[Account]{
 
 func (c *clientBlock) parseAccount(l *line) error {
 	name := l.args[0]
-	if !accountName.MatchString(name) {
+	if !onboard.AccountName.MatchString(name) {
 		return l.errorf("%s: 1 to 128 of letters, digits and ._@- are allowed", show("account name", name))
 	}
 	if first := c.accountLines[name]; first != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -215,7 +216,7 @@ var placeholder = regexp.MustCompile(`\{[^{}\s]+\}`)
 
 func (p *proxyBlock) parseAccount(l *line) error {
 	account := l.args[0]
-	if !placeholder.MatchString(account) && !accountName.MatchString(account) {
+	if !placeholder.MatchString(account) && !onboard.AccountName.MatchString(account) {
 		return l.errorf("account: %s: 1 to 128 of letters, digits and ._@- are allowed, or a placeholder such as {http.request.header.Zoho-Proxy-Account}", show("the name", account))
 	}
 	p.handler.Account = account

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -114,20 +114,17 @@ type Simulator struct {
 	CA string `json:"ca"`
 }
 
-var clientIDForm = regexp.MustCompile(`^100[04]\.`)
-
-var accountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
-
 func (c *Client) provision(app *App, name string) error {
 	c.app, c.name = app, name
 	steps := []func() error{
-		c.provisionDataCenters, c.provisionSecrets, c.warnOfSecretFiles, c.provisionAccounts, c.provisionTimes, c.provisionNetwork,
+		c.provisionDataCenters, c.provisionSecrets, c.provisionAccounts, c.provisionTimes, c.provisionNetwork,
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return c.located(err)
 		}
 	}
+	app.warnOfSecretFiles(c.allSecrets()...)
 	c.cache = c.cacheClient()
 	c.http = c.network.accountsClient()
 	return nil
@@ -195,7 +192,7 @@ func (c *Client) provisionSecrets() error {
 		if err != nil {
 			return fmt.Errorf("client_secret %w", err)
 		}
-		if clientIDForm.MatchString(value) && !clientIDForm.MatchString(id) {
+		if zoho.LooksLikeClientID(value) && !zoho.LooksLikeClientID(id) {
 			return errors.New("client_id and client_secret seem to be swapped: the value that begins with 1000. or 1004. is the id")
 		}
 	}
@@ -207,22 +204,6 @@ func (c *Client) provisionSecrets() error {
 			if _, err := secret.resolve(); err != nil {
 				return fmt.Errorf("client_secret %s %w", code, err)
 			}
-		}
-	}
-	return nil
-}
-
-// warnOfSecretFiles tells of files that others can read.
-func (c *Client) warnOfSecretFiles() error {
-	secrets := append(c.allSecrets(), c.RefreshToken)
-	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
-		if account := c.Accounts[name]; account != nil {
-			secrets = append(secrets, account.RefreshToken)
-		}
-	}
-	for _, secret := range append(secrets, c.app.EncryptionKey...) {
-		if text := secret.exposed(); text != "" {
-			c.app.logger.Warn(text, zap.String("client", c.name))
 		}
 	}
 	return nil
@@ -244,7 +225,7 @@ func (c *Client) provisionAccounts() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		account := c.Accounts[name]
-		if !accountName.MatchString(name) {
+		if !onboard.AccountName.MatchString(name) {
 			return fmt.Errorf("account name %q: 1 to 128 of letters, digits and ._@- are allowed", name)
 		}
 		if account == nil || !account.RefreshToken.isSet() {
@@ -275,6 +256,7 @@ func (c *Client) warnWithoutGrant(secret Secret, account string) error {
 	if !secret.isSet() {
 		return nil
 	}
+	c.app.warnOfSecretFiles(secret)
 	_, err := secret.resolve()
 	if err != nil && !errors.Is(err, errEmptySecret) {
 		return fmt.Errorf("account %s: refresh_token %w", account, err)

@@ -1,7 +1,6 @@
 package caddyzoho
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -9,7 +8,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
-	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 func init() {
@@ -65,7 +63,6 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		Client: client.onboard(),
 		Admit:  func(r *http.Request) bool { return callers.admit(r.RemoteAddr) },
 		Path:   originalPath,
-		Reach:  client.reach,
 	}
 	return nil
 }
@@ -94,36 +91,12 @@ func (c *Client) onboard() *onboard.Client {
 	}
 }
 
-// accountsOf are the ways to speak to a data center, one for each client secret.
-func (c *Client) accountsOf(center zoho.DataCenter) []*zoho.Accounts {
-	var all []*zoho.Accounts
-	for _, secret := range c.secretsFor(center.Code) {
-		all = append(all, &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID(), ClientSecret: secret})
-	}
-	return all
-}
-
 // originalPath is the path before rewrites: where the pages are for a browser.
 func originalPath(r *http.Request) string {
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		return original.URL.Path
 	}
 	return r.URL.Path
-}
-
-// reach tells why nothing answers at a data center's accounts server. Any answer will do.
-func (c *Client) reach(ctx context.Context, center zoho.DataCenter) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, center.Accounts+"/", nil)
-	if err != nil {
-		return err
-	}
-	client := *c.http
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	res, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	return res.Body.Close()
 }
 
 var (

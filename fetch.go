@@ -125,29 +125,39 @@ func resolveAll(secrets []Secret) [][]byte {
 	return values
 }
 
-// fetch asks the authorization server for an access token. Several client secrets
-// are tried in order, beginning with the one that was accepted last; a refused one
-// costs no token.
+// accountsOf are the ways to speak to a data center, one for each client secret that it
+// may accept, beginning with the one that was accepted last.
+func (c *Client) accountsOf(center zoho.DataCenter) []*zoho.Accounts {
+	var all []*zoho.Accounts
+	secrets := c.secretsFor(center.Code)
+	first := int(c.secretAt.Load())
+	for i := range secrets {
+		secret := secrets[(first+i)%len(secrets)]
+		all = append(all, &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID(), ClientSecret: secret})
+	}
+	return all
+}
+
+// fetch asks the authorization server for an access token. A refused secret costs no
+// token, so all are tried.
 func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.Grant) (tokencache.Fetched, error) {
 	center, ok := c.center(grant.AccountsServer)
 	if !ok {
 		return tokencache.Fetched{}, &tokencache.FetchError{Kind: tokencache.KindRejected, NoToken: true,
 			Err: fmt.Errorf("the grant belongs to %s, which is none of the client's data centers: add it to data_center", grant.AccountsServer)}
 	}
-	secrets := c.secretsFor(center.Code)
-	if len(secrets) == 0 {
+	all := c.accountsOf(*center)
+	if len(all) == 0 {
 		return tokencache.Fetched{}, &tokencache.FetchError{Kind: tokencache.KindRejected, NoToken: true,
 			Err: fmt.Errorf("no client_secret has a value for the data center %s", center.Code)}
 	}
-	accounts := &zoho.Accounts{HTTP: c.http, DataCenter: *center, ClientID: c.clientID()}
-	first := int(c.secretAt.Load()) % len(secrets)
 	var failure *tokencache.FetchError
-	for i := range secrets {
-		at := (first + i) % len(secrets)
-		accounts.ClientSecret = secrets[at]
+	for i, accounts := range all {
 		reply, err := accounts.Refresh(ctx, grant.RefreshToken)
 		if err == nil {
-			c.secretAt.Store(int64(at))
+			if i > 0 {
+				c.secretAt.Store(int64(max(0, slices.Index(c.secretsFor(center.Code), accounts.ClientSecret))))
+			}
 			c.compareClocks(reply.Date)
 			return tokencache.Fetched{AccessToken: reply.AccessToken, Life: reply.ExpiresIn, APIDomain: reply.APIDomain, Scope: reply.Scope}, nil
 		}
@@ -171,7 +181,7 @@ func (c *Client) compareClocks(server time.Time) {
 	if server.IsZero() || off.Abs() <= clockTolerance || now.Unix()-told < 3600 || !c.clockTold.CompareAndSwap(told, now.Unix()) {
 		return
 	}
-	c.app.state.logger.Load().Warn("this machine's clock is not that of the authorization server: look at the time service",
+	c.app.state.logger().Warn("this machine's clock is not that of the authorization server: look at the time service",
 		zap.String("client", c.name), zap.Duration("ahead", off))
 }
 

@@ -30,7 +30,7 @@ func TestClockThatIsOff(t *testing.T) {
 		}
 		core, logs := observer.New(zap.WarnLevel)
 		app := &App{state: newState(t.TempDir())}
-		app.state.logger.Store(zap.New(core))
+		app.state.config.Store(&runningConfig{logger: zap.New(core)})
 		client := &Client{name: "main", app: app, centers: []zoho.DataCenter{center}, http: server.Client(),
 			ClientID: Secret{literal: "1000.ID"}, ClientSecret: []Secret{{literal: "secret"}}}
 		for range 3 {

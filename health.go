@@ -82,11 +82,7 @@ func (h *Health) statuses() []tokencache.Status {
 		if h.Client != "" && name != h.Client {
 			continue
 		}
-		for _, s := range h.app.state.cache.Status(client.cache) {
-			if h.Account == "" || s.Account == h.Account {
-				statuses = append(statuses, s)
-			}
-		}
+		statuses = append(statuses, h.app.state.cache.Status(client.cache, namedAccounts(h.Account)...)...)
 	}
 	return statuses
 }

@@ -221,7 +221,7 @@ func collectConnection(out chan<- prometheus.Metric, s tokencache.Status) {
 	}
 	gauge(descGeneration, float64(s.Generation))
 	gauge(descBudget, float64(s.BudgetLeft))
-	gauge(descIssued, float64(knownRefreshTokens(s)))
+	gauge(descIssued, float64(s.RefreshTokens))
 	for _, state := range connectionStates {
 		value := 0.0
 		if s.State == state {
@@ -229,13 +229,4 @@ func collectConnection(out chan<- prometheus.Metric, s tokencache.Status) {
 		}
 		gauge(descState, value, state)
 	}
-}
-
-// knownRefreshTokens counts those that came in here and were not revoked. A configured
-// grant is one; what others were given is not known.
-func knownRefreshTokens(s tokencache.Status) int {
-	if s.HasGrant {
-		return max(1, s.RefreshTokens)
-	}
-	return 0
 }

@@ -76,6 +76,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return errors.New("zoho: no client is configured: add `client NAME { … }` to the global option `zoho`")
 	}
 	var errs []error
+	a.warnOfSecretFiles(a.EncryptionKey...)
 	for _, key := range a.EncryptionKey {
 		if _, err := key.resolve(); err != nil {
 			errs = append(errs, fmt.Errorf("zoho: encryption_key: %w", err))
@@ -98,12 +99,21 @@ func (a *App) Provision(ctx caddy.Context) error {
 }
 
 // emitter tells Caddy's events app, which servers bring along; nil without it.
-func (a *App) emitter() emitter {
+func (a *App) emitter() func(name string, data map[string]any) {
 	app, err := a.ctx.AppIfConfigured("events")
 	if err != nil {
 		return nil
 	}
 	return func(name string, data map[string]any) { app.(*caddyevents.App).Emit(a.ctx, name, data) }
+}
+
+// warnOfSecretFiles tells of files that others of this machine can read.
+func (a *App) warnOfSecretFiles(secrets ...Secret) {
+	for _, secret := range secrets {
+		if text := secret.exposed(); text != "" {
+			a.logger.Warn(text)
+		}
+	}
 }
 
 // attach joins the state that reloads share.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -221,7 +222,7 @@ func storeRemedy(failure *tokencache.Error) string {
 
 // printable keeps a caller's text from breaking out of a message.
 func printable(text string) string {
-	if text == "" || accountName.MatchString(text) {
+	if text == "" || onboard.AccountName.MatchString(text) {
 		return text
 	}
 	return fmt.Sprintf("%.64q", text)

@@ -16,16 +16,15 @@ import (
 )
 
 // state is what outlives a reload: the store, the tokens with their flights and
-// timers, the consents that are under way, and the metrics. It holds no configuration; the app passes its clients
-// along with each call.
+// timers, the consents that are under way, and the metrics. It holds no configuration;
+// the app passes its clients along with each call.
 type state struct {
 	dir     string
 	store   *tokencache.Bolt
 	cache   *tokencache.Cache
 	flow    *onboard.Flow
 	metrics *metrics
-	logger  atomic.Pointer[zap.Logger] // of the configuration that runs
-	emit    atomic.Pointer[emitter]    // the same, nil before the first
+	config  atomic.Pointer[runningConfig] // the one that runs
 	warm    sync.Once
 
 	mu      sync.Mutex
@@ -35,11 +34,8 @@ type state struct {
 // runningConfig is what of a configuration the state tells things by.
 type runningConfig struct {
 	logger *zap.Logger
-	emit   emitter
+	emit   func(name string, data map[string]any) // tells Caddy's events app, nil without it
 }
-
-// emitter tells Caddy's events app.
-type emitter func(name string, data map[string]any)
 
 // states is keyed by the cleaned directory alone: with anything else in the key a
 // changed option would open the same file twice in one process.
@@ -66,7 +62,7 @@ func detachState(dir string) {
 
 func newState(dir string) *state {
 	s := &state{dir: dir, store: tokencache.NewBolt(dir), metrics: newMetrics()}
-	s.logger.Store(zap.NewNop())
+	s.config.Store(&runningConfig{logger: zap.NewNop()})
 	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})
 	s.flow = onboard.New(s.cache, s.store, s.connected)
 	return s
@@ -76,7 +72,7 @@ func newState(dir string) *state {
 func (s *state) Destruct() error {
 	err := errors.Join(s.cache.Close(), s.store.Close())
 	if err != nil {
-		s.logger.Load().Error("closing the store", zap.Error(err))
+		s.logger().Error("closing the store", zap.Error(err))
 	}
 	return err
 }
@@ -104,33 +100,34 @@ func (s *state) use(config *runningConfig, clients func(name string) *tokencache
 // tellLast has the latest configuration told, from now on. With mu held.
 func (s *state) tellLast() {
 	if last := len(s.running) - 1; last >= 0 {
-		s.logger.Store(s.running[last].logger)
-		s.emit.Store(&s.running[last].emit)
+		s.config.Store(s.running[last])
 	}
 }
+
+func (s *state) logger() *zap.Logger { return s.config.Load().logger }
 
 // event has Caddy's events app told. Its handlers may take their time, and nobody waits
 // for them.
 func (s *state) event(name string, key tokencache.Key, more map[string]any) {
-	emit := s.emit.Load()
-	if emit == nil || *emit == nil {
+	emit := s.config.Load().emit
+	if emit == nil {
 		return
 	}
 	data := map[string]any{"client": key.Client, "account": key.Account}
 	maps.Copy(data, more)
-	go (*emit)(name, data)
+	go emit(name, data)
 }
 
 // connected tells of a grant that came in.
 func (s *state) connected(r onboard.Result) {
-	s.logger.Load().Info("connected", zap.String("client", r.Client), zap.String("account", r.Account),
+	s.logger().Info("connected", zap.String("client", r.Client), zap.String("account", r.Account),
 		zap.String("data_center", r.DataCenter), zap.Strings("scopes", r.Scopes), zap.Bool("replaced", r.Replaced))
 }
 
 // observe turns what happens to tokens into metrics and log lines.
 func (s *state) observe(e tokencache.Event) {
 	s.metrics.observe(e)
-	logger := s.logger.Load()
+	logger := s.logger()
 	connection := []zap.Field{zap.String("client", e.Key.Client), zap.String("account", e.Key.Account)}
 	switch e.Type {
 	case tokencache.EventTokenRequest:

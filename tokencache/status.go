@@ -20,7 +20,7 @@ type Status struct {
 	Org        string // of which organization, "" if unknown
 	// AccountsServer is where the grant is renewed, "" if there is none.
 	AccountsServer string
-	RefreshTokens  int  // known to be in use for the account; 0 = unknown
+	RefreshTokens  int  // known to be in use for the account; 0 without a grant
 	HasToken       bool // one that lives by the clock
 	Refused        bool // a resource server has refused it, and its renewal waits
 	Generation     uint64
@@ -34,14 +34,20 @@ type Status struct {
 	LastUsed       time.Time
 }
 
-// Status describes the connections of a client, configured and stored ones,
-// sorted by account. It asks no server. What is in memory is told from there,
+// NeedsConsent tells whether only a new grant will do.
+func (s *Status) NeedsConsent() bool { return !s.HasGrant || s.Waiting == KindDead }
+
+// Status describes the connections of a client, configured and stored ones, or those of
+// some accounts, sorted by account. It asks no server. What is in memory is told from there,
 // the grant as it was last found to be. What is not in memory is read from the
 // store at each call, and stays there.
-func (c *Cache) Status(cl *Client) []Status {
+func (c *Cache) Status(cl *Client, only ...string) []Status {
 	sound := c.store == nil || c.lookAtGrants(cl.Name) == nil
 	var all []Status
 	for _, account := range c.accounts(cl) {
+		if len(only) > 0 && !slices.Contains(only, account) {
+			continue
+		}
 		all = append(all, c.status(cl, Key{Client: cl.Name, Account: account}, sound))
 	}
 	return all
@@ -155,7 +161,7 @@ func (n *Conn) snapshot(cl *Client) Status {
 	}
 	if a := n.about.Load(); a != nil {
 		s.HasGrant, s.Configured, s.GrantedAt, s.Scopes = true, a.configured, a.grantedAt, slices.Clone(a.scopes)
-		s.AccountsServer, s.User, s.Org, s.RefreshTokens = a.accountsServer, a.user, a.org, a.refreshTokens
+		s.AccountsServer, s.User, s.Org, s.RefreshTokens = a.accountsServer, a.user, a.org, max(1, a.refreshTokens)
 	}
 	if n.lost != nil {
 		s.LostEarly = n.lost.total

@@ -32,6 +32,12 @@ type AuthorizeParams struct {
 	Scopes      []string // sent joined by commas, otherwise untouched
 }
 
+// LooksLikeClientID tells ids from secrets: Zoho's begin with 1000. or, those of newer
+// kinds of clients, with 1004.
+func LooksLikeClientID(text string) bool {
+	return strings.HasPrefix(text, "1000.") || strings.HasPrefix(text, "1004.")
+}
+
 const (
 	// accountsTimeout bounds a request to the accounts server in all, a reply
 	// that drips in byte by byte included.
@@ -98,6 +104,19 @@ func (a *Accounts) Revoke(ctx context.Context, token string) error {
 		return a.complete(f, grantRevoke)
 	}
 	return nil
+}
+
+// Reach tells why the accounts server cannot be reached, nil if it can: any answer will do.
+func (a *Accounts) Reach(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, a.DataCenter.Accounts+"/", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := a.client().Do(req)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
 }
 
 // form has the credentials in the body, where no access log sees them; Zoho's

@@ -34,8 +34,6 @@ type Pages struct {
 	Admit func(*http.Request) bool
 	// Path is the path that the browser asked for, before anything took a prefix off it.
 	Path func(*http.Request) string
-	// Reach tells why a data center cannot be reached, nil if it can.
-	Reach func(context.Context, zoho.DataCenter) error
 }
 
 const cookieName = "zoho-connect"
@@ -210,16 +208,16 @@ func (v *visit) list() {
 }
 
 func (v *visit) row(s tokencache.Status) row {
-	r := row{Status: s, Configured: s.Configured, Left: "none", Tokens: "unknown"}
+	r := row{Status: s, Configured: s.Configured, Left: "none", Tokens: "none"}
 	if s.HasToken {
 		r.Left = time.Until(s.Expiry).Round(time.Second).String()
 	}
-	if s.RefreshTokens > 0 {
+	if s.HasGrant {
 		r.Tokens = fmt.Sprintf("%d of %d known to us", s.RefreshTokens, RefreshTokenLimit)
 	}
 	r.DataCenter = v.Client.result(s.Account, tokencache.Grant{AccountsServer: s.AccountsServer}).DataCenter
 	switch {
-	case !s.HasGrant || s.Waiting == tokencache.KindDead:
+	case s.NeedsConsent():
 		r.Remedy = "Needs consent: connect it."
 	case s.Waiting == tokencache.KindRejected:
 		r.Remedy = "Compare client id, secret and data center with Zoho's API console."
@@ -246,8 +244,8 @@ func (v *visit) prepare() {
 }
 
 func (v *visit) statusOf(account string) *row {
-	for _, s := range v.Flow.cache.Status(v.Client.Cache) {
-		if s.Account == account && s.HasGrant {
+	for _, s := range v.Flow.cache.Status(v.Client.Cache, account) {
+		if s.HasGrant {
 			r := v.row(s)
 			return &r
 		}
@@ -266,14 +264,19 @@ func (v *visit) checks() []check {
 	checks := []check{
 		{v.redirectURI() == v.origin()+v.base+"callback", "The redirect URI leads to these pages, as this browser sees them.",
 			"redirect_uri is " + v.redirectURI() + ", but these pages are at " + v.origin() + v.base + ": if something in between does not map the one to the other, the answer gets lost."},
-		{strings.HasPrefix(v.Client.ID(), "1000.") || strings.HasPrefix(v.Client.ID(), "1004."), "The client id looks like one of Zoho's.",
+		{zoho.LooksLikeClientID(v.Client.ID()), "The client id looks like one of Zoho's.",
 			"Zoho's client ids begin with 1000. or 1004.: compare client_id with the API console."},
 		{len(v.Client.Scopes) > 0, "Scopes are configured.", errNoScopes(v.Client).Remedy},
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), 3*time.Second)
 	defer cancel()
-	home := check{OK: true, Text: v.Client.Centers[0].Accounts + " can be reached."}
-	if err := v.Reach(ctx, v.Client.Centers[0]); err != nil {
+	server := v.Client.Centers[0].Accounts
+	home := check{OK: true, Text: server + " can be reached."}
+	accounts, err := v.Client.accounts(tokencache.Grant{AccountsServer: server})
+	if err == nil {
+		err = accounts.Reach(ctx)
+	}
+	if err != nil {
 		home = check{Text: home.Text, Remedy: "It cannot: " + err.Error() + ". See name resolution, firewall, proxy and certificates."}
 	}
 	return append(checks, home)
