@@ -44,17 +44,10 @@ func init() {
 // left out; an argument that could be either is the client if there is one of that
 // name, and the account otherwise.
 func parseHealth(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
-	h.Next()
-	matcher, given, err := h.MatcherToken()
+	matcher, l, err := placed(h, "/zoho-health")
 	if err != nil {
 		return nil, err
 	}
-	if given {
-		h.Delete()
-	}
-	h.Reset()
-	h.Next()
-	l := newLine(h.Dispenser)
 	if l.hasBlock() {
 		return nil, l.errorf("zoho_health takes no block: write `zoho_health [<client> [<account>]]`")
 	}
@@ -62,10 +55,25 @@ func parseHealth(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !given {
-		matcher = caddy.ModuleMap{"path": h.JSON(caddyhttp.MatchPath{"/zoho-health"})}
-	}
 	return h.NewRoute(matcher, health), nil
+}
+
+// placed takes the matcher off a directive that answers at a path of its own without
+// one, and gives the rest.
+func placed(h httpcaddyfile.Helper, path string) (caddy.ModuleMap, *line, error) {
+	h.Next()
+	matcher, given, err := h.MatcherToken()
+	if err != nil {
+		return nil, nil, err
+	}
+	if given {
+		h.Delete()
+	} else {
+		matcher = caddy.ModuleMap{"path": h.JSON(caddyhttp.MatchPath{path})}
+	}
+	h.Reset()
+	h.Next()
+	return matcher, newLine(h.Dispenser), nil
 }
 
 func healthArguments(h httpcaddyfile.Helper, l *line) (*Health, error) {
@@ -109,6 +117,38 @@ func configuredClients(h httpcaddyfile.Helper, l *line) ([]string, error) {
 		return nil, l.errorf("%s needs a client: add `client <name> { … }` to the global option `zoho`", l.word)
 	}
 	return slices.Sorted(maps.Keys(app.Clients)), nil
+}
+
+// readClient resolves the name of a directive's client, so that nothing depends on which
+// clients are added later.
+func readClient(h httpcaddyfile.Helper, l *line) (string, error) {
+	if len(l.args) > 1 {
+		hint := ""
+		if slices.ContainsFunc(l.args, isMatcher) {
+			hint = "the matcher stands first: "
+		}
+		return "", l.errorf("%[1]s takes one client, got %[2]s: %[3]swrite `%[1]s [<matcher>] [<client>] { … }`", l.word, plural(len(l.args), "argument"), hint)
+	}
+	names, err := configuredClients(h, l)
+	if err != nil {
+		return "", err
+	}
+	return pickClient(names, strings.Join(l.args, ""), l)
+}
+
+// readCallers reads an option callers.
+func readCallers(l *line, into *[]string) error {
+	if slices.Contains(l.args, "uid") {
+		return l.errorf("callers uid %w; peers of a Unix socket count as loopback, and the socket's file mode says who may connect", errNotInThisVersion)
+	}
+	if err := noPlaceholder(l, l.args...); err != nil {
+		return err
+	}
+	if _, err := parseCallers(l.args); err != nil {
+		return l.errorf("%w", err)
+	}
+	*into = l.args
+	return nil
 }
 
 // pickClient finds the client that a directive names; with a single one the name

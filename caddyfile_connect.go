@@ -1,10 +1,6 @@
 package caddyzoho
 
-import (
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-)
+import "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 // parseConnect sets up the handler `zoho_connect`. Syntax:
 //
@@ -14,45 +10,23 @@ import (
 //
 // Without a matcher it answers at /zoho-connect/.
 func parseConnect(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
-	h.Next()
-	matcher, given, err := h.MatcherToken()
+	matcher, l, err := placed(h, "/zoho-connect/*")
 	if err != nil {
 		return nil, err
-	}
-	if given {
-		h.Delete()
-	}
-	h.Reset()
-	h.Next()
-	l := newLine(h.Dispenser)
-	if len(l.args) > 1 {
-		return nil, l.errorf("zoho_connect takes one client, got %s: write `zoho_connect [<matcher>] [<client>] { … }`", plural(len(l.args), "argument"))
-	}
-	names, err := configuredClients(h, l)
-	if err != nil {
-		return nil, err
-	}
-	name := ""
-	if len(l.args) == 1 {
-		name = l.args[0]
 	}
 	connect := new(Connect)
-	if connect.Client, err = pickClient(names, name, l); err != nil {
+	if connect.Client, err = readClient(h, l); err != nil {
 		return nil, err
 	}
 	if _, err := readBlock(l.d, connect, lookupConnect); err != nil {
 		return nil, err
-	}
-	if !given {
-		matcher = caddy.ModuleMap{"path": h.JSON(caddyhttp.MatchPath{"/zoho-connect/*"})}
 	}
 	return h.NewRoute(matcher, connect), nil
 }
 
 var connectOptions = map[string]option[Connect]{
 	"callers": {usage: "<loopback|private_ranges|any|cidr...>", min: 1, max: -1, parse: func(c *Connect, l *line) error {
-		c.Callers = l.args
-		return checkCallers(l)
+		return readCallers(l, &c.Callers)
 	}},
 }
 

@@ -73,7 +73,7 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	h.Next()
 	l := newLine(h.Dispenser)
 	p := &proxyBlock{handler: new(Handler), proxy: new(reverseproxy.Handler)}
-	if err := p.parseClient(h, l); err != nil {
+	if p.handler.Client, err = readClient(h, l); err != nil {
 		return nil, err
 	}
 	seen, err := readBlock(l.d, p, lookupProxy)
@@ -105,28 +105,6 @@ type proxyBlock struct {
 	transport *Transport
 	passed    []caddyfile.Token // lines that reverse_proxy parses itself
 	keep      []string          // private headers that the operator sets
-}
-
-// parseClient resolves the client's name, so that nothing depends on which clients
-// are added later.
-func (p *proxyBlock) parseClient(h httpcaddyfile.Helper, l *line) error {
-	if len(l.args) > 1 {
-		hint := ""
-		if slices.ContainsFunc(l.args, isMatcher) {
-			hint = "the matcher stands first: "
-		}
-		return l.errorf("zoho_proxy takes one client, got %s: %swrite `zoho_proxy [<matcher>] [<client>] { … }`", plural(len(l.args), "argument"), hint)
-	}
-	names, err := configuredClients(h, l)
-	if err != nil {
-		return err
-	}
-	name := ""
-	if len(l.args) == 1 {
-		name = l.args[0]
-	}
-	p.handler.Client, err = pickClient(names, name, l)
-	return err
 }
 
 // parsePassed has reverse_proxy parse the lines that are its own.
@@ -227,24 +205,7 @@ func (p *proxyBlock) parseAccount(l *line) error {
 func inDirective(err error) string { return strings.TrimPrefix(err.Error(), "zoho_proxy: ") }
 
 func (p *proxyBlock) parseCallers(l *line) error {
-	if err := checkCallers(l); err != nil {
-		return err
-	}
-	p.handler.Callers = l.args
-	return nil
-}
-
-func checkCallers(l *line) error {
-	if slices.Contains(l.args, "uid") {
-		return l.errorf("callers uid %w; peers of a Unix socket count as loopback, and the socket's file mode says who may connect", errNotInThisVersion)
-	}
-	if err := noPlaceholder(l, l.args...); err != nil {
-		return err
-	}
-	if _, err := parseCallers("zoho_proxy", l.args); err != nil {
-		return l.errorf("%s", inDirective(err))
-	}
-	return nil
+	return readCallers(l, &p.handler.Callers)
 }
 
 func (p *proxyBlock) parseUpstream(l *line) error {

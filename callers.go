@@ -51,8 +51,8 @@ type callers struct {
 	prefixes []netip.Prefix
 }
 
-// parseCallers reads the rules of a directive.
-func parseCallers(directive string, rules []string) (callers, error) {
+// parseCallers reads the rules of the option callers.
+func parseCallers(rules []string) (callers, error) {
 	if len(rules) == 0 {
 		return callers{loopback: true}, nil
 	}
@@ -72,8 +72,8 @@ func parseCallers(directive string, rules []string) (callers, error) {
 			err = c.add(rule)
 		}
 		if err != nil {
-			return c, fmt.Errorf("%s: callers: %q is none of loopback, private_ranges, any, an address or a CIDR such as 10.0.0.0/8%s",
-				directive, rule, didYouMean(rule, []string{"loopback", "private_ranges", "any"}))
+			return c, fmt.Errorf("callers: %q is none of loopback, private_ranges, any, an address or a CIDR such as 10.0.0.0/8%s",
+				rule, didYouMean(rule, []string{"loopback", "private_ranges", "any"}))
 		}
 	}
 	return c, nil

@@ -1,6 +1,7 @@
 package caddyzoho
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -51,9 +52,9 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		return err
 	}
 	c.client = client
-	callers, err := parseCallers("zoho_connect", c.Callers)
+	callers, err := parseCallers(c.Callers)
 	if err != nil {
-		return err
+		return fmt.Errorf("zoho_connect: %w", err)
 	}
 	if len(app.EncryptionKey) == 0 {
 		app.logger.Warn("what zoho_connect stores is sealed by the client's secrets alone; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}")

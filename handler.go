@@ -103,8 +103,8 @@ func (h *Handler) prepare() (err error) {
 	if h.Account == "" {
 		h.Account = defaultAccount
 	}
-	if h.callers, err = parseCallers("zoho_proxy", h.Callers); err != nil {
-		return err
+	if h.callers, err = parseCallers(h.Callers); err != nil {
+		return fmt.Errorf("zoho_proxy: %w", err)
 	}
 	if h.ReplayBuffer == nil {
 		h.ReplayBuffer = &ReplayBuffer{Memory: 1 << 20}

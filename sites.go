@@ -22,8 +22,8 @@ func (a *App) warnAboutSites() {
 	}
 	found := false
 	for name, server := range app.(*caddyhttp.App).Servers {
-		walk := siteWalk{named: server.NamedRoutes, server: server, warn: func(text string) { a.logger.Warn(text + ", server " + name) }}
-		walk.routes(server.Routes, false)
+		walk := siteWalk{server: server, warn: func(text string) { a.logger.Warn(text + ", server " + name) }}
+		walk.routes(server.Routes, "")
 		if !walk.found {
 			continue
 		}
@@ -42,64 +42,60 @@ func (a *App) warnAboutSites() {
 // siteWalk goes down the routes of a server to our handlers.
 type siteWalk struct {
 	server *caddyhttp.Server
-	host   string // that a route around us asks for
-	named  map[string]*caddyhttp.Route
 	within []string // names of the named routes that we are in
 	warn   func(string)
 	found  bool
 }
 
-func (w *siteWalk) routes(routes caddyhttp.RouteList, behindHost bool) {
+// routes goes down routes that stand behind a host, "" if any will do.
+func (w *siteWalk) routes(routes caddyhttp.RouteList, host string) {
 	for _, route := range routes {
-		host, outer := hostOfRoute(route.MatcherSets), w.host
-		if host != "" {
-			w.host = host
+		host := host
+		if hosts := matcherOf[caddyhttp.MatchHost](route.MatcherSets); len(hosts) > 0 {
+			host = hosts[0]
 		}
-		behind := behindHost || host != ""
 		for _, handler := range route.Handlers {
 			switch h := handler.(type) {
 			case *caddyhttp.Subroute:
-				w.routes(h.Routes, behind)
+				w.routes(h.Routes, host)
 			case *caddyhttp.Invoke:
-				w.invoke(h.Name, behind)
+				w.invoke(h.Name, host)
 			case *Connect:
-				h.served(w.server, w.host, route.MatcherSets)
+				h.served(w.server, host, route.MatcherSets)
 			case *Handler:
 				w.found = true
-				if behind {
+				if host != "" {
 					w.warn("zoho_proxy stands behind a host name: requests with another Host get an empty 200 from Caddy itself; use a site address without a host, such as http://:8080 with `bind 127.0.0.1`")
 				}
 			}
 		}
-		w.host = outer
 	}
 }
 
 // invoke enters a named route, but not from within itself.
-func (w *siteWalk) invoke(name string, behindHost bool) {
-	route := w.named[name]
+func (w *siteWalk) invoke(name, host string) {
+	route := w.server.NamedRoutes[name]
 	if route == nil || slices.Contains(w.within, name) {
 		return
 	}
 	w.within = append(w.within, name)
-	w.routes(caddyhttp.RouteList{*route}, behindHost)
+	w.routes(caddyhttp.RouteList{*route}, host)
 	w.within = w.within[:len(w.within)-1]
 }
 
-// hostOfRoute is the first host that a route asks for, "" if any will do.
-func hostOfRoute(sets caddyhttp.MatcherSets) string {
+// matcherOf finds the first matcher of a kind, which Caddy keeps by value or by pointer.
+func matcherOf[T any](sets caddyhttp.MatcherSets) (none T) {
 	for _, set := range sets {
 		for _, matcher := range set {
-			hosts, _ := matcher.(caddyhttp.MatchHost)
-			if pointer, ok := matcher.(*caddyhttp.MatchHost); ok {
-				hosts = *pointer
-			}
-			if len(hosts) > 0 {
-				return hosts[0]
+			switch m := matcher.(type) {
+			case T:
+				return m
+			case *T:
+				return *m
 			}
 		}
 	}
-	return ""
+	return none
 }
 
 // served tells the client where a browser finds its pages, by the configuration alone:
@@ -130,15 +126,9 @@ func (c *Connect) served(server *caddyhttp.Server, host string, sets caddyhttp.M
 
 // folderOf is the path that a route's matcher names, as in /zoho-connect/*.
 func folderOf(sets caddyhttp.MatcherSets) string {
-	for _, set := range sets {
-		for _, matcher := range set {
-			paths, ok := matcher.(caddyhttp.MatchPath)
-			if p, isPointer := matcher.(*caddyhttp.MatchPath); isPointer {
-				paths, ok = *p, true
-			}
-			if folder, found := strings.CutSuffix(strings.Join(paths[:min(len(paths), 1)], ""), "*"); ok && found && strings.HasSuffix(folder, "/") {
-				return folder
-			}
+	for _, path := range matcherOf[caddyhttp.MatchPath](sets) {
+		if folder, ok := strings.CutSuffix(path, "/*"); ok {
+			return folder + "/"
 		}
 	}
 	return "/zoho-connect/"

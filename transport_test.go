@@ -109,7 +109,7 @@ func TestCallers(t *testing.T) {
 		{[]string{"any"}, "8.8.8.8:5", true},
 	}
 	for _, tt := range tests {
-		c, err := parseCallers("zoho_proxy", tt.rules)
+		c, err := parseCallers(tt.rules)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func TestCallers(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"loopbak", "10.0.0.0/99", "example.com", ""} {
-		if _, err := parseCallers("zoho_proxy", []string{bad}); err == nil {
+		if _, err := parseCallers([]string{bad}); err == nil {
 			t.Errorf("callers %q is accepted", bad)
 		}
 	}
