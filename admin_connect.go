@@ -2,18 +2,19 @@ package caddyzoho
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
-	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // connectRequest begins a consent when it is empty, and otherwise ends one: with what
@@ -52,12 +53,14 @@ type invitationInfo struct {
 	Expires time.Time `json:"expires"`
 }
 
-// onboardingError is an error of the admin API with what a program needs to go on.
-type onboardingError struct {
-	Error   string `json:"error"`
+// adminError is an error as the admin API answers it, with what a program needs to go on.
+type adminError struct {
+	Text    string `json:"error"`
 	Code    string `json:"code"`
 	Confirm string `json:"confirm,omitempty"` // see connectRequest
 }
+
+func (e *adminError) Error() string { return e.Text }
 
 var actions = []string{"connect", "invite", "import", "refresh", "revoke", "forget"}
 
@@ -65,98 +68,101 @@ const maxAdminBody = 64 << 10
 
 // onboardingAction brings grants in and out. All takes effect at once, without a reload.
 func (a *App) onboardingAction(w http.ResponseWriter, r *http.Request, client *Client, account, action string) error {
-	oc, flow := client.onboard(), a.state.flow
-	body := http.MaxBytesReader(w, r.Body, maxAdminBody)
-	var (
-		answer  any
-		failure *onboard.Error
-		err     error
-	)
-	switch action {
-	case "connect":
-		var req connectRequest
-		if err = readJSON(body, &req); err == nil {
-			answer, failure, err = connect(r, flow, oc, account, req)
-		}
-	case "import":
-		var req importRequest
-		var center zoho.DataCenter
-		if err = readJSON(body, &req); err == nil {
-			if center, err = oc.DataCenter(req.DataCenter); err == nil {
-				answer, failure = result(flow.Import(r.Context(), oc, center, account, req.RefreshToken, req.Replace))
-			}
-		}
-	case "invite":
-		var req inviteRequest
-		if err = readJSON(body, &req); err == nil {
-			answer, failure, err = invite(oc, account, req)
-		}
-	case "revoke":
-		answer, failure = result(flow.Revoke(r.Context(), oc, account))
-	case "forget":
-		answer, failure = result(flow.Forget(oc, account))
-	default:
+	if !slices.Contains(actions, action) {
 		return apiError(http.StatusNotFound, "zoho: there is no action %q%s; known are %s", action, didYouMean(action, actions), strings.Join(actions, ", "))
 	}
-	if err != nil {
-		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
-	}
-	if failure != nil {
+	answer, err := onboardingAnswer(http.MaxBytesReader(w, r.Body, maxAdminBody), r, a.state.flow, client.onboard(), account, action)
+	var failure *onboard.Error
+	if errors.As(err, &failure) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(failure.Status)
-		return json.NewEncoder(w).Encode(onboardingError{Error: failure.Error(), Code: failure.Code, Confirm: failure.Confirm})
+		return json.NewEncoder(w).Encode(adminError{Text: failure.Error(), Code: failure.Code, Confirm: failure.Confirm})
+	}
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("zoho: %w", err)}
 	}
 	return writeJSON(w, answer)
 }
 
-// result makes one value of two, of which the error counts.
-func result(r onboard.Result, err *onboard.Error) (any, *onboard.Error) { return r, err }
+func onboardingAnswer(body io.Reader, r *http.Request, flow *onboard.Flow, client *onboard.Client, account, action string) (any, error) {
+	switch action {
+	case "connect":
+		var req connectRequest
+		if err := readJSON(body, &req); err != nil {
+			return nil, err
+		}
+		return connect(r.Context(), flow, client, account, req)
+	case "import":
+		var req importRequest
+		if err := readJSON(body, &req); err != nil {
+			return nil, err
+		}
+		center, err := client.DataCenter(req.DataCenter)
+		if err != nil {
+			return nil, err
+		}
+		return either(flow.Import(r.Context(), client, center, account, req.RefreshToken, req.Replace))
+	case "invite":
+		var req inviteRequest
+		if err := readJSON(body, &req); err != nil {
+			return nil, err
+		}
+		return invite(client, account, req)
+	case "revoke":
+		return either(flow.Revoke(r.Context(), client, account))
+	default: // forget
+		return either(flow.Forget(client, account))
+	}
+}
 
-func connect(r *http.Request, flow *onboard.Flow, oc *onboard.Client, account string, req connectRequest) (answer any, failure *onboard.Error, err error) {
+// either keeps a nil *Error from becoming an error that is not nil.
+func either[T any](value T, failure *onboard.Error) (any, error) {
+	if failure != nil {
+		return nil, failure
+	}
+	return value, nil
+}
+
+func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req connectRequest) (any, error) {
 	switch {
 	case req.SelfClient != "":
-		center, err := oc.DataCenter(req.DataCenter)
+		center, err := client.DataCenter(req.DataCenter)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		cb, failure := onboard.ParsePasted(req.SelfClient)
 		if failure != nil {
-			return nil, failure, nil
+			return nil, failure
 		}
-		answer, failure = result(flow.SelfClient(r.Context(), oc, center, account, cb.Code, req.Replace))
-		return answer, failure, nil
+		return either(flow.SelfClient(ctx, client, center, account, cb.Code, req.Replace))
 	case req.Confirm != "":
-		answer, failure = result(flow.Confirm(r.Context(), oc, req.Confirm, "", !req.Drop))
-		return answer, failure, nil
+		return either(flow.Confirm(ctx, client, req.Confirm, "", !req.Drop))
 	case req.Callback != "":
 		cb, failure := onboard.ParsePasted(req.Callback)
 		if failure != nil {
-			return nil, failure, nil
+			return nil, failure
 		}
-		if cb.State == "" {
-			cb.State = req.State // the code alone was pasted
-		}
+		cb.State = cmp.Or(cb.State, req.State) // the code alone may have been pasted
 		if cb.State != req.State {
-			return nil, nil, errors.New("zoho: what was pasted belongs to another consent than the one that was begun here; begin anew")
+			return nil, errors.New("what was pasted belongs to another consent than the one that was begun here; begin anew")
 		}
-		answer, failure = result(flow.Finish(r.Context(), oc, cb, ""))
-		return answer, failure, nil
+		return either(flow.Finish(ctx, client, cb, ""))
 	}
-	start := onboard.Start{Account: account, RedirectURI: cmp.Or(oc.RedirectURI, oc.Served), RevokeOld: req.RevokeOld}
-	url, state, failure := flow.Begin(oc, start)
-	return connectStarted{URL: url, State: state, RedirectURI: start.RedirectURI}, failure, nil
+	redirectURI := cmp.Or(client.RedirectURI, client.Served)
+	url, state, failure := flow.Begin(client, onboard.Start{Account: account, RedirectURI: redirectURI, RevokeOld: req.RevokeOld})
+	return either(connectStarted{URL: url, State: state, RedirectURI: redirectURI}, failure)
 }
 
-func invite(oc *onboard.Client, account string, req inviteRequest) (any, *onboard.Error, error) {
+func invite(client *onboard.Client, account string, req inviteRequest) (any, error) {
 	life := onboard.DefaultInvitationLife
 	if req.Expires != "" {
 		var err error
 		if life, err = caddy.ParseDuration(req.Expires); err != nil {
-			return nil, nil, fmt.Errorf("zoho: expires: %q is no duration: write a number and a unit, as in 168h", req.Expires)
+			return nil, fmt.Errorf("expires: %q is no duration: write a number and a unit, as in 168h", req.Expires)
 		}
 	}
-	link, inv, failure := oc.Invite(account, life, req.ReturnTo)
-	return invitationInfo{URL: link, Expires: inv.Expires}, failure, nil
+	link, inv, failure := client.Invite(account, life, req.ReturnTo)
+	return either(invitationInfo{URL: link, Expires: inv.Expires}, failure)
 }
 
 // readJSON takes an empty body for an empty request.
@@ -169,10 +175,10 @@ func readJSON(body io.Reader, into any) error {
 	}
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		return fmt.Errorf("zoho: the body is no JSON (at byte %d)", syntax.Offset) // it may hold a secret
+		return fmt.Errorf("the body is no JSON (at byte %d)", syntax.Offset) // it may hold a secret
 	}
 	if field, found := strings.CutPrefix(err.Error(), "json: unknown field "); found {
-		return fmt.Errorf("zoho: the body has an unknown field %.64s", field)
+		return fmt.Errorf("the body has an unknown field %.64s", field)
 	}
-	return errors.New("zoho: the body is not what was expected, or larger than 64 KiB")
+	return errors.New("the body is not what was expected, or larger than 64 KiB")
 }

@@ -8,14 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"runtime"
-	"runtime/debug"
-	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 )
@@ -48,32 +42,27 @@ func zohoCommand(parent *cobra.Command) {
 	parent.PersistentFlags().StringP("config", "c", "", "Configuration file to find the admin endpoint in")
 	parent.PersistentFlags().StringP("adapter", "a", "", "Name of the config adapter to apply (with --config)")
 
-	status := &cobra.Command{
+	parent.PersistentFlags().Bool("json", false, "Print JSON")
+
+	status := addCommand(parent, 0, 2, cmdStatus, &cobra.Command{
 		Use:     "status [CLIENT [ACCOUNT]]",
 		Short:   "Shows a line per connection; exits with 3 if one needs consent",
 		Example: "  caddy zoho status main --state dead",
-	}
+	})
 	status.Flags().String("state", "", "Only connections in this state: ok, degraded, contended, dead")
-	status.Flags().Bool("json", false, "Print JSON")
-	setRun(status, 0, 2, cmdStatus)
-
-	refresh := &cobra.Command{
+	addCommand(parent, 0, 2, cmdRefresh, &cobra.Command{
 		Use:     "refresh [CLIENT] [ACCOUNT]",
 		Short:   "Asks Zoho for a new access token, within the budget",
 		Example: "  caddy zoho refresh main default",
-	}
-	refresh.Flags().Bool("json", false, "Print JSON")
-	setRun(refresh, 0, 2, cmdRefresh)
-
-	version := &cobra.Command{
+	})
+	addConnecting(parent)
+	addImport(parent)
+	addRemoving(parent)
+	addCommand(parent, 0, 0, cmdVersion, &cobra.Command{
 		Use:     "version",
 		Short:   "Prints the versions of this module, Caddy and Go",
 		Example: "  caddy zoho version",
-	}
-	setRun(version, 0, 0, cmdVersion)
-
-	parent.AddCommand(status, refresh, version)
-	addOnboarding(parent)
+	})
 	var names []string
 	for _, command := range parent.Commands() {
 		names = append(names, command.Name())
@@ -85,6 +74,35 @@ func zohoCommand(parent *cobra.Command) {
 		return exitUsage, fmt.Errorf("there is no command %q%s; see `caddy zoho --help`",
 			args[0], didYouMean(args[0], names))
 	})
+}
+
+// addCommand adds a command, and gives it back for its flags.
+func addCommand(parent *cobra.Command, minArgs, maxArgs int, run func(*cobra.Command, []string) (int, error), cmd *cobra.Command) *cobra.Command {
+	setRun(cmd, minArgs, maxArgs, run)
+	parent.AddCommand(cmd)
+	return cmd
+}
+
+func boolFlag(cmd *cobra.Command, name string) bool {
+	value, _ := cmd.Flags().GetBool(name)
+	return value
+}
+
+func stringFlag(cmd *cobra.Command, name string) string {
+	value, _ := cmd.Flags().GetString(name)
+	return value
+}
+
+// report prints a value, as JSON if that is wanted and for people otherwise.
+func report(cmd *cobra.Command, value any, text func(io.Writer)) (int, error) {
+	if boolFlag(cmd, "json") {
+		if err := printJSON(cmd.OutOrStdout(), value); err != nil {
+			return exitFailed, err
+		}
+		return exitOK, nil
+	}
+	text(cmd.OutOrStdout())
+	return exitOK, nil
 }
 
 // setRun wires a command so that its exit code and its message are ours: what went
@@ -145,15 +163,6 @@ func adminRequest(cmd *cobra.Command, method, uri string, body, into any) (int, 
 	return exitOK, nil
 }
 
-// adminError is what the admin endpoint answered, see onboardingError.
-type adminError struct {
-	Text    string `json:"error"`
-	Code    string `json:"code"`
-	Confirm string `json:"confirm"`
-}
-
-func (e *adminError) Error() string { return e.Text }
-
 // lastCause is the end of a chain of wrapped messages, the part that tells a person something.
 func lastCause(err error) string {
 	text := err.Error()
@@ -174,71 +183,6 @@ func adminFailure(err error) error {
 	return err
 }
 
-func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
-	state, _ := cmd.Flags().GetString("state")
-	if state != "" && !slices.Contains(connectionStates, state) {
-		return exitUsage, unknownState(state)
-	}
-	list, code, err := requestStatus(cmd, args, state)
-	if err != nil {
-		return code, err
-	}
-	if len(args) == 2 && list.Total == 0 && state == "" {
-		return exitFailed, fmt.Errorf("client %s has no account %q", args[0], args[1])
-	}
-	if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-		if err := printJSON(cmd.OutOrStdout(), list); err != nil {
-			return exitFailed, err
-		}
-	} else {
-		printConnections(cmd.OutOrStdout(), list.Connections, list.Total)
-	}
-	for _, c := range list.Connections {
-		if c.NeedsConsent {
-			return exitNeedsConsent, nil
-		}
-	}
-	return exitOK, nil
-}
-
-// requestStatus asks for the connections that the arguments name. A single one that
-// is no client's name is an account's.
-func requestStatus(cmd *cobra.Command, args []string, state string) (list connectionList, code int, err error) {
-	request := func(names ...string) (int, error) {
-		query := make(url.Values)
-		for i, name := range names {
-			query.Set(name, args[i])
-		}
-		if state != "" {
-			query.Set("state", state)
-		}
-		return adminRequest(cmd, http.MethodGet, "/zoho/connections?"+query.Encode(), nil, &list)
-	}
-	code, err = request([]string{"client", "account"}[:len(args)]...)
-	if code == exitFailed && len(args) == 1 {
-		if _, failed := request("account"); failed == nil && list.Total > 0 {
-			return list, exitOK, nil
-		}
-	}
-	return list, code, err
-}
-
-func unknownState(state string) error {
-	return fmt.Errorf("there is no state %q%s; known are %s", state, didYouMean(state, connectionStates), strings.Join(connectionStates, ", "))
-}
-
-func cmdRefresh(cmd *cobra.Command, args []string) (int, error) {
-	var info connectionInfo
-	if code, err := changeOf(cmd, args, "refresh", nil, &info); err != nil {
-		return code, err
-	}
-	if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-		return exitOK, printJSON(cmd.OutOrStdout(), info)
-	}
-	printConnections(cmd.OutOrStdout(), []connectionInfo{info}, 1)
-	return exitOK, nil
-}
-
 // changeOf has something done to the connection that the arguments name.
 func changeOf(cmd *cobra.Command, args []string, action string, body, into any) (int, error) {
 	client, account, code, err := named(cmd, args)
@@ -253,8 +197,12 @@ func change(cmd *cobra.Command, client, account, action string, body, into any) 
 	return adminRequest(cmd, http.MethodPost, uri, body, into)
 }
 
-// named asks the running Caddy which connection the arguments name.
+// named is the connection that the arguments name; the running Caddy is asked where that
+// depends on what is configured.
 func named(cmd *cobra.Command, args []string) (client, account string, code int, err error) {
+	if len(args) == 2 {
+		return args[0], args[1], exitOK, nil
+	}
 	var list connectionList
 	if code, err := adminRequest(cmd, http.MethodGet, "/zoho/connections", nil, &list); err != nil {
 		return "", "", code, err
@@ -300,69 +248,3 @@ func printJSON(w io.Writer, value any) error {
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(value)
 }
-
-func printConnections(w io.Writer, connections []connectionInfo, total int) {
-	if len(connections) == 0 {
-		fmt.Fprintln(w, "no connection")
-		return
-	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CLIENT\tACCOUNT\tSTATE\tTOKEN\tGENERATION\tBUDGET\tDATA CENTER\tREFRESH TOKENS\tSCOPES\tLAST ERROR")
-	for _, c := range connections {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%d of 20 known to us\t%s\t%s\n", c.Client, c.Account, stateWord(c), tokenWord(c),
-			c.Generation, c.BudgetLeft, centerWord(c), c.RefreshTokensKnown, orDash(strings.Join(c.Scopes, ",")), orDash(c.LastError))
-	}
-	_ = table.Flush()
-	if total > len(connections) {
-		fmt.Fprintf(w, "%d of %d connections\n", len(connections), total)
-	}
-}
-
-func stateWord(c connectionInfo) string {
-	if c.NeedsConsent {
-		return c.State + ", needs consent"
-	}
-	return c.State
-}
-
-func tokenWord(c connectionInfo) string {
-	switch {
-	case !c.HasToken:
-		return "none"
-	case c.TokenRefused:
-		return "refused"
-	case c.SecondsLeft == 0:
-		return "expired"
-	}
-	return (time.Duration(c.SecondsLeft) * time.Second).String() + " left"
-}
-
-func centerWord(c connectionInfo) string {
-	if c.Simulated {
-		return c.DataCenter + " (simulator)"
-	}
-	return c.DataCenter
-}
-
-func orDash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
-}
-
-func cmdVersion(cmd *cobra.Command, _ []string) (int, error) {
-	version := "(unknown)"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, module := range append(info.Deps, &info.Main) {
-			if module.Path == modulePath {
-				version = module.Version
-			}
-		}
-	}
-	_, caddyVersion := caddy.Version()
-	fmt.Fprintf(cmd.OutOrStdout(), "caddy-zoho %s\ncaddy %s\n%s\n", version, caddyVersion, runtime.Version())
-	return exitOK, nil
-}
-
-const modulePath = "github.com/caddy-zoho/caddy-zoho"

@@ -1,0 +1,140 @@
+package caddyzoho
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+)
+
+func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
+	state := stringFlag(cmd, "state")
+	if state != "" && !slices.Contains(connectionStates, state) {
+		return exitUsage, unknownState(state)
+	}
+	list, code, err := requestStatus(cmd, args, state)
+	if err != nil {
+		return code, err
+	}
+	if len(args) == 2 && list.Total == 0 && state == "" {
+		return exitFailed, fmt.Errorf("client %s has no account %q", args[0], args[1])
+	}
+	code, err = report(cmd, list, func(w io.Writer) { printConnections(w, list.Connections, list.Total) })
+	if err == nil && slices.ContainsFunc(list.Connections, func(c connectionInfo) bool { return c.NeedsConsent }) {
+		code = exitNeedsConsent
+	}
+	return code, err
+}
+
+// requestStatus asks for the connections that the arguments name. A single one that
+// is no client's name is an account's.
+func requestStatus(cmd *cobra.Command, args []string, state string) (list connectionList, code int, err error) {
+	request := func(names ...string) (int, error) {
+		query := make(url.Values)
+		for i, name := range names {
+			query.Set(name, args[i])
+		}
+		if state != "" {
+			query.Set("state", state)
+		}
+		return adminRequest(cmd, http.MethodGet, "/zoho/connections?"+query.Encode(), nil, &list)
+	}
+	code, err = request([]string{"client", "account"}[:len(args)]...)
+	if code == exitFailed && len(args) == 1 {
+		if _, failed := request("account"); failed == nil && list.Total > 0 {
+			return list, exitOK, nil
+		}
+	}
+	return list, code, err
+}
+
+func unknownState(state string) error {
+	return fmt.Errorf("there is no state %q%s; known are %s", state, didYouMean(state, connectionStates), strings.Join(connectionStates, ", "))
+}
+
+func cmdRefresh(cmd *cobra.Command, args []string) (int, error) {
+	var info connectionInfo
+	if code, err := changeOf(cmd, args, "refresh", nil, &info); err != nil {
+		return code, err
+	}
+	return report(cmd, info, func(w io.Writer) { printConnections(w, []connectionInfo{info}, 1) })
+}
+
+func printConnections(w io.Writer, connections []connectionInfo, total int) {
+	if len(connections) == 0 {
+		fmt.Fprintln(w, "no connection")
+		return
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "CLIENT\tACCOUNT\tSTATE\tTOKEN\tGENERATION\tBUDGET\tDATA CENTER\tREFRESH TOKENS\tSCOPES\tLAST ERROR")
+	for _, c := range connections {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%d of %d known to us\t%s\t%s\n", c.Client, c.Account, stateWord(c), tokenWord(c),
+			c.Generation, c.BudgetLeft, centerWord(c), c.RefreshTokensKnown, onboard.RefreshTokenLimit, orDash(strings.Join(c.Scopes, ",")), orDash(c.LastError))
+	}
+	_ = table.Flush()
+	if total > len(connections) {
+		fmt.Fprintf(w, "%d of %d connections\n", len(connections), total)
+	}
+}
+
+func stateWord(c connectionInfo) string {
+	if c.NeedsConsent {
+		return c.State + ", needs consent"
+	}
+	return c.State
+}
+
+func tokenWord(c connectionInfo) string {
+	switch {
+	case !c.HasToken:
+		return "none"
+	case c.TokenRefused:
+		return "refused"
+	case c.SecondsLeft == 0:
+		return "expired"
+	}
+	return (time.Duration(c.SecondsLeft) * time.Second).String() + " left"
+}
+
+func centerWord(c connectionInfo) string {
+	if c.Simulated {
+		return c.DataCenter + " (simulator)"
+	}
+	return c.DataCenter
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func cmdVersion(cmd *cobra.Command, _ []string) (int, error) {
+	version := "(unknown)"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, module := range append(info.Deps, &info.Main) {
+			if module.Path == modulePath {
+				version = module.Version
+			}
+		}
+	}
+	_, caddyVersion := caddy.Version()
+	versions := map[string]string{"caddy-zoho": version, "caddy": caddyVersion, "go": runtime.Version()}
+	return report(cmd, versions, func(w io.Writer) {
+		fmt.Fprintf(w, "caddy-zoho %s\ncaddy %s\n%s\n", version, caddyVersion, runtime.Version())
+	})
+}
+
+const modulePath = "github.com/caddy-zoho/caddy-zoho"

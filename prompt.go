@@ -1,0 +1,73 @@
+package caddyzoho
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// input is what a person or a pipe gives.
+type input struct {
+	from     *bufio.Reader
+	out      io.Writer
+	terminal int // file descriptor, -1 if it is none
+}
+
+func newInput(cmd *cobra.Command) *input {
+	in := &input{from: bufio.NewReader(cmd.InOrStdin()), out: cmd.ErrOrStderr(), terminal: -1}
+	if file, ok := cmd.InOrStdin().(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		in.terminal = int(file.Fd())
+	}
+	return in
+}
+
+// pasted reads a line at a terminal, and what came with it; otherwise everything.
+func (in *input) pasted(prompt string) (string, error) {
+	if in.terminal < 0 {
+		all, err := io.ReadAll(io.LimitReader(in.from, maxAdminBody))
+		if err == nil && len(bytes.TrimSpace(all)) == 0 {
+			err = errors.New("nothing came from standard input: paste or pipe what the browser ended at")
+		}
+		return string(all), err
+	}
+	fmt.Fprint(in.out, prompt)
+	text, err := in.from.ReadString('\n')
+	for err == nil && in.from.Buffered() > 0 { // the paste has line breaks
+		var more string
+		more, err = in.from.ReadString('\n')
+		text += more
+	}
+	if strings.TrimSpace(text) == "" {
+		return "", errors.New("nothing was pasted")
+	}
+	return text, nil
+}
+
+// secret reads a line that is not shown.
+func (in *input) secret(prompt string) (string, error) {
+	if in.terminal < 0 {
+		text, err := in.pasted("")
+		return strings.TrimSpace(strings.TrimPrefix(text, "\ufeff")), err
+	}
+	fmt.Fprint(in.out, prompt)
+	text, err := term.ReadPassword(in.terminal)
+	fmt.Fprintln(in.out)
+	return strings.TrimSpace(string(text)), err
+}
+
+// agrees asks a person. Where there is none the answer is no.
+func (in *input) agrees(question string) bool {
+	if in.terminal < 0 {
+		return false
+	}
+	fmt.Fprint(in.out, question)
+	text, _ := in.from.ReadString('\n')
+	return strings.EqualFold(strings.TrimSpace(text), "y")
+}
