@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -89,120 +87,6 @@ func withStage(ctx context.Context, config string, life time.Duration, play func
 		return "", fmt.Errorf("the first call failed:\n%s", s.logs())
 	}
 	return play(ctx, s)
-}
-
-// outcome is what the app saw of a call that creates something, and what came of it.
-type outcome struct {
-	at         time.Duration // since the first one
-	status     int           // 0: no answer
-	retryAfter string
-	executed   int // times, at Zoho
-}
-
-func (o outcome) failed() bool { return o.status == 0 || o.status >= 300 }
-
-type outcomes []outcome
-
-func (all outcomes) failed() (n int) {
-	for _, o := range all {
-		if o.failed() {
-			n++
-		}
-	}
-	return n
-}
-
-// once checks that Zoho executed just what the app believes, each just once.
-func (all outcomes) once() error {
-	for i, o := range all {
-		if (o.executed == 1) == o.failed() || o.executed > 1 {
-			return fmt.Errorf("call %d was answered with status %d and executed %d times", i, o.status, o.executed)
-		}
-	}
-	return nil
-}
-
-// gap tells when calls failed: from the first that did to the next one that did not.
-func (all outcomes) gap() (from, to time.Duration) {
-	for _, o := range all {
-		switch {
-		case o.failed() && from == 0:
-			from = o.at
-		case !o.failed() && from != 0 && to == 0:
-			to = o.at
-		}
-	}
-	return from, to
-}
-
-// post creates a record, as an app that does not repeat its calls.
-func (s *stage) post(ctx context.Context, since time.Time) outcome {
-	s.posts++
-	id := fmt.Sprint("post-", s.posts)
-	o := outcome{at: time.Since(since)}
-	if res, err := s.try(ctx, http.MethodPost, "/crm/v8/Leads", id); err == nil {
-		o.status, o.retryAfter = res.StatusCode, res.Header.Get("Retry-After")
-	}
-	o.executed = s.sim.Stats().Executed[id]
-	return o
-}
-
-// burst posts n times.
-func (s *stage) burst(ctx context.Context, n int) (all outcomes) {
-	start := time.Now()
-	for range n {
-		all = append(all, s.post(ctx, start))
-	}
-	return all
-}
-
-// event is something that happens between two calls.
-type event struct {
-	at time.Duration
-	do func() error
-}
-
-// pace posts twice in a minute of the played time until the time is over, and on until
-// calls succeed again, for 75 real seconds at most. The time begins with the token.
-func (s *stage) pace(ctx context.Context, until time.Duration, events ...event) (all outcomes, err error) {
-	ticks := time.NewTicker(minute / 2)
-	defer ticks.Stop()
-	for start := s.asked; ; {
-		select {
-		case <-ticks.C:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-		now := time.Since(start)
-		if now > until && !all[len(all)-1].failed() {
-			return all, all.once()
-		}
-		if now > until+75*time.Second {
-			return nil, fmt.Errorf("calls still fail, with status %d", all[len(all)-1].status)
-		}
-		for len(events) > 0 && events[0].at <= now {
-			if err := events[0].do(); err != nil {
-				return nil, err
-			}
-			events = events[1:]
-		}
-		all = append(all, s.post(ctx, start))
-	}
-}
-
-func (s *stage) try(ctx context.Context, method, path, id string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, s.proxyURL+path, strings.NewReader(`{"data":[{"Last_Name":"Lind"}]}`))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("X-Test-Id", id)
-	res, err := s.app.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	_, err = io.Copy(io.Discard, res.Body)
-	_ = res.Body.Close()
-	return res, err
 }
 
 // tokenCalls is how often this side has asked Accounts for a token.
@@ -287,7 +171,7 @@ func refusedByBooks(ctx context.Context, s *stage) (verdict string, tokenCalls i
 	before := s.tokenCalls()
 	s.sim.AddFault(zohosim.Fault{Where: "books", Kind: zohosim.FaultRefuse, Body: zohosim.CaseScope})
 	for range calls {
-		res, err := s.try(ctx, http.MethodGet, "/books/v3/contacts?organization_id=60001234567", "")
+		res, _, err := s.send(ctx, http.MethodGet, "/books/v3/contacts?organization_id=60001234567", "", "")
 		if err != nil {
 			return "", 0, err
 		}

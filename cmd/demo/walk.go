@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,17 +101,7 @@ func (s *stage) call(ctx context.Context, i int64) error {
 	case 3:
 		method, path, body = http.MethodPost, "/desk/api/v1/tickets", fmt.Sprintf(`{"subject":"Ticket %d"}`, i)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, s.proxyURL+path, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
+	res, answer, err := s.send(ctx, method, path, body, "")
 	if err != nil {
 		return err
 	}
