@@ -343,9 +343,15 @@ func checkStore(t *testing.T, path string) {
 // run runs the binary under test with c's environment and returns what it printed.
 func (c *proxy) run(args ...string) (stdout, stderr string, code int) {
 	c.t.Helper()
+	return c.runWith(nil, args...)
+}
+
+// runWith is run with something on standard input.
+func (c *proxy) runWith(input io.Reader, args ...string) (stdout, stderr string, code int) {
+	c.t.Helper()
 	var out, errOut bytes.Buffer
 	cmd := exec.Command(binary, args...)
-	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = c.env, c.dir, &out, &errOut
+	cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = c.env, c.dir, input, &out, &errOut
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		c.t.Fatal(err)
 	}
@@ -439,7 +445,11 @@ func (c *proxy) try(method, path string, body io.Reader, header ...string) (answ
 		}
 		req.Header.Add(header[i], header[i+1])
 	}
-	res, err := noRedirects.Do(req)
+	return readAnswer(noRedirects.Do(req))
+}
+
+// readAnswer reads the body of an answer, if there is one.
+func readAnswer(res *http.Response, err error) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}

@@ -3,7 +3,6 @@ package tests
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -277,16 +276,11 @@ func (c *proxy) rawAnswer(request, method string) answer {
 	if method == http.MethodConnect {
 		method = http.MethodGet
 	}
-	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	a, err := readAnswer(http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method}))
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return answer{res, body}
+	return a
 }
 
 // TestCallerRefused: by the peer's address alone.
