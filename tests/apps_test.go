@@ -204,13 +204,7 @@ func TestPipelined(t *testing.T) {
 // TestCurl: the client of most scripts, with what it sends by itself.
 func TestCurl(t *testing.T) {
 	t.Parallel()
-	curl, err := exec.LookPath("curl")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("curl is not installed")
-	}
+	curl := tool(t, "curl")
 	_, baseURL, grant := sim(t, zohosim.Options{})
 	c := startCaddy(t, withServers("protocols h1 h2c"), "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
 	path := filepath.Join(c.dir, "upload")

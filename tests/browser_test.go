@@ -2,7 +2,6 @@ package tests
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,14 +17,7 @@ import (
 // startChromium starts a real browser.
 func startChromium(t *testing.T) *rod.Browser {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("chromium is missing")
-		}
-		t.Skip("chromium is missing: the pages are not tried in a real browser")
-	}
-	l := launcher.New().Bin(path).Leakless(false).NoSandbox(true).UserDataDir(t.TempDir()).Set("disable-dev-shm-usage")
+	l := launcher.New().Bin(tool(t, "chromium")).Leakless(false).NoSandbox(true).UserDataDir(t.TempDir()).Set("disable-dev-shm-usage")
 	control, err := l.Launch()
 	if err != nil {
 		t.Fatalf("chromium does not start: %v", err)

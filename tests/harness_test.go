@@ -463,6 +463,20 @@ var noRedirects = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
+// tool finds a program that a test drives. Where it is missing the test is skipped, in CI
+// it fails.
+func tool(t *testing.T, name string) (path string) {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil && os.Getenv("CI") == "true" {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Skip(name + " is not installed")
+	}
+	return path
+}
+
 // freePort gives a port below those that the system hands out by itself: between our
 // look and Caddy's start nobody else is given it.
 func freePort(tb testing.TB) string {
