@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +112,7 @@ func TestDemo(t *testing.T) {
 		}
 		return string(output)
 	}
+	t.Run("goes on by hand", func(t *testing.T) { demoGoesOn(t, demo) })
 	if output := play("-once"); !strings.Contains(output, "0 failures seen") {
 		t.Errorf("the demo says nothing of what the app saw:\n%s", output)
 	}
@@ -118,4 +120,27 @@ func TestDemo(t *testing.T) {
 	if table := play("-compare"); !strings.Contains(readDoc(t, "README.md"), "\n\n"+table+"\n") {
 		t.Errorf("README.md has another table than this:\n%s", table)
 	}
+}
+
+// demoGoesOn: after its walk the demo is there for people, with tokens that live as
+// Zoho's do.
+func demoGoesOn(t *testing.T, demo string) {
+	c := &proxy{t: t, output: new(output), exited: make(chan error, 1)}
+	cmd := exec.Command(demo)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = "..", c.output, c.output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { c.exited <- cmd.Wait() }()
+	defer func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		<-c.exited
+	}()
+	admin := regexp.MustCompile(`--address (\S+)`)
+	c.waitFor("the demo to go on by hand", func() bool { return admin.MatchString(c.output.String()) })
+	c.admin = admin.FindStringSubmatch(c.output.String())[1]
+	c.waitFor("a token that lives for more than a minute", func() bool {
+		expires := c.connections("").Connections[0].Expires
+		return expires != nil && time.Until(*expires) > time.Minute
+	})
 }

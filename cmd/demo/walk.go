@@ -26,8 +26,11 @@ const stepCalls = 300
 // walk calls the proxy as an app would and checks what the app saw.
 func (s *stage) walk(ctx context.Context) error {
 	fmt.Printf("Zoho (simulated) at %s, Caddy with Caddyfile.example at %s\n\n", s.simURL, s.proxyURL)
+	lives := func(life time.Duration) {
+		s.sim.Change(func(o *zohosim.Options) { o.TokenLife = life }) // of tokens from now on
+	}
 	revoke := func() {
-		s.sim.Change(func(o *zohosim.Options) { o.TokenLife = 4 * time.Second }) // shown by the next step
+		lives(4 * time.Second) // shown by the next step
 		s.sim.RevokeAccess(s.grant)
 	}
 	steps := []step{
@@ -35,6 +38,7 @@ func (s *stage) walk(ctx context.Context) error {
 		{"every access token is revoked at Zoho", revoke, 0, 1},
 		{"tokens live for 4 seconds, calls for 7", nil, 7 * time.Second, 2},
 	}
+	defer lives(time.Hour) // who goes on by hand must not run out of tokens
 	for _, step := range steps {
 		if err := s.run(ctx, step); err != nil {
 			return err
