@@ -37,6 +37,7 @@ func (AdminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: "/zoho/connections", Handler: caddy.AdminHandlerFunc(listConnections)},
 		{Pattern: "/zoho/connections/", Handler: caddy.AdminHandlerFunc(changeConnection)},
+		{Pattern: "/zoho/doctor", Handler: caddy.AdminHandlerFunc(serveDoctor)},
 	}
 }
 

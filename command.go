@@ -58,6 +58,7 @@ func zohoCommand(parent *cobra.Command) {
 	addConnecting(parent)
 	addImport(parent)
 	addRemoving(parent)
+	addDoctor(parent)
 	addCommand(parent, 0, 0, cmdVersion, &cobra.Command{
 		Use:     "version",
 		Short:   "Prints the versions of this module, Caddy and Go",
@@ -148,7 +149,9 @@ func adminRequest(cmd *cobra.Command, method, uri string, body, into any) (int, 
 		text = bytes.NewReader(encoded)
 		headers.Set("Content-Type", "application/json")
 	}
+	stop := showProgress(cmd.ErrOrStderr(), "waiting for Caddy, which may be asking Zoho")
 	res, err := caddycmd.AdminAPIRequest(address, method, uri, headers, text)
+	stop()
 	var netErr *url.Error
 	if errors.As(err, &netErr) || (err != nil && strings.HasPrefix(err.Error(), "performing request")) {
 		return exitUnreachable, fmt.Errorf("no answer from Caddy at %s: %s\nhint: is it running? give its admin endpoint with --address, or its configuration with --config", address, lastCause(err))

@@ -21,10 +21,8 @@ func (c *Client) clientID() string {
 
 // grant is an account's configured grant. Configuration wins over what is stored.
 func (c *Client) grant(account string) (grant tokencache.Grant, configured bool, err error) {
-	secret, center := c.RefreshToken, c.configuredCenter(account)
-	if a, ok := c.Accounts[account]; ok {
-		secret = a.RefreshToken
-	} else if account != defaultAccount {
+	secret, center := c.refreshToken(account), c.configuredCenter(account)
+	if !secret.isSet() {
 		return grant, false, nil
 	}
 	token, err := secret.resolve()
@@ -39,6 +37,17 @@ func (c *Client) grant(account string) (grant tokencache.Grant, configured bool,
 	}
 	c.granted.Store(account, true)
 	return tokencache.Grant{RefreshToken: token, AccountsServer: center.Accounts}, true, nil
+}
+
+// refreshToken is the configured one of an account, or one that is not set.
+func (c *Client) refreshToken(account string) Secret {
+	if a, ok := c.Accounts[account]; ok {
+		return a.RefreshToken
+	}
+	if account == defaultAccount {
+		return c.RefreshToken
+	}
+	return Secret{}
 }
 
 // center is the data center that owns a grant.

@@ -2,8 +2,10 @@ package caddyzoho
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,39 +14,55 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// warnAboutSites looks at the sites of this configuration for what makes our
-// handler unreachable, or reachable for too many.
+// warnAboutSites tells at load what doctor would find.
 func (a *App) warnAboutSites() {
+	found, _ := a.examineSites()
+	for _, f := range found {
+		if f.Result == resultWarning {
+			a.logger.Warn(f.line())
+		}
+	}
+}
+
+// examineSites looks at the sites of this configuration for what makes our handler
+// unreachable, or reachable for too many. It returns the handlers that it has found.
+func (a *App) examineSites() (found findings, handlers []*Handler) {
 	app, err := a.ctx.AppIfConfigured("http")
 	if err != nil {
-		a.logger.Warn("no server is configured, so no app can reach zoho_proxy (is the site's address or its `bind` empty?)")
-		return
+		found.add(siteWarning("no server is configured, so no app can reach zoho_proxy", "", "see whether the site's address or its `bind` is empty"))
+		return found, nil
 	}
-	found := false
-	for name, server := range app.(*caddyhttp.App).Servers {
-		walk := siteWalk{server: server, warn: func(text string) { a.logger.Warn(text + ", server " + name) }}
-		walk.routes(server.Routes, "")
-		if !walk.found {
-			continue
+	servers := app.(*caddyhttp.App).Servers
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		walk := siteWalk{name: name, server: servers[name]}
+		walk.routes(walk.server.Routes, "")
+		if len(walk.handlers) > 0 {
+			walk.listeners()
 		}
-		found = true
-		for _, listen := range server.Listen {
-			if text := exposed(listen); text != "" {
-				a.logger.Warn(text + ", server " + name)
-			}
-		}
+		found.add(walk.found...)
+		handlers = append(handlers, walk.handlers...)
 	}
-	if !found {
-		a.logger.Warn("no site holds a zoho_proxy, so no app can use Zoho through this Caddy (an empty `bind` or site address makes a site vanish)")
+	if len(handlers) == 0 {
+		found.add(siteWarning("no site holds a zoho_proxy, so no app can use Zoho through this Caddy", "an empty `bind` or site address makes a site vanish", "add `zoho_proxy` to a site"))
 	}
+	return found, handlers
+}
+
+func siteWarning(what, why, do string) finding {
+	return finding{Check: checkSites, Result: resultWarning, What: what, Why: why, Do: do}
 }
 
 // siteWalk goes down the routes of a server to our handlers.
 type siteWalk struct {
-	server *caddyhttp.Server
-	within []string // names of the named routes that we are in
-	warn   func(string)
-	found  bool
+	name     string
+	server   *caddyhttp.Server
+	within   []string // names of the named routes that we are in
+	found    findings
+	handlers []*Handler
+}
+
+func (w *siteWalk) warn(what, why, do string) {
+	w.found.add(siteWarning(what, why, do+", server "+w.name))
 }
 
 // routes goes down routes that stand behind a host, "" if any will do.
@@ -63,11 +81,58 @@ func (w *siteWalk) routes(routes caddyhttp.RouteList, host string) {
 			case *Connect:
 				h.served(w.server, host, route.MatcherSets)
 			case *Handler:
-				w.found = true
-				if host != "" {
-					w.warn("zoho_proxy stands behind a host name: requests with another Host get an empty 200 from Caddy itself; use a site address without a host, such as http://:8080 with `bind 127.0.0.1`")
-				}
+				w.handler(h, host)
 			}
+		}
+	}
+}
+
+func (w *siteWalk) handler(h *Handler, host string) {
+	w.handlers = append(w.handlers, h)
+	if host != "" {
+		w.warn("zoho_proxy stands behind a host name", "requests with another Host get an empty 200 from Caddy itself",
+			"use a site address without a host, such as http://:8080 with `bind 127.0.0.1`")
+	}
+	for _, m := range headerPlaceholder.FindAllStringSubmatch(h.Account, -1) {
+		if name := m[1]; w.drops(name) {
+			w.warn("the account is read from the request header "+name+", which never arrives",
+				"Caddy drops request headers whose names hold _ or ., unless told to expect them",
+				"use another name, such as Zoho-Proxy-Account, or add to the global options: servers { expected_underscore_headers "+name+" }")
+		}
+	}
+}
+
+var headerPlaceholder = regexp.MustCompile(`\{http\.request\.header\.([^{}]+)\}`)
+
+// drops tells whether Caddy drops request headers of a name.
+func (w *siteWalk) drops(name string) bool {
+	var expected []string
+	switch {
+	case strings.Contains(name, "_"):
+		expected = w.server.ExpectedUnderscoreHeaders
+	case strings.Contains(name, "."):
+		expected = w.server.ExpectedDotHeaders
+	default:
+		return false
+	}
+	return !slices.ContainsFunc(expected, func(pattern string) bool {
+		prefix, glob := strings.CutSuffix(pattern, "*")
+		return strings.EqualFold(pattern, name) || glob && len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
+	})
+}
+
+// listeners tells of those that other machines can reach.
+func (w *siteWalk) listeners() {
+	anybody := slices.ContainsFunc(w.handlers, func(h *Handler) bool { return h.callers.any })
+	for _, listen := range w.server.Listen {
+		switch reach := reachOf(listen); {
+		case reach == everywhere && anybody:
+			w.warn(fmt.Sprintf("zoho_proxy listens on every interface (%s)", listen), "whoever reaches it acts as the account, since `callers any` admits everybody",
+				"add `bind 127.0.0.1`, or name the addresses of the apps in `callers`")
+		case reach == everywhere:
+			w.warn(fmt.Sprintf("zoho_proxy listens on every interface (%s)", listen), "other machines can reach it, and `callers` alone keeps them out", "add `bind 127.0.0.1`")
+		case reach == otherMachines && anybody:
+			w.warn(fmt.Sprintf("zoho_proxy admits every caller at %s", listen), "whoever reaches that address acts as the account", "name the addresses of the apps in `callers`")
 		}
 	}
 }
@@ -134,18 +199,25 @@ func folderOf(sets caddyhttp.MatcherSets) string {
 	return "/zoho-connect/"
 }
 
-// exposed tells listeners that other machines can reach.
-func exposed(listen string) string {
+// reach is from where a listener can be reached.
+type reach int
+
+const (
+	thisMachine reach = iota
+	otherMachines
+	everywhere // by any address of this machine
+)
+
+func reachOf(listen string) reach {
 	address, err := caddy.ParseNetworkAddress(listen)
 	if err != nil || !strings.HasPrefix(address.Network, "tcp") || address.Host == "localhost" {
-		return ""
+		return thisMachine
 	}
-	ip, err := netip.ParseAddr(address.Host)
-	if err == nil && ip.IsLoopback() {
-		return ""
+	switch ip, err := netip.ParseAddr(address.Host); {
+	case address.Host == "" || err == nil && ip.IsUnspecified():
+		return everywhere
+	case err == nil && ip.IsLoopback():
+		return thisMachine
 	}
-	if address.Host == "" || (err == nil && ip.IsUnspecified()) {
-		return fmt.Sprintf("zoho_proxy listens on every interface (%s): other machines can reach it, and `callers` alone keeps them out; add `bind 127.0.0.1`", listen)
-	}
-	return ""
+	return otherMachines
 }

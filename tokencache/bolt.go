@@ -205,9 +205,31 @@ func (b *Bolt) setAside(why error) error {
 	return nil
 }
 
+// TryWrite tells why the store could not keep what it is given now, nil if it could: it
+// commits a transaction that changes nothing, and writes as much beside it as a
+// consent does.
+func (b *Bolt) TryWrite() error {
+	if err := b.withTokens(true, func(*bolt.Tx) error { return nil }); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(b.dir, "try-*")
+	if err != nil {
+		return b.tokens.explain(err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(make([]byte, tryBytes))
+	return b.tokens.explain(errors.Join(err, f.Sync(), f.Close()))
+}
+
+// tryBytes is what a small grants.db and the version before it take.
+const tryBytes = 128 << 10
+
 // Warnings lists what does not stop the store but should be looked at: modes
 // that let others read, files set aside, records that cannot be read.
-func (b *Bolt) Warnings() []string {
+func (b *Bolt) Warnings() []string { return append(b.TooOpen(), b.Noticed()...) }
+
+// TooOpen lists files with modes that let others than their owner read them.
+func (b *Bolt) TooOpen() []string {
 	var list []string
 	for path, limit := range b.modes() {
 		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&^limit != 0 {
@@ -215,9 +237,14 @@ func (b *Bolt) Warnings() []string {
 		}
 	}
 	slices.Sort(list)
+	return list
+}
+
+// Noticed lists what was noticed while files were read since they were opened.
+func (b *Bolt) Noticed() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append(list, b.warnings...)
+	return slices.Clone(b.warnings)
 }
 
 // modes lists the widest mode of each file, where the system has modes.

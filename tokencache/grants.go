@@ -33,11 +33,12 @@ func (b *Bolt) openOnce() {
 // a grants.db that was deleted, replaced or put back.
 func (b *Bolt) Check() error {
 	tokens := b.withTokens(false, func(*bolt.Tx) error { return nil })
-	return errors.Join(tokens, b.checkGrants())
+	return errors.Join(tokens, b.CheckGrants())
 }
 
-// checkGrants is Check for grants.db alone.
-func (b *Bolt) checkGrants() error {
+// CheckGrants tells why the stored grants cannot be relied on, nil if they can: it is
+// Check for grants.db alone.
+func (b *Bolt) CheckGrants() error {
 	b.grants.mu.Lock()
 	defer b.grants.mu.Unlock()
 	err := b.readyGrants()

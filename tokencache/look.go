@@ -50,7 +50,7 @@ func (l *look) take(c *Cache) (first bool, err error) {
 	if l.taken && c.clock.now().mono < l.till {
 		return false, l.err
 	}
-	l.err = c.store.checkGrants()
+	l.err = c.store.CheckGrants()
 	l.taken, l.till = true, c.clock.now().mono+int64(lookAgain)
 	return true, l.err
 }

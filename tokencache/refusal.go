@@ -57,6 +57,14 @@ func (n *Conn) Resource(name string) *Resource {
 	return r
 }
 
+// Services names the resource servers that the connection was used for.
+func (n *Conn) Services() (names []string) {
+	for r := n.resources.Load(); r != nil; r = r.next {
+		names = append(names, r.name)
+	}
+	return names
+}
+
 func (n *Conn) find(name string) *Resource {
 	r := n.resources.Load()
 	for r != nil && r.name != name {

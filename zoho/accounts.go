@@ -106,19 +106,6 @@ func (a *Accounts) Revoke(ctx context.Context, token string) error {
 	return nil
 }
 
-// Reach tells why the accounts server cannot be reached, nil if it can: any answer will do.
-func (a *Accounts) Reach(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, a.DataCenter.Accounts+"/", nil)
-	if err != nil {
-		return err
-	}
-	resp, err := a.client().Do(req)
-	if err != nil {
-		return err
-	}
-	return resp.Body.Close()
-}
-
 // form has the credentials in the body, where no access log sees them; Zoho's
 // pages show a query, its CRM pages ask for the body.
 func (a *Accounts) form(g grantType) url.Values {

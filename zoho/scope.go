@@ -102,3 +102,24 @@ func nearestOperation(s string) string {
 	}
 	return ""
 }
+
+// Covers tells whether one of the granted scopes allows what a scope allows: the same
+// one, a wider one, or one for all of the service, in any letter case.
+func Covers(granted []string, scope string) bool {
+	wanted := ParseScope(scope)
+	return slices.ContainsFunc(granted, func(text string) bool {
+		g := ParseScope(text)
+		return strings.EqualFold(g.Service, wanted.Service) && isPartOf(wanted.Name, g.Name) &&
+			(strings.EqualFold(g.Operation, wanted.Operation) || strings.EqualFold(g.Operation, "ALL") || g.Operation == "")
+	})
+}
+
+// isPartOf tells whether a scope's name is another's, or part of it: modules.leads of
+// modules, and everything of Books' fullaccess.
+func isPartOf(name, whole string) bool {
+	if strings.EqualFold(whole, "fullaccess") {
+		return true
+	}
+	name, whole = strings.ToLower(name), strings.TrimSuffix(strings.ToLower(whole), ".all")
+	return name == whole || strings.HasPrefix(name, whole+".") || name == whole+".all"
+}

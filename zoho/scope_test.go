@@ -109,3 +109,27 @@ func FuzzScopes(f *testing.F) {
 		}
 	})
 }
+
+func TestCovers(t *testing.T) {
+	for _, test := range []struct {
+		granted, wanted string
+		want            bool
+	}{
+		{"ZohoCRM.modules.ALL", "ZohoCRM.modules.ALL", true},
+		{"zohocrm.Modules.all", "ZohoCRM.modules.READ", true},
+		{"ZohoCRM.modules.ALL", "ZohoCRM.modules.leads.READ", true},
+		{"ZohoCRM.modules.READ", "ZohoCRM.modules.leads.ALL", false},
+		{"ZohoCRM.modules.leads.ALL", "ZohoCRM.modules.ALL", false},
+		{"ZohoCRM.settings.ALL", "ZohoCRM.settings.modules.READ", true},
+		{"ZohoBooks.fullaccess.all", "ZohoBooks.contacts.READ", true},
+		{"ZohoCRM.module.ALL", "ZohoCRM.modules.ALL", false},
+		{"ZohoBooks.contacts.ALL", "ZohoInvoice.contacts.ALL", false},
+		{"PhoneBridge.call.log", "PhoneBridge.call.log", true},
+		{"Desk.tickets.READ,Desk.basic.READ", "Desk.basic.READ", true},
+		{"", "Desk.basic.READ", false},
+	} {
+		if got := zoho.Covers(zoho.SplitScopes(test.granted), test.wanted); got != test.want {
+			t.Errorf("%s covers %s: %v", test.granted, test.wanted, got)
+		}
+	}
+}

@@ -274,7 +274,7 @@ func (v *visit) checks() []check {
 	home := check{OK: true, Text: server + " can be reached."}
 	accounts, err := v.Client.accounts(tokencache.Grant{AccountsServer: server})
 	if err == nil {
-		err = accounts.Reach(ctx)
+		_, err = accounts.Reach(ctx)
 	}
 	if err != nil {
 		home = check{Text: home.Text, Remedy: "It cannot: " + err.Error() + ". See name resolution, firewall, proxy and certificates."}

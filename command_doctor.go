@@ -1,0 +1,126 @@
+package caddyzoho
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+// addDoctor adds the command for when something is wrong.
+func addDoctor(parent *cobra.Command) {
+	addCommand(parent, 0, 2, cmdDoctor, &cobra.Command{
+		Use:   "doctor [CLIENT [ACCOUNT]]",
+		Short: "Looks for what is wrong, and says what to do about it",
+		Long: `
+Has the running Caddy look at its store, its sites, the clock, and for each client at
+its credentials, data centers and grants; then it calls the services that are asked for.
+For each thing that is wrong it says what it is, why, and what to do.
+
+It costs no access token, unless a connection has none that lives; what that takes stays
+within the budget. Calls to services only read.
+
+Where Caddy cannot be reached and --config is given, it looks at that configuration.
+
+Exits with 0 if nothing has failed, 3 if all that is missing is consent, otherwise 1.`,
+		Example: "  caddy zoho doctor\n  caddy zoho doctor main default --json\n  caddy zoho doctor --config /etc/caddy/Caddyfile",
+	})
+}
+
+func cmdDoctor(cmd *cobra.Command, args []string) (int, error) {
+	query := make(url.Values)
+	for i, name := range []string{"client", "account"}[:len(args)] {
+		query.Set(name, args[i])
+	}
+	var found examination
+	code, err := adminRequest(cmd, http.MethodPost, "/zoho/doctor?"+query.Encode(), struct{}{}, &found)
+	if code == exitUnreachable && stringFlag(cmd, "config") != "" {
+		return unreachableDoctor(cmd, err)
+	}
+	if err != nil {
+		return code, err
+	}
+	if _, err := report(cmd, found, func(w io.Writer) { printFindings(w, found.Findings) }); err != nil {
+		return exitFailed, err
+	}
+	return found.Findings.exit()
+}
+
+// exit tells failures that consent would end from others.
+func (f findings) exit() (int, error) {
+	failed, consent := 0, 0
+	for _, x := range f {
+		if x.Result == resultFailed {
+			failed++
+		}
+		if x.NeedsConsent {
+			consent++
+		}
+	}
+	switch {
+	case failed == 0:
+		return exitOK, nil
+	case failed == consent:
+		return exitNeedsConsent, nil
+	}
+	return exitFailed, fmt.Errorf("%s to be mended", count(failed, "thing"))
+}
+
+// unreachableDoctor looks at a configuration that no Caddy runs, in this process: one
+// that does not load is the likeliest reason.
+func unreachableDoctor(cmd *cobra.Command, unreachable error) (int, error) {
+	found := findings{{Check: checkConfiguration, Result: resultOK, What: "the configuration can be loaded with the environment of this command",
+		Do: "start Caddy; if it still fails, compare the environment and the user that it runs with"}}
+	if err := validate(stringFlag(cmd, "config"), stringFlag(cmd, "adapter")); err != nil {
+		found[0] = finding{Check: checkConfiguration, Result: resultFailed, What: "the configuration does not load, so Caddy does not start with it", Why: err.Error(),
+			Do: "correct that, or set what is missing in the environment that Caddy is started with"}
+	}
+	if _, err := report(cmd, examination{OK: !found.failed(), Findings: found}, func(w io.Writer) { printFindings(w, found) }); err != nil {
+		return exitFailed, err
+	}
+	return exitUnreachable, unreachable
+}
+
+// validate is what `caddy validate` does.
+func validate(file, adapter string) error {
+	config, _, _, err := caddycmd.LoadConfig(file, adapter)
+	if err != nil {
+		return err
+	}
+	config = caddy.RemoveMetaFields(config)
+	var loaded *caddy.Config
+	if err := caddy.StrictUnmarshalJSON(config, &loaded); err != nil {
+		return fmt.Errorf("decoding the configuration: %w", err)
+	}
+	return caddy.Validate(loaded)
+}
+
+func printFindings(w io.Writer, found findings) {
+	problems := 0
+	for _, f := range found {
+		where := ""
+		if f.Client != "" {
+			where = f.Client
+			if f.Account != "" {
+				where += "/" + f.Account
+			}
+			where += ": "
+		}
+		fmt.Fprintf(w, "%-8s %-12s %s%s\n", f.Result, f.Check, where, f.What)
+		for _, more := range [][2]string{{"why", f.Why}, {"do", f.Do}} {
+			if more[1] != "" {
+				fmt.Fprintf(w, "%21s %s: %s\n", "", more[0], more[1])
+			}
+		}
+		if f.Result == resultFailed || f.Result == resultWarning {
+			problems++
+		}
+	}
+	if problems == 0 {
+		fmt.Fprintln(w, "nothing is wrong")
+	}
+}

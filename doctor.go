@@ -1,0 +1,165 @@
+package caddyzoho
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// doctorLimit bounds an examination: a person waits for it.
+const doctorLimit = time.Minute
+
+// examination is the answer of POST /zoho/doctor.
+type examination struct {
+	OK       bool     `json:"ok"` // nothing has failed
+	Findings findings `json:"findings"`
+}
+
+// serveDoctor examines the running Caddy from within, since only that has its store,
+// its environment and its network. It asks Zoho, and may have a token renewed: no GET.
+func serveDoctor(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return apiError(http.StatusMethodNotAllowed, "zoho: only POST is allowed here")
+	}
+	app, err := activeApp()
+	if err != nil {
+		return err
+	}
+	query := r.URL.Query()
+	client := query.Get("client")
+	if client != "" {
+		if _, err := app.client(client); err != nil {
+			return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), doctorLimit)
+	defer cancel()
+	found := app.examine(ctx, client, query.Get("account"))
+	return writeJSON(w, examination{OK: !found.failed(), Findings: found})
+}
+
+// examine is the table of contents: first what all share, then each client, from its
+// credentials to calls of its apps' services. Empty names mean all.
+func (a *App) examine(ctx context.Context, only, account string) findings {
+	found := a.examineStore()
+	sites, handlers := a.examineSites()
+	if len(sites) == 0 {
+		sites.add(finding{Check: checkSites, Result: resultOK, What: "zoho_proxy can be reached from where it should"})
+	}
+	found.add(sites...)
+	if len(handlers) > 0 {
+		found.add(finding{Check: checkSites, Result: resultNote, What: "Caddy drops request headers whose names hold _ or . before zoho_proxy sees them",
+			Do: "if an app needs one, add to the global options: servers { expected_underscore_headers NAME }"})
+	}
+	var exams []*exam
+	var running sync.WaitGroup
+	for _, name := range a.clientNames() {
+		if only != "" && name != only {
+			continue
+		}
+		e := &exam{client: a.Clients[name], handlers: handlers}
+		exams = append(exams, e)
+		running.Go(func() { e.run(ctx, account) })
+	}
+	running.Wait()
+	for _, e := range exams {
+		found.add(e.found...)
+	}
+	return found
+}
+
+func (a *App) examineStore() (found findings) {
+	store := a.state.store
+	if err := store.TryWrite(); err != nil {
+		found.add(finding{Check: checkStore, Result: resultFailed, What: "the store cannot be written", Why: err.Error(),
+			Do: "mend that; until then tokens and grants live in memory only, and a restart loses them"})
+	}
+	if err := store.CheckGrants(); err != nil {
+		found.add(finding{Check: checkStore, Result: resultFailed, What: "the stored grants cannot be read", Why: err.Error(), Do: "mend that: their accounts get no tokens until then"})
+	}
+	for _, text := range store.TooOpen() {
+		found.add(finding{Check: checkStore, Result: resultFailed, What: text, Why: "whoever can copy the store and learns a client secret has the grants",
+			Do: "do that, and see who made it so"})
+	}
+	for _, text := range store.Noticed() {
+		found.add(finding{Check: checkStore, Result: resultWarning, What: text})
+	}
+	for _, key := range a.EncryptionKey {
+		found.add(examineSecret("encryption_key", "", key)...)
+	}
+	if len(found) == 0 {
+		found.add(finding{Check: checkStore, Result: resultOK, What: "the store can be written: " + a.state.dir})
+	}
+	return found
+}
+
+// examineSecret looks at a secret and where it comes from, nothing if that is in order.
+func examineSecret(option, client string, secret Secret) (found findings) {
+	if _, err := secret.resolve(); err != nil {
+		found.add(finding{Check: checkCredentials, Result: resultFailed, Client: client, What: option + " has no usable value", Why: err.Error(),
+			Do: "see to it that Caddy's own environment has it; a changed file is read without a reload, a changed variable takes a restart"})
+	}
+	return append(found, examineFile(client, secret)...)
+}
+
+// examineFile looks at who else can read a secret.
+func examineFile(client string, secret Secret) (found findings) {
+	if text := secret.exposed(); text != "" {
+		found.add(finding{Check: checkCredentials, Result: resultFailed, Client: client, What: text, Why: "other users of this machine can take the secret",
+			Do: "roll the secret over if others have been there"})
+	}
+	return found
+}
+
+// exam is the examination of one client.
+type exam struct {
+	client   *Client
+	handlers []*Handler // of all sites
+	found    findings
+}
+
+// tell notes what was found; account is "" for what concerns the client.
+func (e *exam) tell(check, result, account, what, why, do string) {
+	e.found.add(finding{Check: check, Result: result, Client: e.client.name, Account: account, What: what, Why: why, Do: do})
+}
+
+// tellConsent is tell for failures that a new consent ends.
+func (e *exam) tellConsent(check, account, what, why, do string) {
+	e.tell(check, resultFailed, account, what, why, do)
+	e.found[len(e.found)-1].NeedsConsent = true
+}
+
+func (e *exam) run(ctx context.Context, account string) {
+	c := e.client
+	if c.Simulator != nil {
+		e.tell(checkDataCenter, resultWarning, "", "a simulator stands in for Zoho: nothing reaches the real one", "the client has the option `simulator`", "remove it for real work")
+	}
+	statuses := c.app.state.cache.Status(c.cache, namedAccounts(account)...)
+	e.credentials()
+	e.dataCenters(ctx, statuses)
+	e.connections(ctx, statuses, account)
+}
+
+// services are those that sites name for this client.
+func (e *exam) services() (names []string) {
+	for _, h := range e.handlers {
+		if h.client == e.client {
+			names = append(names, h.Services...)
+		}
+	}
+	return names
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return fmt.Sprintf("%d %s", n, what)
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func list(items []string) string { return strings.Join(items, ", ") }

@@ -1,0 +1,202 @@
+package caddyzoho
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// credentials looks at the client's id and secrets as they are configured now.
+func (e *exam) credentials() {
+	c := e.client
+	before := len(e.found)
+	e.found.add(examineSecret("client_id", c.name, c.ClientID)...)
+	for _, secret := range c.allSecrets() {
+		e.found.add(examineSecret("client_secret", c.name, secret)...)
+		if value, err := secret.resolve(); err == nil && zoho.LooksLikeClientID(value) {
+			e.tell(checkCredentials, resultFailed, "", "client_secret looks like a client id", "ids begin with 1000. or 1004., secrets do not",
+				"see whether client_id and client_secret are swapped")
+		}
+	}
+	if id, err := c.ClientID.resolve(); err == nil && !zoho.LooksLikeClientID(id) && !c.centers[0].Custom {
+		e.tell(checkCredentials, resultWarning, "", "client_id does not look like one of Zoho's", "those begin with 1000. or 1004.", "compare it with the API console")
+	}
+	for _, account := range c.accountNames() {
+		e.found.add(examineFile(c.name, c.refreshToken(account))...)
+	}
+	if len(e.found) == before {
+		e.tell(checkCredentials, resultOK, "", "client_id and client_secret have values that look right", "", "")
+	}
+}
+
+// dataCenters asks each authorization server whether it is there, what time it is, and
+// whether it knows the client. A throttled client keeps silent.
+func (e *exam) dataCenters(ctx context.Context, statuses []tokencache.Status) {
+	centers := e.client.centers
+	found := make([]exam, len(centers))
+	clocks := make([]*time.Duration, len(centers))
+	var running sync.WaitGroup
+	for i, center := range centers {
+		found[i].client = e.client
+		running.Go(func() { clocks[i] = found[i].dataCenter(ctx, center, statuses) })
+	}
+	running.Wait()
+	for i := range found {
+		e.found.add(found[i].found...)
+	}
+	e.clock(clocks)
+}
+
+// clock tells by how much this machine's clock is ahead of those of the servers that
+// have answered.
+func (e *exam) clock(clocks []*time.Duration) {
+	var told []time.Duration
+	for _, ahead := range clocks {
+		if ahead != nil {
+			told = append(told, *ahead)
+		}
+	}
+	if len(told) == 0 {
+		e.tell(checkClock, resultSkipped, "", "the clock was not compared", "no authorization server has told the time", "")
+		return
+	}
+	ahead := slices.MaxFunc(told, func(a, b time.Duration) int { return cmp.Compare(a.Abs(), b.Abs()) })
+	if ahead.Abs() <= clockTolerance {
+		e.tell(checkClock, resultOK, "", fmt.Sprintf("this machine's clock is Zoho's within %s", clockTolerance), "", "")
+		return
+	}
+	direction := "ahead of"
+	if ahead < 0 {
+		direction = "behind"
+	}
+	e.tell(checkClock, resultFailed, "", fmt.Sprintf("this machine's clock is %s %s Zoho's", ahead.Abs(), direction),
+		"Zoho's answers carry the time; stored expiries, certificates and logs go by this machine's clock", "set up its time service (NTP)")
+}
+
+// reachLimit is for a server that does not answer at all.
+const reachLimit = 10 * time.Second
+
+func (e *exam) dataCenter(ctx context.Context, center zoho.DataCenter, statuses []tokencache.Status) (ahead *time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, reachLimit)
+	defer cancel()
+	ways := e.client.accountsOf(center)
+	if len(ways) == 0 {
+		e.tell(checkCredentials, resultFailed, "", "there is no client secret for the data center "+center.Code, "each data center has its own unless one was chosen for all",
+			"set `client_secret "+center.Code+" {env.…}`")
+		return nil
+	}
+	ahead, err := ways[0].Reach(ctx)
+	if err != nil {
+		e.unreachable(center.Accounts, err)
+		return nil
+	}
+	throttled := func(s tokencache.Status) bool {
+		return s.Waiting == tokencache.KindThrottled && s.AccountsServer == center.Accounts
+	}
+	if slices.ContainsFunc(statuses, throttled) {
+		e.tell(checkDataCenter, resultSkipped, "", center.Accounts+" can be reached; it was asked nothing more", "Zoho throttles the client, and each call keeps the door shut", "")
+		return ahead
+	}
+	e.client.knownAt(ctx, e, center, ways)
+	return ahead
+}
+
+func (e *exam) unreachable(where string, err error) {
+	do := "see firewall, proxy (`network_proxy`) and whether that server is up"
+	var authority x509.UnknownAuthorityError
+	var name *net.DNSError
+	switch {
+	case errors.Is(err, errLoop):
+		do = "see the hosts file and the DNS server of this machine"
+	case errors.As(err, &authority):
+		do = "if something here inspects TLS, give its certificate authority by `trusted_ca`"
+	case errors.As(err, &name):
+		do = "see the DNS server of this machine"
+	}
+	e.tell(checkDataCenter, resultFailed, "", where+" cannot be reached", err.Error(), do)
+}
+
+// knownAt tells whether a data center takes the client's id and one of its secrets.
+func (c *Client) knownAt(ctx context.Context, e *exam, center zoho.DataCenter, ways []*zoho.Accounts) {
+	var failure *zoho.Failure
+	for i, way := range ways {
+		err := way.CheckClient(ctx)
+		if err == nil && i > 0 {
+			e.tell(checkCredentials, resultNote, "", fmt.Sprintf("%s takes client secret %d of %d", center.Accounts, i+1, len(ways)), "those before were refused",
+				"when the old one is retired everywhere, remove it")
+		}
+		if err == nil {
+			e.tell(checkDataCenter, resultOK, "", center.Accounts+" knows the client and takes its secret", "", "")
+			return
+		}
+		if !errors.As(err, &failure) || failure.Kind != zoho.FailureClientRejected {
+			e.tell(checkDataCenter, resultFailed, "", center.Accounts+" does not answer as an authorization server does", err.Error(), hintOf(err))
+			return
+		}
+	}
+	if failure.Code == "invalid_client_secret" {
+		e.tell(checkCredentials, resultFailed, "", center.Accounts+" refuses the client secret", failure.Error(), failure.Hint())
+		return
+	}
+	e.unknownClient(center, failure, elsewhere(ctx, ways[0]))
+}
+
+func hintOf(err error) string {
+	var failure *zoho.Failure
+	if errors.As(err, &failure) {
+		return failure.Hint()
+	}
+	return ""
+}
+
+// unknownClient explains a data center that does not know the client by those that do.
+func (e *exam) unknownClient(center zoho.DataCenter, failure *zoho.Failure, known []string) {
+	home := e.client.centers[0]
+	const console = "In the API console of its home each data center is switched on by itself"
+	switch {
+	case len(known) == 0:
+		e.tell(checkCredentials, resultFailed, "", "the client id is unknown at "+center.Accounts+" and everywhere else that was asked", failure.Error(),
+			"compare client_id with the API console; it is case sensitive and begins with 1000. or 1004.")
+	case center == home:
+		e.tell(checkDataCenter, resultFailed, "", fmt.Sprintf("wrong data center: the client id is unknown at %s, but known at %s", center.Code, list(known)),
+			"the client was registered there, or this data center is not enabled for it ("+failure.Error()+")",
+			fmt.Sprintf("write `data_center %s` if it was registered there. %s", known[0], console))
+	default:
+		e.tell(checkDataCenter, resultFailed, "", fmt.Sprintf("the data center %s is not enabled for the client, which is known at %s", center.Code, list(known)), failure.Error(),
+			"switch it on, or take it out of `data_center`. "+console)
+	}
+}
+
+// elsewhere lists the codes of Zoho's other data centers that know the client's id.
+func elsewhere(ctx context.Context, here *zoho.Accounts) (known []string) {
+	if here.DataCenter.Custom {
+		return nil
+	}
+	centers := zoho.DataCenters()
+	yes := make([]bool, len(centers))
+	var running sync.WaitGroup
+	for i, center := range centers {
+		if center == here.DataCenter {
+			continue
+		}
+		there := *here
+		there.DataCenter = center
+		running.Go(func() { yes[i], _ = there.KnowsClient(ctx) })
+	}
+	running.Wait()
+	for i, center := range centers {
+		if yes[i] {
+			known = append(known, center.Code)
+		}
+	}
+	return known
+}

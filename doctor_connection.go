@@ -1,0 +1,163 @@
+package caddyzoho
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// maxCalled is how many connections of a client calls are made for.
+const maxCalled = 20
+
+// connections looks at all of the client's, and makes calls for some of those that look well.
+func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, account string) {
+	if len(statuses) == 0 {
+		what := "no account is connected"
+		if account != "" {
+			what = "there is no account " + printable(account)
+		}
+		e.tellConsent(checkGrant, "", what, "neither the configuration nor the store has a refresh token", e.consent(cmp.Or(account, defaultAccount)))
+		return
+	}
+	called := 0
+	for _, s := range statuses {
+		if !e.connection(ctx, s) {
+			continue
+		}
+		if called++; called <= maxCalled {
+			e.calls(ctx, s)
+		}
+	}
+	if called > maxCalled {
+		e.tell(checkCall, resultSkipped, "", fmt.Sprintf("%s look well, calls were made for %d of them", count(called, "connection"), maxCalled), "",
+			"name one: caddy zoho doctor "+e.client.name+" ACCOUNT")
+	}
+}
+
+func (e *exam) consent(account string) string {
+	return fmt.Sprintf("give consent: caddy zoho connect %s %s, or the pages of zoho_connect", e.client.name, account)
+}
+
+// connection tells what is known of a connection, and whether a call is worth a try.
+func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) {
+	next := ""
+	if !s.NextTry.IsZero() {
+		next = ", tried again at " + s.NextTry.Local().Format(time.TimeOnly)
+	}
+	switch {
+	case !s.HasGrant:
+		e.noGrant(s)
+		return false
+	case s.Waiting == tokencache.KindDead:
+		e.deadGrant(ctx, s)
+		return false
+	case s.Waiting == tokencache.KindRejected:
+		e.tell(checkGrant, resultFailed, s.Account, "Zoho rejects the client at the renewal"+next, s.LastError, "see what is said of the client's credentials and data centers")
+		return false
+	case s.Waiting == tokencache.KindThrottled:
+		e.tell(checkBudget, resultFailed, s.Account, "Zoho throttles: it gives no access token for a while"+next, s.LastError,
+			"see who else asks for tokens with this grant, a second copy of this proxy or a script; the proxy keeps silent meanwhile")
+	case s.BudgetLeft == 0:
+		e.tell(checkBudget, resultFailed, s.Account, "the budget of access tokens is spent"+next,
+			fmt.Sprintf("%d were asked for within %s, and Zoho blocks whoever asks for more", e.client.cache.Budget, e.client.cache.BudgetWindow),
+			"see the log's `access token renewed` lines for their causes: tokens that are revoked, a restart loop without its store")
+	case s.Waiting == tokencache.KindTemporary:
+		e.tell(checkGrant, resultWarning, s.Account, "the last renewal failed"+next, s.LastError, "nothing, if the authorization server can be reached now")
+	}
+	e.contention(s)
+	if s.RefreshTokens >= onboard.RefreshTokenLimit-1 {
+		e.tell(checkGrant, resultWarning, s.Account, fmt.Sprintf("%d of Zoho's %d refresh tokens of a user and client are taken", s.RefreshTokens, onboard.RefreshTokenLimit),
+			"one more ends the first, even if it is in use", "revoke old ones, or connect with `--revoke-old`")
+	}
+	return s.HasToken || s.Waiting == 0 && s.BudgetLeft > 0
+}
+
+func (e *exam) noGrant(s tokencache.Status) {
+	why := "neither the configuration nor the store has a refresh token"
+	if secret := e.client.refreshToken(s.Account); secret.isSet() {
+		if _, err := secret.resolve(); err != nil {
+			why = err.Error()
+		}
+	}
+	if s.LastError != "" && !strings.HasPrefix(s.LastError, tokencache.KindNoGrant.String()) {
+		e.tell(checkGrant, resultFailed, s.Account, "the grant cannot be had", s.LastError, "mend that; see what is said of the store")
+		return
+	}
+	e.tellConsent(checkGrant, s.Account, "the account is not connected", why, e.consent(s.Account))
+}
+
+// deadGrant looks whether the grant is only asked for at the wrong data center.
+func (e *exam) deadGrant(ctx context.Context, s tokencache.Status) {
+	do := e.consent(s.Account)
+	if s.Configured {
+		do = "put a new one in place of the configured refresh_token, or take that out and " + do
+		if center := e.livesAt(s); center != "" {
+			e.tell(checkGrant, resultFailed, s.Account, "wrong data center: the refresh token is one of "+center,
+				"it is refused by "+s.AccountsServer+" and accepted there", e.moveTo(s.Account, center))
+			return
+		}
+	}
+	why := cmp.Or(s.LastError, "Zoho has refused it")
+	if ways := e.client.accountsOf(*e.client.centerOf(s.Account, s.AccountsServer)); len(ways) > 0 && s.Configured {
+		if known := elsewhere(ctx, ways[0]); len(known) > 0 {
+			why += "; the client is known at " + list(known) + " as well: if the token was made there, that is the data center to configure"
+		}
+	}
+	e.tellConsent(checkGrant, s.Account, "dead grant: Zoho does not accept the refresh token any more", why, do)
+}
+
+func (e *exam) moveTo(account, center string) string {
+	if account == defaultAccount && e.client.RefreshToken.isSet() {
+		return fmt.Sprintf("make %s the first of `data_center`, or give the token as `account %s { data_center %s; refresh_token … }`", center, account, center)
+	}
+	return fmt.Sprintf("write `data_center %s` in the block of account %s", center, account)
+}
+
+// livesAt is the other data center of the client that accepts a configured refresh token.
+func (e *exam) livesAt(s tokencache.Status) (code string) {
+	grant, configured, err := e.client.grant(s.Account)
+	if err != nil || !configured {
+		return ""
+	}
+	for _, center := range e.client.centers {
+		if center.Accounts == s.AccountsServer {
+			continue
+		}
+		grant.AccountsServer = center.Accounts
+		if _, err := e.client.app.state.cache.Prove(e.client.cache, s.Key, grant); err == nil {
+			return center.Code
+		}
+	}
+	return ""
+}
+
+func (e *exam) contention(s tokencache.Status) {
+	switch {
+	case s.State == tokencache.StateContended:
+		e.tell(checkContention, resultFailed, s.Account, "another program uses this grant", fmt.Sprintf("%s were lost early: Zoho refused them long before their end and took the next one", count(s.LostEarly, "access token")),
+			"give that program a client of its own in the API console, or let it call through this proxy")
+	case s.LostEarly > 0:
+		e.tell(checkContention, resultWarning, s.Account, count(s.LostEarly, "access token")+" lost early", "Zoho refused it before its end and took the next one: revoked by hand, or another program uses this grant",
+			"if it goes on, give that program a client of its own")
+	}
+}
+
+// scopes compares what is asked for with what is known to be granted, where no call has
+// shown it.
+func (e *exam) scopes(account string, granted []string, known bool) {
+	var missing []string
+	for _, scope := range e.client.Scopes {
+		if known && !zoho.Covers(granted, scope) {
+			missing = append(missing, scope)
+		}
+	}
+	if len(missing) > 0 {
+		e.tellConsent(checkScopes, account, "missing scopes: "+list(missing), "`scopes` asks for them, the grant was given without", e.consent(account))
+	}
+}

@@ -1,0 +1,395 @@
+package tests
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
+)
+
+// finding is what `caddy zoho doctor --json` says of one thing.
+type finding struct {
+	Check, Result, Client, Account, What, Why, Do string
+}
+
+// doctor runs the command and checks what all its answers promise.
+func (c *proxy) doctor(code int, args ...string) []finding {
+	c.t.Helper()
+	stdout, stderr, got := c.run(append([]string{"zoho", "doctor", "--json"}, args...)...)
+	var answer struct {
+		OK       bool
+		Findings []finding
+	}
+	if err := json.Unmarshal([]byte(stdout), &answer); err != nil {
+		c.t.Fatalf("doctor says no JSON: %v\n%s\n%s", err, stdout, stderr)
+	}
+	if got != code {
+		c.t.Errorf("doctor exits with %d, want %d\n%s", got, code, stdout)
+	}
+	for _, f := range answer.Findings {
+		if (f.Result == "failed" || f.Result == "warning") && (f.What == "" || f.Do == "") {
+			c.t.Errorf("it does not say what is wrong and what to do: %+v", f)
+		}
+		if f.Result == "failed" && (f.Why == "" || answer.OK) {
+			c.t.Errorf("it does not say why, or that all is well: %+v", f)
+		}
+	}
+	return answer.Findings
+}
+
+// want looks for one finding, and for no other failure than those of its check.
+func (f found) want(t *testing.T, check, result, words string) {
+	t.Helper()
+	seen := false
+	for _, x := range f {
+		seen = seen || x.Check == check && x.Result == result && strings.Contains(x.What+" "+x.Why+" "+x.Do, words)
+		if x.Result == "failed" && x.Check != check {
+			t.Errorf("it also finds %+v", x)
+		}
+	}
+	if !seen {
+		t.Errorf("it does not find a %s of %s that says %q, but %+v", result, check, words, f)
+	}
+}
+
+type found []finding
+
+// doctorConfig asks for scopes of three services.
+const doctorConfig = `{
+	admin {$CADDY_ADMIN}
+	zoho {
+		store bolt {$ZOHO_STORE}
+		client main {
+			data_center   {$ZOHO_DATA_CENTER}
+			client_id     {env.ZOHO_CLIENT_ID}
+			client_secret {file.{$SECRET_FILE}}
+			refresh_token {env.ZOHO_REFRESH_TOKEN}
+			scopes        ZohoCRM.modules.ALL ZohoBooks.contacts.READ Desk.tickets.ALL Desk.basic.READ Desk.search.READ
+			{$ZOHO_CLIENT_OPTIONS}
+		}
+	}
+}
+http://:{$ZOHO_PORT} {
+	bind 127.0.0.1
+	zoho_proxy
+}
+`
+
+// newDoctored prepares a Caddy in front of a simulator, behind what wrap makes of it.
+func newDoctored(t *testing.T, o zohosim.Options, wrap func(http.Handler) http.Handler, scopes ...string) (c *proxy, server *zohosim.Server, grant string) {
+	t.Helper()
+	server = zohosim.New(o)
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
+	grant = server.Grant(clientID, "owner@example.com", "us", scopes...)
+	front := httptest.NewServer(wrap(server))
+	t.Cleanup(front.Close)
+	c = newCaddy(t, doctorConfig, "ZOHO_DATA_CENTER="+front.URL+" "+front.URL, "ZOHO_REFRESH_TOKEN="+grant)
+	c.secretFile(clientSecret)
+	return c, server, grant
+}
+
+func (c *proxy) secretFile(text string) {
+	c.t.Helper()
+	path := filepath.Join(c.dir, "client-secret")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	c.setenv("SECRET_FILE=" + path)
+}
+
+func asItIs(h http.Handler) http.Handler { return h }
+
+var threeScopes = []string{"ZohoCRM.modules.ALL", "ZohoBooks.fullaccess.all", "Desk.tickets.ALL", "Desk.basic.READ", "Desk.search.READ"}
+
+// TestDoctorOfTheHealthy: nothing is wrong, and the calls that show it cost one token.
+func TestDoctorOfTheHealthy(t *testing.T) {
+	t.Parallel()
+	c, server, _ := newDoctored(t, zohosim.Options{}, asItIs, threeScopes...)
+	c.start()
+	found := found(c.doctor(0))
+	for check, words := range map[string]string{
+		"store": "can be written", "sites": "", "credentials": "look right", "data-center": "takes its secret", "clock": "within", "grant": "live access token",
+	} {
+		found.want(t, check, "ok", words)
+	}
+	for _, call := range []string{"/crm/v8/Leads", "/books/v3/contacts", "/desk/api/v1/tickets", "/desk/api/v1/organizations"} {
+		found.want(t, "call", "ok", "GET "+call+": Zoho answers 20")
+	}
+	for _, x := range found {
+		if x.Result == "warning" || x.Result == "skipped" {
+			t.Errorf("%+v", x)
+		}
+	}
+	found = c.doctor(0, "main", "default")
+	found.want(t, "call", "ok", "accepted")
+	if ok := server.Stats().TokenResults["ok"]; ok != 1 {
+		t.Errorf("%d access tokens", ok)
+	}
+	if left := c.connections("").Connections[0].BudgetLeft; left != 9 {
+		t.Errorf("a budget of %d is left", left)
+	}
+	stdout, _, _ := c.run("zoho", "doctor")
+	if !strings.Contains(stdout, "nothing is wrong") {
+		t.Errorf("it says %s", stdout)
+	}
+	c.wantCLI(cli{"doctor nobody", 1, "", "nobody"}, cli{"doctor main nobody", 3, "no account nobody", ""}, cli{"doctor a b c", 2, "", "usage"})
+	if a := c.adminCall(http.MethodGet, "/zoho/doctor", ""); a.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("GET: %s", a.Status)
+	}
+}
+
+// TestDoctor: whatever can be wrong with a connection is found, and nothing else.
+func TestDoctor(t *testing.T) {
+	oneHourAhead := func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
+			h.ServeHTTP(w, r)
+		})
+	}
+	tests := []struct {
+		name                 string
+		wrap                 func(http.Handler) http.Handler
+		scopes               []string
+		options              zohosim.Options
+		before               func(c *proxy, server *zohosim.Server, grant string) // Caddy starts
+		after                func(c *proxy, server *zohosim.Server, grant string)
+		code                 int
+		check, result, words string
+	}{
+		{name: "the clock is off", wrap: oneHourAhead, code: 1, check: "clock", result: "failed", words: "1h0m0s ahead of Zoho's"},
+		{name: "the store is too open", after: func(c *proxy, _ *zohosim.Server, _ string) {
+			c.succeed(http.MethodGet, threeServices[0], "")
+			chmod(c.t, filepath.Join(c.storeDir(), "tokens.db"), 0o644)
+			c.t.Cleanup(func() { chmod(c.t, filepath.Join(c.storeDir(), "tokens.db"), 0o600) })
+		}, code: 1, check: "store", result: "failed", words: "mode 0644"},
+		{name: "the disk is full", after: func(c *proxy, _ *zohosim.Server, _ string) {
+			c.succeed(http.MethodGet, threeServices[0], "")
+			c.limitFiles(64 << 10)
+		}, code: 1, check: "store", result: "failed", words: "make room on its disk"},
+		{name: "the stored grants are damaged", after: func(c *proxy, _ *zohosim.Server, _ string) {
+			if err := os.WriteFile(filepath.Join(c.storeDir(), "grants.db"), []byte(strings.Repeat("garbage ", 4096)), 0o600); err != nil {
+				c.t.Fatal(err)
+			}
+			c.t.Cleanup(func() { _ = os.Remove(filepath.Join(c.storeDir(), "grants.db")) })
+		}, code: 1, check: "store", result: "failed", words: "grants.db"},
+		{name: "the secret is gone", after: func(c *proxy, _ *zohosim.Server, _ string) { c.secretFile("") },
+			code: 1, check: "credentials", result: "failed", words: "client-secret is empty"},
+		{name: "the secret can be read by others", after: func(c *proxy, _ *zohosim.Server, _ string) { chmod(c.t, filepath.Join(c.dir, "client-secret"), 0o644) },
+			code: 1, check: "credentials", result: "failed", words: "chmod 600"},
+		{name: "id and secret are swapped", after: func(c *proxy, _ *zohosim.Server, _ string) { c.secretFile(clientID) },
+			code: 1, check: "credentials", result: "failed", words: "swapped"},
+		{name: "the secret was rolled over", before: func(_ *proxy, server *zohosim.Server, _ string) {
+			server.AddClient(zohosim.Client{ID: clientID, Secret: "another secret"})
+		}, code: 1, check: "credentials", result: "failed", words: "refuses the client secret"},
+		{name: "the client is unknown", before: func(c *proxy, _ *zohosim.Server, _ string) { c.setenv("ZOHO_CLIENT_ID=1000.SOMEBODYELSE") },
+			code: 1, check: "credentials", result: "failed", words: "compare client_id with the API console"},
+		{name: "the grant is dead", after: func(c *proxy, server *zohosim.Server, grant string) {
+			server.Revoke(grant)
+			c.get(threeServices[0])
+		}, code: 3, check: "grant", result: "failed", words: "dead grant"},
+		{name: "the grant is dead, and nobody knows yet", after: func(_ *proxy, server *zohosim.Server, grant string) { server.Revoke(grant) },
+			code: 1, check: "grant", result: "failed", words: "consent must be given anew"},
+		{name: "nobody has consented", before: func(c *proxy, _ *zohosim.Server, _ string) { c.setenv("ZOHO_REFRESH_TOKEN=") },
+			code: 3, check: "grant", result: "failed", words: "caddy zoho connect main default"},
+		{name: "another program", options: zohosim.Options{MaxTokens: -1}, after: func(c *proxy, server *zohosim.Server, grant string) {
+			c.succeed(http.MethodGet, threeServices[0], "")
+			for range 3 {
+				server.RevokeAccess(grant)
+				c.succeed(http.MethodGet, threeServices[0], "")
+			}
+		}, code: 1, check: "contention", result: "failed", words: "another program uses this grant"},
+		{name: "the budget is spent", after: func(c *proxy, _ *zohosim.Server, _ string) {
+			for range 10 {
+				c.wantCLI(cli{"refresh", 0, "", ""})
+			}
+		}, code: 1, check: "budget", result: "failed", words: "restart loop"},
+		{name: "Zoho throttles", after: func(c *proxy, server *zohosim.Server, _ string) {
+			server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultThrottle})
+			c.get(threeServices[0])
+		}, code: 1, check: "budget", result: "failed", words: "Zoho throttles"},
+		{name: "a scope was not granted", scopes: threeScopes[:4], code: 3, check: "scopes", result: "failed", words: "missing scopes: Desk.search.READ"},
+		{name: "a service was not granted, and nobody says", options: zohosim.Options{OmitScope: true}, scopes: threeScopes[:2],
+			code: 3, check: "scopes", result: "failed", words: "the grant lacks Desk.tickets.ALL"},
+		{name: "Books does not say why", options: zohosim.Options{OmitScope: true}, scopes: []string{"ZohoCRM.modules.ALL", "Desk.tickets.ALL", "Desk.basic.READ"},
+			code: 3, check: "scopes", result: "failed", words: "ZohoBooks.contacts.READ is missing"},
+		{name: "a token arrives nowhere", after: func(_ *proxy, server *zohosim.Server, _ string) {
+			server.AddFault(zohosim.Fault{Where: "books", Kind: zohosim.FaultRefuse, Body: "no-header"})
+		}, code: 1, check: "call", result: "failed", words: "takes the Authorization header away"},
+		{name: "fresh tokens are refused", after: func(_ *proxy, server *zohosim.Server, _ string) {
+			server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultRefuse, Body: "dead"})
+		}, code: 1, check: "data-center", result: "failed", words: "a fresh access token is refused as well"},
+		{name: "Accounts is down", wrap: func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) })
+		}, code: 1, check: "data-center", result: "failed", words: "cannot be reached"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if test.wrap == nil {
+				test.wrap = asItIs
+			}
+			if test.scopes == nil {
+				test.scopes = threeScopes
+			}
+			c, server, grant := newDoctored(t, test.options, test.wrap, test.scopes...)
+			if test.before != nil {
+				test.before(c, server, grant)
+			}
+			c.start()
+			if test.after != nil {
+				test.after(c, server, grant)
+			}
+			asked := server.Stats().TokenRequests
+			found := found(c.doctor(test.code))
+			switch test.name {
+			case "Accounts is down", "the client is unknown", "the secret was rolled over", "the secret is gone", "id and secret are swapped":
+				found = found.without("grant") // which cannot be renewed either
+			case "Zoho throttles":
+				if now := server.Stats().TokenRequests; now != asked {
+					t.Errorf("%d token calls in the silence", now-asked)
+				}
+			}
+			found.want(t, test.check, test.result, test.words)
+		})
+	}
+}
+
+func (f found) without(check string) (kept found) {
+	for _, x := range f {
+		if x.Check != check {
+			kept = append(kept, x)
+		}
+	}
+	return kept
+}
+
+func chmod(t *testing.T, path string, mode os.FileMode) {
+	t.Helper()
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// limitFiles lets the running Caddy write no file beyond a size, as a full disk does.
+func (c *proxy) limitFiles(size int) {
+	c.t.Helper()
+	set := exec.Command(tool(c.t, "prlimit"), "--pid", strconv.Itoa(c.cmd.Process.Pid), "--fsize="+strconv.Itoa(size))
+	if out, err := set.CombinedOutput(); err != nil {
+		c.t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// TestDoctorAndDataCenters: the wrong data center, and one that is not enabled, are told
+// from a wrong id and a dead grant.
+func TestDoctorAndDataCenters(t *testing.T) {
+	t.Parallel()
+	server := zohosim.New(zohosim.Options{})
+	client := zohosim.Client{ID: clientID, Secret: clientSecret, DataCenters: []string{"eu", "in"}}
+	server.AddClient(client)
+	addr, ca, stop := server.StartTLS(t.TempDir())
+	t.Cleanup(stop)
+	grant := server.Grant(clientID, "owner@example.com", "eu", threeScopes...)
+	for _, test := range []struct {
+		centers      string
+		code         int
+		check, words string
+	}{
+		{"eu", 0, "", ""},
+		{"eu in", 0, "", ""},
+		{"us", 1, "data-center", "wrong data center: the client id is unknown at us, but known at eu, in"},
+		{"eu us", 1, "data-center", "the data center us is not enabled for the client, which is known at eu, in"},
+		{"in eu", 1, "grant", "wrong data center: the refresh token is one of eu"},
+		{"in", 3, "grant", "the client is known at eu as well"},
+	} {
+		c := newCaddy(t, doctorConfig, "ZOHO_DATA_CENTER="+test.centers, "ZOHO_REFRESH_TOKEN="+grant, "ZOHO_CLIENT_OPTIONS=simulator "+addr+" "+ca)
+		c.secretFile(clientSecret)
+		c.start()
+		c.get(threeServices[0])
+		found := found(c.doctor(test.code))
+		if test.check == "data-center" {
+			found = found.without("grant")
+		}
+		if test.check != "" {
+			found.want(t, test.check, "failed", test.words)
+		}
+		if !slices.ContainsFunc(found, func(x finding) bool { return x.Result == "warning" && strings.Contains(x.What, "a simulator") }) {
+			t.Errorf("%s: nothing is said of the simulator", test.centers)
+		}
+		c.stop()
+	}
+}
+
+// TestDoctorAndSites: what keeps apps from reaching zoho_proxy, or lets too many.
+func TestDoctorAndSites(t *testing.T) {
+	t.Parallel()
+	c, _, _ := newDoctored(t, zohosim.Options{}, asItIs, threeScopes...)
+	c.start()
+	global, _, _ := strings.Cut(doctorConfig, "http://:")
+	for _, test := range []struct{ sites, result, words string }{
+		{"http://:{$ZOHO_PORT} {\n\tzoho_proxy\n}", "warning", "listens on every interface"},
+		{"http://:{$ZOHO_PORT} {\n\tzoho_proxy {\n\t\tcallers any\n\t}\n}", "warning", "`callers any` admits everybody"},
+		{"http://proxy.example:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy\n}", "warning", "stands behind a host name"},
+		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\trespond hello\n}", "warning", "no site holds a zoho_proxy"},
+		{"", "warning", "no server is configured"},
+		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy {\n\t\taccount {header.Zoho_Account}\n\t}\n}", "warning", "the request header Zoho_Account, which never arrives"},
+		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy\n}", "note", "expected_underscore_headers"},
+	} {
+		c.writeConfig(global + test.sites + "\n")
+		if err := c.reload(); err != nil {
+			t.Errorf("%s: %v", test.sites, err)
+			continue
+		}
+		found(c.doctor(0)).want(t, "sites", test.result, test.words)
+	}
+	c.writeConfig(strings.Replace(global, "admin {$CADDY_ADMIN}", "admin {$CADDY_ADMIN}\n\tservers {\n\t\texpected_underscore_headers zoho_*\n\t}", 1) +
+		"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy {\n\t\taccount {header.Zoho_Account}\n\t}\n}")
+	if err := c.reload(); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range c.doctor(0) {
+		if x.Check == "sites" && x.Result == "warning" {
+			t.Errorf("%+v", x)
+		}
+	}
+}
+
+// TestDoctorWithoutCaddy: where no Caddy runs, the configuration is what can be looked at.
+func TestDoctorWithoutCaddy(t *testing.T) {
+	t.Parallel()
+	c, _, _ := newDoctored(t, zohosim.Options{}, asItIs, threeScopes...)
+	config := strings.Replace(doctorConfig, "{$CADDY_ADMIN}", c.admin, 1)
+	c.writeConfig(config)
+	c.wantCLI(cli{"doctor", 4, "", "hint: "})
+	where := []string{"--config", c.config, "--adapter", "caddyfile"}
+	found(c.doctor(4, where...)).want(t, "configuration", "ok", "can be loaded")
+	c.secretFile(clientID)
+	c.setenv("ZOHO_CLIENT_ID=" + clientSecret)
+	found(c.doctor(4, where...)).want(t, "configuration", "failed", "seem to be swapped")
+	c.setenv("ZOHO_CLIENT_ID=")
+	found(c.doctor(4, where...)).want(t, "configuration", "failed", "set the environment variable ZOHO_CLIENT_ID")
+}
+
+// TestProgress: what takes longer than a second says that it is at it, on standard error.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	c, server, _ := newDoctored(t, zohosim.Options{}, asItIs, threeScopes...)
+	c.start()
+	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultSlow, Millis: 1500})
+	stdout, stderr, code := c.run("zoho", "refresh", "--json")
+	if code != 0 || !json.Valid([]byte(stdout)) || !strings.Contains(stderr, "1 s\n") {
+		t.Errorf("exit code %d\n%s\n%s", code, stdout, stderr)
+	}
+	server.ClearFaults("accounts")
+	if _, stderr, _ := c.run("zoho", "status"); stderr != "" {
+		t.Errorf("it says %q", stderr)
+	}
+}
