@@ -14,6 +14,7 @@ import (
 //	zoho {
 //	    store bolt [<dir>]
 //	    encryption_key <secret...>
+//	    notify         <url>
 //
 //	    client <name> {
 //	        data_center          <code...> | <accounts_url> <api_url>
@@ -66,7 +67,7 @@ func init() {
 		"store":          {usage: "bolt [<dir>]", min: 1, max: -1, parse: (*App).parseStore},
 		"encryption_key": {usage: "<secret...>", min: 1, max: -1, parse: (*App).parseEncryptionKey},
 		"client":         {usage: "<name> { … }", min: 1, max: 1, block: true, repeat: true, parse: (*App).parseClient},
-		"notify":         {max: -1, block: true, parse: notAvailable[App]("the metrics zoho_connection_state and zoho_connections tell the same")},
+		"notify":         {usage: "<url>", min: 1, max: 1, parse: (*App).parseNotify},
 	}
 }
 
@@ -109,6 +110,17 @@ func (a *App) parseStore(l *line) error {
 		a.Store = &Store{Bolt: l.args[1]}
 	}
 	return noPlaceholder(l, l.args...)
+}
+
+func (a *App) parseNotify(l *line) error {
+	if a.Notify != "" {
+		return l.errorf("notify is given twice, first in an earlier block of the global option zoho")
+	}
+	if err := hook(l.args[0]).parse(); err != nil {
+		return l.errorf("notify: %w", err)
+	}
+	a.Notify = l.args[0]
+	return nil
 }
 
 func (a *App) parseEncryptionKey(l *line) (err error) {

@@ -56,6 +56,7 @@ func (a *App) examine(ctx context.Context, only, account string) findings {
 		found.add(finding{Check: checkSites, Result: resultNote, What: "Caddy drops request headers whose names hold _ or . before zoho_proxy sees them",
 			Do: "if an app needs one, add to the global options: servers { expected_underscore_headers NAME }"})
 	}
+	found.add(a.examineNotify()...)
 	var exams []*exam
 	var running sync.WaitGroup
 	for _, name := range a.clientNames() {
@@ -94,6 +95,21 @@ func (a *App) examineStore() (found findings) {
 	}
 	if len(found) == 0 {
 		found.add(finding{Check: checkStore, Result: resultOK, What: "the store can be written: " + a.state.dir})
+	}
+	return found
+}
+
+// examineNotify looks at where notifications go, and whether the last one was taken.
+func (a *App) examineNotify() (found findings) {
+	to, err := hook(a.Notify).resolve()
+	switch failed := a.state.notices.failure(); {
+	case err != nil:
+		found.add(finding{Check: checkNotify, Result: resultFailed, What: "notify leads nowhere", Why: err.Error(), Do: "correct that, or nobody is told"})
+	case to == nil:
+	case failed != nil:
+		found.add(finding{Check: checkNotify, Result: resultFailed, What: "the last notification was not taken by " + to.Host, Why: failed.Error(), Do: "see whether that address is right and answers 200 to a POST"})
+	default:
+		found.add(finding{Check: checkNotify, Result: resultOK, What: "notifications go to " + to.Host})
 	}
 	return found
 }

@@ -21,6 +21,7 @@ const (
 	checkConfiguration = "configuration" // only where no Caddy runs
 	checkStore         = "store"
 	checkSites         = "sites"
+	checkNotify        = "notify"
 	checkCredentials   = "credentials"
 	checkDataCenter    = "data-center"
 	checkClock         = "clock"

@@ -44,6 +44,11 @@ type App struct {
 	// it. Without one the secrets of each client do it.
 	EncryptionKey []Secret `json:"encryption_key,omitempty"`
 
+	// Where a JSON object is POSTed when a connection becomes `dead` or `contended`, has
+	// `recovered`, or was `connected`. Placeholders are allowed, and advisable where the
+	// address itself is a secret.
+	Notify string `json:"notify,omitempty"`
+
 	// OAuth clients by name. With one client its name may be left out elsewhere.
 	Clients map[string]*Client `json:"clients,omitempty"`
 
@@ -81,6 +86,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		if _, err := key.resolve(); err != nil {
 			errs = append(errs, fmt.Errorf("zoho: encryption_key: %w", err))
 		}
+	}
+	if err := hook(a.Notify).check(); err != nil {
+		errs = append(errs, fmt.Errorf("zoho: notify: %w", err))
 	}
 	for _, name := range a.clientNames() {
 		client := a.Clients[name]
@@ -163,7 +171,7 @@ func (a *App) Start() error {
 	if err := a.state.store.Open(); err != nil {
 		return fmt.Errorf("zoho: %w", err)
 	}
-	a.release = a.state.use(&runningConfig{logger: a.logger, emit: a.emitter()}, func(name string) *tokencache.Client {
+	a.release = a.state.use(&runningConfig{logger: a.logger, emit: a.emitter(), notify: hook(a.Notify)}, func(name string) *tokencache.Client {
 		if client, ok := a.Clients[name]; ok {
 			return client.cache
 		}

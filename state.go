@@ -24,6 +24,7 @@ type state struct {
 	cache   *tokencache.Cache
 	flow    *onboard.Flow
 	metrics *metrics
+	notices *notifier
 	config  atomic.Pointer[runningConfig] // the one that runs
 	warm    sync.Once
 
@@ -35,6 +36,7 @@ type state struct {
 type runningConfig struct {
 	logger *zap.Logger
 	emit   func(name string, data map[string]any) // tells Caddy's events app, nil without it
+	notify hook                                   // whom notifications go to, "" for nobody
 }
 
 // states is keyed by the cleaned directory alone: with anything else in the key a
@@ -63,6 +65,7 @@ func detachState(dir string) {
 func newState(dir string) *state {
 	s := &state{dir: dir, store: tokencache.NewBolt(dir), metrics: newMetrics()}
 	s.config.Store(&runningConfig{logger: zap.NewNop()})
+	s.notices = newNotifier(s.config.Load)
 	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})
 	s.flow = onboard.New(s.cache, s.store, s.connected)
 	return s
@@ -70,7 +73,9 @@ func newState(dir string) *state {
 
 // Destruct ends timers and flights and closes the store.
 func (s *state) Destruct() error {
-	err := errors.Join(s.cache.Close(), s.store.Close())
+	err := s.cache.Close()
+	s.notices.close()
+	err = errors.Join(err, s.store.Close())
 	if err != nil {
 		s.logger().Error("closing the store", zap.Error(err))
 	}
@@ -122,11 +127,13 @@ func (s *state) event(name string, key tokencache.Key, more map[string]any) {
 func (s *state) connected(r onboard.Result) {
 	s.logger().Info("connected", zap.String("client", r.Client), zap.String("account", r.Account),
 		zap.String("data_center", r.DataCenter), zap.Strings("scopes", r.Scopes), zap.Bool("replaced", r.Replaced))
+	s.notices.connected(r)
 }
 
 // observe turns what happens to tokens into metrics and log lines.
 func (s *state) observe(e tokencache.Event) {
 	s.metrics.observe(e)
+	s.notices.observe(e)
 	logger := s.logger()
 	connection := []zap.Field{zap.String("client", e.Key.Client), zap.String("account", e.Key.Account)}
 	switch e.Type {

@@ -8,7 +8,7 @@ type EventType int
 const (
 	EventTokenRequest EventType = iota + 1 // the authorization server was asked: Cause, Result, Generation, Duration, Expiry, Err
 	EventWaited                            // a caller waited Duration for a flight
-	EventState                             // State is the new one
+	EventState                             // State follows on Was: Generation of the live token, 0 = none, Err
 	EventLostEarly                         // Generation was refused long before its end, its successor was not
 	EventStoreError                        // Operation failed with Err
 	EventClockStep                         // the wall clock was set, or the machine slept, by Duration (no Key)
@@ -69,4 +69,5 @@ type Event struct {
 	Err        error
 	Operation  string // of the store: load, save, load_grant; of accounts that it does not know, Key has no Account
 	State      string // one of the State constants
+	Was        string // likewise
 }

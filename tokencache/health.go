@@ -98,8 +98,14 @@ func (n *Conn) state(now moment) state {
 
 // report tells of the state if it has changed. With mu held.
 func (n *Conn) report(now moment) {
-	if s := n.state(now); s != n.reported {
-		n.reported = s
-		n.tell(Event{Type: EventState, Key: n.key, State: s.String(), Err: n.last.cause()})
+	s := n.state(now)
+	if s == n.reported {
+		return
 	}
+	e := Event{Type: EventState, Key: n.key, State: s.String(), Was: n.reported.String(), Err: n.last.cause()}
+	if l := n.live.Load(); l != nil && l.alive(now) {
+		e.Generation = l.Generation
+	}
+	n.reported = s
+	n.tell(e)
 }

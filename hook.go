@@ -1,0 +1,64 @@
+package caddyzoho
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+)
+
+// hook is the address of notifications, as it is configured.
+type hook string
+
+var errHook = errors.New("it takes a URL that begins with http or https, as in https://alerts.example.com/zoho; a placeholder such as {env.ZOHO_NOTIFY} keeps one out of the configuration that is a secret itself")
+
+// parse checks what can be told without the values of placeholders.
+func (h hook) parse() error {
+	if rest := placeholder.ReplaceAllString(string(h), ""); strings.ContainsAny(rest, "{}") {
+		return errHook
+	}
+	if strings.HasPrefix(string(h), "{") {
+		return nil
+	}
+	to, err := url.Parse(placeholder.ReplaceAllString(string(h), "placeholder"))
+	if err != nil || to.Host == "" || to.Scheme != "http" && to.Scheme != "https" {
+		return errHook
+	}
+	if password, ok := to.User.Password(); ok && password != "placeholder" {
+		return errors.New("Caddy's admin API shows the configuration, so a password is given as a placeholder, as in https://user:{env.NOTIFY_PASSWORD}@alerts.example.com/zoho")
+	}
+	return nil
+}
+
+// check is parse and resolve.
+func (h hook) check() error {
+	if h == "" {
+		return nil
+	}
+	if err := h.parse(); err != nil {
+		return err
+	}
+	_, err := h.resolve()
+	return err
+}
+
+// resolve puts in the values of placeholders, nil if there is no address. Its errors name
+// the placeholder, never the value.
+func (h hook) resolve() (*url.URL, error) {
+	if h == "" {
+		return nil, nil
+	}
+	var missing error
+	text := placeholder.ReplaceAllStringFunc(string(h), func(reference string) string {
+		value, err := Secret{placeholder: reference}.resolve()
+		missing = errors.Join(missing, err)
+		return value
+	})
+	if missing != nil {
+		return nil, missing
+	}
+	to, err := url.Parse(text)
+	if err != nil || to.Host == "" || to.Scheme != "http" && to.Scheme != "https" {
+		return nil, errHook
+	}
+	return to, nil
+}

@@ -1,0 +1,258 @@
+package caddyzoho
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// notification tells a program of the operator's what happened to a connection. It holds
+// no secret.
+type notification struct {
+	ID      string    `json:"id"`    // the same when it is sent again
+	Event   string    `json:"event"` // dead, contended, recovered or connected
+	Client  string    `json:"client"`
+	Account string    `json:"account"`
+	Time    time.Time `json:"time"`
+	Text    string    `json:"text"` // all of it in a line: what chat programs show
+	Why     string    `json:"why,omitempty"`
+	Do      string    `json:"do,omitempty"`
+}
+
+const (
+	maxNotices    = 256 // that wait; beyond them the oldest is dropped
+	noticeTimeout = 10 * time.Second
+)
+
+// noticeSteps are the waits between tries; after the last one it is given up.
+var noticeSteps = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute}
+
+// notifier sends notifications, one after the other. It outlives reloads: where they go
+// to is asked of the running configuration at each try.
+type notifier struct {
+	config func() *runningConfig
+	http   *http.Client
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu       sync.Mutex // guards all below
+	queue    []notification
+	busy     bool                    // somebody sends
+	closed   bool                    // no more
+	failing  error                   // of the last one that was sent, nil = it was taken
+	unproven map[tokencache.Key]bool // were dead, until another grant came that has brought no token yet
+	sending  sync.WaitGroup
+}
+
+func newNotifier(config func() *runningConfig) *notifier {
+	n := &notifier{config: config, unproven: make(map[tokencache.Key]bool), http: &http.Client{
+		Timeout:       noticeTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport:     &http.Transport{TLSHandshakeTimeout: noticeTimeout, IdleConnTimeout: time.Minute}, // no proxy of the environment
+	}}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	return n
+}
+
+// close ends what is under way, and waits for that.
+func (n *notifier) close() {
+	n.mu.Lock()
+	n.closed = true
+	n.mu.Unlock()
+	n.cancel()
+	n.sending.Wait()
+	n.http.CloseIdleConnections()
+}
+
+// observe tells of states that people want to know of.
+func (n *notifier) observe(e tokencache.Event) {
+	bad := func(state string) bool { return state == tokencache.StateDead || state == tokencache.StateContended }
+	switch {
+	case e.Type == tokencache.EventState && bad(e.State):
+		n.prove(e.Key)
+		n.tell(e.State, e.Key, stateTexts[e.State], causeOf(e.Err), remedyOf(e))
+	case e.Type == tokencache.EventState && bad(e.Was) && e.Generation == 0:
+		n.doubt(e.Key)
+	case e.Type == tokencache.EventState && bad(e.Was):
+		n.recovered(e.Key)
+	case e.Type == tokencache.EventTokenRequest && e.Err == nil && e.Cause != tokencache.CauseConsent:
+		if n.prove(e.Key) {
+			n.recovered(e.Key)
+		}
+	}
+}
+
+// failure is why the last notification that was sent was not taken.
+func (n *notifier) failure() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.failing
+}
+
+// connected tells of a grant that came in.
+func (n *notifier) connected(r onboard.Result) {
+	key := tokencache.Key{Client: r.Client, Account: r.Account}
+	what := "connected"
+	if r.User != "" {
+		what += " by " + r.User
+	}
+	n.tell("connected", key, what+", data center "+r.DataCenter, "", "")
+	if n.prove(key) {
+		n.recovered(key)
+	}
+}
+
+func (n *notifier) recovered(key tokencache.Key) {
+	n.tell("recovered", key, "recovered: access tokens can be had again", "", "")
+}
+
+func (n *notifier) doubt(key tokencache.Key) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.unproven[key] = true
+}
+
+// prove takes a connection from the unproven ones, and tells whether it was among them.
+func (n *notifier) prove(key tokencache.Key) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	was := n.unproven[key]
+	delete(n.unproven, key)
+	return was
+}
+
+var stateTexts = map[string]string{
+	tokencache.StateDead:      "dead: no access token can be had any more",
+	tokencache.StateContended: "contended: another program uses this grant, three access tokens were lost within an hour",
+}
+
+func causeOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func remedyOf(e tokencache.Event) string {
+	var failure *tokencache.FetchError
+	switch {
+	case e.State == tokencache.StateContended:
+		return "give that program a client of its own in Zoho's API console, or let it call through the proxy"
+	case errors.As(e.Err, &failure) && failure.Kind == tokencache.KindRejected:
+		return "correct client_id, client_secret or data_center; caddy zoho doctor " + e.Key.Client + " " + e.Key.Account + " tells which"
+	}
+	return "give consent anew: caddy zoho connect " + e.Key.Client + " " + e.Key.Account + ", or put a new refresh_token in place"
+}
+
+// tell queues a notification, and holds nobody up.
+func (n *notifier) tell(event string, key tokencache.Key, what, why, do string) {
+	config := n.config()
+	if config.notify == "" {
+		return
+	}
+	text := fmt.Sprintf("Zoho connection %s is %s", key, what)
+	for _, more := range []string{why, do} {
+		if more != "" {
+			text += "; " + more
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return
+	}
+	if len(n.queue) >= maxNotices {
+		n.queue = slices.Delete(n.queue, 0, 1)
+		config.logger.Error("a notification was dropped: too many wait")
+	}
+	n.queue = append(n.queue, notification{ID: rand.Text(), Event: event, Client: key.Client, Account: key.Account,
+		Time: time.Now().UTC().Truncate(time.Second), Text: text, Why: why, Do: do})
+	if !n.busy {
+		n.busy = true
+		n.sending.Go(n.send)
+	}
+}
+
+// send goes on until nothing waits.
+func (n *notifier) send() {
+	for {
+		n.mu.Lock()
+		if len(n.queue) == 0 {
+			n.busy = false
+			n.mu.Unlock()
+			return
+		}
+		next := n.queue[0]
+		n.queue = slices.Delete(n.queue, 0, 1)
+		n.mu.Unlock()
+		n.deliver(next)
+	}
+}
+
+// deliver tries until it is taken, or given up.
+func (n *notifier) deliver(x notification) {
+	for try := 0; ; try++ {
+		err := n.post(x)
+		n.mu.Lock()
+		n.failing = err
+		n.mu.Unlock()
+		if err == nil {
+			return
+		}
+		fields := []zap.Field{zap.String("event", x.Event), zap.String("client", x.Client), zap.String("account", x.Account), zap.Error(err)}
+		if try == len(noticeSteps) || n.ctx.Err() != nil {
+			n.config().logger.Error("a notification was given up", fields...)
+			return
+		}
+		n.config().logger.Warn("a notification was not taken, it is sent again", append(fields, zap.Duration("in", noticeSteps[try]))...)
+		select {
+		case <-time.After(noticeSteps[try]):
+		case <-n.ctx.Done():
+		}
+	}
+}
+
+// post makes one try. Its errors do not show the address, which may be a secret.
+func (n *notifier) post(x notification) error {
+	to, err := n.config().notify.resolve()
+	if err != nil || to == nil {
+		return err
+	}
+	body, err := json.Marshal(x)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(n.ctx, http.MethodPost, to.String(), bytes.NewReader(body))
+	if err != nil {
+		return errHook
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := n.http.Do(req)
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return failed.Err
+	}
+	if err != nil {
+		return errors.New("it could not be sent")
+	}
+	defer res.Body.Close()
+	_, _ = io.CopyN(io.Discard, res.Body, 4<<10) // so that the connection can be used again
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		return fmt.Errorf("%s answers %d", to.Host, res.StatusCode)
+	}
+	return nil
+}
