@@ -194,6 +194,11 @@ func changeConnection(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if slices.Contains([]string{"refresh", "revoke", "forget"}, action) {
+		if names := app.state.cache.Accounts(client.cache); !slices.Contains(names, account) {
+			return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("zoho: %w", noAccount(client.name, account, names))}
+		}
+	}
 	if action != "refresh" {
 		return app.onboardingAction(w, r, client, account, action)
 	}
@@ -209,6 +214,19 @@ func changeConnection(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, app.connectionInfos(client.name, account)[0])
+}
+
+// noAccount says which accounts there are instead, some of them.
+func noAccount(client, account string, names []string) error {
+	const some = 10
+	there := "it has none"
+	if len(names) > 0 {
+		there = "it has " + list(names[:min(len(names), some)])
+	}
+	if len(names) > some {
+		there += fmt.Sprintf(" and %d more", len(names)-some)
+	}
+	return fmt.Errorf("client %s has no account %s%s; %s", client, printable(account), didYouMean(account, names), there)
 }
 
 func refreshStatus(kind tokencache.Kind) int {

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -124,6 +126,9 @@ func setRun(cmd *cobra.Command, minArgs, maxArgs int, run func(*cobra.Command, [
 		if len(args) < minArgs || (maxArgs >= 0 && len(args) > maxArgs) {
 			return finish(cmd, args, exitUsage, fmt.Errorf("%d arguments are not what it takes\nusage: %s", len(args), cmd.UseLine()))
 		}
+		if slices.ContainsFunc(args, tokenLike.MatchString) {
+			return finish(cmd, args, exitUsage, errors.New("an argument is a token or a code: other users of this machine see arguments, and shells remember them\nhint: give it by standard input, and revoke it if others may have seen it"))
+		}
 		code, err := run(cmd, args)
 		return finish(cmd, args, code, err)
 	}
@@ -131,6 +136,9 @@ func setRun(cmd *cobra.Command, minArgs, maxArgs int, run func(*cobra.Command, [
 		return finish(cmd, nil, exitUsage, fmt.Errorf("%w\nusage: %s", err, cmd.UseLine()))
 	})
 }
+
+// tokenLike is what Zoho's tokens and codes look like.
+var tokenLike = regexp.MustCompile(`^10\d\d\.[0-9A-Za-z]{16,}\.[0-9A-Za-z]{16,}$`)
 
 // adminRequest calls the running Caddy's admin endpoint and decodes the answer.
 func adminRequest(cmd *cobra.Command, method, uri string, body, into any) (int, error) {
@@ -154,7 +162,7 @@ func adminRequest(cmd *cobra.Command, method, uri string, body, into any) (int, 
 	stop()
 	var netErr *url.Error
 	if errors.As(err, &netErr) || (err != nil && strings.HasPrefix(err.Error(), "performing request")) {
-		return exitUnreachable, fmt.Errorf("no answer from Caddy at %s: %s\nhint: is it running? give its admin endpoint with --address, or its configuration with --config", address, lastCause(err))
+		return exitUnreachable, unreachable(address, lastCause(err))
 	}
 	if err != nil {
 		return exitFailed, adminFailure(err)
@@ -164,6 +172,14 @@ func adminRequest(cmd *cobra.Command, method, uri string, body, into any) (int, 
 		return exitFailed, fmt.Errorf("the answer of the admin endpoint at %s is not what was expected: %w", address, err)
 	}
 	return exitOK, nil
+}
+
+func unreachable(address, cause string) error {
+	hint := "is it running? give its admin endpoint with --address, or its configuration with --config"
+	if strings.Contains(cause, "permission denied") {
+		hint = "run this as a user who may open that socket: root, or the one that Caddy runs as"
+	}
+	return fmt.Errorf("no answer from Caddy at %s: %s\nhint: %s", address, cause, hint)
 }
 
 // lastCause is the end of a chain of wrapped messages, the part that tells a person something.

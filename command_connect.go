@@ -112,8 +112,11 @@ func finish(cmd *cobra.Command, client, account, action string, req any, input *
 
 // fateOf tells what became of a grant that was not wanted.
 func fateOf(dropped onboard.Result) string {
-	if dropped.Revoked {
+	switch {
+	case dropped.Revoked:
 		return "the new one was given back to Zoho"
+	case len(dropped.Warnings) == 0:
+		return "the new one was not stored"
 	}
 	return strings.Join(dropped.Warnings, "; ")
 }

@@ -28,7 +28,15 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 		return code, err
 	}
 	if len(args) == 2 && list.Total == 0 && state == "" {
-		return exitFailed, fmt.Errorf("client %s has no account %q", args[0], args[1])
+		var all connectionList
+		if code, err := adminRequest(cmd, http.MethodGet, "/zoho/connections?client="+url.QueryEscape(args[0]), nil, &all); err != nil {
+			return code, err
+		}
+		var names []string
+		for _, c := range all.Connections {
+			names = append(names, c.Account)
+		}
+		return exitFailed, noAccount(args[0], args[1], names)
 	}
 	code, err = report(cmd, list, func(w io.Writer) { printConnections(w, list.Connections, list.Total) })
 	if err == nil && slices.ContainsFunc(list.Connections, func(c connectionInfo) bool { return c.NeedsConsent }) {

@@ -24,7 +24,7 @@ func (h hook) parse() error {
 		return errHook
 	}
 	if password, ok := to.User.Password(); ok && password != "placeholder" {
-		return errors.New("Caddy's admin API shows the configuration, so a password is given as a placeholder, as in https://user:{env.NOTIFY_PASSWORD}@alerts.example.com/zoho")
+		return errors.New("a password is given as a placeholder, as in https://user:{env.NOTIFY_PASSWORD}@alerts.example.com/zoho, because Caddy's admin API shows the configuration")
 	}
 	return nil
 }

@@ -2,10 +2,13 @@ package tests
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
@@ -127,6 +130,28 @@ func TestAdminSocket(t *testing.T) {
 		cli{"status", 4, "", "hint: "},
 	)
 	wantTokenCalls(t, server, 1)
+	if os.Getuid() == 0 {
+		c.wantNoRights(dir, "unix/"+socket)
+	}
+}
+
+// wantNoRights: another user cannot open the socket, and is told so.
+func (c *proxy) wantNoRights(dir, socket string) {
+	c.t.Helper()
+	program, err := os.ReadFile(binary)
+	if err == nil {
+		err = errors.Join(os.WriteFile(filepath.Join(dir, "caddy"), program, 0o755), os.Chmod(dir, 0o755))
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(dir, "caddy"), "zoho", "status", "--address", socket)
+	cmd.Dir, cmd.Env = dir, []string{"HOME=" + dir}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	said, _ := cmd.CombinedOutput()
+	if code := cmd.ProcessState.ExitCode(); code != 4 || !strings.Contains(string(said), "permission denied\nhint: run this as a user who may open that socket") {
+		c.t.Errorf("exit code %d: %s", code, said)
+	}
 }
 
 // TestAdminAPI: metadata for whoever asks, changes by POST alone.

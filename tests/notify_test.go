@@ -109,6 +109,8 @@ func TestNotify(t *testing.T) {
 	second.Close()
 	server.Revoke(another)
 	call()
-	c.waitFor("the failure", func() bool { return strings.Contains(c.output.String()[len(c.output.String())/2:], "connection refused") })
+	c.waitFor("the failure", func() bool {
+		return strings.Contains(c.output.String()[len(c.output.String())/2:], "connection refused")
+	})
 	found(c.doctor(1)).without("grant").want(t, "notify", "failed", "connection refused")
 }

@@ -44,7 +44,7 @@ func (s *Status) NeedsConsent() bool { return !s.HasGrant || s.Waiting == KindDe
 func (c *Cache) Status(cl *Client, only ...string) []Status {
 	sound := c.store == nil || c.lookAtGrants(cl.Name) == nil
 	var all []Status
-	for _, account := range c.accounts(cl) {
+	for _, account := range c.Accounts(cl) {
 		if len(only) > 0 && !slices.Contains(only, account) {
 			continue
 		}
@@ -53,8 +53,8 @@ func (c *Cache) Status(cl *Client, only ...string) []Status {
 	return all
 }
 
-// accounts are the client's accounts, configured and stored, sorted.
-func (c *Cache) accounts(cl *Client) []string {
+// Accounts are the client's accounts, configured and stored, sorted.
+func (c *Cache) Accounts(cl *Client) []string {
 	var all []string
 	if cl.Accounts != nil {
 		all = append(all, cl.Accounts()...)

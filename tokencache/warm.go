@@ -98,7 +98,7 @@ func (c *Cache) Warm(cl *Client) {
 	}
 	defer c.leave()
 	defer c.tellWarnings()
-	for _, account := range c.accounts(cl) {
+	for _, account := range c.Accounts(cl) {
 		key := Key{Client: cl.Name, Account: account}
 		rec, _, err := c.store.Load(key, cl.secrets())
 		if err != nil || rec.Used.IsZero() || time.Duration(c.clock.now().wall-rec.Used.UnixNano()) > cl.KeepWarm {

@@ -2,6 +2,7 @@ package onboard
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,7 @@ type Callback struct {
 // ended at, or the code alone. Line breaks, blanks, quotes, a trailing & and a second
 // encoding, as mail programs and terminals leave them, are forgiven.
 func ParsePasted(text string) (Callback, *Error) {
+	words := slices.ContainsFunc(strings.Split(text, "\n"), func(line string) bool { return len(strings.Fields(line)) > 1 })
 	text = strings.Trim(strings.Join(strings.Fields(text), ""), `"'<>`)
 	if text == "" {
 		return Callback{}, errCallback("Nothing was pasted.", "Paste the whole address that the browser ended at, or the code.")
@@ -27,8 +29,8 @@ func ParsePasted(text string) (Callback, *Error) {
 		query = text
 	}
 	if !isURL && !strings.Contains(text, "=") {
-		if strings.Contains(text, "://") || len(text) > 2048 {
-			return Callback{}, errCallback("This address holds no code.", "Paste the whole address that the browser ended at after you accepted: it has `code=` in it.")
+		if strings.Contains(text, "://") || words || len(text) > 2048 {
+			return Callback{}, errCallback("What was pasted holds no code.", "Paste the whole address that the browser ended at after you accepted: it has `code=` in it.")
 		}
 		return Callback{Code: unescaped(text)}, nil
 	}

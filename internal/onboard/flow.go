@@ -7,6 +7,7 @@
 package onboard
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -194,11 +195,6 @@ func (f *Flow) tidy(now time.Time) {
 			delete(f.starts, key)
 		}
 	}
-	for id, h := range f.held {
-		if now.After(h.expires) {
-			delete(f.held, id)
-		}
-	}
 	for id, r := range f.results {
 		if now.After(r.expires) {
 			delete(f.results, id)
@@ -230,26 +226,29 @@ func (f *Flow) take(cl *Client, state, browser string) (*consent, *Error) {
 	return c, nil
 }
 
-// hold keeps a grant until a person has confirmed it.
-func (f *Flow) hold(cand *candidate, before, after Result) *Error {
+// hold keeps a grant until a person has confirmed it. Nobody's is given back to Zoho.
+func (f *Flow) hold(cl *Client, cand *candidate, before, after Result) *Error {
 	id := rand.Text()
-	cand.expires = time.Now().Add(consentLife)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.tidy(time.Now())
 	f.held[id] = cand
+	cand.waits = time.AfterFunc(consentLife, func() {
+		if _, err := f.release(cl, id, cand.browser); err == nil && cand.fresh() {
+			_ = cl.revoke(context.Background(), cand.grant)
+		}
+	})
 	return errOther(id, before, after)
 }
 
 // release gives out a grant that was held, once, in the browser that brought it.
-func (f *Flow) release(cl *Client, id, browser string) (*candidate, *Error) {
+func (f *Flow) release(cl *Client, id string, browser browserID) (*candidate, *Error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.tidy(time.Now())
 	cand := f.held[id]
-	if cand == nil || cand.client != cl.Name || !cand.browser.is(browser) {
+	if cand == nil || cand.client != cl.Name || subtle.ConstantTimeCompare(cand.browser[:], browser[:]) != 1 {
 		return nil, errState("There is nothing to confirm here any more.")
 	}
+	cand.waits.Stop()
 	delete(f.held, id)
 	return cand, nil
 }

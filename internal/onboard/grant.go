@@ -56,8 +56,12 @@ type candidate struct {
 	revokeOld bool
 	browser   browserID
 	invited   *Invitation
-	expires   time.Time // while it waits to be confirmed
+	waits     *time.Timer // to be confirmed, nil if it does not
 }
+
+// fresh tells a grant that a code has brought just now, which nobody else knows, from one
+// that was imported and may be in use elsewhere.
+func (cand *candidate) fresh() bool { return cand.reply.AccessToken != "" }
 
 // candidateFor is a candidate without a browser: what a terminal brings.
 func candidateFor(cl *Client, account string, grant tokencache.Grant) *candidate {
@@ -161,9 +165,19 @@ func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter,
 	return nil, errExchange(failed)
 }
 
-// settle has a grant prove itself by a renewal, compares it with the one before, and
-// stores it.
+// settle stores a grant, or gives it back to Zoho, where it would keep its place for ever,
+// if it is a fresh one and nobody is to confirm it.
 func (f *Flow) settle(ctx context.Context, cl *Client, cand *candidate, confirmed bool) (Result, *Error) {
+	result, err := f.examine(ctx, cl, cand, confirmed)
+	if err != nil && err.Confirm == "" && cand.fresh() {
+		_ = cl.revoke(ctx, cand.grant)
+	}
+	return result, err
+}
+
+// examine has a grant prove itself by a renewal, compares it with the one before, and
+// stores it.
+func (f *Flow) examine(ctx context.Context, cl *Client, cand *candidate, confirmed bool) (Result, *Error) {
 	old, err := f.before(cl, cand)
 	if err != nil {
 		return Result{}, err
@@ -173,7 +187,7 @@ func (f *Flow) settle(ctx context.Context, cl *Client, cand *candidate, confirme
 	}
 	cand.describe(ctx, cl)
 	if old.RefreshToken != "" && !confirmed && differ(old, cand.grant) {
-		return Result{}, f.hold(cand, cl.result(cand.account, old), cl.result(cand.account, cand.grant))
+		return Result{}, f.hold(cl, cand, cl.result(cand.account, old), cl.result(cand.account, cand.grant))
 	}
 	return f.adopt(ctx, cl, cand, old)
 }
@@ -238,7 +252,6 @@ func (f *Flow) useUp(ctx context.Context, cl *Client, cand *candidate) *Error {
 	case err != nil:
 		return errStore(err)
 	case !first:
-		_ = cl.revoke(ctx, cand.grant)
 		return errInvitation("This invitation was used.")
 	}
 	return nil
@@ -283,15 +296,17 @@ func differ(old, now tokencache.Grant) bool {
 		old.Org != "" && now.Org != "" && old.Org != now.Org
 }
 
-// Confirm stores a grant that was held, or gives it back to Zoho.
+// Confirm stores a grant that was held, or drops it: a fresh one is given back to Zoho.
 func (f *Flow) Confirm(ctx context.Context, cl *Client, id, browser string, accept bool) (Result, *Error) {
-	cand, err := f.release(cl, id, browser)
+	cand, err := f.release(cl, id, identify(browser))
 	if err != nil {
 		return Result{}, err
 	}
 	if !accept {
 		result := cl.result(cand.account, cand.grant)
-		result.revoke(ctx, cl, cand.grant, "the new grant was dropped, but could not be revoked at Zoho")
+		if cand.fresh() {
+			result.revoke(ctx, cl, cand.grant, "the new grant was dropped, but could not be revoked at Zoho")
+		}
 		return result, nil
 	}
 	old, err := f.before(cl, cand)

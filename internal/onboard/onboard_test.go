@@ -1,6 +1,8 @@
 package onboard
 
 import (
+	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -141,6 +143,53 @@ func FuzzParsePasted(f *testing.F) {
 		}
 		if err == nil && strings.ContainsAny(cb.State, "\r\n") && !strings.Contains(text, "%0") {
 			t.Errorf("%q: %q", text, cb.State)
+		}
+	})
+}
+
+// revocations counts what is given back to Zoho.
+type revocations struct{ tokens []string }
+
+func (r *revocations) RoundTrip(req *http.Request) (*http.Response, error) {
+	_ = req.ParseForm()
+	r.tokens = append(r.tokens, req.Form.Get("token"))
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"status":"success"}`)), Request: req}, nil
+}
+
+// TestUnconfirmedGrants: what nobody confirms within ten minutes is given back to Zoho,
+// where it would keep its place for ever, unless it was imported: then it is in use elsewhere.
+func TestUnconfirmedGrants(t *testing.T) {
+	flow, cl := testClient(t)
+	synctest.Test(t, func(t *testing.T) {
+		given := new(revocations)
+		cl.Accounts = func(dc zoho.DataCenter) []*zoho.Accounts {
+			return []*zoho.Accounts{{HTTP: &http.Client{Transport: given}, DataCenter: dc, ClientID: "1000.ID", ClientSecret: "secret"}}
+		}
+		hold := func(token string, fresh bool) (id string) {
+			cand := candidateFor(cl, "shop", tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts})
+			if fresh {
+				cand.reply.AccessToken = "1000.access"
+			}
+			return flow.hold(cl, cand, Result{}, Result{}).Confirm
+		}
+		hold("forgotten", true)
+		hold("imported", false)
+		dropped, droppedImport := hold("dropped", true), hold("dropped import", false)
+		for _, id := range []string{dropped, droppedImport} {
+			if _, err := flow.Confirm(t.Context(), cl, id, "", false); err != nil {
+				t.Error(err)
+			}
+		}
+		if got := strings.Join(given.tokens, ", "); got != "dropped" {
+			t.Errorf("given back: %s", got)
+		}
+		time.Sleep(consentLife)
+		synctest.Wait()
+		if got := strings.Join(given.tokens, ", "); got != "dropped, forgotten" || len(flow.held) != 0 {
+			t.Errorf("given back: %s; %d are held", got, len(flow.held))
+		}
+		if _, err := flow.Confirm(t.Context(), cl, dropped, "", true); err == nil {
+			t.Error("confirmed twice")
 		}
 	})
 }
