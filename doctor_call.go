@@ -56,7 +56,7 @@ func (e *exam) calls(ctx context.Context, s tokencache.Status) {
 	}
 	token, err := conn.Resource(checkGrant).Get(ctx, e.client.cache)
 	if err != nil {
-		e.noToken(s.Account, err)
+		e.noToken(ctx, s.Account, err)
 		return
 	}
 	e.tell(checkGrant, resultOK, s.Account, "there is a live access token", "", "")
@@ -83,7 +83,13 @@ func (e *exam) calls(ctx context.Context, s tokencache.Status) {
 	e.scopes(s.Account, append(tried, s.Scopes...), len(s.Scopes) > 0)
 }
 
-func (e *exam) noToken(account string, err error) {
+func (e *exam) noToken(ctx context.Context, account string, err error) {
+	for _, s := range e.client.app.state.cache.Status(e.client.cache, account) {
+		if s.Waiting == tokencache.KindDead { // as has just come out
+			e.deadGrant(ctx, s)
+			return
+		}
+	}
 	p := tokenProblem(err, e.client, account)
 	e.tell(checkGrant, resultFailed, account, "no access token: "+p.title, err.Error(), p.detail)
 }
@@ -103,7 +109,7 @@ func (c *doctorCall) make(ctx context.Context) bool {
 	resource := c.conn.Resource(c.probe.Service())
 	token, err := resource.Get(ctx, c.client.cache)
 	if err != nil {
-		c.noToken(c.account, err)
+		c.noToken(ctx, c.account, err)
 		return false
 	}
 	center := c.client.centerOf(c.account, c.conn.AccountsServer())
@@ -115,7 +121,7 @@ func (c *doctorCall) make(ctx context.Context) bool {
 	if err == nil && curable(verdict) {
 		newer, failed := resource.Refused(ctx, c.client.cache, token.Generation, verdict == zoho.VerdictAmbiguous)
 		if failed != nil {
-			c.noToken(c.account, failed)
+			c.noToken(ctx, c.account, failed)
 			return false
 		}
 		if newer != nil {

@@ -106,7 +106,12 @@ func (e *exam) dataCenter(ctx context.Context, center zoho.DataCenter, statuses 
 		e.tell(checkDataCenter, resultSkipped, "", center.Accounts+" can be reached; it was asked nothing more", "Zoho throttles the client, and each call keeps the door shut", "")
 		return ahead
 	}
-	e.client.knownAt(ctx, e, center, ways)
+	if !e.client.app.state.asked.AllowN(time.Now(), len(ways)) {
+		e.tell(checkDataCenter, resultSkipped, "", center.Accounts+" can be reached; it was asked nothing more", "doctor was run so often that Zoho might take it for an attack",
+			"wait some minutes")
+		return ahead
+	}
+	e.clientAt(ctx, center, ways)
 	return ahead
 }
 
@@ -125,20 +130,24 @@ func (e *exam) unreachable(where string, err error) {
 	e.tell(checkDataCenter, resultFailed, "", where+" cannot be reached", err.Error(), do)
 }
 
-// knownAt tells whether a data center takes the client's id and one of its secrets.
-func (c *Client) knownAt(ctx context.Context, e *exam, center zoho.DataCenter, ways []*zoho.Accounts) {
+// clientAt tells whether a data center takes the client's id and one of its secrets.
+func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoho.Accounts) {
 	var failure *zoho.Failure
 	for i, way := range ways {
 		err := way.CheckClient(ctx)
 		if err == nil && i > 0 {
-			e.tell(checkCredentials, resultNote, "", fmt.Sprintf("%s takes client secret %d of %d", center.Accounts, i+1, len(ways)), "those before were refused",
-				"when the old one is retired everywhere, remove it")
+			e.tell(checkCredentials, resultNote, "", center.Accounts+" takes one of the client's secrets, and refuses another", "several are configured",
+				"when one of them is retired everywhere, remove it")
 		}
 		if err == nil {
 			e.tell(checkDataCenter, resultOK, "", center.Accounts+" knows the client and takes its secret", "", "")
 			return
 		}
-		if !errors.As(err, &failure) || failure.Kind != zoho.FailureClientRejected {
+		if errors.As(err, &failure) && failure.Kind == zoho.FailureThrottled {
+			e.tell(checkBudget, resultFailed, "", "Zoho throttles: "+center.Accounts+" answers nothing for a while", err.Error(), failure.Hint())
+			return
+		}
+		if failure == nil || failure.Kind != zoho.FailureClientRejected {
 			e.tell(checkDataCenter, resultFailed, "", center.Accounts+" does not answer as an authorization server does", err.Error(), hintOf(err))
 			return
 		}
@@ -147,7 +156,7 @@ func (c *Client) knownAt(ctx context.Context, e *exam, center zoho.DataCenter, w
 		e.tell(checkCredentials, resultFailed, "", center.Accounts+" refuses the client secret", failure.Error(), failure.Hint())
 		return
 	}
-	e.unknownClient(center, failure, elsewhere(ctx, ways[0]))
+	e.unknownClient(center, failure, e.client.elsewhere(ctx, ways[0]))
 }
 
 func hintOf(err error) string {
@@ -177,11 +186,11 @@ func (e *exam) unknownClient(center zoho.DataCenter, failure *zoho.Failure, know
 }
 
 // elsewhere lists the codes of Zoho's other data centers that know the client's id.
-func elsewhere(ctx context.Context, here *zoho.Accounts) (known []string) {
-	if here.DataCenter.Custom {
+func (c *Client) elsewhere(ctx context.Context, here *zoho.Accounts) (known []string) {
+	centers := zoho.DataCenters()
+	if here.DataCenter.Custom || !c.app.state.asked.AllowN(time.Now(), len(centers)) {
 		return nil
 	}
-	centers := zoho.DataCenters()
 	yes := make([]bool, len(centers))
 	var running sync.WaitGroup
 	for i, center := range centers {

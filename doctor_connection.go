@@ -105,7 +105,7 @@ func (e *exam) deadGrant(ctx context.Context, s tokencache.Status) {
 	}
 	why := cmp.Or(s.LastError, "Zoho has refused it")
 	if ways := e.client.accountsOf(*e.client.centerOf(s.Account, s.AccountsServer)); len(ways) > 0 && s.Configured {
-		if known := elsewhere(ctx, ways[0]); len(known) > 0 {
+		if known := e.client.elsewhere(ctx, ways[0]); len(known) > 0 {
 			why += "; the client is known at " + list(known) + " as well: if the token was made there, that is the data center to configure"
 		}
 	}

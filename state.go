@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -25,6 +26,7 @@ type state struct {
 	flow    *onboard.Flow
 	metrics *metrics
 	notices *notifier
+	asked   *rate.Limiter // doctor's questions to token endpoints, which are not to be asked in a loop
 	config  atomic.Pointer[runningConfig] // the one that runs
 	warm    sync.Once
 
@@ -63,7 +65,7 @@ func detachState(dir string) {
 }
 
 func newState(dir string) *state {
-	s := &state{dir: dir, store: tokencache.NewBolt(dir), metrics: newMetrics()}
+	s := &state{dir: dir, store: tokencache.NewBolt(dir), metrics: newMetrics(), asked: rate.NewLimiter(rate.Every(10*time.Second), 60)}
 	s.config.Store(&runningConfig{logger: zap.NewNop()})
 	s.notices = newNotifier(s.config.Load)
 	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})

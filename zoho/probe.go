@@ -54,7 +54,7 @@ func (a *Accounts) Reach(ctx context.Context) (ahead *time.Duration, err error) 
 		return nil, err
 	}
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		d := time.Since(date).Round(time.Second)
+		d := (time.Since(date) - time.Second/2).Round(time.Second) // Date is cut to seconds
 		ahead = &d
 	}
 	return ahead, resp.Body.Close()
