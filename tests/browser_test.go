@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,6 +87,19 @@ func (w *window) keep(name string) *window {
 	return w
 }
 
+// dark has the window prefer dark colors.
+func (w *window) dark(on bool) *window {
+	scheme := "light"
+	if on {
+		scheme = "dark"
+	}
+	err := proto.EmulationSetEmulatedMedia{Features: []*proto.EmulationMediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}.Call(w)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w
+}
+
 // TestInTheBrowser drives Chromium from the empty page through the simulator's consent
 // to the first call through the proxy.
 func TestInTheBrowser(t *testing.T) {
@@ -149,7 +163,18 @@ func TestInTheBrowser(t *testing.T) {
 	works("acme")
 	customer.open(link).heading("That did not work").says("was used")
 
-	w.open(c.pages()).heading("Connections of main").keep("connections")
+	// An answer to a consent that has expired: the Caddy that began it is gone.
+	begin("third").press("Ask for consent")
+	w.MustElement("#accept")
+	c.stop()
+	c.start()
+	w.accept("").heading("That did not work").says("was forgotten").keep("expired")
+
+	server.Revoke("ann@customer.example")
+	server.RevokeAccess("ann@customer.example")
+	wantProblem(t, c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "acme"), "grant-dead", http.StatusServiceUnavailable)
+	w.open(c.pages()).heading("Connections of main").says("Needs consent").keep("connections")
+	w.dark(true).open(c.pages()).heading("Connections of main").keep("connections-dark").dark(false)
 	w.MustSetViewport(360, 740, 2, true)
 	w.open(c.pages()).heading("Connections of main").keep("connections-phone")
 	if width := w.MustEval("() => document.documentElement.scrollWidth").Int(); width > 360 {
