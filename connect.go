@@ -63,6 +63,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		Flow:   app.state.flow,
 		Client: client.onboard(),
 		Admit:  func(r *http.Request) bool { return callers.admit(r.RemoteAddr) },
+		Failed: c.failed,
 		Path:   originalPath,
 	}
 	return nil
@@ -77,6 +78,12 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	}
 	c.pages.ServeHTTP(w, r)
 	return nil
+}
+
+// failed has the log say what a page says.
+func (c *Connect) failed(r *http.Request, e *onboard.Error) {
+	c.logger.Warn("onboarding failed", zap.String("reference", e.Reference), zap.String("code", e.Code), zap.String("error", e.Text),
+		zap.String("client", c.client.name), zap.String("remote", r.RemoteAddr))
 }
 
 // onboard is this client as onboarding needs to know it.

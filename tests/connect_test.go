@@ -117,6 +117,17 @@ func TestConsent(t *testing.T) {
 	wantTokenCalls(t, server, before)
 }
 
+// wantReference: what a page says that did not work is found in the log.
+func (c *proxy) wantReference(a answer) {
+	c.t.Helper()
+	reference := regexp.MustCompile(`In the log this is <code>([A-Z2-7]{8})</code>`).FindSubmatch(a.body)
+	if reference == nil {
+		c.t.Errorf("no reference: %s", a.body)
+	} else if !strings.Contains(c.output.String(), `"reference":"`+string(reference[1])+`"`) {
+		c.t.Errorf("%s is not in the log", reference[1])
+	}
+}
+
 // TestState, S-22: an answer is good once, in the browser that began, for its client.
 func TestState(t *testing.T) {
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
@@ -126,6 +137,7 @@ func TestState(t *testing.T) {
 			t.Errorf("%s: %s", name, a.Status)
 		}
 		wantPage(t, a, a.StatusCode, says)
+		c.wantReference(a)
 		if n := server.Stats().TokenRequests; n != 0 {
 			t.Fatalf("%s: %d token requests", name, n)
 		}
@@ -238,6 +250,9 @@ func TestHostileText(t *testing.T) {
 	} {
 		a := b.get(c.pages() + path)
 		wantPage(t, a, a.StatusCode, "")
+		if a.StatusCode >= 400 {
+			c.wantReference(a)
+		}
 		if bytes.Contains(a.body, []byte("<script>")) || bytes.Contains(a.body, []byte("<img")) {
 			t.Errorf("%s: %s", path, a.body)
 		}

@@ -64,6 +64,9 @@ func (v *visit) callback() {
 
 // show keeps what is to be seen and sends the browser there.
 func (v *visit) show(s *shown) {
+	if s.err != nil && s.err.Confirm == "" {
+		v.note(s.err)
+	}
 	v.w.Header().Set("Location", "result?id="+v.Flow.keep(s, v.cookie()))
 	v.w.WriteHeader(http.StatusSeeOther)
 }

@@ -3,6 +3,7 @@ package onboard
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -32,6 +33,8 @@ type Pages struct {
 	// Admit tells whether a request may see the connections and begin a consent. The
 	// callback is guarded by its state and a cookie, an invitation by its signature.
 	Admit func(*http.Request) bool
+	// Failed is told of what went wrong on a page.
+	Failed func(*http.Request, *Error)
 	// Path is the path that the browser asked for, before anything took a prefix off it.
 	Path func(*http.Request) string
 }
@@ -148,7 +151,16 @@ func (v *visit) render(status int, page string, data any) {
 	}
 }
 
-func (v *visit) fail(e *Error) { v.failWith(e, map[string]any{"Error": e}) }
+func (v *visit) fail(e *Error) {
+	v.note(e)
+	v.failWith(e, map[string]any{"Error": e})
+}
+
+// note gives an error a reference, and has it logged.
+func (v *visit) note(e *Error) {
+	e.Reference = rand.Text()[:8]
+	v.Failed(v.r, e)
+}
 
 func (v *visit) failWith(e *Error, data map[string]any) {
 	data["Title"] = "That did not work"

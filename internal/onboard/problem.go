@@ -19,6 +19,7 @@ type Error struct {
 	Text       string
 	Remedy     string
 	RetryAfter time.Duration
+	Reference  string // by which a page and the log speak of it, "" if it was not on a page
 	// Confirm names a grant that was given by somebody else than the one before. It is
 	// stored once that is confirmed.
 	Confirm string
@@ -36,7 +37,7 @@ const (
 )
 
 func errState(text string) *Error {
-	return &Error{Status: http.StatusForbidden, Code: "state", Text: text, Remedy: "Nothing was exchanged or stored. Begin the consent anew."}
+	return &Error{Status: http.StatusForbidden, Code: "state", Text: text, Remedy: "Nothing was exchanged or stored, and none of Zoho's 20 places is taken by it. Begin the consent anew."}
 }
 
 func errNoSecret(center zoho.DataCenter) error {
@@ -85,7 +86,7 @@ func errDenied(code string) *Error {
 	switch code {
 	case "access_denied":
 		e.Text = "Consent was refused, or codes were asked for too often: Zoho says access_denied for both."
-		e.Remedy = "Begin the consent anew and accept it. If you did accept, wait ten minutes first."
+		e.Remedy = "Begin the consent anew and accept it; none of Zoho's 20 places was taken. If you did accept, wait ten minutes first."
 	case "invalid_scope":
 		e.Text, e.Remedy = "Zoho does not know one of the scopes.", "Compare `scopes` with the documentation of the API, letter by letter."
 	case "invalid_client", "unauthorized_client":
