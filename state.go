@@ -26,7 +26,7 @@ type state struct {
 	flow    *onboard.Flow
 	metrics *metrics
 	notices *notifier
-	asked   *rate.Limiter // doctor's questions to token endpoints, which are not to be asked in a loop
+	asked   *rate.Limiter                 // doctor's questions to token endpoints, which are not to be asked in a loop
 	config  atomic.Pointer[runningConfig] // the one that runs
 	warm    sync.Once
 
