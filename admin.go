@@ -194,7 +194,7 @@ func changeConnection(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if slices.Contains([]string{"refresh", "revoke", "forget"}, action) {
+	if slices.Contains([]string{"refresh", "revoke", "forget"}, action) && app.state.store.CheckGrants() == nil {
 		if names := app.state.cache.Accounts(client.cache); !slices.Contains(names, account) {
 			return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("zoho: %w", noAccount(client.name, account, names))}
 		}
@@ -221,7 +221,7 @@ func noAccount(client, account string, names []string) error {
 	const some = 10
 	there := "it has none"
 	if len(names) > 0 {
-		there = "it has " + list(names[:min(len(names), some)])
+		there = "it has " + strings.Join(names[:min(len(names), some)], ", ")
 	}
 	if len(names) > some {
 		there += fmt.Sprintf(" and %d more", len(names)-some)

@@ -82,6 +82,7 @@ type Client struct {
 	cache    *tokencache.Client
 	secretAt atomic.Int64 // which secret was accepted last
 	requests *requestCounters
+	livesAt  sync.Map // configured refresh tokens at the wrong data center → code of the right one
 	granted  sync.Map // accounts whose configured grant had a value once
 	last     atomic.Pointer[authorization]
 

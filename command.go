@@ -138,7 +138,7 @@ func setRun(cmd *cobra.Command, minArgs, maxArgs int, run func(*cobra.Command, [
 }
 
 // tokenLike is what Zoho's tokens and codes look like.
-var tokenLike = regexp.MustCompile(`^10\d\d\.[0-9A-Za-z]{16,}\.[0-9A-Za-z]{16,}$`)
+var tokenLike = regexp.MustCompile(`(^|[?&]code=)10\d\d\.[0-9A-Za-z]{16,}\.[0-9A-Za-z]{16,}`)
 
 // adminRequest calls the running Caddy's admin endpoint and decodes the answer.
 func adminRequest(cmd *cobra.Command, method, uri string, body, into any) (int, error) {

@@ -67,7 +67,7 @@ func (f findings) exit() (int, error) {
 	case failed == consent:
 		return exitNeedsConsent, nil
 	}
-	return exitFailed, fmt.Errorf("%s to be mended", count(failed, "thing"))
+	return exitFailed, fmt.Errorf("%s to be mended", plural(failed, "thing"))
 }
 
 // unreachableDoctor looks at a configuration that no Caddy runs, in this process: one

@@ -2,9 +2,7 @@ package caddyzoho
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -65,7 +63,7 @@ func (a *App) examine(ctx context.Context, only, account string) findings {
 		}
 		e := &exam{client: a.Clients[name], handlers: handlers}
 		exams = append(exams, e)
-		running.Go(func() { e.run(ctx, account) })
+		running.Go(func() { guarded(a.logger, func() { e.run(ctx, account) }) })
 	}
 	running.Wait()
 	for _, e := range exams {
@@ -102,7 +100,7 @@ func (a *App) examineStore() (found findings) {
 // examineNotify looks at where notifications go, and whether the last one was taken.
 func (a *App) examineNotify() (found findings) {
 	to, err := hook(a.Notify).resolve()
-	switch failed := a.state.notices.failure(); {
+	switch failed := a.state.notices.failure(hook(a.Notify)); {
 	case err != nil:
 		found.add(finding{Check: checkNotify, Result: resultFailed, What: "notify leads nowhere", Why: err.Error(), Do: "correct that, or nobody is told"})
 	case to == nil:
@@ -135,7 +133,8 @@ func examineFile(client string, secret Secret) (found findings) {
 // exam is the examination of one client.
 type exam struct {
 	client   *Client
-	handlers []*Handler // of all sites
+	handlers []*Handler      // of all sites
+	known    func() []string // data centers that know the client's id, asked when first needed
 	found    findings
 }
 
@@ -152,6 +151,7 @@ func (e *exam) tellConsent(check, account, what, why, do string) {
 
 func (e *exam) run(ctx context.Context, account string) {
 	c := e.client
+	e.known = sync.OnceValue(func() []string { return c.knownAt(ctx) })
 	if c.Simulator != nil {
 		e.tell(checkDataCenter, resultWarning, "", "a simulator stands in for Zoho: nothing reaches the real one", "the client has the option `simulator`", "remove it for real work")
 	}
@@ -170,12 +170,3 @@ func (e *exam) services() (names []string) {
 	}
 	return names
 }
-
-func count(n int, what string) string {
-	if n == 1 {
-		return fmt.Sprintf("%d %s", n, what)
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func list(items []string) string { return strings.Join(items, ", ") }

@@ -54,7 +54,7 @@ func (e *exam) calls(ctx context.Context, s tokencache.Status) {
 	if err != nil {
 		return // the status has told why
 	}
-	token, err := conn.Resource(checkGrant).Get(ctx, e.client.cache)
+	token, err := conn.Token(ctx, e.client.cache)
 	if err != nil {
 		e.noToken(ctx, s.Account, err)
 		return
@@ -65,22 +65,26 @@ func (e *exam) calls(ctx context.Context, s tokencache.Status) {
 	}
 	probes, unknown := e.probes(s, conn.Services())
 	if len(unknown) > 0 {
-		e.tell(checkCall, resultSkipped, s.Account, "no harmless call is known for "+list(unknown), "", "try one of the app's own")
+		e.tell(checkCall, resultSkipped, s.Account, "no harmless call is known for "+strings.Join(unknown, ", "), "", "try one of the app's own")
 	}
 	if len(probes) == 0 {
 		e.tell(checkCall, resultSkipped, s.Account, "no call was made to any service", "which ones the apps use is not known",
 			"name them: `scopes` in the client, or `services` in zoho_proxy")
 	}
 	refused := make(map[string]bool) // services
-	var tried []string
+	var shown []string               // scopes of which it is known by now
 	for _, p := range probes {
-		tried = append(tried, p.Scope)
-		if !refused[p.Service()] {
-			c := &doctorCall{exam: e, account: s.Account, conn: conn, probe: p}
-			refused[p.Service()] = !c.make(ctx)
+		if refused[p.Service()] || ctx.Err() != nil {
+			continue
+		}
+		c := &doctorCall{exam: e, account: s.Account, conn: conn, probe: p}
+		outcome := c.run(ctx)
+		refused[p.Service()] = outcome == callUseless
+		if outcome == callTold {
+			shown = append(shown, p.Scope)
 		}
 	}
-	e.scopes(s.Account, append(tried, s.Scopes...), len(s.Scopes) > 0)
+	e.scopes(s.Account, append(shown, s.Scopes...), len(s.Scopes) > 0)
 }
 
 func (e *exam) noToken(ctx context.Context, account string, err error) {
@@ -101,41 +105,51 @@ type doctorCall struct {
 	conn    *tokencache.Conn
 	probe   zoho.Probe
 	target  zoho.Target
+	renewed bool // for this call
 }
 
-// make calls by the rules that the transport follows: a token that is refused in a way
-// that a new one may cure is renewed, once. It tells whether the service is of use.
-func (c *doctorCall) make(ctx context.Context) bool {
-	resource := c.conn.Resource(c.probe.Service())
-	token, err := resource.Get(ctx, c.client.cache)
+// outcome is what a call tells.
+type outcome int
+
+const (
+	callTold    outcome = iota // whether its scope was granted
+	callSilent                 // nothing of its scope
+	callUseless                // that others to the service would fail alike
+)
+
+// run calls by the rule that the transport follows: a token that is plainly dead is
+// renewed, once. What may be a refusal of the scope as well costs no token here.
+func (c *doctorCall) run(ctx context.Context) outcome {
+	token, err := c.conn.Token(ctx, c.client.cache)
 	if err != nil {
 		c.noToken(ctx, c.account, err)
-		return false
+		return callUseless
 	}
 	center := c.client.centerOf(c.account, c.conn.AccountsServer())
 	if c.target, err = center.RoutePath(c.probe.Path, zoho.RouteOptions{APIDomain: token.APIDomain}); err != nil {
 		c.tell(checkCall, resultFailed, c.account, c.probe.Service()+" cannot be called in the data center "+center.Code, err.Error(), "see whether Zoho offers the service there")
-		return false
+		return callUseless
 	}
+	resource := c.conn.Resource(c.target.Service)
 	status, verdict, err := c.send(ctx, token)
-	if err == nil && curable(verdict) {
-		newer, failed := resource.Refused(ctx, c.client.cache, token.Generation, verdict == zoho.VerdictAmbiguous)
+	if err == nil && verdict == zoho.VerdictRenew {
+		newer, failed := resource.Refused(ctx, c.client.cache, token.Generation, false)
 		if failed != nil {
 			c.noToken(ctx, c.account, failed)
-			return false
+			return callUseless
 		}
 		if newer != nil {
-			token = newer
-			if status, verdict, err = c.send(ctx, token); err == nil && curable(verdict) {
+			token, c.renewed = newer, true
+			if status, verdict, err = c.send(ctx, token); err == nil && verdict == zoho.VerdictRenew {
 				resource.ReplayRefused(token.Generation)
 			}
 		}
 	}
 	if err != nil {
 		c.tell(checkCall, resultFailed, c.account, c.what()+" got no answer", err.Error(), "see network, firewall and `network_proxy`")
-		return false
+		return callUseless
 	}
-	if status < http.StatusBadRequest {
+	if accepted(status) {
 		resource.Accepted(token.Generation)
 	}
 	return c.judged(status, verdict, token)
@@ -153,39 +167,61 @@ func (c *doctorCall) what() string {
 }
 
 // judged tells what an answer means for whoever asked for the scope.
-func (c *doctorCall) judged(status int, verdict zoho.Verdict, token *tokencache.Token) bool {
-	refused := func(result, check, why, do string) bool {
+func (c *doctorCall) judged(status int, verdict zoho.Verdict, token *tokencache.Token) outcome {
+	refused := func(result, check, why, do string) {
 		c.tell(check, result, c.account, fmt.Sprintf("%s: %s (Zoho answers %d)", refusalWord[verdict], c.what(), status), why, do)
 		c.found[len(c.found)-1].NeedsConsent = check == checkScopes
-		return verdict == zoho.VerdictScope || verdict == zoho.VerdictPermission
 	}
 	switch verdict {
 	case zoho.VerdictScope:
-		return refused(resultFailed, checkScopes, "the grant lacks "+c.probe.Scope+", or one that allows as much", "add it to `scopes`, then "+c.consent(c.account))
-	case zoho.VerdictPermission:
-		return refused(resultWarning, checkCall, "the user who consented may not do this in Zoho", "give that user the profile, role or licence")
-	case zoho.VerdictOrg:
-		return refused(resultWarning, checkCall, "the token belongs to another organization or portal", "see the organization id that the app sends")
-	case zoho.VerdictNoHeader:
-		return refused(resultFailed, checkCall, "Zoho says that no token came, although one was sent", "see whether something between here and Zoho takes the Authorization header away")
+		refused(resultFailed, checkScopes, "the grant lacks "+c.probe.Scope+", or one that allows as much", "add it to `scopes`, then "+c.consent(c.account))
+		return callTold
 	case zoho.VerdictAmbiguous:
-		return refused(resultFailed, checkScopes, "this service answers the same to a dead token and to a missing scope; the token is alive, so it is most likely that "+c.probe.Scope+" is missing",
+		refused(resultFailed, checkScopes, "this service answers the same to a dead token and to a missing scope; if the token serves elsewhere, "+c.probe.Scope+" is missing",
 			"add it to `scopes`, then "+c.consent(c.account))
+		return callTold
+	case zoho.VerdictPermission:
+		refused(resultWarning, checkCall, "the user who consented may not do this in Zoho", "give that user the profile, role or licence")
+		return callSilent
+	case zoho.VerdictOrg:
+		refused(resultWarning, checkCall, "the token belongs to another organization or portal", "see the organization id that the app sends")
+	case zoho.VerdictNoHeader:
+		refused(resultFailed, checkCall, "Zoho says that no token came, although one was sent", "see whether something between here and Zoho takes the Authorization header away")
 	case zoho.VerdictRenew:
-		why, do := "a fresh access token is refused as well, as at the wrong data center or environment", "compare data_center with where the organization is"
-		if !c.client.centerNow(c.account).OwnsAPIDomain(token.APIDomain) && token.APIDomain != "" {
-			why = "Zoho says that the token is good at " + token.APIDomain + ", which is not of the configured data center"
-		}
-		return refused(resultFailed, checkDataCenter, why, do)
+		refused(resultFailed, checkDataCenter, c.whyRefused(token), "compare data_center with where the organization is")
 	case zoho.VerdictLimited:
-		return refused(resultWarning, checkCall, "the limit of the API is reached; the token is good", "call less, or buy more")
+		refused(resultWarning, checkCall, "the limit of the API is reached; the token is good", "call less, or buy more")
+	default:
+		return c.answered(status)
 	}
-	if status >= http.StatusInternalServerError {
-		c.tell(checkCall, resultWarning, c.account, fmt.Sprintf("%s: Zoho answers %d", c.what(), status), "the service is in trouble", "see Zoho's status page")
-		return true
+	return callUseless
+}
+
+func (c *doctorCall) whyRefused(token *tokencache.Token) string {
+	switch {
+	case token.APIDomain != "" && !c.client.centerNow(c.account).OwnsAPIDomain(token.APIDomain):
+		return "Zoho says that the token is good at " + token.APIDomain + ", which is not of the configured data center"
+	case c.renewed:
+		return "a fresh access token is refused as well, as at the wrong data center or environment"
 	}
-	c.tell(checkCall, resultOK, c.account, fmt.Sprintf("%s: Zoho answers %d, the token is accepted", c.what(), status), "", "")
-	return true
+	return "the access token is refused, and was not renewed because fresh ones were refused a moment ago, as at the wrong data center or environment"
+}
+
+// answered tells of an answer that says nothing against the token.
+func (c *doctorCall) answered(status int) outcome {
+	what := fmt.Sprintf("%s: Zoho answers %d", c.what(), status)
+	switch {
+	case accepted(status):
+		c.tell(checkCall, resultOK, c.account, what+", the token is accepted", "", "")
+		return callTold
+	case status >= http.StatusInternalServerError:
+		c.tell(checkCall, resultWarning, c.account, what, "the service is in trouble", "see Zoho's status page")
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		c.tell(checkCall, resultWarning, c.account, what, "it does not say why in a way that is known", "try a call of the app's own")
+	default:
+		c.tell(checkCall, resultSkipped, c.account, what, "which says nothing about the token", "try a call of the app's own")
+	}
+	return callSilent
 }
 
 var refusalWord = map[zoho.Verdict]string{

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,7 +47,7 @@ func (e *exam) dataCenters(ctx context.Context, statuses []tokencache.Status) {
 	clocks := make([]*time.Duration, len(centers))
 	var running sync.WaitGroup
 	for i, center := range centers {
-		found[i].client = e.client
+		found[i].client, found[i].known = e.client, e.known
 		running.Go(func() { clocks[i] = found[i].dataCenter(ctx, center, statuses) })
 	}
 	running.Wait()
@@ -86,15 +87,15 @@ func (e *exam) clock(clocks []*time.Duration) {
 const reachLimit = 10 * time.Second
 
 func (e *exam) dataCenter(ctx context.Context, center zoho.DataCenter, statuses []tokencache.Status) (ahead *time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, reachLimit)
-	defer cancel()
 	ways := e.client.accountsOf(center)
 	if len(ways) == 0 {
 		e.tell(checkCredentials, resultFailed, "", "there is no client secret for the data center "+center.Code, "each data center has its own unless one was chosen for all",
 			"set `client_secret "+center.Code+" {env.…}`")
 		return nil
 	}
-	ahead, err := ways[0].Reach(ctx)
+	reach, cancel := context.WithTimeout(ctx, reachLimit)
+	defer cancel()
+	ahead, err := ways[0].Reach(reach)
 	if err != nil {
 		e.unreachable(center.Accounts, err)
 		return nil
@@ -147,6 +148,10 @@ func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoh
 			e.tell(checkBudget, resultFailed, "", "Zoho throttles: "+center.Accounts+" answers nothing for a while", err.Error(), failure.Hint())
 			return
 		}
+		if failure != nil && failure.Status == 0 {
+			e.unreachable(center.Accounts, err)
+			return
+		}
 		if failure == nil || failure.Kind != zoho.FailureClientRejected {
 			e.tell(checkDataCenter, resultFailed, "", center.Accounts+" does not answer as an authorization server does", err.Error(), hintOf(err))
 			return
@@ -156,7 +161,7 @@ func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoh
 		e.tell(checkCredentials, resultFailed, "", center.Accounts+" refuses the client secret", failure.Error(), failure.Hint())
 		return
 	}
-	e.unknownClient(center, failure, e.client.elsewhere(ctx, ways[0]))
+	e.unknownClient(center, failure, e.elsewhere(center))
 }
 
 func hintOf(err error) string {
@@ -173,35 +178,47 @@ func (e *exam) unknownClient(center zoho.DataCenter, failure *zoho.Failure, know
 	const console = "In the API console of its home each data center is switched on by itself"
 	switch {
 	case len(known) == 0:
-		e.tell(checkCredentials, resultFailed, "", "the client id is unknown at "+center.Accounts+" and everywhere else that was asked", failure.Error(),
+		e.tell(checkCredentials, resultFailed, "", "the client id is unknown at "+center.Accounts+", and none of Zoho's data centers that answered knows it", failure.Error(),
 			"compare client_id with the API console; it is case sensitive and begins with 1000. or 1004.")
 	case center == home:
-		e.tell(checkDataCenter, resultFailed, "", fmt.Sprintf("wrong data center: the client id is unknown at %s, but known at %s", center.Code, list(known)),
+		e.tell(checkDataCenter, resultFailed, "", fmt.Sprintf("wrong data center: the client id is unknown at %s, but known at %s", center.Code, strings.Join(known, ", ")),
 			"the client was registered there, or this data center is not enabled for it ("+failure.Error()+")",
 			fmt.Sprintf("write `data_center %s` if it was registered there. %s", known[0], console))
 	default:
-		e.tell(checkDataCenter, resultFailed, "", fmt.Sprintf("the data center %s is not enabled for the client, which is known at %s", center.Code, list(known)), failure.Error(),
+		e.tell(checkDataCenter, resultFailed, "", fmt.Sprintf("the data center %s is not enabled for the client, which is known at %s", center.Code, strings.Join(known, ", ")), failure.Error(),
 			"switch it on, or take it out of `data_center`. "+console)
 	}
 }
 
-// elsewhere lists the codes of Zoho's other data centers that know the client's id.
-func (c *Client) elsewhere(ctx context.Context, here *zoho.Accounts) (known []string) {
+// elsewhere lists the codes of Zoho's other data centers that know the client's id, as far
+// as they answer.
+func (e *exam) elsewhere(here zoho.DataCenter) (known []string) {
+	for _, code := range e.known() {
+		if code != here.Code {
+			known = append(known, code)
+		}
+	}
+	return known
+}
+
+// knownAt asks all of Zoho's data centers whether they know the client's id.
+func (c *Client) knownAt(ctx context.Context) []string {
 	centers := zoho.DataCenters()
-	if here.DataCenter.Custom || !c.app.state.asked.AllowN(time.Now(), len(centers)) {
+	if c.centers[0].Custom || !c.app.state.asked.AllowN(time.Now(), len(centers)) {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, reachLimit)
+	defer cancel()
 	yes := make([]bool, len(centers))
 	var running sync.WaitGroup
 	for i, center := range centers {
-		if center == here.DataCenter {
-			continue
-		}
-		there := *here
-		there.DataCenter = center
-		running.Go(func() { yes[i], _ = there.KnowsClient(ctx) })
+		stranger := &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID()}
+		running.Go(func() {
+			guarded(c.app.logger, func() { yes[i], _ = stranger.KnowsClient(ctx) })
+		})
 	}
 	running.Wait()
+	var known []string
 	for i, center := range centers {
 		if yes[i] {
 			known = append(known, center.Code)

@@ -3,6 +3,7 @@ package caddyzoho
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -26,7 +27,11 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 		return
 	}
 	called := 0
-	for _, s := range statuses {
+	for i, s := range statuses {
+		if ctx.Err() != nil {
+			e.tell(checkCall, resultSkipped, "", plural(len(statuses)-i, "connection")+" not looked at: there was no time left", "", "name one: caddy zoho doctor "+e.client.name+" ACCOUNT")
+			return
+		}
 		if !e.connection(ctx, s) {
 			continue
 		}
@@ -35,13 +40,18 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 		}
 	}
 	if called > maxCalled {
-		e.tell(checkCall, resultSkipped, "", fmt.Sprintf("%s look well, calls were made for %d of them", count(called, "connection"), maxCalled), "",
+		e.tell(checkCall, resultSkipped, "", fmt.Sprintf("%s look well, calls were made for %d of them", plural(called, "connection"), maxCalled), "",
 			"name one: caddy zoho doctor "+e.client.name+" ACCOUNT")
 	}
 }
 
+// consent is how to get another grant. What is configured has to go first.
 func (e *exam) consent(account string) string {
-	return fmt.Sprintf("give consent: caddy zoho connect %s %s, or the pages of zoho_connect", e.client.name, account)
+	do := fmt.Sprintf("give consent: caddy zoho connect %s %s, or the pages of zoho_connect", e.client.name, account)
+	if _, configured, err := e.client.grant(account); configured || err != nil {
+		return "put another refresh_token in place of the configured one, or take that out and " + do
+	}
+	return do
 }
 
 // connection tells what is known of a connection, and whether a call is worth a try.
@@ -73,43 +83,43 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 	e.contention(s)
 	if s.RefreshTokens >= onboard.RefreshTokenLimit-1 {
 		e.tell(checkGrant, resultWarning, s.Account, fmt.Sprintf("%d of Zoho's %d refresh tokens of a user and client are taken", s.RefreshTokens, onboard.RefreshTokenLimit),
-			"one more ends the first, even if it is in use", "revoke old ones, or connect with `--revoke-old`")
+			"the next one beyond them ends the first, even if it is in use", "revoke old ones, or connect with `--revoke-old`")
 	}
 	return s.HasToken || s.Waiting == 0 && s.BudgetLeft > 0
 }
 
 func (e *exam) noGrant(s tokencache.Status) {
+	if s.NoGrant != tokencache.KindNoGrant {
+		e.tell(checkGrant, resultFailed, s.Account, "the grant cannot be had", s.LastError, "mend that; see what is said of the store")
+		return
+	}
 	why := "neither the configuration nor the store has a refresh token"
 	if secret := e.client.refreshToken(s.Account); secret.isSet() {
 		if _, err := secret.resolve(); err != nil {
 			why = err.Error()
 		}
 	}
-	if s.LastError != "" && !strings.HasPrefix(s.LastError, tokencache.KindNoGrant.String()) {
-		e.tell(checkGrant, resultFailed, s.Account, "the grant cannot be had", s.LastError, "mend that; see what is said of the store")
-		return
-	}
 	e.tellConsent(checkGrant, s.Account, "the account is not connected", why, e.consent(s.Account))
 }
 
 // deadGrant looks whether the grant is only asked for at the wrong data center.
 func (e *exam) deadGrant(ctx context.Context, s tokencache.Status) {
-	do := e.consent(s.Account)
+	why := cmp.Or(s.LastError, "Zoho has refused it")
 	if s.Configured {
-		do = "put a new one in place of the configured refresh_token, or take that out and " + do
-		if center := e.livesAt(s); center != "" {
+		center, unknown := e.livesAt(ctx, s)
+		if center != "" {
 			e.tell(checkGrant, resultFailed, s.Account, "wrong data center: the refresh token is one of "+center,
 				"it is refused by "+s.AccountsServer+" and accepted there", e.moveTo(s.Account, center))
 			return
 		}
-	}
-	why := cmp.Or(s.LastError, "Zoho has refused it")
-	if ways := e.client.accountsOf(*e.client.centerOf(s.Account, s.AccountsServer)); len(ways) > 0 && s.Configured {
-		if known := e.client.elsewhere(ctx, ways[0]); len(known) > 0 {
-			why += "; the client is known at " + list(known) + " as well: if the token was made there, that is the data center to configure"
+		if unknown != nil {
+			why += "; the client's other data centers were not all asked: " + unknown.Error()
+		}
+		if known := e.elsewhere(*e.client.centerOf(s.Account, s.AccountsServer)); len(known) > 0 {
+			why += "; the client is known at " + strings.Join(known, ", ") + " as well: if the token was made there, that is the data center to configure"
 		}
 	}
-	e.tellConsent(checkGrant, s.Account, "dead grant: Zoho does not accept the refresh token any more", why, do)
+	e.tellConsent(checkGrant, s.Account, "dead grant: Zoho does not accept the refresh token any more", why, e.consent(s.Account))
 }
 
 func (e *exam) moveTo(account, center string) string {
@@ -119,31 +129,45 @@ func (e *exam) moveTo(account, center string) string {
 	return fmt.Sprintf("write `data_center %s` in the block of account %s", center, account)
 }
 
-// livesAt is the other data center of the client that accepts a configured refresh token.
-func (e *exam) livesAt(s tokencache.Status) (code string) {
+// livesAt is the other data center of the client that accepts a configured refresh token,
+// "" if none does; the error says that it is not known of all. Being accepted costs an
+// access token, so what came out once is remembered.
+func (e *exam) livesAt(ctx context.Context, s tokencache.Status) (code string, unknown error) {
 	grant, configured, err := e.client.grant(s.Account)
 	if err != nil || !configured {
-		return ""
+		return "", err
+	}
+	if code, ok := e.client.livesAt.Load(grant.RefreshToken); ok {
+		return code.(string), nil
 	}
 	for _, center := range e.client.centers {
 		if center.Accounts == s.AccountsServer {
 			continue
 		}
+		if ctx.Err() != nil {
+			return "", errors.New("there was no time left")
+		}
 		grant.AccountsServer = center.Accounts
-		if _, err := e.client.app.state.cache.Prove(e.client.cache, s.Key, grant); err == nil {
-			return center.Code
+		_, err := e.client.app.state.cache.Prove(e.client.cache, s.Key, grant)
+		var failure *tokencache.Error
+		switch {
+		case err == nil:
+			e.client.livesAt.Store(grant.RefreshToken, center.Code)
+			return center.Code, nil
+		case !errors.As(err, &failure) || failure.Kind != tokencache.KindDead && failure.Kind != tokencache.KindRejected:
+			unknown = err
 		}
 	}
-	return ""
+	return "", unknown
 }
 
 func (e *exam) contention(s tokencache.Status) {
 	switch {
 	case s.State == tokencache.StateContended:
-		e.tell(checkContention, resultFailed, s.Account, "another program uses this grant", fmt.Sprintf("%s were lost early: Zoho refused them long before their end and took the next one", count(s.LostEarly, "access token")),
+		e.tell(checkContention, resultFailed, s.Account, "another program uses this grant", fmt.Sprintf("%s were lost early: Zoho refused them long before their end and took the next one", plural(s.LostEarly, "access token")),
 			"give that program a client of its own in the API console, or let it call through this proxy")
 	case s.LostEarly > 0:
-		e.tell(checkContention, resultWarning, s.Account, count(s.LostEarly, "access token")+" lost early", "Zoho refused it before its end and took the next one: revoked by hand, or another program uses this grant",
+		e.tell(checkContention, resultWarning, s.Account, plural(s.LostEarly, "access token")+" lost early", "Zoho refused it before its end and took the next one: revoked by hand, or another program uses this grant",
 			"if it goes on, give that program a client of its own")
 	}
 }
@@ -158,6 +182,6 @@ func (e *exam) scopes(account string, granted []string, known bool) {
 		}
 	}
 	if len(missing) > 0 {
-		e.tellConsent(checkScopes, account, "missing scopes: "+list(missing), "`scopes` asks for them, the grant was given without", e.consent(account))
+		e.tellConsent(checkScopes, account, "missing scopes: "+strings.Join(missing, ", "), "`scopes` asks for them, the grant was given without", e.consent(account))
 	}
 }

@@ -20,6 +20,16 @@ func fault(recovered any) error {
 	return fmt.Errorf("a fault of the proxy's own, of type %T", recovered)
 }
 
+// guarded keeps a panic of ours in a goroutine of its own from ending the process.
+func guarded(logger *zap.Logger, f func()) {
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			logger.Error("a fault of the proxy's own; please report it", zap.Error(fault(recovered)), zap.ByteString("stack", debug.Stack()))
+		}
+	}()
+	f()
+}
+
 // internal answers for a panic of ours: one request fails, and the process lives. To
 // abort a request is net/http's business.
 func (h *Handler) internal(recovered any) *problem {

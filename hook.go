@@ -41,24 +41,17 @@ func (h hook) check() error {
 	return err
 }
 
-// resolve puts in the values of placeholders, nil if there is no address. Its errors name
-// the placeholder, never the value.
+// resolve puts in the values of placeholders, nil if there is no address.
 func (h hook) resolve() (*url.URL, error) {
 	if h == "" {
 		return nil, nil
 	}
-	var missing error
-	text := placeholder.ReplaceAllStringFunc(string(h), func(reference string) string {
-		value, err := Secret{placeholder: reference}.resolve()
-		missing = errors.Join(missing, err)
-		return value
-	})
-	if missing != nil {
-		return nil, missing
+	to, err := resolveURL(string(h))
+	if err == nil && to.Scheme != "http" && to.Scheme != "https" {
+		err = errHook
 	}
-	to, err := url.Parse(text)
-	if err != nil || to.Host == "" || to.Scheme != "http" && to.Scheme != "https" {
-		return nil, errHook
+	if err != nil {
+		return nil, err
 	}
 	return to, nil
 }

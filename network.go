@@ -89,15 +89,33 @@ func resolveNetworkProxy(text string) (*url.URL, error) {
 	if _, err := parseNetworkProxy(text); err != nil {
 		return nil, err
 	}
-	value := placeholder.ReplaceAllStringFunc(text, func(reference string) string {
-		resolved, _ := Secret{placeholder: reference}.resolve()
-		return url.PathEscape(resolved)
-	})
-	proxy, err := url.Parse(value)
-	if err != nil || proxy.Host == "" {
-		return nil, errors.New("network_proxy: a placeholder in it has no value")
+	proxy, err := resolveURL(text)
+	if err != nil {
+		return nil, fmt.Errorf("network_proxy: %w", err)
 	}
 	return proxy, nil
+}
+
+// resolveURL puts the values of placeholders into a URL, where they stay within the part
+// that they stand in, or takes all of it from one. Its errors show no value.
+func resolveURL(text string) (*url.URL, error) {
+	var missing error
+	filled := placeholder.ReplaceAllStringFunc(text, func(reference string) string {
+		value, err := Secret{placeholder: reference}.resolve()
+		missing = errors.Join(missing, err)
+		if reference == text {
+			return value
+		}
+		return url.PathEscape(value)
+	})
+	if missing != nil {
+		return nil, missing
+	}
+	parsed, err := url.Parse(filled)
+	if err != nil || parsed.Host == "" {
+		return nil, errors.New("with the values of its placeholders it is no URL")
+	}
+	return parsed, nil
 }
 
 // accountsClient is the HTTP client for the authorization server.

@@ -54,6 +54,7 @@ type notifier struct {
 	busy     bool                    // somebody sends
 	closed   bool                    // no more
 	failing  error                   // of the last one that was sent, nil = it was taken
+	sentTo   hook                    // where that went to
 	unproven map[tokencache.Key]bool // were dead, until another grant came that has brought no token yet
 	sending  sync.WaitGroup
 }
@@ -88,18 +89,21 @@ func (n *notifier) observe(e tokencache.Event) {
 	case e.Type == tokencache.EventState && bad(e.Was) && e.Generation == 0:
 		n.doubt(e.Key)
 	case e.Type == tokencache.EventState && bad(e.Was):
-		n.recovered(e.Key)
+		n.recovered(e.Key, e.Was)
 	case e.Type == tokencache.EventTokenRequest && e.Err == nil && e.Cause != tokencache.CauseConsent:
 		if n.prove(e.Key) {
-			n.recovered(e.Key)
+			n.recovered(e.Key, tokencache.StateDead)
 		}
 	}
 }
 
-// failure is why the last notification that was sent was not taken.
-func (n *notifier) failure() error {
+// failure is why the last notification that was sent to an address was not taken there.
+func (n *notifier) failure(to hook) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.sentTo != to {
+		return nil
+	}
 	return n.failing
 }
 
@@ -112,12 +116,16 @@ func (n *notifier) connected(r onboard.Result) {
 	}
 	n.tell("connected", key, what+", data center "+r.DataCenter, "", "")
 	if n.prove(key) {
-		n.recovered(key)
+		n.recovered(key, tokencache.StateDead)
 	}
 }
 
-func (n *notifier) recovered(key tokencache.Key) {
-	n.tell("recovered", key, "recovered: access tokens can be had again", "", "")
+func (n *notifier) recovered(key tokencache.Key, from string) {
+	what := "recovered: access tokens can be had again"
+	if from == tokencache.StateContended {
+		what = "recovered: no access token was lost early for an hour"
+	}
+	n.tell("recovered", key, what, "", "")
 }
 
 func (n *notifier) doubt(key tokencache.Key) {
@@ -199,16 +207,17 @@ func (n *notifier) send() {
 		next := n.queue[0]
 		n.queue = slices.Delete(n.queue, 0, 1)
 		n.mu.Unlock()
-		n.deliver(next)
+		guarded(n.config().logger, func() { n.deliver(next) })
 	}
 }
 
 // deliver tries until it is taken, or given up.
 func (n *notifier) deliver(x notification) {
 	for try := 0; ; try++ {
-		err := n.post(x)
+		to := n.config().notify
+		err := n.post(x, to)
 		n.mu.Lock()
-		n.failing = err
+		n.failing, n.sentTo = err, to
 		n.mu.Unlock()
 		if err == nil {
 			return
@@ -227,8 +236,8 @@ func (n *notifier) deliver(x notification) {
 }
 
 // post makes one try. Its errors do not show the address, which may be a secret.
-func (n *notifier) post(x notification) error {
-	to, err := n.config().notify.resolve()
+func (n *notifier) post(x notification, hook hook) error {
+	to, err := hook.resolve()
 	if err != nil || to == nil {
 		return err
 	}

@@ -145,7 +145,7 @@ func TestNotificationRetries(t *testing.T) {
 				t.Errorf("try %d came after %s, want %s", i+2, got, want)
 			}
 		}
-		if n.failure() != nil {
+		if n.failure("https://alerts.example.com/secret-path") != nil {
 			t.Error("the last one was taken")
 		}
 		given := logs.FilterMessage("a notification was given up").Len()
@@ -196,12 +196,15 @@ func TestNoHook(t *testing.T) {
 func TestHook(t *testing.T) {
 	t.Setenv("HOOK", "https://hooks.example.com/T0/B0/secret")
 	t.Setenv("PART", "secret")
+	t.Setenv("FTP", "ftp://secret.example")
+	t.Setenv("ODD", "12/hunter2@evil.example")
 	t.Setenv("NONSENSE", "no-url-but-secret")
 	for text, want := range map[string]string{
 		"https://a.example/x":             "https://a.example/x",
 		"http://127.0.0.1:9/x":            "http://127.0.0.1:9/x",
 		"{env.HOOK}":                      "https://hooks.example.com/T0/B0/secret",
 		"https://a.example/{env.PART}":    "https://a.example/secret",
+		"https://u:{env.ODD}@a.example/":  "https://u:12%2Fhunter2%40evil.example@a.example/",
 		"https://u:{env.PART}@a.example/": "https://u:secret@a.example/",
 		"":                                "",
 	} {
@@ -218,7 +221,8 @@ func TestHook(t *testing.T) {
 		"alerts.example.com":          "begins with http or https",
 		"ftp://a.example":             "begins with http or https",
 		"https://":                    "begins with http or https",
-		"{env.NONSENSE}":              "begins with http or https",
+		"{env.NONSENSE}":              "it is no URL",
+		"{env.FTP}":                   "begins with http or https",
 		"{env.NOT_SET_ANYWHERE}":      "set the environment variable NOT_SET_ANYWHERE",
 		"https://a.example/{env.PART": "begins with http or https",
 		"https://u:secret@a.example/": "a password is given as a placeholder",

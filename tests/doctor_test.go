@@ -221,6 +221,12 @@ func TestDoctor(t *testing.T) {
 			code: 3, check: "scopes", result: "failed", words: "the grant lacks Desk.tickets.ALL"},
 		{name: "Books does not say why", options: zohosim.Options{OmitScope: true}, scopes: []string{"ZohoCRM.modules.ALL", "Desk.tickets.ALL", "Desk.basic.READ"},
 			code: 3, check: "scopes", result: "failed", words: "ZohoBooks.contacts.READ is missing"},
+		{name: "a path that is not there", after: func(_ *proxy, server *zohosim.Server, _ string) {
+			server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultStatus, Status: 404, Body: "{}"})
+		}, check: "call", result: "skipped", words: "Zoho answers 404 which says nothing about the token"},
+		{name: "a refusal that nobody knows", after: func(_ *proxy, server *zohosim.Server, _ string) {
+			server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultStatus, Status: 401, Body: "{}"})
+		}, check: "call", result: "warning", words: "Zoho answers 401"},
 		{name: "a token arrives nowhere", after: func(_ *proxy, server *zohosim.Server, _ string) {
 			server.AddFault(zohosim.Fault{Where: "books", Kind: zohosim.FaultRefuse, Body: "no-header"})
 		}, code: 1, check: "call", result: "failed", words: "takes the Authorization header away"},
@@ -253,6 +259,10 @@ func TestDoctor(t *testing.T) {
 			switch test.name {
 			case "Accounts is down", "the client is unknown", "the secret was rolled over", "the secret is gone", "id and secret are swapped":
 				found = found.without("grant") // which cannot be renewed either
+			case "Books does not say why":
+				if ok := server.Stats().TokenResults["ok"]; ok != 1 {
+					t.Errorf("%d access tokens for a refusal that none cures", ok)
+				}
 			case "Zoho throttles":
 				if now := server.Stats().TokenRequests; now != asked {
 					t.Errorf("%d token calls in the silence", now-asked)
@@ -319,6 +329,12 @@ func TestDoctorAndDataCenters(t *testing.T) {
 		}
 		if test.check != "" {
 			found.want(t, test.check, "failed", test.words)
+		}
+		if before := server.Stats().TokenResults["ok"]; before > 0 {
+			c.doctor(test.code)
+			if again := server.Stats().TokenResults["ok"]; again != before {
+				t.Errorf("%s: looking again costs %d access tokens", test.centers, again-before)
+			}
 		}
 		if !slices.ContainsFunc(found, func(x finding) bool { return x.Result == "warning" && strings.Contains(x.What, "a simulator") }) {
 			t.Errorf("%s: nothing is said of the simulator", test.centers)

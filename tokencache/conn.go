@@ -125,6 +125,17 @@ func (n *Conn) Refresh(ctx context.Context, cl *Client) (*Token, error) {
 	return &l.Token, nil
 }
 
+// Token is a live token for who only looks whether there is one: it is no use that
+// keep_warm would go on with, and gets one as a use would if none lives. The error is an
+// *Error.
+func (n *Conn) Token(ctx context.Context, cl *Client) (*Token, error) {
+	l, err := n.obtain(ctx, cl, want{cause: CauseOperator})
+	if err != nil {
+		return nil, err
+	}
+	return &l.Token, nil
+}
+
 // touch records a use. Once a minute is enough for keep_warm.
 func (n *Conn) touch(now moment) {
 	if d := now.wall - n.used.Load(); d > int64(time.Minute) || d < 0 {

@@ -13,6 +13,7 @@ type Status struct {
 	State      string // one of the State constants
 	Waiting    Kind   // why the server is not asked now: dead or rejected until that is mended; throttled or temporary until NextTry; or 0
 	HasGrant   bool   // somebody has consented, and what that gave could be read
+	NoGrant    Kind   // why there is no grant: nobody has consented, or the store cannot tell; 0 = there is one
 	Configured bool   // the grant comes from the configuration, not from the store
 	GrantedAt  time.Time
 	Scopes     []string
@@ -95,8 +96,12 @@ func (c *Cache) status(cl *Client, key Key, sound bool) Status {
 	if cl.Grant != nil {
 		_, s.Configured, _ = cl.Grant(key.Account)
 	}
+	s.NoGrant = KindNoGrant
 	var e *Error
-	if errors.As(err, &e) && (s.LastError == "" || e.Kind == KindStore) {
+	if errors.As(err, &e) {
+		s.NoGrant = e.Kind
+	}
+	if e != nil && (s.LastError == "" || e.Kind == KindStore) {
 		s.LastError = e.Kind.explain(e.Err)
 	}
 	return s

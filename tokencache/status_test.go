@@ -78,3 +78,27 @@ func TestEventTypesHaveNames(t *testing.T) {
 		t.Error("no event has a name")
 	}
 }
+
+// TestTokenIsNoUse: who only looks for a token has keep_warm go on with nothing.
+func TestTokenIsNoUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		for range 2 {
+			if tok, err := r.conn().Token(t.Context(), r.client); err != nil || tok.Generation != 1 {
+				t.Fatal(tok, err)
+			}
+		}
+		if s := r.cache.Status(r.client)[0]; !s.LastUsed.IsZero() || !s.HasToken {
+			t.Errorf("%+v", s)
+		}
+		settle(24 * time.Hour)
+		r.wantCalls(1)
+		if tok, err := r.conn().Token(t.Context(), r.client); err != nil || tok.Generation != 2 {
+			t.Error(tok, err)
+		}
+		r.server.set(failing(tokencache.KindDead, true))
+		settle(24 * time.Hour)
+		tok, err := r.conn().Token(t.Context(), r.client)
+		r.wantError(tok, err, tokencache.KindDead)
+	})
+}

@@ -226,7 +226,8 @@ func (f *Flow) take(cl *Client, state, browser string) (*consent, *Error) {
 	return c, nil
 }
 
-// hold keeps a grant until a person has confirmed it. Nobody's is given back to Zoho.
+// hold keeps a grant until a person has confirmed it; one that nobody confirms is given
+// back to Zoho, by the client that has brought it.
 func (f *Flow) hold(cl *Client, cand *candidate, before, after Result) *Error {
 	id := rand.Text()
 	f.mu.Lock()

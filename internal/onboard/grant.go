@@ -165,19 +165,11 @@ func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter,
 	return nil, errExchange(failed)
 }
 
-// settle stores a grant, or gives it back to Zoho, where it would keep its place for ever,
-// if it is a fresh one and nobody is to confirm it.
-func (f *Flow) settle(ctx context.Context, cl *Client, cand *candidate, confirmed bool) (Result, *Error) {
-	result, err := f.examine(ctx, cl, cand, confirmed)
-	if err != nil && err.Confirm == "" && cand.fresh() {
-		_ = cl.revoke(ctx, cand.grant)
-	}
-	return result, err
-}
-
-// examine has a grant prove itself by a renewal, compares it with the one before, and
+// settle has a grant prove itself by a renewal, compares it with the one before, and
 // stores it.
-func (f *Flow) examine(ctx context.Context, cl *Client, cand *candidate, confirmed bool) (Result, *Error) {
+func (f *Flow) settle(ctx context.Context, cl *Client, cand *candidate, confirmed bool) (_ Result, err *Error) {
+	ctx = context.WithoutCancel(ctx) // who closes the browser now must not lose the grant
+	defer func() { f.giveBack(ctx, cl, cand, err) }()
 	old, err := f.before(cl, cand)
 	if err != nil {
 		return Result{}, err
@@ -234,7 +226,7 @@ func (f *Flow) adopt(ctx context.Context, cl *Client, cand *candidate, old token
 		result.revoke(ctx, cl, old, "the grant before was not revoked")
 	}
 	if result.RefreshTokens >= RefreshTokenLimit-1 {
-		result.Warnings = append(result.Warnings, fmt.Sprintf("%d refresh tokens of this account are known; Zoho keeps %d of a user and client, and one more ends the first, even if it is in use: revoke old ones",
+		result.Warnings = append(result.Warnings, fmt.Sprintf("%d refresh tokens of this account are known; Zoho keeps %d of a user and client, and the next one beyond them ends the first, even if it is in use: revoke old ones",
 			result.RefreshTokens, RefreshTokenLimit))
 	}
 	f.connected(result)
@@ -297,7 +289,7 @@ func differ(old, now tokencache.Grant) bool {
 }
 
 // Confirm stores a grant that was held, or drops it: a fresh one is given back to Zoho.
-func (f *Flow) Confirm(ctx context.Context, cl *Client, id, browser string, accept bool) (Result, *Error) {
+func (f *Flow) Confirm(ctx context.Context, cl *Client, id, browser string, accept bool) (_ Result, err *Error) {
 	cand, err := f.release(cl, id, identify(browser))
 	if err != nil {
 		return Result{}, err
@@ -309,11 +301,24 @@ func (f *Flow) Confirm(ctx context.Context, cl *Client, id, browser string, acce
 		}
 		return result, nil
 	}
+	ctx = context.WithoutCancel(ctx)
+	defer func() { f.giveBack(ctx, cl, cand, err) }()
 	old, err := f.before(cl, cand)
 	if err != nil {
 		return Result{}, err
 	}
 	return f.adopt(ctx, cl, cand, old)
+}
+
+// giveBack revokes a fresh grant that was not stored for some reason: at Zoho it would
+// keep its place for ever. A store that failed late may have it all the same.
+func (f *Flow) giveBack(ctx context.Context, cl *Client, cand *candidate, why *Error) {
+	if why == nil || why.Confirm != "" || !cand.fresh() {
+		return
+	}
+	if stored, _, err := f.store.LoadGrant(cl.key(cand.account), cl.Cache.Secrets()); err == nil && stored.RefreshToken != cand.grant.RefreshToken {
+		_ = cl.revoke(ctx, cand.grant)
+	}
 }
 
 func (cl *Client) result(account string, g tokencache.Grant) Result {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,9 +149,20 @@ func FuzzParsePasted(f *testing.F) {
 }
 
 // revocations counts what is given back to Zoho.
-type revocations struct{ tokens []string }
+type revocations struct {
+	mu     sync.Mutex
+	tokens []string
+}
+
+func (r *revocations) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.tokens, ", ")
+}
 
 func (r *revocations) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	_ = req.ParseForm()
 	r.tokens = append(r.tokens, req.Form.Get("token"))
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"status":"success"}`)), Request: req}, nil
@@ -180,12 +192,12 @@ func TestUnconfirmedGrants(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if got := strings.Join(given.tokens, ", "); got != "dropped" {
+		if got := given.String(); got != "dropped" {
 			t.Errorf("given back: %s", got)
 		}
 		time.Sleep(consentLife)
 		synctest.Wait()
-		if got := strings.Join(given.tokens, ", "); got != "dropped, forgotten" || len(flow.held) != 0 {
+		if got := given.String(); got != "dropped, forgotten" || len(flow.held) != 0 {
 			t.Errorf("given back: %s; %d are held", got, len(flow.held))
 		}
 		if _, err := flow.Confirm(t.Context(), cl, dropped, "", true); err == nil {
