@@ -122,10 +122,9 @@ func (c *proxy) wantReference(a answer) {
 	c.t.Helper()
 	reference := regexp.MustCompile(`In the log this is <code>([A-Z2-7]{8})</code>`).FindSubmatch(a.body)
 	if reference == nil {
-		c.t.Errorf("no reference: %s", a.body)
-	} else if !strings.Contains(c.output.String(), `"reference":"`+string(reference[1])+`"`) {
-		c.t.Errorf("%s is not in the log", reference[1])
+		c.t.Fatalf("no reference: %s", a.body)
 	}
+	c.waitFor("the reference in the log", func() bool { return strings.Contains(c.output.String(), `"reference":"`+string(reference[1])+`"`) })
 }
 
 // TestState, S-22: an answer is good once, in the browser that began, for its client.
