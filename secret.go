@@ -104,9 +104,11 @@ var mountedSecrets = []string{"/run/secrets/", "/var/run/secrets/", "/run/creden
 // cannot.
 func (s Secret) exposed() string {
 	path := s.file()
+	if path == "" || slices.ContainsFunc(mountedSecrets, func(dir string) bool { return strings.HasPrefix(path, dir) }) {
+		return ""
+	}
 	info, err := os.Stat(path)
-	mounted := slices.ContainsFunc(mountedSecrets, func(dir string) bool { return strings.HasPrefix(path, dir) })
-	if path == "" || err != nil || mounted || info.Mode().Perm()&0o077 == 0 {
+	if err != nil || info.Mode().Perm()&0o077 == 0 {
 		return ""
 	}
 	return fmt.Sprintf("the file %s can be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
