@@ -109,8 +109,14 @@ func onboardingAnswer(body io.Reader, r *http.Request, flow *onboard.Flow, clien
 		}
 		return invite(client, account, req)
 	case "revoke":
+		if err := readJSON(body, &struct{}{}); err != nil {
+			return nil, err
+		}
 		return either(flow.Revoke(r.Context(), client, account))
 	default: // forget
+		if err := readJSON(body, &struct{}{}); err != nil {
+			return nil, err
+		}
 		return either(flow.Forget(client, account))
 	}
 }
@@ -158,7 +164,7 @@ func invite(client *onboard.Client, account string, req inviteRequest) (any, err
 	if req.Expires != "" {
 		var err error
 		if life, err = caddy.ParseDuration(req.Expires); err != nil {
-			return nil, fmt.Errorf("expires: %q is no duration: write a number and a unit, as in 168h", req.Expires)
+			return nil, fmt.Errorf("expires: %.64q is no duration: write a number and a unit, as in 168h", req.Expires)
 		}
 	}
 	link, inv, failure := client.Invite(account, life, req.ReturnTo)
@@ -170,8 +176,17 @@ func readJSON(body io.Reader, into any) error {
 	decoder := json.NewDecoder(body)
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(into)
-	if err == nil || errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) {
 		return nil
+	}
+	if err == nil {
+		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		return errors.New("the body has something behind its JSON")
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the body is no whole JSON")
 	}
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {

@@ -2,6 +2,7 @@ package caddyzoho
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -27,6 +28,9 @@ func serveDoctor(w http.ResponseWriter, r *http.Request) error {
 	app, err := activeApp()
 	if err != nil {
 		return err
+	}
+	if err := readJSON(http.MaxBytesReader(w, r.Body, maxAdminBody), &struct{}{}); err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("zoho: %w", err)}
 	}
 	query := r.URL.Query()
 	client := query.Get("client")

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -80,6 +81,7 @@ func (w *siteWalk) routes(routes caddyhttp.RouteList, host string) {
 				w.invoke(h.Name, host)
 			case *Connect:
 				h.served(w.server, host, route.MatcherSets)
+				w.connect(h, folderOf(route.MatcherSets)+"callback")
 			case *Handler:
 				w.handler(h, host)
 			}
@@ -99,6 +101,15 @@ func (w *siteWalk) handler(h *Handler, host string) {
 				"Caddy drops request headers whose names hold _ or ., unless told to expect them",
 				"use another name, such as Zoho-Proxy-Account, or add to the global options: servers { expected_underscore_headers "+name+" }")
 		}
+	}
+}
+
+// connect compares where Zoho sends browsers with where the pages wait for them.
+func (w *siteWalk) connect(c *Connect, callback string) {
+	to, err := url.Parse(c.client.RedirectURI)
+	if err == nil && to.Path != "" && !strings.HasSuffix(to.Path, "/callback") {
+		w.warn("redirect_uri of client "+c.client.name+" leads browsers to "+to.Path, "the pages of zoho_connect take Zoho's answers at "+callback+" alone",
+			"end it in /callback, there and in Zoho's API console")
 	}
 }
 

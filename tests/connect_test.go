@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -283,7 +284,9 @@ func TestSomebodyElse(t *testing.T) {
 		if a.StatusCode < 400 || holder() != "ann@example.com" {
 			t.Errorf("another browser confirms: %s", a.Status)
 		}
-		wantPage(t, b.post(c.pages()+"confirm", url.Values{"id": {id}, "decision": {decision}}), 200, map[string]string{"keep": "Nothing was changed", "replace": "Connected"}[decision])
+		for range 2 { // a double click
+			wantPage(t, b.post(c.pages()+"confirm", url.Values{"id": {id}, "decision": {decision}}), 200, map[string]string{"keep": "Nothing was changed", "replace": "Connected"}[decision])
+		}
 		if holder() != want {
 			t.Errorf("%s: %s holds it, want %s", decision, holder(), want)
 		}
@@ -501,4 +504,92 @@ func TestPagesElsewhere(t *testing.T) {
 	if b.at.Path != "/office/result" {
 		t.Errorf("the browser ended at %s", b.at)
 	}
+}
+
+// TestBodiesOfStrangers, S-59: what is no form of ours is not read, whoever sends it, so
+// that nobody fills the disk.
+func TestBodiesOfStrangers(t *testing.T) {
+	c, _ := startOnboarding(t, zohosim.Options{}, "ZOHO_CONNECT_OPTIONS=callers 127.0.0.2")
+	tmp := t.TempDir()
+	c.setenv("TMPDIR=" + tmp)
+	c.stop()
+	c.start()
+	body := "--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\n" + strings.Repeat("x", 40<<20) + "\r\n--x--\r\n"
+	for _, request := range []string{"POST confirm", "POST invite", "POST start", "GET result", "GET invite", "GET ", "GET callback"} {
+		method, page, _ := strings.Cut(request, " ")
+		a, err := c.try(method, "/zoho-connect/"+page, strings.NewReader(body), "Content-Type", "multipart/form-data; boundary=x")
+		if err == nil && a.StatusCode < 400 {
+			t.Errorf("%s: %s", request, a.Status)
+		}
+		if files, _ := os.ReadDir(tmp); len(files) != 0 {
+			t.Errorf("%s leaves %d files", request, len(files))
+		}
+	}
+	long := url.Values{"id": {strings.Repeat("x", 20<<10)}}.Encode()
+	if a, err := c.try(http.MethodPost, "/zoho-connect/confirm", strings.NewReader(long), "Content-Type", "application/x-www-form-urlencoded"); err == nil && a.StatusCode != http.StatusBadRequest {
+		t.Errorf("a long form: %s", a.Status)
+	}
+}
+
+// TestStrayAnswers, S-16: an answer of Zoho's that comes to another address than the
+// callback's is not used, and not in the log either. Nor does a browser that guesses use one up.
+func TestStrayAnswers(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	b := newBrowser(t)
+	callback := c.consent(b, "default")
+	for _, page := range []string{"callback/", "Callback", "callback;x", "callback%20", "", "connect"} {
+		a := b.get(strings.Replace(callback, "/callback?", "/"+page+"?", 1))
+		wantPage(t, a, http.StatusBadRequest, "must end in")
+	}
+	req, err := http.NewRequest(http.MethodGet, callback, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Sec-Purpose", "prefetch;prerender")
+	if a, err := readAnswer(b.Do(req)); err != nil || a.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a prefetch: %v %v", a.Status, err)
+	}
+	if n := server.Stats().TokenRequests; n != 0 {
+		t.Errorf("%d token requests", n)
+	}
+	wantPage(t, b.get(callback), http.StatusOK, "The grant is stored")
+	if code := valueOf(callback, "code"); strings.Contains(c.output.String(), code) {
+		t.Error("the log has the code")
+	}
+	if state := valueOf(callback, "state"); strings.Contains(c.output.String(), state) {
+		t.Error("the log has the state")
+	}
+	for host, status := range map[string]int{"evil": 403, "evilpc:8080": 403, "evil.example": 403, "localhost": 200, "localhost.:8080": 200, "[::ffff:127.0.0.1]": 200, "127.0.0.1:1": 200} {
+		if a := c.get("/zoho-connect/", "Host", host); a.StatusCode != status {
+			t.Errorf("by the name %s: %s, want %d", host, a.Status, status)
+		}
+	}
+}
+
+// TestInvitedStranger, S-25: an invitation does not put somebody else in the place of who
+// was connected before, nor tells who that was.
+func TestInvitedStranger(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri " + c.pages() + "callback")
+	c.stop()
+	c.start()
+	c.runInput(server.Grant(clientID, "ann@example.com", "us", "ZohoCRM.modules.ALL", "AaaServer.profile.READ"), 0, "zoho", "import", "main", "acme")
+	link, err := url.Parse(c.invite("main", "acme"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	grants := server.Stats().Grants
+	accept := func() answer {
+		return newBrowser(t).post(c.pages()+"invite", url.Values{"token": {link.Query().Get("token")}})
+	}
+	a := accept()
+	wantPage(t, a, http.StatusConflict, "connected to another Zoho account already")
+	if bytes.Contains(a.body, []byte("ann@")) || bytes.Contains(a.body, []byte("60001234567")) {
+		t.Errorf("it tells who was there: %s", a.body)
+	}
+	if info := c.connections("?account=acme").Connections[0]; info.User != "ann@example.com" || server.Stats().Grants != grants {
+		t.Errorf("%s holds it, %d grants live at Zoho", info.User, server.Stats().Grants)
+	}
+	c.wantCLI(cli{"revoke main acme", 0, "", ""})
+	wantPage(t, accept(), http.StatusOK, "Connected")
 }

@@ -347,6 +347,7 @@ func TestDoctorAndDataCenters(t *testing.T) {
 func TestDoctorAndSites(t *testing.T) {
 	t.Parallel()
 	c, _, _ := newDoctored(t, zohosim.Options{}, asItIs, threeScopes...)
+	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri http://localhost:1/zoho-connect/callback/")
 	c.start()
 	global, _, _ := strings.Cut(doctorConfig, "http://:")
 	for _, test := range []struct{ sites, result, words string }{
@@ -356,6 +357,7 @@ func TestDoctorAndSites(t *testing.T) {
 		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\trespond hello\n}", "warning", "no site holds a zoho_proxy"},
 		{"", "warning", "no server is configured"},
 		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy {\n\t\taccount {header.Zoho_Account}\n\t}\n}", "warning", "the request header Zoho_Account, which never arrives"},
+		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_connect\n\tzoho_proxy\n}", "warning", "leads browsers to /zoho-connect/callback/"},
 		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy\n}", "note", "expected_underscore_headers"},
 	} {
 		c.writeConfig(global + test.sites + "\n")

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Identity is who granted an access token, as far as its scopes let that be asked. Both
@@ -45,7 +47,24 @@ func (a *Accounts) Identify(ctx context.Context, accessToken, apiDomain string, 
 			id.Org = orgs.Org[0].ZGID.String()
 		}
 	}
-	return id
+	return Identity{User: printed(id.User), Org: printed(id.Org)}
+}
+
+// longestName is that of an e-mail address.
+const longestName = 254
+
+// printed leaves out of a name what would move the text around it.
+func printed(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cc, unicode.Cf) || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, name)
+	if runes := []rune(name); len(runes) > longestName {
+		name = string(runes[:longestName])
+	}
+	return name
 }
 
 // grants tells whether a scope begins with one of the prefixes, in any letter case.

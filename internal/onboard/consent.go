@@ -11,7 +11,7 @@ import (
 )
 
 func (v *visit) start() {
-	s := Start{Account: strings.TrimSpace(v.r.PostFormValue("account")), RedirectURI: v.redirectURI(), RevokeOld: v.r.PostFormValue("revoke") != ""}
+	s := Start{Account: strings.TrimSpace(v.form("account")), RedirectURI: v.redirectURI(), RevokeOld: v.form("revoke") != ""}
 	v.begin(s)
 }
 
@@ -46,7 +46,11 @@ func (v *visit) cookie() string {
 func (v *visit) callback() {
 	browser := v.cookie()
 	values, err := url.ParseQuery(v.r.URL.RawQuery)
-	if err != nil || browser == "" {
+	if err != nil {
+		v.fail(errCallback("This address is damaged, so nothing in it was used.", "Begin the consent anew."))
+		return
+	}
+	if browser == "" {
 		v.fail(errState("This consent was begun in another browser, or the browser does not keep cookies."))
 		return
 	}
@@ -72,7 +76,7 @@ func (v *visit) show(s *shown) {
 }
 
 func (v *visit) result() {
-	id := v.r.FormValue("id")
+	id := query(v.r, "id")
 	s := v.Flow.kept(id, v.cookie())
 	if s == nil {
 		v.fail(&Error{Status: http.StatusNotFound, Code: "result", Text: "There is nothing to see here any more.", Remedy: "The list shows how the connection is."})
@@ -96,32 +100,37 @@ func (v *visit) result() {
 
 // confirm takes what the person has decided about a grant of somebody else.
 func (v *visit) confirm() {
-	s := v.Flow.kept(v.r.PostFormValue("id"), v.cookie())
-	if s == nil || s.err == nil {
+	s := v.Flow.kept(v.form("id"), v.cookie())
+	if s == nil || s.err == nil || s.err.Confirm == "" {
 		v.fail(errState("There is nothing to confirm here any more."))
 		return
 	}
-	accept := v.r.PostFormValue("decision") == "replace"
-	result, err := v.Flow.Confirm(v.r.Context(), v.Client, s.err.Confirm, v.cookie(), accept)
-	v.show(&shown{result: result, err: err, dropped: !accept, returnTo: s.returnTo, invited: s.invited})
+	s.confirming.Lock() // a second click waits, and is led to what came of the first
+	defer s.confirming.Unlock()
+	if s.outcome == nil {
+		accept := v.form("decision") == "replace"
+		result, err := v.Flow.Confirm(v.r.Context(), v.Client, s.err.Confirm, v.cookie(), accept)
+		s.outcome = &shown{result: result, err: err, dropped: !accept, returnTo: s.returnTo, invited: s.invited}
+	}
+	v.show(s.outcome)
 }
 
 // invite shows the invited what is asked of them.
 func (v *visit) invite() {
-	inv, err := v.Flow.readInvitation(v.Client, v.r.FormValue("token"))
+	inv, err := v.Flow.readInvitation(v.Client, query(v.r, "token"))
 	if err != nil {
 		v.fail(err)
 		return
 	}
 	v.render(http.StatusOK, "invite", map[string]any{
 		"Title": "Give access to your Zoho account", "Account": inv.Account, "Client": v.Client.Name, "Scopes": v.Client.Scopes,
-		"Expires": inv.Expires.Format("2 January 2006 15:04 MST"), "Token": v.r.FormValue("token"),
+		"Expires": inv.Expires.Format("2 January 2006 15:04 MST"), "Token": query(v.r, "token"),
 		"Services": services(v.Client.Scopes),
 	})
 }
 
 func (v *visit) accept() {
-	inv, err := v.Flow.readInvitation(v.Client, v.r.PostFormValue("token"))
+	inv, err := v.Flow.readInvitation(v.Client, v.form("token"))
 	if err != nil {
 		v.fail(err)
 		return

@@ -145,11 +145,21 @@ func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ *Error) {
 	}
 	c := &consent{Start: s, client: cl.Name, browser: identify(s.Browser), expires: time.Now().Add(consentLife)}
 	state = rand.Text()
-	if err := f.note(cl.key(s.Account), state, c); err != nil {
+	if err := f.note(s.startsOf(cl), state, c); err != nil {
 		return "", "", err
 	}
 	accounts := zoho.Accounts{DataCenter: cl.Centers[0], ClientID: cl.ID()}
 	return accounts.AuthorizeURL(zoho.AuthorizeParams{RedirectURI: s.RedirectURI, State: state, Scopes: cl.Scopes}), state, nil
+}
+
+// startsOf is what starts are counted by: whoever has an invitation is not to keep the
+// operator from the account.
+func (s *Start) startsOf(cl *Client) tokencache.Key {
+	key := cl.key(s.Account)
+	if s.invitation != nil {
+		key.Account += " by invitation " + s.invitation.ID
+	}
+	return key
 }
 
 // mayReplace tells why an account cannot be connected here.
@@ -263,6 +273,9 @@ type shown struct {
 	dropped  bool // the grant was not wanted after all
 	returnTo string
 	invited  bool // it sees this and nothing else
+
+	confirming sync.Mutex
+	outcome    *shown // of what was to be confirmed, nil until then
 }
 
 // keep keeps what a browser is to see.

@@ -179,6 +179,9 @@ func (f *Flow) settle(ctx context.Context, cl *Client, cand *candidate, confirme
 	}
 	cand.describe(ctx, cl)
 	if old.RefreshToken != "" && !confirmed && differ(old, cand.grant) {
+		if cand.invited != nil {
+			return Result{}, errTaken()
+		}
 		return Result{}, f.hold(cl, cand, cl.result(cand.account, old), cl.result(cand.account, cand.grant))
 	}
 	return f.adopt(ctx, cl, cand, old)

@@ -7,7 +7,9 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"mime"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -53,6 +55,16 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost && http.NewCrossOriginProtection().Check(r) != nil:
 		v.fail(&Error{Status: http.StatusForbidden, Code: "origin", Text: "This form was sent by a page of another site.", Remedy: "Use the form of this page."})
 		return
+	case r.Method == http.MethodPost && !v.readForm():
+		v.fail(&Error{Status: http.StatusBadRequest, Code: "form", Text: "This is no form of these pages.", Remedy: "Use the form of the page."})
+		return
+	case page == "callback" && prefetches(r):
+		v.fail(&Error{Status: http.StatusServiceUnavailable, Code: "prefetch", Text: "This page is not fetched in advance.", Remedy: "Open it."})
+		return
+	case page != "callback" && query(r, "code") != "" && query(r, "state") != "":
+		v.fail(errCallback("Zoho's answer came to another address than that of the callback, and was not used.",
+			"The redirect URI must end in "+v.base+"callback, to the letter, in the client's redirect_uri and in Zoho's API console."))
+		return
 	case !open && !p.Admit(r):
 		v.fail(&Error{Status: http.StatusForbidden, Code: "caller", Text: "Your address is not admitted here.", Remedy: "The operator can admit it by `callers` of zoho_connect; the default is this machine alone."})
 		return
@@ -86,18 +98,48 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// maxForm is more than any form of ours has.
+const maxForm = 16 << 10
+
+// readForm takes the fields of a form of ours. Others, whose files net/http would keep on
+// disk, are not read.
+func (v *visit) readForm() bool {
+	if kind, _, _ := mime.ParseMediaType(v.r.Header.Get("Content-Type")); kind != "application/x-www-form-urlencoded" {
+		return false
+	}
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
+	return v.r.ParseForm() == nil
+}
+
+// form is a field of the form that was sent.
+func (v *visit) form(name string) string { return v.r.PostForm.Get(name) }
+
+// query is a parameter of the address.
+func query(r *http.Request, name string) string { return r.URL.Query().Get(name) }
+
+// prefetches tells that a browser guesses what a person might open next.
+func prefetches(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Sec-Purpose")+r.Header.Get("Purpose"), "prefetch")
+}
+
 // Private tells the pages whose requests and answers must not be logged: their addresses
-// hold a code or an invitation, or they lead to Zoho with a state.
+// hold a code, a state or an invitation, whatever the path, or they lead to Zoho with one.
 func Private(r *http.Request) (page string, private bool) {
 	page = r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
-	return page, page == "callback" || page == "invite" || page == "start"
+	for _, name := range []string{"code=", "state=", "token="} {
+		private = private || strings.Contains(r.URL.RawQuery, name)
+	}
+	if page != "callback" && page != "invite" && page != "start" {
+		return "", private
+	}
+	return page, true
 }
 
 // rebound tells names that a stranger can point at this machine, so that a page of his
 // in an operator's browser reads these. Over TLS the certificate would not fit.
 func (p *Pages) rebound(r *http.Request) bool {
-	host := (&url.URL{Host: r.Host}).Hostname()
-	if r.TLS != nil || !strings.Contains(host, ".") || strings.Trim(host, "0123456789.") == "" {
+	host := strings.TrimSuffix((&url.URL{Host: r.Host}).Hostname(), ".")
+	if _, err := netip.ParseAddr(host); r.TLS != nil || err == nil || strings.EqualFold(host, "localhost") {
 		return false
 	}
 	u, err := url.Parse(p.Client.RedirectURI)
@@ -153,7 +195,7 @@ func (v *visit) render(status int, page string, data any) {
 
 func (v *visit) fail(e *Error) {
 	v.note(e)
-	v.failWith(e, map[string]any{"Error": e})
+	v.failWith(e, map[string]any{"Error": e, "Invited": !v.Admit(v.r)})
 }
 
 // note gives an error a reference, and has it logged.
@@ -201,20 +243,20 @@ type row struct {
 }
 
 func (v *visit) list() {
-	query := strings.ToLower(strings.TrimSpace(v.r.FormValue("q")))
+	text := strings.ToLower(strings.TrimSpace(query(v.r, "q")))
 	var rows []row
 	for _, s := range v.Flow.cache.Status(v.Client.Cache) {
-		if query == "" || strings.Contains(strings.ToLower(s.Account+" "+s.User+" "+s.State), query) {
+		if text == "" || strings.Contains(strings.ToLower(s.Account+" "+s.User+" "+s.Org+" "+s.State), text) {
 			rows = append(rows, v.row(s))
 		}
 	}
 	pages := max(1, (len(rows)+perPage-1)/perPage)
-	page, _ := strconv.Atoi(v.r.FormValue("page"))
+	page, _ := strconv.Atoi(query(v.r, "page"))
 	page = min(max(page, 1), pages)
 	all := len(rows)
 	rows = rows[(page-1)*perPage : min(page*perPage, all)]
 	v.render(http.StatusOK, "list", map[string]any{
-		"Title": "Connections of " + v.Client.Name, "Client": v.Client.Name, "Rows": rows, "All": all, "Query": query,
+		"Title": "Connections of " + v.Client.Name, "Client": v.Client.Name, "Rows": rows, "All": all, "Query": text,
 		"Page": page, "Pages": pages, "Before": page - 1, "After": page + 1, "Limit": RefreshTokenLimit,
 	})
 }
@@ -241,7 +283,7 @@ func (v *visit) row(s tokencache.Status) row {
 
 // prepare shows, before consent, what can be checked and what the API console must hold.
 func (v *visit) prepare() {
-	account := strings.TrimSpace(v.r.FormValue("account"))
+	account := strings.TrimSpace(query(v.r, "account"))
 	if err := v.Client.mayReplace(account); err != nil {
 		v.fail(err)
 		return

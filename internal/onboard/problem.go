@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,7 +103,7 @@ func errServer(cl *Client, server string) *Error {
 	e := &Error{Status: http.StatusBadRequest, Code: "accounts-server",
 		Text:   "The answer names an accounts server that is none of this client's, so the code was not sent there.",
 		Remedy: "If you did not write that link yourself, somebody may be after the code. Begin the consent anew."}
-	if center, ok := zoho.LookupAccountsServer(server); ok && !cl.Centers[0].Custom {
+	if center, ok := zoho.LookupAccountsServer(server); ok && !cl.Centers[0].Custom && !slices.Contains(cl.Centers, center) {
 		e.Text = fmt.Sprintf("This user's account is in the data center %s, which client %s does not have.", center.Code, cl.Name)
 		e.Remedy = fmt.Sprintf("Enable %[1]s for the client in Zoho's API console, add %[1]s to its data_center in the Caddyfile, with its client_secret if it has one of its own, and begin anew.", center.Code)
 	}
@@ -118,7 +119,7 @@ func errNoRefreshToken() *Error {
 func errExchange(err error) *Error {
 	e := &Error{Status: http.StatusBadGateway, Code: "exchange", Text: "Zoho did not take the code: " + err.Error() + ".", Remedy: "Begin the consent anew."}
 	var failure *zoho.Failure
-	if errors.As(err, &failure) {
+	if errors.As(err, &failure) && failure.Kind != zoho.FailureTemporary { // of which the hint says that it is tried again
 		e.Remedy, e.RetryAfter = sentence(failure.Hint()), failure.RetryAfter
 	}
 	return e
@@ -148,6 +149,12 @@ func errOther(confirm string, before, after Result) *Error {
 	return &Error{Status: http.StatusConflict, Code: "other-user", Confirm: confirm, Before: &before, After: &after,
 		Text:   fmt.Sprintf("Account %s was connected by %s before, and now by %s.", after.Account, before.who(), after.who()),
 		Remedy: "Confirm it within 10 minutes to replace the grant; until then the old one stays."}
+}
+
+// errTaken tells an invited nothing of who was there before.
+func errTaken() *Error {
+	return &Error{Status: http.StatusConflict, Code: "taken", Text: "This account is connected to another Zoho account already. That was left as it is, and your consent was given back.",
+		Remedy: "If you have several Zoho accounts, sign in there as the one that was connected before and open the link again. Otherwise ask whoever sent the link: they can take the other one away first."}
 }
 
 func errNoGrant(cl *Client, account string) *Error {
