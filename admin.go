@@ -208,13 +208,26 @@ func changeConnection(w http.ResponseWriter, r *http.Request) error {
 	}
 	var failure *tokencache.Error
 	if errors.As(err, &failure) {
-		return caddy.APIError{HTTPStatus: refreshStatus(failure.Kind), Err: err}
+		return client.refreshFailure(account, failure).write(w, refreshStatus(failure.Kind))
 	}
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, app.connectionInfos(client.name, account)[0])
 }
+
+// refreshFailure says to an operator what an app is told as well, and how it ends.
+func (c *Client) refreshFailure(account string, failure *tokencache.Error) *adminError {
+	p := tokenProblem(failure, c, account)
+	hint := p.detail
+	if needsConsent(p.code) {
+		hint = c.consent(account)
+	}
+	return &adminError{Text: failure.Error(), Code: p.code, Hint: hint}
+}
+
+// needsConsent tells the failures that a new grant ends.
+func needsConsent(code string) bool { return code == codeGrantDead || code == codeNoGrant }
 
 // noAccount says which accounts there are instead, some of them.
 func noAccount(client, account string, names []string) error {

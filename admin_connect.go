@@ -57,10 +57,22 @@ type invitationInfo struct {
 type adminError struct {
 	Text    string `json:"error"`
 	Code    string `json:"code"`
+	Hint    string `json:"hint,omitempty"`
 	Confirm string `json:"confirm,omitempty"` // see connectRequest
 }
 
-func (e *adminError) Error() string { return e.Text }
+func (e *adminError) Error() string {
+	if e.Hint != "" {
+		return e.Text + "\nhint: " + e.Hint
+	}
+	return e.Text
+}
+
+func (e *adminError) write(w http.ResponseWriter, status int) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	return json.NewEncoder(w).Encode(e)
+}
 
 var actions = []string{"connect", "invite", "import", "refresh", "revoke", "forget"}
 
@@ -74,9 +86,8 @@ func (a *App) onboardingAction(w http.ResponseWriter, r *http.Request, client *C
 	answer, err := onboardingAnswer(http.MaxBytesReader(w, r.Body, maxAdminBody), r, a.state.flow, client.onboard(), account, action)
 	var failure *onboard.Error
 	if errors.As(err, &failure) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(failure.Status)
-		return json.NewEncoder(w).Encode(adminError{Text: failure.Error(), Code: failure.Code, Confirm: failure.Confirm})
+		refused := adminError{Text: failure.Error(), Code: failure.Code, Confirm: failure.Confirm}
+		return refused.write(w, failure.Status)
 	}
 	if err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("zoho: %w", err)}

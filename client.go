@@ -131,8 +131,15 @@ func (c *Client) provision(app *App, name string) error {
 	return nil
 }
 
-// located says which client an error belongs to and where that stands.
+// located says which client an error belongs to and where that stands, of each that was joined.
 func (c *Client) located(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, err := range joined.Unwrap() {
+			errs = append(errs, c.located(err))
+		}
+		return errors.Join(errs...)
+	}
 	if c.DefinedAt != "" {
 		return fmt.Errorf("zoho: client %s: %w, at %s", c.name, err, c.DefinedAt)
 	}
@@ -184,30 +191,30 @@ func (c *Client) provisionSecrets() error {
 	if len(c.ClientSecret) == 0 && len(c.DataCenterSecret) == 0 {
 		return errors.New("client_secret is missing")
 	}
+	var unset []error
 	id, err := c.ClientID.resolve()
 	if err != nil {
-		return fmt.Errorf("client_id %w", err)
+		unset = append(unset, fmt.Errorf("client_id %w", err))
 	}
 	for _, secret := range c.ClientSecret {
 		value, err := secret.resolve()
 		if err != nil {
-			return fmt.Errorf("client_secret %w", err)
-		}
-		if zoho.LooksLikeClientID(value) && !zoho.LooksLikeClientID(id) {
+			unset = append(unset, fmt.Errorf("client_secret %w", err))
+		} else if zoho.LooksLikeClientID(value) && id != "" && !zoho.LooksLikeClientID(id) {
 			return errors.New("client_id and client_secret seem to be swapped: the value that begins with 1000. or 1004. is the id")
 		}
 	}
-	for code, secrets := range c.DataCenterSecret {
+	for _, code := range slices.Sorted(maps.Keys(c.DataCenterSecret)) {
 		if _, ok := zoho.LookupDataCenter(code); !ok {
 			return zoho.UnknownDataCenter(code)
 		}
-		for _, secret := range secrets {
+		for _, secret := range c.DataCenterSecret[code] {
 			if _, err := secret.resolve(); err != nil {
-				return fmt.Errorf("client_secret %s %w", code, err)
+				unset = append(unset, fmt.Errorf("client_secret %s %w", code, err))
 			}
 		}
 	}
-	return nil
+	return errors.Join(unset...)
 }
 
 func (c *Client) provisionAccounts() error {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 )
@@ -48,7 +49,7 @@ func zohoCommand(parent *cobra.Command) {
 
 	status := addCommand(parent, 0, 2, cmdStatus, &cobra.Command{
 		Use:     "status [CLIENT [ACCOUNT]]",
-		Short:   "Shows a line per connection; exits with 3 if one needs consent",
+		Short:   "Shows a line per connection; exits with 3 if one needs consent, with 0 if there is none",
 		Example: "  caddy zoho status main --state dead",
 	})
 	status.Flags().String("state", "", "Only connections in this state: ok, degraded, contended, dead")
@@ -129,6 +130,7 @@ func setRun(cmd *cobra.Command, minArgs, maxArgs int, run func(*cobra.Command, [
 		if slices.ContainsFunc(args, tokenLike.MatchString) {
 			return finish(cmd, args, exitUsage, errors.New("an argument is a token or a code: other users of this machine see arguments, and shells remember them\nhint: give it by standard input, and revoke it if others may have seen it"))
 		}
+		caddy.BufferedLog() // that of a command is read by nobody: what matters, it says
 		code, err := run(cmd, args)
 		return finish(cmd, args, code, err)
 	}
@@ -202,11 +204,14 @@ func adminFailure(err error) error {
 	return err
 }
 
-// changeOf has something done to the connection that the arguments name.
-func changeOf(cmd *cobra.Command, args []string, action string, body, into any) (int, error) {
+// changeAccount has something done that nobody wants done to an account he did not name.
+func changeAccount(cmd *cobra.Command, args []string, action string, body, into any) (int, error) {
 	client, account, code, err := named(cmd, args)
 	if err != nil {
 		return code, err
+	}
+	if len(args) == 1 && account != args[0] {
+		return exitUsage, fmt.Errorf("%s is a client: name the account as well, as in `caddy zoho %s %s %s`", args[0], cmd.Name(), client, account)
 	}
 	return change(cmd, client, account, action, body, into)
 }

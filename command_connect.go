@@ -33,9 +33,8 @@ What is pasted is read from standard input, so it can be piped as well.`,
 	connect.Flags().Bool("replace", false, "Also replace the grant of another user or organization")
 	connect.Flags().Bool("revoke-old", false, "Revoke the grant that is replaced, at Zoho")
 
-	// With one client its name may be left out.
 	invite := addCommand(parent, 1, 2, cmdInvite, &cobra.Command{
-		Use:     "invite CLIENT ACCOUNT",
+		Use:     "invite [CLIENT] ACCOUNT",
 		Short:   "Prints a link by which a customer connects one account",
 		Example: "  caddy zoho invite main acme --expires 72h --return-to https://app.example.com/done",
 	})
@@ -45,13 +44,13 @@ What is pasted is read from standard input, so it can be piped as well.`,
 
 // addRemoving adds the commands that take a grant away.
 func addRemoving(parent *cobra.Command) {
-	addCommand(parent, 0, 2, cmdRemove, &cobra.Command{
-		Use:     "revoke [CLIENT] [ACCOUNT]",
+	addCommand(parent, 1, 2, cmdRemove, &cobra.Command{
+		Use:     "revoke [CLIENT] ACCOUNT",
 		Short:   "Revokes a stored grant at Zoho, and then forgets it",
 		Example: "  caddy zoho revoke main acme",
 	})
-	addCommand(parent, 0, 2, cmdRemove, &cobra.Command{
-		Use:     "forget [CLIENT] [ACCOUNT]",
+	addCommand(parent, 1, 2, cmdRemove, &cobra.Command{
+		Use:     "forget [CLIENT] ACCOUNT",
 		Short:   "Forgets a stored grant; at Zoho it lives on",
 		Example: "  caddy zoho forget main acme",
 	})
@@ -65,7 +64,7 @@ func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
 	input := newInput(cmd)
 	req := connectRequest{DataCenter: stringFlag(cmd, "data-center"), Replace: boolFlag(cmd, "replace")}
 	if boolFlag(cmd, "self-client") {
-		if req.SelfClient, err = input.pasted("Code of the self client: "); err != nil {
+		if req.SelfClient, err = input.pasted("the code of the self client"); err != nil {
 			return exitFailed, err
 		}
 	} else {
@@ -80,8 +79,11 @@ func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
 		fmt.Fprintln(cmd.ErrOrStderr(), "Open this address in a browser, sign in to Zoho and accept:")
 		fmt.Fprintln(out, started.URL)
 		fmt.Fprintf(cmd.ErrOrStderr(), "The browser then ends at %s…, whether anything answers there or not.\n", started.RedirectURI)
+		if input.terminal < 0 {
+			fmt.Fprintln(cmd.ErrOrStderr(), "Waiting on standard input, to its end, for the address that it ended at.")
+		}
 		req.State = started.State
-		if req.Callback, err = input.pasted("Paste the address that it ended at: "); err != nil {
+		if req.Callback, err = input.pasted("the address that it ended at"); err != nil {
 			return exitFailed, err
 		}
 	}
@@ -156,7 +158,7 @@ func reportResult(cmd *cobra.Command, r onboard.Result, what string) (int, error
 func cmdInvite(cmd *cobra.Command, args []string) (int, error) {
 	var info invitationInfo
 	req := inviteRequest{Expires: stringFlag(cmd, "expires"), ReturnTo: stringFlag(cmd, "return-to")}
-	if code, err := changeOf(cmd, args, "invite", req, &info); err != nil {
+	if code, err := changeAccount(cmd, args, "invite", req, &info); err != nil {
 		return code, err
 	}
 	return report(cmd, info, func(w io.Writer) {
@@ -167,7 +169,7 @@ func cmdInvite(cmd *cobra.Command, args []string) (int, error) {
 
 func cmdRemove(cmd *cobra.Command, args []string) (int, error) {
 	var r onboard.Result
-	if code, err := changeOf(cmd, args, cmd.Name(), nil, &r); err != nil {
+	if code, err := changeAccount(cmd, args, cmd.Name(), nil, &r); err != nil {
 		return code, err
 	}
 	return reportResult(cmd, r, "forgotten")

@@ -1,6 +1,7 @@
 package caddyzoho
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -73,8 +74,11 @@ func (f findings) exit() (int, error) {
 // unreachableDoctor looks at a configuration that no Caddy runs, in this process: one
 // that does not load is the likeliest reason.
 func unreachableDoctor(cmd *cobra.Command, unreachable error) (int, error) {
-	found := findings{{Check: checkConfiguration, Result: resultOK, What: "the configuration can be loaded with the environment of this command",
-		Do: "start Caddy; if it still fails, compare the environment and the user that it runs with"}}
+	found := findings{
+		{Check: checkConfiguration, Result: resultOK, What: "the configuration can be loaded with the environment of this command"},
+		{Check: checkConfiguration, Result: resultSkipped, What: "Caddy does not answer, so nothing but loading was looked at",
+			Do: "start Caddy and run this again; if it does not start, compare the environment and the user that it runs with"},
+	}
 	if err := validate(stringFlag(cmd, "config"), stringFlag(cmd, "adapter")); err != nil {
 		found[0] = finding{Check: checkConfiguration, Result: resultFailed, What: "the configuration does not load, so Caddy does not start with it", Why: err.Error(),
 			Do: "correct that, or set what is missing in the environment that Caddy is started with"}
@@ -96,11 +100,31 @@ func validate(file, adapter string) error {
 	if err := caddy.StrictUnmarshalJSON(config, &loaded); err != nil {
 		return fmt.Errorf("decoding the configuration: %w", err)
 	}
+	loaded.Logging = quiet(loaded.Logging)
 	return caddy.Validate(loaded)
 }
 
+// quiet has Caddy's own log go nowhere, unless the configuration says where.
+func quiet(logging *caddy.Logging) *caddy.Logging {
+	if logging == nil {
+		logging = new(caddy.Logging)
+	}
+	if logging.Logs == nil {
+		logging.Logs = make(map[string]*caddy.CustomLog)
+	}
+	standard := logging.Logs[caddy.DefaultLoggerName]
+	if standard == nil {
+		standard = new(caddy.CustomLog)
+		logging.Logs[caddy.DefaultLoggerName] = standard
+	}
+	if standard.WriterRaw == nil {
+		standard.WriterRaw = json.RawMessage(`{"output": "discard"}`)
+	}
+	return logging
+}
+
 func printFindings(w io.Writer, found findings) {
-	problems := 0
+	problems, skipped := 0, 0
 	for _, f := range found {
 		where := ""
 		if f.Client != "" {
@@ -110,17 +134,23 @@ func printFindings(w io.Writer, found findings) {
 			}
 			where += ": "
 		}
-		fmt.Fprintf(w, "%-8s %-12s %s%s\n", f.Result, f.Check, where, f.What)
+		fmt.Fprintf(w, "%-8s %-13s %s%s\n", f.Result, f.Check, where, f.What)
 		for _, more := range [][2]string{{"why", f.Why}, {"do", f.Do}} {
 			if more[1] != "" {
-				fmt.Fprintf(w, "%21s %s: %s\n", "", more[0], more[1])
+				fmt.Fprintf(w, "%22s %s: %s\n", "", more[0], more[1])
 			}
 		}
-		if f.Result == resultFailed || f.Result == resultWarning {
+		switch f.Result {
+		case resultFailed, resultWarning:
 			problems++
+		case resultSkipped:
+			skipped++
 		}
 	}
-	if problems == 0 {
+	switch {
+	case problems == 0 && skipped == 0:
 		fmt.Fprintln(w, "nothing is wrong")
+	case problems == 0:
+		fmt.Fprintln(w, "nothing wrong was found, but not all was looked at")
 	}
 }

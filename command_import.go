@@ -44,7 +44,7 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 		return code, err
 	}
 	input := newInput(cmd)
-	token, err := input.secret("Refresh token (not shown): ")
+	token, err := input.secret("the refresh token")
 	if err != nil {
 		return exitFailed, err
 	}

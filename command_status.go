@@ -1,6 +1,7 @@
 package caddyzoho
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,6 +39,9 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 		}
 		return exitFailed, noAccount(args[0], args[1], names)
 	}
+	if len(args) == 0 && list.Total == 0 && state == "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), "hint: bring an account in by `caddy zoho connect`, or the pages of zoho_connect")
+	}
 	code, err = report(cmd, list, func(w io.Writer) { printConnections(w, list.Connections, list.Total) })
 	if err == nil && slices.ContainsFunc(list.Connections, func(c connectionInfo) bool { return c.NeedsConsent }) {
 		code = exitNeedsConsent
@@ -73,7 +77,16 @@ func unknownState(state string) error {
 
 func cmdRefresh(cmd *cobra.Command, args []string) (int, error) {
 	var info connectionInfo
-	if code, err := changeOf(cmd, args, "refresh", nil, &info); err != nil {
+	client, account, code, err := named(cmd, args)
+	if err != nil {
+		return code, err
+	}
+	code, err = change(cmd, client, account, "refresh", nil, &info)
+	var refused *adminError
+	if errors.As(err, &refused) && needsConsent(refused.Code) {
+		return exitNeedsConsent, err
+	}
+	if err != nil {
 		return code, err
 	}
 	return report(cmd, info, func(w io.Writer) { printConnections(w, []connectionInfo{info}, 1) })

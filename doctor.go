@@ -94,6 +94,10 @@ func (a *App) examineStore() (found findings) {
 	}
 	for _, key := range a.EncryptionKey {
 		found.add(examineSecret("encryption_key", "", key)...)
+		if value, err := key.resolve(); err == nil && guessable(value) {
+			found.add(finding{Check: checkStore, Result: resultWarning, What: "an encryption_key is short enough to be guessed", Why: "whoever has a copy of the store can try all short ones",
+				Do: "make one by `openssl rand -base64 32`"})
+		}
 	}
 	if len(found) == 0 {
 		found.add(finding{Check: checkStore, Result: resultOK, What: "the store can be written: " + a.state.dir})

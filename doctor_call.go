@@ -174,11 +174,11 @@ func (c *doctorCall) judged(status int, verdict zoho.Verdict, token *tokencache.
 	}
 	switch verdict {
 	case zoho.VerdictScope:
-		refused(resultFailed, checkScopes, "the grant lacks "+c.probe.Scope+", or one that allows as much", "add it to `scopes`, then "+c.consent(c.account))
+		refused(resultFailed, checkScopes, "the grant lacks "+c.probe.Scope+", or one that allows as much", "add it to `scopes`, then "+c.client.consent(c.account))
 		return callTold
 	case zoho.VerdictAmbiguous:
 		refused(resultFailed, checkScopes, "this service answers the same to a dead token and to a missing scope; if the token serves elsewhere, "+c.probe.Scope+" is missing",
-			"add it to `scopes`, then "+c.consent(c.account))
+			"add it to `scopes`, then "+c.client.consent(c.account))
 		return callTold
 	case zoho.VerdictPermission:
 		refused(resultWarning, checkCall, "the user who consented may not do this in Zoho", "give that user the profile, role or licence")

@@ -23,7 +23,7 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 		if account != "" {
 			what = "there is no account " + printable(account)
 		}
-		e.tellConsent(checkGrant, "", what, "neither the configuration nor the store has a refresh token", e.consent(cmp.Or(account, defaultAccount)))
+		e.tellConsent(checkGrant, "", what, "neither the configuration nor the store has a refresh token", e.client.consent(cmp.Or(account, defaultAccount)))
 		return
 	}
 	called := 0
@@ -46,9 +46,9 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 }
 
 // consent is how to get another grant. What is configured has to go first.
-func (e *exam) consent(account string) string {
-	do := fmt.Sprintf("give consent: caddy zoho connect %s %s, or the pages of zoho_connect", e.client.name, account)
-	if _, configured, err := e.client.grant(account); configured || err != nil {
+func (c *Client) consent(account string) string {
+	do := fmt.Sprintf("give consent: caddy zoho connect %s %s, or the pages of zoho_connect", c.name, account)
+	if _, configured, err := c.grant(account); configured || err != nil {
 		return "put another refresh_token in place of the configured one, or take that out and " + do
 	}
 	return do
@@ -99,7 +99,7 @@ func (e *exam) noGrant(s tokencache.Status) {
 			why = err.Error()
 		}
 	}
-	e.tellConsent(checkGrant, s.Account, "the account is not connected", why, e.consent(s.Account))
+	e.tellConsent(checkGrant, s.Account, "the account is not connected", why, e.client.consent(s.Account))
 }
 
 // deadGrant looks whether the grant is only asked for at the wrong data center.
@@ -119,7 +119,7 @@ func (e *exam) deadGrant(ctx context.Context, s tokencache.Status) {
 			why += "; the client is known at " + strings.Join(known, ", ") + " as well: if the token was made there, that is the data center to configure"
 		}
 	}
-	e.tellConsent(checkGrant, s.Account, "dead grant: Zoho does not accept the refresh token any more", why, e.consent(s.Account))
+	e.tellConsent(checkGrant, s.Account, "dead grant: Zoho does not accept the refresh token any more", why, e.client.consent(s.Account))
 }
 
 func (e *exam) moveTo(account, center string) string {
@@ -164,8 +164,8 @@ func (e *exam) livesAt(ctx context.Context, s tokencache.Status) (code string, u
 func (e *exam) contention(s tokencache.Status) {
 	switch {
 	case s.State == tokencache.StateContended:
-		e.tell(checkContention, resultFailed, s.Account, "another program uses this grant", fmt.Sprintf("%s were lost early: Zoho refused them long before their end and took the next one", plural(s.LostEarly, "access token")),
-			"give that program a client of its own in the API console, or let it call through this proxy")
+		e.tell(checkContention, resultFailed, s.Account, "another program uses this grant, as it seems", fmt.Sprintf("%s were lost early: Zoho refused them long before their end and took the next one; revoking them by hand looks the same", plural(s.LostEarly, "access token")),
+			"unless it was you, give that program a client of its own in the API console, or let it call through this proxy")
 	case s.LostEarly > 0:
 		e.tell(checkContention, resultWarning, s.Account, plural(s.LostEarly, "access token")+" lost early", "Zoho refused it before its end and took the next one: revoked by hand, or another program uses this grant",
 			"if it goes on, give that program a client of its own")
@@ -182,6 +182,6 @@ func (e *exam) scopes(account string, granted []string, known bool) {
 		}
 	}
 	if len(missing) > 0 {
-		e.tellConsent(checkScopes, account, "missing scopes: "+strings.Join(missing, ", "), "`scopes` asks for them, the grant was given without", e.consent(account))
+		e.tellConsent(checkScopes, account, "missing scopes: "+strings.Join(missing, ", "), "`scopes` asks for them, the grant was given without", e.client.consent(account))
 	}
 }

@@ -83,8 +83,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	var errs []error
 	a.warnOfSecretFiles(a.EncryptionKey...)
 	for _, key := range a.EncryptionKey {
-		if _, err := key.resolve(); err != nil {
+		value, err := key.resolve()
+		if err != nil {
 			errs = append(errs, fmt.Errorf("zoho: encryption_key: %w", err))
+		} else if guessable(value) {
+			a.logger.Warn(guessableKey, zap.String("encryption_key", key.String()))
 		}
 	}
 	if err := hook(a.Notify).check(); err != nil {

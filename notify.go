@@ -145,7 +145,7 @@ func (n *notifier) prove(key tokencache.Key) bool {
 
 var stateTexts = map[string]string{
 	tokencache.StateDead:      "dead: no access token can be had any more",
-	tokencache.StateContended: "contended: another program uses this grant, three access tokens were lost within an hour",
+	tokencache.StateContended: "contended: another program uses this grant, as it seems: three access tokens were lost within an hour",
 }
 
 func causeOf(err error) string {

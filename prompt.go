@@ -29,15 +29,11 @@ func newInput(cmd *cobra.Command) *input {
 }
 
 // pasted reads a line at a terminal, and what came with it; otherwise everything.
-func (in *input) pasted(prompt string) (string, error) {
+func (in *input) pasted(what string) (string, error) {
 	if in.terminal < 0 {
-		all, err := io.ReadAll(io.LimitReader(in.from, maxAdminBody))
-		if err == nil && len(bytes.TrimSpace(all)) == 0 {
-			err = errors.New("nothing came from standard input: paste or pipe what the browser ended at")
-		}
-		return string(all), err
+		return in.piped(what)
 	}
-	fmt.Fprint(in.out, prompt)
+	fmt.Fprintf(in.out, "Paste %s: ", what)
 	text, err := in.from.ReadString('\n')
 	for err == nil && in.from.Buffered() > 0 { // the paste has line breaks
 		var more string
@@ -50,13 +46,21 @@ func (in *input) pasted(prompt string) (string, error) {
 	return text, nil
 }
 
+func (in *input) piped(what string) (string, error) {
+	all, err := io.ReadAll(io.LimitReader(in.from, maxAdminBody))
+	if err == nil && len(bytes.TrimSpace(all)) == 0 {
+		err = fmt.Errorf("nothing came from standard input, where %s belongs", what)
+	}
+	return string(all), err
+}
+
 // secret reads a line that is not shown.
-func (in *input) secret(prompt string) (string, error) {
+func (in *input) secret(what string) (string, error) {
 	if in.terminal < 0 {
-		text, err := in.pasted("")
+		text, err := in.piped(what)
 		return strings.TrimSpace(strings.TrimPrefix(text, "\ufeff")), err
 	}
-	fmt.Fprint(in.out, prompt)
+	fmt.Fprintf(in.out, "Paste %s (not shown): ", what)
 	text, err := term.ReadPassword(in.terminal)
 	fmt.Fprintln(in.out)
 	return strings.TrimSpace(string(text)), err

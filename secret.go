@@ -114,6 +114,12 @@ func (s Secret) exposed() string {
 	return fmt.Sprintf("the file %s can be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
 }
 
+// guessable tells keys that can be found by trying: nothing slows that down for whoever
+// has a copy of the store.
+func guessable(key string) bool { return len(key) < 16 }
+
+const guessableKey = "an encryption_key is so short that whoever has a copy of the store can guess it: make one by `openssl rand -base64 32`"
+
 // MarshalJSON prints the reference.
 func (s Secret) MarshalJSON() ([]byte, error) {
 	if s.placeholder == "" && s.literal != "" {

@@ -361,7 +361,7 @@ func TestInvitationAtTheSameTime(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			if bytes.Contains(a.body, []byte("The grant is stored")) {
+			if bytes.Contains(a.body, []byte("Your Zoho account is connected")) {
 				connected.Add(1)
 			}
 		})

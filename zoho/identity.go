@@ -17,15 +17,21 @@ type Identity struct {
 	Org  string // number of the CRM organization
 }
 
+// ScopeProfile is what lets the authorization server say who a user is.
+const ScopeProfile = "AaaServer.profile.READ"
+
+// TellsUser tells whether Identify can learn the user with these scopes.
+func TellsUser(scopes []string) bool { return grants(scopes, "aaaserver.profile.") }
+
 // Identify asks the authorization server for the user, which takes the scope
-// AaaServer.profile.READ, and the CRM for the organization, which takes one of
+// ScopeProfile, and the CRM for the organization, which takes one of
 // ZohoCRM.org or ZohoCRM.settings. What cannot be had stays unknown: nothing depends
 // on it but what people are told.
 func (a *Accounts) Identify(ctx context.Context, accessToken, apiDomain string, scopes []string) Identity {
 	ctx, cancel := context.WithTimeout(ctx, accountsTimeout)
 	defer cancel()
 	var id Identity
-	if grants(scopes, "aaaserver.profile.") {
+	if TellsUser(scopes) {
 		var user struct {
 			Email string
 			ZUID  json.Number

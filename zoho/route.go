@@ -162,7 +162,7 @@ func (e hostEntry) byPath(path string) hostEntry {
 // target puts a target together, path untouched.
 func (dc DataCenter) target(service string, r role, o RouteOptions) (Target, error) {
 	if o.Allowed != nil && !o.Allowed(service) {
-		return Target{}, fmt.Errorf("%w here: %s is not among the services allowed", ErrServiceUnknown, service)
+		return Target{}, fmt.Errorf("%w: %s is not among the services allowed here", ErrServiceUnknown, service)
 	}
 	t := Target{Service: service, Scheme: "https"}
 	if dc.Custom {
@@ -180,7 +180,7 @@ func (dc DataCenter) target(service string, r role, o RouteOptions) (Target, err
 		}
 	}
 	if t.Host == "" {
-		return Target{}, fmt.Errorf("%w at data center %s: no host of its own is known for %s%s", ErrServiceUnknown, dc.Code, service, r.purpose())
+		return Target{}, fmt.Errorf("%w: at data center %s no host of its own is known for %s%s", ErrServiceUnknown, dc.Code, service, r.purpose())
 	}
 	return t, nil
 }

@@ -44,24 +44,28 @@ func (v *visit) cookie() string {
 
 // callback exchanges the code and leads to a clean address.
 func (v *visit) callback() {
-	browser := v.cookie()
 	values, err := url.ParseQuery(v.r.URL.RawQuery)
 	if err != nil {
 		v.fail(errCallback("This address is damaged, so nothing in it was used.", "Begin the consent anew."))
 		return
 	}
+	browser := v.cookie()
 	if browser == "" {
-		v.fail(errState("This consent was begun in another browser, or the browser does not keep cookies."))
-		return
+		browser = rand.Text() // it has begun nothing, what is pasted included
 	}
 	result, c, failure := v.Flow.finish(v.r.Context(), v.Client, parseCallback(values), browser)
-	if c == nil || failure != nil && failure.Code == codeUsed {
+	v.invited = c != nil && c.invitation != nil
+	switch {
+	case failure != nil && failure.Code == codePaste: // as it should be: nothing for the log
+		v.failWith(failure, "Go on in the terminal")
+		return
+	case c == nil, failure != nil && (failure.Code == codeUsed || failure.Code == codeState):
 		v.fail(failure)
 		return
 	}
-	s := &shown{result: result, err: failure}
-	if c.invitation != nil {
-		s.invited, s.returnTo = true, c.invitation.ReturnTo
+	s := &shown{result: result, err: failure, invited: v.invited}
+	if v.invited {
+		s.returnTo = c.invitation.ReturnTo
 	}
 	v.show(s)
 }
@@ -82,19 +86,24 @@ func (v *visit) result() {
 		v.fail(&Error{Status: http.StatusNotFound, Code: "result", Text: "There is nothing to see here any more.", Remedy: "The list shows how the connection is."})
 		return
 	}
-	data := map[string]any{"Result": s.result, "Error": s.err, "ReturnTo": s.returnTo, "Invited": s.invited, "ID": id}
+	v.invited = s.invited
+	data := map[string]any{"Result": s.result, "Error": s.err, "ReturnTo": s.returnTo, "ID": id}
 	switch {
 	case s.err != nil && s.err.Confirm != "":
 		data["Title"] = "Somebody else than before"
 		v.render(http.StatusOK, "confirm", data)
 	case s.err != nil:
-		v.failWith(s.err, data)
+		v.failWith(s.err, "That did not work")
 	case s.dropped:
 		data["Title"] = "Nothing was changed"
 		v.render(http.StatusOK, "dropped", data)
 	default:
 		data["Title"] = "Connected"
-		v.render(http.StatusOK, "done", data)
+		page := "done"
+		if v.invited {
+			page = "invited"
+		}
+		v.render(http.StatusOK, page, data)
 	}
 }
 
@@ -110,13 +119,14 @@ func (v *visit) confirm() {
 	if s.outcome == nil {
 		accept := v.form("decision") == "replace"
 		result, err := v.Flow.Confirm(v.r.Context(), v.Client, s.err.Confirm, v.cookie(), accept)
-		s.outcome = &shown{result: result, err: err, dropped: !accept, returnTo: s.returnTo, invited: s.invited}
+		s.outcome = &shown{result: result, err: err, dropped: !accept}
 	}
 	v.show(s.outcome)
 }
 
 // invite shows the invited what is asked of them.
 func (v *visit) invite() {
+	v.invited = true
 	inv, err := v.Flow.readInvitation(v.Client, query(v.r, "token"))
 	if err != nil {
 		v.fail(err)
@@ -130,6 +140,7 @@ func (v *visit) invite() {
 }
 
 func (v *visit) accept() {
+	v.invited = true
 	inv, err := v.Flow.readInvitation(v.Client, v.form("token"))
 	if err != nil {
 		v.fail(err)

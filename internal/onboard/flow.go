@@ -225,12 +225,14 @@ func (f *Flow) take(cl *Client, state, browser string) (*consent, *Error) {
 		return nil, errState("The answer holds no state, so it does not belong to a consent that was begun here.")
 	case c == nil || c.client != cl.Name:
 		return nil, errState("This answer belongs to no consent that was begun here, or to one that was forgotten.")
+	case c.Browser == "" && browser != "":
+		return nil, errPaste()
 	case !c.browser.is(browser):
 		return nil, errState("This consent was begun in another browser, or the browser does not keep cookies.")
 	case c.used:
 		return c, errUsed()
 	case now.After(c.expires):
-		return nil, errState("This consent was begun more than 10 minutes ago.")
+		return c, errState("This consent was begun more than 10 minutes ago.")
 	}
 	c.used = true
 	return c, nil

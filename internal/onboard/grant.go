@@ -225,6 +225,9 @@ func (f *Flow) adopt(ctx context.Context, cl *Client, cand *candidate, old token
 	}
 	result := cl.result(cand.account, cand.grant)
 	result.Replaced, result.Warnings = replaces, cand.warnings
+	if replaces && (old.User == "" || cand.grant.User == "") {
+		result.Warnings = append(result.Warnings, "whether it is the same user as before is not known; with the scope "+zoho.ScopeProfile+" Zoho says who has consented")
+	}
 	if replaces && cand.revokeOld {
 		result.revoke(ctx, cl, old, "the grant before was not revoked")
 	}

@@ -152,6 +152,8 @@ type visit struct {
 	w    http.ResponseWriter
 	r    *http.Request
 	base string // path that all pages are below of
+	// It came by an invitation, and sees nothing else.
+	invited bool
 }
 
 func (v *visit) secure() {
@@ -195,7 +197,7 @@ func (v *visit) render(status int, page string, data any) {
 
 func (v *visit) fail(e *Error) {
 	v.note(e)
-	v.failWith(e, map[string]any{"Error": e, "Invited": !v.Admit(v.r)})
+	v.failWith(e, "That did not work")
 }
 
 // note gives an error a reference, and has it logged.
@@ -204,13 +206,15 @@ func (v *visit) note(e *Error) {
 	v.Failed(v.r, e)
 }
 
-func (v *visit) failWith(e *Error, data map[string]any) {
-	data["Title"] = "That did not work"
+func (v *visit) failWith(e *Error, title string) {
+	if v.invited {
+		e = e.forInvited()
+	}
 	if e.RetryAfter > 0 {
 		v.w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter/time.Second)+1))
 	}
 	v.w.Header().Set("Zoho-Connect-Error", e.Code)
-	v.render(e.Status, "error", data)
+	v.render(e.Status, "error", map[string]any{"Title": title, "Error": e, "Invited": v.invited || !v.Admit(v.r)})
 }
 
 // origin is where the browser says that it is.
@@ -276,7 +280,7 @@ func (v *visit) row(s tokencache.Status) row {
 	case s.Waiting == tokencache.KindRejected:
 		r.Remedy = "Compare client id, secret and data center with Zoho's API console."
 	case s.State == tokencache.StateContended:
-		r.Remedy = "Another program uses this grant: give it a client of its own."
+		r.Remedy = "Another program uses this grant, as it seems: give it a client of its own."
 	}
 	return r
 }
@@ -321,6 +325,10 @@ func (v *visit) checks() []check {
 		{zoho.LooksLikeClientID(v.Client.ID()), "The client id looks like one of Zoho's.",
 			"Zoho's client ids begin with 1000. or 1004.: compare client_id with the API console."},
 		{len(v.Client.Scopes) > 0, "Scopes are configured.", errNoScopes(v.Client).Remedy},
+	}
+	if len(v.Client.Scopes) > 0 {
+		checks = append(checks, check{zoho.TellsUser(v.Client.Scopes), "The scopes let Zoho say who has consented.",
+			zoho.ScopeProfile + " is not among them: that somebody else consents than before is not noticed then, and replaces the grant."})
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), 3*time.Second)
 	defer cancel()

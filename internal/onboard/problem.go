@@ -21,6 +21,7 @@ type Error struct {
 	Remedy     string
 	RetryAfter time.Duration
 	Reference  string // by which a page and the log speak of it, "" if it was not on a page
+	toInvited  string // remedy for whoever has an invitation and nothing else, "" if they can do nothing
 	// Confirm names a grant that was given by somebody else than the one before. It is
 	// stored once that is confirmed.
 	Confirm string
@@ -31,14 +32,33 @@ type Error struct {
 // Error is text and remedy.
 func (e *Error) Error() string { return e.Text + " " + e.Remedy }
 
+// forInvited is the error for whoever has an invitation and nothing else: what concerns
+// the machine stays in its log.
+func (e *Error) forInvited() *Error {
+	told := &Error{Status: e.Status, Code: e.Code, Text: e.Text, Remedy: e.toInvited, RetryAfter: e.RetryAfter, Reference: e.Reference}
+	if e.toInvited == "" {
+		told.Text, told.Remedy = "Your account could not be connected.", "Open the link again later, or ask whoever sent it: they can see why, by what is written below."
+	}
+	return told
+}
+
 // Codes that are asked for.
 const (
+	codeState = "state"
 	codeStore = "store"
 	codeUsed  = "state-used"
+	codePaste = "paste"
 )
 
 func errState(text string) *Error {
-	return &Error{Status: http.StatusForbidden, Code: "state", Text: text, Remedy: "Nothing was exchanged or stored, and none of Zoho's 20 places is taken by it. Begin the consent anew."}
+	return &Error{Status: http.StatusForbidden, Code: codeState, Text: text, Remedy: "Nothing was exchanged or stored, and none of Zoho's 20 places is taken by it. Begin the consent anew.",
+		toInvited: "Nothing was changed. Open the link again."}
+}
+
+// errPaste is for a browser that has ended where somebody at a terminal waits for it.
+func errPaste() *Error {
+	return &Error{Status: http.StatusForbidden, Code: codePaste, Text: "This consent was begun in a terminal, by `caddy zoho connect`.",
+		Remedy: "Copy the whole address of this page and paste it there: it is used there alone, within 10 minutes."}
 }
 
 func errNoSecret(center zoho.DataCenter) error {
@@ -67,14 +87,15 @@ func errNoRedirectURI(cl *Client) *Error {
 }
 
 func errTooManyStarts(wait time.Duration) *Error {
+	again := fmt.Sprintf("Try again in %s.", wait.Round(time.Second))
 	return &Error{Status: http.StatusTooManyRequests, Code: "starts", RetryAfter: wait,
 		Text:   "Consent was begun too often in the last 10 minutes. Zoho gives 10 codes in 10 minutes, and each consent can take one of 20 places.",
-		Remedy: fmt.Sprintf("Try again in %s.", wait.Round(time.Second))}
+		Remedy: again, toInvited: again}
 }
 
 func errUsed() *Error {
 	return &Error{Status: http.StatusConflict, Code: codeUsed, Text: "This answer of Zoho's was used already.",
-		Remedy: "Nothing was exchanged a second time. See what became of it in the list of connections."}
+		Remedy: "Nothing was exchanged a second time. See what became of it in the list of connections.", toInvited: "You can close this page."}
 }
 
 func errCallback(text, remedy string) *Error {
@@ -88,6 +109,7 @@ func errDenied(code string) *Error {
 	case "access_denied":
 		e.Text = "Consent was refused, or codes were asked for too often: Zoho says access_denied for both."
 		e.Remedy = "Begin the consent anew and accept it; none of Zoho's 20 places was taken. If you did accept, wait ten minutes first."
+		e.toInvited = "If that was not meant, open the link again and accept. If you did accept, wait ten minutes first."
 	case "invalid_scope":
 		e.Text, e.Remedy = "Zoho does not know one of the scopes.", "Compare `scopes` with the documentation of the API, letter by letter."
 	case "invalid_client", "unauthorized_client":
@@ -132,6 +154,9 @@ func errProof(err error) *Error {
 	var failure *zoho.Failure
 	if errors.As(err, &failure) {
 		e.Text, e.Remedy = "The refresh token brings no access token, so it was not stored: "+failure.Error()+".", sentence(failure.Hint())
+		if failure.Kind == zoho.FailureGrantDead {
+			e.Remedy = "Compare it first: one that was copied incompletely, or that belongs to another client id, is refused alike. " + e.Remedy
+		}
 	}
 	var known *tokencache.Error
 	if errors.As(err, &known) {
@@ -153,8 +178,9 @@ func errOther(confirm string, before, after Result) *Error {
 
 // errTaken tells an invited nothing of who was there before.
 func errTaken() *Error {
+	const remedy = "If you have several Zoho accounts, sign in there as the one that was connected before and open the link again. Otherwise ask whoever sent the link: they can take the other one away first."
 	return &Error{Status: http.StatusConflict, Code: "taken", Text: "This account is connected to another Zoho account already. That was left as it is, and your consent was given back.",
-		Remedy: "If you have several Zoho accounts, sign in there as the one that was connected before and open the link again. Otherwise ask whoever sent the link: they can take the other one away first."}
+		Remedy: remedy, toInvited: remedy}
 }
 
 func errNoGrant(cl *Client, account string) *Error {
@@ -163,7 +189,8 @@ func errNoGrant(cl *Client, account string) *Error {
 }
 
 func errInvitation(text string) *Error {
-	return &Error{Status: http.StatusForbidden, Code: "invitation", Text: text, Remedy: "Ask whoever sent it for a new one."}
+	const remedy = "Ask whoever sent it for a new one."
+	return &Error{Status: http.StatusForbidden, Code: "invitation", Text: text, Remedy: remedy, toInvited: remedy}
 }
 
 // shown64 quotes what somebody else wrote, a part of it.
