@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"html"
 	"net/http"
@@ -10,7 +11,6 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -143,7 +143,7 @@ func TestState(t *testing.T) {
 		}
 	}
 	b := newBrowser(t)
-	refuse("an invention", b.get(c.pages()+"callback?code=1000.a.b&state=x"), "another browser")
+	refuse("an invention", b.get(c.pages()+"callback?code=1000.a.b&state=x"), "no consent that was begun here")
 	callback := c.consent(b, "default")
 	refuse("another browser", newBrowser(t).get(callback), "another browser")
 	other := newBrowser(t)
@@ -334,53 +334,6 @@ func TestDroppedWithoutZoho(t *testing.T) {
 	}
 }
 
-// TestInvitationAtTheSameTime: two browsers that accept one invitation at once are not
-// both connected.
-func TestInvitationAtTheSameTime(t *testing.T) {
-	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
-	link := c.invite("main", "acme")
-	at, err := url.Parse(link)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var callbacks []string
-	var browsers []*browser
-	for range 2 {
-		b := newBrowser(t)
-		callbacks = append(callbacks, b.stopAt("/callback", func() answer {
-			return b.post(c.pages()+"invite", url.Values{"token": {at.Query().Get("token")}})
-		}))
-		browsers = append(browsers, b)
-	}
-	server.AddFault(zohosim.Fault{Where: "accounts", Path: "/token", Kind: zohosim.FaultHang}) // until cleared
-	var connected atomic.Int64
-	var both sync.WaitGroup
-	for i, b := range browsers {
-		both.Go(func() {
-			a, err := readAnswer(b.Get(callbacks[i]))
-			if err != nil {
-				t.Error(err)
-			}
-			if bytes.Contains(a.body, []byte("Your Zoho account is connected")) {
-				connected.Add(1)
-			}
-		})
-	}
-	c.waitFor("both codes to be exchanged", func() bool { return server.Stats().Faults["accounts/hang"] == 2 })
-	server.ClearFaults("")
-	both.Wait()
-	if n := connected.Load(); n != 1 {
-		t.Errorf("%d browsers were connected by one invitation", n)
-	}
-}
-
-// invite runs `caddy zoho invite` and gives the link.
-func (c *proxy) invite(args ...string) (link string) {
-	c.t.Helper()
-	stdout, _, _ := c.run(append([]string{"zoho", "invite"}, args...)...)
-	return strings.TrimSpace(stdout)
-}
-
 // TestReplacedGrants: the places that Zoho keeps are counted and warned about, and the
 // grant that is replaced is revoked if the operator says so.
 func TestReplacedGrants(t *testing.T) {
@@ -409,56 +362,6 @@ func TestReplacedGrants(t *testing.T) {
 	}
 	if n := c.connections("").Connections[0].RefreshTokensKnown; n != 19 {
 		t.Errorf("%d are known", n)
-	}
-}
-
-// TestInvitation, S-23: a link for one account, good once, that shows only its result
-// and returns only where the operator said.
-func TestInvitation(t *testing.T) {
-	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto}, "ZOHO_CONNECT_OPTIONS=callers 127.0.0.2")
-	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri " + c.pages() + "callback")
-	c.stop()
-	c.start()
-	for _, bad := range []string{"//evil", `/\evil`, "https:evil", "%2f%2fevil", "http://evil.example", "https://user@evil.example", "https://", "javascript:alert(1)", `https:\\evil`} {
-		c.wantCLI(cli{"invite main acme --return-to " + bad, 1, "", "no address to return to"})
-	}
-	c.wantCLI(
-		cli{"invite main acme --expires 3000h", 1, "", "90 days"},
-		cli{"invite main acme --expires soon", 1, "", "no duration"},
-		cli{"invite main <acme>", 1, "", "no name for an account"},
-	)
-	link := c.invite("main", "acme", "--return-to", "https://app.example.com/done")
-	b := newBrowser(t)
-	wantPage(t, b.get(link), 200, "You were invited")
-	wantPage(t, b.get(link+"x"), 403, "no invitation")
-	wantPage(t, b.get(strings.Replace(link, "token=", "token=A", 1)), 403, "no invitation")
-	token, _ := url.Parse(link)
-	accept := func(b *browser) answer {
-		return b.post(c.pages()+"invite", url.Values{"token": {token.Query().Get("token")}, "account": {"other"}, "return_to": {"https://evil.example"}})
-	}
-	late := newBrowser(t)
-	pending := late.stopAt("/callback", func() answer { return accept(late) })
-	done := accept(b)
-	wantPage(t, done, 200, "Connected")
-	if !strings.Contains(string(done.body), `href="https://app.example.com/done"`) || strings.Contains(string(done.body), "All connections") || strings.Contains(string(done.body), "evil") {
-		t.Errorf("the result: %s", done.body)
-	}
-	list := c.connections("").Connections
-	if len(list) != 1 || list[0].Account != "acme" {
-		t.Errorf("%+v", list)
-	}
-	n := server.Stats().TokenRequests
-	wantPage(t, late.get(pending), 403, "was used") // begun before it was used up
-	wantPage(t, newBrowser(t).get(link), 403, "was used")
-	wantPage(t, accept(newBrowser(t)), 403, "was used")
-	c.stop()
-	c.start()
-	wantPage(t, newBrowser(t).get(link), 403, "was used")
-	if now := server.Stats().TokenRequests; now != n {
-		t.Errorf("%d more token requests", now-n)
-	}
-	if strings.Contains(c.output.String(), token.Query().Get("token")) {
-		t.Error("the log has the invitation")
 	}
 }
 
@@ -566,30 +469,49 @@ func TestStrayAnswers(t *testing.T) {
 	}
 }
 
-// TestInvitedStranger, S-25: an invitation does not put somebody else in the place of who
-// was connected before, nor tells who that was.
-func TestInvitedStranger(t *testing.T) {
+// TestPasteInBrowser: the browser in which a consent of `caddy zoho connect` ends says
+// where to go on, and uses nothing up.
+func TestPasteInBrowser(t *testing.T) {
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
-	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri " + c.pages() + "callback")
-	c.stop()
-	c.start()
-	c.runInput(server.Grant(clientID, "ann@example.com", "us", "ZohoCRM.modules.ALL", "AaaServer.profile.READ"), 0, "zoho", "import", "main", "acme")
-	link, err := url.Parse(c.invite("main", "acme"))
-	if err != nil {
+	var started struct{ URL, State string }
+	c.adminCall(http.MethodPost, "/zoho/connections/main/default/connect", "").decode(t, &started)
+	other := newBrowser(t)
+	c.consent(other, "default") // has a cookie, of its own
+	callback := ""
+	for _, b := range []*browser{newBrowser(t), other} {
+		callback = b.stopAt("/callback", func() answer { return b.get(started.URL) })
+		a := b.get(callback)
+		wantPage(t, a, http.StatusForbidden, "Go on in the terminal")
+		wantPage(t, a, http.StatusForbidden, "Copy the whole address of this page and paste it there")
+		if b.at.String() != callback {
+			t.Errorf("the address to copy became %s", b.at)
+		}
+	}
+	if n := server.Stats().TokenRequests; n != 0 || strings.Contains(c.output.String(), "onboarding failed") {
+		t.Errorf("%d token requests, or the log has a failure", n)
+	}
+	body, _ := json.Marshal(map[string]string{"state": started.State, "callback": callback})
+	if a := c.adminCall(http.MethodPost, "/zoho/connections/main/default/connect", string(body)); a.StatusCode != http.StatusOK {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+}
+
+// TestUserUnknown, S-25: where the scopes keep Zoho from saying who consents, people are
+// told so before, and when a grant was replaced.
+func TestUserUnknown(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	b := newBrowser(t)
+	wantPage(t, b.get(c.pages()+"connect?account=default"), 200, "The scopes let Zoho say who has consented.")
+	c.writeConfig(strings.Replace(onboarding, "AaaServer.profile.READ", "", 1))
+	if err := c.reload(); err != nil {
 		t.Fatal(err)
 	}
-	grants := server.Stats().Grants
-	accept := func() answer {
-		return newBrowser(t).post(c.pages()+"invite", url.Values{"token": {link.Query().Get("token")}})
+	wantPage(t, b.get(c.pages()+"connect?account=default"), 200, "AaaServer.profile.READ is not among the scopes: that somebody else consents")
+	a := b.get(c.consent(b, "default"))
+	wantPage(t, a, 200, "The grant is stored")
+	if bytes.Contains(a.body, []byte("the same user")) {
+		t.Errorf("there was nobody before: %s", a.body)
 	}
-	a := accept()
-	wantPage(t, a, http.StatusConflict, "connected to another Zoho account already")
-	if bytes.Contains(a.body, []byte("ann@")) || bytes.Contains(a.body, []byte("60001234567")) {
-		t.Errorf("it tells who was there: %s", a.body)
-	}
-	if info := c.connections("?account=acme").Connections[0]; info.User != "ann@example.com" || server.Stats().Grants != grants {
-		t.Errorf("%s holds it, %d grants live at Zoho", info.User, server.Stats().Grants)
-	}
-	c.wantCLI(cli{"revoke main acme", 0, "", ""})
-	wantPage(t, accept(), http.StatusOK, "Connected")
+	server.Change(func(o *zohosim.Options) { o.User = "ben@example.com" })
+	wantPage(t, b.get(c.consent(b, "default")), 200, "whether it is the same user as before is not known")
 }

@@ -181,6 +181,14 @@ func TestDoctor(t *testing.T) {
 			}
 			c.t.Cleanup(func() { _ = os.Remove(filepath.Join(c.storeDir(), "grants.db")) })
 		}, code: 1, check: "store", result: "failed", words: "grants.db"},
+		{name: "the encryption key can be guessed", before: func(c *proxy, _ *zohosim.Server, _ string) {
+			c.writeConfig(strings.Replace(doctorConfig, "\tzoho {\n", "\tzoho {\n\t\tencryption_key {env.ZOHO_KEY} {env.ZOHO_OLD_KEY}\n", 1))
+			c.setenv("ZOHO_KEY=0123456789abcdef", "ZOHO_OLD_KEY=0123456789abcde")
+		}, after: func(c *proxy, _ *zohosim.Server, _ string) {
+			if n := strings.Count(c.output.String(), "an encryption_key is so short"); n != 1 {
+				c.t.Errorf("the log warns %d times of one short key", n)
+			}
+		}, check: "store", result: "warning", words: "short enough to be guessed"},
 		{name: "the secret is gone", after: func(c *proxy, _ *zohosim.Server, _ string) { c.secretFile("") },
 			code: 1, check: "credentials", result: "failed", words: "client-secret is empty"},
 		{name: "the secret can be read by others", after: func(c *proxy, _ *zohosim.Server, _ string) { chmod(c.t, filepath.Join(c.dir, "client-secret"), 0o644) },

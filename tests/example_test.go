@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,6 +114,7 @@ func TestDemo(t *testing.T) {
 		return string(output)
 	}
 	t.Run("goes on by hand", func(t *testing.T) { demoGoesOn(t, demo) })
+	t.Run("connects accounts", func(t *testing.T) { demoConnects(t, demo) })
 	if output := play("-once"); !strings.Contains(output, "0 failures seen") {
 		t.Errorf("the demo says nothing of what the app saw:\n%s", output)
 	}
@@ -122,23 +124,61 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// demoGoesOn: after its walk the demo is there for people, with tokens that live as
-// Zoho's do.
-func demoGoesOn(t *testing.T, demo string) {
+// startDemo starts a demo that is there for people until the test ends.
+func startDemo(t *testing.T, demo string, flags ...string) *proxy {
+	t.Helper()
 	c := &proxy{t: t, output: new(output), exited: make(chan error, 1)}
-	cmd := exec.Command(demo)
+	cmd := exec.Command(demo, flags...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = "..", c.output, c.output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() { c.exited <- cmd.Wait() }()
-	defer func() {
+	t.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		<-c.exited
-	}()
+	})
 	admin := regexp.MustCompile(`--address (\S+)`)
 	c.waitFor("the demo to go on by hand", func() bool { return admin.MatchString(c.output.String()) })
 	c.admin = admin.FindStringSubmatch(c.output.String())[1]
+	return c
+}
+
+// demoConnects: by Caddyfile.connect and a browser, from no account to calls for two.
+func demoConnects(t *testing.T, demo string) {
+	c := startDemo(t, demo, "-connect")
+	c.url = strings.TrimSuffix(regexp.MustCompile(`http://localhost:\d+/zoho-connect/`).FindString(c.output.String()), "/zoho-connect/")
+	b := newBrowser(t)
+	wantPage(t, b.get(c.pages()), http.StatusOK, "No account of client main is connected yet.")
+	page := b.get(c.pages() + "connect?account=default")
+	wantPage(t, page, http.StatusOK, "Good:")
+	if strings.Contains(string(page.body), "Look:") {
+		t.Errorf("not all is well before consent: %s", page.body)
+	}
+	for _, account := range []string{"default", "acme"} {
+		consent := b.stopAt("/auth", func() answer { return b.post(c.pages()+"start", url.Values{"account": {account}}) })
+		zoho, err := url.Parse(consent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := http.Post("http://"+zoho.Host+"/_sim/limits", "application/json", strings.NewReader(`{"consent": "auto"}`)); err != nil {
+			t.Fatal(err)
+		}
+		wantPage(t, b.get(consent), http.StatusOK, "The grant is stored")
+	}
+	if a := c.get("/crm/v8/org"); a.StatusCode != http.StatusOK || len(a.body) > 4096 {
+		t.Errorf("default: %s, %d bytes", a.Status, len(a.body))
+	}
+	if a := c.get("/crm/v8/org", "Zoho-Proxy-Account", "acme"); a.StatusCode != http.StatusOK {
+		t.Errorf("acme: %s %s", a.Status, a.body)
+	}
+	wantProblem(t, c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "nobody"), "no-grant", http.StatusServiceUnavailable)
+}
+
+// demoGoesOn: after its walk the demo is there for people, with tokens that live as
+// Zoho's do.
+func demoGoesOn(t *testing.T, demo string) {
+	c := startDemo(t, demo)
 	c.waitFor("a token that lives for more than a minute", func() bool {
 		expires := c.connections("").Connections[0].Expires
 		return expires != nil && time.Until(*expires) > time.Minute

@@ -1,7 +1,8 @@
 // Command demo shows the main job with no credentials and no network: it starts a
 // simulator of Zoho and a real Caddy with Caddyfile.example, calls the proxy as an
 // app would, lets the token expire and be revoked, and tells what the app saw. With
-// -compare it plays more of what goes wrong, beside a cron job that does the same work.
+// -compare it plays more of what goes wrong, beside a cron job that does the same work; with
+// -connect somebody with a browser connects accounts.
 package main
 
 import (
@@ -30,14 +31,18 @@ func main() {
 	}
 	once := flag.Bool("once", false, "exit after the walk, with status 0 or 1")
 	versus := flag.Bool("compare", false, "play what goes wrong, with this proxy and with a cron job instead, and print a table")
+	pages := flag.Bool("connect", false, "play how accounts are connected in a browser, with "+connectConfig)
 	config := flag.String("config", "Caddyfile.example", "the Caddyfile to run")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	play := func() error { return run(ctx, *config, *once) }
-	if *versus {
+	switch {
+	case *versus:
 		play = func() error { return compare(ctx, *config) }
+	case *pages:
+		play = func() error { return connect(ctx) }
 	}
 	if err := play(); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)

@@ -29,6 +29,7 @@ type stage struct {
 	asked    time.Time // when the token was asked for that scenarios count from
 
 	config   string
+	port     string
 	proxyURL string
 	admin    string
 	dir      string
@@ -86,7 +87,7 @@ func (s *stage) startCaddy(ctx context.Context, config string) error {
 	if err != nil {
 		return err
 	}
-	s.proxyURL, s.admin = "http://127.0.0.1:"+ports[0], "127.0.0.1:"+ports[1]
+	s.port, s.proxyURL, s.admin = ports[0], "http://127.0.0.1:"+ports[0], "127.0.0.1:"+ports[1]
 	s.caddy = exec.CommandContext(ctx, self, "run", "--config", config, "--adapter", "caddyfile")
 	s.caddy.Env = append(environment(),
 		asCaddy+"=1", "CADDY_ADMIN="+s.admin,
@@ -94,6 +95,7 @@ func (s *stage) startCaddy(ctx context.Context, config string) error {
 		"ZOHO_BIND=127.0.0.1", "ZOHO_PORT="+ports[0], "ZOHO_STORE="+filepath.Join(s.dir, "store"),
 		"ZOHO_DATA_CENTER="+s.simURL+" "+s.simURL,
 		"ZOHO_CLIENT_ID="+clientID, "ZOHO_CLIENT_SECRET="+clientSecret, "ZOHO_REFRESH_TOKEN="+s.grant,
+		"ZOHO_ENCRYPTION_KEY=simulated-encryption-key",
 	)
 	s.caddy.Stdout, s.caddy.Stderr = s.output, s.output
 	s.caddy.Cancel = func() error { return s.caddy.Process.Signal(syscall.SIGTERM) }
@@ -107,7 +109,7 @@ func (s *stage) startCaddy(ctx context.Context, config string) error {
 		_ = caddy.Wait()
 		close(exited)
 	}(s.caddy)
-	return s.waitUntilHealthy(ctx)
+	return s.waitUntilServed(ctx)
 }
 
 // restart is what a deployment does.
@@ -149,23 +151,22 @@ func freePorts(n int) ([]string, error) {
 	return ports, nil
 }
 
-func (s *stage) waitUntilHealthy(ctx context.Context) error {
+// waitUntilServed waits for an answer of zoho_health; that it has no grant yet is one, too.
+func (s *stage) waitUntilServed(ctx context.Context) error {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	timeout := time.After(30 * time.Second)
 	for {
 		if res, err := http.Get(s.proxyURL + "/zoho-health"); err == nil {
 			_ = res.Body.Close()
-			if res.StatusCode == http.StatusOK {
-				return nil
-			}
+			return nil
 		}
 		select {
 		case <-ticker.C:
 		case <-s.exited:
 			return errors.New("Caddy did not start:\n" + s.logs())
 		case <-timeout:
-			return errors.New("Caddy does not become healthy:\n" + s.logs())
+			return errors.New("Caddy does not answer:\n" + s.logs())
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -184,10 +185,10 @@ func (s *stage) printHints() {
 	fmt.Printf(`
 Both keep running. Go on by hand, in another terminal:
 
-  curl %[1]s/crm/v8/Leads
+  curl '%[1]s/crm/v8/Leads?per_page=3'
   curl -X POST %[1]s/desk/api/v1/tickets -H 'Content-Type: application/json' -d '{"subject":"Hello"}'
   curl '%[1]s/books/v3/contacts?organization_id=60001234567'
-  curl -X POST %[2]s/_sim/revoke-access       # Zoho refuses every access token from now on
+  curl -X POST %[2]s/_sim/revoke-access       # Zoho refuses every access token from now on; three times look like another program
   go run ./cmd/caddy zoho status --address %[3]s
 
 Ctrl-C ends the demo.

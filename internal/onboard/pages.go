@@ -315,7 +315,7 @@ func (v *visit) statusOf(account string) *row {
 type check struct {
 	OK     bool
 	Text   string
-	Remedy string
+	Remedy string // in place of Text, if that is not so
 }
 
 func (v *visit) checks() []check {
@@ -328,7 +328,7 @@ func (v *visit) checks() []check {
 	}
 	if len(v.Client.Scopes) > 0 {
 		checks = append(checks, check{zoho.TellsUser(v.Client.Scopes), "The scopes let Zoho say who has consented.",
-			zoho.ScopeProfile + " is not among them: that somebody else consents than before is not noticed then, and replaces the grant."})
+			zoho.ScopeProfile + " is not among the scopes: that somebody else consents than before is not noticed then, and replaces the grant."})
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), 3*time.Second)
 	defer cancel()
@@ -339,7 +339,7 @@ func (v *visit) checks() []check {
 		_, err = accounts.Reach(ctx)
 	}
 	if err != nil {
-		home = check{Text: home.Text, Remedy: "It cannot: " + err.Error() + ". See name resolution, firewall, proxy and certificates."}
+		home = check{Remedy: server + " cannot be reached: " + err.Error() + ". See name resolution, firewall, proxy and certificates."}
 	}
 	return append(checks, home)
 }
