@@ -210,12 +210,16 @@ func TestLinksOfDocuments(t *testing.T) {
 	}
 }
 
-// TestRecipesAreValid: the Caddyfiles of docs/recipes.md can be copied as they stand.
+// TestRecipesAreValid: the whole Caddyfiles of docs/recipes.md and docs/onboarding.md can be
+// copied as they stand.
 func TestRecipesAreValid(t *testing.T) {
-	recipes := regexp.MustCompile("(?s)\n```caddyfile\n(.*?)```\n").FindAllStringSubmatch(readDoc(t, "docs/recipes.md"), -1)
-	if len(recipes) < 5 {
-		t.Fatalf("only %d recipes found", len(recipes))
+	whole := regexp.MustCompile("(?s)\n```caddyfile\n(\\{\n.*?)```\n")
+	recipes := whole.FindAllStringSubmatch(readDoc(t, "docs/recipes.md"), -1)
+	onboarding := whole.FindAllStringSubmatch(readDoc(t, "docs/onboarding.md"), -1)
+	if len(recipes) < 5 || len(onboarding) != 1 {
+		t.Fatalf("only %d recipes found, and %d for onboarding", len(recipes), len(onboarding))
 	}
+	recipes = append(recipes, onboarding...)
 	for _, recipe := range recipes {
 		var env []string
 		for _, m := range regexp.MustCompile(`\{env\.([A-Z_]+)\}`).FindAllStringSubmatch(recipe[1], -1) {
