@@ -80,7 +80,7 @@ func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
 		fmt.Fprintln(out, started.URL)
 		fmt.Fprintf(cmd.ErrOrStderr(), "The browser then ends at %s…, whether anything answers there or not.\n", started.RedirectURI)
 		if input.terminal < 0 {
-			fmt.Fprintln(cmd.ErrOrStderr(), "Waiting on standard input, to its end, for the address that it ended at.")
+			fmt.Fprintln(cmd.ErrOrStderr(), "Waiting for the address that it ended at, on standard input.")
 		}
 		req.State = started.State
 		if req.Callback, err = input.pasted("the address that it ended at"); err != nil {

@@ -39,7 +39,7 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 		}
 		return exitFailed, noAccount(args[0], args[1], names)
 	}
-	if len(args) == 0 && list.Total == 0 && state == "" {
+	if len(args) < 2 && list.Total == 0 && state == "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "hint: bring an account in by `caddy zoho connect`, or the pages of zoho_connect")
 	}
 	code, err = report(cmd, list, func(w io.Writer) { printConnections(w, list.Connections, list.Total) })

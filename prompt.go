@@ -2,12 +2,12 @@ package caddyzoho
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -28,7 +28,7 @@ func newInput(cmd *cobra.Command) *input {
 	return in
 }
 
-// pasted reads a line at a terminal, and what came with it; otherwise everything.
+// pasted reads a line at a terminal, and what came with it; otherwise what is piped.
 func (in *input) pasted(what string) (string, error) {
 	if in.terminal < 0 {
 		return in.piped(what)
@@ -46,12 +46,44 @@ func (in *input) pasted(what string) (string, error) {
 	return text, nil
 }
 
+// pause is how long nothing more comes after a paste: whoever pastes without a terminal, as
+// by ssh or docker exec, does not end the input.
+const pause = time.Second
+
+// piped reads to the end, or to the end of a line behind which nothing comes.
 func (in *input) piped(what string) (string, error) {
-	all, err := io.ReadAll(io.LimitReader(in.from, maxAdminBody))
-	if err == nil && len(bytes.TrimSpace(all)) == 0 {
-		err = fmt.Errorf("nothing came from standard input, where %s belongs", what)
+	lines := make(chan string)
+	var failed error
+	go func() {
+		defer close(lines)
+		from := bufio.NewReader(io.LimitReader(in.from, maxAdminBody))
+		for failed == nil {
+			var line string
+			line, failed = from.ReadString('\n')
+			lines <- line
+		}
+	}()
+	all, ended := "", (<-chan time.Time)(nil)
+	for {
+		select {
+		case line, more := <-lines:
+			all += line
+			switch {
+			case !more && !errors.Is(failed, io.EOF):
+				return "", failed
+			case !more && strings.TrimSpace(all) == "":
+				return "", fmt.Errorf("nothing came from standard input, where %s belongs", what)
+			case !more:
+				return all, nil
+			case strings.TrimSpace(all) != "" && strings.HasSuffix(line, "\n"):
+				ended = time.After(pause)
+			default:
+				ended = nil
+			}
+		case <-ended:
+			return all, nil
+		}
 	}
-	return string(all), err
 }
 
 // secret reads a line that is not shown.

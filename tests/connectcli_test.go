@@ -2,9 +2,12 @@ package tests
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
@@ -93,6 +96,46 @@ func TestImport(t *testing.T) {
 		t.Errorf("again: %s", stdout)
 	}
 	wantTokenCalls(t, server, calls+1) // the unknown one
+}
+
+// TestInputWithoutEnd: who pastes without a terminal, as by ssh or docker exec, needs not
+// end the input.
+func TestInputWithoutEnd(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	token := server.Grant(clientID, "ann@example.com", "us", "ZohoCRM.modules.ALL")
+	code := server.SelfClientCode(clientID, "ZohoCRM.modules.ALL")
+	c.secrets = append(c.secrets, token, code)
+	for what, run := range map[string]struct {
+		input string
+		args  []string
+	}{
+		"a refresh token": {"\n" + token + "\n", []string{"import", "main", "one"}},
+		"a code":          {code[:20] + "\n" + code[20:] + "\n", []string{"connect", "main", "two", "--self-client"}},
+	} {
+		cmd := exec.Command(binary, append([]string{"zoho"}, run.args...)...)
+		cmd.Env, cmd.Dir = c.env, c.dir
+		stdin, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		var output []byte
+		go func() {
+			output, err = cmd.CombinedOutput()
+			ended <- err
+		}()
+		if _, err := io.WriteString(stdin, run.input); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-ended:
+			if err != nil || !strings.Contains(string(output), "connected") {
+				t.Errorf("%s: %v\n%s", what, err, output)
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("%s: it still waits", what)
+		}
+	}
 }
 
 // TestRevokeAndForget: at once, without a reload; what is configured is left alone.
