@@ -73,8 +73,9 @@ func newState(dir string) *state {
 	return s
 }
 
-// Destruct ends timers and flights and closes the store.
+// Destruct ends timers and flights, and closes the store.
 func (s *state) Destruct() error {
+	s.flow.Close()
 	err := s.cache.Close()
 	s.notices.close()
 	err = errors.Join(err, s.store.Close())

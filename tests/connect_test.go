@@ -315,6 +315,23 @@ func TestSomebodyElse(t *testing.T) {
 	}
 }
 
+// TestStopGivesBack: a grant that still waits to be confirmed when Caddy stops keeps no place
+// at Zoho.
+func TestStopGivesBack(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto, User: "ann@example.com"})
+	b := newBrowser(t)
+	wantPage(t, b.get(c.consent(b, "default")), 200, "The grant is stored")
+	server.Change(func(o *zohosim.Options) { o.User = "ben@example.com" })
+	wantPage(t, b.get(c.consent(b, "default")), 200, "Is that meant?")
+	if n := server.Stats().Grants; n != 2 {
+		t.Fatalf("%d grants live at Zoho", n)
+	}
+	c.stop()
+	if n := server.Stats().Grants; n != 1 {
+		t.Errorf("%d grants live at Zoho after Caddy has stopped", n)
+	}
+}
+
 // TestDroppedWithoutZoho: who keeps the grant of before is told so, also when the new one
 // cannot be given back at that moment.
 func TestDroppedWithoutZoho(t *testing.T) {

@@ -245,12 +245,36 @@ func (f *Flow) hold(cl *Client, cand *candidate, before, after Result) *Error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.held[id] = cand
+	cand.unwanted = func(ctx context.Context) {
+		if cand.fresh() {
+			_ = cl.revoke(ctx, cand.grant)
+		}
+	}
 	cand.waits = time.AfterFunc(consentLife, func() {
-		if _, err := f.release(cl, id, cand.browser); err == nil && cand.fresh() {
-			_ = cl.revoke(context.Background(), cand.grant)
+		if _, err := f.release(cl, id, cand.browser); err == nil {
+			cand.unwanted(context.Background())
 		}
 	})
 	return errOther(id, before, after)
+}
+
+// closeLimit is how long the process is held up by a Zoho that does not answer.
+const closeLimit = 5 * time.Second
+
+// Close gives back what waits to be confirmed. Nothing may be begun afterwards.
+func (f *Flow) Close() {
+	f.mu.Lock()
+	held := f.held
+	f.held = make(map[string]*candidate)
+	f.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
+	var running sync.WaitGroup
+	for _, cand := range held {
+		cand.waits.Stop()
+		running.Go(func() { cand.unwanted(ctx) })
+	}
+	running.Wait()
 }
 
 // release gives out a grant that was held, once, in the browser that brought it.

@@ -56,7 +56,9 @@ type candidate struct {
 	revokeOld bool
 	browser   browserID
 	invited   *Invitation
-	waits     *time.Timer // to be confirmed, nil if it does not
+	// While it waits to be confirmed:
+	waits    *time.Timer
+	unwanted func(context.Context) // gives it back
 }
 
 // fresh tells a grant that a code has brought just now, which nobody else knows, from one
