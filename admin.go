@@ -232,7 +232,7 @@ func needsConsent(code string) bool { return code == codeGrantDead || code == co
 // noAccount says which accounts there are instead, some of them.
 func noAccount(client, account string, names []string) error {
 	const some = 10
-	there := "it has none"
+	there := "it has none yet: `caddy zoho connect` brings one in"
 	if len(names) > 0 {
 		there = "it has " + strings.Join(names[:min(len(names), some)], ", ")
 	}
