@@ -32,9 +32,10 @@ type connectRequest struct {
 
 // connectStarted answers a connectRequest that begins a consent.
 type connectStarted struct {
-	URL         string `json:"url"` // for the browser
-	State       string `json:"state"`
-	RedirectURI string `json:"redirect_uri"`
+	URL         string   `json:"url"` // for the browser
+	State       string   `json:"state"`
+	RedirectURI string   `json:"redirect_uri"`
+	Warnings    []string `json:"warnings,omitempty"`
 }
 
 type importRequest struct {
@@ -167,7 +168,7 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 	}
 	redirectURI := cmp.Or(client.RedirectURI, client.Served)
 	url, state, failure := flow.Begin(client, onboard.Start{Account: account, RedirectURI: redirectURI, RevokeOld: req.RevokeOld})
-	return either(connectStarted{URL: url, State: state, RedirectURI: redirectURI}, failure)
+	return either(connectStarted{URL: url, State: state, RedirectURI: redirectURI, Warnings: flow.PlaceWarnings(client, account)}, failure)
 }
 
 func invite(client *onboard.Client, account string, req inviteRequest) (any, error) {

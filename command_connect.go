@@ -76,6 +76,7 @@ func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
 		if boolFlag(cmd, "json") {
 			out = cmd.ErrOrStderr()
 		}
+		warn(cmd, started.Warnings)
 		fmt.Fprintln(cmd.ErrOrStderr(), "Open this address in a browser, sign in to Zoho and accept:")
 		fmt.Fprintln(out, started.URL)
 		fmt.Fprintf(cmd.ErrOrStderr(), "The browser then ends at %s…, whether anything answers there or not.\n", started.RedirectURI)
@@ -123,12 +124,16 @@ func fateOf(dropped onboard.Result) string {
 	return strings.Join(dropped.Warnings, "; ")
 }
 
+func warn(cmd *cobra.Command, warnings []string) {
+	for _, text := range warnings {
+		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", text)
+	}
+}
+
 // reportResult prints what was connected, or what is gone.
 func reportResult(cmd *cobra.Command, r onboard.Result, what string) (int, error) {
 	return report(cmd, r, func(w io.Writer) {
-		for _, warning := range r.Warnings {
-			fmt.Fprintln(cmd.ErrOrStderr(), "warning:", warning)
-		}
+		warn(cmd, r.Warnings)
 		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		line := func(name, value string) {
 			if value != "" {

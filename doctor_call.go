@@ -166,6 +166,15 @@ func (c *doctorCall) what() string {
 	return "GET " + path
 }
 
+// regrant is how to get a grant with the scope that was asked for.
+func (c *doctorCall) regrant() string {
+	do := c.client.consent(c.account)
+	if !zoho.Covers(c.client.Scopes, c.probe.Scope) {
+		do = "add it to `scopes`, then " + do
+	}
+	return do
+}
+
 // judged tells what an answer means for whoever asked for the scope.
 func (c *doctorCall) judged(status int, verdict zoho.Verdict, token *tokencache.Token) outcome {
 	refused := func(result, check, why, do string) {
@@ -174,11 +183,11 @@ func (c *doctorCall) judged(status int, verdict zoho.Verdict, token *tokencache.
 	}
 	switch verdict {
 	case zoho.VerdictScope:
-		refused(resultFailed, checkScopes, "the grant lacks "+c.probe.Scope+", or one that allows as much", "add it to `scopes`, then "+c.client.consent(c.account))
+		refused(resultFailed, checkScopes, "the grant lacks "+c.probe.Scope+", or one that allows as much", c.regrant())
 		return callTold
 	case zoho.VerdictAmbiguous:
 		refused(resultFailed, checkScopes, "this service answers the same to a dead token and to a missing scope; if the token serves elsewhere, "+c.probe.Scope+" is missing",
-			"add it to `scopes`, then "+c.client.consent(c.account))
+			c.regrant())
 		return callTold
 	case zoho.VerdictPermission:
 		refused(resultWarning, checkCall, "the user who consented may not do this in Zoho", "give that user the profile, role or licence")

@@ -26,6 +26,9 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 		e.tellConsent(checkGrant, "", what, "neither the configuration nor the store has a refresh token", e.client.consent(cmp.Or(account, defaultAccount)))
 		return
 	}
+	for _, text := range onboard.CountPlaces(e.client.app.state.cache.Status(e.client.cache)).Warnings() {
+		e.tell(checkGrant, resultWarning, "", text, "", "`caddy zoho revoke` gives back those that are not needed, `connect --revoke-old` the one that it replaces")
+	}
 	called := 0
 	for i, s := range statuses {
 		if ctx.Err() != nil {
@@ -81,10 +84,6 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 		e.tell(checkGrant, resultWarning, s.Account, "the last renewal failed"+next, s.LastError, "nothing, if the authorization server can be reached now")
 	}
 	e.contention(s)
-	if s.RefreshTokens >= onboard.RefreshTokenLimit-1 {
-		e.tell(checkGrant, resultWarning, s.Account, fmt.Sprintf("%d of Zoho's %d refresh tokens of a user and client are taken", s.RefreshTokens, onboard.RefreshTokenLimit),
-			"the next one beyond them ends the first, even if it is in use", "revoke old ones, or connect with `--revoke-old`")
-	}
 	return s.HasToken || s.Waiting == 0 && s.BudgetLeft > 0
 }
 

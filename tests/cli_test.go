@@ -86,7 +86,7 @@ func TestCommandLine(t *testing.T) {
 		cli{"status main default", 0, "", ""},
 		cli{"status main second --json", 3, `"needs_consent": true`, ""},
 		cli{"status --state dead", 3, "second", ""},
-		cli{"refresh second", 1, "", "second"},
+		cli{"refresh second", 3, "", "second"},
 	)
 	c.stop()
 	c.wantCLI(cli{"status", 4, "", "hint: "}, cli{"refresh", 4, "", "hint: "})

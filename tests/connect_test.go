@@ -382,6 +382,50 @@ func TestReplacedGrants(t *testing.T) {
 	}
 }
 
+// TestPlacesOfOneUser: Zoho's twenty are those of a user, whichever accounts he connects; the
+// last ones are warned of wherever somebody might take them.
+func TestPlacesOfOneUser(t *testing.T) {
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto, User: "ann@example.com", MaxTokens: -1, MaxCodes: -1})
+	const warning = "19 refresh tokens of ann@example.com are known; Zoho keeps 20"
+	token := func() string {
+		return server.Grant(clientID, "ann@example.com", "us", "ZohoCRM.modules.ALL", "AaaServer.profile.READ", "Desk.tickets.ALL")
+	}
+	for i := range 17 {
+		if _, stderr := c.runInput(token(), 0, "zoho", "import", "main", fmt.Sprint("org-", i)); strings.Contains(stderr, "warning") {
+			t.Fatalf("account %d: %s", i, stderr)
+		}
+	}
+	server.AddFault(zohosim.Fault{Where: "accounts", Path: "/revoke", Kind: zohosim.FaultStatus, Status: http.StatusServiceUnavailable})
+	b := newBrowser(t)
+	callback := b.stopAt("/callback", func() answer {
+		return b.post(c.pages()+"start", url.Values{"account": {"org-3"}, "revoke": {"yes"}})
+	})
+	wantPage(t, b.get(callback), 200, "the grant before was not revoked")
+	server.ClearFaults("")
+	if n := c.connections("?account=org-3").Connections[0].RefreshTokensKnown; n != 2 {
+		t.Errorf("%d are known of an account whose grant of before could not be revoked", n)
+	}
+	if _, stderr := c.runInput(token(), 0, "zoho", "import", "main", "last"); !strings.Contains(stderr, warning) {
+		t.Errorf("no warning: %s", stderr)
+	}
+	wantPage(t, b.get(c.pages()+"connect?account=new"), 200, warning)
+	wantPage(t, b.get(c.pages()+"connect?account=org-3"), 200, warning)
+	c.wantCLI(cli{"doctor", 0, warning, ""}, cli{"connect main new", 1, "/oauth/v2/auth", warning})
+
+	// Somebody else has places of his own.
+	server.Change(func(o *zohosim.Options) { o.User = "ben@example.com" })
+	wantPage(t, b.get(c.consent(b, "org-3")), 200, "Is that meant?")
+	wantPage(t, b.post(c.pages()+"confirm", url.Values{"id": {b.at.Query().Get("id")}, "decision": {"replace"}}), 200, "Connected")
+	if n := c.connections("?account=org-3").Connections[0].RefreshTokensKnown; n != 1 {
+		t.Errorf("%d are known of somebody who has consented once", n)
+	}
+	page := b.get(c.pages() + "connect?account=org-3")
+	wantPage(t, page, 200, "A new consent replaces")
+	if strings.Contains(string(page.body), "refresh tokens of") {
+		t.Errorf("another user's places: %s", page.body)
+	}
+}
+
 // TestEvents: Caddy's events app hears of renewals and of dead grants, after a reload as
 // well, and of no secret.
 func TestEvents(t *testing.T) {
@@ -405,7 +449,7 @@ func TestEvents(t *testing.T) {
 		t.Errorf("%d grants are dead", n)
 	}
 	server.Revoke("")
-	c.wantCLI(cli{"refresh", 1, "", "grant_dead"})
+	c.wantCLI(cli{"refresh", 3, "", "grant_dead"})
 	c.waitFor("the event of the dead grant", func() bool { return heard("zoho_grant_dead") == 1 })
 }
 

@@ -14,10 +14,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// RefreshTokenLimit is how many refresh tokens Zoho keeps of a user for a client; one
-// more ends the first, even if it is in use.
-const RefreshTokenLimit = 20
-
 // Result says what was connected, without any secret.
 type Result struct {
 	Client        string   `json:"client"`
@@ -218,8 +214,12 @@ func (f *Flow) adopt(ctx context.Context, cl *Client, cand *candidate, old token
 		return Result{}, err
 	}
 	replaces := old.RefreshToken != "" && old.RefreshToken != cand.grant.RefreshToken
-	cand.grant.RefreshTokens = max(old.RefreshTokens, 1)
-	if replaces && !cand.revokeOld {
+	another := old.User != "" && cand.grant.User != "" && old.User != cand.grant.User // whose places are his own
+	cand.grant.RefreshTokens = 1
+	if !another {
+		cand.grant.RefreshTokens = max(old.RefreshTokens, 1)
+	}
+	if replaces && !another && !cand.revokeOld {
 		cand.grant.RefreshTokens++
 	}
 	if err := f.save(cl, cand); err != nil {
@@ -232,13 +232,22 @@ func (f *Flow) adopt(ctx context.Context, cl *Client, cand *candidate, old token
 	}
 	if replaces && cand.revokeOld {
 		result.revoke(ctx, cl, old, "the grant before was not revoked")
+		if !result.Revoked && !another { // it keeps its place
+			f.countOne(cl, cand, &result)
+		}
 	}
-	if result.RefreshTokens >= RefreshTokenLimit-1 {
-		result.Warnings = append(result.Warnings, fmt.Sprintf("%d refresh tokens of this account are known; Zoho keeps %d of a user and client, and the next one beyond them ends the first, even if it is in use: revoke old ones",
-			result.RefreshTokens, RefreshTokenLimit))
-	}
+	result.Warnings = append(result.Warnings, f.PlaceWarnings(cl, cand.account)...)
 	f.connected(result)
 	return result, nil
+}
+
+// countOne counts one more refresh token of the account. If that cannot be stored, the
+// count is one too low.
+func (f *Flow) countOne(cl *Client, cand *candidate, result *Result) {
+	cand.grant.RefreshTokens++
+	result.RefreshTokens = cand.grant.RefreshTokens
+	_ = f.store.SaveGrant(cl.key(cand.account), cl.Cache.Secrets(), cand.grant)
+	f.cache.GrantChanged(cl.key(cand.account))
 }
 
 // useUp ends an invitation, before what it brought is stored: of several browsers that

@@ -239,7 +239,6 @@ const perPage = 50
 // row is a connection in the list.
 type row struct {
 	tokencache.Status
-	Configured bool
 	DataCenter string
 	Left       string
 	Tokens     string
@@ -266,10 +265,7 @@ func (v *visit) list() {
 }
 
 func (v *visit) row(s tokencache.Status) row {
-	r := row{Status: s, Configured: s.Configured, Left: "none", Tokens: "none"}
-	if s.HasToken {
-		r.Left = time.Until(s.Expiry).Round(time.Second).String()
-	}
+	r := row{Status: s, Left: lifeLeft(s), Tokens: "none"}
 	if s.HasGrant {
 		r.Tokens = fmt.Sprintf("%d of %d known to us", s.RefreshTokens, RefreshTokenLimit)
 	}
@@ -285,6 +281,19 @@ func (v *visit) row(s tokencache.Status) row {
 	return r
 }
 
+func lifeLeft(s tokencache.Status) string {
+	left := time.Until(s.Expiry).Round(time.Second)
+	switch {
+	case !s.HasToken:
+		return "none"
+	case s.Refused:
+		return "refused by Zoho"
+	case left <= 0:
+		return "expired"
+	}
+	return left.String()
+}
+
 // prepare shows, before consent, what can be checked and what the API console must hold.
 func (v *visit) prepare() {
 	account := strings.TrimSpace(query(v.r, "account"))
@@ -292,12 +301,10 @@ func (v *visit) prepare() {
 		v.fail(err)
 		return
 	}
-	status := v.statusOf(account)
 	v.render(http.StatusOK, "connect", map[string]any{
 		"Title": "Connect " + account, "Client": v.Client.Name, "Account": account, "ClientID": v.Client.ID(),
 		"Scopes": v.Client.Scopes, "RedirectURI": v.redirectURI(), "Home": v.Client.Centers[0],
-		"Centers": v.Client.Centers, "Checks": v.checks(), "Before": status,
-		"Last": status != nil && status.RefreshTokens >= RefreshTokenLimit-1, "Limit": RefreshTokenLimit,
+		"Centers": v.Client.Centers, "Checks": v.checks(), "Before": v.statusOf(account), "Warnings": v.Flow.PlaceWarnings(v.Client, account),
 	})
 }
 

@@ -1,0 +1,73 @@
+package onboard
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// RefreshTokenLimit is how many refresh tokens Zoho keeps of a user for a client; one
+// more ends the first, even if it is in use.
+const RefreshTokenLimit = 20
+
+// Places counts the refresh tokens that are known of each user of a client, whichever
+// accounts they serve: one user may have connected several, as with several organizations.
+type Places map[holder]int
+
+// holder is a user; where that is not known each account counts for itself.
+type holder struct{ accountsServer, user, account string }
+
+func holderOf(s tokencache.Status) holder {
+	if s.User == "" {
+		return holder{account: s.Account}
+	}
+	return holder{accountsServer: s.AccountsServer, user: s.User}
+}
+
+// CountPlaces counts what all connections of a client have taken.
+func CountPlaces(all []tokencache.Status) Places {
+	p := make(Places)
+	for _, s := range all {
+		p[holderOf(s)] += s.RefreshTokens
+	}
+	return p
+}
+
+func (p Places) warning(h holder) string {
+	if p[h] < RefreshTokenLimit-1 {
+		return ""
+	}
+	whose := h.user
+	if whose == "" {
+		whose = "account " + h.account
+	}
+	return fmt.Sprintf("%d refresh tokens of %s are known; Zoho keeps %d of a user and client, and the next one beyond them ends the first, even if it is in use: revoke old ones",
+		p[h], whose, RefreshTokenLimit)
+}
+
+// Warnings are those of all users.
+func (p Places) Warnings() (all []string) {
+	for h := range p {
+		if text := p.warning(h); text != "" {
+			all = append(all, text)
+		}
+	}
+	slices.SortFunc(all, strings.Compare)
+	return all
+}
+
+// PlaceWarnings tells whose places are hardly enough for one more consent for an account:
+// those of who has given the last one, or of anybody if nobody has.
+func (f *Flow) PlaceWarnings(cl *Client, account string) []string {
+	all := f.cache.Status(cl.Cache)
+	p := CountPlaces(all)
+	for _, s := range all {
+		if s.Account == account && s.HasGrant {
+			h := holderOf(s)
+			return Places{h: p[h]}.Warnings()
+		}
+	}
+	return p.Warnings()
+}
