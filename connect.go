@@ -27,9 +27,10 @@ type Connect struct {
 	// by state and cookie, and by a signature. Default: `loopback`.
 	Callers []string `json:"callers,omitempty"`
 
-	client *Client
-	pages  *onboard.Pages
-	logger *zap.Logger
+	client  *Client
+	callers callers
+	pages   *onboard.Pages
+	logger  *zap.Logger
 }
 
 // CaddyModule returns the Caddy module information.
@@ -52,8 +53,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		return err
 	}
 	c.client = client
-	callers, err := parseCallers(c.Callers)
-	if err != nil {
+	if c.callers, err = parseCallers(c.Callers); err != nil {
 		return fmt.Errorf("zoho_connect: %w", err)
 	}
 	if len(app.EncryptionKey) == 0 {
@@ -62,7 +62,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	c.pages = &onboard.Pages{
 		Flow:   app.state.flow,
 		Client: client.onboard(),
-		Admit:  func(r *http.Request) bool { return callers.admit(r.RemoteAddr) },
+		Admit:  func(r *http.Request) bool { return c.callers.admit(r.RemoteAddr) },
 		Failed: c.failed,
 		Path:   originalPath,
 	}

@@ -13,6 +13,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
 )
 
 // warnAboutSites tells at load what doctor would find.
@@ -37,9 +40,7 @@ func (a *App) examineSites() (found findings, handlers []*Handler) {
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
 		walk := siteWalk{name: name, server: servers[name]}
 		walk.routes(walk.server.Routes, "")
-		if len(walk.handlers) > 0 {
-			walk.listeners()
-		}
+		walk.listeners()
 		found.add(walk.found...)
 		handlers = append(handlers, walk.handlers...)
 	}
@@ -60,6 +61,8 @@ type siteWalk struct {
 	within   []string // names of the named routes that we are in
 	found    findings
 	handlers []*Handler
+	connects []*Connect
+	asks     bool // something asks callers who they are, wherever that stands
 }
 
 func (w *siteWalk) warn(what, why, do string) {
@@ -84,6 +87,11 @@ func (w *siteWalk) routes(routes caddyhttp.RouteList, host string) {
 				w.connect(h, folderOf(route.MatcherSets)+"callback")
 			case *Handler:
 				w.handler(h, host)
+			case *caddyauth.Authentication:
+				w.asks = true
+			case *reverseproxy.Handler:
+				_, ours := h.Transport.(*Transport)
+				w.asks = w.asks || !ours && len(h.HandleResponse) > 0 // forward_auth
 			}
 		}
 	}
@@ -106,6 +114,7 @@ func (w *siteWalk) handler(h *Handler, host string) {
 
 // connect compares where Zoho sends browsers with where the pages wait for them.
 func (w *siteWalk) connect(c *Connect, callback string) {
+	w.connects = append(w.connects, c)
 	to, err := url.Parse(c.client.RedirectURI)
 	if err == nil && to.Path != "" && !strings.HasSuffix(to.Path, "/callback") {
 		w.warn("redirect_uri of client "+c.client.name+" leads browsers to "+to.Path, "the pages of zoho_connect take Zoho's answers at "+callback+" alone",
@@ -135,8 +144,15 @@ func (w *siteWalk) drops(name string) bool {
 // listeners tells of those that other machines can reach.
 func (w *siteWalk) listeners() {
 	anybody := slices.ContainsFunc(w.handlers, func(h *Handler) bool { return h.callers.any })
+	strangers := !w.asksForCertificates() && !w.asks && slices.ContainsFunc(w.connects, func(c *Connect) bool { return c.callers.any })
 	for _, listen := range w.server.Listen {
-		switch reach := reachOf(listen); {
+		reach := reachOf(listen)
+		if strangers && reach != thisMachine {
+			w.warn(fmt.Sprintf("zoho_connect admits every caller at %s", listen), "whoever reaches that address can put a Zoho account of his own in place of yours",
+				"have `basic_auth` or client certificates before it, or name the addresses of its operators in `callers`")
+		}
+		switch {
+		case len(w.handlers) == 0:
 		case reach == everywhere && anybody:
 			w.warn(fmt.Sprintf("zoho_proxy listens on every interface (%s)", listen), "whoever reaches it acts as the account, since `callers any` admits everybody",
 				"add `bind 127.0.0.1`, or name the addresses of the apps in `callers`")
@@ -146,6 +162,10 @@ func (w *siteWalk) listeners() {
 			w.warn(fmt.Sprintf("zoho_proxy admits every caller at %s", listen), "whoever reaches that address acts as the account", "name the addresses of the apps in `callers`")
 		}
 	}
+}
+
+func (w *siteWalk) asksForCertificates() bool {
+	return slices.ContainsFunc(w.server.TLSConnPolicies, func(p *caddytls.ConnectionPolicy) bool { return p.ClientAuthentication != nil })
 }
 
 // invoke enters a named route, but not from within itself.

@@ -17,6 +17,9 @@ func TestWarningsAtLoad(t *testing.T) {
 		everywhere = "listens on every interface"
 		nowhere    = "no site holds a zoho_proxy"
 		noServer   = "no server is configured"
+		strangers  = "zoho_connect admits every caller"
+		basicAuth  = "\tbasic_auth {\n\t\tann $2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG\n\t}\n"
+		pages      = "\tzoho_connect {\n\t\tcallers any\n\t}\n"
 	)
 	tests := []struct {
 		name, sites string
@@ -37,14 +40,20 @@ func TestWarningsAtLoad(t *testing.T) {
 		{"site without it", "http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\trespond hello\n}", []string{nowhere}},
 		{"empty bind", "http://:{$ZOHO_PORT} {\n\tbind {$EMPTY}\n\tzoho_proxy\n}", []string{noServer}},
 		{"no site", "", []string{noServer}},
+		{"pages for everybody", "http://:{$OTHER} {\n" + pages + "}\nhttp://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy\n}", []string{strangers}},
+		{"pages for everybody on this machine", "http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n" + pages + "\tzoho_proxy\n}", nil},
+		{"pages behind a password", "http://:{$OTHER} {\n" + basicAuth + pages + "}\nhttp://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy\n}", nil},
+		{"pages behind forward_auth", "http://:{$OTHER} {\n\tforward_auth 127.0.0.1:9 {\n\t\turi /\n\t}\n" + pages + "}\nhttp://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy\n}", nil},
+		{"pages for operators", "http://:{$OTHER} {\n\tzoho_connect {\n\t\tcallers 10.0.0.0/8\n\t}\n}\nhttp://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy\n}", nil},
 		{"named route", "&(zoho) {\n\tzoho_proxy\n}\nhttp://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tinvoke zoho\n}", nil},
 		{"named route behind a host", "&(zoho) {\n\tzoho_proxy\n}\nhttp://proxy.example:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tinvoke zoho\n}", []string{behindHost}},
 		{"named routes in a circle", "&(a) {\n\tinvoke b\n}\n&(b) {\n\tinvoke a\n}\nhttp://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tinvoke a\n}", []string{nowhere}},
 		{"named route that nobody invokes", "&(zoho) {\n\tzoho_proxy\n}\nhttp://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\trespond hello\n}", []string{nowhere}},
 	}
 	global, _, _ := strings.Cut(oneClient, "http://:")
+	global = strings.Replace(global, "\tzoho {\n", "\tzoho {\n\t\tencryption_key {env.ZOHO_KEY}\n", 1)
 	_, baseURL, grant := sim(t, zohosim.Options{})
-	c := newCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant, "OTHER="+freePort(t), "EMPTY=")
+	c := newCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant, "OTHER="+freePort(t), "EMPTY=", "ZOHO_KEY=0123456789abcdef")
 	c.start()
 	c.waitFor("the start", func() bool { return strings.Contains(c.output.String(), "serving Zoho connections") })
 	for _, test := range tests {
