@@ -3,6 +3,7 @@ package caddyzoho
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ With --batch it reads a JSON object on each line, and ACCOUNT is not given:
 
   {"account": "acme", "refresh_token": "1000.…", "data_center": "eu"}
 
-A line on standard output tells what became of each. Run it again with the same input
+"client" may be named as well. A line on standard output tells what became of each. Run it again with the same input
 after it was interrupted: accounts that are connected already are skipped.`,
 		Example: "  caddy zoho import main acme --data-center eu < token.txt\n  caddy zoho import main --batch < accounts.jsonl",
 	})
@@ -54,6 +55,7 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 
 // batchLine is one account of a batch.
 type batchLine struct {
+	Client       string `json:"client"` // that of the command, if empty
 	Account      string `json:"account"`
 	RefreshToken string `json:"refresh_token"`
 	DataCenter   string `json:"data_center"`
@@ -71,37 +73,51 @@ type batchResult struct {
 // batchPace keeps a batch from looking like an attack on the accounts server.
 const batchPace = 200 * time.Millisecond
 
-func importBatch(cmd *cobra.Command, args []string) (int, error) {
+// batch is an import of many.
+type batch struct {
+	cmd       *cobra.Command
+	client    string // of lines that name none, "" if they must
+	connected map[[2]string]bool
+}
+
+func newBatch(cmd *cobra.Command, args []string) (*batch, int, error) {
 	if len(args) > 1 {
-		return exitUsage, errors.New("with --batch the accounts stand in the input: give the client alone")
+		return nil, exitUsage, errors.New("with --batch the accounts stand in the input: give the client alone")
 	}
 	var list connectionList
-	if code, err := adminRequest(cmd, http.MethodGet, "/zoho/connections", nil, &list); err != nil {
-		return code, err
+	if code, err := adminRequest(cmd, http.MethodGet, "/zoho/connections?limit=1000000", nil, &list); err != nil {
+		return nil, code, err
 	}
-	if len(args) == 1 { // it is the client, even if there is an account of that name
-		args = []string{args[0], defaultAccount}
+	b := &batch{cmd: cmd, connected: make(map[[2]string]bool)}
+	switch {
+	case len(args) == 1: // it is the client, even if there is an account of that name
+		b.client = args[0]
+	case len(list.Clients) == 1:
+		b.client = list.Clients[0]
 	}
-	client, _, err := connectionOf(args, list)
-	if err != nil {
-		return exitUsage, err
-	}
-	connected := make(map[string]bool)
 	for _, c := range list.Connections {
-		if c.Client == client && !c.NeedsConsent {
-			connected[c.Account] = true
+		if !c.NeedsConsent {
+			b.connected[[2]string{c.Client, c.Account}] = true
 		}
 	}
-	failed, code := 0, exitOK
+	return b, exitOK, nil
+}
+
+func importBatch(cmd *cobra.Command, args []string) (int, error) {
+	b, code, err := newBatch(cmd, args)
+	if err != nil {
+		return code, err
+	}
+	failed := 0
 	lines := bufio.NewScanner(cmd.InOrStdin())
 	lines.Buffer(nil, maxAdminBody)
 	for n := 1; lines.Scan(); n++ {
-		text := bytes.TrimSpace(lines.Bytes())
+		text := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), []byte("\ufeff")))
 		if len(text) == 0 {
 			continue
 		}
 		r := batchResult{Line: n, Status: "failed"}
-		code = importLine(cmd, client, text, connected, &r)
+		code = b.importLine(text, &r)
 		if r.Status == "failed" {
 			failed++
 		}
@@ -121,7 +137,7 @@ func importBatch(cmd *cobra.Command, args []string) (int, error) {
 	return exitOK, nil
 }
 
-func importLine(cmd *cobra.Command, client string, text []byte, connected map[string]bool, r *batchResult) int {
+func (b *batch) importLine(text []byte, r *batchResult) int {
 	var line batchLine
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
@@ -130,21 +146,25 @@ func importLine(cmd *cobra.Command, client string, text []byte, connected map[st
 		return exitFailed
 	}
 	r.Account = line.Account
-	if connected[line.Account] && !boolFlag(cmd, "replace") {
+	line.Client = cmp.Or(line.Client, b.client)
+	line.DataCenter = cmp.Or(line.DataCenter, stringFlag(b.cmd, "data-center"))
+	key := [2]string{line.Client, line.Account}
+	switch {
+	case line.Client == "":
+		r.Error = `several clients are configured: name one by the argument, or by "client" in the line`
+		return exitFailed
+	case b.connected[key] && !boolFlag(b.cmd, "replace"):
 		r.Status = "skipped"
 		return exitOK
 	}
-	if line.DataCenter == "" {
-		line.DataCenter = stringFlag(cmd, "data-center")
-	}
 	var result onboard.Result
-	req := importRequest{RefreshToken: line.RefreshToken, DataCenter: line.DataCenter, Replace: boolFlag(cmd, "replace")}
-	code, err := change(cmd, client, line.Account, "import", req, &result)
+	req := importRequest{RefreshToken: line.RefreshToken, DataCenter: line.DataCenter, Replace: boolFlag(b.cmd, "replace")}
+	code, err := change(b.cmd, line.Client, line.Account, "import", req, &result)
 	if err != nil {
 		r.Error = err.Error()
 		return code
 	}
-	connected[line.Account] = true
+	b.connected[key] = true
 	r.Status, r.Result = "connected", &result
 	time.Sleep(batchPace)
 	return exitOK
