@@ -3,6 +3,9 @@ package caddyzoho
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -29,6 +32,7 @@ type Connect struct {
 
 	client  *Client
 	callers callers
+	folders *atomic.Pointer[[]string] // where the pages are, nil in it if anywhere; noted when the configuration starts
 	pages   *onboard.Pages
 	logger  *zap.Logger
 }
@@ -43,7 +47,7 @@ func (Connect) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the client and prepares the rules.
 func (c *Connect) Provision(ctx caddy.Context) error {
-	c.logger = ctx.Logger()
+	c.logger, c.folders = ctx.Logger(), new(atomic.Pointer[[]string])
 	app, err := configuredApp(ctx)
 	if err != nil {
 		return err
@@ -65,8 +69,21 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		Admit:  func(r *http.Request) bool { return c.callers.admit(r.RemoteAddr) },
 		Failed: c.failed,
 		Path:   originalPath,
+		Folder: c.in,
 	}
 	return nil
+}
+
+const defaultFolder = "/zoho-connect/"
+
+// in tells whether the pages are in a folder. They are not in those below: who guards some
+// of them by their paths has guarded them all.
+func (c *Connect) in(folder string) bool {
+	folders := c.folders.Load()
+	if folders == nil { // not quite started yet
+		return folder == defaultFolder
+	}
+	return *folders == nil || slices.ContainsFunc(*folders, func(f string) bool { return strings.EqualFold(f, folder) })
 }
 
 // ServeHTTP serves the pages. What leads to Zoho and back stays out of Caddy's access

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 )
 
@@ -38,9 +39,12 @@ func (a *App) examineSites() (found findings, handlers []*Handler) {
 	}
 	servers := app.(*caddyhttp.App).Servers
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
-		walk := siteWalk{name: name, server: servers[name]}
-		walk.routes(walk.server.Routes, "")
+		walk := siteWalk{name: name, server: servers[name], folders: make(map[*Connect][]string)}
+		walk.routes(walk.server.Routes, place{})
 		walk.listeners()
+		for connect, folders := range walk.folders {
+			connect.folders.Store(&folders)
+		}
 		found.add(walk.found...)
 		handlers = append(handlers, walk.handlers...)
 	}
@@ -61,32 +65,46 @@ type siteWalk struct {
 	within   []string // names of the named routes that we are in
 	found    findings
 	handlers []*Handler
-	connects []*Connect
-	asks     bool // something asks callers who they are, wherever that stands
+	folders  map[*Connect][]string // where the pages are, for a request as it arrives there
+	asks     bool                  // something asks callers who they are, wherever that stands
 }
 
 func (w *siteWalk) warn(what, why, do string) {
 	w.found.add(siteWarning(what, why, do+", server "+w.name))
 }
 
-// routes goes down routes that stand behind a host, "" if any will do.
-func (w *siteWalk) routes(routes caddyhttp.RouteList, host string) {
+// place is what leads to a handler.
+type place struct {
+	host     string   // "" if any will do
+	folders  []string // that its path is in; nil if that may be any
+	stripped string   // prefix that is off the path by now
+}
+
+// routes goes down the routes of a place.
+func (w *siteWalk) routes(routes caddyhttp.RouteList, at place) {
 	for _, route := range routes {
-		host := host
+		here := at
 		if hosts := matcherOf[caddyhttp.MatchHost](route.MatcherSets); len(hosts) > 0 {
-			host = hosts[0]
+			here.host = hosts[0]
+		}
+		if folders := foldersOf(route.MatcherSets); folders != nil {
+			here.folders = folders
 		}
 		for _, handler := range route.Handlers {
 			switch h := handler.(type) {
 			case *caddyhttp.Subroute:
-				w.routes(h.Routes, host)
+				w.routes(h.Routes, here)
 			case *caddyhttp.Invoke:
-				w.invoke(h.Name, host)
+				w.invoke(h.Name, here)
+			case *rewrite.Rewrite:
+				here, at = here.rewritten(h), at.rewritten(h)
+				if len(route.MatcherSets) > 0 {
+					at.folders = nil // some of what follows was rewritten, some was not
+				}
 			case *Connect:
-				h.served(w.server, host, route.MatcherSets)
-				w.connect(h, folderOf(route.MatcherSets)+"callback")
+				w.connect(h, here)
 			case *Handler:
-				w.handler(h, host)
+				w.handler(h, here.host)
 			case *caddyauth.Authentication:
 				w.asks = true
 			case *reverseproxy.Handler:
@@ -95,6 +113,45 @@ func (w *siteWalk) routes(routes caddyhttp.RouteList, host string) {
 			}
 		}
 	}
+}
+
+// rewritten is the place behind a rewrite. Of those that do more than to strip a prefix, as
+// handle_path does, it is not known where they lead.
+func (p place) rewritten(r *rewrite.Rewrite) place {
+	if r.StripPathPrefix == "" || r.URI != "" || r.StripPathSuffix != "" || r.URISubstring != nil || r.PathRegexp != nil {
+		p.folders = nil
+		return p
+	}
+	var folders []string
+	for _, folder := range p.folders {
+		rest, ok := strings.CutPrefix(folder, r.StripPathPrefix)
+		if !ok || !strings.HasPrefix(rest, "/") {
+			p.folders = nil
+			return p
+		}
+		folders = append(folders, rest)
+	}
+	p.folders, p.stripped = folders, p.stripped+r.StripPathPrefix
+	return p
+}
+
+// foldersOf are the folders that a route's matcher names, as in /zoho-connect/*; nil if it
+// names none, or if others match as well.
+func foldersOf(sets caddyhttp.MatcherSets) (folders []string) {
+	for _, set := range sets {
+		paths := matcherOf[caddyhttp.MatchPath](caddyhttp.MatcherSets{set})
+		if len(paths) == 0 {
+			return nil
+		}
+		for _, path := range paths {
+			path, _, _ = strings.Cut(path, "*")
+			if !strings.HasPrefix(path, "/") {
+				return nil
+			}
+			folders = append(folders, path[:strings.LastIndexByte(path, '/')+1])
+		}
+	}
+	return folders
 }
 
 func (w *siteWalk) handler(h *Handler, host string) {
@@ -112,12 +169,23 @@ func (w *siteWalk) handler(h *Handler, host string) {
 	}
 }
 
-// connect compares where Zoho sends browsers with where the pages wait for them.
-func (w *siteWalk) connect(c *Connect, callback string) {
-	w.connects = append(w.connects, c)
+// connect notes where pages are, and compares where Zoho sends browsers with where the pages
+// wait for them.
+func (w *siteWalk) connect(c *Connect, at place) {
+	folders, known := w.folders[c]
+	if at.folders == nil || known && folders == nil {
+		w.folders[c] = nil
+	} else {
+		w.folders[c] = append(folders, at.folders...)
+	}
+	folder := defaultFolder
+	if at.folders != nil {
+		folder = at.stripped + at.folders[0]
+	}
+	c.served(w.server, at.host, folder)
 	to, err := url.Parse(c.client.RedirectURI)
 	if err == nil && to.Path != "" && !strings.HasSuffix(to.Path, "/callback") {
-		w.warn("redirect_uri of client "+c.client.name+" leads browsers to "+to.Path, "the pages of zoho_connect take Zoho's answers at "+callback+" alone",
+		w.warn("redirect_uri of client "+c.client.name+" leads browsers to "+to.Path, "the pages of zoho_connect take Zoho's answers at "+folder+"callback alone",
 			"end it in /callback, there and in Zoho's API console")
 	}
 }
@@ -144,7 +212,7 @@ func (w *siteWalk) drops(name string) bool {
 // listeners tells of those that other machines can reach.
 func (w *siteWalk) listeners() {
 	anybody := slices.ContainsFunc(w.handlers, func(h *Handler) bool { return h.callers.any })
-	strangers := !w.asksForCertificates() && !w.asks && slices.ContainsFunc(w.connects, func(c *Connect) bool { return c.callers.any })
+	strangers := !w.asksForCertificates() && !w.asks && w.admitsStrangers()
 	for _, listen := range w.server.Listen {
 		reach := reachOf(listen)
 		if strangers && reach != thisMachine {
@@ -164,18 +232,27 @@ func (w *siteWalk) listeners() {
 	}
 }
 
+func (w *siteWalk) admitsStrangers() bool {
+	for c := range w.folders {
+		if c.callers.any {
+			return true
+		}
+	}
+	return false
+}
+
 func (w *siteWalk) asksForCertificates() bool {
 	return slices.ContainsFunc(w.server.TLSConnPolicies, func(p *caddytls.ConnectionPolicy) bool { return p.ClientAuthentication != nil })
 }
 
 // invoke enters a named route, but not from within itself.
-func (w *siteWalk) invoke(name, host string) {
+func (w *siteWalk) invoke(name string, at place) {
 	route := w.server.NamedRoutes[name]
 	if route == nil || slices.Contains(w.within, name) {
 		return
 	}
 	w.within = append(w.within, name)
-	w.routes(caddyhttp.RouteList{*route}, host)
+	w.routes(caddyhttp.RouteList{*route}, at)
 	w.within = w.within[:len(w.within)-1]
 }
 
@@ -196,7 +273,7 @@ func matcherOf[T any](sets caddyhttp.MatcherSets) (none T) {
 
 // served tells the client where a browser finds its pages, by the configuration alone:
 // what stands in front of Caddy is not known here.
-func (c *Connect) served(server *caddyhttp.Server, host string, sets caddyhttp.MatcherSets) {
+func (c *Connect) served(server *caddyhttp.Server, host, folder string) {
 	if len(server.Listen) == 0 {
 		return
 	}
@@ -217,17 +294,7 @@ func (c *Connect) served(server *caddyhttp.Server, host string, sets caddyhttp.M
 	if address.StartPort != usual {
 		host = net.JoinHostPort(host, strconv.Itoa(int(address.StartPort)))
 	}
-	c.client.served.Store(scheme + "://" + host + folderOf(sets) + "callback")
-}
-
-// folderOf is the path that a route's matcher names, as in /zoho-connect/*.
-func folderOf(sets caddyhttp.MatcherSets) string {
-	for _, path := range matcherOf[caddyhttp.MatchPath](sets) {
-		if folder, ok := strings.CutSuffix(path, "/*"); ok {
-			return folder + "/"
-		}
-	}
-	return "/zoho-connect/"
+	c.client.served.Store(scheme + "://" + host + folder + "callback")
 }
 
 // reach is from where a listener can be reached.

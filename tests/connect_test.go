@@ -468,6 +468,79 @@ func TestPagesElsewhere(t *testing.T) {
 	if b.at.Path != "/office/result" {
 		t.Errorf("the browser ended at %s", b.at)
 	}
+	wantPage(t, b.get(c.url+"/office/x/"), 404, "There is no such page.")
+
+	// What is printed for another machine's browser leads there as well.
+	for site, callback := range map[string]string{
+		"handle_path /office/* {\n\t\tzoho_connect *\n\t}": "/office/callback",
+		"handle_path /office/* {\n\t\tzoho_connect\n\t}":   "/office/zoho-connect/callback",
+		"handle /office/* {\n\t\tzoho_connect *\n\t}":      "/office/callback",
+		"@office path /office/*\n\tzoho_connect @office":   "/office/callback",
+		"zoho_connect": "/zoho-connect/callback",
+		"@here remote_ip 127.0.0.1\n\tzoho_connect @here":                              "/zoho-connect/callback",
+		"handle_path /a/* {\n\t\thandle_path /b/* {\n\t\t\tzoho_connect *\n\t\t}\n\t}": "/a/b/callback",
+	} {
+		c.writeConfig(strings.Replace(onboarding, "\tzoho_connect {\n\t\t{$ZOHO_CONNECT_OPTIONS}\n\t}", "\t"+site, 1))
+		if err := c.reload(); err != nil {
+			t.Fatalf("%s: %v", site, err)
+		}
+		var started struct {
+			RedirectURI string `json:"redirect_uri"`
+		}
+		c.adminCall(http.MethodPost, "/zoho/connections/main/default/connect", "").decode(t, &started)
+		if started.RedirectURI != c.url+callback {
+			t.Errorf("%s: the redirect URI is %s", site, started.RedirectURI)
+		}
+		wantPage(t, b.get(c.url+strings.TrimSuffix(callback, "callback")), 200, "1 connection")
+	}
+}
+
+// guarded is the site of docs/onboarding.md with passwords, on a port of its own.
+func guarded(t *testing.T, guard string) string {
+	t.Helper()
+	site := regexp.MustCompile("(?s)```caddyfile\nconnect.example.com \\{\n(.*?basic_auth.*?)```").FindStringSubmatch(readDoc(t, "docs/onboarding.md"))
+	if site == nil {
+		t.Fatal("docs/onboarding.md has no site with passwords")
+	}
+	body := site[1]
+	if guard != "" {
+		body = regexp.MustCompile(`(?s)\t@admins \{.*?\n\t\}\n`).ReplaceAllString(body, "\t@admins "+guard+"\n")
+	}
+	global, _, _ := strings.Cut(onboarding, "http://:")
+	return global + "http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n" + body
+}
+
+// TestGuardedByPath, S-26: a password that is asked for by paths cannot be gone round by other
+// spellings of them, whether the guard names what is closed or what is open.
+func TestGuardedByPath(t *testing.T) {
+	c, _ := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	for _, guard := range []string{"", "path /zoho-connect/ /zoho-connect/connect /zoho-connect/start"} {
+		c.writeConfig(guarded(t, guard))
+		if err := c.reload(); err != nil {
+			t.Fatal(err)
+		}
+		for _, page := range []string{"", "connect?account=x", "start"} {
+			for _, path := range []string{
+				"/zoho-connect/", "/zoho-connect/x/", "/zoho-connect/x%2F", "/zoho-connect/./", "/zoho-connect/x/../", "//zoho-connect/", "/zoho-connect//", "/zoho-connect/callback/",
+				"/zoho-connect/callback/../", "/zoho-connect/callback%2f", "/zoho-connect/x;/", "/ZOHO-connect/", "/zoho-connect/%2e/", "/zoho-connect/style.css/", "/%7aoho-connect/", "/x/../zoho-connect/",
+			} {
+				for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+					a := c.call(method, path+page, strings.NewReader("account=x"), "Content-Type", "application/x-www-form-urlencoded")
+					if a.StatusCode < 400 && (a.StatusCode != http.StatusOK || len(a.body) > 0) { // what no site serves is empty
+						t.Errorf("guarded by %q: %s %s: %s %s", guard, method, path+page, a.Status, a.Header.Get("Location"))
+					}
+				}
+			}
+		}
+		if a := c.get("/zoho-connect/", "Authorization", "Basic YW5uOmhpY2N1cA=="); a.StatusCode != http.StatusOK {
+			t.Errorf("guarded by %q: ann: %s", guard, a.Status)
+		}
+		for _, open := range []string{"callback", "result", "invite", "style.css"} {
+			if a := c.get("/zoho-connect/" + open); a.StatusCode == http.StatusUnauthorized {
+				t.Errorf("guarded by %q: %s: %s", guard, open, a.Status)
+			}
+		}
+	}
 }
 
 // TestBodiesOfStrangers, S-59: what is no form of ours is not read, whoever sends it, so

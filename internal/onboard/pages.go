@@ -39,17 +39,19 @@ type Pages struct {
 	Failed func(*http.Request, *Error)
 	// Path is the path that the browser asked for, before anything took a prefix off it.
 	Path func(*http.Request) string
+	// Folder tells whether the pages are in a folder, as the path ends up here.
+	Folder func(string) bool
 }
 
 const cookieName = "zoho-connect"
 
-// ServeHTTP answers by the last segment of the path, so that it does not matter where
-// the pages are served.
+// ServeHTTP answers by the last segment of the path, in whatever folder the pages are served.
 func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := p.Path(r)
 	v := &visit{Pages: p, w: w, r: r, base: path[:strings.LastIndexByte(path, '/')+1]}
 	v.secure()
-	page := path[len(v.base):]
+	here := r.URL.Path[:strings.LastIndexByte(r.URL.Path, '/')+1]
+	page := r.URL.Path[len(here):]
 	open := page == "callback" || page == "result" || page == "invite" || page == "confirm" || page == "style.css"
 	switch {
 	case r.Method == http.MethodPost && http.NewCrossOriginProtection().Check(r) != nil:
@@ -61,9 +63,12 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case page == "callback" && prefetches(r):
 		v.fail(&Error{Status: http.StatusServiceUnavailable, Code: "prefetch", Text: "This page is not fetched in advance.", Remedy: "Open it."})
 		return
-	case page != "callback" && query(r, "code") != "" && query(r, "state") != "":
+	case (page != "callback" || !p.Folder(here)) && query(r, "code") != "" && query(r, "state") != "":
 		v.fail(errCallback("Zoho's answer came to another address than that of the callback, and was not used.",
 			"The redirect URI must end in "+v.base+"callback, to the letter, in the client's redirect_uri and in Zoho's API console."))
+		return
+	case !p.Folder(here):
+		v.fail(errNoPage())
 		return
 	case !open && !p.Admit(r):
 		v.fail(&Error{Status: http.StatusForbidden, Code: "caller", Text: "Your address is not admitted here.", Remedy: "The operator can admit it by `callers` of zoho_connect; the default is this machine alone."})
@@ -94,7 +99,7 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		_, _ = w.Write(styleCSS)
 	default:
-		v.fail(&Error{Status: http.StatusNotFound, Code: "page", Text: "There is no such page.", Remedy: "Go back to the list of connections."})
+		v.fail(errNoPage())
 	}
 }
 

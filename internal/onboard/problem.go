@@ -98,6 +98,10 @@ func errUsed() *Error {
 		Remedy: "Nothing was exchanged a second time. See what became of it in the list of connections.", toInvited: "You can close this page."}
 }
 
+func errNoPage() *Error {
+	return &Error{Status: http.StatusNotFound, Code: "page", Text: "There is no such page.", Remedy: "Go back to the list of connections."}
+}
+
 func errCallback(text, remedy string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: "callback", Text: text, Remedy: remedy}
 }
