@@ -89,16 +89,21 @@ func TestConsent(t *testing.T) {
 	b := newBrowser(t)
 	wantPage(t, b.get(c.pages()), 200, "No account of client main is connected yet.")
 	wantProblem(t, c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "default"), "no-grant", http.StatusServiceUnavailable)
-	wantPage(t, b.get(c.pages()+"connect?account=default"), 200, "The redirect URI leads to these pages")
+	before := b.get(c.pages() + "connect?account=default")
+	wantPage(t, before, 200, "The redirect URI leads to these pages")
+	if bytes.Contains(before.body, []byte("Look:")) {
+		t.Errorf("something is amiss: %s", before.body)
+	}
+	wantPage(t, c.get("/zoho-connect/connect?account=default", "X-Forwarded-For", "192.0.2.1"), 200, "that server has to ask who they are")
 	wantPage(t, b.post(c.pages()+"start", url.Values{"account": {"default"}}), 200, "The grant is stored")
 	if strings.Contains(b.at.String(), "code") || strings.Contains(b.at.String(), "state") {
 		t.Errorf("the browser ended at %s", b.at)
 	}
-	before := server.Stats().TokenRequests
+	spent := server.Stats().TokenRequests
 	if a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "default"); a.StatusCode >= 300 {
 		t.Fatalf("the first call: %s %s", a.Status, a.body)
 	}
-	wantTokenCalls(t, server, before) // the token that proved the grant serves
+	wantTokenCalls(t, server, spent) // the token that proved the grant serves
 	wantPage(t, b.get(c.pages()), 200, "1 connection")
 	wantPage(t, newBrowser(t).get(b.at.Scheme+"://"+b.at.Host+"/zoho-connect/?q=nobody"), 200, "No connection with")
 	info := c.connections("").Connections[0]
@@ -115,7 +120,7 @@ func TestConsent(t *testing.T) {
 	if a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "default"); a.StatusCode >= 300 {
 		t.Fatalf("after a restart: %s %s", a.Status, a.body)
 	}
-	wantTokenCalls(t, server, before)
+	wantTokenCalls(t, server, spent)
 }
 
 // wantReference: what a page says that did not work is found in the log.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -323,6 +324,11 @@ func (v *visit) statusOf(account string) *row {
 	return nil
 }
 
+// forwarded tells that a request says of itself that another server has passed it on.
+func forwarded(r *http.Request) bool {
+	return slices.ContainsFunc([]string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"}, func(name string) bool { return r.Header[name] != nil })
+}
+
 // check is something that was looked at before consent.
 type check struct {
 	OK     bool
@@ -337,6 +343,9 @@ func (v *visit) checks() []check {
 		{zoho.LooksLikeClientID(v.Client.ID()), "The client id looks like one of Zoho's.",
 			"Zoho's client ids begin with 1000. or 1004.: compare client_id with the API console."},
 		{len(v.Client.Scopes) > 0, "Scopes are configured.", errNoScopes(v.Client).Remedy},
+	}
+	if forwarded(v.r) {
+		checks = append(checks, check{Remedy: "This browser came by another web server, and to these pages all who do are callers from its address: that server has to ask who they are."})
 	}
 	if len(v.Client.Scopes) > 0 {
 		checks = append(checks, check{zoho.TellsUser(v.Client.Scopes), "The scopes let Zoho say who has consented.",
