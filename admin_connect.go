@@ -152,7 +152,7 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 		if failure != nil {
 			return nil, failure
 		}
-		return either(flow.SelfClient(ctx, client, center, account, cb.Code, req.Replace))
+		return either(flow.SelfClient(ctx, client, center, account, cb.Code, req.Replace, req.RevokeOld))
 	case req.Confirm != "":
 		return either(flow.Confirm(ctx, client, req.Confirm, "", !req.Drop))
 	case req.Callback != "":

@@ -57,38 +57,50 @@ func addRemoving(parent *cobra.Command) {
 }
 
 func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
+	selfClient, dataCenter := boolFlag(cmd, "self-client"), stringFlag(cmd, "data-center")
+	if dataCenter != "" && !selfClient {
+		return exitUsage, errors.New("--data-center goes with --self-client: a consent in the browser brings its data center along")
+	}
 	client, account, code, err := named(cmd, args)
 	if err != nil {
 		return code, err
 	}
 	input := newInput(cmd)
-	req := connectRequest{DataCenter: stringFlag(cmd, "data-center"), Replace: boolFlag(cmd, "replace")}
-	if boolFlag(cmd, "self-client") {
-		if req.SelfClient, err = input.pasted("the code of the self client"); err != nil {
-			return exitFailed, err
-		}
+	req := connectRequest{DataCenter: dataCenter, Replace: boolFlag(cmd, "replace")}
+	if selfClient {
+		req.RevokeOld = boolFlag(cmd, "revoke-old")
+		req.SelfClient, err = input.pasted("the code of the self client")
+		code = exitFailed
 	} else {
-		var started connectStarted
-		if code, err := change(cmd, client, account, "connect", connectRequest{RevokeOld: boolFlag(cmd, "revoke-old")}, &started); err != nil {
-			return code, err
-		}
-		out := cmd.OutOrStdout()
-		if boolFlag(cmd, "json") {
-			out = cmd.ErrOrStderr()
-		}
-		warn(cmd, started.Warnings)
-		fmt.Fprintln(cmd.ErrOrStderr(), "Open this address in a browser, sign in to Zoho and accept:")
-		fmt.Fprintln(out, started.URL)
-		fmt.Fprintf(cmd.ErrOrStderr(), "The browser then ends at %s…, whether anything answers there or not.\n", started.RedirectURI)
-		if input.terminal < 0 {
-			fmt.Fprintln(cmd.ErrOrStderr(), "Waiting for the address that it ended at, on standard input.")
-		}
-		req.State = started.State
-		if req.Callback, err = input.pasted("the address that it ended at"); err != nil {
-			return exitFailed, err
-		}
+		code, err = consent(cmd, client, account, &req, input)
+	}
+	if err != nil {
+		return code, err
 	}
 	return finish(cmd, client, account, "connect", req, input)
+}
+
+// consent begins one, and reads what the browser ended at.
+func consent(cmd *cobra.Command, client, account string, req *connectRequest, input *input) (int, error) {
+	var started connectStarted
+	if code, err := change(cmd, client, account, "connect", connectRequest{RevokeOld: boolFlag(cmd, "revoke-old")}, &started); err != nil {
+		return code, err
+	}
+	out := cmd.OutOrStdout()
+	if boolFlag(cmd, "json") {
+		out = cmd.ErrOrStderr()
+	}
+	warn(cmd, started.Warnings)
+	fmt.Fprintln(cmd.ErrOrStderr(), "Open this address in a browser, sign in to Zoho and accept:")
+	fmt.Fprintln(out, started.URL)
+	fmt.Fprintf(cmd.ErrOrStderr(), "The browser then ends at %s…, whether anything answers there or not.\n", started.RedirectURI)
+	if input.terminal < 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "Waiting for the address that it ended at, on standard input.")
+	}
+	req.State = started.State
+	var err error
+	req.Callback, err = input.pasted("the address that it ended at")
+	return exitFailed, err
 }
 
 // finish sends what brings a grant, and asks before it replaces somebody else's.

@@ -106,8 +106,9 @@ func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser stri
 }
 
 // SelfClient takes a code that Zoho's API console made for a self client; center is where
-// the console was.
-func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCenter, account, code string, replace bool) (Result, *Error) {
+// the console was. With replace a grant of somebody else's is replaced without a question,
+// with revokeOld the one that is replaced is given back.
+func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCenter, account, code string, replace, revokeOld bool) (Result, *Error) {
 	if err := cl.mayReplace(account); err != nil {
 		return Result{}, err
 	}
@@ -115,6 +116,7 @@ func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCente
 	if err != nil {
 		return Result{}, err
 	}
+	cand.revokeOld = revokeOld
 	return f.settle(ctx, cl, cand, replace)
 }
 
