@@ -26,6 +26,17 @@ func (b *Bolt) UseOnce(id string, until time.Time) (first bool, err error) {
 	return first && err == nil, err
 }
 
+// Unuse takes back what UseOnce has noted.
+func (b *Bolt) Unuse(id string) error {
+	return b.withTokens(true, func(tx *bolt.Tx) error {
+		spent := tx.Bucket([]byte(bucketSpent))
+		if spent == nil {
+			return nil
+		}
+		return spent.Delete([]byte(id))
+	})
+}
+
 // Used tells whether UseOnce has seen the id, and remembers it still.
 func (b *Bolt) Used(id string) (used bool, err error) {
 	err = b.withTokens(false, func(tx *bolt.Tx) error {

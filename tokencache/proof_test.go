@@ -133,6 +133,13 @@ func TestUseOnce(t *testing.T) {
 	}
 	want("a", hour, true)
 	want("a", hour, false)
+	want("c", hour, true)
+	if err := b.Unuse("c"); err != nil {
+		t.Error(err)
+	}
+	if used, err := b.Used("c"); used || err != nil {
+		t.Errorf("taken back: %v, %v", used, err)
+	}
 	want("past", time.Now().Add(-time.Hour), true)
 	want("b", hour, true)
 	if used, _ := b.Used("past"); used {

@@ -225,6 +225,9 @@ func (f *Flow) adopt(ctx context.Context, cl *Client, cand *candidate, old token
 		cand.grant.RefreshTokens++
 	}
 	if err := f.save(cl, cand); err != nil {
+		if cand.invited != nil {
+			_ = f.store.Unuse(cand.invited.ID) // what was not completed can be tried again
+		}
 		return Result{}, errStore(err)
 	}
 	result := cl.result(cand.account, cand.grant)

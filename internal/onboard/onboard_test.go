@@ -113,6 +113,34 @@ func TestInvitationsExpire(t *testing.T) {
 	}
 }
 
+// TestInvitationWithoutStore: an invitation is used up by a grant that was stored, and by none
+// that could not be.
+func TestInvitationWithoutStore(t *testing.T) {
+	flow, cl := testClient(t)
+	_, inv, failure := cl.Invite("acme", time.Hour, "")
+	if failure != nil {
+		t.Fatal(failure)
+	}
+	adopt := func() *Error {
+		cand := candidateFor(cl, "acme", tokencache.Grant{RefreshToken: "1000.refresh", AccountsServer: cl.Centers[0].Accounts})
+		cand.invited = &inv
+		_, err := flow.adopt(t.Context(), cl, cand, tokencache.Grant{})
+		return err
+	}
+	secrets := cl.Cache.Secrets
+	cl.Cache.Secrets = func() [][]byte { return nil } // so that nothing can be sealed
+	if err := adopt(); err == nil || err.Code != codeStore {
+		t.Fatalf("stored without a secret: %v", err)
+	}
+	cl.Cache.Secrets = secrets
+	if err := adopt(); err != nil {
+		t.Errorf("tried again: %v", err)
+	}
+	if err := adopt(); err == nil || err.Text != "This invitation was used." {
+		t.Errorf("a third time: %v", err)
+	}
+}
+
 // S-23: the operator names where a browser goes on to, and cannot be led astray either.
 func FuzzReturnTo(f *testing.F) {
 	for _, seed := range []string{"https://app.example/done", "//evil", `/\evil`, "https:evil", "%2f%2fevil", "https://a\r\nb", "https://u@h", "javascript:x"} {
