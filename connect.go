@@ -89,7 +89,7 @@ func (c *Connect) in(folder string) bool {
 // ServeHTTP serves the pages. What leads to Zoho and back stays out of Caddy's access
 // log, which would show codes, states and invitations; a line of our own takes its place.
 func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if page, private := onboard.Private(r); private {
+	if page, private := c.pages.Private(r); private {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 		c.logger.Info("onboarding", zap.String("page", page), zap.String("method", r.Method), zap.String("remote", r.RemoteAddr))
 	}

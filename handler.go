@@ -245,6 +245,9 @@ func (h *Handler) refuse(r *http.Request) *problem {
 	if r.Method == http.MethodConnect && r.Header.Get(":protocol") != "websocket" {
 		return problemConnect()
 	}
+	if !knownForm(r) {
+		return problemForm()
+	}
 	if !h.callers.admit(r.RemoteAddr) {
 		return problemCaller(r.RemoteAddr)
 	}

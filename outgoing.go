@@ -21,6 +21,14 @@ func (t *Transport) header(in http.Header, authorization []string) http.Header {
 		delete(out, "Upgrade")
 		delete(out, "Connection")
 	}
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if value, ok := out[name]; ok {
+			// net/http repeats what bears such a key when a connection breaks, and Zoho does
+			// not promise to carry it out once. Spelled like this the key only passes through.
+			delete(out, name)
+			out[strings.ToLower(name)] = value
+		}
+	}
 	out["Authorization"] = authorization
 	return out
 }

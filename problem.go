@@ -24,6 +24,7 @@ const (
 	codeConnectUnsupported  = "connect-unsupported"
 	codeServiceUnknown      = "service-unknown"
 	codeTarget              = "target"
+	codeRequestTarget       = "request-target"
 	codeDataCenter          = "data-center"
 	codeNoGrant             = "no-grant"
 	codeGrantDead           = "grant-dead"
@@ -136,6 +137,11 @@ func problemTokenCall(why string) *problem {
 func problemTarget(host string) *problem {
 	return &problem{status: http.StatusMisdirectedRequest, code: codeTarget, title: "this host is not ours to serve",
 		detail: fmt.Sprintf("the request is for %.100q, which is no Zoho API host; this proxy sends requests to Zoho alone", host)}
+}
+
+func problemForm() *problem {
+	return &problem{status: http.StatusBadRequest, code: codeRequestTarget, title: "this is no target of a request",
+		detail: "the request line names neither a path that begins with / nor a whole address that begins with http:// or https://"}
 }
 
 // problemLoop is for a Zoho host that the machine's name service leads elsewhere.

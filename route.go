@@ -58,13 +58,11 @@ func pathOf(target string) string {
 	return target
 }
 
-// originForm cuts scheme and host off an absolute request target.
+// originForm cuts scheme and host off an absolute request target. Others are taken as they
+// are: knownForm has none but those two go on.
 func originForm(target string) string {
-	if strings.HasPrefix(target, "/") {
-		return target
-	}
-	_, rest, ok := strings.Cut(target, "://")
-	if !ok {
+	scheme, rest, ok := strings.Cut(target, "://")
+	if !ok || strings.ContainsAny(scheme, "/?") {
 		return target
 	}
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
@@ -74,6 +72,12 @@ func originForm(target string) string {
 		return rest[i:]
 	}
 	return "/"
+}
+
+// knownForm tells the two forms of a target that leave no doubt about which path is asked
+// for (RFC 9112, 3.2). In others, such as x:/path, what guards us by paths sees another one.
+func knownForm(r *http.Request) bool {
+	return strings.HasPrefix(r.RequestURI, "/") || isAbsolute(r) && (r.URL.Scheme == "http" || r.URL.Scheme == "https")
 }
 
 // isAbsolute tells a target such as http://host/path, which an app sends that uses

@@ -155,6 +155,7 @@ func TestState(t *testing.T) {
 	c.consent(other, "default") // has a cookie, of its own
 	refuse("another browser with a cookie", other.get(callback), "another browser")
 	refuse("no state", b.get(regexp.MustCompile(`state=[^&]*`).ReplaceAllString(callback, "")), "no state")
+	refuse("a state twice", b.get(callback+"&state=x"), "twice")
 	refuse("a wrong state", b.get(strings.Replace(callback, "state=", "state=A", 1)), "no consent that was begun here")
 	if err := c.reload(); err != nil {
 		t.Fatal(err)
@@ -307,6 +308,9 @@ func TestSomebodyElse(t *testing.T) {
 			b.post(c.pages()+"confirm", url.Values{"id": {b.at.Query().Get("id")}, "decision": {"replace"}})
 		}
 	}
+
+	to := b.stopAt("/auth", func() answer { return b.post(c.pages()+"start", url.Values{"account": {"default"}}) })
+	wantPage(t, b.get(regexp.MustCompile(`scope=[^&]*`).ReplaceAllString(to, "scope=ZohoCRM.modules.ALL")), 200, "whom Zoho does not name")
 
 	before := holder()
 	server.AddFault(zohosim.Fault{Where: "accounts", Path: "/token", Kind: zohosim.FaultStatus, Status: 200, Count: 1,

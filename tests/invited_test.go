@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -130,6 +131,16 @@ func TestInvitedStranger(t *testing.T) {
 	if bytes.Contains(a.body, []byte("ann@")) || bytes.Contains(a.body, []byte("60001234567")) {
 		t.Errorf("it tells who was there: %s", a.body)
 	}
+	if info := c.connections("?account=acme").Connections[0]; info.User != "ann@example.com" || server.Stats().Grants != grants {
+		t.Errorf("%s holds it, %d grants live at Zoho", info.User, server.Stats().Grants)
+	}
+	// Zoho names nobody where the invited have taken that scope away, or where it fails.
+	b := newBrowser(t)
+	to := b.stopAt("/auth", func() answer { return b.post(c.pages()+"invite", url.Values{"token": {link.Query().Get("token")}}) })
+	wantPage(t, b.get(regexp.MustCompile(`scope=[^&]*`).ReplaceAllString(to, "scope=ZohoCRM.modules.ALL")), http.StatusConflict, "connected to another Zoho account already")
+	server.AddFault(zohosim.Fault{Where: "accounts", Path: "user/info", Kind: zohosim.FaultStatus, Status: http.StatusServiceUnavailable})
+	wantPage(t, accept(), http.StatusConflict, "connected to another Zoho account already")
+	server.ClearFaults("")
 	if info := c.connections("?account=acme").Connections[0]; info.User != "ann@example.com" || server.Stats().Grants != grants {
 		t.Errorf("%s holds it, %d grants live at Zoho", info.User, server.Stats().Grants)
 	}

@@ -775,3 +775,31 @@ http://:{$ZOHO_PORT} {
 		}
 	}
 }
+
+// TestGuardsByPath: what stands in front of the proxy and goes by the path sees the path that
+// is asked of Zoho, whatever form the request line has.
+func TestGuardsByPath(t *testing.T) {
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	guarded := strings.Replace(oneClient, "\tzoho_proxy", "\t@closed not path /crm/v8/Leads*\n\trespond @closed 451\n\tzoho_proxy", 1)
+	c := startCaddy(t, guarded, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	get := func(target string) answer { return c.send(t, "GET "+target+" HTTP/1.1\r\nHost: x\r\n\r\n") }
+	if a := get("/books/v3/contacts"); a.StatusCode != 451 {
+		t.Fatalf("there is no guard: %s", a.Status)
+	}
+	if a := get("http://" + c.hostport() + "/crm/v8/Leads?u=://a/crm/v8/org"); a.StatusCode != http.StatusOK && a.StatusCode != http.StatusNoContent {
+		t.Errorf("a whole address: %s", a.Status)
+	}
+	asked := server.Stats().APIRequests["books"] + server.Stats().APIRequests["desk"]
+	for _, target := range []string{
+		"x:/crm/v8/Leads?u=://a/books/v3/contacts", "http:/crm/v8/Leads?u=://a/books/v3/contacts", "x://localhost/crm/v8/Leads",
+		"x:/crm/v8/Leads://a/desk/api/v1/tickets", "ws://" + c.hostport() + "/crm/v8/Leads", "*",
+	} {
+		if a := get(target); a.problem() != "request-target" && a.StatusCode != 451 {
+			t.Errorf("%s: %s %s", target, a.Status, a.problem())
+		}
+	}
+	get("/crm/v8/Leads?u=://a/books/v3/contacts")
+	if n := server.Stats().APIRequests["books"] + server.Stats().APIRequests["desk"]; n != asked {
+		t.Errorf("%d requests went round the guard", n-asked)
+	}
+}

@@ -17,7 +17,7 @@ func (v *visit) start() {
 
 // begin sends the browser to Zoho. It keeps its cookie, so that two tabs can be at it.
 func (v *visit) begin(s Start) {
-	s.Browser = v.cookie()
+	s.Browser = v.browser()
 	if s.Browser == "" {
 		s.Browser = rand.Text()
 	}
@@ -26,20 +26,11 @@ func (v *visit) begin(s Start) {
 		v.fail(err)
 		return
 	}
-	http.SetCookie(v.w, &http.Cookie{
-		Name: cookieName, Value: s.Browser, Path: v.base, MaxAge: 3600,
-		HttpOnly: true, Secure: v.r.TLS != nil, SameSite: http.SameSiteLaxMode,
-	})
+	cookie := v.cookie()
+	cookie.Value = s.Browser
+	http.SetCookie(v.w, &cookie)
 	v.w.Header().Set("Location", to)
 	v.w.WriteHeader(http.StatusSeeOther)
-}
-
-func (v *visit) cookie() string {
-	cookie, err := v.r.Cookie(cookieName)
-	if err != nil || len(cookie.Value) < 20 || len(cookie.Value) > 64 {
-		return ""
-	}
-	return cookie.Value
 }
 
 // callback exchanges the code and leads to a clean address.
@@ -49,7 +40,7 @@ func (v *visit) callback() {
 		v.fail(errCallback("This address is damaged, so nothing in it was used.", "Begin the consent anew."))
 		return
 	}
-	browser := v.cookie()
+	browser := v.browser()
 	if browser == "" {
 		browser = rand.Text() // it has begun nothing, what is pasted included
 	}
@@ -75,13 +66,13 @@ func (v *visit) show(s *shown) {
 	if s.err != nil && s.err.Confirm == "" {
 		v.note(s.err)
 	}
-	v.w.Header().Set("Location", "result?id="+v.Flow.keep(s, v.cookie()))
+	v.w.Header().Set("Location", "result?id="+v.Flow.keep(s, v.browser()))
 	v.w.WriteHeader(http.StatusSeeOther)
 }
 
 func (v *visit) result() {
 	id := query(v.r, "id")
-	s := v.Flow.kept(id, v.cookie())
+	s := v.Flow.kept(id, v.browser())
 	if s == nil {
 		v.fail(&Error{Status: http.StatusNotFound, Code: "result", Text: "There is nothing to see here any more.", Remedy: "The list shows how the connection is."})
 		return
@@ -109,7 +100,7 @@ func (v *visit) result() {
 
 // confirm takes what the person has decided about a grant of somebody else.
 func (v *visit) confirm() {
-	s := v.Flow.kept(v.form("id"), v.cookie())
+	s := v.Flow.kept(v.form("id"), v.browser())
 	if s == nil || s.err == nil || s.err.Confirm == "" {
 		v.fail(errState("There is nothing to confirm here any more."))
 		return
@@ -118,7 +109,7 @@ func (v *visit) confirm() {
 	defer s.confirming.Unlock()
 	if s.outcome == nil {
 		accept := v.form("decision") == "replace"
-		result, err := v.Flow.Confirm(v.r.Context(), v.Client, s.err.Confirm, v.cookie(), accept)
+		result, err := v.Flow.Confirm(v.r.Context(), v.Client, s.err.Confirm, v.browser(), accept)
 		s.outcome = &shown{result: result, err: err, dropped: !accept}
 	}
 	v.show(s.outcome)

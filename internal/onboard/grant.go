@@ -38,7 +38,7 @@ func (r Result) who() string {
 	case r.Org != "":
 		return "organization " + r.Org
 	}
-	return "a user of data center " + r.DataCenter
+	return "somebody of data center " + r.DataCenter + " whom Zoho does not name"
 }
 
 // candidate is a grant that is not stored yet.
@@ -74,13 +74,14 @@ func (f *Flow) Finish(ctx context.Context, cl *Client, cb Callback, browser stri
 }
 
 func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser string) (Result, *consent, *Error) {
+	if cb.repeated {
+		return Result{}, nil, errCallback("The answer names a parameter twice, which Zoho does not do. Nothing in it was used.", "Begin the consent anew.")
+	}
 	c, err := f.take(cl, cb.State, browser)
 	if err != nil {
 		return Result{}, c, err
 	}
 	switch {
-	case cb.repeated:
-		return Result{}, c, errCallback("The answer names a parameter twice, which Zoho does not do. The code was not used.", "Begin the consent anew.")
 	case cb.Error != "":
 		return Result{}, c, errDenied(cb.Error)
 	case cb.Code == "":
@@ -304,10 +305,10 @@ func (f *Flow) save(cl *Client, cand *candidate) error {
 }
 
 // differ tells whether somebody else has consented than before, as far as that is known.
+// Who was known and is not any more is somebody else: a browser can take the scope that
+// Zoho names its user by out of the address that it is sent to.
 func differ(old, now tokencache.Grant) bool {
-	return old.AccountsServer != now.AccountsServer ||
-		old.User != "" && now.User != "" && old.User != now.User ||
-		old.Org != "" && now.Org != "" && old.Org != now.Org
+	return old.AccountsServer != now.AccountsServer || old.User != "" && old.User != now.User || old.Org != "" && old.Org != now.Org
 }
 
 // Confirm stores a grant that was held, or drops it: a fresh one is given back to Zoho.

@@ -3,6 +3,7 @@ package onboard
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -232,4 +233,53 @@ func TestUnconfirmedGrants(t *testing.T) {
 			t.Error("confirmed twice")
 		}
 	})
+}
+
+// testPages are the pages of a client in /zoho-connect/, open to everybody.
+func testPages(t *testing.T) *Pages {
+	flow, cl := testClient(t)
+	return &Pages{
+		Flow: flow, Client: cl, Admit: func(*http.Request) bool { return true }, Failed: func(*http.Request, *Error) {},
+		Path: func(r *http.Request) string { return r.URL.Path }, Folder: func(f string) bool { return f == "/zoho-connect/" },
+	}
+}
+
+// TestCookie, S-22: over TLS no other host can plant the cookie that binds a consent to its
+// browser.
+func TestCookie(t *testing.T) {
+	pages := testPages(t)
+	start := func(address string) *http.Cookie {
+		t.Helper()
+		r := httptest.NewRequest(http.MethodPost, address+"/zoho-connect/start", strings.NewReader("account=default"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Cookie", "zoho-connect=PLANTED-BY-A-SUBDOMAIN")
+		w := httptest.NewRecorder()
+		pages.ServeHTTP(w, r)
+		cookies := w.Result().Cookies()
+		if w.Code != http.StatusSeeOther || len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteLaxMode {
+			t.Fatalf("%s: %d %v", address, w.Code, cookies)
+		}
+		return cookies[0]
+	}
+	if c := start("https://connect.example"); c.Name != "__Host-zoho-connect" || !c.Secure || c.Path != "/" || c.Domain != "" || strings.Contains(c.Value, "PLANTED") {
+		t.Errorf("over TLS: %v", c)
+	}
+	if c := start("http://connect.example"); c.Name != "zoho-connect" || c.Secure || c.Path != "/zoho-connect/" {
+		t.Errorf("over plain http: %v", c)
+	}
+}
+
+// TestPrivate, S-23: what may hold a code or an invitation stays out of the access log, also
+// where a mail program has damaged the link.
+func TestPrivate(t *testing.T) {
+	pages := testPages(t)
+	for target, private := range map[string]bool{
+		"": false, "?q=ann&page=2": false, "connect?account=default": false, "result?id=X": false, "confirm": false, "style.css": false,
+		"callback?code=1": true, "invite?token=T": true, "start": true, "invite%3Ftoken=T": true, "invite&token=T": true, "invite/T": true, "invite/T/": true,
+		"callback&code=1": true, "callback%3Fcode=1": true, "?Token=T": true, "?tok%65n=T": true, "connect?account=a;token=T": true, "T": true,
+	} {
+		if _, got := pages.Private(httptest.NewRequest(http.MethodGet, "http://x/zoho-connect/"+target, nil)); got != private {
+			t.Errorf("%q: private %v", target, got)
+		}
+	}
 }

@@ -46,6 +46,26 @@ type Pages struct {
 
 const cookieName = "zoho-connect"
 
+// cookie is the browser's, without a value. Over TLS its name keeps other hosts of the
+// domain, and whoever is on the way of plain http, from planting one of theirs (RFC 6265bis,
+// 4.1.3.2).
+func (v *visit) cookie() http.Cookie {
+	c := http.Cookie{Name: cookieName, Path: v.base, MaxAge: 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	if v.r.TLS != nil {
+		c.Name, c.Path, c.Secure = "__Host-"+cookieName, "/", true
+	}
+	return c
+}
+
+// browser is what the browser's cookie says, "" without one.
+func (v *visit) browser() string {
+	cookie, err := v.r.Cookie(v.cookie().Name)
+	if err != nil || len(cookie.Value) < 20 || len(cookie.Value) > 64 {
+		return ""
+	}
+	return cookie.Value
+}
+
 // ServeHTTP answers by the last segment of the path, in whatever folder the pages are served.
 func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := p.Path(r)
@@ -128,17 +148,23 @@ func prefetches(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Sec-Purpose")+r.Header.Get("Purpose"), "prefetch")
 }
 
-// Private tells the pages whose requests and answers must not be logged: their addresses
-// hold a code, a state or an invitation, whatever the path, or they lead to Zoho with one.
-func Private(r *http.Request) (page string, private bool) {
-	page = r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
-	for _, name := range []string{"code=", "state=", "token="} {
-		private = private || strings.Contains(r.URL.RawQuery, name)
+// Private tells the requests that must not be logged: their addresses hold a code, a state
+// or an invitation, or may do so in a damaged form, or they lead to Zoho with one. page is
+// "" if it is none of ours.
+func (p *Pages) Private(r *http.Request) (page string, private bool) {
+	end := strings.LastIndexByte(r.URL.Path, '/') + 1
+	page = r.URL.Path[end:]
+	switch page {
+	case "callback", "invite", "start":
+		return page, true
+	case "", "connect", "result", "confirm", "style.css":
+		values, err := url.ParseQuery(r.URL.RawQuery)
+		for name := range values {
+			private = private || !slices.Contains([]string{"account", "id", "page", "q"}, name)
+		}
+		return page, private || err != nil || !p.Folder(r.URL.Path[:end])
 	}
-	if page != "callback" && page != "invite" && page != "start" {
-		return "", private
-	}
-	return page, true
+	return "", true
 }
 
 // rebound tells names that a stranger can point at this machine, so that a page of his
