@@ -58,11 +58,13 @@ func pathOf(target string) string {
 	return target
 }
 
-// originForm cuts scheme and host off an absolute request target. Others are taken as they
-// are: knownForm has none but those two go on.
+// originForm cuts scheme and host off an absolute request target.
 func originForm(target string) string {
-	scheme, rest, ok := strings.Cut(target, "://")
-	if !ok || strings.ContainsAny(scheme, "/?") {
+	if strings.HasPrefix(target, "/") {
+		return target
+	}
+	_, rest, ok := strings.Cut(target, "://")
+	if !ok {
 		return target
 	}
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {

@@ -3,7 +3,8 @@
 // pasted, by a refresh token from elsewhere. It takes them out again as well.
 //
 // flow.go holds the consents that are under way, grant.go what becomes of a code or a
-// refresh token, invite.go the links for customers, pages.go what a browser sees.
+// refresh token, invite.go the links for customers, pages.go what a browser sees, guard.go
+// whether it may, checks.go what is looked at before consent.
 package onboard
 
 import (

@@ -2,16 +2,14 @@ package onboard
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	_ "embed"
 	"fmt"
 	"html/template"
 	"mime"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"slices"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -44,35 +42,12 @@ type Pages struct {
 	Folder func(string) bool
 }
 
-const cookieName = "zoho-connect"
-
-// cookie is the browser's, without a value. Over TLS its name keeps other hosts of the
-// domain, and whoever is on the way of plain http, from planting one of theirs (RFC 6265bis,
-// 4.1.3.2).
-func (v *visit) cookie() http.Cookie {
-	c := http.Cookie{Name: cookieName, Path: v.base, MaxAge: 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode}
-	if v.r.TLS != nil {
-		c.Name, c.Path, c.Secure = "__Host-"+cookieName, "/", true
-	}
-	return c
-}
-
-// browser is what the browser's cookie says, "" without one.
-func (v *visit) browser() string {
-	cookie, err := v.r.Cookie(v.cookie().Name)
-	if err != nil || len(cookie.Value) < 20 || len(cookie.Value) > 64 {
-		return ""
-	}
-	return cookie.Value
-}
-
 // ServeHTTP answers by the last segment of the path, in whatever folder the pages are served.
 func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := p.Path(r)
-	v := &visit{Pages: p, w: w, r: r, base: path[:strings.LastIndexByte(path, '/')+1]}
+	base, _ := path.Split(p.Path(r))
+	v := &visit{Pages: p, w: w, r: r, base: base}
 	v.secure()
-	here := r.URL.Path[:strings.LastIndexByte(r.URL.Path, '/')+1]
-	page := r.URL.Path[len(here):]
+	here, page := path.Split(r.URL.Path)
 	open := page == "callback" || page == "result" || page == "invite" || page == "confirm" || page == "style.css"
 	switch {
 	case r.Method == http.MethodPost && http.NewCrossOriginProtection().Check(r) != nil:
@@ -142,41 +117,6 @@ func (v *visit) form(name string) string { return v.r.PostForm.Get(name) }
 
 // query is a parameter of the address.
 func query(r *http.Request, name string) string { return r.URL.Query().Get(name) }
-
-// prefetches tells that a browser guesses what a person might open next.
-func prefetches(r *http.Request) bool {
-	return strings.Contains(r.Header.Get("Sec-Purpose")+r.Header.Get("Purpose"), "prefetch")
-}
-
-// Private tells the requests that must not be logged: their addresses hold a code, a state
-// or an invitation, or may do so in a damaged form, or they lead to Zoho with one. page is
-// "" if it is none of ours.
-func (p *Pages) Private(r *http.Request) (page string, private bool) {
-	end := strings.LastIndexByte(r.URL.Path, '/') + 1
-	page = r.URL.Path[end:]
-	switch page {
-	case "callback", "invite", "start":
-		return page, true
-	case "", "connect", "result", "confirm", "style.css":
-		values, err := url.ParseQuery(r.URL.RawQuery)
-		for name := range values {
-			private = private || !slices.Contains([]string{"account", "id", "page", "q"}, name)
-		}
-		return page, private || err != nil || !p.Folder(r.URL.Path[:end])
-	}
-	return "", true
-}
-
-// rebound tells names that a stranger can point at this machine, so that a page of his
-// in an operator's browser reads these. Over TLS the certificate would not fit.
-func (p *Pages) rebound(r *http.Request) bool {
-	host := strings.TrimSuffix((&url.URL{Host: r.Host}).Hostname(), ".")
-	if _, err := netip.ParseAddr(host); r.TLS != nil || err == nil || strings.EqualFold(host, "localhost") {
-		return false
-	}
-	u, err := url.Parse(p.Client.RedirectURI)
-	return err != nil || !strings.EqualFold(u.Hostname(), host)
-}
 
 // visit is one request.
 type visit struct {
@@ -324,69 +264,4 @@ func lifeLeft(s tokencache.Status) string {
 		return "expired"
 	}
 	return left.String()
-}
-
-// prepare shows, before consent, what can be checked and what the API console must hold.
-func (v *visit) prepare() {
-	account := strings.TrimSpace(query(v.r, "account"))
-	if err := v.Client.mayReplace(account); err != nil {
-		v.fail(err)
-		return
-	}
-	v.render(http.StatusOK, "connect", map[string]any{
-		"Title": "Connect " + account, "Client": v.Client.Name, "Account": account, "ClientID": v.Client.ID(),
-		"Scopes": v.Client.Scopes, "RedirectURI": v.redirectURI(), "Home": v.Client.Centers[0],
-		"Centers": v.Client.Centers, "Checks": v.checks(), "Before": v.statusOf(account), "Warnings": v.Flow.PlaceWarnings(v.Client, account),
-	})
-}
-
-func (v *visit) statusOf(account string) *row {
-	for _, s := range v.Flow.cache.Status(v.Client.Cache, account) {
-		if s.HasGrant {
-			r := v.row(s)
-			return &r
-		}
-	}
-	return nil
-}
-
-// forwarded tells that a request says of itself that another server has passed it on.
-func forwarded(r *http.Request) bool {
-	return slices.ContainsFunc([]string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"}, func(name string) bool { return r.Header[name] != nil })
-}
-
-// check is something that was looked at before consent.
-type check struct {
-	OK     bool
-	Text   string
-	Remedy string // in place of Text, if that is not so
-}
-
-func (v *visit) checks() []check {
-	checks := []check{
-		{v.redirectURI() == v.origin()+v.base+"callback", "The redirect URI leads to these pages, as this browser sees them.",
-			"redirect_uri is " + v.redirectURI() + ", but these pages are at " + v.origin() + v.base + ": if something in between does not map the one to the other, the answer gets lost."},
-		{zoho.LooksLikeClientID(v.Client.ID()), "The client id looks like one of Zoho's.",
-			"Zoho's client ids begin with 1000. or 1004.: compare client_id with the API console."},
-		{len(v.Client.Scopes) > 0, "Scopes are configured.", errNoScopes(v.Client).Remedy},
-	}
-	if forwarded(v.r) {
-		checks = append(checks, check{Remedy: "This browser came by another web server, and to these pages all who do are callers from its address: that server has to ask who they are."})
-	}
-	if len(v.Client.Scopes) > 0 {
-		checks = append(checks, check{zoho.TellsUser(v.Client.Scopes), "The scopes let Zoho say who has consented.",
-			zoho.ScopeProfile + " is not among the scopes: that somebody else consents than before is not noticed then, and replaces the grant."})
-	}
-	ctx, cancel := context.WithTimeout(v.r.Context(), 3*time.Second)
-	defer cancel()
-	server := v.Client.Centers[0].Accounts
-	home := check{OK: true, Text: server + " can be reached."}
-	accounts, err := v.Client.accounts(tokencache.Grant{AccountsServer: server})
-	if err == nil {
-		_, err = accounts.Reach(ctx)
-	}
-	if err != nil {
-		home = check{Remedy: server + " cannot be reached: " + err.Error() + ". See name resolution, firewall, proxy and certificates."}
-	}
-	return append(checks, home)
 }
