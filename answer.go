@@ -3,6 +3,7 @@ package caddyzoho
 import (
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -53,7 +54,9 @@ func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict z
 		}
 	case zoho.VerdictLimited: // nothing of ours: the app has to wait
 	case zoho.VerdictNoHeader:
-		s.handler.logger.Error("Zoho says that the request came without a token, although one was attached", s.fields(zap.Int("status", res.StatusCode))...)
+		if !s.handler.unseen.holds() {
+			s.handler.logger.Error("Zoho says that the request came without a token, although one was attached", s.fields(zap.Int("status", res.StatusCode))...)
+		}
 	default:
 		return s.refused(res, verdict.String())
 	}
@@ -121,11 +124,20 @@ func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
 	if errors.Is(err, errLoop) {
 		return s.refuse(req, problemLoop(s.target.Host)), nil
 	}
-	// With handle_errors Caddy itself is silent about it. One line a second is enough.
-	if now := time.Now().Unix(); req.Context().Err() == nil && s.handler.complained.Swap(now) != now {
+	// With handle_errors Caddy itself is silent about it.
+	if req.Context().Err() == nil && !s.handler.unanswered.holds() {
 		s.handler.logger.Error("no answer from Zoho", s.fields(zap.String("host", s.target.Host), zap.Error(err))...)
 	}
 	return nil, err
+}
+
+// brake lets one line through a second: what fails, fails for every request.
+type brake struct{ last atomic.Int64 }
+
+// holds tells whether there was a line in this second.
+func (b *brake) holds() bool {
+	now := time.Now().Unix()
+	return b.last.Swap(now) == now
 }
 
 func (s *session) count(result string) {

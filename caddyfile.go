@@ -60,7 +60,7 @@ func parseHealth(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 
 // placed takes the matcher off a directive that answers at a path of its own without
 // one, and gives the rest.
-func placed(h httpcaddyfile.Helper, path string) (caddy.ModuleMap, *line, error) {
+func placed(h httpcaddyfile.Helper, paths ...string) (caddy.ModuleMap, *line, error) {
 	h.Next()
 	matcher, given, err := h.MatcherToken()
 	if err != nil {
@@ -69,7 +69,7 @@ func placed(h httpcaddyfile.Helper, path string) (caddy.ModuleMap, *line, error)
 	if given {
 		h.Delete()
 	} else {
-		matcher = caddy.ModuleMap{"path": h.JSON(caddyhttp.MatchPath{path})}
+		matcher = caddy.ModuleMap{"path": h.JSON(caddyhttp.MatchPath(paths))}
 	}
 	h.Reset()
 	h.Next()

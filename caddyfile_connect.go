@@ -10,7 +10,7 @@ import "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 //
 // Without a matcher it answers at /zoho-connect/.
 func parseConnect(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
-	matcher, l, err := placed(h, "/zoho-connect/*")
+	matcher, l, err := placed(h, "/zoho-connect/*", "/zoho-connect")
 	if err != nil {
 		return nil, err
 	}

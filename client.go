@@ -80,7 +80,7 @@ type Client struct {
 	network  *network          // how Zoho is reached
 	http     *http.Client      // for the authorization server
 	cache    *tokencache.Client
-	secretAt atomic.Int64 // which secret was accepted last
+	accepted sync.Map // data center code → which of its secrets was accepted last
 	requests *requestCounters
 	livesAt  sync.Map // configured refresh tokens at the wrong data center → code of the right one
 	granted  sync.Map // accounts whose configured grant had a value once

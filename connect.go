@@ -109,6 +109,7 @@ func (c *Client) onboard() *onboard.Client {
 	return &onboard.Client{
 		Served: served, Name: c.name, ID: c.clientID, Cache: c.cache, Centers: c.centers, Scopes: c.Scopes, RedirectURI: c.RedirectURI,
 		Accounts: c.accountsOf,
+		KnownAt:  c.knownAt,
 		Configured: func(account string) bool {
 			_, configured, _ := c.grant(account)
 			return configured

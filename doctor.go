@@ -67,7 +67,9 @@ func (a *App) examine(ctx context.Context, only, account string) findings {
 		}
 		e := &exam{client: a.Clients[name], handlers: handlers}
 		exams = append(exams, e)
-		running.Go(func() { guarded(a.logger, func() { e.run(ctx, account) }) })
+		running.Go(func() {
+			e.guarded(func() { e.run(ctx, account) })
+		})
 	}
 	running.Wait()
 	for _, e := range exams {
@@ -157,12 +159,26 @@ func (e *exam) tellConsent(check, account, what, why, do string) {
 	e.found[len(e.found)-1].NeedsConsent = true
 }
 
+// guarded makes a finding of a panic of ours: an examination that broke off is not one
+// that found nothing.
+func (e *exam) guarded(look func()) {
+	done := false
+	guarded(e.client.app.logger, func() {
+		look()
+		done = true
+	})
+	if !done {
+		e.tell(checkConfiguration, resultFailed, "", "the examination broke off", "a fault of the proxy's own", "see the log, and report it")
+	}
+}
+
 func (e *exam) run(ctx context.Context, account string) {
 	c := e.client
 	e.known = sync.OnceValue(func() []string { return c.knownAt(ctx) })
 	if c.Simulator != nil {
 		e.tell(checkDataCenter, resultWarning, "", "a simulator stands in for Zoho: nothing reaches the real one", "the client has the option `simulator`", "remove it for real work")
 	}
+	// gofail: var inDoctor struct{}
 	statuses := c.app.state.cache.Status(c.cache, namedAccounts(account)...)
 	e.credentials()
 	e.dataCenters(ctx, statuses)

@@ -48,7 +48,9 @@ func (e *exam) dataCenters(ctx context.Context, statuses []tokencache.Status) {
 	var running sync.WaitGroup
 	for i, center := range centers {
 		found[i].client, found[i].known = e.client, e.known
-		running.Go(func() { clocks[i] = found[i].dataCenter(ctx, center, statuses) })
+		running.Go(func() {
+			found[i].guarded(func() { clocks[i] = found[i].dataCenter(ctx, center, statuses) })
+		})
 	}
 	running.Wait()
 	for i := range found {

@@ -82,6 +82,38 @@ func TestPanics(t *testing.T) {
 	}
 }
 
+// TestPanicClosesAnswer: an answer of Zoho's that we fail on gives its connection back.
+func TestPanicClosesAnswer(t *testing.T) {
+	r := newRig(t)
+	body := new(closedBody)
+	r.answer = func(req *http.Request) *http.Response {
+		return &http.Response{StatusCode: http.StatusOK, Body: body, Header: http.Header{}, Request: req}
+	}
+	r.handler.client.requests = nil // so that counting the answer fails
+	req := r.request("/crm/v8/Leads")
+	next := caddyhttp.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) error {
+		if _, err := (Upstreams{}).GetUpstreams(req); err != nil {
+			return err
+		}
+		res, err := r.transport.RoundTrip(dialled(req))
+		if err == nil && res.StatusCode != http.StatusInternalServerError {
+			t.Errorf("answered %d", res.StatusCode)
+		}
+		return err
+	})
+	if err := r.handler.ServeHTTP(httptest.NewRecorder(), req, next); err != nil {
+		t.Fatal(err)
+	}
+	if !body.closed {
+		t.Error("the answer was left open")
+	}
+}
+
+type closedBody struct{ closed bool }
+
+func (*closedBody) Read([]byte) (int, error) { return 0, io.EOF }
+func (b *closedBody) Close() error           { b.closed = true; return nil }
+
 func TestAbortIsLeftToTheServer(t *testing.T) {
 	defer func() {
 		if recover() != http.ErrAbortHandler {

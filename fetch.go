@@ -139,7 +139,10 @@ func resolveAll(secrets []Secret) [][]byte {
 func (c *Client) accountsOf(center zoho.DataCenter) []*zoho.Accounts {
 	var all []*zoho.Accounts
 	secrets := c.secretsFor(center.Code)
-	first := int(c.secretAt.Load())
+	first := 0
+	if i, ok := c.accepted.Load(center.Code); ok {
+		first = i.(int)
+	}
 	for i := range secrets {
 		secret := secrets[(first+i)%len(secrets)]
 		all = append(all, &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID(), ClientSecret: secret})
@@ -164,8 +167,8 @@ func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.G
 	for i, accounts := range all {
 		reply, err := accounts.Refresh(ctx, grant.RefreshToken)
 		if err == nil {
-			if i > 0 {
-				c.secretAt.Store(int64(max(0, slices.Index(c.secretsFor(center.Code), accounts.ClientSecret))))
+			if at := slices.Index(c.secretsFor(center.Code), accounts.ClientSecret); i > 0 && at >= 0 {
+				c.accepted.Store(center.Code, at)
 			}
 			c.compareClocks(reply.Date)
 			return tokencache.Fetched{AccessToken: reply.AccessToken, Life: reply.ExpiresIn, APIDomain: reply.APIDomain, Scope: reply.Scope}, nil

@@ -1,8 +1,11 @@
 package caddyzoho
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +15,41 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
+
+// TestSecretsOfDataCenters: which secret was accepted is remembered for each data center,
+// whose lists differ.
+func TestSecretsOfDataCenters(t *testing.T) {
+	us, _ := zoho.LookupDataCenter("us")
+	eu, _ := zoho.LookupDataCenter("eu")
+	client := &Client{
+		centers: []zoho.DataCenter{us, eu}, ClientID: Secret{literal: "1000.ID"}, ClientSecret: []Secret{{literal: "old"}, {literal: "new"}},
+		DataCenterSecret: map[string][]Secret{"eu": {{literal: "europe"}}},
+		app:              &App{state: newState(t.TempDir())},
+	}
+	var asked []string
+	client.http = &http.Client{Transport: roundTrip(func(req *http.Request) *http.Response {
+		_ = req.ParseForm()
+		secret := req.Form.Get("client_secret")
+		asked = append(asked, secret)
+		body := `{"error":"invalid_client_secret"}`
+		if secret == "new" || secret == "europe" {
+			body = `{"access_token":"1000.a.b","expires_in":3600}`
+		}
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: req}
+	})}
+	for _, center := range []zoho.DataCenter{us, us, eu} {
+		if _, err := client.fetch(t.Context(), tokencache.Key{}, tokencache.Grant{RefreshToken: "1000.r", AccountsServer: center.Accounts}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"old", "new", "new", "europe"}; !slices.Equal(asked, want) {
+		t.Errorf("asked with %v, want %v", asked, want)
+	}
+}
+
+type roundTrip func(*http.Request) *http.Response
+
+func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req), nil }
 
 // S-52: a clock that is not Zoho's is told of, and not at each renewal.
 func TestClockThatIsOff(t *testing.T) {

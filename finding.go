@@ -18,7 +18,7 @@ type finding struct {
 
 // What is looked at.
 const (
-	checkConfiguration = "configuration" // only where no Caddy runs
+	checkConfiguration = "configuration" // where no Caddy runs, or an examination broke off
 	checkStore         = "store"
 	checkSites         = "sites"
 	checkNotify        = "notify"

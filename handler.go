@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -61,7 +60,7 @@ type Handler struct {
 	allowed  func(service string) bool
 	logger   *zap.Logger
 
-	complained atomic.Int64 // second of the last line about Zoho not answering
+	unanswered, unseen, refused brake // lines about Zoho not answering, not seeing the token, refusing fresh ones
 }
 
 // ReplayBuffer is how much of a request body is kept for the one replay: up to
@@ -182,11 +181,8 @@ func (h *Handler) open(r *http.Request) (_ *session, p *problem) {
 		return nil, p
 	}
 	// gofail: var inHandler struct{}
-	s := &session{handler: h, client: h.client, account: h.Account}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if strings.Contains(s.account, "{") {
-		s.account = repl.ReplaceAll(h.Account, "")
-	}
+	s := &session{handler: h, client: h.client, account: h.accountOf(repl)}
 	repl.Map(s.placeholder)
 	conn, err := h.app.state.cache.Conn(h.client.cache, s.account)
 	if err != nil {
@@ -214,6 +210,14 @@ func (h *Handler) open(r *http.Request) (_ *session, p *problem) {
 	}
 	s.generation = token.Generation
 	return s, nil
+}
+
+// accountOf is whose token a request gets, "" if it does not say.
+func (h *Handler) accountOf(repl *caddy.Replacer) string {
+	if !strings.Contains(h.Account, "{") {
+		return h.Account
+	}
+	return repl.ReplaceAll(h.Account, "")
 }
 
 // withoutGuess keeps net/http from guessing a Content-Type where Zoho gave none.

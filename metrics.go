@@ -29,9 +29,18 @@ type metrics struct {
 	tokensLostEarly *prometheus.CounterVec
 	storeErrors     *prometheus.CounterVec
 
+	credit sync.Map // creditKey → prometheus.Gauge, nil for an account without series of its own
+
 	mu       sync.Mutex
-	labelled map[tokencache.Key]bool // accounts that have a counter of their own
+	labelled map[tokencache.Key]bool // accounts that have series of their own
 	count    map[string]int          // of them, by client
+}
+
+// creditKey is what a gauge of credits is kept by. Looking it up by its labels costs more
+// than all else that is done for an answer.
+type creditKey struct {
+	tokencache.Key
+	service string
 }
 
 func newMetrics() *metrics {
@@ -154,9 +163,36 @@ func (m *metrics) limited(client, service string) {
 // credits keeps what an account may still call. Of accounts without series of their
 // own there is nothing to add up.
 func (m *metrics) credits(key tokencache.Key, service string, left int64) {
-	if account, ok := m.accountLabel(key); ok {
-		m.creditsLeft.WithLabelValues(key.Client, account, serviceLabel(service)).Set(float64(left))
+	kept, ok := m.credit.Load(creditKey{key, service})
+	if !ok {
+		var gauge prometheus.Gauge
+		if account, own := m.accountLabel(key); own {
+			gauge = m.creditsLeft.WithLabelValues(key.Client, account, serviceLabel(service))
+		}
+		kept, _ = m.credit.LoadOrStore(creditKey{key, service}, gauge)
 	}
+	if gauge, own := kept.(prometheus.Gauge); own {
+		gauge.Set(float64(left))
+	}
+}
+
+// forget ends the series of an account that is gone, and lets another have theirs.
+func (m *metrics) forget(key tokencache.Key) {
+	m.mu.Lock()
+	if m.labelled[key] {
+		delete(m.labelled, key)
+		m.count[key.Client]--
+	}
+	m.mu.Unlock()
+	m.credit.Range(func(k, gauge any) bool {
+		if of := k.(creditKey); of.Key == key || of.Client == key.Client && gauge == nil {
+			m.credit.Delete(k)
+		}
+		return true
+	})
+	series := prometheus.Labels{"client": key.Client, "account": key.Account}
+	m.creditsLeft.DeletePartialMatch(series)
+	m.tokensLostEarly.DeletePartialMatch(series)
 }
 
 func (m *metrics) problem(client, code string) { m.problems.WithLabelValues(client, code).Inc() }

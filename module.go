@@ -180,7 +180,7 @@ func (a *App) Start() error {
 		}
 		return nil
 	})
-	a.state.warm.Do(func() { go a.warm() })
+	a.state.warm.Do(func() { go guarded(a.logger, a.warm) })
 	for _, text := range a.state.store.Warnings() {
 		a.logger.Warn(text)
 	}

@@ -1,6 +1,8 @@
 package caddyzoho
 
 import (
+	"net/http"
+
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -24,7 +26,8 @@ type session struct {
 	dial       string
 	generation uint64
 	replayed   bool
-	body       *recorder // nil if there is none
+	body       *recorder      // nil if there is none
+	answer     *http.Response // of the last attempt
 
 	upstream reverseproxy.Upstream
 	pool     [1]*reverseproxy.Upstream

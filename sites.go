@@ -144,6 +144,9 @@ func foldersOf(sets caddyhttp.MatcherSets) (folders []string) {
 			return nil
 		}
 		for _, path := range paths {
+			if slices.Contains(paths, path+"/*") { // the folder itself, which leads there
+				continue
+			}
 			path, _, _ = strings.Cut(path, "*")
 			if !strings.HasPrefix(path, "/") {
 				return nil

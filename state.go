@@ -26,6 +26,7 @@ type state struct {
 	flow    *onboard.Flow
 	metrics *metrics
 	notices *notifier
+	events  eventQueue
 	asked   *rate.Limiter                 // doctor's questions to token endpoints, which are not to be asked in a loop
 	config  atomic.Pointer[runningConfig] // the one that runs
 	warm    sync.Once
@@ -69,7 +70,11 @@ func newState(dir string) *state {
 	s.config.Store(&runningConfig{logger: zap.NewNop()})
 	s.notices = newNotifier(s.config.Load)
 	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})
-	s.flow = onboard.New(s.cache, s.store, s.connected)
+	s.flow = onboard.New(s.cache, s.store, onboard.Hooks{
+		Connected: s.connected,
+		Gone:      s.metrics.forget,
+		Guard:     func(f func()) { guarded(s.logger(), f) },
+	})
 	return s
 }
 
@@ -114,16 +119,15 @@ func (s *state) tellLast() {
 
 func (s *state) logger() *zap.Logger { return s.config.Load().logger }
 
-// event has Caddy's events app told. Its handlers may take their time, and nobody waits
-// for them.
+// event has Caddy's events app told.
 func (s *state) event(name string, key tokencache.Key, more map[string]any) {
-	emit := s.config.Load().emit
-	if emit == nil {
+	config := s.config.Load()
+	if config.emit == nil {
 		return
 	}
 	data := map[string]any{"client": key.Client, "account": key.Account}
 	maps.Copy(data, more)
-	go emit(name, data)
+	s.events.add(config.logger, func() { config.emit(name, data) })
 }
 
 // connected tells of a grant that came in.

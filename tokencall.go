@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -90,7 +91,8 @@ func (h *Handler) origin(r *http.Request) string {
 	if r.TLS != nil {
 		origin.Scheme = "https"
 	}
-	api := strings.TrimPrefix(h.client.centerNow(h.Account).API, "https://")
+	account := h.accountOf(r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer))
+	api := strings.TrimPrefix(h.client.centerNow(account).API, "https://")
 	if host := origin.Hostname(); api != "" && zoho.IsHost(host) {
 		origin.Host = strings.Replace(r.Host, host, api, 1)
 	}

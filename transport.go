@@ -127,6 +127,9 @@ func (t *Transport) RoundTrip(req *http.Request) (res *http.Response, err error)
 	}
 	defer func() {
 		if fault := recover(); fault != nil {
+			if s.answer != nil {
+				_ = s.answer.Body.Close()
+			}
 			res, err = s.refuse(req, s.handler.internal(fault)), nil
 		}
 	}()
@@ -139,6 +142,7 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 	if err != nil {
 		return s.noToken(req, err)
 	}
+	s.generation = token.Generation // it may be newer than when the request came
 	res, err := t.send(req, s, token)
 	if err != nil {
 		return s.broken(req, err)
@@ -180,8 +184,10 @@ func (t *Transport) replay(req *http.Request, s *session, token *tokencache.Toke
 	}
 	s.count("refused")
 	s.resource.ReplayRefused(token.Generation)
-	s.handler.logger.Warn("a fresh access token was refused as well: no renewal on behalf of this service for a while; check data center, organization and scopes",
-		s.fields(zap.Int("status", res.StatusCode), zap.String("verdict", verdict.String()))...)
+	if !s.handler.refused.holds() {
+		s.handler.logger.Warn("a fresh access token was refused as well: no renewal on behalf of this service for a while; check data center, organization and scopes",
+			s.fields(zap.Int("status", res.StatusCode), zap.String("verdict", verdict.String()))...)
+	}
 	return s.passOn(res, token, verdict), nil
 }
 
@@ -237,5 +243,7 @@ func (t *Transport) send(req *http.Request, s *session, token *tokencache.Token)
 			return nil, err
 		}
 	}
-	return t.HTTPTransport.RoundTrip(out)
+	res, err := t.HTTPTransport.RoundTrip(out)
+	s.answer = res
+	return res, err
 }

@@ -105,6 +105,7 @@ func TestConsent(t *testing.T) {
 	}
 	wantTokenCalls(t, server, spent) // the token that proved the grant serves
 	wantPage(t, b.get(c.pages()), 200, "1 connection")
+	wantPage(t, b.get(strings.TrimSuffix(c.pages(), "/")), 200, "1 connection")
 	wantPage(t, newBrowser(t).get(b.at.Scheme+"://"+b.at.Host+"/zoho-connect/?q=nobody"), 200, "No connection with")
 	info := c.connections("").Connections[0]
 	if info.Account != "default" || info.State != "ok" || info.Configured || info.User != "user@example.com" || info.Org != "60001234567" || info.RefreshTokensKnown != 1 {

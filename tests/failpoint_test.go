@@ -159,3 +159,15 @@ func TestPanicsInside(t *testing.T) {
 		})
 	}
 }
+
+// TestPanicInDoctor, S-60: an examination that broke off does not say that nothing is wrong.
+func TestPanicInDoctor(t *testing.T) {
+	c, _ := startFailing(t, `inDoctor=1*panic("on purpose")`)
+	c.panics = true
+	if out, _ := c.runInput("", 1, "zoho", "doctor"); !strings.Contains(out, "the examination broke off") || strings.Contains(out, "on purpose") {
+		t.Error(out)
+	}
+	if out, _ := c.runInput("", 0, "zoho", "doctor"); strings.Contains(out, "broke off") {
+		t.Errorf("the next one: %s", out)
+	}
+}

@@ -278,11 +278,17 @@ func (c *proxy) kill() {
 func (c *proxy) stopAndCheck() {
 	if c.cmd != nil {
 		for _, path := range []string{"/config/", "/metrics", "/zoho/connections"} {
-			if res, err := http.Get("http://" + c.admin + path); err == nil {
-				body, _ := io.ReadAll(res.Body)
-				_ = res.Body.Close()
-				c.checkSecrets("admin "+path, body)
+			res, err := http.Get("http://" + c.admin + path)
+			if err != nil {
+				c.t.Errorf("admin %s could not be searched for secrets: %v", path, err)
+				continue
 			}
+			body, err := io.ReadAll(res.Body)
+			_ = res.Body.Close()
+			if err != nil || res.StatusCode != http.StatusOK || len(body) == 0 {
+				c.t.Errorf("admin %s could not be searched for secrets: %s, %d bytes, %v", path, res.Status, len(body), err)
+			}
+			c.checkSecrets("admin "+path, body)
 		}
 		c.stop()
 	}
@@ -373,6 +379,9 @@ func (c *proxy) reload() error {
 // stand in the text format, for example `result="ok"`.
 func (c *proxy) metric(name string, labels ...string) float64 {
 	c.t.Helper()
+	if text, err := os.ReadFile("../metrics.go"); err != nil || !bytes.Contains(text, []byte(`"`+strings.TrimSuffix(name, "_count")+`"`)) {
+		c.t.Fatalf("there is no metric %s (%v)", name, err)
+	}
 	res, err := http.Get("http://" + c.admin + "/metrics")
 	if err != nil {
 		c.t.Fatal(err)

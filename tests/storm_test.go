@@ -74,8 +74,8 @@ func TestStorm(t *testing.T) {
 			if n := stats.Refusals["crm/dead"] + stats.Refusals["desk/dead"]; n < calls {
 				t.Errorf("only %d calls met the dead token", n)
 			}
-			if n := c.metric("zoho_replays_total"); n != c.metric("zoho_replays_total", `result="ok"`) {
-				t.Errorf("%v replays, not all of them well", n)
+			if n := c.metric("zoho_replays_total"); n < float64(calls) || n != c.metric("zoho_replays_total", `result="ok"`) {
+				t.Errorf("%v replays of %d calls, or not all of them well", n, calls)
 			}
 		})
 	}

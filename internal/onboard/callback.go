@@ -17,10 +17,14 @@ type Callback struct {
 
 // ParsePasted reads what somebody has copied from the browser: the address that it
 // ended at, or the code alone. Line breaks, blanks, quotes, a trailing & and a second
-// encoding, as mail programs and terminals leave them, are forgiven.
+// encoding, as mail programs and terminals leave them, of the address or of a part of it, are forgiven.
 func ParsePasted(text string) (Callback, *Error) {
 	words := slices.ContainsFunc(strings.Split(text, "\n"), func(line string) bool { return len(strings.Fields(line)) > 1 })
 	text = strings.Trim(strings.Join(strings.Fields(text), ""), `"'<>`)
+	text = strings.ReplaceAll(text, "&amp;", "&")
+	if whole := unescaped(text); !strings.Contains(text, "=") && strings.Contains(whole, "=") { // as by a link checker: https%3A%2F%2F…%3Fcode%3D…
+		text = whole
+	}
 	if text == "" {
 		return Callback{}, errCallback("Nothing was pasted.", "Paste the whole address that the browser ended at, or the code.")
 	}

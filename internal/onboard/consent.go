@@ -58,15 +58,20 @@ func (v *visit) callback() {
 	if v.invited {
 		s.returnTo = c.invitation.ReturnTo
 	}
-	v.show(s)
+	v.leadTo(v.keep(s))
 }
 
-// show keeps what is to be seen and sends the browser there.
-func (v *visit) show(s *shown) {
+// keep keeps what is to be seen.
+func (v *visit) keep(s *shown) (id string) {
 	if s.err != nil && s.err.Confirm == "" {
 		v.note(s.err)
 	}
-	v.w.Header().Set("Location", "result?id="+v.Flow.keep(s, v.browser()))
+	return v.Flow.keep(s, v.browser())
+}
+
+// leadTo sends the browser to what was kept.
+func (v *visit) leadTo(id string) {
+	v.w.Header().Set("Location", "result?id="+id)
 	v.w.WriteHeader(http.StatusSeeOther)
 }
 
@@ -107,12 +112,12 @@ func (v *visit) confirm() {
 	}
 	s.confirming.Lock() // a second click waits, and is led to what came of the first
 	defer s.confirming.Unlock()
-	if s.outcome == nil {
+	if s.outcome == "" {
 		accept := v.form("decision") == "replace"
 		result, err := v.Flow.Confirm(v.r.Context(), v.Client, s.err.Confirm, v.browser(), accept)
-		s.outcome = &shown{result: result, err: err, dropped: !accept}
+		s.outcome = v.keep(&shown{result: result, err: err, dropped: !accept})
 	}
-	v.show(s.outcome)
+	v.leadTo(s.outcome)
 }
 
 // invite shows the invited what is asked of them.

@@ -1,10 +1,8 @@
 package onboard
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,58 +11,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
-
-// Result says what was connected, without any secret.
-type Result struct {
-	Client        string   `json:"client"`
-	Account       string   `json:"account"`
-	DataCenter    string   `json:"data_center"`
-	User          string   `json:"user,omitempty"`
-	Org           string   `json:"org,omitempty"`
-	Scopes        []string `json:"scopes,omitempty"`
-	RefreshTokens int      `json:"refresh_tokens_known"`
-	Replaced      bool     `json:"replaced,omitempty"` // another grant
-	Revoked       bool     `json:"revoked,omitempty"`  // the one that was replaced, or is gone
-	Warnings      []string `json:"warnings,omitempty"`
-}
-
-// who names the user and organization as far as they are known.
-func (r Result) who() string {
-	switch {
-	case r.User != "" && r.Org != "":
-		return fmt.Sprintf("%s of organization %s", r.User, r.Org)
-	case r.User != "":
-		return r.User
-	case r.Org != "":
-		return "organization " + r.Org
-	}
-	return "somebody of data center " + r.DataCenter + " whom Zoho does not name"
-}
-
-// candidate is a grant that is not stored yet.
-type candidate struct {
-	client    string
-	account   string
-	grant     tokencache.Grant
-	reply     zoho.Reply // of the exchange, empty for an imported refresh token
-	proof     tokencache.Proof
-	warnings  []string
-	revokeOld bool
-	browser   browserID
-	invited   *Invitation
-	// While it waits to be confirmed:
-	waits    *time.Timer
-	unwanted func(context.Context) // gives it back
-}
-
-// fresh tells a grant that a code has brought just now, which nobody else knows, from one
-// that was imported and may be in use elsewhere.
-func (cand *candidate) fresh() bool { return cand.reply.AccessToken != "" }
-
-// candidateFor is a candidate without a browser: what a terminal brings.
-func candidateFor(cl *Client, account string, grant tokencache.Grant) *candidate {
-	return &candidate{client: cl.Name, account: account, grant: grant, browser: identify("")}
-}
 
 // Finish takes the callback of a consent: exchanges the code where it was given, and
 // stores the grant before it says so. An error leaves what was stored as it was.
@@ -97,9 +43,9 @@ func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser stri
 	if err := f.invited(cl, c.invitation); err != nil {
 		return Result{}, c, err
 	}
-	cand, err := f.exchange(ctx, cl, center, c.Account, cb.Code, c.RedirectURI)
-	if err != nil {
-		return Result{}, c, err
+	cand, failed := f.exchange(ctx, cl, center, c.Account, cb.Code, c.RedirectURI)
+	if failed != nil {
+		return Result{}, c, errCallbackCode(failed, cb, center)
 	}
 	cand.browser, cand.invited, cand.revokeOld = c.browser, c.invitation, c.RevokeOld
 	result, err := f.settle(ctx, cl, cand, false)
@@ -115,7 +61,7 @@ func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCente
 	}
 	cand, err := f.exchange(ctx, cl, center, account, code, "")
 	if err != nil {
-		return Result{}, err
+		return Result{}, errSelfClientCode(ctx, err, cl, center)
 	}
 	cand.revokeOld = revokeOld
 	return f.settle(ctx, cl, cand, replace)
@@ -136,7 +82,7 @@ func (f *Flow) Import(ctx context.Context, cl *Client, center zoho.DataCenter, a
 
 // exchange trades a code for tokens, at the data center that it was given at. Several
 // secrets are tried in order: a refused one does not use the code up.
-func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter, account, code, redirectURI string) (*candidate, *Error) {
+func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter, account, code, redirectURI string) (*candidate, error) {
 	ctx = context.WithoutCancel(ctx) // who closes the browser now must not lose the code
 	failed := errNoSecret(center)
 	for _, accounts := range cl.Accounts(center) {
@@ -147,7 +93,7 @@ func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter,
 			continue
 		}
 		if err != nil {
-			return nil, errExchange(err)
+			return nil, err
 		}
 		if reply.RefreshToken == "" {
 			return nil, errNoRefreshToken()
@@ -163,7 +109,7 @@ func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter,
 		cand.reply = reply
 		return cand, nil
 	}
-	return nil, errExchange(failed)
+	return nil, failed
 }
 
 // settle has a grant prove itself by a renewal, compares it with the one before, and
@@ -243,7 +189,7 @@ func (f *Flow) adopt(ctx context.Context, cl *Client, cand *candidate, old token
 		}
 	}
 	result.Warnings = append(result.Warnings, f.PlaceWarnings(cl, cand.account)...)
-	f.connected(result)
+	f.Connected(result)
 	return result, nil
 }
 
@@ -279,20 +225,6 @@ func plainlyBad(err error) bool {
 	return errors.As(err, &known) && (known.Kind == tokencache.KindDead || known.Kind == tokencache.KindRejected)
 }
 
-// describe completes what is known of a grant by what its renewal said, and asks whose
-// it is.
-func (cand *candidate) describe(ctx context.Context, cl *Client) {
-	g, token := &cand.grant, cmp.Or(cand.proof.AccessToken, cand.reply.AccessToken)
-	g.APIDomain = cmp.Or(g.APIDomain, cand.proof.APIDomain)
-	if len(g.Scopes) == 0 {
-		g.Scopes = zoho.SplitScopes(cand.proof.Scope)
-	}
-	if accounts, err := cl.accounts(*g); err == nil {
-		who := accounts.Identify(ctx, token, g.APIDomain, g.Scopes)
-		g.User, g.Org = who.User, who.Org
-	}
-}
-
 // save stores a grant, and publishes the token that it has brought.
 func (f *Flow) save(cl *Client, cand *candidate) error {
 	key := cl.key(cand.account)
@@ -302,53 +234,4 @@ func (f *Flow) save(cl *Client, cand *candidate) error {
 	err := f.store.SaveGrant(key, cl.Cache.Secrets(), cand.grant)
 	f.cache.GrantChanged(key)
 	return err
-}
-
-// differ tells whether somebody else has consented than before, as far as that is known.
-// Who was known and is not any more is somebody else: a browser can take the scope that
-// Zoho names its user by out of the address that it is sent to.
-func differ(old, now tokencache.Grant) bool {
-	return old.AccountsServer != now.AccountsServer || old.User != "" && old.User != now.User || old.Org != "" && old.Org != now.Org
-}
-
-// Confirm stores a grant that was held, or drops it: a fresh one is given back to Zoho.
-func (f *Flow) Confirm(ctx context.Context, cl *Client, id, browser string, accept bool) (_ Result, err *Error) {
-	cand, err := f.release(cl, id, identify(browser))
-	if err != nil {
-		return Result{}, err
-	}
-	if !accept {
-		result := cl.result(cand.account, cand.grant)
-		if cand.fresh() {
-			result.revoke(ctx, cl, cand.grant, "the new grant was dropped, but could not be revoked at Zoho")
-		}
-		return result, nil
-	}
-	ctx = context.WithoutCancel(ctx)
-	defer func() { f.giveBack(ctx, cl, cand, err) }()
-	old, err := f.before(cl, cand)
-	if err != nil {
-		return Result{}, err
-	}
-	return f.adopt(ctx, cl, cand, old)
-}
-
-// giveBack revokes a fresh grant that was not stored for some reason: at Zoho it would
-// keep its place for ever. A store that failed late may have it all the same.
-func (f *Flow) giveBack(ctx context.Context, cl *Client, cand *candidate, why *Error) {
-	if why == nil || why.Confirm != "" || !cand.fresh() {
-		return
-	}
-	if stored, _, err := f.store.LoadGrant(cl.key(cand.account), cl.Cache.Secrets()); err == nil && stored.RefreshToken != cand.grant.RefreshToken {
-		_ = cl.revoke(ctx, cand.grant)
-	}
-}
-
-func (cl *Client) result(account string, g tokencache.Grant) Result {
-	center, _ := cl.center(g.AccountsServer)
-	code := center.Code
-	if code == "" {
-		code = g.AccountsServer
-	}
-	return Result{Client: cl.Name, Account: account, DataCenter: code, User: g.User, Org: g.Org, Scopes: g.Scopes, RefreshTokens: g.RefreshTokens}
 }

@@ -37,21 +37,19 @@ func prefetches(r *http.Request) bool {
 }
 
 // Private tells the requests that must not be logged: their addresses hold a code, a state
-// or an invitation, or may do so in a damaged form, or they lead to Zoho with one. page is
+// or an invitation, or may do so in a damaged form, or they lead to Zoho with one. name is
 // "" if it is none of ours.
-func (p *Pages) Private(r *http.Request) (page string, private bool) {
-	here, page := path.Split(r.URL.Path)
-	switch page {
-	case "callback", "invite", "start":
-		return page, true
-	case "", "connect", "result", "confirm", "style.css":
-		values, err := url.ParseQuery(r.URL.RawQuery)
-		for name := range values {
-			private = private || !slices.Contains([]string{"account", "id", "page", "q"}, name)
-		}
-		return page, private || err != nil || !p.Folder(here)
+func (p *Pages) Private(r *http.Request) (name string, private bool) {
+	here, name := path.Split(r.URL.Path)
+	page, known := pages[name]
+	if !known {
+		return "", true
 	}
-	return "", true
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	for parameter := range values {
+		private = private || !slices.Contains([]string{"account", "id", "page", "q"}, parameter)
+	}
+	return name, private || page.private || err != nil || !p.Folder(here)
 }
 
 // rebound tells names that a stranger can point at this machine, so that a page of his

@@ -1,6 +1,7 @@
 package onboard
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -27,8 +28,9 @@ func testClient(t *testing.T) (*Flow, *Client) {
 		RedirectURI: "https://connect.example/zoho-connect/callback",
 		Cache:       &tokencache.Client{Name: "main", Secrets: func() [][]byte { return [][]byte{[]byte("secret")} }},
 		Configured:  func(account string) bool { return account == "configured" },
+		KnownAt:     func(context.Context) []string { return []string{"eu"} },
 	}
-	return New(cache, store, func(Result) {}), cl
+	return New(cache, store, Hooks{Connected: func(Result) {}, Gone: func(tokencache.Key) {}, Guard: func(f func()) { f() }}), cl
 }
 
 // S-22: a consent waits for ten minutes.
@@ -177,6 +179,84 @@ func FuzzParsePasted(f *testing.F) {
 	})
 }
 
+// TestParsePasted: what mail programs, terminals and link checkers do to an address.
+func TestParsePasted(t *testing.T) {
+	const address = "https://x.example/callback?state=s&code=1000.a.b&location=us&accounts-server=https%3A%2F%2Faccounts.zoho.com&"
+	want := Callback{State: "s", Code: "1000.a.b", AccountsServer: "https://accounts.zoho.com"}
+	for name, text := range map[string]string{
+		"as it is":               address,
+		"in angles":              "<" + address + ">\r\n",
+		"wrapped":                address[:30] + "\n" + address[30:],
+		"the query":              strings.SplitN(address, "?", 2)[1],
+		"the query, encoded":     url.QueryEscape(strings.SplitN(address, "?", 2)[1]),
+		"its query encoded":      "https://x.example/callback?" + url.QueryEscape(strings.SplitN(address, "?", 2)[1]),
+		"all of it encoded":      url.QueryEscape(address),
+		"encoded, in lower case": strings.ToLower(url.QueryEscape(address)),
+		"from a page's source":   strings.ReplaceAll(address, "&", "&amp;"),
+	} {
+		if cb, err := ParsePasted(text); err != nil || cb != want {
+			t.Errorf("%s: %+v, %v", name, cb, err)
+		}
+	}
+}
+
+// answering is a server that answers everything alike.
+type answering string
+
+func (body answering) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(strings.NewReader(string(body))), Request: req}, nil
+}
+
+// TestRefusedCodes: what to do depends on where the code is from, and the page says what it
+// has cost.
+func TestRefusedCodes(t *testing.T) {
+	flow, cl := testClient(t)
+	refuse := func(code string) {
+		cl.Accounts = func(dc zoho.DataCenter) []*zoho.Accounts {
+			return []*zoho.Accounts{{HTTP: &http.Client{Transport: answering(`{"error":"` + code + `"}`)}, DataCenter: dc, ClientID: "1000.ID", ClientSecret: "secret"}}
+		}
+	}
+	selfClient := func() *Error {
+		_, err := flow.SelfClient(t.Context(), cl, cl.Centers[0], "default", "1000.a.b", false, false)
+		return err
+	}
+	callback := func(server string) *Error {
+		_, state, failure := flow.Begin(cl, Start{Account: "default", RedirectURI: cl.RedirectURI})
+		if failure != nil {
+			t.Fatal(failure)
+		}
+		_, err := flow.Finish(t.Context(), cl, Callback{State: state, Code: "1000.a.b", AccountsServer: server}, "")
+		return err
+	}
+	for _, test := range []struct {
+		name, code string
+		try        func() *Error
+		says       []string
+		not        string
+	}{
+		{"a self client's code", "invalid_code", selfClient, []string{"Generate a new code", "10 minutes", "tried at us", "--data-center", "us, eu", noPlace}, "start consent"},
+		{"a self client of elsewhere", "invalid_client", selfClient, []string{"unknown at us", "--data-center", "It is known at eu.", noPlace}, "consent"},
+		{"a code of elsewhere", "invalid_code", func() *Error { return callback("") }, []string{"named no accounts-server", "accounts.zoho.com", noPlace}, "self client"},
+		{"a used code", "invalid_code", func() *Error { return callback("https://accounts.zoho.eu") }, []string{"start consent again", noPlace}, "named no accounts-server"},
+	} {
+		refuse(test.code)
+		err := test.try()
+		if err == nil || err.Code != codeExchange {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		for _, words := range test.says {
+			if !strings.Contains(err.Error(), words) {
+				t.Errorf("%s: without %q: %v", test.name, words, err)
+			}
+		}
+		if strings.Contains(err.Error(), test.not) {
+			t.Errorf("%s: with %q: %v", test.name, test.not, err)
+		}
+	}
+}
+
 // revocations counts what is given back to Zoho.
 type revocations struct {
 	mu     sync.Mutex
@@ -232,6 +312,14 @@ func TestUnconfirmedGrants(t *testing.T) {
 		if _, err := flow.Confirm(t.Context(), cl, dropped, "", true); err == nil {
 			t.Error("confirmed twice")
 		}
+		flow.Close()
+		cand := candidateFor(cl, "shop", tokencache.Grant{RefreshToken: "late", AccountsServer: cl.Centers[0].Accounts})
+		cand.reply.AccessToken = "1000.access"
+		failure := flow.hold(cl, cand, Result{}, Result{})
+		flow.giveBack(t.Context(), cl, cand, failure)
+		if got := given.String(); got != "dropped, forgotten, late" || len(flow.held) != 0 || failure.Confirm != "" {
+			t.Errorf("after the end: given back %s, %d are held, %v", got, len(flow.held), failure)
+		}
 	})
 }
 
@@ -280,6 +368,58 @@ func TestPrivate(t *testing.T) {
 	} {
 		if _, got := pages.Private(httptest.NewRequest(http.MethodGet, "http://x/zoho-connect/"+target, nil)); got != private {
 			t.Errorf("%q: private %v", target, got)
+		}
+	}
+}
+
+// TestDoubleClick: whoever confirms twice is led to what came of the first click.
+func TestDoubleClick(t *testing.T) {
+	pages := testPages(t)
+	given := new(revocations)
+	pages.Client.Accounts = func(dc zoho.DataCenter) []*zoho.Accounts {
+		return []*zoho.Accounts{{HTTP: &http.Client{Transport: given}, DataCenter: dc, ClientID: "1000.ID", ClientSecret: "secret"}}
+	}
+	const browser = "COOKIE-OF-THIS-BROWSER"
+	cand := candidateFor(pages.Client, "shop", tokencache.Grant{RefreshToken: "new", AccountsServer: pages.Client.Centers[0].Accounts})
+	cand.browser, cand.reply.AccessToken = identify(browser), "1000.access"
+	id := pages.Flow.keep(&shown{err: pages.Flow.hold(pages.Client, cand, Result{}, Result{})}, browser)
+	visit := func(r *http.Request) (status int, to string) {
+		r.AddCookie(&http.Cookie{Name: cookieName, Value: browser})
+		w := httptest.NewRecorder()
+		pages.ServeHTTP(w, r)
+		return w.Code, w.Header().Get("Location")
+	}
+	locations := make([]string, 4)
+	var clicks sync.WaitGroup
+	for i := range locations {
+		clicks.Go(func() {
+			r := httptest.NewRequest(http.MethodPost, "http://localhost/zoho-connect/confirm", strings.NewReader("decision=keep&id="+id))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			_, locations[i] = visit(r)
+			if status, _ := visit(httptest.NewRequest(http.MethodGet, "http://localhost/zoho-connect/"+locations[i], nil)); status != http.StatusOK {
+				t.Errorf("click %d is led to a %d", i, status)
+			}
+		})
+	}
+	clicks.Wait()
+	for _, to := range locations {
+		if to == "" || to != locations[0] {
+			t.Errorf("led to %q", locations)
+		}
+	}
+	if got := given.String(); got != "new" {
+		t.Errorf("given back: %s", got)
+	}
+}
+
+// TestFolderWithoutSlash: whoever leaves the last slash out is led to the pages, and nowhere else.
+func TestFolderWithoutSlash(t *testing.T) {
+	pages := testPages(t)
+	for target, to := range map[string]string{"/zoho-connect": "./zoho-connect/", "//zoho-connect": "", "/zoho-connect/nothing": "", "/elsewhere": ""} {
+		w := httptest.NewRecorder()
+		pages.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost"+target, nil))
+		if got := w.Header().Get("Location"); got != to || (to == "") != (w.Code == http.StatusNotFound) {
+			t.Errorf("%s: %d, to %q", target, w.Code, got)
 		}
 	}
 }

@@ -47,8 +47,8 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	base, _ := path.Split(p.Path(r))
 	v := &visit{Pages: p, w: w, r: r, base: base}
 	v.secure()
-	here, page := path.Split(r.URL.Path)
-	open := page == "callback" || page == "result" || page == "invite" || page == "confirm" || page == "style.css"
+	here, name := path.Split(r.URL.Path)
+	page, known := pages[name]
 	switch {
 	case r.Method == http.MethodPost && http.NewCrossOriginProtection().Check(r) != nil:
 		v.fail(&Error{Status: http.StatusForbidden, Code: "origin", Text: "This form was sent by a page of another site.", Remedy: "Use the form of this page."})
@@ -56,47 +56,64 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost && !v.readForm():
 		v.fail(&Error{Status: http.StatusBadRequest, Code: "form", Text: "This is no form of these pages.", Remedy: "Use the form of the page."})
 		return
-	case page == "callback" && prefetches(r):
+	case page.once && prefetches(r):
 		v.fail(&Error{Status: http.StatusServiceUnavailable, Code: "prefetch", Text: "This page is not fetched in advance.", Remedy: "Open it."})
 		return
-	case (page != "callback" || !p.Folder(here)) && query(r, "code") != "" && query(r, "state") != "":
+	case (name != "callback" || !p.Folder(here)) && query(r, "code") != "" && query(r, "state") != "":
 		v.fail(errCallback("Zoho's answer came to another address than that of the callback, and was not used.",
 			"The redirect URI must end in "+v.base+"callback, to the letter, in the client's redirect_uri and in Zoho's API console."))
 		return
-	case !p.Folder(here):
+	case r.Method == http.MethodGet && !p.Folder(here) && p.Folder(r.URL.Path+"/"): // the last slash is missing
+		v.w.Header().Set("Location", "./"+url.PathEscape(name)+"/")
+		v.w.WriteHeader(http.StatusPermanentRedirect)
+		return
+	case !known || !p.Folder(here):
 		v.fail(errNoPage())
 		return
-	case !open && !p.Admit(r):
+	case !page.open && !p.Admit(r):
 		v.fail(&Error{Status: http.StatusForbidden, Code: "caller", Text: "Your address is not admitted here.", Remedy: "The operator can admit it by `callers` of zoho_connect; the default is this machine alone."})
 		return
-	case !open && p.rebound(r):
+	case !page.open && p.rebound(r):
 		v.fail(&Error{Status: http.StatusForbidden, Code: "host", Text: "These pages are not known by the name " + shown64(r.Host) + ".",
 			Remedy: "Open them by an address, by https, or by the name that stands in the client's redirect_uri."})
 		return
 	}
-	switch r.Method + " " + page {
-	case "GET ", "HEAD ":
-		v.list()
-	case "GET connect", "HEAD connect":
-		v.prepare()
-	case "POST start":
-		v.start()
-	case "GET callback":
-		v.callback()
-	case "GET result", "HEAD result":
-		v.result()
-	case "POST confirm":
-		v.confirm()
-	case "GET invite", "HEAD invite":
-		v.invite()
-	case "POST invite":
-		v.accept()
-	case "GET style.css", "HEAD style.css":
-		w.Header().Set("Content-Type", "text/css; charset=utf-8")
-		_, _ = w.Write(styleCSS)
-	default:
-		v.fail(errNoPage())
+	answer := page.get
+	switch {
+	case r.Method == http.MethodPost:
+		answer = page.post
+	case r.Method == http.MethodHead && page.once, r.Method != http.MethodHead && r.Method != http.MethodGet:
+		answer = nil
 	}
+	if answer == nil {
+		v.fail(errNoPage())
+		return
+	}
+	answer(v)
+}
+
+// page is what there is by one name, the last segment of a path.
+type page struct {
+	get, post func(*visit)
+	open      bool // guarded by a state and a cookie, or by a signature, and not by Admit
+	private   bool // its address holds a code, a state or an invitation, or leads to Zoho with one
+	once      bool // a GET uses something up
+}
+
+var pages = map[string]page{
+	"":          {get: (*visit).list},
+	"connect":   {get: (*visit).prepare},
+	"start":     {post: (*visit).start, private: true},
+	"callback":  {get: (*visit).callback, open: true, private: true, once: true},
+	"result":    {get: (*visit).result, open: true},
+	"confirm":   {post: (*visit).confirm, open: true},
+	"invite":    {get: (*visit).invite, post: (*visit).accept, open: true, private: true},
+	"style.css": {get: (*visit).style, open: true},
+}
+
+func (v *visit) style() {
+	v.w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	_, _ = v.w.Write(styleCSS)
 }
 
 // maxForm is more than any form of ours has.

@@ -1,14 +1,11 @@
 package onboard
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -21,7 +18,10 @@ type Error struct {
 	Remedy     string
 	RetryAfter time.Duration
 	Reference  string // by which a page and the log speak of it, "" if it was not on a page
-	toInvited  string // remedy for whoever has an invitation and nothing else, "" if they can do nothing
+	// Places says what the failure cost of the 20 refresh tokens that Zoho keeps of a user
+	// and client, "" if it has nothing to do with them.
+	Places    string
+	toInvited string // remedy for whoever has an invitation and nothing else, "" if they can do nothing
 	// Confirm names a grant that was given by somebody else than the one before. It is
 	// stored once that is confirmed.
 	Confirm string
@@ -29,8 +29,10 @@ type Error struct {
 	After   *Result
 }
 
-// Error is text and remedy.
-func (e *Error) Error() string { return e.Text + " " + e.Remedy }
+// Error is all of it in one line.
+func (e *Error) Error() string { return strings.TrimSpace(e.Text + " " + e.Remedy + " " + e.Places) }
+
+const noPlace = "None of Zoho's 20 places was taken."
 
 // forInvited is the error for whoever has an invitation and nothing else: what concerns
 // the machine stays in its log.
@@ -48,10 +50,12 @@ const (
 	codeStore = "store"
 	codeUsed  = "state-used"
 	codePaste = "paste"
+
+	codeExchange = "exchange"
 )
 
 func errState(text string) *Error {
-	return &Error{Status: http.StatusForbidden, Code: codeState, Text: text, Remedy: "Nothing was exchanged or stored, and none of Zoho's 20 places is taken by it. Begin the consent anew.",
+	return &Error{Status: http.StatusForbidden, Code: codeState, Text: text, Remedy: "Nothing was exchanged or stored. Begin the consent anew.", Places: noPlace,
 		toInvited: "Nothing was changed. Open the link again."}
 }
 
@@ -59,6 +63,10 @@ func errState(text string) *Error {
 func errPaste() *Error {
 	return &Error{Status: http.StatusForbidden, Code: codePaste, Text: "This consent was begun in a terminal, by `caddy zoho connect`.",
 		Remedy: "Copy the whole address of this page and paste it there: it is used there alone, within 10 minutes."}
+}
+
+func errClosed() *Error {
+	return &Error{Status: http.StatusServiceUnavailable, Code: "closed", Text: "The proxy is being stopped, and nobody could be asked any more whether the grant is to be replaced.", Remedy: "Begin anew when it runs again."}
 }
 
 func errNoSecret(center zoho.DataCenter) error {
@@ -95,7 +103,7 @@ func errTooManyStarts(wait time.Duration) *Error {
 
 func errUsed() *Error {
 	return &Error{Status: http.StatusConflict, Code: codeUsed, Text: "This answer of Zoho's was used already.",
-		Remedy: "Nothing was exchanged a second time. See what became of it in the list of connections.", toInvited: "You can close this page."}
+		Remedy: "Nothing was exchanged a second time. See what became of it in the list of connections.", Places: "None of Zoho's 20 places was taken a second time.", toInvited: "You can close this page."}
 }
 
 func errNoPage() *Error {
@@ -103,70 +111,7 @@ func errNoPage() *Error {
 }
 
 func errCallback(text, remedy string) *Error {
-	return &Error{Status: http.StatusBadRequest, Code: "callback", Text: text, Remedy: remedy}
-}
-
-// errDenied explains why Zoho brought no code.
-func errDenied(code string) *Error {
-	e := &Error{Status: http.StatusForbidden, Code: "denied", Text: "Zoho says " + shown64(code) + " instead of giving a code.", Remedy: "Begin the consent anew."}
-	switch code {
-	case "access_denied":
-		e.Text = "Consent was refused, or codes were asked for too often: Zoho says access_denied for both."
-		e.Remedy = "Begin the consent anew and accept it; none of Zoho's 20 places was taken. If you did accept, wait ten minutes first."
-		e.toInvited = "If that was not meant, open the link again and accept. If you did accept, wait ten minutes first."
-	case "invalid_scope":
-		e.Text, e.Remedy = "Zoho does not know one of the scopes.", "Compare `scopes` with the documentation of the API, letter by letter."
-	case "invalid_client", "unauthorized_client":
-		e.Text, e.Remedy = "Zoho does not know this client id in this data center.", "Compare `client_id` and `data_center` with Zoho's API console."
-	case "invalid_redirect_uri":
-		e.Text, e.Remedy = "The redirect URI is not one that is registered for the client.", "Register it in Zoho's API console, letter by letter."
-	}
-	return e
-}
-
-// errServer is S-21's: a callback that names an accounts server which is none of ours.
-func errServer(cl *Client, server string) *Error {
-	e := &Error{Status: http.StatusBadRequest, Code: "accounts-server",
-		Text:   "The answer names an accounts server that is none of this client's, so the code was not sent there.",
-		Remedy: "If you did not write that link yourself, somebody may be after the code. Begin the consent anew."}
-	if center, ok := zoho.LookupAccountsServer(server); ok && !cl.Centers[0].Custom && !slices.Contains(cl.Centers, center) {
-		e.Text = fmt.Sprintf("This user's account is in the data center %s, which client %s does not have.", center.Code, cl.Name)
-		e.Remedy = fmt.Sprintf("Enable %[1]s for the client in Zoho's API console, add %[1]s to its data_center in the Caddyfile, with its client_secret if it has one of its own, and begin anew.", center.Code)
-	}
-	return e
-}
-
-func errNoRefreshToken() *Error {
-	return &Error{Status: http.StatusBadGateway, Code: "no-refresh-token", Text: "Zoho gave an access token, but no refresh token, so there is nothing to keep.",
-		Remedy: "Begin the consent anew. For a self client's code, make a new one."}
-}
-
-// errExchange explains why a code was not taken.
-func errExchange(err error) *Error {
-	e := &Error{Status: http.StatusBadGateway, Code: "exchange", Text: "Zoho did not take the code: " + err.Error() + ".", Remedy: "Begin the consent anew."}
-	var failure *zoho.Failure
-	if errors.As(err, &failure) && failure.Kind != zoho.FailureTemporary { // of which the hint says that it is tried again
-		e.Remedy, e.RetryAfter = sentence(failure.Hint()), failure.RetryAfter
-	}
-	return e
-}
-
-// errProof explains why a refresh token brings no access token.
-func errProof(err error) *Error {
-	e := &Error{Status: http.StatusBadGateway, Code: "not-proved", Text: "The refresh token brings no access token, so it was not stored: " + err.Error() + ".",
-		Remedy: "What was stored before is untouched."}
-	var failure *zoho.Failure
-	if errors.As(err, &failure) {
-		e.Text, e.Remedy = "The refresh token brings no access token, so it was not stored: "+failure.Error()+".", sentence(failure.Hint())
-		if failure.Kind == zoho.FailureGrantDead {
-			e.Remedy = "Compare it first: one that was copied incompletely, or that belongs to another client id, is refused alike. " + e.Remedy
-		}
-	}
-	var known *tokencache.Error
-	if errors.As(err, &known) {
-		e.RetryAfter = known.RetryAfter
-	}
-	return e
+	return &Error{Status: http.StatusBadRequest, Code: "callback", Text: text, Remedy: remedy, Places: noPlace}
 }
 
 func errStore(err error) *Error {

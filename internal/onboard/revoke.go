@@ -3,25 +3,11 @@ package onboard
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
-
-// accounts is the likeliest way to speak to the server of a grant.
-func (cl *Client) accounts(g tokencache.Grant) (*zoho.Accounts, error) {
-	center, ok := cl.center(g.AccountsServer)
-	if !ok {
-		return nil, fmt.Errorf("%s is none of the client's data centers", g.AccountsServer)
-	}
-	all := cl.Accounts(center)
-	if len(all) == 0 {
-		return nil, errNoSecret(center)
-	}
-	return all[0], nil
-}
 
 // revoke gives a grant back to Zoho. One that Zoho does not know any more is as good as
 // given back.
@@ -96,5 +82,6 @@ func (f *Flow) drop(cl *Client, account string, grant tokencache.Grant) (Result,
 		return Result{}, errStore(err)
 	}
 	f.cache.GrantChanged(key)
+	f.Gone(key)
 	return cl.result(account, grant), nil
 }

@@ -1,0 +1,84 @@
+package onboard
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// Result says what was connected, without any secret.
+type Result struct {
+	Client        string   `json:"client"`
+	Account       string   `json:"account"`
+	DataCenter    string   `json:"data_center"`
+	User          string   `json:"user,omitempty"`
+	Org           string   `json:"org,omitempty"`
+	Scopes        []string `json:"scopes,omitempty"`
+	RefreshTokens int      `json:"refresh_tokens_known"`
+	Replaced      bool     `json:"replaced,omitempty"` // another grant
+	Revoked       bool     `json:"revoked,omitempty"`  // the one that was replaced, or is gone
+	Warnings      []string `json:"warnings,omitempty"`
+}
+
+// who names the user and organization as far as they are known.
+func (r Result) who() string {
+	switch {
+	case r.User != "" && r.Org != "":
+		return fmt.Sprintf("%s of organization %s", r.User, r.Org)
+	case r.User != "":
+		return r.User
+	case r.Org != "":
+		return "organization " + r.Org
+	}
+	return "somebody of data center " + r.DataCenter + " whom Zoho does not name"
+}
+
+// candidate is a grant that is not stored yet.
+type candidate struct {
+	client    string
+	account   string
+	grant     tokencache.Grant
+	reply     zoho.Reply // of the exchange, empty for an imported refresh token
+	proof     tokencache.Proof
+	warnings  []string
+	revokeOld bool
+	browser   browserID
+	invited   *Invitation
+	// While it waits to be confirmed:
+	waits    *time.Timer
+	unwanted func(context.Context) // gives it back
+}
+
+// fresh tells a grant that a code has brought just now, which nobody else knows, from one
+// that was imported and may be in use elsewhere.
+func (cand *candidate) fresh() bool { return cand.reply.AccessToken != "" }
+
+// candidateFor is a candidate without a browser: what a terminal brings.
+func candidateFor(cl *Client, account string, grant tokencache.Grant) *candidate {
+	return &candidate{client: cl.Name, account: account, grant: grant, browser: identify("")}
+}
+
+// describe completes what is known of a grant by what its renewal said, and asks whose
+// it is.
+func (cand *candidate) describe(ctx context.Context, cl *Client) {
+	g, token := &cand.grant, cmp.Or(cand.proof.AccessToken, cand.reply.AccessToken)
+	g.APIDomain = cmp.Or(g.APIDomain, cand.proof.APIDomain)
+	if len(g.Scopes) == 0 {
+		g.Scopes = zoho.SplitScopes(cand.proof.Scope)
+	}
+	if accounts, err := cl.accounts(*g); err == nil {
+		who := accounts.Identify(ctx, token, g.APIDomain, g.Scopes)
+		g.User, g.Org = who.User, who.Org
+	}
+}
+
+// differ tells whether somebody else has consented than before, as far as that is known.
+// Who was known and is not any more is somebody else: a browser can take the scope that
+// Zoho names its user by out of the address that it is sent to.
+func differ(old, now tokencache.Grant) bool {
+	return old.AccountsServer != now.AccountsServer || old.User != "" && old.User != now.User || old.Org != "" && old.Org != now.Org
+}

@@ -1,0 +1,103 @@
+package onboard
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// Client is an OAuth client as onboarding needs to know it. Immutable.
+type Client struct {
+	Name        string
+	ID          func() string
+	Cache       *tokencache.Client
+	Centers     []zoho.DataCenter // home first; no other one is trusted with a code
+	Scopes      []string          // asked for at consent
+	RedirectURI string            // "": where the pages are served
+	Served      string            // callback of the pages as far as the configuration tells, for who has no browser here
+	// Accounts are the ways to speak to a data center, one for each secret that it may
+	// accept, the likeliest first.
+	Accounts func(zoho.DataCenter) []*zoho.Accounts
+	// KnownAt asks Zoho's data centers which of them know the client's id, by their codes.
+	KnownAt func(context.Context) []string
+	// Configured tells whether an account's grant comes from the configuration, where
+	// nothing may replace it.
+	Configured func(account string) bool
+}
+
+func (cl *Client) key(account string) tokencache.Key {
+	return tokencache.Key{Client: cl.Name, Account: account}
+}
+
+// center finds the data center of an accounts server as a callback names it: exactly
+// one of the client's. Whoever makes the link that a browser follows can write any
+// address there, and a code sent to it would be his.
+func (cl *Client) center(accountsServer string) (zoho.DataCenter, bool) {
+	for _, center := range cl.Centers {
+		if center.Accounts == accountsServer {
+			return center, true
+		}
+	}
+	return zoho.DataCenter{}, false
+}
+
+// DataCenter finds one of the client's data centers by its code; the home without one.
+func (cl *Client) DataCenter(code string) (zoho.DataCenter, error) {
+	for _, center := range cl.Centers {
+		if code == "" || center.Code == code {
+			return center, nil
+		}
+	}
+	if _, known := zoho.LookupDataCenter(code); !known {
+		return zoho.DataCenter{}, zoho.UnknownDataCenter(code)
+	}
+	return zoho.DataCenter{}, fmt.Errorf("client %s does not have the data center %s, only %s: add it to data_center", cl.Name, code, strings.Join(cl.codes(), ", "))
+}
+
+// codes are those of the client's data centers.
+func (cl *Client) codes() (codes []string) {
+	for _, center := range cl.Centers {
+		codes = append(codes, center.Code)
+	}
+	return codes
+}
+
+// accounts is the likeliest way to speak to the server of a grant.
+func (cl *Client) accounts(g tokencache.Grant) (*zoho.Accounts, error) {
+	center, ok := cl.center(g.AccountsServer)
+	if !ok {
+		return nil, fmt.Errorf("%s is none of the client's data centers", g.AccountsServer)
+	}
+	all := cl.Accounts(center)
+	if len(all) == 0 {
+		return nil, errNoSecret(center)
+	}
+	return all[0], nil
+}
+
+// AccountName is what an account may be called.
+var AccountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
+
+// mayReplace tells why an account cannot be connected here.
+func (cl *Client) mayReplace(account string) *Error {
+	if !AccountName.MatchString(account) {
+		return errAccountName()
+	}
+	if cl.Configured(account) {
+		return errConfigured(cl, account)
+	}
+	return nil
+}
+
+func (cl *Client) result(account string, g tokencache.Grant) Result {
+	center, _ := cl.center(g.AccountsServer)
+	code := center.Code
+	if code == "" {
+		code = g.AccountsServer
+	}
+	return Result{Client: cl.Name, Account: account, DataCenter: code, User: g.User, Org: g.Org, Scopes: g.Scopes, RefreshTokens: g.RefreshTokens}
+}

@@ -1,0 +1,129 @@
+package onboard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// What Zoho did not want, and what to do about it.
+
+// errDenied explains why Zoho brought no code.
+func errDenied(code string) *Error {
+	e := &Error{Status: http.StatusForbidden, Code: "denied", Text: "Zoho says " + shown64(code) + " instead of giving a code.", Remedy: "Begin the consent anew.", Places: noPlace}
+	switch code {
+	case "access_denied":
+		e.Text = "Consent was refused, or codes were asked for too often: Zoho says access_denied for both."
+		e.Remedy = "Begin the consent anew and accept it. If you did accept, wait ten minutes first."
+		e.toInvited = "If that was not meant, open the link again and accept. If you did accept, wait ten minutes first."
+	case "invalid_scope":
+		e.Text, e.Remedy = "Zoho does not know one of the scopes.", "Compare `scopes` with the documentation of the API, letter by letter."
+	case "invalid_client", "unauthorized_client":
+		e.Text, e.Remedy = "Zoho does not know this client id in this data center.", "Compare `client_id` and `data_center` with Zoho's API console."
+	case "invalid_redirect_uri":
+		e.Text, e.Remedy = "The redirect URI is not one that is registered for the client.", "Register it in Zoho's API console, letter by letter."
+	}
+	return e
+}
+
+// errServer is S-21's: a callback that names an accounts server which is none of ours.
+func errServer(cl *Client, server string) *Error {
+	e := &Error{Status: http.StatusBadRequest, Code: "accounts-server",
+		Text:   "The answer names an accounts server that is none of this client's, so the code was not sent there.",
+		Remedy: "If you did not write that link yourself, somebody may be after the code. Begin the consent anew.", Places: noPlace}
+	if center, ok := zoho.LookupAccountsServer(server); ok && !cl.Centers[0].Custom && !slices.Contains(cl.Centers, center) {
+		e.Text = fmt.Sprintf("This user's account is in the data center %s, which client %s does not have.", center.Code, cl.Name)
+		e.Remedy = fmt.Sprintf("Enable %[1]s for the client in Zoho's API console, add %[1]s to its data_center in the Caddyfile, with its client_secret if it has one of its own, and begin anew.", center.Code)
+	}
+	return e
+}
+
+func errNoRefreshToken() *Error {
+	return &Error{Status: http.StatusBadGateway, Code: "no-refresh-token", Text: "Zoho gave an access token, but no refresh token, so there is nothing to keep.",
+		Remedy: "Begin the consent anew. For a self client's code, make a new one.", Places: noPlace}
+}
+
+// errExchange explains why a code was not taken.
+func errExchange(err error) *Error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+	e := &Error{Status: http.StatusBadGateway, Code: codeExchange, Text: "Zoho did not take the code: " + err.Error() + ".", Remedy: "Begin the consent anew.", Places: noPlace}
+	var failure *zoho.Failure
+	if !errors.As(err, &failure) {
+		return e
+	}
+	if failure.Kind != zoho.FailureTemporary { // of which the hint says that it is tried again
+		e.Remedy, e.RetryAfter = sentence(failure.Hint()), failure.RetryAfter
+	}
+	if !failure.NoToken {
+		e.Places = "Whether one of Zoho's 20 places was taken is not known: an answer may have been lost."
+	}
+	return e
+}
+
+// errCallbackCode is errExchange for the code of a callback, which should say where the
+// code is good.
+func errCallbackCode(err error, cb Callback, center zoho.DataCenter) *Error {
+	e := errExchange(err)
+	if cb.AccountsServer == "" && e.Code == codeExchange && !center.Custom {
+		e.Text += " The answer named no accounts-server, so the code was tried at " + center.Accounts + ", the client's home."
+	}
+	return e
+}
+
+// errSelfClientCode is errExchange for a code that was made in an API console, of which
+// each data center has one.
+func errSelfClientCode(ctx context.Context, err error, cl *Client, center zoho.DataCenter) *Error {
+	e := errExchange(err)
+	var failure *zoho.Failure
+	if !errors.As(err, &failure) || center.Custom {
+		return e
+	}
+	elsewhere := fmt.Sprintf("if that console is not the one of %s, put its data center first in the client's `data_center`", center.Code)
+	if len(cl.Centers) > 1 {
+		elsewhere = fmt.Sprintf("if that console is not the one of %s, name its data center by --data-center, which can be %s", center.Code, strings.Join(cl.codes(), ", "))
+	}
+	switch {
+	case failure.Kind == zoho.FailureGrantDead:
+		e.Remedy = fmt.Sprintf("Generate a new code in the API console and use it at once: it is good once, for the time chosen there (at most 10 minutes), "+
+			"and at the data center of that console alone. This one was tried at %s (%s); %s.", center.Code, center.Accounts, elsewhere)
+	case failure.Code == "invalid_client":
+		e.Remedy = fmt.Sprintf("The client id is unknown at %s (%s): a self client is known in the data center of the API console that it was made in; %s.%s",
+			center.Code, center.Accounts, elsewhere, cl.knownAt(ctx))
+	}
+	return e
+}
+
+// knownAt is a sentence on the data centers that know the client's id, "" if none does.
+func (cl *Client) knownAt(ctx context.Context) string {
+	if known := cl.KnownAt(ctx); len(known) > 0 {
+		return " It is known at " + strings.Join(known, ", ") + "."
+	}
+	return ""
+}
+
+// errProof explains why a refresh token brings no access token.
+func errProof(err error) *Error {
+	e := &Error{Status: http.StatusBadGateway, Code: "not-proved", Text: "The refresh token brings no access token, so it was not stored: " + err.Error() + ".",
+		Remedy: "What was stored before is untouched."}
+	var failure *zoho.Failure
+	if errors.As(err, &failure) {
+		e.Text, e.Remedy = "The refresh token brings no access token, so it was not stored: "+failure.Error()+".", sentence(failure.Hint())
+		if failure.Kind == zoho.FailureGrantDead {
+			e.Remedy = "Compare it first: one that was copied incompletely, or that belongs to another client id, is refused alike. " + e.Remedy
+		}
+	}
+	var known *tokencache.Error
+	if errors.As(err, &known) {
+		e.RetryAfter = known.RetryAfter
+	}
+	return e
+}

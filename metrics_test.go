@@ -1,0 +1,55 @@
+package caddyzoho
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// TestSeriesOfAccounts: as many accounts of a client have series as are documented, and one
+// that is gone makes room for another.
+func TestSeriesOfAccounts(t *testing.T) {
+	m := newMetrics()
+	key := func(i int) tokencache.Key { return tokencache.Key{Client: "main", Account: fmt.Sprint("a", i)} }
+	wantSeries := func(when string, want int) {
+		t.Helper()
+		if n := countSeries(t, m.creditsLeft); n != want {
+			t.Errorf("%s: %d series, want %d", when, n, want)
+		}
+	}
+	for i := range maxAccountSeries + 1 {
+		for range 2 {
+			m.credits(key(i), "crm", int64(i))
+		}
+	}
+	wantSeries("one too many", maxAccountSeries)
+	m.credits(key(0), "books", 5)
+	m.observe(tokencache.Event{Type: tokencache.EventLostEarly, Key: key(0)})
+	wantSeries("another service", maxAccountSeries+1)
+	m.forget(key(0))
+	m.forget(key(0))
+	wantSeries("one is gone", maxAccountSeries-1)
+	if n := countSeries(t, m.tokensLostEarly); n != 0 {
+		t.Errorf("%d series of tokens lost early are left", n)
+	}
+	m.credits(key(maxAccountSeries), "crm", 7)
+	m.credits(key(0), "crm", 7)
+	wantSeries("another one came", maxAccountSeries)
+}
+
+func countSeries(t *testing.T, c prometheus.Collector) (n int) {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(c)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		n += len(family.Metric)
+	}
+	return n
+}
