@@ -222,7 +222,7 @@ func (c *Client) provisionAccounts() error {
 		c.app.logger.Warn(warning, zap.String("client", c.name))
 	}
 	if !c.RefreshToken.isSet() && len(c.Accounts) == 0 {
-		c.app.logger.Warn("no account has a refresh_token in the configuration: only accounts that are stored can be served", zap.String("client", c.name))
+		c.app.logger.Warn("no account has a refresh_token in the configuration: only those that are stored can be served; `"+c.connectCommand("")+"` brings one in", zap.String("client", c.name))
 	}
 	if len(c.accountNames()) > 1 && len(c.app.EncryptionKey) == 0 {
 		c.app.logger.Warn("what is stored of several accounts is sealed by the client's secrets alone; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
@@ -270,7 +270,7 @@ func (c *Client) warnWithoutGrant(secret Secret, account string) error {
 		return fmt.Errorf("account %s: refresh_token %w", account, err)
 	}
 	if err != nil {
-		c.app.logger.Warn("refresh_token is empty, the account has no configured grant: set it, or give consent with `caddy zoho connect "+c.name+" "+account+"`",
+		c.app.logger.Warn("refresh_token is empty, the account has no configured grant: set it, or connect the account by `"+c.connectCommand(account)+"`",
 			zap.String("client", c.name), zap.String("account", account), zap.String("refresh_token", secret.String()))
 	}
 	return nil

@@ -92,7 +92,7 @@ func (a *App) examineStore() (found findings) {
 			Do: "do that, and see who made it so"})
 	}
 	for _, text := range store.Noticed() {
-		found.add(finding{Check: checkStore, Result: resultWarning, What: text})
+		found.add(finding{Check: checkStore, Result: resultWarning, What: text, Do: "tokens are asked for anew by themselves; see to it if grants are concerned"})
 	}
 	for _, key := range a.EncryptionKey {
 		found.add(examineSecret("encryption_key", "", key)...)

@@ -79,6 +79,9 @@ func (e *exam) calls(ctx context.Context, s tokencache.Status) {
 		}
 		c := &doctorCall{exam: e, account: s.Account, conn: conn, probe: p}
 		outcome := c.run(ctx)
+		if outcome == callNoToken {
+			return
+		}
 		refused[p.Service()] = outcome == callUseless
 		if outcome == callTold {
 			shown = append(shown, p.Scope)
@@ -115,6 +118,7 @@ const (
 	callTold    outcome = iota // whether its scope was granted
 	callSilent                 // nothing of its scope
 	callUseless                // that others to the service would fail alike
+	callNoToken                // that all others would
 )
 
 // run calls by the rule that the transport follows: a token that is plainly dead is
@@ -123,7 +127,7 @@ func (c *doctorCall) run(ctx context.Context) outcome {
 	token, err := c.conn.Token(ctx, c.client.cache)
 	if err != nil {
 		c.noToken(ctx, c.account, err)
-		return callUseless
+		return callNoToken
 	}
 	center := c.client.centerOf(c.account, c.conn.AccountsServer())
 	if c.target, err = center.RoutePath(c.probe.Path, zoho.RouteOptions{APIDomain: token.APIDomain}); err != nil {
@@ -136,7 +140,7 @@ func (c *doctorCall) run(ctx context.Context) outcome {
 		newer, failed := resource.Refused(ctx, c.client.cache, token.Generation, false)
 		if failed != nil {
 			c.noToken(ctx, c.account, failed)
-			return callUseless
+			return callNoToken
 		}
 		if newer != nil {
 			token, c.renewed = newer, true

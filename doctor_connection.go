@@ -19,11 +19,12 @@ const maxCalled = 20
 // connections looks at all of the client's, and makes calls for some of those that look well.
 func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, account string) {
 	if len(statuses) == 0 {
-		what := "no account is connected"
+		what, why := "no account is connected", "neither the configuration nor the store has a refresh token"
 		if account != "" {
 			what = "there is no account " + printable(account)
+			why = noAccount(e.client.name, account, e.client.app.state.cache.Accounts(e.client.cache)).Error()
 		}
-		e.tellConsent(checkGrant, "", what, "neither the configuration nor the store has a refresh token", e.client.consent(cmp.Or(account, defaultAccount)))
+		e.tellConsent(checkGrant, "", what, why, e.client.consent(cmp.Or(account, defaultAccount)))
 		return
 	}
 	for _, text := range onboard.CountPlaces(e.client.app.state.cache.Status(e.client.cache)).Warnings() {
@@ -50,11 +51,26 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 
 // consent is how to get another grant. What is configured has to go first.
 func (c *Client) consent(account string) string {
-	do := fmt.Sprintf("give consent: caddy zoho connect %s %s, or the pages of zoho_connect", c.name, account)
+	do := "give consent: " + c.connectCommand(account) + ", or the pages of zoho_connect"
+	if len(c.Scopes) == 0 {
+		do = "generate a code in Zoho's API console (self client) and give it to " + c.connectCommand(account) + "; with `scopes` in the client a browser serves as well"
+	}
 	if _, configured, err := c.grant(account); configured || err != nil {
 		return "put another refresh_token in place of the configured one, or take that out and " + do
 	}
 	return do
+}
+
+// connectCommand brings a grant in. Without scopes there is nothing to ask consent for.
+func (c *Client) connectCommand(account string) string {
+	command := "caddy zoho connect " + c.name
+	if onboard.AccountName.MatchString(account) {
+		command += " " + account
+	}
+	if len(c.Scopes) == 0 {
+		command += " --self-client"
+	}
+	return command
 }
 
 // connection tells what is known of a connection, and whether a call is worth a try.

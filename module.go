@@ -174,7 +174,7 @@ func (a *App) Start() error {
 	if err := a.state.store.Open(); err != nil {
 		return fmt.Errorf("zoho: %w", err)
 	}
-	a.release = a.state.use(&runningConfig{logger: a.logger, emit: a.emitter(), notify: hook(a.Notify)}, func(name string) *tokencache.Client {
+	a.release = a.state.use(&runningConfig{logger: a.logger, emit: a.emitter(), notify: hook(a.Notify), consent: a.consent}, func(name string) *tokencache.Client {
 		if client, ok := a.Clients[name]; ok {
 			return client.cache
 		}
@@ -194,6 +194,15 @@ func (a *App) Start() error {
 	a.logger.Info("serving Zoho connections",
 		zap.Strings("clients", a.clientNames()), zap.String("store", a.state.dir))
 	return nil
+}
+
+// consent is how to get another grant for a connection.
+func (a *App) consent(key tokencache.Key) string {
+	client, ok := a.Clients[key.Client]
+	if !ok {
+		return "" // gone with a reload
+	}
+	return client.consent(key.Account)
 }
 
 // warm goes on with the connections that the run before kept warm. Once for a

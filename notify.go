@@ -85,7 +85,7 @@ func (n *notifier) observe(e tokencache.Event) {
 	switch {
 	case e.Type == tokencache.EventState && bad(e.State):
 		n.prove(e.Key)
-		n.tell(e.State, e.Key, stateTexts[e.State], causeOf(e.Err), remedyOf(e))
+		n.tell(e.State, e.Key, stateTexts[e.State], causeOf(e.Err), n.remedyOf(e))
 	case e.Type == tokencache.EventState && bad(e.Was) && e.Generation == 0:
 		n.doubt(e.Key)
 	case e.Type == tokencache.EventState && bad(e.Was):
@@ -155,7 +155,7 @@ func causeOf(err error) string {
 	return err.Error()
 }
 
-func remedyOf(e tokencache.Event) string {
+func (n *notifier) remedyOf(e tokencache.Event) string {
 	var failure *tokencache.FetchError
 	switch {
 	case e.State == tokencache.StateContended:
@@ -163,7 +163,7 @@ func remedyOf(e tokencache.Event) string {
 	case errors.As(e.Err, &failure) && failure.Kind == tokencache.KindRejected:
 		return "correct client_id, client_secret or data_center; caddy zoho doctor " + e.Key.Client + " " + e.Key.Account + " tells which"
 	}
-	return "give consent anew: caddy zoho connect " + e.Key.Client + " " + e.Key.Account + ", or put a new refresh_token in place"
+	return n.config().consent(e.Key)
 }
 
 // tell queues a notification, and holds nobody up.

@@ -56,7 +56,7 @@ func (r *receiver) events() string {
 
 func newTestNotifier(notify string, statuses ...int) (*notifier, *receiver, *observer.ObservedLogs) {
 	core, logs := observer.New(zap.InfoLevel)
-	config := &runningConfig{logger: zap.New(core), notify: hook(notify)}
+	config := &runningConfig{logger: zap.New(core), notify: hook(notify), consent: func(tokencache.Key) string { return "give consent: caddy zoho connect main shop" }}
 	n := newNotifier(func() *runningConfig { return config })
 	r := &receiver{statuses: statuses}
 	n.http.Transport = r

@@ -185,7 +185,7 @@ func tokenProblem(err error, client *Client, account string) *problem {
 	switch failure.Kind {
 	case tokencache.KindNoGrant:
 		p.code, p.title, p.retryAfter = codeNoGrant, "the account is not connected", 0
-		p.detail = connection + ": there is no grant; set refresh_token in the configuration, or connect the account with `caddy zoho connect`"
+		p.detail = connection + ": there is no grant; set refresh_token in the configuration, or connect the account by `" + client.connectCommand(account) + "`"
 		if account == "" {
 			p.detail = "client " + client.name + ": the request does not say which account it is for; `account` of zoho_proxy says where that is read from"
 		}

@@ -40,6 +40,8 @@ type runningConfig struct {
 	logger *zap.Logger
 	emit   func(name string, data map[string]any) // tells Caddy's events app, nil without it
 	notify hook                                   // whom notifications go to, "" for nobody
+	// consent is how to get another grant.
+	consent func(tokencache.Key) string
 }
 
 // states is keyed by the cleaned directory alone: with anything else in the key a
@@ -67,7 +69,7 @@ func detachState(dir string) {
 
 func newState(dir string) *state {
 	s := &state{dir: dir, store: tokencache.NewBolt(dir), metrics: newMetrics(), asked: rate.NewLimiter(rate.Every(10*time.Second), 60)}
-	s.config.Store(&runningConfig{logger: zap.NewNop()})
+	s.config.Store(&runningConfig{logger: zap.NewNop(), consent: func(tokencache.Key) string { return "" }})
 	s.notices = newNotifier(s.config.Load)
 	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})
 	s.flow = onboard.New(s.cache, s.store, onboard.Hooks{

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -206,6 +207,14 @@ func TestDoctor(t *testing.T) {
 		}, code: 3, check: "grant", result: "failed", words: "dead grant"},
 		{name: "the grant is dead, and nobody knows yet", after: func(_ *proxy, server *zohosim.Server, grant string) { server.Revoke(grant) },
 			code: 3, check: "grant", result: "failed", words: "dead grant"},
+		{name: "the grant ends under a token that lives", after: func(c *proxy, server *zohosim.Server, grant string) {
+			c.succeed(http.MethodGet, threeServices[0], "")
+			server.Revoke(grant)
+		}, code: 3, check: "grant", result: "failed", words: "dead grant"},
+		{name: "nobody has consented, and there is nothing to ask for", before: func(c *proxy, _ *zohosim.Server, _ string) {
+			c.writeConfig(regexp.MustCompile(`(?m)^\s*scopes .*$`).ReplaceAllString(doctorConfig, ""))
+			c.setenv("ZOHO_REFRESH_TOKEN=")
+		}, code: 3, check: "grant", result: "failed", words: "caddy zoho connect main default --self-client"},
 		{name: "nobody has consented", before: func(c *proxy, _ *zohosim.Server, _ string) { c.setenv("ZOHO_REFRESH_TOKEN=") },
 			code: 3, check: "grant", result: "failed", words: "caddy zoho connect main default"},
 		{name: "another program", options: zohosim.Options{MaxTokens: -1}, after: func(c *proxy, server *zohosim.Server, grant string) {
