@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,77 +143,6 @@ func (c *Client) located(err error) error {
 		return fmt.Errorf("zoho: client %s: %w, at %s", c.name, err, c.DefinedAt)
 	}
 	return fmt.Errorf("zoho: client %s: %w", c.name, err)
-}
-
-func (c *Client) provisionDataCenters() error {
-	centers, err := parseDataCenters(c.DataCenter)
-	c.centers = centers
-	return err
-}
-
-// parseDataCenters takes codes, or the two URLs of a custom data center.
-func parseDataCenters(args []string) ([]zoho.DataCenter, error) {
-	if len(args) == 0 {
-		return nil, errors.New("data_center is missing: give a code such as us or eu")
-	}
-	if strings.Contains(args[0], "://") {
-		if len(args) != 2 {
-			return nil, fmt.Errorf("data_center takes codes, or exactly two URLs (authorization server and API), not %d arguments", len(args))
-		}
-		custom, err := zoho.CustomDataCenter(args[0], args[1])
-		if err != nil {
-			return nil, fmt.Errorf("data_center: %w", err)
-		}
-		return []zoho.DataCenter{custom}, nil
-	}
-	var centers []zoho.DataCenter
-	for _, code := range args {
-		center, ok := zoho.LookupDataCenter(code)
-		if !ok {
-			return nil, zoho.UnknownDataCenter(code)
-		}
-		if slices.Contains(centers, center) {
-			return nil, fmt.Errorf("data_center %s is named twice", code)
-		}
-		centers = append(centers, center)
-	}
-	if len(centers) > 1 && slices.ContainsFunc(centers, zoho.DataCenter.Isolated) {
-		return nil, errors.New("data_center cn stands alone: China shares no client with other data centers, so it needs a client of its own")
-	}
-	return centers, nil
-}
-
-func (c *Client) provisionSecrets() error {
-	if !c.ClientID.isSet() {
-		return errors.New("client_id is missing")
-	}
-	if len(c.ClientSecret) == 0 && len(c.DataCenterSecret) == 0 {
-		return errors.New("client_secret is missing")
-	}
-	var unset []error
-	id, err := c.ClientID.resolve()
-	if err != nil {
-		unset = append(unset, fmt.Errorf("client_id %w", err))
-	}
-	for _, secret := range c.ClientSecret {
-		value, err := secret.resolve()
-		if err != nil {
-			unset = append(unset, fmt.Errorf("client_secret %w", err))
-		} else if zoho.LooksLikeClientID(value) && id != "" && !zoho.LooksLikeClientID(id) {
-			return errors.New("client_id and client_secret seem to be swapped: the value that begins with 1000. or 1004. is the id")
-		}
-	}
-	for _, code := range slices.Sorted(maps.Keys(c.DataCenterSecret)) {
-		if _, ok := zoho.LookupDataCenter(code); !ok {
-			return zoho.UnknownDataCenter(code)
-		}
-		for _, secret := range c.DataCenterSecret[code] {
-			if _, err := secret.resolve(); err != nil {
-				unset = append(unset, fmt.Errorf("client_secret %s %w", code, err))
-			}
-		}
-	}
-	return errors.Join(unset...)
 }
 
 func (c *Client) provisionAccounts() error {

@@ -49,7 +49,7 @@ func serveDoctor(w http.ResponseWriter, r *http.Request) error {
 // credentials to calls of its apps' services. Empty names mean all.
 func (a *App) examine(ctx context.Context, only, account string) findings {
 	found := a.examineStore()
-	sites, handlers := a.examineSites()
+	sites, handlers := examineSites(a.walkSites())
 	if len(sites) == 0 {
 		sites.add(finding{Check: checkSites, Result: resultOK, What: "zoho_proxy can be reached from where it should"})
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -13,11 +12,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
-
-func (c *Client) clientID() string {
-	id, _ := c.ClientID.resolve()
-	return id
-}
 
 // grant is an account's configured grant. Configuration wins over what is stored.
 func (c *Client) grant(account string) (grant tokencache.Grant, configured bool, err error) {
@@ -48,106 +42,6 @@ func (c *Client) refreshToken(account string) Secret {
 		return c.RefreshToken
 	}
 	return Secret{}
-}
-
-// center is the data center that owns a grant.
-func (c *Client) center(accountsServer string) (*zoho.DataCenter, bool) {
-	for i := range c.centers {
-		if c.centers[i].Accounts == accountsServer {
-			return &c.centers[i], true
-		}
-	}
-	if c.centers[0].Custom {
-		return nil, false
-	}
-	center, ok := zoho.LookupAccountsServer(accountsServer)
-	return &center, ok
-}
-
-// centerOf is the data center of an account's connection: the one of its grant, or as
-// long as that was not looked at, the configured one.
-func (c *Client) centerOf(account, accountsServer string) *zoho.DataCenter {
-	if center, ok := c.center(accountsServer); ok && accountsServer != "" {
-		return center
-	}
-	return c.configuredCenter(account)
-}
-
-// centerNow is centerOf for what is known of the connection.
-func (c *Client) centerNow(account string) *zoho.DataCenter {
-	conn, err := c.app.state.cache.Conn(c.cache, account)
-	if err != nil {
-		return c.configuredCenter(account)
-	}
-	return c.centerOf(account, conn.AccountsServer())
-}
-
-// configuredCenter is where an account's grant is from, if the configuration has it.
-func (c *Client) configuredCenter(account string) *zoho.DataCenter {
-	if a, ok := c.Accounts[account]; ok && a.center != nil {
-		return a.center
-	}
-	return &c.centers[0]
-}
-
-// secretsFor lists the client secrets that a data center may accept, in order.
-func (c *Client) secretsFor(code string) []string {
-	var values []string
-	for _, secret := range slices.Concat(c.DataCenterSecret[code], c.ClientSecret) {
-		if value, err := secret.resolve(); err == nil && !slices.Contains(values, value) {
-			values = append(values, value)
-		}
-	}
-	return values
-}
-
-// allSecrets are the secrets of every data center.
-func (c *Client) allSecrets() []Secret {
-	all := slices.Clone(c.ClientSecret)
-	for _, code := range slices.Sorted(maps.Keys(c.DataCenterSecret)) {
-		all = append(all, c.DataCenterSecret[code]...)
-	}
-	return all
-}
-
-// sealingSecrets wrap the data keys of the store.
-func (c *Client) sealingSecrets() [][]byte {
-	if len(c.app.EncryptionKey) > 0 {
-		return resolveAll(c.app.EncryptionKey)
-	}
-	return resolveAll(c.allSecrets())
-}
-
-// credentials are what the authorization server may reject.
-func (c *Client) credentials() [][]byte {
-	return append(resolveAll(c.allSecrets()), []byte(c.clientID()))
-}
-
-// resolveAll leaves out what has no value now.
-func resolveAll(secrets []Secret) [][]byte {
-	var values [][]byte
-	for _, secret := range secrets {
-		if value, err := secret.resolve(); err == nil {
-			values = append(values, []byte(value))
-		}
-	}
-	return values
-}
-
-// accountsOf are the ways to speak to a data center, one for each client secret that it
-// may accept, beginning with the one that was accepted last.
-func (c *Client) accountsOf(center zoho.DataCenter) []*zoho.Accounts {
-	var all []*zoho.Accounts
-	secrets := c.secretsFor(center.Code)
-	first := 0
-	if i, ok := c.accepted.Load(center.Code); ok {
-		first = i.(int)
-	}
-	for i := range secrets {
-		secret := secrets[(first+i)%len(secrets)]
-		all = append(all, &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID(), ClientSecret: secret})
-	}
-	return all
 }
 
 // fetch asks the authorization server for an access token. A refused secret costs no

@@ -4,7 +4,8 @@
 // The way of a request reads like the listing: handler.go decides who calls, for
 // which connection and which service, and asks for a token; reverse_proxy streams;
 // upstreams.go tells it where to; transport.go attaches the token, judges the
-// answer, has the token renewed and sends once more (replay.go keeps the body).
+// answer, has the token renewed and sends once more (recorder.go keeps the body, replay.go
+// gives it out again).
 // module.go and client.go hold the configuration and wire package zoho (the
 // protocol) to package tokencache (the life of a token); state.go is what
 // outlives a reload.
@@ -190,7 +191,7 @@ func (a *App) Start() error {
 				zap.String("client", name), zap.String("address", s.Address))
 		}
 	}
-	a.warnAboutSites()
+	a.startSites()
 	a.logger.Info("serving Zoho connections",
 		zap.Strings("clients", a.clientNames()), zap.String("store", a.state.dir))
 	return nil

@@ -7,33 +7,23 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
-	"os"
-	"sync"
 )
 
-// recorder keeps a request body while it is being sent, so that it can be sent
-// once more: in memory, then in an unlinked temporary file, then not at all.
-//
-// A refusal may come while net/http still reads the body. Each attempt therefore
-// reads through the recorder: what any attempt takes from the app lands in the record,
-// and an attempt that was given up gets nothing more.
-type recorder struct {
-	limits   ReplayBuffer
-	tooLarge bool        // known from the start: nothing is recorded
-	declared http.Header // the app's trailers; net/http fills them in at the end of the body
-
-	source  io.Reader
-	reading sync.Mutex // held by the one attempt that reads the source
-
-	mu      sync.Mutex
-	ended   error // what the source ended with, nil while it lasts
-	current *bodyAttempt
-	chunks  []*chunk // in memory: all, or what is not yet in the file
-	file    *os.File // nil as long as memory is enough
-	filed   int64    // bytes in the file
-	size    int64    // bytes read from the source
-	settled bool     // no further attempt is wanted
-	lost    string   // why the beginning cannot be sent again, "" while it can
+// attachBody has the body recorded while it is sent. A body too large to keep waits
+// for Zoho's consent, so that a refusal comes before it.
+func (s *session) attachBody(req, out *http.Request) (err error) {
+	if s.body == nil {
+		s.body = newRecorder(req, *s.handler.ReplayBuffer)
+	}
+	out.Trailer = s.body.trailer()
+	out.GetBody = func() (io.ReadCloser, error) { return s.body.attempt(out.Trailer) }
+	if out.Body, err = out.GetBody(); err != nil {
+		return err
+	}
+	if s.body.tooLarge {
+		askFirst(out)
+	}
+	return nil
 }
 
 // bodyAttempt is the body of one attempt.
@@ -43,28 +33,7 @@ type bodyAttempt struct {
 	trailer http.Header // what the attempt sends after the body
 }
 
-// Why a body cannot be sent again; values of a metric's label.
-const (
-	lostTooLarge = "too_large"
-	lostNotKept  = "not_kept" // the temporary file could not be written
-	lostSettled  = "settled"
-)
-
 var errAttemptOver = errors.New("zoho: this attempt was given up")
-
-// newRecorder wraps a request's body. One that is known to be too large is not
-// recorded at all.
-func newRecorder(req *http.Request, limits ReplayBuffer) *recorder {
-	r := &recorder{source: req.Body, limits: limits, declared: req.Trailer}
-	r.tooLarge = limits.exceededBy(req.ContentLength)
-	return r
-}
-
-// chunk is a piece of a body. They are used again: large ones would be cleared and
-// collected for every upload.
-type chunk [64 << 10]byte
-
-var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
 // askFirst makes the body wait for the server's consent. That is between Zoho and us:
 // the app, which may speak HTTP/1.0, did not ask for an interim answer.
@@ -113,48 +82,6 @@ func (r *recorder) attempt(trailer http.Header) (io.ReadCloser, error) {
 	}
 	r.current = &bodyAttempt{r: r, trailer: trailer}
 	return r.current, nil
-}
-
-// takeBack ends the running attempt, so that nothing is lost any more until the next
-// one begins. If the beginning is lost already the attempt goes on, and why is told.
-// A request without a body has no recorder and can always be repeated.
-func (r *recorder) takeBack() (lost string) {
-	if r == nil {
-		return ""
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch {
-	case r.lost != "":
-		return r.lost
-	case r.limits == (ReplayBuffer{}):
-		return lostTooLarge // not even what was refused before it was sent
-	}
-	r.current = nil
-	return ""
-}
-
-// settle ends the recording once an answer was taken; the attempt goes on.
-func (r *recorder) settle() {
-	if r == nil {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.settled = true
-	if r.current != nil && r.current.offset == r.size && r.size > 0 {
-		r.drop(lostSettled)
-	}
-}
-
-// close gives the file back when the request is over.
-func (r *recorder) close() {
-	if r == nil {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.drop(lostSettled)
 }
 
 // Read gives the recorded part first, then goes on with the app's body. The app may
@@ -235,105 +162,3 @@ func (a *bodyAttempt) reread(p []byte) (int, error) {
 
 // Close does nothing: the server closes the app's body when the request is over.
 func (a *bodyAttempt) Close() error { return nil }
-
-// inherit keeps what an attempt read that was given up: the next one relies on it, so
-// no limit applies.
-func (r *recorder) inherit(p []byte) {
-	r.size += int64(len(p))
-	switch {
-	case len(p) == 0 || r.lost != "":
-	case r.file == nil:
-		r.keep(p)
-	default:
-		if err := r.keepInFile(p); err != nil {
-			r.drop(lostNotKept)
-		}
-	}
-}
-
-// record keeps what was just read, as long as it fits and is wanted.
-func (r *recorder) record(p []byte) {
-	r.size += int64(len(p))
-	switch {
-	case len(p) == 0 || r.lost != "":
-	case r.settled:
-		r.drop(lostSettled)
-	case r.tooLarge:
-		r.drop(lostTooLarge)
-	case r.size <= r.limits.Memory:
-		r.keep(p)
-	case r.size <= r.limits.File:
-		if err := r.keepInFile(p); err != nil {
-			r.drop(lostNotKept)
-		}
-	default:
-		r.drop(lostTooLarge)
-	}
-}
-
-// keep copies into memory.
-func (r *recorder) keep(p []byte) {
-	used := int(r.size-r.filed) - len(p)
-	for len(p) > 0 {
-		in := used % len(chunk{})
-		if in == 0 {
-			r.chunks = append(r.chunks, chunks.Get().(*chunk))
-		}
-		n := copy(r.chunks[len(r.chunks)-1][in:], p)
-		p, used = p[n:], used+n
-	}
-}
-
-// keepInFile copies into memory and moves full chunks on to a file that no name
-// leads to, so that a killed process leaves nothing behind.
-func (r *recorder) keepInFile(p []byte) error {
-	if r.file == nil {
-		file, err := os.CreateTemp("", "caddy-zoho-body-")
-		if err != nil {
-			return err
-		}
-		r.file = file
-		if err := os.Remove(file.Name()); err != nil {
-			return err
-		}
-	}
-	r.keep(p)
-	for r.size-r.filed >= int64(len(chunk{})) {
-		if _, err := r.file.Write(r.chunks[0][:]); err != nil {
-			return err
-		}
-		r.filed += int64(len(chunk{}))
-		chunks.Put(r.chunks[0])
-		r.chunks = r.chunks[1:]
-	}
-	return nil
-}
-
-// drop gives up what is kept. Everybody reads under the lock, so the chunks are free.
-func (r *recorder) drop(why string) {
-	for _, c := range r.chunks {
-		chunks.Put(c)
-	}
-	r.lost, r.chunks = why, nil
-	if r.file != nil {
-		_ = r.file.Close()
-		r.file = nil
-	}
-}
-
-// attachBody has the body recorded while it is sent. A body too large to keep waits
-// for Zoho's consent, so that a refusal comes before it.
-func (s *session) attachBody(req, out *http.Request) (err error) {
-	if s.body == nil {
-		s.body = newRecorder(req, *s.handler.ReplayBuffer)
-	}
-	out.Trailer = s.body.trailer()
-	out.GetBody = func() (io.ReadCloser, error) { return s.body.attempt(out.Trailer) }
-	if out.Body, err = out.GetBody(); err != nil {
-		return err
-	}
-	if s.body.tooLarge {
-		askFirst(out)
-	}
-	return nil
-}

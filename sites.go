@@ -3,15 +3,11 @@ package caddyzoho
 import (
 	"fmt"
 	"maps"
-	"net"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -19,9 +15,18 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 )
 
-// warnAboutSites tells at load what doctor would find.
-func (a *App) warnAboutSites() {
-	found, _ := a.examineSites()
+// startSites tells the pages where they are, and the log what doctor would find.
+func (a *App) startSites() {
+	walks := a.walkSites()
+	for _, walk := range walks {
+		for connect, folders := range walk.folders {
+			connect.folders.Store(&folders)
+		}
+		for client, callback := range walk.served {
+			client.served.Store(callback)
+		}
+	}
+	found, _ := examineSites(walks)
 	for _, f := range found {
 		if f.Result == resultWarning {
 			a.logger.Warn(f.line())
@@ -29,26 +34,33 @@ func (a *App) warnAboutSites() {
 	}
 }
 
-// examineSites looks at the sites of this configuration for what makes our handler
-// unreachable, or reachable for too many. It returns the handlers that it has found.
-func (a *App) examineSites() (found findings, handlers []*Handler) {
+// walkSites goes down all servers of this configuration.
+func (a *App) walkSites() (walks []*siteWalk) {
 	app, err := a.ctx.AppIfConfigured("http")
 	if err != nil {
-		found.add(siteWarning("no server is configured, so no app can reach zoho_proxy", "", "see whether the site's address or its `bind` is empty"))
-		return found, nil
+		return nil
 	}
 	servers := app.(*caddyhttp.App).Servers
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
-		walk := siteWalk{name: name, server: servers[name], folders: make(map[*Connect][]string)}
+		walk := &siteWalk{name: name, server: servers[name], folders: make(map[*Connect][]string), served: make(map[*Client]string)}
 		walk.routes(walk.server.Routes, place{})
 		walk.listeners()
-		for connect, folders := range walk.folders {
-			connect.folders.Store(&folders)
-		}
+		walks = append(walks, walk)
+	}
+	return walks
+}
+
+// examineSites tells what makes our handler unreachable, or reachable for too many. It
+// returns the handlers that were met.
+func examineSites(walks []*siteWalk) (found findings, handlers []*Handler) {
+	for _, walk := range walks {
 		found.add(walk.found...)
 		handlers = append(handlers, walk.handlers...)
 	}
-	if len(handlers) == 0 {
+	switch {
+	case len(walks) == 0:
+		found.add(siteWarning("no server is configured, so no app can reach zoho_proxy", "", "see whether the site's address or its `bind` is empty"))
+	case len(handlers) == 0:
 		found.add(siteWarning("no site holds a zoho_proxy, so no app can use Zoho through this Caddy", "an empty `bind` or site address makes a site vanish", "add `zoho_proxy` to a site"))
 	}
 	return found, handlers
@@ -66,18 +78,12 @@ type siteWalk struct {
 	found    findings
 	handlers []*Handler
 	folders  map[*Connect][]string // where the pages are, for a request as it arrives there
+	served   map[*Client]string    // where a browser finds the callback of its pages
 	asks     bool                  // something asks callers who they are, wherever that stands
 }
 
 func (w *siteWalk) warn(what, why, do string) {
 	w.found.add(siteWarning(what, why, do+", server "+w.name))
-}
-
-// place is what leads to a handler.
-type place struct {
-	host     string   // "" if any will do
-	folders  []string // that its path is in; nil if that may be any
-	stripped string   // prefix that is off the path by now
 }
 
 // routes goes down the routes of a place.
@@ -115,48 +121,6 @@ func (w *siteWalk) routes(routes caddyhttp.RouteList, at place) {
 	}
 }
 
-// rewritten is the place behind a rewrite. Of those that do more than to strip a prefix, as
-// handle_path does, it is not known where they lead.
-func (p place) rewritten(r *rewrite.Rewrite) place {
-	if r.StripPathPrefix == "" || r.URI != "" || r.StripPathSuffix != "" || r.URISubstring != nil || r.PathRegexp != nil {
-		p.folders = nil
-		return p
-	}
-	var folders []string
-	for _, folder := range p.folders {
-		rest, ok := strings.CutPrefix(folder, r.StripPathPrefix)
-		if !ok || !strings.HasPrefix(rest, "/") {
-			p.folders = nil
-			return p
-		}
-		folders = append(folders, rest)
-	}
-	p.folders, p.stripped = folders, p.stripped+r.StripPathPrefix
-	return p
-}
-
-// foldersOf are the folders that a route's matcher names, as in /zoho-connect/*; nil if it
-// names none, or if others match as well.
-func foldersOf(sets caddyhttp.MatcherSets) (folders []string) {
-	for _, set := range sets {
-		paths := matcherOf[caddyhttp.MatchPath](caddyhttp.MatcherSets{set})
-		if len(paths) == 0 {
-			return nil
-		}
-		for _, path := range paths {
-			if slices.Contains(paths, path+"/*") { // the folder itself, which leads there
-				continue
-			}
-			path, _, _ = strings.Cut(path, "*")
-			if !strings.HasPrefix(path, "/") {
-				return nil
-			}
-			folders = append(folders, path[:strings.LastIndexByte(path, '/')+1])
-		}
-	}
-	return folders
-}
-
 func (w *siteWalk) handler(h *Handler, host string) {
 	w.handlers = append(w.handlers, h)
 	if host != "" {
@@ -185,7 +149,9 @@ func (w *siteWalk) connect(c *Connect, at place) {
 	if at.folders != nil {
 		folder = at.stripped + at.folders[0]
 	}
-	c.served(w.server, at.host, folder)
+	if callback := callbackAt(w.server, at.host, folder); callback != "" {
+		w.served[c.client] = callback
+	}
 	to, err := url.Parse(c.client.RedirectURI)
 	if err == nil && to.Path != "" && !strings.HasSuffix(to.Path, "/callback") {
 		w.warn("redirect_uri of client "+c.client.name+" leads browsers to "+to.Path, "the pages of zoho_connect take Zoho's answers at "+folder+"callback alone",
@@ -257,68 +223,4 @@ func (w *siteWalk) invoke(name string, at place) {
 	w.within = append(w.within, name)
 	w.routes(caddyhttp.RouteList{*route}, at)
 	w.within = w.within[:len(w.within)-1]
-}
-
-// matcherOf finds the first matcher of a kind, which Caddy keeps by value or by pointer.
-func matcherOf[T any](sets caddyhttp.MatcherSets) (none T) {
-	for _, set := range sets {
-		for _, matcher := range set {
-			switch m := matcher.(type) {
-			case T:
-				return m
-			case *T:
-				return *m
-			}
-		}
-	}
-	return none
-}
-
-// served tells the client where a browser finds its pages, by the configuration alone:
-// what stands in front of Caddy is not known here.
-func (c *Connect) served(server *caddyhttp.Server, host, folder string) {
-	if len(server.Listen) == 0 {
-		return
-	}
-	address, err := caddy.ParseNetworkAddress(server.Listen[0])
-	if err != nil || !strings.HasPrefix(address.Network, "tcp") {
-		return
-	}
-	if host == "" {
-		host = address.Host
-	}
-	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	scheme, usual := "http", uint(80)
-	if len(server.TLSConnPolicies) > 0 || address.StartPort == 443 {
-		scheme, usual = "https", 443
-	}
-	if address.StartPort != usual {
-		host = net.JoinHostPort(host, strconv.Itoa(int(address.StartPort)))
-	}
-	c.client.served.Store(scheme + "://" + host + folder + "callback")
-}
-
-// reach is from where a listener can be reached.
-type reach int
-
-const (
-	thisMachine reach = iota
-	otherMachines
-	everywhere // by any address of this machine
-)
-
-func reachOf(listen string) reach {
-	address, err := caddy.ParseNetworkAddress(listen)
-	if err != nil || !strings.HasPrefix(address.Network, "tcp") || address.Host == "localhost" {
-		return thisMachine
-	}
-	switch ip, err := netip.ParseAddr(address.Host); {
-	case address.Host == "" || err == nil && ip.IsUnspecified():
-		return everywhere
-	case err == nil && ip.IsLoopback():
-		return thisMachine
-	}
-	return otherMachines
 }

@@ -1,0 +1,110 @@
+package caddyzoho
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// What a client proves itself with, and what seals its part of the store.
+
+func (c *Client) provisionSecrets() error {
+	if !c.ClientID.isSet() {
+		return errors.New("client_id is missing")
+	}
+	if len(c.ClientSecret) == 0 && len(c.DataCenterSecret) == 0 {
+		return errors.New("client_secret is missing")
+	}
+	var unset []error
+	id, err := c.ClientID.resolve()
+	if err != nil {
+		unset = append(unset, fmt.Errorf("client_id %w", err))
+	}
+	for _, secret := range c.ClientSecret {
+		value, err := secret.resolve()
+		if err != nil {
+			unset = append(unset, fmt.Errorf("client_secret %w", err))
+		} else if zoho.LooksLikeClientID(value) && id != "" && !zoho.LooksLikeClientID(id) {
+			return errors.New("client_id and client_secret seem to be swapped: the value that begins with 1000. or 1004. is the id")
+		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(c.DataCenterSecret)) {
+		if _, ok := zoho.LookupDataCenter(code); !ok {
+			return zoho.UnknownDataCenter(code)
+		}
+		for _, secret := range c.DataCenterSecret[code] {
+			if _, err := secret.resolve(); err != nil {
+				unset = append(unset, fmt.Errorf("client_secret %s %w", code, err))
+			}
+		}
+	}
+	return errors.Join(unset...)
+}
+
+func (c *Client) clientID() string {
+	id, _ := c.ClientID.resolve()
+	return id
+}
+
+// secretsFor lists the client secrets that a data center may accept, in order.
+func (c *Client) secretsFor(code string) []string {
+	var values []string
+	for _, secret := range slices.Concat(c.DataCenterSecret[code], c.ClientSecret) {
+		if value, err := secret.resolve(); err == nil && !slices.Contains(values, value) {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+// allSecrets are the secrets of every data center.
+func (c *Client) allSecrets() []Secret {
+	all := slices.Clone(c.ClientSecret)
+	for _, code := range slices.Sorted(maps.Keys(c.DataCenterSecret)) {
+		all = append(all, c.DataCenterSecret[code]...)
+	}
+	return all
+}
+
+// sealingSecrets wrap the data keys of the store.
+func (c *Client) sealingSecrets() [][]byte {
+	if len(c.app.EncryptionKey) > 0 {
+		return resolveAll(c.app.EncryptionKey)
+	}
+	return resolveAll(c.allSecrets())
+}
+
+// credentials are what the authorization server may reject.
+func (c *Client) credentials() [][]byte {
+	return append(resolveAll(c.allSecrets()), []byte(c.clientID()))
+}
+
+// resolveAll leaves out what has no value now.
+func resolveAll(secrets []Secret) [][]byte {
+	var values [][]byte
+	for _, secret := range secrets {
+		if value, err := secret.resolve(); err == nil {
+			values = append(values, []byte(value))
+		}
+	}
+	return values
+}
+
+// accountsOf are the ways to speak to a data center, one for each client secret that it
+// may accept, beginning with the one that was accepted last.
+func (c *Client) accountsOf(center zoho.DataCenter) []*zoho.Accounts {
+	var all []*zoho.Accounts
+	secrets := c.secretsFor(center.Code)
+	first := 0
+	if i, ok := c.accepted.Load(center.Code); ok {
+		first = i.(int)
+	}
+	for i := range secrets {
+		secret := secrets[(first+i)%len(secrets)]
+		all = append(all, &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID(), ClientSecret: secret})
+	}
+	return all
+}

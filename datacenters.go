@@ -1,0 +1,90 @@
+package caddyzoho
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// Data centers of a client: those that it is registered in, and the one that an account is in.
+
+func (c *Client) provisionDataCenters() error {
+	centers, err := parseDataCenters(c.DataCenter)
+	c.centers = centers
+	return err
+}
+
+// parseDataCenters takes codes, or the two URLs of a custom data center.
+func parseDataCenters(args []string) ([]zoho.DataCenter, error) {
+	if len(args) == 0 {
+		return nil, errors.New("data_center is missing: give a code such as us or eu")
+	}
+	if strings.Contains(args[0], "://") {
+		if len(args) != 2 {
+			return nil, fmt.Errorf("data_center takes codes, or exactly two URLs (authorization server and API), not %d arguments", len(args))
+		}
+		custom, err := zoho.CustomDataCenter(args[0], args[1])
+		if err != nil {
+			return nil, fmt.Errorf("data_center: %w", err)
+		}
+		return []zoho.DataCenter{custom}, nil
+	}
+	var centers []zoho.DataCenter
+	for _, code := range args {
+		center, ok := zoho.LookupDataCenter(code)
+		if !ok {
+			return nil, zoho.UnknownDataCenter(code)
+		}
+		if slices.Contains(centers, center) {
+			return nil, fmt.Errorf("data_center %s is named twice", code)
+		}
+		centers = append(centers, center)
+	}
+	if len(centers) > 1 && slices.ContainsFunc(centers, zoho.DataCenter.Isolated) {
+		return nil, errors.New("data_center cn stands alone: China shares no client with other data centers, so it needs a client of its own")
+	}
+	return centers, nil
+}
+
+// center is the data center that owns a grant.
+func (c *Client) center(accountsServer string) (*zoho.DataCenter, bool) {
+	for i := range c.centers {
+		if c.centers[i].Accounts == accountsServer {
+			return &c.centers[i], true
+		}
+	}
+	if c.centers[0].Custom {
+		return nil, false
+	}
+	center, ok := zoho.LookupAccountsServer(accountsServer)
+	return &center, ok
+}
+
+// centerOf is the data center of an account's connection: the one of its grant, or as
+// long as that was not looked at, the configured one.
+func (c *Client) centerOf(account, accountsServer string) *zoho.DataCenter {
+	if center, ok := c.center(accountsServer); ok && accountsServer != "" {
+		return center
+	}
+	return c.configuredCenter(account)
+}
+
+// centerNow is centerOf for what is known of the connection.
+func (c *Client) centerNow(account string) *zoho.DataCenter {
+	conn, err := c.app.state.cache.Conn(c.cache, account)
+	if err != nil {
+		return c.configuredCenter(account)
+	}
+	return c.centerOf(account, conn.AccountsServer())
+}
+
+// configuredCenter is where an account's grant is from, if the configuration has it.
+func (c *Client) configuredCenter(account string) *zoho.DataCenter {
+	if a, ok := c.Accounts[account]; ok && a.center != nil {
+		return a.center
+	}
+	return &c.centers[0]
+}
