@@ -44,6 +44,10 @@ type importRequest struct {
 	Replace      bool   `json:"replace,omitempty"`
 }
 
+type revokeRequest struct {
+	Shared bool `json:"shared,omitempty"` // also a grant that other accounts have
+}
+
 type inviteRequest struct {
 	Expires  string `json:"expires,omitempty"` // a duration; 168h
 	ReturnTo string `json:"return_to,omitempty"`
@@ -121,10 +125,11 @@ func onboardingAnswer(body io.Reader, r *http.Request, flow *onboard.Flow, clien
 		}
 		return invite(client, account, req)
 	case "revoke":
-		if err := readJSON(body, &struct{}{}); err != nil {
+		var req revokeRequest
+		if err := readJSON(body, &req); err != nil {
 			return nil, err
 		}
-		return either(flow.Revoke(r.Context(), client, account))
+		return either(flow.Revoke(r.Context(), client, account, req.Shared))
 	default: // forget
 		if err := readJSON(body, &struct{}{}); err != nil {
 			return nil, err

@@ -110,10 +110,6 @@ func (c *Client) onboard() *onboard.Client {
 		Served: served, Name: c.name, ID: c.clientID, Cache: c.cache, Centers: c.centers, Scopes: c.Scopes, RedirectURI: c.RedirectURI,
 		Accounts: c.accountsOf,
 		KnownAt:  c.knownAt,
-		Configured: func(account string) bool {
-			_, configured, _ := c.grant(account)
-			return configured
-		},
 	}
 }
 

@@ -24,9 +24,6 @@ type Client struct {
 	Accounts func(zoho.DataCenter) []*zoho.Accounts
 	// KnownAt asks Zoho's data centers which of them know the client's id, by their codes.
 	KnownAt func(context.Context) []string
-	// Configured tells whether an account's grant comes from the configuration, where
-	// nothing may replace it.
-	Configured func(account string) bool
 }
 
 func (cl *Client) key(account string) tokencache.Key {
@@ -82,12 +79,19 @@ func (cl *Client) accounts(g tokencache.Grant) (*zoho.Accounts, error) {
 // AccountName is what an account may be called.
 var AccountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
 
+// configured tells whether an account's grant comes from the configuration, where nothing
+// may replace it.
+func (cl *Client) configured(account string) bool {
+	_, configured, _ := cl.Cache.Grant(account)
+	return configured
+}
+
 // mayReplace tells why an account cannot be connected here.
 func (cl *Client) mayReplace(account string) *Error {
 	if !AccountName.MatchString(account) {
 		return errAccountName()
 	}
-	if cl.Configured(account) {
+	if cl.configured(account) {
 		return errConfigured(cl, account)
 	}
 	return nil

@@ -183,7 +183,7 @@ func (f *Flow) adopt(ctx context.Context, cl *Client, cand *candidate, old token
 		result.Warnings = append(result.Warnings, "whether it is the same user as before is not known; with the scope "+zoho.ScopeProfile+" Zoho says who has consented")
 	}
 	if replaces && cand.revokeOld {
-		result.revoke(ctx, cl, old, "the grant before was not revoked")
+		f.revokeOld(ctx, cl, &result, old)
 		if !result.Revoked && !another { // it keeps its place
 			f.countOne(cl, cand, &result)
 		}

@@ -26,9 +26,13 @@ func testClient(t *testing.T) (*Flow, *Client) {
 	cl := &Client{
 		Name: "main", ID: func() string { return "1000.ID" }, Centers: []zoho.DataCenter{us, eu}, Scopes: []string{"ZohoCRM.modules.ALL"},
 		RedirectURI: "https://connect.example/zoho-connect/callback",
-		Cache:       &tokencache.Client{Name: "main", Secrets: func() [][]byte { return [][]byte{[]byte("secret")} }},
-		Configured:  func(account string) bool { return account == "configured" },
-		KnownAt:     func(context.Context) []string { return []string{"eu"} },
+		Cache: &tokencache.Client{
+			Name: "main", Secrets: func() [][]byte { return [][]byte{[]byte("secret")} }, Accounts: func() []string { return []string{"configured"} },
+			Grant: func(account string) (tokencache.Grant, bool, error) {
+				return tokencache.Grant{RefreshToken: "1000.configured", AccountsServer: us.Accounts}, account == "configured", nil
+			},
+		},
+		KnownAt: func(context.Context) []string { return []string{"eu"} },
 	}
 	return New(cache, store, Hooks{Connected: func(Result) {}, Gone: func(tokencache.Key) {}, Guard: func(f func()) { f() }}), cl
 }
@@ -369,6 +373,50 @@ func TestPrivate(t *testing.T) {
 		if _, got := pages.Private(httptest.NewRequest(http.MethodGet, "http://x/zoho-connect/"+target, nil)); got != private {
 			t.Errorf("%q: private %v", target, got)
 		}
+	}
+}
+
+// TestSharedGrant: a refresh token that other accounts have as well is not revoked unless
+// that is meant.
+func TestSharedGrant(t *testing.T) {
+	flow, cl := testClient(t)
+	given := new(revocations)
+	cl.Accounts = func(dc zoho.DataCenter) []*zoho.Accounts {
+		return []*zoho.Accounts{{HTTP: &http.Client{Transport: given}, DataCenter: dc, ClientID: "1000.ID", ClientSecret: "secret"}}
+	}
+	store := func(account, token string) {
+		t.Helper()
+		if err := flow.store.SaveGrant(cl.key(account), cl.Cache.Secrets(), tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store("a", "1000.shared")
+	store("b", "1000.shared")
+	store("c", "1000.own")
+	store("d", "1000.configured")
+	for account, others := range map[string]string{"a": "b", "d": "configured"} {
+		if _, err := flow.Revoke(t.Context(), cl, account, false); err == nil || err.Code != "shared" || !strings.Contains(err.Text, "account "+others+",") {
+			t.Errorf("%s: %v", account, err)
+		}
+	}
+	if _, err := flow.Revoke(t.Context(), cl, "c", false); err != nil {
+		t.Error(err)
+	}
+	if got := given.String(); got != "1000.own" {
+		t.Errorf("revoked: %s", got)
+	}
+	old, _, _ := flow.store.LoadGrant(cl.key("a"), cl.Cache.Secrets())
+	cand := candidateFor(cl, "a", tokencache.Grant{RefreshToken: "1000.new", AccountsServer: cl.Centers[0].Accounts})
+	cand.revokeOld = true
+	if r, err := flow.adopt(t.Context(), cl, cand, old); err != nil || r.Revoked || !strings.Contains(strings.Join(r.Warnings, " "), "account b") {
+		t.Errorf("replaced: %+v, %v", r, err)
+	}
+	store("a", "1000.shared")
+	if r, err := flow.Revoke(t.Context(), cl, "a", true); err != nil || !r.Revoked || !strings.Contains(strings.Join(r.Warnings, " "), "account b") {
+		t.Errorf("though shared: %+v, %v", r, err)
+	}
+	if got := given.String(); got != "1000.own, 1000.shared" {
+		t.Errorf("revoked: %s", got)
 	}
 }
 

@@ -137,6 +137,22 @@ func errNoGrant(cl *Client, account string) *Error {
 		Remedy: "`caddy zoho status` lists those that there are."}
 }
 
+func errShared(cl *Client, account string, others []string) *Error {
+	return &Error{Status: http.StatusConflict, Code: "shared",
+		Text:   fmt.Sprintf("Account %s of client %s has the same refresh token as %s, which ends with it.", account, cl.Name, accountList(others)),
+		Remedy: fmt.Sprintf("Take this one away alone by `caddy zoho forget %s %s`, or say by --shared that it is meant for all of them.", cl.Name, account)}
+}
+
+// accountList names accounts, some of them.
+func accountList(names []string) string {
+	const some = 5
+	text := "account " + strings.Join(names[:min(len(names), some)], ", ")
+	if len(names) > some {
+		text += fmt.Sprintf(" and %d more", len(names)-some)
+	}
+	return text
+}
+
 func errInvitation(text string) *Error {
 	const remedy = "Ask whoever sent it for a new one."
 	return &Error{Status: http.StatusForbidden, Code: "invitation", Text: text, Remedy: remedy, toInvited: remedy}
