@@ -139,7 +139,7 @@ func (f *dbFile) explain(err error) error {
 	case errors.Is(err, ErrDamaged):
 		e.Remedy = f.remedy
 	case errors.Is(err, ErrWrongKey):
-		e.Remedy = "configure the key that it was sealed by, after the new one, or forget the client's connections and connect them anew"
+		e.Remedy = "configure the key that it was sealed by, after the new one (a store that was begun without encryption_key is sealed by the client secret), or forget the client's connections and connect them anew"
 	case caused(err, syscall.ENOSPC), caused(err, syscall.EFBIG):
 		e.Remedy = "make room on its disk"
 	case caused(err, syscall.EROFS):
