@@ -47,6 +47,10 @@ func (h *Health) Provision(ctx caddy.Context) (err error) {
 	return err
 }
 
+// stateNotConnected stands for a connection that nobody has consented to yet, or whose grant
+// cannot be read.
+const stateNotConnected = "not_connected"
+
 // healthSummary counts connections by state.
 type healthSummary struct {
 	Status      string         `json:"status"` // ok or unavailable
@@ -58,8 +62,12 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.H
 	summary := healthSummary{Status: "unavailable", Connections: make(map[string]int)}
 	status := http.StatusServiceUnavailable
 	for _, s := range h.statuses() {
-		summary.Connections[s.State]++
-		if s.State != tokencache.StateDead && (s.HasGrant || s.HasToken) {
+		state := s.State
+		if !s.HasGrant && !s.HasToken {
+			state = stateNotConnected
+		}
+		summary.Connections[state]++
+		if state != tokencache.StateDead && state != stateNotConnected {
 			summary.Status, status = "ok", http.StatusOK
 		}
 	}

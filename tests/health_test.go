@@ -72,9 +72,7 @@ func TestHealthWithExpiredToken(t *testing.T) {
 // TestHealthWithoutGrant: nothing can be served before somebody consents.
 func TestHealthWithoutGrant(t *testing.T) {
 	c, server, _ := startSimulated(t, zohosim.Options{}, "ZOHO_REFRESH_TOKEN=")
-	if a := c.get("/zoho-health"); a.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("%s %s", a.Status, a.body)
-	}
+	c.wantHealth("/zoho-health", 503, map[string]int{"not_connected": 1})
 	wantTokenCalls(t, server, 0)
 }
 
