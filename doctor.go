@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -91,6 +92,9 @@ func (a *App) examineStore() (found findings) {
 		found.add(finding{Check: checkStore, Result: resultFailed, What: text, Why: "whoever can copy the store and learns a client secret has the grants",
 			Do: "do that, and see who made it so"})
 	}
+	if text := a.returnedGrants(); text != "" {
+		found.add(finding{Check: checkStore, Result: resultWarning, What: text, Why: "an old grants.db was put in place", Do: "take them away by `caddy zoho forget` or `revoke`, or connect these accounts anew"})
+	}
 	for _, text := range store.Noticed() {
 		found.add(finding{Check: checkStore, Result: resultWarning, What: text, Do: "tokens are asked for anew by themselves; see to it if grants are concerned"})
 	}
@@ -105,6 +109,25 @@ func (a *App) examineStore() (found findings) {
 		found.add(finding{Check: checkStore, Result: resultOK, What: "the store can be written: " + a.state.dir})
 	}
 	return found
+}
+
+// returnedGrants names grants that were deleted here and are stored all the same, some of
+// them.
+func (a *App) returnedGrants() string {
+	const some = 10
+	keys := a.state.store.Returned()
+	if len(keys) == 0 {
+		return ""
+	}
+	var names []string
+	for _, key := range keys[:min(len(keys), some)] {
+		names = append(names, key.String())
+	}
+	text := "grants that were deleted here are stored again: " + strings.Join(names, ", ")
+	if len(keys) > some {
+		text += fmt.Sprintf(" and %d more", len(keys)-some)
+	}
+	return text
 }
 
 // examineNotify looks at where notifications go, and whether the last one was taken.

@@ -185,6 +185,9 @@ func (a *App) Start() error {
 	for _, text := range a.state.store.Warnings() {
 		a.logger.Warn(text)
 	}
+	if text := a.returnedGrants(); text != "" {
+		a.logger.Warn(text + "; was an old grants.db put in place?")
+	}
 	for _, name := range a.clientNames() {
 		if s := a.Clients[name].Simulator; s != nil {
 			a.logger.Warn("a simulator stands in for Zoho: nothing reaches the real one",

@@ -146,15 +146,8 @@ func (s *state) observe(e tokencache.Event) {
 	logger := s.logger()
 	connection := []zap.Field{zap.String("client", e.Key.Client), zap.String("account", e.Key.Account)}
 	switch e.Type {
-	case tokencache.EventTokenRequest:
-		fields := append(connection, zap.String("cause", e.Cause), zap.String("result", e.Result),
-			zap.Uint64("generation", e.Generation), zap.Duration("duration", e.Duration))
-		if e.Err != nil {
-			logger.Warn("access token not renewed", append(fields, zap.Error(e.Err))...)
-			return
-		}
-		logger.Info("access token renewed", append(fields, zap.Time("expires", e.Expiry))...)
-		s.event("zoho_token_renewed", e.Key, map[string]any{"cause": e.Cause, "generation": e.Generation, "expires": e.Expiry.UTC().Format(time.RFC3339)})
+	case tokencache.EventTokenRequest, tokencache.EventInstalled:
+		s.requested(e, connection)
 	case tokencache.EventState:
 		logger.Warn("connection state changed", append(connection, zap.String("state", e.State))...)
 		if e.State == tokencache.StateDead {
@@ -171,5 +164,20 @@ func (s *state) observe(e tokencache.Event) {
 		logger.Warn("the clock stepped", zap.Duration("step", e.Duration))
 	case tokencache.EventAdopted:
 		logger.Debug("access token found in the store", append(connection, zap.Uint64("generation", e.Generation))...)
+	}
+}
+
+// requested tells of an access token that was asked for.
+func (s *state) requested(e tokencache.Event, connection []zap.Field) {
+	fields := append(connection, zap.String("cause", e.Cause), zap.String("result", e.Result),
+		zap.Uint64("generation", e.Generation), zap.Duration("duration", e.Duration))
+	switch {
+	case e.Err != nil:
+		s.logger().Warn("access token not renewed", append(fields, zap.Error(e.Err))...)
+	case e.Generation == 0: // that of a grant which is not the connection's yet: EventInstalled follows if it becomes so
+		s.logger().Info("a grant has proved itself by an access token", fields...)
+	default:
+		s.logger().Info("access token renewed", append(fields, zap.Time("expires", e.Expiry))...)
+		s.event("zoho_token_renewed", e.Key, map[string]any{"cause": e.Cause, "generation": e.Generation, "expires": e.Expiry.UTC().Format(time.RFC3339)})
 	}
 }

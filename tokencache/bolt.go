@@ -34,9 +34,9 @@ type Bolt struct {
 	existed atomic.Bool // grants.db was there while this process ran
 	index   grantIndex
 
-	mu       sync.Mutex // guards warnings
-	warnings []string
-	told     int // so many of them
+	mu       sync.Mutex // guards all below
+	warnings []string   // the latest
+	news     []string   // those of them that nobody was told of
 }
 
 // NewBolt returns the store in dir. It opens nothing.
@@ -257,23 +257,26 @@ func (b *Bolt) modes() map[string]os.FileMode {
 
 const maxWarnings = 100
 
-// warn keeps a warning, the same one once.
+// warn keeps a warning, the same one once. The latest count.
 func (b *Bolt) warn(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.warnings) < maxWarnings && !slices.Contains(b.warnings, text) {
-		b.warnings = append(b.warnings, text)
+	if !slices.Contains(b.warnings, text) {
+		b.warnings = latest(append(b.warnings, text))
+		b.news = latest(append(b.news, text))
 	}
 }
+
+func latest(list []string) []string { return slices.Delete(list, 0, max(0, len(list)-maxWarnings)) }
 
 // untold are the warnings since the last call.
 func (b *Bolt) untold() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	list := slices.Clone(b.warnings[b.told:])
-	b.told = len(b.warnings)
-	return list
+	news := b.news
+	b.news = nil
+	return news
 }
 
 // checkKey refuses what bbolt cannot take as the name of a bucket or a key.

@@ -120,9 +120,9 @@ func (l *library) book(of Fingerprint, looks bool) *book {
 	return b
 }
 
-// Calls returns the stored ledger of a grant. One that cannot be read counts as none;
-// Warnings tells.
-func (b *Bolt) Calls(of Fingerprint) (calls []time.Time, err error) {
+// calls is the stored ledger of a grant. One that cannot be read counts as none; Warnings
+// tells.
+func (b *Bolt) calls(of Fingerprint) (calls []time.Time, err error) {
 	err = b.withTokens(false, func(tx *bolt.Tx) error {
 		calls = b.ledger(tx, of)
 		return nil
@@ -130,8 +130,7 @@ func (b *Bolt) Calls(of Fingerprint) (calls []time.Time, err error) {
 	return calls, err
 }
 
-// SaveCalls stores the ledger of a grant.
-func (b *Bolt) SaveCalls(of Fingerprint, calls []time.Time) error {
+func (b *Bolt) saveCalls(of Fingerprint, calls []time.Time) error {
 	return b.withTokens(true, func(tx *bolt.Tx) error { return putLedger(tx, of, calls) })
 }
 

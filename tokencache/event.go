@@ -6,13 +6,14 @@ import "time"
 type EventType int
 
 const (
-	EventTokenRequest EventType = iota + 1 // the authorization server was asked: Cause, Result, Generation, Duration, Expiry, Err
+	EventTokenRequest EventType = iota + 1 // the authorization server was asked: Cause, Result, Generation (0 = the token is not the connection's yet), Duration, Expiry, Err
 	EventWaited                            // a caller waited Duration for a flight
 	EventState                             // State follows on Was: Generation of the live token, 0 = none, Err
 	EventLostEarly                         // Generation was refused long before its end, its successor was not
 	EventStoreError                        // Operation failed with Err
 	EventClockStep                         // the wall clock was set, or the machine slept, by Duration (no Key)
 	EventAdopted                           // a token of the store was taken over: Generation, Expiry
+	EventInstalled                         // the token that has proved a new grant is the connection's now: Cause, Result, Generation, Duration, Expiry
 	EventStoreWarning                      // the store goes on, but Err should be looked at (no Key)
 )
 
@@ -33,6 +34,8 @@ func (t EventType) String() string {
 		return "clock_step"
 	case EventAdopted:
 		return "adopted"
+	case EventInstalled:
+		return "installed"
 	case EventStoreWarning:
 		return "store_warning"
 	}

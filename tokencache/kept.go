@@ -143,11 +143,25 @@ type change func(f *dbFile, tx *bolt.Tx) error
 
 // commit makes the change, and then an empty one: bbolt's two meta pages take
 // turns, so now each of them leads to the grant, and the loss of one loses nothing.
-func (do change) commit(f *dbFile) error {
-	if err := f.run(true, func(tx *bolt.Tx) error { return do(f, tx) }); err != nil {
+// The change is made if that fails: it is only less safe until the next one. What a
+// commit that failed has left in the file is found out by opening it anew.
+func (b *Bolt) commit(f *dbFile, do change) error {
+	var refused error
+	err := f.run(true, func(tx *bolt.Tx) error {
+		refused = do(f, tx)
+		return refused
+	})
+	if err != nil {
+		if refused == nil {
+			f.close()
+		}
 		return err
 	}
-	return f.run(true, func(*bolt.Tx) error { return nil })
+	if err := f.run(true, func(*bolt.Tx) error { return nil }); err != nil {
+		b.warn("%s: the last change was written, but its second mark was not: %v", b.grants.path, err)
+		f.close()
+	}
+	return nil
 }
 
 // changeGrants keeps the version as it is and makes the change. It makes
@@ -160,8 +174,8 @@ func (b *Bolt) changeGrants(do change) error {
 	if err := b.keepBefore(); err != nil {
 		return err
 	}
-	err := do.commit(f)
-	if err == nil && b.index.unsound() > 0 {
+	err := b.commit(f, do)
+	if err == nil && f.db != nil && b.index.unsound() > 0 {
 		err = b.readIndex()
 	}
 	return err
@@ -177,7 +191,7 @@ func (b *Bolt) createGrants(do change) error {
 	if err := f.ready(true); err != nil {
 		return err
 	}
-	err := do.commit(f)
+	err := b.commit(f, do)
 	f.close()
 	if err == nil {
 		err = os.Rename(f.path, b.grants.path)

@@ -7,7 +7,8 @@ import (
 // Proof is an access token that a grant has brought before the grant is stored.
 type Proof struct {
 	Fetched
-	at moment
+	at   moment
+	took time.Duration
 }
 
 // String tells that there is a token, not which.
@@ -45,7 +46,7 @@ func (c *Cache) Prove(cl *Client, key Key, g Grant) (Proof, error) {
 	if err != nil {
 		return Proof{}, n.fail(kind, retryAfter, err)
 	}
-	return Proof{Fetched: got, at: at}, nil
+	return Proof{Fetched: got, at: at, took: time.Duration(now.mono - at.mono)}, nil
 }
 
 // Count enters a token call in the ledger of a grant that was made elsewhere: the
@@ -83,9 +84,11 @@ func (n *Conn) install(cl *Client, p Proof) {
 	}
 	n.mu.Lock()
 	if n.epoch == g.epoch {
-		n.publish(cl, p.at, p.Fetched)
+		l := n.publish(cl, p.at, p.Fetched)
 		n.waiting, n.failures, n.last = waiting{}, 0, nil
 		n.changes++
+		n.tell(Event{Type: EventInstalled, Key: n.key, Cause: CauseConsent, Result: Kind(0).String(), Generation: l.Generation,
+			Duration: p.took, Expiry: l.Expiry})
 		n.report(n.cache.clock.now())
 	}
 	n.unlock()
@@ -99,7 +102,7 @@ func (c *Cache) openBook(fp Fingerprint) (*book, error) {
 	if c.store == nil {
 		return b, nil
 	}
-	calls, err := c.store.Calls(fp)
+	calls, err := c.store.calls(fp)
 	if err == nil {
 		b.restore(calls, c.clock.now())
 	}
@@ -111,7 +114,10 @@ func (c *Cache) keepBook(key Key, fp Fingerprint, b *book) {
 	if c.store == nil {
 		return
 	}
-	if err := c.store.SaveCalls(fp, b.times(c.clock.now())); err != nil {
+	c.saving.Lock()
+	err := c.store.saveCalls(fp, b.times(c.clock.now()))
+	c.saving.Unlock()
+	if err != nil {
 		c.emit(Event{Type: EventStoreError, Key: key, Operation: "save", Err: err})
 	}
 	c.tellWarnings()

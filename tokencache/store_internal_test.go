@@ -2,7 +2,9 @@ package tokencache
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -206,5 +208,68 @@ func TestPanicInATransactionBlocksNobody(t *testing.T) {
 	b.grants.mu.Unlock()
 	if g, ok, err := b.LoadGrant(Key{"c", "a"}, secrets); !ok || err != nil || g.RefreshToken != "r" {
 		t.Errorf("got %v, %v, %v, want the sound file to be read again", g, ok, err)
+	}
+}
+
+// TestSecondMark: a change that was written is made, also if the empty transaction after it
+// fails; and one whose commit failed is found out by opening the file anew.
+func TestSecondMark(t *testing.T) {
+	t.Parallel()
+	secrets := [][]byte{[]byte("s")}
+	a, z := Key{"c", "a"}, Key{"c", "z"}
+	for name, breakAfter := range map[string]func(f *dbFile, tx *bolt.Tx){
+		"the second fails": func(f *dbFile, tx *bolt.Tx) { tx.OnCommit(func() { _ = f.db.Close() }) },
+		"the first fails":  func(f *dbFile, _ *bolt.Tx) { _ = f.raw.Close() },
+	} {
+		b := NewBolt(t.TempDir())
+		if err := b.SaveGrant(a, secrets, Grant{RefreshToken: "1000.a"}); err != nil {
+			t.Fatal(err)
+		}
+		g := Grant{RefreshToken: "1000.z"}
+		text, err := json.Marshal(sealedGrant(g))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.grants.mu.Lock()
+		err = b.changeGrants(func(f *dbFile, tx *bolt.Tx) error {
+			err := putGrant(f, tx, z, secrets, g, text)
+			breakAfter(f, tx)
+			return err
+		})
+		b.grants.mu.Unlock()
+		written := name == "the second fails"
+		if (err == nil) != written {
+			t.Errorf("%s: %v", name, err)
+		}
+		if warned := len(b.Noticed()) == 1; warned != written {
+			t.Errorf("%s: warnings %q", name, b.Noticed())
+		}
+		if g, found, err := b.LoadGrant(z, secrets); err != nil || found != written || found && g.RefreshToken != "1000.z" {
+			t.Errorf("%s: %v, %v, %v", name, g, found, err)
+		}
+		if b.HasGrant(z) != written || !b.HasGrant(a) {
+			t.Errorf("%s: the index has %v", name, b.Accounts("c"))
+		}
+		if err := b.SaveGrant(z, secrets, g); err != nil {
+			t.Errorf("%s: the next change: %v", name, err)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestWarningsAreBounded: the latest are kept, and each is told once, however many came.
+func TestWarningsAreBounded(t *testing.T) {
+	b := NewBolt(t.TempDir())
+	for i := range 3 * maxWarnings {
+		b.warn("number %d", i)
+		b.warn("number %d", i)
+		if news := b.untold(); len(news) != 1 || news[0] != fmt.Sprint("number ", i) {
+			t.Fatalf("after number %d: %q", i, news)
+		}
+	}
+	if kept := b.Noticed(); len(kept) != maxWarnings || kept[0] != fmt.Sprint("number ", 2*maxWarnings) {
+		t.Errorf("%d are kept: %q", len(kept), kept[:1])
 	}
 }
