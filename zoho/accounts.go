@@ -22,7 +22,6 @@ type Accounts struct {
 	DataCenter   DataCenter
 	ClientID     string
 	ClientSecret string
-	UserAgent    string // optional
 }
 
 // AuthorizeParams is what an authorization request varies in.
@@ -151,9 +150,6 @@ func (a *Accounts) post(ctx context.Context, to string, form url.Values, secrets
 	// A compressed reply could be a bomb. Asking for none also stops net/http
 	// from decoding one behind our back.
 	req.Header.Set("Accept-Encoding", "identity")
-	if a.UserAgent != "" {
-		req.Header.Set("User-Agent", a.UserAgent)
-	}
 	resp, err := a.client().Do(req)
 	if err != nil {
 		return answer{}, &Failure{NoToken: p.neverSent(err), Err: shield(err, secrets), reason: "no answer"}

@@ -55,7 +55,6 @@ func accountsAt(t testing.TB, h http.HandlerFunc) *zoho.Accounts {
 		DataCenter:   dataCenterAt(t, srv.URL),
 		ClientID:     clientID,
 		ClientSecret: clientSecret,
-		UserAgent:    "caddy-zoho/test",
 	}
 }
 
@@ -145,7 +144,7 @@ func TestRefreshSendsForm(t *testing.T) {
 		t.Errorf("got %s %s with %d form fields, want POST /oauth/v2/token with 4", got.Method, got.URL.RequestURI(), len(got.PostForm))
 	}
 	for name, want := range map[string]string{
-		"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "caddy-zoho/test",
+		"Accept": "application/json", "Accept-Encoding": "identity",
 		"Content-Type": "application/x-www-form-urlencoded", "Authorization": "", "Cookie": "",
 	} {
 		if v := got.Header.Get(name); v != want {

@@ -159,7 +159,7 @@ func (f *Flow) prove(cl *Client, cand *candidate) *Error {
 
 // adopt makes a grant that of its account, in place of the old one.
 func (f *Flow) adopt(ctx context.Context, cl *Client, cand *candidate, old tokencache.Grant) (Result, *Error) {
-	if err := f.useUp(ctx, cl, cand); err != nil {
+	if err := f.useUp(cand); err != nil {
 		return Result{}, err
 	}
 	replaces := old.RefreshToken != "" && old.RefreshToken != cand.grant.RefreshToken
@@ -204,7 +204,7 @@ func (f *Flow) countOne(cl *Client, cand *candidate, result *Result) {
 
 // useUp ends an invitation, before what it brought is stored: of several browsers that
 // come back at the same time one is served. What the others brought is given back.
-func (f *Flow) useUp(ctx context.Context, cl *Client, cand *candidate) *Error {
+func (f *Flow) useUp(cand *candidate) *Error {
 	if cand.invited == nil {
 		return nil
 	}
