@@ -121,6 +121,7 @@ func TestAdminSocket(t *testing.T) {
 	config := strings.Replace(oneClient, "{\n\tzoho {", "{\n\tadmin unix/{$ADMIN_SOCKET}\n\tzoho {", 1)
 	socket := filepath.Join(dir, "admin.sock")
 	c := newCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant, "ADMIN_SOCKET="+socket)
+	c.searched = nil // it is a socket, which is gone by then
 	c.startLoggingElsewhere()
 	c.wantCLI(
 		cli{"status --address unix/" + socket, 0, "default", ""},

@@ -118,6 +118,8 @@ type proxy struct {
 	wrap    []string // a command that runs it as its child
 	panics  bool     // are in order
 
+	searched []string // of the admin endpoint, for secrets in the end
+
 	failpoints string // where those of the binary are told of
 
 	cmd    *exec.Cmd
@@ -129,7 +131,8 @@ type proxy struct {
 // "NAME=value"; ports, store and the client's secrets are set.
 func newCaddy(t *testing.T, config string, env ...string) *proxy {
 	t.Helper()
-	c := &proxy{t: t, binary: binary, dir: t.TempDir(), output: new(output), secrets: []string{clientSecret}}
+	c := &proxy{t: t, binary: binary, dir: t.TempDir(), output: new(output), secrets: []string{clientSecret},
+		searched: []string{"/config/", "/metrics", "/zoho/connections"}}
 	site, admin := freePort(t), freePort(t)
 	c.url, c.admin = "http://127.0.0.1:"+site, "127.0.0.1:"+admin
 	c.config = filepath.Join(c.dir, "Caddyfile")
@@ -277,7 +280,7 @@ func (c *proxy) kill() {
 // the store is sound.
 func (c *proxy) stopAndCheck() {
 	if c.cmd != nil {
-		for _, path := range []string{"/config/", "/metrics", "/zoho/connections"} {
+		for _, path := range c.searched {
 			res, err := http.Get("http://" + c.admin + path)
 			if err != nil {
 				c.t.Errorf("admin %s could not be searched for secrets: %v", path, err)
@@ -285,7 +288,7 @@ func (c *proxy) stopAndCheck() {
 			}
 			body, err := io.ReadAll(res.Body)
 			_ = res.Body.Close()
-			if err != nil || res.StatusCode != http.StatusOK || len(body) == 0 {
+			if err != nil || len(body) == 0 {
 				c.t.Errorf("admin %s could not be searched for secrets: %s, %d bytes, %v", path, res.Status, len(body), err)
 			}
 			c.checkSecrets("admin "+path, body)
