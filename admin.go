@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -35,9 +36,9 @@ func (AdminAPI) CaddyModule() caddy.ModuleInfo {
 // Routes lists the endpoints.
 func (AdminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
-		{Pattern: "/zoho/connections", Handler: caddy.AdminHandlerFunc(listConnections)},
-		{Pattern: "/zoho/connections/", Handler: caddy.AdminHandlerFunc(changeConnection)},
-		{Pattern: "/zoho/doctor", Handler: caddy.AdminHandlerFunc(serveDoctor)},
+		{Pattern: "/zoho/connections", Handler: answered(listConnections)},
+		{Pattern: "/zoho/connections/", Handler: answered(changeConnection)},
+		{Pattern: "/zoho/doctor", Handler: answered(serveDoctor)},
 	}
 }
 
@@ -76,22 +77,18 @@ type connectionList struct {
 	Total       int              `json:"total"` // before the limit
 }
 
-func apiError(status int, format string, args ...any) error {
-	return caddy.APIError{HTTPStatus: status, Err: fmt.Errorf(format, args...)}
-}
-
 // activeApp is the app of the running configuration.
 func activeApp() (*App, error) {
 	app, err := configuredApp(caddy.ActiveContext())
 	if err != nil {
-		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
+		return nil, refuse(http.StatusNotFound, "not-configured", "%v", err)
 	}
 	return app, nil
 }
 
 func listConnections(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
-		return apiError(http.StatusMethodNotAllowed, "zoho: only GET is allowed here")
+		return refuse(http.StatusMethodNotAllowed, "method", "only GET is allowed here")
 	}
 	app, err := activeApp()
 	if err != nil {
@@ -100,7 +97,7 @@ func listConnections(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	if client := query.Get("client"); client != "" {
 		if _, err := app.client(client); err != nil {
-			return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
+			return refuse(http.StatusNotFound, codeUnknownClient, "%v", err)
 		}
 	}
 	limit, err := parseLimit(query.Get("limit"))
@@ -109,7 +106,7 @@ func listConnections(w http.ResponseWriter, r *http.Request) error {
 	}
 	state := query.Get("state")
 	if state != "" && !slices.Contains(connectionStates, state) {
-		return apiError(http.StatusBadRequest, "zoho: %w", unknownState(state))
+		return refuse(http.StatusBadRequest, "unknown-state", "%v", unknownState(state))
 	}
 	list := connectionList{Clients: app.clientNames(), Connections: []connectionInfo{}}
 	for _, info := range app.connectionInfos(query.Get("client"), query.Get("account")) {
@@ -131,7 +128,7 @@ func parseLimit(text string) (int, error) {
 	}
 	limit, err := strconv.Atoi(text)
 	if err != nil || limit < 1 {
-		return 0, apiError(http.StatusBadRequest, "zoho: limit must be a number of at least 1")
+		return 0, refuse(http.StatusBadRequest, "limit", "limit must be a number of at least 1")
 	}
 	return limit, nil
 }
@@ -184,7 +181,7 @@ func timeOrNil(t time.Time) *time.Time {
 
 func changeConnection(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
-		return apiError(http.StatusMethodNotAllowed, "zoho: only POST is allowed here")
+		return refuse(http.StatusMethodNotAllowed, "method", "only POST is allowed here")
 	}
 	app, err := activeApp()
 	if err != nil {
@@ -194,36 +191,45 @@ func changeConnection(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if slices.Contains([]string{"refresh", "revoke", "forget"}, action) && app.state.store.CheckGrants() == nil {
+	if action.existing && app.state.store.CheckGrants() == nil {
 		if names := app.state.cache.Accounts(client.cache); !slices.Contains(names, account) {
-			return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("zoho: %w", noAccount(client.name, account, names))}
+			return refuse(http.StatusNotFound, codeUnknownAccount, "%v", noAccount(client.name, account, names))
 		}
 	}
-	if action != "refresh" {
-		return app.onboardingAction(w, r, client, account, action)
+	r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
+	answer, err := action.do(app, r, client, account)
+	if err != nil {
+		return err
 	}
-	conn, err := app.state.cache.Conn(client.cache, account)
+	return writeJSON(w, answer)
+}
+
+func (a *App) refresh(r *http.Request, client *Client, account string) (any, error) {
+	conn, err := a.state.cache.Conn(client.cache, account)
 	if err == nil {
 		_, err = conn.Refresh(r.Context(), client.cache)
 	}
 	var failure *tokencache.Error
 	if errors.As(err, &failure) {
-		return client.refreshFailure(account, failure).write(w, refreshStatus(failure.Kind))
+		return nil, client.refreshFailure(account, failure)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return writeJSON(w, app.connectionInfos(client.name, account)[0])
+	return a.connectionInfos(client.name, account)[0], nil
 }
 
 // refreshFailure says to an operator what an app is told as well, and how it ends.
 func (c *Client) refreshFailure(account string, failure *tokencache.Error) *adminError {
 	p := tokenProblem(failure, c, account)
-	hint := p.detail
+	status, hint := p.status, p.detail
 	if needsConsent(p.code) {
 		hint = c.consent(account)
 	}
-	return &adminError{Text: failure.Error(), Code: p.code, Hint: hint}
+	if p.code == codeNoGrant {
+		status = http.StatusNotFound
+	}
+	return &adminError{Text: failure.Error(), Code: p.code, Hint: hint, RetryAfter: seconds(p.retryAfter), status: status}
 }
 
 // needsConsent tells the failures that a new grant ends.
@@ -242,28 +248,26 @@ func noAccount(client, account string, names []string) error {
 	return fmt.Errorf("client %s has no account %s%s; %s", client, printable(account), didYouMean(account, names), there)
 }
 
-func refreshStatus(kind tokencache.Kind) int {
-	if kind == tokencache.KindNoGrant {
-		return http.StatusNotFound
-	}
-	return http.StatusServiceUnavailable
-}
-
 // parseConnectionPath reads /zoho/connections/{client}/{account}/{action}.
-func (a *App) parseConnectionPath(path string) (client *Client, account, action string, err error) {
+func (a *App) parseConnectionPath(path string) (client *Client, account string, do action, err error) {
 	parts := strings.Split(strings.TrimPrefix(path, "/zoho/connections/"), "/")
 	if len(parts) != 3 {
-		return nil, "", "", apiError(http.StatusNotFound, "zoho: the path must be /zoho/connections/CLIENT/ACCOUNT/ACTION")
+		return nil, "", do, refuse(http.StatusNotFound, "path", "the path must be /zoho/connections/CLIENT/ACCOUNT/ACTION")
 	}
 	for i := range parts {
 		if parts[i], err = url.PathUnescape(parts[i]); err != nil {
-			return nil, "", "", apiError(http.StatusBadRequest, "zoho: the path is badly escaped")
+			return nil, "", do, refuse(http.StatusBadRequest, "path", "the path is badly escaped")
 		}
 	}
 	if client, err = a.client(parts[0]); err != nil {
-		return nil, "", "", caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
+		return nil, "", do, refuse(http.StatusNotFound, codeUnknownClient, "%v", err)
 	}
-	return client, parts[1], parts[2], nil
+	do, known := actions[parts[2]]
+	if !known {
+		names := slices.Sorted(maps.Keys(actions))
+		return nil, "", do, refuse(http.StatusNotFound, "unknown-action", "there is no action %.64q%s; known are %s", parts[2], didYouMean(parts[2], names), strings.Join(names, ", "))
+	}
+	return client, parts[1], do, nil
 }
 
 func writeJSON(w http.ResponseWriter, value any) error {

@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // connectRequest begins a consent when it is empty, and otherwise ends one: with what
@@ -58,85 +58,73 @@ type invitationInfo struct {
 	Expires time.Time `json:"expires"`
 }
 
-// adminError is an error as the admin API answers it, with what a program needs to go on.
-type adminError struct {
-	Text    string `json:"error"`
-	Code    string `json:"code"`
-	Hint    string `json:"hint,omitempty"`
-	Confirm string `json:"confirm,omitempty"` // see connectRequest
+// action is what can be done to a connection.
+type action struct {
+	existing bool // only to accounts that there are
+	do       func(a *App, r *http.Request, client *Client, account string) (any, error)
 }
 
-func (e *adminError) Error() string {
-	if e.Hint != "" {
-		return e.Text + "\nhint: " + e.Hint
-	}
-	return e.Text
+// actions by the last segment of the path. All take effect at once, without a reload.
+var actions = map[string]action{
+	"connect": {do: onboarding(connect)},
+	"invite":  {do: onboarding(invite)},
+	"import":  {do: onboarding(importToken)},
+	"refresh": {existing: true, do: (*App).refresh},
+	"revoke":  {existing: true, do: onboarding(revoke)},
+	"forget":  {existing: true, do: onboarding(forget)},
 }
-
-func (e *adminError) write(w http.ResponseWriter, status int) error {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	return json.NewEncoder(w).Encode(e)
-}
-
-var actions = []string{"connect", "invite", "import", "refresh", "revoke", "forget"}
 
 const maxAdminBody = 64 << 10
 
-// onboardingAction brings grants in and out. All takes effect at once, without a reload.
-func (a *App) onboardingAction(w http.ResponseWriter, r *http.Request, client *Client, account, action string) error {
-	if !slices.Contains(actions, action) {
-		return apiError(http.StatusNotFound, "zoho: there is no action %q%s; known are %s", action, didYouMean(action, actions), strings.Join(actions, ", "))
+// onboarding is an action that brings grants in or out; R is its body.
+func onboarding[R any](do func(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req R) (any, error)) func(*App, *http.Request, *Client, string) (any, error) {
+	return func(a *App, r *http.Request, client *Client, account string) (any, error) {
+		var req R
+		if err := readJSON(r.Body, &req); err != nil {
+			return nil, refuse(http.StatusBadRequest, "bad-body", "%v", err)
+		}
+		answer, err := do(r.Context(), a.state.flow, client.onboard(), account, req)
+		var failure *onboard.Error
+		if errors.As(err, &failure) {
+			return nil, refused(failure)
+		}
+		return answer, err
 	}
-	answer, err := onboardingAnswer(http.MaxBytesReader(w, r.Body, maxAdminBody), r, a.state.flow, client.onboard(), account, action)
-	var failure *onboard.Error
-	if errors.As(err, &failure) {
-		refused := adminError{Text: failure.Error(), Code: failure.Code, Confirm: failure.Confirm}
-		return refused.write(w, failure.Status)
-	}
-	if err != nil {
-		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("zoho: %w", err)}
-	}
-	return writeJSON(w, answer)
 }
 
-func onboardingAnswer(body io.Reader, r *http.Request, flow *onboard.Flow, client *onboard.Client, account, action string) (any, error) {
-	switch action {
-	case "connect":
-		var req connectRequest
-		if err := readJSON(body, &req); err != nil {
-			return nil, err
-		}
-		return connect(r.Context(), flow, client, account, req)
-	case "import":
-		var req importRequest
-		if err := readJSON(body, &req); err != nil {
-			return nil, err
-		}
-		center, err := client.DataCenter(req.DataCenter)
-		if err != nil {
-			return nil, err
-		}
-		return either(flow.Import(r.Context(), client, center, account, req.RefreshToken, req.Replace))
-	case "invite":
-		var req inviteRequest
-		if err := readJSON(body, &req); err != nil {
-			return nil, err
-		}
-		return invite(client, account, req)
-	case "revoke":
-		var req revokeRequest
-		if err := readJSON(body, &req); err != nil {
-			return nil, err
-		}
-		return either(flow.Revoke(r.Context(), client, account, req.Shared))
-	default: // forget
-		if err := readJSON(body, &struct{}{}); err != nil {
-			return nil, err
-		}
-		return either(flow.Forget(client, account))
+func importToken(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req importRequest) (any, error) {
+	center, err := dataCenter(client, req.DataCenter)
+	if err != nil {
+		return nil, err
 	}
+	return either(flow.Import(ctx, client, center, account, req.RefreshToken, req.Replace))
 }
+
+func revoke(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req revokeRequest) (any, error) {
+	return either(flow.Revoke(ctx, client, account, req.Shared))
+}
+
+func forget(_ context.Context, flow *onboard.Flow, client *onboard.Client, account string, _ struct{}) (any, error) {
+	return either(flow.Forget(client, account))
+}
+
+// dataCenter finds one of the client's. A mistyped code is told from one that the
+// configuration lacks.
+func dataCenter(client *onboard.Client, code string) (zoho.DataCenter, error) {
+	code = centerCode(code)
+	center, err := client.DataCenter(code)
+	if err == nil {
+		return center, nil
+	}
+	e := refuse(http.StatusBadRequest, codeDataCenter, "%v", err)
+	if _, known := zoho.LookupDataCenter(code); known {
+		e.Code = "data-center-not-configured"
+	}
+	return center, e
+}
+
+// centerCode forgives capitals and the dot of a domain in the code of a data center.
+func centerCode(text string) string { return strings.ToLower(strings.TrimPrefix(text, ".")) }
 
 // either keeps a nil *Error from becoming an error that is not nil.
 func either[T any](value T, failure *onboard.Error) (any, error) {
@@ -149,7 +137,7 @@ func either[T any](value T, failure *onboard.Error) (any, error) {
 func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req connectRequest) (any, error) {
 	switch {
 	case req.SelfClient != "":
-		center, err := client.DataCenter(req.DataCenter)
+		center, err := dataCenter(client, req.DataCenter)
 		if err != nil {
 			return nil, err
 		}
@@ -167,7 +155,7 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 		}
 		cb.State = cmp.Or(cb.State, req.State) // the code alone may have been pasted
 		if cb.State != req.State {
-			return nil, errors.New("what was pasted belongs to another consent than the one that was begun here; begin anew")
+			return nil, refuse(http.StatusBadRequest, "other-consent", "what was pasted belongs to another consent than the one that was begun here; begin anew")
 		}
 		return either(flow.Finish(ctx, client, cb, ""))
 	}
@@ -176,12 +164,12 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 	return either(connectStarted{URL: url, State: state, RedirectURI: redirectURI, Warnings: flow.PlaceWarnings(client, account)}, failure)
 }
 
-func invite(client *onboard.Client, account string, req inviteRequest) (any, error) {
+func invite(_ context.Context, _ *onboard.Flow, client *onboard.Client, account string, req inviteRequest) (any, error) {
 	life := onboard.DefaultInvitationLife
 	if req.Expires != "" {
 		var err error
 		if life, err = caddy.ParseDuration(req.Expires); err != nil {
-			return nil, fmt.Errorf("expires: %.64q is no duration: write a number and a unit, as in 168h", req.Expires)
+			return nil, refuse(http.StatusBadRequest, "expires", "expires: %.64q is no duration: write a number and a unit, as in 168h", req.Expires)
 		}
 	}
 	link, inv, failure := client.Invite(account, life, req.ReturnTo)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -161,7 +162,7 @@ func (b *batch) importLine(text []byte, r *batchResult) int {
 	req := importRequest{RefreshToken: line.RefreshToken, DataCenter: line.DataCenter, Replace: boolFlag(b.cmd, "replace")}
 	code, err := change(b.cmd, line.Client, line.Account, "import", req, &result)
 	if err != nil {
-		r.Error = err.Error()
+		r.Error = strings.ReplaceAll(err.Error(), "\nhint: ", " ") // a line for each account
 		return code
 	}
 	b.connected[key] = true

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
 )
 
 // doctorLimit bounds an examination: a person waits for it.
@@ -24,20 +22,20 @@ type examination struct {
 // its environment and its network. It asks Zoho, and may have a token renewed: no GET.
 func serveDoctor(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
-		return apiError(http.StatusMethodNotAllowed, "zoho: only POST is allowed here")
+		return refuse(http.StatusMethodNotAllowed, "method", "only POST is allowed here")
 	}
 	app, err := activeApp()
 	if err != nil {
 		return err
 	}
 	if err := readJSON(http.MaxBytesReader(w, r.Body, maxAdminBody), &struct{}{}); err != nil {
-		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("zoho: %w", err)}
+		return refuse(http.StatusBadRequest, "bad-body", "%v", err)
 	}
 	query := r.URL.Query()
 	client := query.Get("client")
 	if client != "" {
 		if _, err := app.client(client); err != nil {
-			return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: err}
+			return refuse(http.StatusNotFound, codeUnknownClient, "%v", err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), doctorLimit)

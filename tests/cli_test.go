@@ -174,27 +174,53 @@ func TestAdminAPI(t *testing.T) {
 	refusals := []struct {
 		method, path string
 		status       int
+		code         string
 	}{
-		{"POST", "/zoho/connections", 405},
-		{"DELETE", "/zoho/connections", 405},
-		{"GET", "/zoho/connections/main/default/refresh", 405},
-		{"PUT", "/zoho/connections/main/default/refresh", 405},
-		{"POST", "/zoho/connections/main/default/nothing", 404},
-		{"POST", "/zoho/connections/main/nobody/refresh", 404},
-		{"POST", "/zoho/connections/nobody/default/refresh", 404},
-		{"POST", "/zoho/connections/main", 404},
-		{"POST", "/zoho/connections/main/default/refresh/more", 404},
-		{"GET", "/zoho/connections?client=nobody", 404},
-		{"GET", "/zoho/connections?limit=0", 400},
-		{"GET", "/zoho/connections?limit=x", 400},
-		{"GET", "/zoho/connections?state=daed", 400},
+		{"POST", "/zoho/connections", 405, "method"},
+		{"DELETE", "/zoho/connections", 405, "method"},
+		{"GET", "/zoho/connections/main/default/refresh", 405, "method"},
+		{"PUT", "/zoho/connections/main/default/refresh", 405, "method"},
+		{"GET", "/zoho/doctor", 405, "method"},
+		{"POST", "/zoho/connections/main/default/nothing", 404, "unknown-action"},
+		{"POST", "/zoho/connections/main/default/", 404, "unknown-action"},
+		{"POST", "/zoho/connections/main/nobody/refresh", 404, "unknown-account"},
+		{"POST", "/zoho/connections/main/nobody/forget", 404, "unknown-account"},
+		{"POST", "/zoho/connections/nobody/default/refresh", 404, "unknown-client"},
+		{"POST", "/zoho/doctor?client=nobody", 404, "unknown-client"},
+		{"POST", "/zoho/connections/main", 404, "path"},
+		{"POST", "/zoho/connections/main/default/refresh/more", 404, "path"},
+		{"GET", "/zoho/connections?client=nobody", 404, "unknown-client"},
+		{"GET", "/zoho/connections?limit=0", 400, "limit"},
+		{"GET", "/zoho/connections?limit=x", 400, "limit"},
+		{"GET", "/zoho/connections?state=daed", 400, "unknown-state"},
 	}
 	for _, test := range refusals {
 		a := c.adminCall(test.method, test.path, "")
-		var body struct{ Error string }
-		if err := json.Unmarshal(a.body, &body); a.StatusCode != test.status || err != nil || body.Error == "" {
-			t.Errorf("%s %s: %s %s, want %d", test.method, test.path, a.Status, a.body, test.status)
+		var body struct{ Error, Code string }
+		err := json.Unmarshal(a.body, &body)
+		if a.StatusCode != test.status || err != nil || body.Error == "" || strings.HasPrefix(body.Error, "zoho: ") || body.Code != test.code {
+			t.Errorf("%s %s: %s %s, want %d %s", test.method, test.path, a.Status, a.body, test.status, test.code)
 		}
+	}
+	bodies := []struct{ path, body, code string }{
+		{"main/new/import", "{", "bad-body"},
+		{"main/new/import", `{"token": "x"}`, "bad-body"},
+		{"main/new/import", `{"refresh_token": "1000.a.b", "data_center": "zz"}`, "data-center"},
+		{"main/new/import", `{"refresh_token": "1000.a.b", "data_center": "eu"}`, "data-center-not-configured"},
+		{"main/no%20name/import", `{"refresh_token": "1000.a.b"}`, "account-name"},
+		{"main/new/invite", `{"expires": "60"}`, "expires"},
+		{"main/new/invite", `{"expires": "8760h"}`, "expires"},
+		{"main/new/invite", `{"return_to": "http://app.example.com"}`, "return-to"},
+	}
+	for _, test := range bodies {
+		a := c.adminCall(http.MethodPost, "/zoho/connections/"+test.path, test.body)
+		var body struct{ Error, Code string }
+		if err := json.Unmarshal(a.body, &body); a.StatusCode != http.StatusBadRequest || err != nil || body.Error == "" || body.Code != test.code {
+			t.Errorf("%s %s: %s %s, want %s", test.path, test.body, a.Status, a.body, test.code)
+		}
+	}
+	if strings.Contains(c.output.String(), `"msg":"request error"`) {
+		t.Errorf("what is mistyped is an error in Caddy's log")
 	}
 	wantTokenCalls(t, server, 0)
 	var info connection

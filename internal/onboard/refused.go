@@ -1,12 +1,14 @@
 package onboard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -61,12 +63,21 @@ func errExchange(err error) *Error {
 		return e
 	}
 	if failure.Kind != zoho.FailureTemporary { // of which the hint says that it is tried again
-		e.Remedy, e.RetryAfter = sentence(failure.Hint()), failure.RetryAfter
+		e.Remedy, e.RetryAfter = sentence(failure.Hint()), silence(failure)
 	}
 	if !failure.NoToken {
 		e.Places = "Whether one of Zoho's 20 places was taken is not known: an answer may have been lost."
 	}
 	return e
+}
+
+// silence is how long nothing should be asked for, 0 if that does not help: Zoho throttles
+// by what was asked for in ten minutes, mostly without saying for how long.
+func silence(failure *zoho.Failure) time.Duration {
+	if failure.Kind == zoho.FailureThrottled {
+		return cmp.Or(failure.RetryAfter, 10*time.Minute)
+	}
+	return failure.RetryAfter
 }
 
 // errCallbackCode is errExchange for the code of a callback, which should say where the
@@ -117,13 +128,14 @@ func errProof(err error) *Error {
 	var failure *zoho.Failure
 	if errors.As(err, &failure) {
 		e.Text, e.Remedy = "The refresh token brings no access token, so it was not stored: "+failure.Error()+".", sentence(failure.Hint())
+		e.RetryAfter = silence(failure)
 		if failure.Kind == zoho.FailureGrantDead {
 			e.Remedy = "Compare it first: one that was copied incompletely, or that belongs to another client id, is refused alike. " + e.Remedy
 		}
 	}
 	var known *tokencache.Error
 	if errors.As(err, &known) {
-		e.RetryAfter = known.RetryAfter
+		e.RetryAfter = max(known.RetryAfter, e.RetryAfter)
 	}
 	return e
 }

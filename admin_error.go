@@ -1,0 +1,81 @@
+package caddyzoho
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+)
+
+// Codes of the admin API that are compared somewhere; docs/operations.md lists all.
+const (
+	codeUnknownClient  = "unknown-client"
+	codeUnknownAccount = "unknown-account"
+	codeAccountName    = "account-name" // onboarding's
+)
+
+// adminError is an error as the admin API answers it, with what a program needs to go
+// on. It is never with a secret in it.
+type adminError struct {
+	Text       string `json:"error"`
+	Code       string `json:"code"` // stable
+	Hint       string `json:"hint,omitempty"`
+	RetryAfter int    `json:"retry_after,omitempty"` // seconds; 0 = waiting does not help
+	Confirm    string `json:"confirm,omitempty"`     // see connectRequest
+
+	status int
+}
+
+// Error is the text, and the hint on a line of its own.
+func (e *adminError) Error() string {
+	if e.Hint != "" {
+		return e.Text + "\nhint: " + e.Hint
+	}
+	return e.Text
+}
+
+func (e *adminError) write(w http.ResponseWriter) error {
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(e.RetryAfter))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(e.status)
+	return json.NewEncoder(w).Encode(e)
+}
+
+// refuse makes an adminError of a message, which may begin with the module's name.
+func refuse(status int, code, format string, args ...any) *adminError {
+	text := strings.TrimPrefix(fmt.Sprintf(format, args...), "zoho: ")
+	return &adminError{Text: text, Code: code, status: status}
+}
+
+// refused is what onboarding has against a wish.
+func refused(failure *onboard.Error) *adminError {
+	return &adminError{
+		Text: failure.Text, Code: failure.Code, Hint: strings.TrimSpace(failure.Remedy + " " + failure.Places), Confirm: failure.Confirm,
+		RetryAfter: seconds(failure.RetryAfter), status: failure.Status,
+	}
+}
+
+// seconds rounds up: who comes back too early has waited for nothing.
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
+
+// answered has refusals answered in one form here. Caddy would log each as an error of
+// its admin endpoint, which a mistyped command is not.
+func answered(handle caddy.AdminHandlerFunc) caddy.AdminHandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := handle(w, r)
+		var refused *adminError
+		if errors.As(err, &refused) {
+			return refused.write(w)
+		}
+		return err
+	}
+}
