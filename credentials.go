@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/caddy-zoho/caddy-zoho/zoho"
+	"go.uber.org/zap"
 )
 
 // What a client proves itself with, and what seals its part of the store.
@@ -22,6 +23,9 @@ func (c *Client) provisionSecrets() error {
 	id, err := c.ClientID.resolve()
 	if err != nil {
 		unset = append(unset, fmt.Errorf("client_id %w", err))
+	}
+	if err == nil && !zoho.LooksLikeClientID(id) && !c.centers[0].Custom {
+		c.app.logger.Warn("client_id does not look like one of Zoho's, which begin with 1000. or 1004.: compare it with the API console", zap.String("client", c.name))
 	}
 	for _, secret := range c.ClientSecret {
 		value, err := secret.resolve()
