@@ -1,14 +1,11 @@
 package caddyzoho
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
-	"regexp"
+	"os"
 	"slices"
 	"strings"
 
@@ -45,7 +42,7 @@ func zohoCommand(parent *cobra.Command) {
 	parent.PersistentFlags().StringP("config", "c", "", "Configuration file to find the admin endpoint in")
 	parent.PersistentFlags().StringP("adapter", "a", "", "Name of the config adapter to apply (with --config)")
 
-	parent.PersistentFlags().Bool("json", false, "Print JSON")
+	parent.PersistentFlags().Bool("json", false, "Print JSON, errors too (on standard error)")
 
 	status := addCommand(parent, 0, 2, cmdStatus, &cobra.Command{
 		Use:     "status [CLIENT [ACCOUNT]]",
@@ -115,7 +112,7 @@ func setRun(cmd *cobra.Command, minArgs, maxArgs int, run func(*cobra.Command, [
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	finish := func(cmd *cobra.Command, args []string, code int, err error) error {
 		if err != nil {
-			fmt.Fprintln(cmd.ErrOrStderr(), "caddy zoho:", err)
+			printError(cmd, code, err)
 		}
 		if code == exitFailed {
 			return err
@@ -124,147 +121,43 @@ func setRun(cmd *cobra.Command, minArgs, maxArgs int, run func(*cobra.Command, [
 	}
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) < minArgs || (maxArgs >= 0 && len(args) > maxArgs) {
-			return finish(cmd, args, exitUsage, fmt.Errorf("%d arguments are not what it takes\nusage: %s", len(args), cmd.UseLine()))
-		}
-		if slices.ContainsFunc(args, tokenLike.MatchString) {
-			return finish(cmd, args, exitUsage, errors.New("an argument is a token or a code: other users of this machine see arguments, and shells remember them\nhint: give it by standard input, and revoke it if others may have seen it"))
+		if err := checkArgs(cmd, args, minArgs, maxArgs); err != nil {
+			return finish(cmd, args, exitUsage, err)
 		}
 		caddy.BufferedLog() // that of a command is read by nobody: what matters, it says
 		code, err := run(cmd, args)
 		return finish(cmd, args, code, err)
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return finish(cmd, nil, exitUsage, fmt.Errorf("%w\nusage: %s", err, cmd.UseLine()))
+		return finish(cmd, nil, exitUsage, checkFlags(cmd, err))
 	})
 }
 
-// tokenLike is what Zoho's tokens and codes look like.
-var tokenLike = regexp.MustCompile(`(^|[?&]code=)10\d\d\.[0-9A-Za-z]{16,}\.[0-9A-Za-z]{16,}`)
+// exitWords are the codes of errors that are the command's own.
+var exitWords = map[int]string{exitFailed: "failed", exitUsage: "usage", exitNeedsConsent: "needs-consent", exitUnreachable: "unreachable"}
 
-// adminRequest calls the running Caddy's admin endpoint and decodes the answer.
-func adminRequest(cmd *cobra.Command, method, uri string, body, into any) (int, error) {
-	flag := func(name string) string { return cmd.Flag(name).Value.String() }
-	address, err := caddycmd.DetermineAdminAPIAddress(flag("address"), nil, flag("config"), flag("adapter"))
-	if err != nil {
-		return exitUsage, err
+// printError tells what went wrong, with --json in the form of the admin API.
+func printError(cmd *cobra.Command, code int, err error) {
+	if !wantsJSON(cmd) {
+		fmt.Fprintln(cmd.ErrOrStderr(), "caddy zoho:", err)
+		return
 	}
-	var text io.Reader
-	headers := make(http.Header)
-	if body != nil {
-		encoded, err := json.Marshal(body)
-		if err != nil {
-			return exitFailed, errors.New("the request could not be encoded")
-		}
-		text = bytes.NewReader(encoded)
-		headers.Set("Content-Type", "application/json")
-	}
-	stop := showProgress(cmd.ErrOrStderr(), "waiting for Caddy, which may be asking Zoho")
-	res, err := caddycmd.AdminAPIRequest(address, method, uri, headers, text)
-	stop()
-	var netErr *url.Error
-	if errors.As(err, &netErr) || (err != nil && strings.HasPrefix(err.Error(), "performing request")) {
-		return exitUnreachable, unreachable(address, lastCause(err))
-	}
-	if err != nil {
-		return exitFailed, adminFailure(err)
-	}
-	defer res.Body.Close()
-	if err := json.NewDecoder(io.LimitReader(res.Body, 256<<20)).Decode(into); err != nil {
-		return exitFailed, fmt.Errorf("the answer of the admin endpoint at %s is not what was expected: %w", address, err)
-	}
-	return exitOK, nil
+	_ = json.NewEncoder(cmd.ErrOrStderr()).Encode(toldAs(code, err))
 }
 
-func unreachable(address, cause string) error {
-	hint := "is it running? give its admin endpoint with --address, or its configuration with --config"
-	if strings.Contains(cause, "permission denied") {
-		hint = "run this as a user who may open that socket: root, or the one that Caddy runs as"
+// toldAs is an error in the form of the admin API.
+func toldAs(code int, err error) *adminError {
+	var told *adminError
+	if errors.As(err, &told) {
+		return told
 	}
-	return fmt.Errorf("no answer from Caddy at %s: %s\nhint: %s", address, cause, hint)
+	text, hint, _ := strings.Cut(err.Error(), "\n")
+	return &adminError{Text: text, Code: exitWords[code], Hint: strings.TrimPrefix(hint, "hint: ")}
 }
 
-// lastCause is the end of a chain of wrapped messages, the part that tells a person something.
-func lastCause(err error) string {
-	text := err.Error()
-	return strings.TrimSpace(text[strings.LastIndex(text, ": ")+1:])
-}
-
-// adminFailure takes the message out of what the admin endpoint answered.
-func adminFailure(err error) error {
-	text := err.Error()
-	var answer adminError
-	if i := strings.IndexByte(text, '{'); i >= 0 && json.Unmarshal([]byte(text[i:]), &answer) == nil && answer.Text != "" {
-		answer.Text = strings.TrimPrefix(answer.Text, "zoho: ")
-		return &answer
-	}
-	if strings.Contains(text, "HTTP 404") {
-		return errors.New("the running Caddy does not have this module, or no `zoho` is configured")
-	}
-	return err
-}
-
-// changeAccount has something done that nobody wants done to an account he did not name.
-func changeAccount(cmd *cobra.Command, args []string, action string, body, into any) (int, error) {
-	client, account, code, err := named(cmd, args)
-	if err != nil {
-		return code, err
-	}
-	if len(args) == 1 && account != args[0] {
-		return exitUsage, fmt.Errorf("%s is a client: name the account as well, as in `caddy zoho %s %s %s`", args[0], cmd.Name(), client, account)
-	}
-	return change(cmd, client, account, action, body, into)
-}
-
-func change(cmd *cobra.Command, client, account, action string, body, into any) (int, error) {
-	uri := "/zoho/connections/" + url.PathEscape(client) + "/" + url.PathEscape(account) + "/" + action
-	return adminRequest(cmd, http.MethodPost, uri, body, into)
-}
-
-// named is the connection that the arguments name; the running Caddy is asked where that
-// depends on what is configured.
-func named(cmd *cobra.Command, args []string) (client, account string, code int, err error) {
-	if len(args) == 2 {
-		return args[0], args[1], exitOK, nil
-	}
-	var list connectionList
-	if code, err := adminRequest(cmd, http.MethodGet, "/zoho/connections", nil, &list); err != nil {
-		return "", "", code, err
-	}
-	client, account, err = connectionOf(args, list)
-	return client, account, exitUsage, err
-}
-
-// connectionOf reads [CLIENT] [ACCOUNT]: where one argument could be either, a
-// client's name wins, otherwise it is the account of the one client that has it.
-func connectionOf(args []string, list connectionList) (client, account string, err error) {
-	clients, owners := make(map[string]bool), make(map[string]bool)
-	for _, name := range list.Clients {
-		clients[name] = true
-	}
-	for _, c := range list.Connections {
-		if len(args) == 1 && c.Account == args[0] {
-			owners[c.Client] = true
-		}
-	}
-	account = defaultAccount
-	switch {
-	case len(args) == 2:
-		return args[0], args[1], nil
-	case len(args) == 1 && clients[args[0]]:
-		return args[0], account, nil
-	case len(args) == 1:
-		account = args[0]
-	}
-	if len(owners) == 1 {
-		clients = owners
-	}
-	for client = range clients {
-	}
-	if len(clients) != 1 {
-		return "", "", fmt.Errorf("several clients are configured, name one of them first: %s", strings.Join(list.Clients, ", "))
-	}
-	return client, account, nil
+// wantsJSON sees --json as well where a flag before it was not understood.
+func wantsJSON(cmd *cobra.Command) bool {
+	return boolFlag(cmd, "json") || slices.Contains(os.Args, "--json")
 }
 
 func printJSON(w io.Writer, value any) error {

@@ -61,7 +61,14 @@ func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
 	if dataCenter != "" && !selfClient {
 		return exitUsage, errors.New("--data-center goes with --self-client: a consent in the browser brings its data center along")
 	}
+	if err := checkCenter(cmd); err != nil {
+		return exitUsage, err
+	}
 	client, account, code, err := named(cmd, args)
+	if err != nil {
+		return code, err
+	}
+	there, code, err := isThere(cmd, client, account)
 	if err != nil {
 		return code, err
 	}
@@ -77,7 +84,7 @@ func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
 	if err != nil {
 		return code, err
 	}
-	return finish(cmd, client, account, "connect", req, input)
+	return finish(cmd, client, account, "connect", !there, req, input)
 }
 
 // consent begins one, and reads what the browser ended at.
@@ -103,26 +110,43 @@ func consent(cmd *cobra.Command, client, account string, req *connectRequest, in
 	return exitFailed, err
 }
 
+// connected is what a grant was brought in for.
+type connected struct {
+	onboard.Result
+	NewAccount bool `json:"new_account,omitempty"` // there was none of that name, which may be mistyped
+}
+
 // finish sends what brings a grant, and asks before it replaces somebody else's.
-func finish(cmd *cobra.Command, client, account, action string, req any, input *input) (int, error) {
-	var r onboard.Result
+func finish(cmd *cobra.Command, client, account, action string, isNew bool, req any, input *input) (int, error) {
+	r := connected{NewAccount: isNew}
 	code, err := change(cmd, client, account, action, req, &r)
-	var refused *adminError
-	if errors.As(err, &refused) && refused.Confirm != "" {
+	var other *adminError
+	if errors.As(err, &other) && other.Confirm != "" {
 		answer := boolFlag(cmd, "replace")
-		if !answer {
-			fmt.Fprintln(cmd.ErrOrStderr(), refused.Text)
+		if !answer && input.terminal >= 0 {
+			fmt.Fprintln(cmd.ErrOrStderr(), other.Text, other.Hint)
 			answer = input.agrees("Replace the grant? [y/N] ")
 		}
-		code, err = change(cmd, client, account, "connect", connectRequest{Confirm: refused.Confirm, Drop: !answer}, &r)
-		if err == nil && !answer {
-			return exitFailed, fmt.Errorf("the grant of before stays, %s; use --replace to replace it without being asked", fateOf(r))
+		if !answer {
+			return exitFailed, drop(cmd, client, account, other)
 		}
+		code, err = change(cmd, client, account, "connect", connectRequest{Confirm: other.Confirm}, &r)
 	}
 	if err != nil {
 		return code, err
 	}
 	return reportResult(cmd, r, "connected")
+}
+
+// drop has a grant of somebody else's not replace the one of before, and tells what
+// became of it.
+func drop(cmd *cobra.Command, client, account string, other *adminError) error {
+	var dropped onboard.Result
+	if _, err := change(cmd, client, account, "connect", connectRequest{Confirm: other.Confirm, Drop: true}, &dropped); err != nil {
+		return err
+	}
+	return &adminError{Text: other.Text + " So the grant of before stays, " + fateOf(dropped) + ".", Code: other.Code,
+		Hint: "use --replace to replace it without being asked"}
 }
 
 // fateOf tells what became of a grant that was not wanted.
@@ -143,7 +167,7 @@ func warn(cmd *cobra.Command, warnings []string) {
 }
 
 // reportResult prints what was connected, or what is gone.
-func reportResult(cmd *cobra.Command, r onboard.Result, what string) (int, error) {
+func reportResult(cmd *cobra.Command, r connected, what string) (int, error) {
 	return report(cmd, r, func(w io.Writer) {
 		warn(cmd, r.Warnings)
 		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -153,6 +177,9 @@ func reportResult(cmd *cobra.Command, r onboard.Result, what string) (int, error
 			}
 		}
 		line(what, r.Client+"/"+r.Account)
+		if r.NewAccount {
+			line("new account", "yes, client "+r.Client+" had none of that name")
+		}
 		line("data center", r.DataCenter)
 		line("user", r.User)
 		line("organization", r.Org)
@@ -185,7 +212,7 @@ func cmdInvite(cmd *cobra.Command, args []string) (int, error) {
 }
 
 func cmdRemove(cmd *cobra.Command, args []string) (int, error) {
-	var r onboard.Result
+	var r connected
 	if code, err := changeAccount(cmd, args, cmd.Name(), nil, &r); err != nil {
 		return code, err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -27,7 +28,8 @@ within the budget. Calls to services only read.
 
 Where Caddy cannot be reached and --config is given, it looks at that configuration.
 
-Exits with 0 if nothing has failed, 3 if all that is missing is consent, otherwise 1.`,
+Exits with 0 if nothing has failed, 3 if all that is missing is consent, otherwise 1,
+also for an account that there is not.`,
 		Example: "  caddy zoho doctor\n  caddy zoho doctor main default --json\n  caddy zoho doctor --config /etc/caddy/Caddyfile",
 	})
 }
@@ -48,7 +50,23 @@ func cmdDoctor(cmd *cobra.Command, args []string) (int, error) {
 	if _, err := report(cmd, found, func(w io.Writer) { printFindings(w, found.Findings) }); err != nil {
 		return exitFailed, err
 	}
-	return found.Findings.exit()
+	code, err = found.Findings.exit()
+	if code == exitNeedsConsent && len(args) == 2 {
+		return consentOf(cmd, args[0], args[1])
+	}
+	return code, err
+}
+
+// consentOf tells an account that needs consent from one that there is not.
+func consentOf(cmd *cobra.Command, client, account string) (int, error) {
+	var list connectionList
+	if code, err := adminRequest(cmd, http.MethodGet, listOf(client, "", 0), nil, &list); err != nil {
+		return code, err
+	}
+	if !slices.ContainsFunc(list.Connections, func(c connectionInfo) bool { return c.Account == account }) {
+		return exitFailed, noSuchAccount(client, account, list)
+	}
+	return exitNeedsConsent, nil
 }
 
 // exit tells failures that consent would end from others.

@@ -30,14 +30,10 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 	}
 	if len(args) == 2 && list.Total == 0 && state == "" {
 		var all connectionList
-		if code, err := adminRequest(cmd, http.MethodGet, "/zoho/connections?client="+url.QueryEscape(args[0]), nil, &all); err != nil {
+		if code, err := adminRequest(cmd, http.MethodGet, listOf(args[0], "", 0), nil, &all); err != nil {
 			return code, err
 		}
-		var names []string
-		for _, c := range all.Connections {
-			names = append(names, c.Account)
-		}
-		return exitFailed, noAccount(args[0], args[1], names)
+		return exitFailed, noSuchAccount(args[0], args[1], all)
 	}
 	if len(args) < 2 && list.Total == 0 && state == "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "hint: bring an account in by `caddy zoho connect`, or the pages of zoho_connect")
@@ -63,12 +59,40 @@ func requestStatus(cmd *cobra.Command, args []string, state string) (list connec
 		return adminRequest(cmd, http.MethodGet, "/zoho/connections?"+query.Encode(), nil, &list)
 	}
 	code, err = request([]string{"client", "account"}[:len(args)]...)
-	if code == exitFailed && len(args) == 1 {
-		if _, failed := request("account"); failed == nil && list.Total > 0 {
-			return list, exitOK, nil
-		}
+	if len(args) != 1 || !hasCode(err, codeUnknownClient) {
+		return list, code, err
 	}
+	if there, _, failed := isThere(cmd, "", args[0]); failed != nil || !there {
+		return list, code, withAccounts(cmd, err)
+	}
+	code, err = request("account")
 	return list, code, err
+}
+
+// withAccounts adds to the error about a name that is no client's which accounts there are.
+func withAccounts(cmd *cobra.Command, noClient error) error {
+	const some = 10
+	var list connectionList
+	if _, err := adminRequest(cmd, http.MethodGet, listOf("", "", some), nil, &list); err != nil || list.Total == 0 {
+		return noClient
+	}
+	var names []string
+	for _, c := range list.Connections {
+		names = append(names, c.Client+" "+c.Account)
+	}
+	text := "it is no account either; there are: " + strings.Join(names, ", ")
+	if list.Total > some {
+		text += fmt.Sprintf(" and %d more", list.Total-some)
+	}
+	return &adminError{Text: noClient.Error(), Code: codeUnknownClient, Hint: text}
+}
+
+func noSuchAccount(client, account string, list connectionList) error {
+	var names []string
+	for _, c := range list.Connections {
+		names = append(names, c.Account)
+	}
+	return refuse(http.StatusNotFound, codeUnknownAccount, "%v", noAccount(client, account, names))
 }
 
 func unknownState(state string) error {
@@ -101,12 +125,22 @@ func printConnections(w io.Writer, connections []connectionInfo, total int) {
 	fmt.Fprintln(table, "CLIENT\tACCOUNT\tSTATE\tTOKEN\tGENERATION\tBUDGET\tDATA CENTER\tREFRESH TOKENS\tSCOPES\tLAST ERROR")
 	for _, c := range connections {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%d of %d known to us\t%s\t%s\n", c.Client, c.Account, stateWord(c), tokenWord(c),
-			c.Generation, c.BudgetLeft, centerWord(c), c.RefreshTokensKnown, onboard.RefreshTokenLimit, orDash(strings.Join(c.Scopes, ",")), orDash(c.LastError))
+			c.Generation, c.BudgetLeft, centerWord(c), c.RefreshTokensKnown, onboard.RefreshTokenLimit, orDash(strings.Join(c.Scopes, ",")), orDash(cut(c.LastError, errorWidth)))
 	}
 	_ = table.Flush()
 	if total > len(connections) {
 		fmt.Fprintf(w, "%d of %d connections\n", len(connections), total)
 	}
+}
+
+// errorWidth is what of an error is shown in a table; --json has all of it.
+const errorWidth = 64
+
+func cut(text string, width int) string {
+	if runes := []rune(text); len(runes) > width {
+		return string(runes[:width-1]) + "…"
+	}
+	return text
 }
 
 func stateWord(c connectionInfo) string {

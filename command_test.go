@@ -1,6 +1,10 @@
 package caddyzoho
 
-import "testing"
+import (
+	"errors"
+	"strings"
+	"testing"
+)
 
 // Where one argument could be either, a client's name wins.
 func TestConnectionOf(t *testing.T) {
@@ -24,5 +28,82 @@ func TestConnectionOf(t *testing.T) {
 	}
 	if client, account, err := connectionOf([]string{"shop"}, connectionList{Clients: []string{"main"}, Connections: known[:1]}); err != nil || client != "main" || account != "shop" {
 		t.Errorf("with one client: got %s/%s, %v", client, account, err)
+	}
+}
+
+// Tokens and codes are told from names that only resemble them.
+func TestTokenLike(t *testing.T) {
+	const long = "1000.0123456789abcdef0123456789abcdef.0123456789abcdef0123456789abcdef"
+	for text, want := range map[string]bool{
+		long: true, "x" + long: true, "-t" + long: true, "--refresh-token=" + long: true, "https://x/?code=" + long + "&location=us": true,
+		"1000.aa.bb": true, "--self-client=1000.aa.bb": true, "-t1000.aa.bb": true, `"1000.aa.bb"`: true, "https://x/?code=1004.a.b&state=s": true,
+		"1000.ABCDEFGH": false, "1024.acme.com": false, "store1000.acme.com": false, "shop-1000.a.b": false, "1000.acme.com@example.com": false,
+		"/etc/1000.a.b/Caddyfile": false, "default": false, "": false,
+	} {
+		if got := tokenLike.MatchString(text); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
+// A token is taken as it stands in files; another server's stays as it is.
+func TestBareToken(t *testing.T) {
+	for text, want := range map[string]string{
+		"1000.a.b": "1000.a.b", `"1000.a.b"`: "1000.a.b", "'1000.a.b'": "1000.a.b",
+		"ZOHO_TOKEN=1000.a.b": "1000.a.b", `ZOHO_REFRESH_TOKEN="1000.a.b"`: "1000.a.b", "refresh_token: 1000.a.b": "1000.a.b",
+		`"refresh_token": "1000.a.b"`: "1000.a.b", "REFRESH_TOKEN=hello": "hello", "refreshToken: hello": "hello",
+		"hello": "hello", "abc=": "abc=", "abc:def": "abc:def", "refresh_token=": "refresh_token=", "a=b=1000.a.b": "a=b=1000.a.b",
+	} {
+		if got := bareToken(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
+
+// What is wrong with a line of a batch is told without what it holds.
+func TestParseBatchLine(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"account": "a", "refresh_token": "secret"}`:                "",
+		`{"client": "c", "account": "a", "refresh_token": "secret"}`: "",
+		`{"account": "a", "refresh_token": 'secret'}`:                "this is no JSON (at byte 35)",
+		`{"account": "a", "refresh_token": "secret"`:                 "the JSON is not whole",
+		`{"account": "a", "refresh_token": ["secret"]}`:              `"refresh_token" has to be a text in quotes`,
+		`{"account": "a", "token": "secret"}`:                        `unknown field "token" (did you mean refresh_token?); known are client, account, refresh_token, data_center`,
+		`{"account": "a", "secret` + "\u0001" + `": 1}`:              "this is no JSON",
+		`{"account": "a", "refresh_token": ""}`:                      `"refresh_token" is missing`,
+		`{"account": "secret/", "refresh_token": "x"}`:               `"account" is no name for an account: 1 to 128 of letters, digits and ._@- are allowed`,
+		`"secret"`: `this is no JSON object: it has to be {"account": "…", "refresh_token": "…"}`,
+		`{"account": "a", "refresh_token": "x"}secret`: "something stands behind the JSON object: each account has a line of its own",
+	} {
+		line, err := parseBatchLine([]byte(text))
+		switch {
+		case want == "" && (err != nil || line.RefreshToken != "secret"):
+			t.Errorf("%s: %+v, %v", text, line, err)
+		case want != "" && (err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "secret")):
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// What is said of another server's answers, and of Caddy's own.
+func TestAdminFailure(t *testing.T) {
+	for _, tt := range []struct {
+		err  string
+		code int
+		says string
+	}{
+		{"performing request: Get \"http://localhost:1/\": dial tcp 127.0.0.1:1: connect: connection refused", exitUnreachable, "no answer from Caddy at localhost:1: connection refused"},
+		{"performing request: Get \"http://localhost:1/\": net/http: HTTP/1.x transport connection broken: malformed HTTP response \"x\"", exitUnreachable, "is not Caddy's admin endpoint"},
+		{"invalid admin address x:y: invalid start port", exitUsage, "--address: invalid admin address"},
+		{`caddy responded with error: HTTP 404: {"error":"there is no client","code":"unknown-client"}`, exitFailed, "there is no client"},
+		{`caddy responded with error: HTTP 400: {"error":"no name","code":"account-name","hint":"letters"}`, exitUsage, "no name\nhint: letters"},
+		{`caddy responded with error: HTTP 403: {"error":"host not allowed: x"}`, exitFailed, "host not allowed: x"},
+		{"caddy responded with error: HTTP 404: 404 page not found", exitUnreachable, "is not Caddy's admin endpoint"},
+		{`caddy responded with error: HTTP 404: {"error":"not here","code":404}`, exitUnreachable, "is not Caddy's admin endpoint"},
+	} {
+		code, err := adminFailure("localhost:1", errors.New(tt.err))
+		if code != tt.code || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %d %v, want %d %s", tt.err, code, err, tt.code, tt.says)
+		}
 	}
 }

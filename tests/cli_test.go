@@ -3,6 +3,7 @@ package tests
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
@@ -101,6 +103,36 @@ func TestCommandLineBudget(t *testing.T) {
 	c.wantCLI(cli{"refresh", 1, "", "budget"})
 	wantTokenCalls(t, server, 10)
 	c.succeed(http.MethodGet, threeServices[0], "")
+}
+
+// TestCommandLineWithoutGrant: an account that waits for consent is told from one that
+// there is not, by every command in the same way.
+func TestCommandLineWithoutGrant(t *testing.T) {
+	_, baseURL, _ := sim(t, zohosim.Options{})
+	c := newCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN=")
+	c.start()
+	for _, command := range []string{"status", "refresh", "doctor"} {
+		c.wantCLI(
+			cli{command, 3, "", ""},
+			cli{command + " main default", 3, "", ""},
+			cli{command + " main nobody", 1, "", "client main has no account nobody; it has default"},
+			cli{command + " mian default", 1, "", "did you mean main?"},
+		)
+	}
+}
+
+// TestBatchPace: what fails is asked no faster than what succeeds.
+func TestBatchPace(t *testing.T) {
+	c, _ := startOnboarding(t, zohosim.Options{})
+	var lines strings.Builder
+	for i := range 6 {
+		fmt.Fprintf(&lines, "{\"account\": \"a%d\", \"refresh_token\": \"1000.un.known\"}\n", i)
+	}
+	begun := time.Now()
+	c.runInput(lines.String(), 1, "zoho", "import", "main", "--batch")
+	if took := time.Since(begun); took < 1200*time.Millisecond {
+		t.Errorf("6 tokens were tried in %s", took)
+	}
 }
 
 // TestCommandLineWithoutModule: a Caddy that runs something else.

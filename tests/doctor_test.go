@@ -142,7 +142,7 @@ func TestDoctorOfTheHealthy(t *testing.T) {
 	if !strings.Contains(stdout, "nothing is wrong") {
 		t.Errorf("it says %s", stdout)
 	}
-	c.wantCLI(cli{"doctor nobody", 1, "", "nobody"}, cli{"doctor main nobody", 3, "no account nobody", ""}, cli{"doctor a b c", 2, "", "usage"})
+	c.wantCLI(cli{"doctor nobody", 1, "", "nobody"}, cli{"doctor main nobody", 1, "no account nobody", "has no account nobody"}, cli{"doctor a b c", 2, "", "usage"})
 	if a := c.adminCall(http.MethodGet, "/zoho/doctor", ""); a.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("GET: %s", a.Status)
 	}

@@ -28,12 +28,12 @@ func TestInvitation(t *testing.T) {
 	c.stop()
 	c.start()
 	for _, bad := range []string{"//evil", `/\evil`, "https:evil", "%2f%2fevil", "http://evil.example", "https://user@evil.example", "https://", "javascript:alert(1)", `https:\\evil`} {
-		c.wantCLI(cli{"invite main acme --return-to " + bad, 1, "", "no address to return to"})
+		c.wantCLI(cli{"invite main acme --return-to " + bad, 2, "", "no address to return to"})
 	}
 	c.wantCLI(
-		cli{"invite main acme --expires 3000h", 1, "", "90 days"},
-		cli{"invite main acme --expires soon", 1, "", "no duration"},
-		cli{"invite main <acme>", 1, "", "no name for an account"},
+		cli{"invite main acme --expires 3000h", 2, "", "90 days"},
+		cli{"invite main acme --expires soon", 2, "", "no duration"},
+		cli{"invite main <acme>", 2, "", "no name for an account"},
 	)
 	link := c.invite("main", "acme", "--return-to", "https://app.example.com/done")
 	b := newBrowser(t)

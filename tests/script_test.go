@@ -71,6 +71,8 @@ func (s *stage) setup(env *testscript.Env) error {
 	s.start()
 	env.Setenv("ADMIN", s.admin)
 	env.Setenv("PAGES", s.pages())
+	env.Setenv("PROXY", strings.TrimPrefix(s.url, "http://"))
+	env.Setenv("SIMULATOR", strings.TrimPrefix(s.zohoURL, "http://"))
 	env.Setenv("CONFIG", s.config)
 	env.Setenv("STORE", s.storeDir())
 	return nil

@@ -1,0 +1,165 @@
+package caddyzoho
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// checkArgs looks at the arguments before anything is asked for or read.
+func checkArgs(cmd *cobra.Command, args []string, minArgs, maxArgs int) error {
+	names := []string{"CLIENT", "ACCOUNT"}[max(0, 2-len(args)):] // of the arguments; one alone is an account at least
+	switch {
+	case slices.ContainsFunc(os.Args[1:], tokenLike.MatchString):
+		return errSecretArgument
+	case maxArgs < 0:
+		return nil
+	case len(args) < minArgs:
+		return usage(cmd, "ACCOUNT is missing")
+	case len(args) > maxArgs && maxArgs == 0:
+		return usage(cmd, "it takes no arguments")
+	case len(args) > maxArgs:
+		return usage(cmd, fmt.Sprintf("%d arguments are too many, it takes at most %d", len(args), maxArgs))
+	}
+	if i := slices.Index(args, ""); i >= 0 {
+		return usage(cmd, names[i]+" is empty")
+	}
+	if len(args) == 2 {
+		return checkAccount("ACCOUNT", args[1])
+	}
+	return nil
+}
+
+// checkAccount does not show what it does not take: it may be a secret.
+func checkAccount(what, name string) error {
+	if !onboard.AccountName.MatchString(name) {
+		return errors.New(what + " is no name for an account: 1 to 128 of letters, digits and ._@- are allowed")
+	}
+	return nil
+}
+
+// checkCenter looks at --data-center; whether the client has that one is for Caddy to say.
+func checkCenter(cmd *cobra.Command) error {
+	code := centerCode(stringFlag(cmd, "data-center"))
+	if _, known := zoho.LookupDataCenter(code); !known && code != "" && code != customCenter {
+		return zoho.UnknownDataCenter(code)
+	}
+	return nil
+}
+
+// customCenter is the code of a data center that is given by URLs.
+const customCenter = "custom"
+
+func usage(cmd *cobra.Command, text string) error {
+	return fmt.Errorf("%s\nusage: %s", text, cmd.UseLine())
+}
+
+var errSecretArgument = errors.New("an argument is a token or a code: other users of this machine see arguments, and shells remember them\n" +
+	"hint: give it by standard input, and revoke it if others may have seen it")
+
+// tokenLike is what Zoho's tokens and codes look like: unmistakable where they are long,
+// otherwise where nothing else stands beside them, since an account may be called alike.
+var tokenLike = regexp.MustCompile(`10\d\d\.[0-9A-Za-z]{16,}\.[0-9A-Za-z]{16,}|(^(-+[a-z]?)?|[^0-9A-Za-z._@/-])100\d\.[0-9A-Za-z]+\.[0-9A-Za-z]+($|[^0-9A-Za-z._@/-])`)
+
+// secretFlag is how people call flags that there are not, for good reason.
+var secretFlag = regexp.MustCompile(`^-+(self-client=|(\w+[-_])*(token|code|secret|password|grant)\b)`)
+
+// checkFlags says what is wrong with the flags. What was given as a value is not shown.
+func checkFlags(cmd *cobra.Command, err error) error {
+	if slices.ContainsFunc(os.Args[1:], func(arg string) bool { return tokenLike.MatchString(arg) || secretFlag.MatchString(arg) }) {
+		return errSecretArgument
+	}
+	text := err.Error()
+	var value interface{ GetValue() string }
+	if errors.As(err, &value) {
+		_, text, _ = strings.Cut(strings.ReplaceAll(text, strconv.Quote(value.GetValue()), ""), " for ")
+		text, _, _ = strings.Cut(text, " flag: ")
+		text += " does not take this value"
+	}
+	text, _, _ = strings.Cut(text, " in -") // behind it stands what may be a value
+	text, _, _ = strings.Cut(text, "syntax: ")
+	return usage(cmd, text)
+}
+
+// named is the connection that the arguments name; the running Caddy is asked where that
+// depends on what is configured.
+func named(cmd *cobra.Command, args []string) (client, account string, code int, err error) {
+	if len(args) == 2 {
+		return args[0], args[1], exitOK, nil
+	}
+	account = cmp.Or(strings.Join(args, ""), defaultAccount)
+	var list connectionList
+	if code, err := adminRequest(cmd, http.MethodGet, listOf("", account, 2), nil, &list); err != nil {
+		return "", "", code, err
+	}
+	client, account, err = connectionOf(args, list)
+	if err == nil {
+		err = checkAccount("ACCOUNT", account)
+	}
+	return client, account, exitUsage, err
+}
+
+// listOf is where some connections are listed; empty names and 0 mean all.
+func listOf(client, account string, limit int) string {
+	query := make(url.Values)
+	for name, value := range map[string]string{"client": client, "account": account, "limit": strconv.Itoa(limit)} {
+		if value != "" && value != "0" {
+			query.Set(name, value)
+		}
+	}
+	return "/zoho/connections?" + query.Encode()
+}
+
+// isThere tells whether there is such an account, and fails if there is no such client.
+func isThere(cmd *cobra.Command, client, account string) (bool, int, error) {
+	var list connectionList
+	code, err := adminRequest(cmd, http.MethodGet, listOf(client, account, 1), nil, &list)
+	return list.Total > 0, code, err
+}
+
+// connectionOf reads [CLIENT] [ACCOUNT]: where one argument could be either, a
+// client's name wins, otherwise it is the account of the one client that has it.
+func connectionOf(args []string, list connectionList) (client, account string, err error) {
+	clients, owners := make(map[string]bool), make(map[string]bool)
+	for _, name := range list.Clients {
+		clients[name] = true
+	}
+	for _, c := range list.Connections {
+		if len(args) == 1 && c.Account == args[0] {
+			owners[c.Client] = true
+		}
+	}
+	account = defaultAccount
+	switch {
+	case len(args) == 2:
+		return args[0], args[1], nil
+	case len(args) == 1 && clients[args[0]]:
+		return args[0], account, nil
+	case len(args) == 1:
+		account = args[0]
+	}
+	if len(owners) == 1 {
+		clients = owners
+	}
+	for client = range clients {
+	}
+	switch {
+	case len(clients) != 1 && len(args) == 1 && len(owners) == 0:
+		return "", "", fmt.Errorf("%s is neither a client nor an account that there is; name the client first: %s", printable(args[0]), strings.Join(list.Clients, ", "))
+	case len(clients) != 1:
+		return "", "", fmt.Errorf("several clients are configured, name one of them first: %s", strings.Join(list.Clients, ", "))
+	}
+	return client, account, nil
+}

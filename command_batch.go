@@ -1,0 +1,237 @@
+package caddyzoho
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+)
+
+// batchLine is one account of a batch.
+type batchLine struct {
+	Client       string `json:"client"` // that of the command, if empty
+	Account      string `json:"account"`
+	RefreshToken string `json:"refresh_token"`
+	DataCenter   string `json:"data_center"`
+}
+
+// batchResult tells what became of it.
+type batchResult struct {
+	Line       int             `json:"line"`
+	Account    string          `json:"account,omitempty"`
+	Status     string          `json:"status"` // connected, skipped or failed
+	Error      string          `json:"error,omitempty"`
+	Code       string          `json:"code,omitempty"`
+	Hint       string          `json:"hint,omitempty"`
+	RetryAfter int             `json:"retry_after,omitempty"` // seconds; the batch ends there
+	Result     *onboard.Result `json:"result,omitempty"`
+
+	client string
+}
+
+// fail notes why an account was not connected.
+func (r *batchResult) fail(code int, err error) {
+	told := toldAs(code, err)
+	r.Status, r.Error, r.Code, r.Hint, r.RetryAfter = "failed", told.Text, told.Code, told.Hint, told.RetryAfter
+}
+
+// batchPace keeps a batch from looking like an attack on the accounts server.
+const batchPace = 200 * time.Millisecond
+
+// batch is an import of many.
+type batch struct {
+	cmd       *cobra.Command
+	client    string // of lines that name none, "" if they must
+	connected map[[2]string]bool
+	failed    int
+}
+
+func newBatch(cmd *cobra.Command, args []string) (*batch, int, error) {
+	if len(args) > 1 {
+		return nil, exitUsage, errors.New("with --batch the accounts stand in the input: give the client alone")
+	}
+	var list connectionList
+	if code, err := adminRequest(cmd, http.MethodGet, listOf("", "", 1_000_000), nil, &list); err != nil {
+		return nil, code, err
+	}
+	b := &batch{cmd: cmd, connected: make(map[[2]string]bool)}
+	switch {
+	case len(args) == 1 && !slices.Contains(list.Clients, args[0]):
+		return nil, exitFailed, refuse(http.StatusNotFound, codeUnknownClient, "there is no client %s%s; configured: %s",
+			printable(args[0]), didYouMean(args[0], list.Clients), strings.Join(list.Clients, ", "))
+	case len(args) == 1: // it is the client, even if there is an account of that name
+		b.client = args[0]
+	case len(list.Clients) == 1:
+		b.client = list.Clients[0]
+	}
+	for _, c := range list.Connections {
+		if !c.NeedsConsent {
+			b.connected[[2]string{c.Client, c.Account}] = true
+		}
+	}
+	return b, exitOK, nil
+}
+
+func importBatch(cmd *cobra.Command, args []string) (int, error) {
+	b, code, err := newBatch(cmd, args)
+	if err != nil {
+		return code, err
+	}
+	last := 0
+	lines := bufio.NewScanner(cmd.InOrStdin())
+	lines.Buffer(nil, maxAdminBody)
+	for n := 1; lines.Scan(); n++ {
+		text := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), []byte("\ufeff")))
+		if len(text) == 0 {
+			continue
+		}
+		last = n
+		r := batchResult{Line: n}
+		code, err := b.importLine(text, &r)
+		if err != nil {
+			r.fail(code, err)
+			b.failed++
+		}
+		if err := printBatchResult(cmd, r); err != nil {
+			return exitFailed, err
+		}
+		switch {
+		case code == exitUnreachable:
+			return code, err
+		case r.RetryAfter > 0:
+			return exitFailed, b.throttled(r)
+		}
+	}
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return exitFailed, fmt.Errorf("line %d is longer than 64 KiB, so nothing from there on was read", last+1)
+	case err != nil:
+		return exitFailed, fmt.Errorf("the input could not be read to its end: %w", err)
+	case last == 0:
+		return exitFailed, errors.New("nothing came from standard input, where the accounts belong")
+	}
+	return b.end()
+}
+
+// end tells how many accounts need another run.
+func (b *batch) end() (int, error) {
+	const again = "and run it again, what is connected is skipped"
+	switch b.failed {
+	case 0:
+		return exitOK, nil
+	case 1:
+		return exitFailed, errors.New("1 of the accounts was not connected; mend its line " + again)
+	}
+	return exitFailed, fmt.Errorf("%d of the accounts were not connected; mend their lines %s", b.failed, again)
+}
+
+// throttled ends a batch: each further call would keep Zoho's door shut.
+func (b *batch) throttled(r batchResult) error {
+	after := time.Now().Add(time.Duration(r.RetryAfter)*time.Second + time.Minute) // told in whole minutes
+	return &adminError{Text: fmt.Sprintf("Zoho throttles client %s: the batch ends at line %d, account %s", r.client, r.Line, r.Account), Code: codeThrottled,
+		Hint: "run it again after " + after.Format("15:04") + "; what is connected is skipped", RetryAfter: r.RetryAfter}
+}
+
+// importLine connects the account of a line, if it is not connected already.
+func (b *batch) importLine(text []byte, r *batchResult) (int, error) {
+	line, err := parseBatchLine(text)
+	if err != nil {
+		return exitFailed, err
+	}
+	r.client, r.Account = cmp.Or(line.Client, b.client), line.Account
+	key := [2]string{r.client, line.Account}
+	replace := boolFlag(b.cmd, "replace")
+	switch {
+	case r.client == "":
+		return exitFailed, errors.New(`several clients are configured: name one by the argument, or by "client" in the line`)
+	case b.connected[key] && !replace:
+		r.Status = "skipped"
+		return exitOK, nil
+	}
+	time.Sleep(batchPace)
+	var result onboard.Result
+	req := importRequest{RefreshToken: line.RefreshToken, DataCenter: cmp.Or(line.DataCenter, stringFlag(b.cmd, "data-center")), Replace: replace}
+	code, err := change(b.cmd, r.client, line.Account, "import", req, &result)
+	var other *adminError
+	if errors.As(err, &other) && other.Confirm != "" {
+		return exitFailed, drop(b.cmd, r.client, line.Account, other)
+	}
+	if err != nil {
+		return code, err
+	}
+	b.connected[key] = true
+	r.Status, r.Result = "connected", &result
+	return exitOK, nil
+}
+
+// batchFields are the names of what a line may hold.
+var batchFields = func() (names []string) {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[batchLine]()) {
+		names = append(names, field.Tag.Get("json"))
+	}
+	return names
+}()
+
+// parseBatchLine tells what is wrong with a line, without what it holds: that may be a secret.
+func parseBatchLine(text []byte) (line batchLine, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	err = decoder.Decode(&line)
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return line, fmt.Errorf("this is no JSON (at byte %d)", syntax.Offset)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return line, errors.New("the JSON is not whole")
+	case errors.As(err, &kind) && kind.Field == "":
+		return line, errors.New(`this is no JSON object: it has to be {"account": "…", "refresh_token": "…"}`)
+	case errors.As(err, &kind):
+		return line, fmt.Errorf("%q has to be a text in quotes", kind.Field)
+	case err != nil:
+		return line, unknownField(err)
+	case line.Account == "":
+		return line, errors.New(`"account" is missing`)
+	case tokenLike.MatchString(line.Account):
+		return line, errors.New(`"account" looks like a token: is it mixed up with "refresh_token"?`)
+	case line.RefreshToken == "":
+		return line, errors.New(`"refresh_token" is missing`)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return line, errors.New("something stands behind the JSON object: each account has a line of its own")
+	}
+	return line, checkAccount(`"account"`, line.Account)
+}
+
+// unknownField is what is left to be wrong with a line.
+func unknownField(err error) error {
+	name := strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`)
+	if tokenLike.MatchString(name) || len(name) > 64 {
+		return errors.New("it has an unknown field, whose name looks like a secret")
+	}
+	return fmt.Errorf("unknown field %q%s; known are %s", name, didYouMean(name, batchFields), strings.Join(batchFields, ", "))
+}
+
+func printBatchResult(cmd *cobra.Command, r batchResult) error {
+	if boolFlag(cmd, "json") {
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(r)
+	}
+	text := fmt.Sprintf("line %d: %s %s", r.Line, orDash(r.Account), r.Status)
+	if r.Error != "" {
+		text += ": " + strings.TrimSpace(r.Error+" "+r.Hint)
+	}
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
+	return err
+}
