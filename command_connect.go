@@ -44,12 +44,13 @@ What is pasted is read from standard input, so it can be piped as well.`,
 
 // addRemoving adds the commands that take a grant away.
 func addRemoving(parent *cobra.Command) {
-	addCommand(parent, 1, 2, cmdRemove, &cobra.Command{
+	revoke := addCommand(parent, 1, 2, cmdRevoke, &cobra.Command{
 		Use:     "revoke [CLIENT] ACCOUNT",
 		Short:   "Revokes a stored grant at Zoho, and then forgets it",
 		Example: "  caddy zoho revoke main acme",
 	})
-	addCommand(parent, 1, 2, cmdRemove, &cobra.Command{
+	revoke.Flags().Bool("shared", false, "Also if other accounts have the same refresh token, which ends for them too")
+	addCommand(parent, 1, 2, cmdForget, &cobra.Command{
 		Use:     "forget [CLIENT] ACCOUNT",
 		Short:   "Forgets a stored grant; at Zoho it lives on",
 		Example: "  caddy zoho forget main acme",
@@ -211,9 +212,15 @@ func cmdInvite(cmd *cobra.Command, args []string) (int, error) {
 	})
 }
 
-func cmdRemove(cmd *cobra.Command, args []string) (int, error) {
+func cmdRevoke(cmd *cobra.Command, args []string) (int, error) {
+	return remove(cmd, args, revokeRequest{Shared: boolFlag(cmd, "shared")})
+}
+
+func cmdForget(cmd *cobra.Command, args []string) (int, error) { return remove(cmd, args, nil) }
+
+func remove(cmd *cobra.Command, args []string, req any) (int, error) {
 	var r connected
-	if code, err := changeAccount(cmd, args, cmd.Name(), nil, &r); err != nil {
+	if code, err := changeAccount(cmd, args, cmd.Name(), req, &r); err != nil {
 		return code, err
 	}
 	return reportResult(cmd, r, "forgotten")

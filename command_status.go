@@ -144,7 +144,10 @@ func cut(text string, width int) string {
 }
 
 func stateWord(c connectionInfo) string {
-	if c.NeedsConsent {
+	switch {
+	case c.NeedsConsent && !c.HasGrant:
+		return "not connected"
+	case c.NeedsConsent:
 		return c.State + ", needs consent"
 	}
 	return c.State
