@@ -171,45 +171,61 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // open is the table of contents: who calls, for which connection, to which service,
 // and is there a live token? Nothing is sent before all of it is known.
-func (h *Handler) open(r *http.Request) (_ *session, p *problem) {
+func (h *Handler) open(r *http.Request) (s *session, p *problem) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			p = h.internal(fault)
+			s, p = nil, h.internal(fault)
 		}
 	}()
-	if p := h.refuse(r); p != nil {
+	if p = h.refuse(r); p != nil {
 		return nil, p
 	}
 	// gofail: var inHandler struct{}
+	s, p = h.session(r)
+	if p != nil {
+		return nil, p
+	}
+	known := s.apiDomain()
+	if p = s.route(r, known); p != nil {
+		return nil, p
+	}
+	if p = s.ensureToken(r, known); p != nil {
+		return nil, p
+	}
+	return s, nil
+}
+
+// session is a request of a connection that there is.
+func (h *Handler) session(r *http.Request) (*session, *problem) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	s := &session{handler: h, client: h.client, account: h.accountOf(repl)}
 	repl.Map(s.placeholder)
-	conn, err := h.app.state.cache.Conn(h.client.cache, s.account)
-	if err != nil {
+	var err error
+	if s.conn, err = h.app.state.cache.Conn(h.client.cache, s.account); err != nil {
 		return nil, tokenProblem(err, h.client, s.account)
 	}
-	s.conn, s.center = conn, h.client.centerOf(s.account, conn.AccountsServer())
-	domain := s.apiDomain()
-	if p := s.route(r, domain); p != nil {
-		return nil, p
-	}
+	s.center = h.client.centerOf(s.account, s.conn.AccountsServer())
+	return s, nil
+}
+
+// ensureToken waits for a live token. A stored grant, and the first token of a sandbox, say
+// only now where they are good: if that is not what was known, the route is found anew.
+func (s *session) ensureToken(r *http.Request, known string) *problem {
 	get := s.resource.Get
-	if h.ReplayBuffer.exceededBy(r.ContentLength) {
+	if s.handler.ReplayBuffer.exceededBy(r.ContentLength) {
 		get = s.resource.GetFresh
 	}
-	token, err := get(r.Context(), h.client.cache)
+	token, err := get(r.Context(), s.client.cache)
 	if err != nil {
-		return nil, tokenProblem(err, h.client, s.account)
-	}
-	// A stored grant, and the first token of a sandbox, say only now where they are good.
-	if center := h.client.centerOf(s.account, conn.AccountsServer()); token.APIDomain != domain || center.Accounts != s.center.Accounts {
-		s.center = center
-		if p := s.route(r, token.APIDomain); p != nil {
-			return nil, p
-		}
+		return tokenProblem(err, s.client, s.account)
 	}
 	s.generation = token.Generation
-	return s, nil
+	center := s.client.centerOf(s.account, s.conn.AccountsServer())
+	if token.APIDomain == known && center.Accounts == s.center.Accounts {
+		return nil
+	}
+	s.center = center
+	return s.route(r, token.APIDomain)
 }
 
 // accountOf is whose token a request gets, "" if it does not say.
