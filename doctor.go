@@ -166,6 +166,7 @@ type exam struct {
 	client   *Client
 	handlers []*Handler      // of all sites
 	known    func() []string // data centers that know the client's id, asked when first needed
+	down     []string        // authorization servers that cannot be reached, of which that is told already
 	found    findings
 }
 

@@ -98,6 +98,10 @@ func (e *exam) noToken(ctx context.Context, account string, err error) {
 		}
 	}
 	p := tokenProblem(err, e.client, account)
+	if server := e.client.centerNow(account).Accounts; p.code == codeAccountsUnreachable && slices.Contains(e.down, server) {
+		e.tell(checkGrant, resultSkipped, account, "whether the grant is good is not known", server+" cannot be reached, and there is no access token", "")
+		return
+	}
 	e.tell(checkGrant, resultFailed, account, "no access token: "+p.title, err.Error(), p.detail)
 }
 

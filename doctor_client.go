@@ -55,6 +55,7 @@ func (e *exam) dataCenters(ctx context.Context, statuses []tokencache.Status) {
 	running.Wait()
 	for i := range found {
 		e.found.add(found[i].found...)
+		e.down = append(e.down, found[i].down...)
 	}
 	e.clock(clocks)
 }
@@ -99,6 +100,7 @@ func (e *exam) dataCenter(ctx context.Context, center zoho.DataCenter, statuses 
 	defer cancel()
 	ahead, err := ways[0].Reach(reach)
 	if err != nil {
+		e.down = append(e.down, center.Accounts)
 		e.unreachable(center.Accounts, err)
 		return nil
 	}

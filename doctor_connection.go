@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,7 +97,7 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 		e.tell(checkBudget, resultFailed, s.Account, "the budget of access tokens is spent"+next,
 			fmt.Sprintf("%d were asked for within %s, and Zoho blocks whoever asks for more", e.client.cache.Budget, e.client.cache.BudgetWindow),
 			"see the log's `access token renewed` lines for their causes: tokens that are revoked, a restart loop without its store")
-	case s.Waiting == tokencache.KindTemporary:
+	case s.Waiting == tokencache.KindTemporary && !slices.Contains(e.down, s.AccountsServer):
 		e.tell(checkGrant, resultWarning, s.Account, "the last renewal failed"+next, s.LastError, "nothing, if the authorization server can be reached now")
 	}
 	e.contention(s)
