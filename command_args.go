@@ -30,6 +30,8 @@ func checkArgs(cmd *cobra.Command, args []string, minArgs, maxArgs int) error {
 		return usage(cmd, "ACCOUNT is missing")
 	case len(args) > maxArgs && maxArgs == 0:
 		return usage(cmd, "it takes no arguments")
+	case len(args) > maxArgs && slices.Contains([]string{"connect", "import"}, cmd.Name()):
+		return usage(cmd, fmt.Sprintf("%d arguments are too many, it takes at most %d: a token or code comes from standard input, other users of this machine see arguments", len(args), maxArgs))
 	case len(args) > maxArgs:
 		return usage(cmd, fmt.Sprintf("%d arguments are too many, it takes at most %d", len(args), maxArgs))
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -263,6 +264,17 @@ func TestAdminAPI(t *testing.T) {
 	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultHTML})
 	if a := c.adminCall(http.MethodPost, "/zoho/connections/main/second/refresh", ""); a.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("refresh with Accounts down: %s %s", a.Status, a.body)
+	}
+	server.ClearFaults("")
+	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultThrottle})
+	for path, body := range map[string]string{"main/new/import": `{"refresh_token": "1000.a.b"}`, "main/second/refresh": ""} {
+		a := c.adminCall(http.MethodPost, "/zoho/connections/"+path, body)
+		var told struct {
+			RetryAfter int `json:"retry_after"`
+		}
+		if err := json.Unmarshal(a.body, &told); err != nil || told.RetryAfter < 1 || a.Header.Get("Retry-After") != strconv.Itoa(told.RetryAfter) {
+			t.Errorf("%s while Zoho throttles: %s, Retry-After %s: %s", path, a.Status, a.Header.Get("Retry-After"), a.body)
+		}
 	}
 	// A web page has no business there; Caddy sees to that.
 	if a := c.adminCall(http.MethodPost, "/zoho/connections/main/second/refresh", "", "Origin", "https://evil.example"); a.StatusCode != http.StatusForbidden {
