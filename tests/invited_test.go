@@ -166,7 +166,7 @@ func TestInvitedWords(t *testing.T) {
 	read := func(a answer, status int, says string) {
 		t.Helper()
 		wantPage(t, a, status, says)
-		for _, never := range []string{"Caddyfile", "restarted", "client main", "API console", "20 places", "All connections", "list of connections"} {
+		for _, never := range []string{"Caddyfile", "restarted", "client main", "API console", "20 refresh tokens", "All connections", "list of connections"} {
 			if bytes.Contains(a.body, []byte(never)) {
 				t.Errorf("the invited read %q: %s", never, a.body)
 			}

@@ -93,9 +93,9 @@ func (f *Flow) giveBack(ctx context.Context, cl *Client, cand *candidate, why *E
 	if why == nil || why.Confirm != "" || !cand.fresh() {
 		return
 	}
-	why.Places = "The new grant may keep one of Zoho's 20 places: if it does not appear in the list, revoke it in the user's account at Zoho (Connected Apps)."
+	why.Places = "The new grant may count among the 20 refresh tokens that Zoho keeps for a user: if it does not appear in the list, revoke it in the user's account at Zoho (Connected Apps)."
 	stored, _, err := f.store.LoadGrant(cl.key(cand.account), cl.Cache.Secrets())
 	if err == nil && stored.RefreshToken != cand.grant.RefreshToken && cl.revoke(ctx, cand.grant) == nil {
-		why.Places = "The new grant was given back to Zoho, and takes none of the 20 places."
+		why.Places = "The new grant was given back to Zoho, and does not count among the 20 refresh tokens that it keeps for a user."
 	}
 }

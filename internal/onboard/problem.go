@@ -32,7 +32,7 @@ type Error struct {
 // Error is all of it in one line.
 func (e *Error) Error() string { return strings.TrimSpace(e.Text + " " + e.Remedy + " " + e.Places) }
 
-const noPlace = "None of Zoho's 20 places was taken."
+const noPlace = "It took none of the 20 refresh tokens that Zoho keeps for a user."
 
 // forInvited is the error for whoever has an invitation and nothing else: what concerns
 // the machine stays in its log.
@@ -97,13 +97,13 @@ func errNoRedirectURI(cl *Client) *Error {
 func errTooManyStarts(wait time.Duration) *Error {
 	again := fmt.Sprintf("Try again in %s.", wait.Round(time.Second))
 	return &Error{Status: http.StatusTooManyRequests, Code: "starts", RetryAfter: wait,
-		Text:   "Consent was begun too often in the last 10 minutes. Zoho gives 10 codes in 10 minutes, and each consent can take one of 20 places.",
+		Text:   "Consent was begun too often in the last 10 minutes. Zoho gives 10 codes in 10 minutes, and each consent can take one of the 20 refresh tokens that it keeps for a user.",
 		Remedy: again, toInvited: again}
 }
 
 func errUsed() *Error {
 	return &Error{Status: http.StatusConflict, Code: codeUsed, Text: "This answer of Zoho's was used already.",
-		Remedy: "Nothing was exchanged a second time. See what became of it in the list of connections.", Places: "None of Zoho's 20 places was taken a second time.", toInvited: "You can close this page."}
+		Remedy: "Nothing was exchanged a second time. See what became of it in the list of connections.", Places: "It took no second one of the 20 refresh tokens that Zoho keeps for a user.", toInvited: "You can close this page."}
 }
 
 func errNoPage() *Error {

@@ -66,7 +66,7 @@ func errExchange(err error) *Error {
 		e.Remedy, e.RetryAfter = sentence(failure.Hint()), silence(failure)
 	}
 	if !failure.NoToken {
-		e.Places = "Whether one of Zoho's 20 places was taken is not known: an answer may have been lost."
+		e.Places = "Whether it took one of the 20 refresh tokens that Zoho keeps for a user is not known: an answer may have been lost."
 	}
 	return e
 }
