@@ -68,7 +68,6 @@ func (b *Bolt) Open() error {
 	if err := b.readyGrants(); errors.As(err, &locked) {
 		return locked
 	}
-	b.sweepLedgers(time.Now().Add(-ledgerLife))
 	b.untold()
 	return nil
 }

@@ -20,7 +20,7 @@ var (
 	secrets    = [][]byte{[]byte("first secret of the client")}
 	main1      = tokencache.Key{Client: "main", Account: "default"}
 	mustHide   = []string{"1000.refresh", "1000.access", "first secret", "second secret"}
-	someTime   = time.Now().UTC().Truncate(time.Second).Add(678)
+	someTime   = time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
 	someRecord = tokencache.Record{
 		Fingerprint: tokencache.Fingerprint{1, 2, 3},
 		Generation:  7,

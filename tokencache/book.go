@@ -1,8 +1,6 @@
 package tokencache
 
 import (
-	"bytes"
-	"slices"
 	"sync"
 	"time"
 
@@ -171,43 +169,4 @@ func putLedger(tx *bolt.Tx, of Fingerprint, calls []time.Time) error {
 		return err
 	}
 	return ledgers.Put(key, value)
-}
-
-// ledgerLife is longer than any window that calls are counted in.
-const ledgerLife = 32 * 24 * time.Hour
-
-// sweepLedgers drops the ledgers of grants whose last call was before a time, as of those
-// that were replaced. What cannot be dropped now is when the files are opened next.
-func (b *Bolt) sweepLedgers(before time.Time) {
-	var stale [][]byte
-	err := b.withTokens(false, func(tx *bolt.Tx) error {
-		stale = nil
-		ledgers := tx.Bucket([]byte(bucketLedgers))
-		if ledgers == nil {
-			return nil
-		}
-		return ledgers.ForEach(func(key, value []byte) error {
-			var calls []time.Time
-			err := unpack(value, &calls, bucketLedgers, string(key))
-			if err == nil && !slices.ContainsFunc(calls, before.Before) {
-				stale = append(stale, bytes.Clone(key))
-			}
-			return nil
-		})
-	})
-	if err != nil || len(stale) == 0 {
-		return
-	}
-	_ = b.withTokens(true, func(tx *bolt.Tx) error {
-		ledgers := tx.Bucket([]byte(bucketLedgers))
-		if ledgers == nil { // begun anew
-			return nil
-		}
-		for _, key := range stale {
-			if err := ledgers.Delete(key); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }

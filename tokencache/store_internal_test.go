@@ -273,25 +273,3 @@ func TestWarningsAreBounded(t *testing.T) {
 		t.Errorf("%d are kept: %q", len(kept), kept[:1])
 	}
 }
-
-// TestStaleLedgers: a ledger that no window reaches any more is gone when the files are
-// opened next.
-func TestStaleLedgers(t *testing.T) {
-	t.Parallel()
-	b := NewBolt(t.TempDir())
-	now := time.Now()
-	for i, last := range []time.Time{now.Add(-ledgerLife - time.Hour), now.Add(-time.Hour)} {
-		if err := b.saveCalls(Fingerprint{byte(i + 1)}, []time.Time{now.Add(-2 * ledgerLife), last}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := errors.Join(b.Close(), b.Open()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = b.Close() })
-	for i, want := range []int{0, 2} {
-		if calls, err := b.calls(Fingerprint{byte(i + 1)}); err != nil || len(calls) != want {
-			t.Errorf("ledger %d: %v, %v, want %d calls", i, calls, err, want)
-		}
-	}
-}
