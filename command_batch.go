@@ -147,10 +147,13 @@ func (b *batch) throttled(r batchResult) error {
 // importLine connects the account of a line, if it is not connected already.
 func (b *batch) importLine(text []byte, r *batchResult) (int, error) {
 	line, err := parseBatchLine(text)
+	if checkAccount("", line.Account) == nil && !tokenLike.MatchString(line.Account) { // it may be a secret
+		r.Account = line.Account
+	}
 	if err != nil {
 		return exitFailed, err
 	}
-	r.client, r.Account = cmp.Or(line.Client, b.client), line.Account
+	r.client = cmp.Or(line.Client, b.client)
 	key := [2]string{r.client, line.Account}
 	replace := boolFlag(b.cmd, "replace")
 	switch {

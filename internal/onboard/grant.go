@@ -150,7 +150,7 @@ func (f *Flow) prove(cl *Client, cand *candidate) *Error {
 	case err == nil:
 		cand.proof = proof
 	case cand.reply.AccessToken == "" || plainlyBad(err):
-		return errProof(err)
+		return errProof(err, cand)
 	default: // A code is used up by now. What its exchange gave is good for an hour at least.
 		cand.warnings = append(cand.warnings, "a renewal could not be tried yet: "+err.Error())
 	}

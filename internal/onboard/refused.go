@@ -95,7 +95,14 @@ func errCallbackCode(err error, cb Callback, center zoho.DataCenter) *Error {
 func errSelfClientCode(ctx context.Context, err error, cl *Client, center zoho.DataCenter) *Error {
 	e := errExchange(err)
 	var failure *zoho.Failure
-	if !errors.As(err, &failure) || center.Custom {
+	if !errors.As(err, &failure) {
+		return e
+	}
+	const anew = "Generate a new code in the API console and use it at once: it is good once, for the time chosen there (at most 10 minutes)"
+	if center.Custom {
+		if failure.Kind == zoho.FailureGrantDead {
+			e.Remedy = anew + ". This one was tried at " + center.Accounts + "."
+		}
 		return e
 	}
 	elsewhere := fmt.Sprintf("if that console is not the one of %s, put its data center first in the client's `data_center`", center.Code)
@@ -104,8 +111,7 @@ func errSelfClientCode(ctx context.Context, err error, cl *Client, center zoho.D
 	}
 	switch {
 	case failure.Kind == zoho.FailureGrantDead:
-		e.Remedy = fmt.Sprintf("Generate a new code in the API console and use it at once: it is good once, for the time chosen there (at most 10 minutes), "+
-			"and at the data center of that console alone. This one was tried at %s (%s); %s.", center.Code, center.Accounts, elsewhere)
+		e.Remedy = fmt.Sprintf("%s, and at the data center of that console alone. This one was tried at %s (%s); %s.", anew, center.Code, center.Accounts, elsewhere)
 	case failure.Code == "invalid_client":
 		e.Remedy = fmt.Sprintf("The client id is unknown at %s (%s): a self client is known in the data center of the API console that it was made in; %s.%s",
 			center.Code, center.Accounts, elsewhere, cl.knownAt(ctx))
@@ -122,15 +128,15 @@ func (cl *Client) knownAt(ctx context.Context) string {
 }
 
 // errProof explains why a refresh token brings no access token.
-func errProof(err error) *Error {
+func errProof(err error, cand *candidate) *Error {
 	e := &Error{Status: http.StatusBadGateway, Code: "not-proved", Text: "The refresh token brings no access token, so it was not stored: " + err.Error() + ".",
 		Remedy: "What was stored before is untouched."}
 	var failure *zoho.Failure
 	if errors.As(err, &failure) {
 		e.Text, e.Remedy = "The refresh token brings no access token, so it was not stored: "+failure.Error()+".", sentence(failure.Hint())
 		e.RetryAfter = silence(failure)
-		if failure.Kind == zoho.FailureGrantDead {
-			e.Remedy = "Compare it first: one that was copied incompletely, or that belongs to another client id, is refused alike. " + e.Remedy
+		if failure.Kind == zoho.FailureGrantDead && !cand.fresh() {
+			e.Remedy = "Compare it first: one that was copied incompletely, or that belongs to another client id or data center (--data-center), is refused alike. " + e.Remedy
 		}
 	}
 	var known *tokencache.Error
