@@ -70,6 +70,9 @@ type connectionInfo struct {
 	Simulated    bool       `json:"simulated,omitempty"`
 }
 
+// unreadable tells that there may be a grant, which cannot be had.
+func (c connectionInfo) unreadable() bool { return !c.HasGrant && !c.NeedsConsent }
+
 // connectionList is the answer of GET /zoho/connections.
 type connectionList struct {
 	Clients     []string         `json:"clients"` // all that are configured

@@ -54,6 +54,8 @@ type inviteRequest struct {
 }
 
 type invitationInfo struct {
+	Client  string    `json:"client"`
+	Account string    `json:"account"`
 	URL     string    `json:"url"`
 	Expires time.Time `json:"expires"`
 }
@@ -155,7 +157,7 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 		}
 		cb.State = cmp.Or(cb.State, req.State) // the code alone may have been pasted
 		if cb.State != req.State {
-			return nil, refuse(http.StatusBadRequest, "other-consent", "what was pasted belongs to another consent than the one that was begun here; begin anew")
+			return nil, refuse(http.StatusBadRequest, "other-consent", "what was pasted belongs to another consent than the one that was begun here, or was cut off: paste all of it, or begin anew")
 		}
 		return either(flow.Finish(ctx, client, cb, ""))
 	}
@@ -173,7 +175,7 @@ func invite(_ context.Context, _ *onboard.Flow, client *onboard.Client, account 
 		}
 	}
 	link, inv, failure := client.Invite(account, life, req.ReturnTo)
-	return either(invitationInfo{URL: link, Expires: inv.Expires}, failure)
+	return either(invitationInfo{Client: client.Name, Account: account, URL: link, Expires: inv.Expires}, failure)
 }
 
 // readJSON takes an empty body for an empty request.

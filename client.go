@@ -149,9 +149,6 @@ func (c *Client) provisionAccounts() error {
 	for _, warning := range zoho.ScopeWarnings(c.Scopes) {
 		c.app.logger.Warn(warning, zap.String("client", c.name))
 	}
-	if !c.RefreshToken.isSet() && len(c.Accounts) == 0 {
-		c.app.logger.Warn("no account has a refresh_token in the configuration: only those that are stored can be served; `"+c.connectCommand("")+"` brings one in", zap.String("client", c.name))
-	}
 	if len(c.accountNames()) > 1 && len(c.app.EncryptionKey) == 0 {
 		c.app.logger.Warn("what is stored of several accounts is sealed by the client's secrets alone; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
 			zap.String("client", c.name))

@@ -77,7 +77,7 @@ func newBatch(cmd *cobra.Command, args []string) (*batch, int, error) {
 		b.client = list.Clients[0]
 	}
 	for _, c := range list.Connections {
-		if !c.NeedsConsent {
+		if c.HasGrant && !c.NeedsConsent {
 			b.connected[[2]string{c.Client, c.Account}] = true
 		}
 	}
@@ -232,6 +232,9 @@ func printBatchResult(cmd *cobra.Command, r batchResult) error {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(r)
 	}
 	text := fmt.Sprintf("line %d: %s %s", r.Line, orDash(r.Account), r.Status)
+	if r.Status == "skipped" {
+		text += ": it is connected already"
+	}
 	if r.Error != "" {
 		text += ": " + strings.TrimSpace(r.Error+" "+r.Hint)
 	}

@@ -208,7 +208,7 @@ func cmdInvite(cmd *cobra.Command, args []string) (int, error) {
 	}
 	return report(cmd, info, func(w io.Writer) {
 		fmt.Fprintln(w, info.URL)
-		fmt.Fprintf(cmd.ErrOrStderr(), "Good once, until %s. Whoever has it can connect this account: send it to the customer alone.\n", info.Expires.Format(time.RFC1123))
+		fmt.Fprintf(cmd.ErrOrStderr(), "Good once, until %s. Whoever has it can connect account %s of client %s: send it to the customer alone.\n", info.Expires.Format(time.RFC1123), info.Account, info.Client)
 	})
 }
 

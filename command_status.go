@@ -39,8 +39,13 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 		fmt.Fprintln(cmd.ErrOrStderr(), "hint: bring an account in by `caddy zoho connect`, or the pages of zoho_connect")
 	}
 	code, err = report(cmd, list, func(w io.Writer) { printConnections(w, list.Connections, list.Total) })
-	if err == nil && slices.ContainsFunc(list.Connections, func(c connectionInfo) bool { return c.NeedsConsent }) {
+	switch i := slices.IndexFunc(list.Connections, connectionInfo.unreadable); {
+	case err != nil:
+	case slices.ContainsFunc(list.Connections, func(c connectionInfo) bool { return c.NeedsConsent }):
 		code = exitNeedsConsent
+	case i >= 0:
+		c := list.Connections[i]
+		return exitFailed, fmt.Errorf("the grant of %s/%s cannot be read\nhint: caddy zoho doctor %s %s says what to do", c.Client, c.Account, c.Client, c.Account)
 	}
 	return code, err
 }
@@ -78,7 +83,7 @@ func withAccounts(cmd *cobra.Command, noClient error) error {
 	}
 	var names []string
 	for _, c := range list.Connections {
-		names = append(names, c.Client+" "+c.Account)
+		names = append(names, c.Client+"/"+c.Account)
 	}
 	text := "it is no account either; there are: " + strings.Join(names, ", ")
 	if list.Total > some {
@@ -145,6 +150,8 @@ func cut(text string, width int) string {
 
 func stateWord(c connectionInfo) string {
 	switch {
+	case c.unreadable():
+		return "grant unreadable"
 	case c.NeedsConsent && !c.HasGrant:
 		return "not connected"
 	case c.NeedsConsent:

@@ -94,7 +94,7 @@ func (a *App) examineStore() (found findings) {
 		found.add(finding{Check: checkStore, Result: resultWarning, What: text, Why: "an old grants.db was put in place", Do: "take them away by `caddy zoho forget` or `revoke`, or connect these accounts anew"})
 	}
 	for _, text := range store.Noticed() {
-		found.add(finding{Check: checkStore, Result: resultWarning, What: text, Do: "tokens are asked for anew by themselves; see to it if grants are concerned"})
+		found.add(finding{Check: checkStore, Result: resultWarning, What: text, Do: "nothing for tokens, which are asked for anew; what concerns a grant is told with its account"})
 	}
 	for _, key := range a.EncryptionKey {
 		found.add(examineSecret("encryption_key", "", key)...)

@@ -106,7 +106,7 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 
 func (e *exam) noGrant(s tokencache.Status) {
 	if s.NoGrant != tokencache.KindNoGrant {
-		e.tell(checkGrant, resultFailed, s.Account, "the grant cannot be had", s.LastError, "mend that; see what is said of the store")
+		e.tell(checkGrant, resultFailed, s.Account, "the grant cannot be had", s.LastError, e.client.readable(s.Account))
 		return
 	}
 	why := "neither the configuration nor the store has a refresh token"
@@ -116,6 +116,16 @@ func (e *exam) noGrant(s tokencache.Status) {
 		}
 	}
 	e.tellConsent(checkGrant, s.Account, "the account is not connected", why, e.client.consent(s.Account))
+}
+
+// readable is how to get at a grant that cannot be had.
+func (c *Client) readable(account string) string {
+	_, _, err := c.app.state.store.LoadGrant(tokencache.Key{Client: c.name, Account: account}, c.cache.Secrets())
+	if !errors.Is(err, tokencache.ErrWrongKey) || len(c.app.EncryptionKey) == 0 || len(c.allSecrets()) == 0 {
+		return "mend that; see what is said of the store"
+	}
+	return fmt.Sprintf("add the key that it was sealed by as a further one; if the store was begun without a key, that is the client's secret: encryption_key %s %s",
+		c.app.EncryptionKey[0], c.allSecrets()[0])
 }
 
 // deadGrant looks whether the grant is only asked for at the wrong data center.

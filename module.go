@@ -185,6 +185,7 @@ func (a *App) Start() error {
 	for _, text := range a.state.store.Warnings() {
 		a.logger.Warn(text)
 	}
+	a.lookAtGrants()
 	if text := a.returnedGrants(); text != "" {
 		a.logger.Warn(text + "; was an old grants.db put in place?")
 	}
@@ -198,6 +199,25 @@ func (a *App) Start() error {
 	a.logger.Info("serving Zoho connections",
 		zap.Strings("clients", a.clientNames()), zap.String("store", a.state.dir))
 	return nil
+}
+
+// lookAtGrants tells of clients that nobody has connected yet, and of those whose stored
+// grants cannot be read, as with another key. One grant of each is tried.
+func (a *App) lookAtGrants() {
+	for _, name := range a.clientNames() {
+		c := a.Clients[name]
+		stored := a.state.store.Accounts(name)
+		if len(stored) == 0 && len(c.accountNames()) == 0 {
+			a.logger.Warn("no account is connected: `"+c.connectCommand("")+"` brings one in", zap.String("client", name))
+		}
+		if len(stored) == 0 {
+			continue
+		}
+		key := tokencache.Key{Client: name, Account: stored[0]}
+		if _, _, err := a.state.store.LoadGrant(key, c.cache.Secrets()); err != nil {
+			a.logger.Error("a stored grant cannot be read: its account is not served unless the configuration has another", zap.String("client", name), zap.String("account", key.Account), zap.Error(err))
+		}
+	}
 }
 
 // consent is how to get another grant for a connection.

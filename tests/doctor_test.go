@@ -427,3 +427,29 @@ func TestProgress(t *testing.T) {
 		t.Errorf("it says %q", stderr)
 	}
 }
+
+// TestKeyAdded: a store that was begun without an encryption_key and is opened with one keeps
+// its grants, and everybody says which key is missing.
+func TestKeyAdded(t *testing.T) {
+	c, _, grant := newDoctored(t, zohosim.Options{}, asItIs, threeScopes...)
+	c.setenv("ZOHO_REFRESH_TOKEN=", "ZOHO_KEY=0123456789abcdef0123456789abcdef")
+	c.start()
+	c.runInput(grant, 0, "zoho", "import", "main", "shop")
+	c.stop()
+	withKeys := func(keys string) {
+		c.writeConfig(strings.Replace(doctorConfig, "\tzoho {\n", "\tzoho {\n\t\tencryption_key "+keys+"\n", 1))
+		c.start()
+	}
+	withKeys("{env.ZOHO_KEY}")
+	if log := c.output.String(); !strings.Contains(log, "a stored grant cannot be read") || !strings.Contains(log, "sealed by the client secret") {
+		t.Error("the log does not say so at start")
+	}
+	c.wantCLI(cli{"status main shop", 1, "grant unreadable", "caddy zoho doctor main shop"})
+	found(c.doctor(1, "main", "shop")).want(t, "grant", "failed", "the grant cannot be had")
+	if out, _ := c.runInput("", 1, "zoho", "doctor", "main", "shop"); !strings.Contains(out, "encryption_key {env.ZOHO_KEY} {file.") {
+		t.Errorf("doctor does not say what to write: %s", out)
+	}
+	c.stop()
+	withKeys("{env.ZOHO_KEY} {file.{$SECRET_FILE}}")
+	c.wantCLI(cli{"status main shop", 0, "ok", ""})
+}

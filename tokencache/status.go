@@ -36,7 +36,13 @@ type Status struct {
 }
 
 // NeedsConsent tells whether only a new grant will do.
-func (s *Status) NeedsConsent() bool { return !s.HasGrant || s.Waiting == KindDead }
+func (s *Status) NeedsConsent() bool {
+	return s.NoGrant == KindNoGrant || s.Waiting == KindDead
+}
+
+// Unreadable tells that there may be a grant, which the store or the configuration cannot
+// give.
+func (s *Status) Unreadable() bool { return !s.HasGrant && s.NoGrant != KindNoGrant }
 
 // Status describes the connections of a client, configured and stored ones, or those of
 // some accounts, sorted by account. It asks no server. What is in memory is told from there,

@@ -260,6 +260,8 @@ func (v *visit) row(s tokencache.Status) row {
 	}
 	r.DataCenter = v.Client.result(s.Account, tokencache.Grant{AccountsServer: s.AccountsServer}).DataCenter
 	switch {
+	case s.Unreadable():
+		r.Remedy = "Its grant cannot be read: mend what the last failure says."
 	case s.NeedsConsent():
 		r.Remedy = "Needs consent: connect it."
 	case s.Waiting == tokencache.KindRejected:

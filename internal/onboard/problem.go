@@ -86,7 +86,7 @@ func errConfigured(cl *Client, account string) *Error {
 
 func errNoScopes(cl *Client) *Error {
 	return &Error{Status: http.StatusConflict, Code: "no-scopes", Text: fmt.Sprintf("Client %s has no scopes to ask consent for.", cl.Name),
-		Remedy: "Add `scopes ZohoCRM.modules.ALL …` to the client in the Caddyfile, as the documentation of the APIs that your app calls names them."}
+		Remedy: "Add `scopes ZohoCRM.modules.ALL …` to the client in the Caddyfile, as the documentation of the APIs that your app calls names them. Or take a self client's code, which brings its own: `caddy zoho connect --self-client`."}
 }
 
 func errNoRedirectURI(cl *Client) *Error {

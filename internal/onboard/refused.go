@@ -136,7 +136,7 @@ func errProof(err error, cand *candidate) *Error {
 		e.Text, e.Remedy = "The refresh token brings no access token, so it was not stored: "+failure.Error()+".", sentence(failure.Hint())
 		e.RetryAfter = silence(failure)
 		if failure.Kind == zoho.FailureGrantDead && !cand.fresh() {
-			e.Remedy = "Compare it first: one that was copied incompletely, or that belongs to another client id or data center (--data-center), is refused alike. " + e.Remedy
+			e.Remedy = "Compare it first: one that was copied incompletely, or that belongs to another client id or data center (--data-center), is refused alike, and so is a self client's code, which is for `connect --self-client`. " + e.Remedy
 		}
 	}
 	var known *tokencache.Error
