@@ -441,9 +441,10 @@ func TestKeyAdded(t *testing.T) {
 		c.start()
 	}
 	withKeys("{env.ZOHO_KEY}")
-	if log := c.output.String(); !strings.Contains(log, "a stored grant cannot be read") || !strings.Contains(log, "sealed by the client secret") {
-		t.Error("the log does not say so at start")
-	}
+	c.waitFor("the log to say so", func() bool {
+		log := c.output.String()
+		return strings.Contains(log, "a stored grant cannot be read") && strings.Contains(log, "sealed by the client secret")
+	})
 	c.wantCLI(cli{"status main shop", 1, "grant unreadable", "caddy zoho doctor main shop"})
 	found(c.doctor(1, "main", "shop")).want(t, "grant", "failed", "the grant cannot be had")
 	if out, _ := c.runInput("", 1, "zoho", "doctor", "main", "shop"); !strings.Contains(out, "encryption_key {env.ZOHO_KEY} {file.") {
