@@ -84,7 +84,7 @@ func (f findings) exit() (int, error) {
 	case failed == 0:
 		return exitOK, nil
 	case failed == consent:
-		return exitNeedsConsent, nil
+		return exitNeedsConsent, fmt.Errorf("%s to be mended by consent", plural(failed, "thing"))
 	}
 	return exitFailed, fmt.Errorf("%s to be mended", plural(failed, "thing"))
 }
