@@ -318,6 +318,13 @@ func TestFormerFailures(t *testing.T) {
 			{Do: "restart"},
 			{Do: "clock", Callers: 2, Wait: 3 * time.Minute},
 		},
+		"a call that was written anew while the clock was set back": {
+			{Do: "get", Account: "default", Resource: "crm", Callers: 1},
+			{Do: "clock", Callers: 2, Wait: 54 * time.Minute},
+			{Do: "get", Account: "twin", Resource: "crm", Callers: 1},
+			{Do: "restart"},
+			{Do: "clock", Callers: 3, Wait: 54 * time.Minute},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := live(t, history); err != nil {

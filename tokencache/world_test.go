@@ -48,7 +48,7 @@ type minted struct {
 }
 
 // call is a token call that the server counted, in true time and as the clock of the
-// wall had it then.
+// wall had it when the call was last written.
 type call struct {
 	at   time.Time
 	wall time.Duration // ahead of true time
@@ -139,6 +139,8 @@ func (w *world) fetch(p *process) func(context.Context, tokencache.Key, tokencac
 			return tokencache.Fetched{}, errors.New("a dead process asks nobody")
 		}
 		w.checkSilence(key.String()+" "+g.RefreshToken, mode)
+		w.written(g)
+		defer w.written(g)
 		if mode != "down" && mode != "retry after" && mode != "dead" && mode != "rejected" {
 			ahead, now := w.ahead(), w.now()
 			w.mu.Lock()
@@ -280,6 +282,17 @@ func (w *world) forgive() {
 				calls[i] = call{c.at.Add(-d), ahead}
 			}
 		}
+	}
+}
+
+// written notes that the ledger of a grant is about to be written, with all of its calls as
+// the wall clock has them now.
+func (w *world) written(g tokencache.Grant) {
+	ahead := w.ahead()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.counted[g.RefreshToken] {
+		w.counted[g.RefreshToken][i].wall = ahead
 	}
 }
 
