@@ -13,6 +13,8 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
+var errGrantUnreadable = errors.New("the configured refresh_token cannot be read")
+
 // grant is an account's configured grant. Configuration wins over what is stored.
 func (c *Client) grant(account string) (grant tokencache.Grant, configured bool, err error) {
 	secret, center := c.refreshToken(account), c.configuredCenter(account)
@@ -21,13 +23,13 @@ func (c *Client) grant(account string) (grant tokencache.Grant, configured bool,
 	}
 	token, err := secret.resolve()
 	if _, had := c.granted.Load(account); err != nil && had {
-		return grant, true, err // a file that cannot be read for a moment revokes nothing
+		return grant, true, fmt.Errorf("%w: %w", errGrantUnreadable, err) // for a moment, perhaps: it revokes nothing
 	}
 	if errors.Is(err, errEmptySecret) || (err == nil && token == "") {
 		return grant, false, nil
 	}
 	if err != nil {
-		return grant, true, err
+		return grant, true, fmt.Errorf("%w: %w", errGrantUnreadable, err)
 	}
 	c.granted.Store(account, true)
 	return tokencache.Grant{RefreshToken: token, AccountsServer: center.Accounts}, true, nil

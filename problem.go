@@ -207,6 +207,9 @@ func tokenProblem(err error, client *Client, account string) *problem {
 		p.code, p.title = codeStore, "the token store cannot be used"
 		p.detail = connection + ": " + storeRemedy(failure)
 		p.retryAfter = max(p.retryAfter, 5*time.Second)
+		if errors.Is(err, errGrantUnreadable) {
+			p.title, p.detail = "the grant cannot be read", connection+": "+failure.Err.Error()
+		}
 	default:
 		if errors.Is(err, errLoop) {
 			return problemLoop(client.centerNow(account).Accounts)

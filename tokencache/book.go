@@ -12,7 +12,14 @@ import (
 type book struct {
 	mu     sync.Mutex
 	ledger ledger
-	known  bool // what the store has is in it
+	window time.Duration // the longest that anybody counts by
+	known  bool          // what the store has is in it
+}
+
+// trim forgets what counts for nobody any more. With mu held.
+func (b *book) trim(now int64, cl *Client) {
+	b.window = max(b.window, cl.window())
+	b.ledger.trim(now, b.window)
 }
 
 // enter writes a call into the book if it fits into the budget; otherwise it tells how
@@ -20,7 +27,7 @@ type book struct {
 func (b *book) enter(now int64, cl *Client) (wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ledger.trim(now, cl.window())
+	b.trim(now, cl)
 	if wait = b.ledger.wait(now, cl.budget(), cl.window()); wait == 0 {
 		b.ledger.add(now)
 	}
@@ -61,11 +68,11 @@ func (b *book) used(now int64, cl *Client) (calls int, last int64) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ledger.trim(now, cl.window())
-	if calls = len(b.ledger); calls > 0 {
-		last = b.ledger[calls-1]
+	b.trim(now, cl)
+	if n := len(b.ledger); n > 0 {
+		last = b.ledger[n-1]
 	}
-	return calls, last
+	return b.ledger.within(now, cl.window()), last
 }
 
 // restore takes what the store has, once. Times that the wall clock has not reached

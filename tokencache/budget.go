@@ -23,13 +23,18 @@ func (l *ledger) strike(at int64) {
 
 // trim forgets what has left the window.
 func (l *ledger) trim(now int64, window time.Duration) {
-	old := 0
-	for old < len(*l) && now-(*l)[old] >= int64(window) {
-		old++
-	}
-	if *l = slices.Delete(*l, 0, old); len(*l) == 0 {
+	if *l = slices.Delete(*l, 0, len(*l)-l.within(now, window)); len(*l) == 0 {
 		*l = nil
 	}
+}
+
+// within is how many calls are in the window.
+func (l ledger) within(now int64, window time.Duration) int {
+	old := 0
+	for old < len(l) && now-l[old] >= int64(window) {
+		old++
+	}
+	return len(l) - old
 }
 
 func (l ledger) sort() { slices.Sort(l) }

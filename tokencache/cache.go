@@ -102,7 +102,7 @@ func (n *Conn) known(cl *Client) error {
 	if cl.Grant != nil {
 		_, configured, err := cl.Grant(n.key.Account)
 		if err != nil {
-			return n.fail(KindNoGrant, 0, err)
+			return n.fail(KindStore, storeRetry, err)
 		}
 		if configured {
 			return nil

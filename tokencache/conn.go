@@ -173,6 +173,8 @@ func (n *Conn) obtain(ctx context.Context, cl *Client, w want) (*live, error) {
 			return f.live, nil
 		case f.minted && !f.live.alive(n.cache.clock.now()):
 			return nil, n.fail(KindTemporary, lookAgain, errShortLived)
+		default:
+			w.operator = false // has had its call; whose the token is, is looked at again
 		}
 	}
 	return nil, n.fail(KindTemporary, lookAgain, errSuperseded)

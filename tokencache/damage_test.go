@@ -166,6 +166,44 @@ func inBolt(path string, fn func(*bolt.Tx) error) error {
 	return errors.Join(db.Update(fn), db.Close())
 }
 
+// A damaged grants.db that is removed while it is open does not displace the sound
+// version before.
+func TestRemovedDamagedFileIsNotKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := tokencache.NewBolt(dir)
+	for _, account := range []string{"one", "two"} {
+		mustSaveGrant(t, b, tokencache.Key{Client: "main", Account: account}, grant(account))
+	}
+	_ = b.Close()
+	path := filepath.Join(dir, "grants.db")
+	if err := inBolt(path, func(tx *bolt.Tx) error {
+		accounts := tx.Bucket([]byte("grants")).Bucket([]byte("main"))
+		damaged := bytes.Clone(accounts.Get([]byte("one")))
+		damaged[20] ^= 1
+		return accounts.Put([]byte("one"), damaged)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b = mustOpen(t, dir)
+	if err := b.CheckGrants(); !errors.Is(err, tokencache.ErrDamaged) {
+		t.Fatalf("the damage is told as %v", err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.CheckGrants(); err == nil {
+		t.Fatal("that it is gone is not told")
+	}
+	if err := os.Rename(path+".before", path); err != nil {
+		t.Fatal(err)
+	}
+	g, found, err := b.LoadGrant(tokencache.Key{Client: "main", Account: "one"}, secrets)
+	if err != nil || !found || g.RefreshToken != grant("one").RefreshToken {
+		t.Errorf("of the version before came %v, %v", found, err)
+	}
+}
+
 func TestDamagedFiles(t *testing.T) {
 	t.Parallel()
 	for damage, do := range damages {

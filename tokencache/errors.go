@@ -15,7 +15,7 @@ const (
 	KindDead                      // the grant is revoked or evicted: it needs a new consent
 	KindRejected                  // the client's id, secret or server is wrong
 	KindBudget                    // the token calls of the running window are spent
-	KindStore                     // the store cannot be read, so asking could cost more than is known
+	KindStore                     // the store, or a configured grant, cannot be read now: asking could cost more than is known
 	KindNoGrant                   // nobody has consented, or the configured value is empty
 )
 

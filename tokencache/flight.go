@@ -43,8 +43,21 @@ func (n *Conn) fly(f *flight, cl *Client) {
 		defer n.land(f)
 		f.live, f.err = n.run(f, cl)
 	}()
+	n.lookBack(cl)
 	n.keep(cl)
 	n.arm(cl)
+}
+
+// lookBack looks whether the grant went while the flight was in the air: what it has
+// brought is not to be stored then.
+func (n *Conn) lookBack(cl *Client) {
+	defer n.swallow()
+	n.mu.Lock()
+	changed := n.checked == 0
+	n.mu.Unlock()
+	if changed {
+		_, _ = n.check(cl) // who needs a token is told
+	}
 }
 
 // land lets the waiters go, whatever became of the flight.
@@ -96,6 +109,9 @@ func (n *Conn) run(f *flight, cl *Client) (*live, error) {
 	got, err := n.fetch(cl, g.Grant)
 	// gofail: var afterTokenCall struct{}
 	l, err = n.settle(f.want, cl, c, got, err)
+	if errors.Is(err, errSuperseded) {
+		n.cache.keepBook(n.key, g.fingerprint, c.book)
+	}
 	f.minted = err == nil
 	return l, err
 }
@@ -103,6 +119,7 @@ func (n *Conn) run(f *flight, cl *Client) (*live, error) {
 // call is a token call that stands in the ledger and has not been answered.
 type call struct {
 	at     moment
+	book   *book // that it stands in
 	epoch  uint32
 	digest [8]byte // of the credentials
 }
@@ -127,7 +144,7 @@ func (n *Conn) prepare(w want, cl *Client, g granted) (*call, *live, error) {
 		return nil, nil, n.spent(cl, d)
 	}
 	n.changes++
-	return &call{at: now, epoch: n.epoch, digest: digest}, nil, nil
+	return &call{at: now, book: n.book, epoch: n.epoch, digest: digest}, nil, nil
 }
 
 // fetch asks the server.
@@ -154,12 +171,12 @@ func (n *Conn) settle(w want, cl *Client, c *call, got Fetched, err error) (*liv
 	kind, counts, retryAfter := classify(err)
 	e := Event{Type: EventTokenRequest, Key: n.key, Cause: w.cause, Result: kind.String(), Err: err,
 		Generation: n.generation, Duration: time.Duration(now.mono - c.at.mono)}
+	c.book.settle(c.at.mono, now.mono, counts)
 	if n.epoch != c.epoch { // its grant is gone, and the token with it
 		n.tell(e)
 		return nil, errSuperseded
 	}
 	n.changes++
-	n.book.settle(c.at.mono, now.mono, counts)
 	if err != nil {
 		n.tell(e)
 		return nil, n.fault(cl, kind, c.digest, retryAfter, err, now)
@@ -225,7 +242,10 @@ func (n *Conn) publish(cl *Client, at moment, got Fetched) *live {
 func (n *Conn) newLive(cl *Client, asked int64, life time.Duration, t Token) *live {
 	margin := float64(min(cl.refreshBefore(), life/4)) * (0.9 + 0.2*n.cache.rand())
 	l := &live{ends: t.Expiry.UnixNano(), Token: t, asked: asked, early: int64(t.deadline - min(time.Duration(margin), life/4))}
-	l.seen.Store(cl.identity())
+	l.seen.Store(noClient)
+	if n.checked == cl.identity() { // otherwise its grant is looked at before anybody gets it
+		l.seen.Store(n.checked)
+	}
 	l.soft.Store(l.early)
 	return l
 }

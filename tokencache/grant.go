@@ -71,7 +71,7 @@ func (n *Conn) grant(cl *Client) (g Grant, configured bool, _ *Error) {
 		g, configured, err := cl.Grant(n.key.Account)
 		switch {
 		case err != nil:
-			return Grant{}, configured, n.fail(KindNoGrant, 0, err)
+			return Grant{}, configured, n.unreadable(cl, "load_grant", err)
 		case configured:
 			return g, true, nil
 		}
@@ -133,6 +133,8 @@ func (n *Conn) ungranted(cl *Client, err *Error) {
 		n.recognise(cl)
 	case err.Err == errUnknown && n.fingerprint != Fingerprint{}:
 		n.reset(Fingerprint{})
+		n.loaded = true // nothing is kept of no grant, and that is what is to be stored
+		n.changes++
 	}
 	n.about.Store(nil)
 }

@@ -43,10 +43,11 @@ func TestPlaceholderWithoutValue(t *testing.T) {
 		settle(56 * time.Minute)
 		r.get("crm") // what lives serves on
 		settle(5 * time.Minute)
-		if e := r.refusal("crm", tokencache.KindNoGrant); !errors.Is(e, gone) {
+		if e := r.refusal("crm", tokencache.KindStore); !errors.Is(e, gone) || e.RetryAfter == 0 {
 			t.Errorf("got %v", e)
 		}
 		r.grants.fail(nil)
+		settle(time.Second)
 		r.get("crm")
 	})
 }
@@ -90,6 +91,73 @@ func TestConsent(t *testing.T) {
 			t.Errorf("after the third consent: %v", tok)
 		}
 	})
+}
+
+// A grant that goes while a token is asked for takes along what comes of that, which
+// reaches neither callers nor the files.
+func TestGrantGoesInFlight(t *testing.T) {
+	for what, then := range map[string]func(r *rig, b *tokencache.Bolt, key tokencache.Key){
+		"forgotten": func(r *rig, b *tokencache.Bolt, key tokencache.Key) {
+			if err := b.DeleteGrant(key); err != nil {
+				r.Fatal(err)
+			}
+		},
+		"replaced": func(r *rig, b *tokencache.Bolt, key tokencache.Key) {
+			mustSaveGrant(r, b, key, grant("second"))
+		},
+	} {
+		for _, operator := range []bool{false, true} {
+			dir := t.TempDir()
+			t.Run(fmt.Sprint(what, " operator=", operator), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := openBolt(t, dir)
+					r := newRig(t, withBolt(b))
+					r.grants.remove("default")
+					r.secret.set(string(secrets[0]))
+					key := tokencache.Key{Client: "main", Account: "default"}
+					mustSaveGrant(t, b, key, grant("first"))
+					r.get("crm")
+					r.server.slow(5 * time.Second)
+					n := r.conn()
+					ask := func() (*tokencache.Token, error) { return n.Resource("crm").Refused(t.Context(), r.client, 1, false) }
+					if operator {
+						ask = func() (*tokencache.Token, error) { return n.Refresh(t.Context(), r.client) }
+					}
+					type answer struct {
+						token *tokencache.Token
+						err   error
+					}
+					answers := make(chan answer, 1)
+					go func() {
+						token, err := ask()
+						answers <- answer{token, err}
+					}()
+					synctest.Wait()
+					then(r, b, key)
+					r.cache.GrantChanged(key)
+					got := <-answers
+					settle(0)
+					rec, _, err := b.Load(key, secrets)
+					switch {
+					case err != nil:
+						t.Fatal(err)
+					case what == "replaced":
+						if got.err != nil || got.token.Value != "token-3" || r.get("crm").Value != "token-3" || rec.Token != "token-3" {
+							t.Errorf("got %v, %v; stored %s", got.token, got.err, rec)
+						}
+						r.wantCalls(3)
+					default:
+						r.wantError(got.token, got.err, tokencache.KindNoGrant)
+						r.refusal("crm", tokencache.KindNoGrant)
+						if n.Peek() != nil || rec.Token != "" {
+							t.Errorf("there is %v, stored %s", n.Peek(), rec)
+						}
+						r.wantCalls(2)
+					}
+				})
+			})
+		}
+	}
 }
 
 // Whatever holds calls back belongs to the grant that it befell.

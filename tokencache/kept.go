@@ -37,7 +37,9 @@ func (b *Bolt) readyGrants() error {
 		case same:
 			return nil
 		case gone: // its content is still at hand: let nothing be lost
-			_ = b.copyGrants()
+			if b.index.unsound() == 0 {
+				_ = b.copyGrants()
+			}
 		}
 		f.close()
 	}
@@ -174,11 +176,20 @@ func (b *Bolt) changeGrants(do change) error {
 	if err := b.keepBefore(); err != nil {
 		return err
 	}
-	err := b.commit(f, do)
-	if err == nil && f.db != nil && b.index.unsound() > 0 {
-		err = b.readIndex()
+	if err := b.commit(f, do); err != nil {
+		return err
 	}
-	return err
+	if f.db != nil && b.index.unsound() > 0 {
+		b.changed(b.readIndex())
+	}
+	return nil
+}
+
+// changed warns of what went wrong after a change was made, which is no failure of it.
+func (b *Bolt) changed(err error) {
+	if err != nil {
+		b.warn("%s: the last change was written, but could not be read back: %v", b.grants.path, err)
+	}
 }
 
 // createGrants makes grants.db with its first grant in it: whenever the file
@@ -201,7 +212,8 @@ func (b *Bolt) createGrants(do change) error {
 		return err
 	}
 	syncDir(b.dir)
-	return b.readyGrants()
+	b.changed(b.readyGrants())
+	return nil
 }
 
 // keepBefore copies grants.db to grants.db.before. A copy of damaged records

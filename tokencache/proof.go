@@ -64,11 +64,12 @@ func (c *Cache) Count(cl *Client, key Key, g Grant) {
 // Replace stores a grant that was proved, durably, and then makes its token the one
 // of the connection. An error says that the grant is not stored.
 func (c *Cache) Replace(cl *Client, key Key, g Grant, p Proof) error {
-	if err := c.store.SaveGrant(key, cl.secrets(), g); err != nil {
+	err := c.store.SaveGrant(key, cl.secrets(), g)
+	c.GrantChanged(key) // on a disk that fails it may be there all the same
+	c.tellWarnings()
+	if err != nil {
 		return err
 	}
-	c.GrantChanged(key)
-	c.tellWarnings()
 	if n, err := c.Conn(cl, key.Account); err == nil {
 		n.install(cl, p)
 	}

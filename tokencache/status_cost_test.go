@@ -75,7 +75,7 @@ func TestStatusOfAnotherGrant(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		r.grants.fail(errors.New("file is empty"))
-		if s := r.cache.Status(r.newClient())[0]; s.HasGrant || !strings.Contains(s.LastError, "no_grant: file is empty") {
+		if s := r.cache.Status(r.newClient())[0]; s.HasGrant || !strings.Contains(s.LastError, "store: file is empty") {
 			t.Errorf("%+v", s)
 		}
 	})
