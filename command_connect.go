@@ -122,7 +122,7 @@ func finish(cmd *cobra.Command, client, account, action string, isNew bool, req 
 	r := connected{NewAccount: isNew}
 	code, err := change(cmd, client, account, action, req, &r)
 	var other *adminError
-	if errors.As(err, &other) && other.Confirm != "" {
+	for errors.As(err, &other) && other.Confirm != "" { // anew if the account was connected by a third one meanwhile
 		answer := boolFlag(cmd, "replace")
 		if !answer && input.terminal >= 0 {
 			fmt.Fprintln(cmd.ErrOrStderr(), other.Text, other.Hint)

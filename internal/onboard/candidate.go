@@ -45,7 +45,9 @@ type candidate struct {
 	reply     zoho.Reply // of the exchange, empty for an imported refresh token
 	proof     tokencache.Proof
 	warnings  []string
-	revokeOld bool
+	replace   bool   // whoever's the grant before is
+	asked     string // refresh token of the one that a person was asked about
+	revokeOld bool   // give it back
 	browser   browserID
 	invited   *Invitation
 	// While it waits to be confirmed:
@@ -74,6 +76,11 @@ func (cand *candidate) describe(ctx context.Context, cl *Client) {
 		who := accounts.Identify(ctx, token, g.APIDomain, g.Scopes)
 		g.User, g.Org = who.User, who.Org
 	}
+}
+
+// asks tells that a person has to agree before the grant takes the place of the old one.
+func (cand *candidate) asks(old tokencache.Grant) bool {
+	return old.RefreshToken != "" && !cand.replace && cand.asked != old.RefreshToken && differ(old, cand.grant)
 }
 
 // differ tells whether somebody else has consented than before, as far as that is known.

@@ -3,8 +3,8 @@
 // pasted, by a refresh token from elsewhere. It takes them out again as well.
 //
 // flow.go holds the consents that are under way, grant.go what becomes of a code or a
-// refresh token, held.go those that a person has to confirm, revoke.go how one ends,
-// invite.go the links for customers. pages.go is what a browser sees, guard.go whether it
+// refresh token, adopt.go how that becomes the grant of an account, held.go what a person
+// has to confirm, revoke.go how a grant ends, invite.go the links for customers. pages.go is what a browser sees, guard.go whether it
 // may, checks.go what is looked at before consent, consent.go the way through it.
 package onboard
 
@@ -32,6 +32,8 @@ type Flow struct {
 	Hooks
 	cache *tokencache.Cache
 	store *tokencache.Bolt
+
+	changing sync.Mutex // held while the stored grant of an account is looked at and changed accordingly; taken before mu
 
 	mu       sync.Mutex          // guards all below
 	consents map[string]*consent // :: state → consent

@@ -43,12 +43,15 @@ func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser stri
 	if err := f.invited(cl, c.invitation); err != nil {
 		return Result{}, c, err
 	}
+	if err := cl.mayReplace(c.Account); err != nil {
+		return Result{}, c, err
+	}
 	cand, failed := f.exchange(ctx, cl, center, c.Account, cb.Code, c.RedirectURI)
 	if failed != nil {
 		return Result{}, c, errCallbackCode(failed, cb, center)
 	}
 	cand.browser, cand.invited, cand.revokeOld = c.browser, c.invitation, c.RevokeOld
-	result, err := f.settle(ctx, cl, cand, false)
+	result, err := f.settle(ctx, cl, cand)
 	return result, c, err
 }
 
@@ -63,8 +66,8 @@ func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCente
 	if err != nil {
 		return Result{}, errSelfClientCode(ctx, err, cl, center)
 	}
-	cand.revokeOld = revokeOld
-	return f.settle(ctx, cl, cand, replace)
+	cand.replace, cand.revokeOld = replace, revokeOld
+	return f.settle(ctx, cl, cand)
 }
 
 // Import takes a refresh token that another program was given.
@@ -77,7 +80,9 @@ func (f *Flow) Import(ctx context.Context, cl *Client, center zoho.DataCenter, a
 			Remedy: "It is printable text without blanks, such as 1000.….…, alone on its line."}
 	}
 	grant := tokencache.Grant{RefreshToken: refreshToken, AccountsServer: center.Accounts, GrantedAt: time.Now()}
-	return f.settle(ctx, cl, candidateFor(cl, account, grant), replace)
+	cand := candidateFor(cl, account, grant)
+	cand.replace = replace
+	return f.settle(ctx, cl, cand)
 }
 
 // exchange trades a code for tokens, at the data center that it was given at. Several
@@ -112,35 +117,18 @@ func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter,
 	return nil, failed
 }
 
-// settle has a grant prove itself by a renewal, compares it with the one before, and
-// stores it.
-func (f *Flow) settle(ctx context.Context, cl *Client, cand *candidate, confirmed bool) (_ Result, err *Error) {
+// settle has a grant prove itself by a renewal, and makes it that of its account.
+func (f *Flow) settle(ctx context.Context, cl *Client, cand *candidate) (_ Result, err *Error) {
 	ctx = context.WithoutCancel(ctx) // who closes the browser now must not lose the grant
 	defer func() { f.giveBack(ctx, cl, cand, err) }()
-	old, err := f.before(cl, cand)
-	if err != nil {
+	if _, err := f.before(cl, cand); err != nil { // a store that fails costs no token call
 		return Result{}, err
 	}
 	if err := f.prove(cl, cand); err != nil {
 		return Result{}, err
 	}
 	cand.describe(ctx, cl)
-	if old.RefreshToken != "" && !confirmed && differ(old, cand.grant) {
-		if cand.invited != nil {
-			return Result{}, errTaken()
-		}
-		return Result{}, f.hold(cl, cand, cl.result(cand.account, old), cl.result(cand.account, cand.grant))
-	}
-	return f.adopt(ctx, cl, cand, old)
-}
-
-// before is the grant that the account has, the zero Grant if it has none.
-func (f *Flow) before(cl *Client, cand *candidate) (tokencache.Grant, *Error) {
-	old, _, err := f.store.LoadGrant(cl.key(cand.account), cl.Cache.Secrets())
-	if err != nil {
-		return old, errStore(err)
-	}
-	return old, nil
+	return f.adopt(ctx, cl, cand)
 }
 
 // prove has a grant bring an access token.
@@ -157,81 +145,9 @@ func (f *Flow) prove(cl *Client, cand *candidate) *Error {
 	return nil
 }
 
-// adopt makes a grant that of its account, in place of the old one.
-func (f *Flow) adopt(ctx context.Context, cl *Client, cand *candidate, old tokencache.Grant) (Result, *Error) {
-	if err := f.useUp(cand); err != nil {
-		return Result{}, err
-	}
-	replaces := old.RefreshToken != "" && old.RefreshToken != cand.grant.RefreshToken
-	another := old.User != "" && cand.grant.User != "" && old.User != cand.grant.User // whose places are his own
-	cand.grant.RefreshTokens = 1
-	if !another {
-		cand.grant.RefreshTokens = max(old.RefreshTokens, 1)
-	}
-	if replaces && !another && !cand.revokeOld {
-		cand.grant.RefreshTokens++
-	}
-	if err := f.save(cl, cand); err != nil {
-		if cand.invited != nil {
-			_ = f.store.Unuse(cand.invited.ID) // what was not completed can be tried again
-		}
-		return Result{}, errStore(err)
-	}
-	result := cl.result(cand.account, cand.grant)
-	result.Replaced, result.Warnings = replaces, cand.warnings
-	if replaces && (old.User == "" || cand.grant.User == "") {
-		result.Warnings = append(result.Warnings, "whether it is the same user as before is not known; with the scope "+zoho.ScopeProfile+" Zoho says who has consented")
-	}
-	if replaces && cand.revokeOld {
-		f.revokeOld(ctx, cl, &result, old)
-		if !result.Revoked && !another { // it keeps its place
-			f.countOne(cl, cand, &result)
-		}
-	}
-	result.Warnings = append(result.Warnings, f.PlaceWarnings(cl, cand.account)...)
-	f.Connected(result)
-	return result, nil
-}
-
-// countOne counts one more refresh token of the account. If that cannot be stored, the
-// count is one too low.
-func (f *Flow) countOne(cl *Client, cand *candidate, result *Result) {
-	cand.grant.RefreshTokens++
-	result.RefreshTokens = cand.grant.RefreshTokens
-	_ = f.store.SaveGrant(cl.key(cand.account), cl.Cache.Secrets(), cand.grant)
-	f.cache.GrantChanged(cl.key(cand.account))
-}
-
-// useUp ends an invitation, before what it brought is stored: of several browsers that
-// come back at the same time one is served. What the others brought is given back.
-func (f *Flow) useUp(cand *candidate) *Error {
-	if cand.invited == nil {
-		return nil
-	}
-	first, err := f.store.UseOnce(cand.invited.ID, cand.invited.Expires)
-	switch {
-	case err != nil:
-		return errStore(err)
-	case !first:
-		return errInvitation("This invitation was used.")
-	}
-	return nil
-}
-
 // plainlyBad tells failures that say something about the grant from those that say
 // something about the moment.
 func plainlyBad(err error) bool {
 	var known *tokencache.Error
 	return errors.As(err, &known) && (known.Kind == tokencache.KindDead || known.Kind == tokencache.KindRejected)
-}
-
-// save stores a grant, and publishes the token that it has brought.
-func (f *Flow) save(cl *Client, cand *candidate) error {
-	key := cl.key(cand.account)
-	if cand.proof.AccessToken != "" {
-		return f.cache.Replace(cl.Cache, key, cand.grant, cand.proof)
-	}
-	err := f.store.SaveGrant(key, cl.Cache.Secrets(), cand.grant)
-	f.cache.GrantChanged(key)
-	return err
 }

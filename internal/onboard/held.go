@@ -65,12 +65,14 @@ func (f *Flow) release(cl *Client, id string, browser browserID) (*candidate, *E
 	return cand, nil
 }
 
-// Confirm stores a grant that was held, or drops it: a fresh one is given back to Zoho.
+// Confirm stores a grant that was held, or drops it: a fresh one is given back to Zoho. If
+// the account has another grant by now than the one that was asked about, it asks again.
 func (f *Flow) Confirm(ctx context.Context, cl *Client, id, browser string, accept bool) (_ Result, err *Error) {
 	cand, err := f.release(cl, id, identify(browser))
 	if err != nil {
 		return Result{}, err
 	}
+	ctx = context.WithoutCancel(ctx) // who closes the browser now must not lose the grant, or keep it
 	if !accept {
 		result := cl.result(cand.account, cand.grant)
 		if cand.fresh() {
@@ -78,13 +80,8 @@ func (f *Flow) Confirm(ctx context.Context, cl *Client, id, browser string, acce
 		}
 		return result, nil
 	}
-	ctx = context.WithoutCancel(ctx)
 	defer func() { f.giveBack(ctx, cl, cand, err) }()
-	old, err := f.before(cl, cand)
-	if err != nil {
-		return Result{}, err
-	}
-	return f.adopt(ctx, cl, cand, old)
+	return f.adopt(ctx, cl, cand)
 }
 
 // giveBack revokes a fresh grant that was not stored for some reason: at Zoho it would

@@ -2,6 +2,7 @@ package onboard
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -35,6 +36,13 @@ func testClient(t *testing.T) (*Flow, *Client) {
 		KnownAt: func(context.Context) []string { return []string{"eu"} },
 	}
 	return New(cache, store, Hooks{Connected: func(Result) {}, Gone: func(tokencache.Key) {}, Guard: func(f func()) { f() }}), cl
+}
+
+// via has a client speak to data centers by a round tripper.
+func via(cl *Client, to http.RoundTripper) {
+	cl.Accounts = func(dc zoho.DataCenter) []*zoho.Accounts {
+		return []*zoho.Accounts{{HTTP: &http.Client{Transport: to}, DataCenter: dc, ClientID: "1000.ID", ClientSecret: "secret"}}
+	}
 }
 
 // S-22: a consent waits for ten minutes.
@@ -131,7 +139,7 @@ func TestInvitationWithoutStore(t *testing.T) {
 	adopt := func() *Error {
 		cand := candidateFor(cl, "acme", tokencache.Grant{RefreshToken: "1000.refresh", AccountsServer: cl.Centers[0].Accounts})
 		cand.invited = &inv
-		_, err := flow.adopt(t.Context(), cl, cand, tokencache.Grant{})
+		_, err := flow.adopt(t.Context(), cl, cand)
 		return err
 	}
 	secrets := cl.Cache.Secrets
@@ -276,6 +284,9 @@ func (r *revocations) String() string {
 func (r *revocations) RoundTrip(req *http.Request) (*http.Response, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
 	_ = req.ParseForm()
 	r.tokens = append(r.tokens, req.Form.Get("token"))
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"status":"success"}`)), Request: req}, nil
@@ -287,9 +298,7 @@ func TestUnconfirmedGrants(t *testing.T) {
 	flow, cl := testClient(t)
 	synctest.Test(t, func(t *testing.T) {
 		given := new(revocations)
-		cl.Accounts = func(dc zoho.DataCenter) []*zoho.Accounts {
-			return []*zoho.Accounts{{HTTP: &http.Client{Transport: given}, DataCenter: dc, ClientID: "1000.ID", ClientSecret: "secret"}}
-		}
+		via(cl, given)
 		hold := func(token string, fresh bool) (id string) {
 			cand := candidateFor(cl, "shop", tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts})
 			if fresh {
@@ -381,9 +390,7 @@ func TestPrivate(t *testing.T) {
 func TestSharedGrant(t *testing.T) {
 	flow, cl := testClient(t)
 	given := new(revocations)
-	cl.Accounts = func(dc zoho.DataCenter) []*zoho.Accounts {
-		return []*zoho.Accounts{{HTTP: &http.Client{Transport: given}, DataCenter: dc, ClientID: "1000.ID", ClientSecret: "secret"}}
-	}
+	via(cl, given)
 	store := func(account, token string) {
 		t.Helper()
 		if err := flow.store.SaveGrant(cl.key(account), cl.Cache.Secrets(), tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts}); err != nil {
@@ -394,6 +401,18 @@ func TestSharedGrant(t *testing.T) {
 	store("b", "1000.shared")
 	store("c", "1000.own")
 	store("d", "1000.configured")
+	readable := cl.Cache.Grant
+	cl.Cache.Grant = func(account string) (tokencache.Grant, bool, error) {
+		g, configured, err := readable(account)
+		if configured {
+			g, err = tokencache.Grant{}, errors.New("its file cannot be read")
+		}
+		return g, configured, err
+	}
+	if _, err := flow.Revoke(t.Context(), cl, "d", false); err == nil || err.Code != codeStore || !strings.Contains(err.Text, "configured") {
+		t.Errorf("beside an account that cannot be read: %v", err)
+	}
+	cl.Cache.Grant = readable
 	for account, others := range map[string]string{"a": "b", "d": "configured"} {
 		if _, err := flow.Revoke(t.Context(), cl, account, false); err == nil || err.Code != "shared" || !strings.Contains(err.Text, "account "+others+",") {
 			t.Errorf("%s: %v", account, err)
@@ -405,10 +424,9 @@ func TestSharedGrant(t *testing.T) {
 	if got := given.String(); got != "1000.own" {
 		t.Errorf("revoked: %s", got)
 	}
-	old, _, _ := flow.store.LoadGrant(cl.key("a"), cl.Cache.Secrets())
 	cand := candidateFor(cl, "a", tokencache.Grant{RefreshToken: "1000.new", AccountsServer: cl.Centers[0].Accounts})
 	cand.revokeOld = true
-	if r, err := flow.adopt(t.Context(), cl, cand, old); err != nil || r.Revoked || !strings.Contains(strings.Join(r.Warnings, " "), "account b") {
+	if r, err := flow.adopt(t.Context(), cl, cand); err != nil || r.Revoked || !strings.Contains(strings.Join(r.Warnings, " "), "account b") {
 		t.Errorf("replaced: %+v, %v", r, err)
 	}
 	store("a", "1000.shared")
@@ -424,9 +442,7 @@ func TestSharedGrant(t *testing.T) {
 func TestDoubleClick(t *testing.T) {
 	pages := testPages(t)
 	given := new(revocations)
-	pages.Client.Accounts = func(dc zoho.DataCenter) []*zoho.Accounts {
-		return []*zoho.Accounts{{HTTP: &http.Client{Transport: given}, DataCenter: dc, ClientID: "1000.ID", ClientSecret: "secret"}}
-	}
+	via(pages.Client, given)
 	const browser = "COOKIE-OF-THIS-BROWSER"
 	cand := candidateFor(pages.Client, "shop", tokencache.Grant{RefreshToken: "new", AccountsServer: pages.Client.Centers[0].Accounts})
 	cand.browser, cand.reply.AccessToken = identify(browser), "1000.access"

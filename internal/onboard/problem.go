@@ -51,7 +51,9 @@ const (
 	codeUsed  = "state-used"
 	codePaste = "paste"
 
-	codeExchange = "exchange"
+	codeExchange   = "exchange"
+	codeNoGrant    = "no-grant"
+	codeConfigured = "configured"
 )
 
 func errState(text string) *Error {
@@ -79,7 +81,7 @@ func errAccountName() *Error {
 }
 
 func errConfigured(cl *Client, account string) *Error {
-	return &Error{Status: http.StatusConflict, Code: "configured",
+	return &Error{Status: http.StatusConflict, Code: codeConfigured,
 		Text:   fmt.Sprintf("The grant of account %s of client %s comes from the configuration, which always wins.", account, cl.Name),
 		Remedy: "Take its refresh_token out of the configuration first, or connect another account."}
 }
@@ -133,7 +135,7 @@ func errTaken() *Error {
 }
 
 func errNoGrant(cl *Client, account string) *Error {
-	return &Error{Status: http.StatusNotFound, Code: "no-grant", Text: fmt.Sprintf("Client %s has no stored grant of an account %s.", cl.Name, account),
+	return &Error{Status: http.StatusNotFound, Code: codeNoGrant, Text: fmt.Sprintf("Client %s has no stored grant of an account %s.", cl.Name, account),
 		Remedy: "`caddy zoho status` lists those that there are."}
 }
 
@@ -141,6 +143,12 @@ func errShared(cl *Client, account string, others []string) *Error {
 	return &Error{Status: http.StatusConflict, Code: "shared",
 		Text:   fmt.Sprintf("Account %s of client %s has the same refresh token as %s, which ends with it.", account, cl.Name, accountList(others)),
 		Remedy: fmt.Sprintf("Take this one away alone by `caddy zoho forget %s %s`, or say by --shared that it is meant for all of them.", cl.Name, account)}
+}
+
+func errSharer(other string, err error) *Error {
+	return &Error{Status: http.StatusServiceUnavailable, Code: codeStore,
+		Text:   fmt.Sprintf("Whether account %s has the same refresh token is not known: %v.", other, err),
+		Remedy: "Mend that and try again, or say by --shared that all who have it may lose it."}
 }
 
 // accountList names accounts, some of them.

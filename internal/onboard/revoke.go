@@ -41,57 +41,94 @@ func (f *Flow) Revoke(ctx context.Context, cl *Client, account string, shared bo
 	if err != nil {
 		return Result{}, err
 	}
-	others := f.sharers(cl, account, grant)
-	if len(others) > 0 && !shared {
+	others, err := f.sharers(cl, account, grant)
+	switch {
+	case shared:
+	case err != nil:
+		return Result{}, err
+	case len(others) > 0:
 		return Result{}, errShared(cl, account, others)
 	}
 	if err := cl.revoke(ctx, grant); err != nil {
 		return Result{}, &Error{Status: http.StatusBadGateway, Code: "not-revoked", Text: "Zoho did not revoke the grant, so it was not forgotten: " + err.Error() + ".",
 			Remedy: "Try again, or forget it here and revoke it in the user's account at Zoho (Connected Apps)."}
 	}
-	result, err := f.drop(cl, account, grant)
-	result.Revoked = err == nil
+	result, err := f.revoked(cl, account, grant)
 	if len(others) > 0 {
 		result.Warnings = append(result.Warnings, accountList(others)+" had the same refresh token, and needs consent now")
 	}
 	return result, err
 }
 
+// revoked drops a grant that Zoho has no more, unless the account has another one by now.
+func (f *Flow) revoked(cl *Client, account string, grant tokencache.Grant) (Result, *Error) {
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	result := cl.result(account, grant)
+	result.Revoked = true
+	now, err := f.stored(cl, account)
+	switch {
+	case err != nil && err.Code == codeNoGrant, err != nil && err.Code == codeConfigured:
+		return result, nil
+	case err == nil && now.RefreshToken != grant.RefreshToken:
+		result.Warnings = append(result.Warnings, "the account was connected anew meanwhile, and stays so")
+		return result, nil
+	}
+	if err := f.drop(cl, account); err != nil {
+		return Result{}, err
+	}
+	return result, nil
+}
+
 // revokeOld gives the grant that was replaced back, unless other accounts live by it.
 func (f *Flow) revokeOld(ctx context.Context, cl *Client, r *Result, old tokencache.Grant) {
 	const kept = "the grant before was not revoked"
-	if others := f.sharers(cl, r.Account, old); len(others) > 0 {
+	others, err := f.sharers(cl, r.Account, old)
+	switch {
+	case err != nil:
+		r.Warnings = append(r.Warnings, kept+": "+err.Text)
+		return
+	case len(others) > 0:
 		r.Warnings = append(r.Warnings, kept+": "+accountList(others)+" has it as well")
 		return
 	}
 	r.revoke(ctx, cl, old, kept)
 }
 
-// sharers are the client's other accounts that have the same refresh token.
-func (f *Flow) sharers(cl *Client, account string, g tokencache.Grant) (names []string) {
+// sharers are the client's other accounts that have the same refresh token. The error tells
+// that one of them cannot be read, so that there may be more.
+func (f *Flow) sharers(cl *Client, account string, g tokencache.Grant) (names []string, unread *Error) {
 	for _, name := range f.cache.Accounts(cl.Cache) {
 		if name == account {
 			continue
 		}
-		other, configured, _ := cl.Cache.Grant(name)
+		other, configured, err := cl.Cache.Grant(name)
 		if !configured {
-			other, _, _ = f.store.LoadGrant(cl.key(name), cl.Cache.Secrets())
+			other, _, err = f.store.LoadGrant(cl.key(name), cl.Cache.Secrets())
+		}
+		if err != nil && unread == nil {
+			unread = errSharer(name, err)
 		}
 		if other.RefreshToken == g.RefreshToken && other.AccountsServer == g.AccountsServer {
 			names = append(names, name)
 		}
 	}
-	return names
+	return names, unread
 }
 
 // Forget drops the stored grant of an account, one that cannot be read included. At Zoho
 // it lives on.
 func (f *Flow) Forget(cl *Client, account string) (Result, *Error) {
+	f.changing.Lock()
+	defer f.changing.Unlock()
 	grant, err := f.stored(cl, account)
 	if err != nil && err.Code != codeStore {
 		return Result{}, err
 	}
-	return f.drop(cl, account, grant)
+	if err := f.drop(cl, account); err != nil {
+		return Result{}, err
+	}
+	return cl.result(account, grant), nil
 }
 
 // stored is the grant of an account that was connected here.
@@ -111,12 +148,13 @@ func (f *Flow) stored(cl *Client, account string) (tokencache.Grant, *Error) {
 	return grant, nil
 }
 
-func (f *Flow) drop(cl *Client, account string, grant tokencache.Grant) (Result, *Error) {
+func (f *Flow) drop(cl *Client, account string) *Error {
 	key := cl.key(account)
-	if err := f.store.DeleteGrant(key); err != nil {
-		return Result{}, errStore(err)
-	}
+	err := f.store.DeleteGrant(key)
 	f.cache.GrantChanged(key)
+	if err != nil {
+		return errStore(err)
+	}
 	f.Gone(key)
-	return cl.result(account, grant), nil
+	return nil
 }

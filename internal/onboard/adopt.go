@@ -1,0 +1,126 @@
+package onboard
+
+import (
+	"context"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// adopt makes a grant that of its account, and gives the one before back if that is wanted.
+func (f *Flow) adopt(ctx context.Context, cl *Client, cand *candidate) (Result, *Error) {
+	result, old, err := f.replace(cl, cand)
+	if err != nil {
+		return Result{}, err
+	}
+	if result.Replaced && cand.revokeOld {
+		f.revokeOld(ctx, cl, &result, old)
+		if !result.Revoked && !another(old, cand.grant) { // it keeps its place
+			f.countOne(cl, cand, &result)
+		}
+	}
+	result.Warnings = append(result.Warnings, f.PlaceWarnings(cl, cand.account)...)
+	f.Connected(result)
+	return result, nil
+}
+
+// replace stores a grant in place of the one that the account has by now, unless a person
+// has to be asked about that one first.
+func (f *Flow) replace(cl *Client, cand *candidate) (_ Result, old tokencache.Grant, err *Error) {
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	if err := cl.mayReplace(cand.account); err != nil {
+		return Result{}, old, err
+	}
+	if old, err = f.before(cl, cand); err != nil {
+		return Result{}, old, err
+	}
+	if cand.asks(old) {
+		if cand.invited != nil {
+			return Result{}, old, errTaken()
+		}
+		cand.asked = old.RefreshToken
+		return Result{}, old, f.hold(cl, cand, cl.result(cand.account, old), cl.result(cand.account, cand.grant))
+	}
+	if err := f.useUp(cand); err != nil {
+		return Result{}, old, err
+	}
+	replaces := old.RefreshToken != "" && old.RefreshToken != cand.grant.RefreshToken
+	cand.grant.RefreshTokens = 1
+	if !another(old, cand.grant) {
+		cand.grant.RefreshTokens = max(old.RefreshTokens, 1)
+		if replaces && !cand.revokeOld {
+			cand.grant.RefreshTokens++
+		}
+	}
+	if err := f.save(cl, cand); err != nil {
+		if cand.invited != nil {
+			_ = f.store.Unuse(cand.invited.ID) // what was not completed can be tried again
+		}
+		return Result{}, old, errStore(err)
+	}
+	result := cl.result(cand.account, cand.grant)
+	result.Replaced, result.Warnings = replaces, cand.warnings
+	if replaces && (old.User == "" || cand.grant.User == "") {
+		result.Warnings = append(result.Warnings, "whether it is the same user as before is not known; with the scope "+zoho.ScopeProfile+" Zoho says who has consented")
+	}
+	return result, old, nil
+}
+
+// before is the grant that the account has, the zero Grant if it has none.
+func (f *Flow) before(cl *Client, cand *candidate) (tokencache.Grant, *Error) {
+	old, _, err := f.store.LoadGrant(cl.key(cand.account), cl.Cache.Secrets())
+	if err != nil {
+		return old, errStore(err)
+	}
+	return old, nil
+}
+
+// another tells that two grants are of different users, each of whom has places of their own.
+func another(old, now tokencache.Grant) bool {
+	return old.User != "" && now.User != "" && old.User != now.User
+}
+
+// useUp ends an invitation, before what it brought is stored: of several browsers that
+// come back at the same time one is served. What the others brought is given back.
+func (f *Flow) useUp(cand *candidate) *Error {
+	if cand.invited == nil {
+		return nil
+	}
+	first, err := f.store.UseOnce(cand.invited.ID, cand.invited.Expires)
+	switch {
+	case err != nil:
+		return errStore(err)
+	case !first:
+		return errInvitation("This invitation was used.")
+	}
+	return nil
+}
+
+// save stores a grant, and publishes the token that it has brought.
+func (f *Flow) save(cl *Client, cand *candidate) error {
+	if cand.proof.AccessToken != "" {
+		return f.cache.Replace(cl.Cache, cl.key(cand.account), cand.grant, cand.proof)
+	}
+	return f.put(cl, cand.account, cand.grant)
+}
+
+func (f *Flow) put(cl *Client, account string, grant tokencache.Grant) error {
+	err := f.store.SaveGrant(cl.key(account), cl.Cache.Secrets(), grant)
+	f.cache.GrantChanged(cl.key(account))
+	return err
+}
+
+// countOne counts one more refresh token of the account's user, with the grant that it has by now.
+// If that cannot be stored, the count is one too low.
+func (f *Flow) countOne(cl *Client, cand *candidate, result *Result) {
+	f.changing.Lock()
+	defer f.changing.Unlock()
+	grant, err := f.before(cl, cand)
+	if err != nil || grant.RefreshToken == "" || another(grant, cand.grant) {
+		return
+	}
+	grant.RefreshTokens++
+	result.RefreshTokens = grant.RefreshTokens
+	_ = f.put(cl, cand.account, grant)
+}

@@ -1,0 +1,203 @@
+package onboard
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// fresh is what a code of a user's has brought.
+func fresh(cl *Client, account, token, user string) *candidate {
+	cand := candidateFor(cl, account, tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts, User: user})
+	cand.reply.AccessToken = "1000.access"
+	return cand
+}
+
+// has has an account connected, by a grant that may be there already.
+func (f *Flow) has(t *testing.T, cl *Client, account, token, user string) {
+	t.Helper()
+	if err := f.put(cl, account, tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts, User: user, RefreshTokens: 1}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f *Flow) now(t *testing.T, cl *Client, account string) tokencache.Grant {
+	t.Helper()
+	g, _, err := f.store.LoadGrant(cl.key(account), cl.Cache.Secrets())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// zohoIs answers calls of a test's.
+type zohoIs func(*http.Request) (*http.Response, error)
+
+func (f zohoIs) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestTwoConsentsAtOnce: of two users who consent for a new account at the same time, the
+// second is asked about, not lost.
+func TestTwoConsentsAtOnce(t *testing.T) {
+	flow, cl := testClient(t)
+	given := new(revocations)
+	via(cl, given)
+	proving, on := make(chan struct{}), make(chan struct{})
+	cl.Cache.Fetch = func(_ context.Context, _ tokencache.Key, g tokencache.Grant) (tokencache.Fetched, error) {
+		if g.RefreshToken == "of bob" {
+			close(proving)
+			<-on
+		}
+		return tokencache.Fetched{AccessToken: "1000.proof"}, nil
+	}
+	outcome := make(chan *Error)
+	go func() {
+		bob := fresh(cl, "new", "of bob", "")
+		bob.grant.AccountsServer = cl.Centers[1].Accounts // which says that it is somebody else
+		_, err := flow.settle(t.Context(), cl, bob)
+		outcome <- err
+	}()
+	<-proving
+	if _, err := flow.settle(t.Context(), cl, fresh(cl, "new", "of carol", "")); err != nil {
+		t.Error(err)
+	}
+	close(on)
+	if err := <-outcome; err == nil || err.Confirm == "" || len(flow.held) != 1 {
+		t.Errorf("the second one: %v, %d are held", err, len(flow.held))
+	}
+	if got := flow.now(t, cl, "new").RefreshToken; got != "of carol" || given.String() != "" {
+		t.Errorf("stored is the grant %q, given back %q", got, given)
+	}
+}
+
+// TestConfirmMeansTheGrantThatWasShown: if the account has another one by now, that is asked about.
+func TestConfirmMeansTheGrantThatWasShown(t *testing.T) {
+	flow, cl := testClient(t)
+	given := new(revocations)
+	via(cl, given)
+	flow.has(t, cl, "a", "of alice", "alice")
+	cand := fresh(cl, "a", "of carol", "carol")
+	cand.revokeOld = true
+	_, asked := flow.adopt(t.Context(), cl, cand)
+	if asked == nil || asked.Before.User != "alice" {
+		t.Fatal(asked)
+	}
+	flow.has(t, cl, "a", "of bob", "bob")
+	_, again := flow.Confirm(t.Context(), cl, asked.Confirm, "", true)
+	if again == nil || again.Confirm == "" || again.Before.User != "bob" || given.String() != "" {
+		t.Fatalf("%v, given back %q", again, given)
+	}
+	r, err := flow.Confirm(t.Context(), cl, again.Confirm, "", true)
+	if err != nil || !r.Replaced || !r.Revoked || given.String() != "of bob" || flow.now(t, cl, "a").User != "carol" {
+		t.Errorf("%+v, %v, given back %q", r, err, given)
+	}
+}
+
+// TestDropWithoutBrowser: what was declined is given back though the browser is gone.
+func TestDropWithoutBrowser(t *testing.T) {
+	flow, cl := testClient(t)
+	given := new(revocations)
+	via(cl, given)
+	flow.has(t, cl, "a", "of alice", "alice")
+	_, asked := flow.adopt(t.Context(), cl, fresh(cl, "a", "of carol", "carol"))
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	if r, err := flow.Confirm(gone, cl, asked.Confirm, "", false); err != nil || !r.Revoked || given.String() != "of carol" {
+		t.Errorf("%+v, %v, given back %q", r, err, given)
+	}
+}
+
+// TestRevocationTakesItsTime: what happens to the account meanwhile is not undone by it.
+func TestRevocationTakesItsTime(t *testing.T) {
+	for what, meanwhile := range map[string]func(*testing.T, *Flow, *Client){
+		"forgotten": func(t *testing.T, f *Flow, cl *Client) {
+			if _, err := f.Forget(cl, "a"); err != nil {
+				t.Error(err)
+			}
+		},
+		"connected anew": func(t *testing.T, f *Flow, cl *Client) {
+			if _, err := f.adopt(t.Context(), cl, fresh(cl, "a", "newest", "alice")); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		for _, fails := range []bool{false, true} {
+			once := func(t *testing.T, flow *Flow, cl *Client) {
+				done := false
+				via(cl, zohoIs(func(r *http.Request) (*http.Response, error) {
+					if !done {
+						done = true
+						meanwhile(t, flow, cl)
+					}
+					if fails {
+						return nil, errors.New("no network")
+					}
+					return new(revocations).RoundTrip(r)
+				}))
+			}
+			want := map[string]string{"forgotten": "", "connected anew": "newest"}[what]
+			check := func(t *testing.T, flow *Flow, cl *Client, places int) {
+				t.Helper()
+				if got := flow.now(t, cl, "a"); got.RefreshToken != want || got.RefreshToken != "" && got.RefreshTokens != places {
+					t.Errorf("stored is %q, with %d known, want %d", got.RefreshToken, got.RefreshTokens, places)
+				}
+			}
+			t.Run(what, func(t *testing.T) {
+				flow, cl := testClient(t)
+				flow.has(t, cl, "a", "old", "alice")
+				once(t, flow, cl)
+				cand := fresh(cl, "a", "new", "alice")
+				cand.revokeOld = true
+				if r, err := flow.adopt(t.Context(), cl, cand); err != nil || r.Revoked == fails {
+					t.Errorf("%+v, %v", r, err)
+				}
+				places := 2 // the new one and the newest
+				if fails {
+					places = 3
+				}
+				check(t, flow, cl, places)
+			})
+			t.Run(what+" while it is revoked", func(t *testing.T) {
+				flow, cl := testClient(t)
+				flow.has(t, cl, "a", "old", "alice")
+				once(t, flow, cl)
+				if _, err := flow.Revoke(t.Context(), cl, "a", false); (err != nil) != fails {
+					t.Error(err)
+				}
+				check(t, flow, cl, 2)
+			})
+		}
+	}
+}
+
+// TestConfiguredMeanwhile: a consent that ends when the account's grant comes from the
+// configuration costs nothing and stores nothing.
+func TestConfiguredMeanwhile(t *testing.T) {
+	flow, cl := testClient(t)
+	via(cl, zohoIs(func(*http.Request) (*http.Response, error) {
+		t.Error("Zoho is asked")
+		return nil, errors.New("no network")
+	}))
+	_, state, err := flow.Begin(cl, Start{Account: "late", RedirectURI: cl.RedirectURI})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl.Cache.Grant = func(string) (tokencache.Grant, bool, error) {
+		return tokencache.Grant{RefreshToken: "configured"}, true, nil
+	}
+	if _, err := flow.Finish(t.Context(), cl, Callback{State: state, Code: "1000.code"}, ""); err == nil || err.Code != codeConfigured {
+		t.Errorf("%v", err)
+	}
+	given := new(revocations)
+	via(cl, given)
+	flow.has(t, cl, "late", "before", "alice")
+	cand := fresh(cl, "late", "of alice", "alice")
+	cl.Cache.Fetch = func(context.Context, tokencache.Key, tokencache.Grant) (tokencache.Fetched, error) {
+		return tokencache.Fetched{AccessToken: "1000.proof"}, nil
+	}
+	if _, err := flow.settle(t.Context(), cl, cand); err == nil || err.Code != codeConfigured || given.String() != "of alice" {
+		t.Errorf("%v, given back %q", err, given)
+	}
+}
