@@ -219,7 +219,11 @@ func (a *App) refresh(r *http.Request, client *Client, account string) (any, err
 	if err != nil {
 		return nil, err
 	}
-	return a.connectionInfos(client.name, account)[0], nil
+	infos := a.connectionInfos(client.name, account)
+	if len(infos) == 0 {
+		return nil, refuse(http.StatusNotFound, codeUnknownAccount, "account %s of client %s was forgotten meanwhile", account, client.name)
+	}
+	return infos[0], nil
 }
 
 // refreshFailure says to an operator what an app is told as well, and how it ends.

@@ -181,7 +181,7 @@ func (a *App) Start() error {
 		}
 		return nil
 	})
-	a.state.warm.Do(func() { go guarded(a.logger, a.warm) })
+	go guarded(a.logger, a.warm)
 	for _, text := range a.state.store.Warnings() {
 		a.logger.Warn(text)
 	}
@@ -229,8 +229,8 @@ func (a *App) consent(key tokencache.Key) string {
 	return client.consent(key.Account)
 }
 
-// warm goes on with the connections that the run before kept warm. Once for a
-// process is enough: reloads leave timers alone.
+// warm goes on with the connections that the run before kept warm, and those of a client
+// that is back; a reload leaves the timers of others alone.
 func (a *App) warm() {
 	for _, name := range a.clientNames() {
 		a.state.cache.Warm(a.Clients[name].cache)

@@ -29,7 +29,6 @@ type state struct {
 	events  eventQueue
 	asked   *rate.Limiter                 // doctor's questions to token endpoints, which are not to be asked in a loop
 	config  atomic.Pointer[runningConfig] // the one that runs
-	warm    sync.Once
 
 	mu      sync.Mutex
 	running []*runningConfig // that were started and not stopped

@@ -21,6 +21,7 @@ func (n *Conn) arm(cl *Client) {
 	if !ok {
 		return
 	}
+	n.armed = true
 	d := max(time.Duration(due-now.mono), warmFloor)
 	if n.timer == nil {
 		n.timer = time.AfterFunc(d, n.wake)
@@ -31,9 +32,10 @@ func (n *Conn) arm(cl *Client) {
 
 // due is when the timer has to look next, as mono: later than requests would
 // renew the token, by up to half of what is left of it then, so that the
-// timers of many connections part; or when what blocks a renewal is over.
+// timers of many connections part, also of those that were without for a while;
+// or when what blocks a renewal is over.
 func (n *Conn) due(cl *Client, now moment) (mono int64, ok bool) {
-	l := n.live.Load()
+	l, spread := n.live.Load(), warmRetry
 	switch {
 	case n.fingerprint == Fingerprint{}: // no grant
 		return 0, false
@@ -41,10 +43,10 @@ func (n *Conn) due(cl *Client, now moment) (mono int64, ok bool) {
 		return l.early + n.jitter(time.Duration(int64(l.deadline)-l.early)/2), true
 	case n.waiting.running(now.mono):
 		return n.waiting.next, true
-	case l == nil: // of the run before, and ended
-		return now.mono + int64(warmRetry) + n.jitter(cl.refreshBefore()), true
+	case l == nil || !l.alive(now):
+		spread = cl.refreshBefore()
 	}
-	return now.mono + max(int64(n.book.wait(now.mono, cl)), int64(warmRetry)+n.jitter(warmRetry)), true
+	return now.mono + max(int64(n.book.wait(now.mono, cl)), int64(warmRetry)+n.jitter(spread)), true
 }
 
 func (n *Conn) jitter(d time.Duration) int64 { return int64(n.cache.rand() * float64(d)) }
@@ -57,6 +59,9 @@ func (n *Conn) wake() {
 	}
 	defer c.leave()
 	defer n.swallow()
+	n.mu.Lock()
+	n.armed = false
+	n.mu.Unlock()
 	now := c.clock.now()
 	c.watchClocks(now)
 	cl := c.client(n.key.Client)
@@ -90,24 +95,41 @@ func (n *Conn) disarm() {
 	}
 }
 
-// Warm sets the timers of the connections that the run before kept warm. It
-// reads each record of the client's accounts once.
+// Warm sets the timers of the connections that were in use within keep_warm and have none:
+// those of the run before, and those of a client that was not configured for a while. It
+// reads the record of each account that is not in memory.
 func (c *Cache) Warm(cl *Client) {
-	if c.store == nil || cl.KeepWarm <= 0 || !c.enter() {
+	if cl.KeepWarm <= 0 || !c.enter() {
 		return
 	}
 	defer c.leave()
 	defer c.tellWarnings()
 	for _, account := range c.Accounts(cl) {
-		key := Key{Client: cl.Name, Account: account}
-		rec, _, err := c.store.Load(key, cl.secrets())
-		if err != nil || rec.Used.IsZero() || time.Duration(c.clock.now().wall-rec.Used.UnixNano()) > cl.KeepWarm {
+		if !c.cold(cl, Key{Client: cl.Name, Account: account}) {
 			continue
 		}
 		if n, err := c.Conn(cl, account); err == nil {
 			n.rewarm(cl)
 		}
 	}
+}
+
+// cold tells that a connection should be kept warm, and is not.
+func (c *Cache) cold(cl *Client, key Key) bool {
+	c.mu.RLock()
+	n := c.conns[key]
+	c.mu.RUnlock()
+	now := c.clock.now()
+	if n != nil {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return !n.armed && n.flight == nil && n.warm(cl, now)
+	}
+	if c.store == nil {
+		return false
+	}
+	rec, _, err := c.store.Load(key, cl.secrets())
+	return err == nil && !rec.Used.IsZero() && now.wall-rec.Used.UnixNano() <= int64(cl.KeepWarm)
 }
 
 // rewarm takes over what the store has and sets the timer.

@@ -150,6 +150,32 @@ func TestTimersDoNotFireTogether(t *testing.T) {
 	})
 }
 
+// A client that was not configured for a while: its connections have no timer any more
+// until Warm sets them.
+func TestWarmAfterReturn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.client.KeepWarm = 24 * time.Hour
+		there := func() (release func()) { return r.cache.Use(func(string) *tokencache.Client { return r.client }) }
+		gone := there()
+		r.get("crm")
+		r.cache.Warm(r.client) // changes nothing
+		r.cache.Use(func(string) *tokencache.Client { return nil })
+		gone()
+		settle(3 * time.Hour)
+		r.wantCalls(1)
+		defer there()()
+		r.cache.Warm(r.client)
+		r.cache.Warm(r.client)
+		settle(10 * time.Minute)
+		r.wantCalls(2)
+		settle(5 * time.Hour)
+		if calls := r.server.count(); calls < 7 || calls > 8 {
+			t.Errorf("%d calls in five hours", calls)
+		}
+	})
+}
+
 // A cron job's connection stays warm over a restart: Warm sets the timers of
 // those that were in use.
 func TestWarmAfterRestart(t *testing.T) {
