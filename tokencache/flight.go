@@ -55,9 +55,13 @@ func (n *Conn) lookBack(cl *Client) {
 	n.mu.Lock()
 	changed := n.checked == 0
 	n.mu.Unlock()
-	if changed {
-		_, _ = n.check(cl) // who needs a token is told
+	if !changed {
+		return
 	}
+	if now := n.cache.client(n.key.Client); now != nil { // a reload meanwhile: that one may say so
+		cl = now
+	}
+	_, _ = n.check(cl) // who needs a token is told
 }
 
 // land lets the waiters go, whatever became of the flight.

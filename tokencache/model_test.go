@@ -31,8 +31,8 @@ func drawOperation(t *rapid.T) operation {
 	return operation{
 		Do: rapid.SampledFrom([]string{"get", "get", "get", "wait", "wait", "refused", "refused", "late", "ambiguous", "hopeless",
 			"accepted", "hang up", "refresh", "server", "server", "reload", "grant", "restart", "crash", "crash in flight", "secret",
-			"clock", "suspend"}).Draw(t, "do"),
-		Account:  rapid.SampledFrom([]string{"default", "default", "default", "twin", "other"}).Draw(t, "account"),
+			"clock", "suspend", "connect", "connect", "forget", "connect in flight", "forget in flight"}).Draw(t, "do"),
+		Account:  rapid.SampledFrom([]string{"default", "default", "default", "twin", "other", "stored", "stored"}).Draw(t, "account"),
 		Resource: rapid.SampledFrom([]string{"crm", "desk", "books"}).Draw(t, "resource"),
 		Mode: rapid.SampledFrom([]string{"ok", "ok", "ok", "short", "negative", "absurd", "down", "retry after", "lost", "throttled",
 			"dead", "rejected", "panic", "slow", "late", "stuck"}).Draw(t, "mode"),
@@ -65,6 +65,16 @@ func (w *world) do(o operation, dir string) {
 		w.crashInFlight(o, dir)
 	case "clock":
 		w.setClock(o)
+	case "connect":
+		w.connect(o)
+	case "forget":
+		w.forget(o)
+	case "connect in flight":
+		w.takeOffStored()
+		w.connect(o)
+	case "forget in flight":
+		w.takeOffStored()
+		w.forget(o)
 	case "suspend":
 		w.clocks.sleep(o.Wait)
 		w.mu.Lock()
@@ -93,6 +103,9 @@ func (w *world) setClock(o operation) {
 // crashInFlight kills the process while a token call may be on its way, answered or not.
 func (w *world) crashInFlight(o operation, dir string) {
 	n := w.conn(o)
+	if n == nil {
+		return
+	}
 	go func() { _, _ = n.Resource("crash").Get(context.Background(), w.client) }()
 	if o.Callers%2 == 0 {
 		go func(cl *tokencache.Client) { _, _ = n.Refresh(context.Background(), cl) }(w.client)
@@ -103,7 +116,7 @@ func (w *world) crashInFlight(o operation, dir string) {
 
 func (w *world) conn(o operation) *tokencache.Conn {
 	n, err := w.cache.Conn(w.client, o.Account)
-	if err != nil {
+	if err != nil && w.inForce(o.Account) != "" {
 		w.violation("%s: %v", o, err)
 	}
 	return n
@@ -259,6 +272,9 @@ func (w *world) checkError(o operation, last, tok *tokencache.Token, err error) 
 }
 
 func (w *world) inForce(account string) string {
+	if account == storedKey.Account {
+		return w.stored
+	}
 	g, _, _ := w.grants.get(account)
 	return g.RefreshToken
 }
@@ -269,7 +285,10 @@ func (w *world) recover() {
 	w.mu.Lock()
 	w.mode = "ok"
 	w.mu.Unlock()
-	for _, account := range []string{"default", "twin", "other"} {
+	for _, account := range []string{"default", "twin", "other", "stored"} {
+		if w.inForce(account) == "" {
+			continue
+		}
 		o := operation{Do: "get", Account: account, Resource: "recovery", Callers: 1}
 		n := w.conn(o)
 		_, _ = n.Resource(o.Resource).Get(context.Background(), w.client) // what the files have
@@ -297,8 +316,8 @@ func (w *world) recover() {
 }
 
 // Whatever happens in whatever order: at most ten calls of a grant in any ten
-// minutes, one flight at a time, no ended token and none of another grant handed
-// out, no living one withheld because of an error, generations only grow, every
+// minutes, one flight at a time, no ended token and none of another grant, or of one
+// that is gone, handed out or kept, no living one withheld because of an error, generations only grow, every
 // caller gets an answer, and all is well soon after Zoho is.
 func TestHistories(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -317,6 +336,12 @@ func TestFormerFailures(t *testing.T) {
 			{Do: "get", Account: "default", Resource: "crm", Callers: 1},
 			{Do: "restart"},
 			{Do: "clock", Callers: 2, Wait: 3 * time.Minute},
+		},
+		"a grant that is forgotten, and a reload, while a token is asked for": {
+			{Do: "connect"},
+			{Do: "forget in flight"},
+			{Do: "reload"},
+			{Do: "wait", Wait: time.Minute},
 		},
 		"a call that was written anew while the clock was set back": {
 			{Do: "get", Account: "default", Resource: "crm", Callers: 1},

@@ -24,7 +24,9 @@ type world struct {
 	process *process
 	started int // processes
 	zombies []*process
-	grant   int // in force; that of the accounts default and twin
+	grant   int    // in force; that of the accounts default and twin
+	consent int    // number of the latest one
+	stored  string // refresh token of the account stored, "" = none
 	refused map[string]uint64
 	newest  map[string]uint64 // by account: generation handed out
 	setBack bool              // the wall clock, so that a restart believes too much
@@ -285,6 +287,66 @@ func (w *world) forgive() {
 	}
 }
 
+// connect brings a grant for the account stored, which proves itself before that.
+func (w *world) connect(o operation) {
+	w.consent++
+	g := tokencache.Grant{RefreshToken: fmt.Sprint("consent ", w.consent), AccountsServer: "https://accounts.example"}
+	if o.Callers%4 == 0 { // imported, and in use elsewhere
+		g.RefreshToken = w.inForce("other")
+	}
+	w.mu.Lock()
+	delete(w.throttled, proofKey.String()+" "+g.RefreshToken) // a person may ask again
+	w.mu.Unlock()
+	proof, err := w.cache.Prove(w.client, proofKey, g)
+	w.process.read[g.RefreshToken] = true
+	if err != nil {
+		return
+	}
+	if err := w.cache.Replace(w.client, storedKey, g, proof); err != nil {
+		w.violation("%s: %v", o, err)
+	}
+	w.stored = g.RefreshToken
+}
+
+var storedKey, proofKey = tokencache.Key{Client: "main", Account: "stored"}, tokencache.Key{Client: "main", Account: "proof"}
+
+// takeOffStored has a token asked for with the stored grant, whose answer takes its time.
+func (w *world) takeOffStored() {
+	n, err := w.cache.Conn(w.client, storedKey.Account)
+	if err != nil {
+		return
+	}
+	w.mu.Lock()
+	mode := w.mode
+	w.mode = "slow"
+	w.mu.Unlock()
+	go func(cl *tokencache.Client) { _, _ = n.Refresh(context.Background(), cl) }(w.client)
+	synctest.Wait()
+	w.mu.Lock()
+	w.mode = mode
+	w.mu.Unlock()
+}
+
+func (w *world) forget(o operation) {
+	if err := w.process.store.DeleteGrant(storedKey); err != nil {
+		w.violation("%s: %v", o, err)
+	}
+	w.cache.GrantChanged(storedKey)
+	w.stored = ""
+}
+
+// checkStored sees to it that no token outlives its grant in the files. One that nobody has
+// asked for since may be there until then.
+func (w *world) checkStored(o operation) {
+	rec, _, err := w.process.store.Load(storedKey, w.client.Secrets())
+	if err != nil {
+		w.violation("after %s: %v", o, err)
+	}
+	if m, ok := w.lookUp(rec.Token); ok && w.stored == "" {
+		w.violation("after %s: a token of %s is stored, which is forgotten", o, m.refreshToken)
+	}
+}
+
 // written notes that the ledger of a grant is about to be written, with all of its calls as
 // the wall clock has them now.
 func (w *world) written(g tokencache.Grant) {
@@ -296,9 +358,12 @@ func (w *world) written(g tokencache.Grant) {
 	}
 }
 
-// reload puts another configuration in force, and the old one out of it.
+// reload puts another configuration in force, and the old one out of it. What seals the
+// store stays readable.
 func (w *world) reload() {
 	cl := w.newClient()
+	cl.Credentials = w.secret.get
+	cl.Secrets = func() [][]byte { return append(w.secret.get(), []byte("the first secret")) }
 	cl.Fetch, cl.KeepWarm = w.fetch(w.process), time.Hour
 	release := w.process.cache.Use(func(string) *tokencache.Client { return cl })
 	w.process.release()
@@ -380,6 +445,7 @@ func live(t *testing.T, history []operation) error {
 		for i, o := range history {
 			w.do(o, filepath.Join(dir, fmt.Sprint(i+1)))
 			w.checkLedger(o)
+			w.checkStored(o)
 			if w.violated() != nil {
 				break
 			}
