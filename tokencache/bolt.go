@@ -75,13 +75,16 @@ func (b *Bolt) Open() error {
 // Close closes the files. Calls that come later are refused until Open.
 func (b *Bolt) Close() error {
 	b.closed.Store(true)
+	var errs []error
 	for _, f := range []*dbFile{&b.grants, &b.tokens} {
 		f.mu.Lock()
-		f.close()
+		if err := f.close(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", f.path, err))
+		}
 		f.fail(nil)
 		f.mu.Unlock()
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Load returns the record of a connection from tokens.db, and whether there is
@@ -176,7 +179,7 @@ func (b *Bolt) tryTokens(write bool, fn func(*bolt.Tx) error) error {
 	}
 	b.opened.Store(true)
 	if f.db != nil && f.look() != same {
-		f.close() // deleted or replaced meanwhile: it is only a cache
+		_ = f.close() // deleted or replaced meanwhile: it is only a cache
 	}
 	if f.db == nil {
 		if err := os.MkdirAll(b.dir, 0o700); err != nil {

@@ -120,7 +120,7 @@ func (f *dbFile) open(create bool) error {
 		return err
 	}
 	if err := f.identify(create); err != nil {
-		f.close()
+		_ = f.close()
 		return err
 	}
 	f.info, err = f.raw.Stat()
@@ -179,7 +179,7 @@ func (f *dbFile) run(write bool, fn func(*bolt.Tx) error) error {
 	}
 	if errors.Is(err, bolterrors.ErrIncompatibleValue) { // a value where a bucket was
 		err = fmt.Errorf("%w: %v", ErrDamaged, err)
-		f.close()
+		_ = f.close()
 		f.fail(err)
 	}
 	if err == nil {
@@ -221,14 +221,17 @@ func (f *dbFile) look() found {
 	return same
 }
 
-func (f *dbFile) close() {
+// close closes the file. Its error concerns whoever is done with it.
+func (f *dbFile) close() error {
 	if f.db == nil {
-		return
+		return nil
 	}
-	if panicked, _ := guard(f.db.Close); panicked {
+	panicked, err := guard(f.db.Close)
+	if panicked {
 		f.abandon()
 	}
 	f.db, f.raw = nil, nil
+	return err
 }
 
 // abandon gives up a handle that can no longer be closed. Its mapping stays.

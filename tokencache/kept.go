@@ -41,7 +41,7 @@ func (b *Bolt) readyGrants() error {
 				_ = b.copyGrants()
 			}
 		}
-		f.close()
+		_ = f.close()
 	}
 	var locked *LockedError
 	if err := b.withTokens(false, func(*bolt.Tx) error { return nil }); errors.As(err, &locked) {
@@ -55,7 +55,7 @@ func (b *Bolt) readyGrants() error {
 		return err
 	}
 	if err := b.readIndex(); err != nil {
-		f.close()
+		_ = f.close()
 		f.fail(err)
 		return f.err
 	}
@@ -155,13 +155,13 @@ func (b *Bolt) commit(f *dbFile, do change) error {
 	})
 	if err != nil {
 		if refused == nil {
-			f.close()
+			_ = f.close()
 		}
 		return err
 	}
 	if err := f.run(true, func(*bolt.Tx) error { return nil }); err != nil {
 		b.warn("%s: the last change was written, but its second mark was not: %v", b.grants.path, err)
-		f.close()
+		_ = f.close()
 	}
 	return nil
 }
@@ -203,7 +203,7 @@ func (b *Bolt) createGrants(do change) error {
 		return err
 	}
 	err := b.commit(f, do)
-	f.close()
+	_ = f.close()
 	if err == nil {
 		err = os.Rename(f.path, b.grants.path)
 	}

@@ -45,7 +45,7 @@ const (
 //	  "expiry": "2026-01-02T04:04:05Z",
 //	  "api_domain": "https://www.zohoapis.com",
 //	  "scope": "ZohoCRM.modules.ALL",
-//	  "state": "throttled", "failures": 2, "next_try": "…",
+//	  "state": "throttled", "failures": 2, "next_try": "…",   as waiting.state has it
 //	  "last_error": "…", "last_error_at": "…",
 //	  "used": "…"
 //	}
@@ -94,7 +94,7 @@ func utc(t time.Time) time.Time {
 }
 
 func toJSON(r Record) recordJSON {
-	w := recordJSON{
+	return recordJSON{
 		Fingerprint: r.Fingerprint.String(),
 		Generation:  r.Generation,
 		Issued:      utc(r.Issued),
@@ -108,7 +108,6 @@ func toJSON(r Record) recordJSON {
 		LastErrorAt: utc(r.LastErrorAt),
 		Used:        utc(r.Used),
 	}
-	return w
 }
 
 // record is w without its token, which only the data key opens.

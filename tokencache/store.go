@@ -21,7 +21,7 @@ type Record struct {
 	APIDomain   string
 	Scope       string
 	Ledger      []time.Time // token calls in the window, intents included
-	State       string      // "" or "ok", otherwise the word of the Kind that holds calls back
+	State       string      // why calls are held back, as waiting.state has it; "" = they are not
 	Failures    int         // in a row: the step in the waiting table
 	NextTry     time.Time
 	LastError   string // without secrets
