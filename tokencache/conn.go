@@ -26,8 +26,7 @@ type Conn struct {
 
 	mu          sync.Mutex
 	flight      *flight     // in the air, nil if none
-	timer       *time.Timer // keep_warm; nil = was never set
-	armed       bool        // the timer is set
+	timer       *time.Timer // keep_warm; nil = not set
 	checked     uint64      // client whose grant was last found to be fingerprint's
 	fingerprint Fingerprint // of the grant that all this belongs to
 	book        *book       // of that grant, nil = none

@@ -21,7 +21,6 @@ func (n *Conn) arm(cl *Client) {
 	if !ok {
 		return
 	}
-	n.armed = true
 	d := max(time.Duration(due-now.mono), warmFloor)
 	if n.timer == nil {
 		n.timer = time.AfterFunc(d, n.wake)
@@ -60,7 +59,7 @@ func (n *Conn) wake() {
 	defer c.leave()
 	defer n.swallow()
 	n.mu.Lock()
-	n.armed = false
+	n.timer = nil
 	n.mu.Unlock()
 	now := c.clock.now()
 	c.watchClocks(now)
@@ -123,7 +122,7 @@ func (c *Cache) cold(cl *Client, key Key) bool {
 	if n != nil {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		return !n.armed && n.flight == nil && n.warm(cl, now)
+		return n.timer == nil && n.flight == nil && n.warm(cl, now)
 	}
 	if c.store == nil {
 		return false
