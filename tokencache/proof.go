@@ -116,7 +116,8 @@ func (c *Cache) keepBook(key Key, fp Fingerprint, b *book) {
 		return
 	}
 	c.saving.Lock()
-	err := c.store.saveCalls(fp, b.times(c.clock.now()))
+	now := c.clock.now()
+	err := c.store.saveCalls(fp, b.times(now), now.time())
 	c.saving.Unlock()
 	if err != nil {
 		c.emit(Event{Type: EventStoreError, Key: key, Operation: "save", Err: err})
