@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 func init() {
@@ -109,8 +110,19 @@ func (c *Client) onboard() *onboard.Client {
 	return &onboard.Client{
 		Served: served, Name: c.name, ID: c.clientID, Cache: c.cache, Centers: c.centers, Scopes: c.Scopes, RedirectURI: c.RedirectURI,
 		Accounts: c.accountsOf,
+		Kin:      c.kin,
 		KnownAt:  c.knownAt,
 	}
+}
+
+// kin are the other clients with the same client id.
+func (c *Client) kin() (kin []*tokencache.Client) {
+	for _, name := range c.app.clientNames() {
+		if other := c.app.Clients[name]; other != c && other.clientID() == c.clientID() {
+			kin = append(kin, other.cache)
+		}
+	}
+	return kin
 }
 
 // originalPath is the path before rewrites: where the pages are for a browser.

@@ -33,6 +33,7 @@ func testClient(t *testing.T) (*Flow, *Client) {
 				return tokencache.Grant{RefreshToken: "1000.configured", AccountsServer: us.Accounts}, account == "configured", nil
 			},
 		},
+		Kin:     func() []*tokencache.Client { return nil },
 		KnownAt: func(context.Context) []string { return []string{"eu"} },
 	}
 	return New(cache, store, Hooks{Connected: func(Result) {}, Gone: func(tokencache.Key) {}, Guard: func(f func()) { f() }}), cl
@@ -397,6 +398,13 @@ func TestSharedGrant(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	twin := *cl
+	twin.Name, twin.Cache = "twin", &tokencache.Client{Name: "twin", Grant: cl.Cache.Grant, Secrets: cl.Cache.Secrets}
+	cl.Kin = func() []*tokencache.Client { return []*tokencache.Client{twin.Cache} }
+	if err := flow.put(&twin, "x", tokencache.Grant{RefreshToken: "1000.twin", AccountsServer: cl.Centers[0].Accounts}); err != nil {
+		t.Fatal(err)
+	}
+	store("e", "1000.twin")
 	store("a", "1000.shared")
 	store("b", "1000.shared")
 	store("c", "1000.own")
@@ -413,7 +421,7 @@ func TestSharedGrant(t *testing.T) {
 		t.Errorf("beside an account that cannot be read: %v", err)
 	}
 	cl.Cache.Grant = readable
-	for account, others := range map[string]string{"a": "b", "d": "configured"} {
+	for account, others := range map[string]string{"a": "b", "d": "configured", "e": "twin/x"} {
 		if _, err := flow.Revoke(t.Context(), cl, account, false); err == nil || err.Code != "shared" || !strings.Contains(err.Text, "account "+others+",") {
 			t.Errorf("%s: %v", account, err)
 		}

@@ -95,22 +95,28 @@ func (f *Flow) revokeOld(ctx context.Context, cl *Client, r *Result, old tokenca
 	r.revoke(ctx, cl, old, kept)
 }
 
-// sharers are the client's other accounts that have the same refresh token. The error tells
-// that one of them cannot be read, so that there may be more.
+// sharers are the other accounts that have the same refresh token. The error tells that one
+// of them cannot be read, so that there may be more.
 func (f *Flow) sharers(cl *Client, account string, g tokencache.Grant) (names []string, unread *Error) {
-	for _, name := range f.cache.Accounts(cl.Cache) {
-		if name == account {
-			continue
-		}
-		other, configured, err := cl.Cache.Grant(name)
-		if !configured {
-			other, _, err = f.store.LoadGrant(cl.key(name), cl.Cache.Secrets())
-		}
-		if err != nil && unread == nil {
-			unread = errSharer(name, err)
-		}
-		if other.RefreshToken == g.RefreshToken && other.AccountsServer == g.AccountsServer {
-			names = append(names, name)
+	for _, of := range append([]*tokencache.Client{cl.Cache}, cl.Kin()...) {
+		for _, name := range f.cache.Accounts(of) {
+			key := tokencache.Key{Client: of.Name, Account: name}
+			if key == cl.key(account) {
+				continue
+			}
+			if of != cl.Cache {
+				name = key.String()
+			}
+			other, configured, err := of.Grant(key.Account)
+			if !configured {
+				other, _, err = f.store.LoadGrant(key, of.Secrets())
+			}
+			if err != nil && unread == nil {
+				unread = errSharer(name, err)
+			}
+			if other.RefreshToken == g.RefreshToken && other.AccountsServer == g.AccountsServer {
+				names = append(names, name)
+			}
 		}
 	}
 	return names, unread
