@@ -29,16 +29,24 @@ type adminError struct {
 	Hint       string `json:"hint,omitempty"`
 	RetryAfter int    `json:"retry_after,omitempty"` // seconds; 0 = waiting does not help
 	Confirm    string `json:"confirm,omitempty"`     // see connectRequest
+	// The connection, where a command knows more of it than whoever typed it: both may have
+	// been left out.
+	Client  string `json:"client,omitempty"`
+	Account string `json:"account,omitempty"`
 
 	status int
 }
 
-// Error is the text, and the hint on a line of its own.
+// Error is the connection if it is known, the text, and the hint on a line of its own.
 func (e *adminError) Error() string {
-	if e.Hint != "" {
-		return e.Text + "\nhint: " + e.Hint
+	text := e.Text
+	if e.Account != "" {
+		text = e.Client + "/" + e.Account + ": " + text
 	}
-	return e.Text
+	if e.Hint != "" {
+		text += "\nhint: " + e.Hint
+	}
+	return text
 }
 
 func (e *adminError) write(w http.ResponseWriter) error {

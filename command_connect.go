@@ -58,8 +58,7 @@ func addRemoving(parent *cobra.Command) {
 }
 
 func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
-	selfClient, dataCenter := boolFlag(cmd, "self-client"), stringFlag(cmd, "data-center")
-	if dataCenter != "" && !selfClient {
+	if stringFlag(cmd, "data-center") != "" && !boolFlag(cmd, "self-client") {
 		return exitUsage, errors.New("--data-center goes with --self-client: a consent in the browser brings its data center along")
 	}
 	if err := checkCenter(cmd); err != nil {
@@ -73,9 +72,15 @@ func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
 	if err != nil {
 		return code, err
 	}
+	code, err = connectAccount(cmd, client, account, !there)
+	return code, about(client, account, err)
+}
+
+// connectAccount takes a self client's code, or what a consent brings.
+func connectAccount(cmd *cobra.Command, client, account string, isNew bool) (code int, err error) {
 	input := newInput(cmd)
-	req := connectRequest{DataCenter: dataCenter, Replace: boolFlag(cmd, "replace")}
-	if selfClient {
+	req := connectRequest{DataCenter: stringFlag(cmd, "data-center"), Replace: boolFlag(cmd, "replace")}
+	if boolFlag(cmd, "self-client") {
 		req.RevokeOld = boolFlag(cmd, "revoke-old")
 		req.SelfClient, err = input.pasted("the code of the self client")
 		code = exitFailed
@@ -85,7 +90,16 @@ func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
 	if err != nil {
 		return code, err
 	}
-	return finish(cmd, client, account, "connect", !there, req, input)
+	return finish(cmd, client, account, "connect", isNew, req, input)
+}
+
+// about says which connection a refusal is about.
+func about(client, account string, err error) error {
+	var told *adminError
+	if errors.As(err, &told) {
+		told.Client, told.Account = client, account
+	}
+	return err
 }
 
 // consent begins one, and reads what the browser ended at.

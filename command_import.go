@@ -52,7 +52,8 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 		return exitFailed, err
 	}
 	req := importRequest{RefreshToken: bareToken(token), DataCenter: stringFlag(cmd, "data-center"), Replace: boolFlag(cmd, "replace")}
-	return finish(cmd, client, account, "import", !there, req, input)
+	code, err = finish(cmd, client, account, "import", !there, req, input)
+	return code, about(client, account, err)
 }
 
 // assignment is a token as it stands in files of settings. Other servers' tokens may hold
