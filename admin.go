@@ -71,7 +71,7 @@ type connectionInfo struct {
 }
 
 // unreadable tells that there may be a grant, which cannot be had.
-func (c connectionInfo) unreadable() bool { return !c.HasGrant && !c.NeedsConsent }
+func (c connectionInfo) unreadable() bool { return c.State == stateUnreadable }
 
 // connectionList is the answer of GET /zoho/connections.
 type connectionList struct {
@@ -107,9 +107,9 @@ func listConnections(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	state := query.Get("state")
-	if state != "" && !slices.Contains(connectionStates, state) {
-		return refuse(http.StatusBadRequest, "unknown-state", "%v", unknownState(state))
+	state, err := parseState(query.Get("state"))
+	if err != nil {
+		return refuse(http.StatusBadRequest, "unknown-state", "%v", err)
 	}
 	list := connectionList{Clients: app.clientNames(), Connections: []connectionInfo{}}
 	for _, info := range app.connectionInfos(query.Get("client"), query.Get("account")) {
@@ -161,7 +161,7 @@ func namedAccounts(account string) []string {
 
 func (c *Client) info(s tokencache.Status) connectionInfo {
 	info := connectionInfo{
-		Client: s.Client, Account: s.Account, State: s.State, DataCenter: c.centerOf(s.Account, s.AccountsServer).Code,
+		Client: s.Client, Account: s.Account, State: stateOf(&s), DataCenter: c.centerOf(s.Account, s.AccountsServer).Code,
 		Configured: s.Configured, HasGrant: s.HasGrant, HasToken: s.HasToken, Generation: s.Generation, BudgetLeft: s.BudgetLeft,
 		Scopes: s.Scopes, NeedsConsent: s.NeedsConsent(), LostEarly: s.LostEarly,
 		LastError: s.LastError, LastErrorAt: timeOrNil(s.LastErrorAt), NextTry: timeOrNil(s.NextTry),

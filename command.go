@@ -49,7 +49,7 @@ func zohoCommand(parent *cobra.Command) {
 		Short:   "Shows a line per connection; exits with 3 if one needs consent, with 0 if there is none",
 		Example: "  caddy zoho status main --state dead",
 	})
-	status.Flags().String("state", "", "Only connections in this state: ok, degraded, contended, dead")
+	status.Flags().String("state", "", "Only connections in this state: "+strings.Join(shownStates, ", "))
 	addCommand(parent, 0, 2, cmdRefresh, &cobra.Command{
 		Use:     "refresh [CLIENT] [ACCOUNT]",
 		Short:   "Asks Zoho for a new access token, within the budget",

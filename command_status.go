@@ -20,9 +20,9 @@ import (
 )
 
 func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
-	state := stringFlag(cmd, "state")
-	if state != "" && !slices.Contains(connectionStates, state) {
-		return exitUsage, unknownState(state)
+	state, err := parseState(stringFlag(cmd, "state"))
+	if err != nil {
+		return exitUsage, err
 	}
 	list, code, err := requestStatus(cmd, args, state)
 	if err != nil {
@@ -100,10 +100,6 @@ func noSuchAccount(client, account string, list connectionList) error {
 	return refuse(http.StatusNotFound, codeUnknownAccount, "%v", noAccount(client, account, names))
 }
 
-func unknownState(state string) error {
-	return fmt.Errorf("there is no state %q%s; known are %s", state, didYouMean(state, connectionStates), strings.Join(connectionStates, ", "))
-}
-
 func cmdRefresh(cmd *cobra.Command, args []string) (int, error) {
 	var info connectionInfo
 	client, account, code, err := named(cmd, args)
@@ -146,18 +142,6 @@ func cut(text string, width int) string {
 		return string(runes[:width-1]) + "…"
 	}
 	return text
-}
-
-func stateWord(c connectionInfo) string {
-	switch {
-	case c.unreadable():
-		return "grant unreadable"
-	case c.NeedsConsent && !c.HasGrant:
-		return "not connected"
-	case c.NeedsConsent:
-		return c.State + ", needs consent"
-	}
-	return c.State
 }
 
 func tokenWord(c connectionInfo) string {

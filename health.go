@@ -3,6 +3,7 @@ package caddyzoho
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -47,10 +48,6 @@ func (h *Health) Provision(ctx caddy.Context) (err error) {
 	return err
 }
 
-// stateNotConnected stands for a connection that nobody has consented to yet, or whose grant
-// cannot be read.
-const stateNotConnected = "not_connected"
-
 // healthSummary counts connections by state.
 type healthSummary struct {
 	Status      string         `json:"status"` // ok or unavailable
@@ -63,11 +60,11 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.H
 	status := http.StatusServiceUnavailable
 	for _, s := range h.statuses() {
 		state := s.State
-		if !s.HasGrant && !s.HasToken {
-			state = stateNotConnected
+		if !s.HasToken { // one that lives is served, whatever has become of its grant
+			state = stateOf(&s)
 		}
 		summary.Connections[state]++
-		if state != tokencache.StateDead && state != stateNotConnected {
+		if !slices.Contains([]string{tokencache.StateDead, stateNotConnected, stateUnreadable}, state) {
 			summary.Status, status = "ok", http.StatusOK
 		}
 	}

@@ -445,7 +445,11 @@ func TestKeyAdded(t *testing.T) {
 		log := c.output.String()
 		return strings.Contains(log, "a stored grant cannot be read") && strings.Contains(log, "sealed by the client secret")
 	})
-	c.wantCLI(cli{"status main shop", 1, "grant unreadable", "caddy zoho doctor main shop"})
+	c.wantCLI(
+		cli{"status main shop", 1, "grant unreadable", "caddy zoho doctor main shop"},
+		cli{"status --state unreadable --json", 1, `"state": "unreadable"`, ""},
+		cli{"status --state ok", 0, "no connection", ""},
+	)
 	found(c.doctor(1, "main", "shop")).want(t, "grant", "failed", "the grant cannot be had")
 	if out, _ := c.runInput("", 1, "zoho", "doctor", "main", "shop"); !strings.Contains(out, "encryption_key {env.ZOHO_KEY} {file.") {
 		t.Errorf("doctor does not say what to write: %s", out)

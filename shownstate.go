@@ -1,0 +1,52 @@
+package caddyzoho
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// States of connections that have no grant, and so none that a token's could tell.
+const (
+	stateNotConnected = "not_connected" // nobody has consented, or the configured value is empty
+	stateUnreadable   = "unreadable"    // there may be a grant, which cannot be had
+)
+
+// shownStates are those that people and programs are told; metrics know the first four alone.
+var shownStates = slices.Concat(connectionStates, []string{stateNotConnected, stateUnreadable})
+
+// stateOf is the state of a connection as it is told.
+func stateOf(s *tokencache.Status) string {
+	switch {
+	case s.Unreadable():
+		return stateUnreadable
+	case !s.HasGrant:
+		return stateNotConnected
+	}
+	return s.State
+}
+
+// stateWord is a state as tables show it.
+func stateWord(c connectionInfo) string {
+	switch {
+	case c.State == stateUnreadable:
+		return "grant unreadable"
+	case c.State == stateNotConnected:
+		return "not connected"
+	case c.NeedsConsent:
+		return c.State + ", needs consent"
+	}
+	return c.State
+}
+
+// parseState takes a state as it is told or as tables show it; "" is any.
+func parseState(text string) (string, error) {
+	state := strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(text))
+	state = strings.TrimPrefix(state, "grant_")
+	if state != "" && !slices.Contains(shownStates, state) {
+		return "", fmt.Errorf("there is no state %.64q%s; known are %s", text, didYouMean(state, shownStates), strings.Join(shownStates, ", "))
+	}
+	return state, nil
+}
