@@ -106,19 +106,39 @@ func TestControlLimits(t *testing.T) {
 	wantStatus(t, do(sim, request("GET", "http://sim.localhost/limits", "")), 200)
 }
 
+// TestControlOfOneClient: where there is one client, nobody need name it.
+func TestControlOfOneClient(t *testing.T) {
+	sim := newSim(zohosim.Options{})
+	if grant := control(t, sim, 200, "grant", `{}`); grant["client_id"] != clientID {
+		t.Errorf("grant: got %v", grant)
+	}
+	form := refreshForm("")
+	form.Set("grant_type", "authorization_code")
+	form.Set("code", control(t, sim, 200, "code", ``)["code"].(string))
+	if reply := tokenReply(t, sim, usAccounts, form); reply["refresh_token"] == nil {
+		t.Errorf("code: got %v", reply)
+	}
+}
+
 func TestControlErrors(t *testing.T) {
 	sim := newSim(zohosim.Options{})
 	for name, bodies := range map[string][]string{
 		"fault":  {`{"where":"crm"}`, `{"where":"mars","kind":"hang"}`, `{"typo":1}`, `no json`},
 		"limits": {`{"consent":"maybe"}`, `{"variants":["x"]}`, `{"max_tokens":"ten"}`},
-		"grant":  {`{}`, `{"client_id":"1000.NOBODY"}`, `{"client_id":"1000.TESTCLIENT","data_center":"mars"}`, `[]`},
-		"code":   {`{}`, `[]`}, "client": {`{}`, `[]`}, "token": {`{}`, `[]`},
+		"grant":  {`{"client_id":"1000.NOBODY"}`, `{"client_id":"1000.TESTCLIENT","data_center":"mars"}`, `[]`},
+		"code":   {`{"client_id":"1000.NOBODY"}`, `[]`}, "client": {`{}`, `[]`}, "token": {`{}`, `[]`},
 		"answer": {`{"service":"crm","case":"dead"}`, `[]`}, "clear": {`[]`}, "reset": {`[]`}, "expire": {`[]`},
 	} {
 		for _, body := range bodies {
 			if reply := control(t, sim, 400, name, body); reply["error"] == nil {
 				t.Errorf("%s %s: got %v, want an error", name, body, reply)
 			}
+		}
+	}
+	sim.AddClient(zohosim.Client{ID: "1000.SECOND", Secret: "s"})
+	for _, name := range []string{"grant", "code"} {
+		if reply := control(t, sim, 400, name, `{}`); reply["error"] != "client_id is missing: 2 clients are registered" {
+			t.Errorf("%s: got %v", name, reply)
 		}
 	}
 	control(t, sim, 404, "nonesuch", "")

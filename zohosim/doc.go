@@ -37,9 +37,9 @@
 //
 // # Control API
 //
-// Under /_sim/ on any host, or at the host sim.localhost. POST with a JSON body, all fields optional;
-// replies are JSON, errors {"error": …} with status 400. Nobody is asked who he is, so the simulator
-// belongs on a loopback address.
+// Under /_sim/ on any host, or at the host sim.localhost. POST with a JSON body, all fields optional,
+// client_id as long as there is one client; replies are JSON, errors {"error": …} with status 400. Nobody
+// is asked who he is, so the simulator belongs on a loopback address.
 //
 //	GET  stats          Stats
 //	POST expire         {refresh_token | user}: their access tokens end; {}: everyone's

@@ -29,7 +29,8 @@ func (c *Client) enabledIn(dc string) bool {
 	return len(c.DataCenters) == 0 || slices.Contains(c.DataCenters, dc)
 }
 
-// GrantSpec says what a consent gives. Only ClientID is needed.
+// GrantSpec says what a consent gives. Only ClientID is needed, and that only where there are
+// several clients.
 type GrantSpec struct {
 	ClientID    string   `json:"client_id"`
 	User        string   `json:"user"`
@@ -195,6 +196,11 @@ func (s *Server) tooManyCodesLocked(h holder) bool {
 
 // completeLocked fills in what a spec leaves open.
 func (s *Server) completeLocked(spec GrantSpec) GrantSpec {
+	if len(s.clients) == 1 {
+		for only := range s.clients {
+			spec.ClientID = either(spec.ClientID, only)
+		}
+	}
 	spec.User = either(spec.User, s.o.User)
 	spec.DataCenter = either(spec.DataCenter, s.o.DataCenter)
 	spec.Org = either(spec.Org, s.o.Org)

@@ -96,7 +96,10 @@ func (s *Server) GrantAs(spec GrantSpec) (refreshToken string) {
 // checkSpecLocked completes a spec and refuses one that cannot be.
 func (s *Server) checkSpecLocked(spec GrantSpec) (GrantSpec, error) {
 	spec = s.completeLocked(spec)
-	if s.clients[spec.ClientID] == nil {
+	switch {
+	case spec.ClientID == "":
+		return spec, fmt.Errorf("client_id is missing: %d clients are registered", len(s.clients))
+	case s.clients[spec.ClientID] == nil:
 		return spec, fmt.Errorf("client %q is not registered", spec.ClientID)
 	}
 	if _, ok := lookupDataCenter(spec.DataCenter); !ok {

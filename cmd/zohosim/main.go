@@ -156,7 +156,8 @@ func (c *config) announcement(base, secure string) string {
 		fmt.Fprintf(&b, "# curl --cacert %s --connect-to ::%s https://accounts.zoho.com/oauth/serverinfo\n", c.caFile, secure)
 	}
 	if base != "" {
-		fmt.Fprintf(&b, "\n# control API: curl %s/_sim/stats; curl -d '{}' %[1]s/_sim/expire\n", base)
+		fmt.Fprintf(&b, "\n# a self client's code, for `caddy zoho connect --self-client`: curl -d '{}' %s/_sim/code\n", base)
+		fmt.Fprintf(&b, "# control API: curl %s/_sim/stats; curl -d '{}' %[1]s/_sim/expire\n", base)
 	}
 	return b.String()
 }
