@@ -64,17 +64,29 @@ func zohoCommand(parent *cobra.Command) {
 		Short:   "Prints the versions of this module, Caddy and Go",
 		Example: "  caddy zoho version",
 	})
-	var names []string
-	for _, command := range parent.Commands() {
-		names = append(names, command.Name())
-	}
-	setRun(parent, 0, -1, func(cmd *cobra.Command, args []string) (int, error) {
-		if len(args) == 0 {
-			return exitOK, cmd.Help()
-		}
-		return exitUsage, fmt.Errorf("there is no command %q%s; see `caddy zoho --help`",
-			args[0], didYouMean(args[0], names))
+	addCommand(parent, 0, 1, helpOf(parent), &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Says what a command does and takes",
+		Example: "  caddy zoho help status",
 	})
+	setRun(parent, 0, -1, helpOf(parent))
+}
+
+// helpOf is the help of a command's commands, and its own.
+func helpOf(parent *cobra.Command) func(*cobra.Command, []string) (int, error) {
+	return func(_ *cobra.Command, args []string) (int, error) {
+		if len(args) == 0 {
+			return exitOK, parent.Help()
+		}
+		var names []string
+		for _, command := range parent.Commands() {
+			if command.Name() == args[0] {
+				return exitOK, command.Help()
+			}
+			names = append(names, command.Name())
+		}
+		return exitUsage, fmt.Errorf("there is no command %q%s; see `caddy zoho --help`", args[0], didYouMean(args[0], names))
+	}
 }
 
 // addCommand adds a command, and gives it back for its flags.

@@ -58,8 +58,11 @@ func adminAddress(cmd *cobra.Command) (string, error) {
 	return caddycmd.DetermineAdminAPIAddress(given, nil, flag("config"), flag("adapter"))
 }
 
+// hintUnreachable is for whoever may have asked in the wrong place.
+const hintUnreachable = "is it running? give its admin endpoint with --address, or its configuration with --config"
+
 func unreachable(address, cause string) error {
-	hint := "is it running? give its admin endpoint with --address, or its configuration with --config"
+	hint := hintUnreachable
 	if strings.Contains(cause, "permission denied") {
 		hint = "run this as a user who may open that socket: root, or the one that Caddy runs as"
 	}

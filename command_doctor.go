@@ -2,11 +2,14 @@ package caddyzoho
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -35,16 +38,18 @@ also for an account that there is not.`,
 }
 
 func cmdDoctor(cmd *cobra.Command, args []string) (int, error) {
-	query := make(url.Values)
-	for i, name := range []string{"client", "account"}[:len(args)] {
-		query.Set(name, args[i])
+	found, code, err := requestDoctor(cmd, args)
+	if len(args) == 1 && hasCode(err, codeUnknownClient) {
+		if args, err = ownerOf(cmd, args[0], err); err == nil {
+			found, code, err = requestDoctor(cmd, args)
+		}
 	}
-	var found examination
-	code, err := adminRequest(cmd, http.MethodPost, "/zoho/doctor?"+query.Encode(), struct{}{}, &found)
-	if code == exitUnreachable && stringFlag(cmd, "config") != "" {
+	switch {
+	case code == exitUnreachable && stringFlag(cmd, "config") != "":
 		return unreachableDoctor(cmd, err)
-	}
-	if err != nil {
+	case err != nil && doesNotAdapt(cmd):
+		return unreachableDoctor(cmd, errors.New("it is not known where Caddy's admin endpoint is, which the configuration should say\nhint: "+hintUnreachable))
+	case err != nil:
 		return code, err
 	}
 	if _, err := report(cmd, found, func(w io.Writer) { printFindings(w, found.Findings) }); err != nil {
@@ -55,6 +60,40 @@ func cmdDoctor(cmd *cobra.Command, args []string) (int, error) {
 		return consentOf(cmd, args[0], args[1])
 	}
 	return code, err
+}
+
+func requestDoctor(cmd *cobra.Command, args []string) (found examination, code int, err error) {
+	query := make(url.Values)
+	for i, name := range []string{"client", "account"}[:len(args)] {
+		query.Set(name, args[i])
+	}
+	code, err = adminRequest(cmd, http.MethodPost, "/zoho/doctor?"+query.Encode(), struct{}{}, &found)
+	return found, code, err
+}
+
+// ownerOf is the connection of an account that was named without its client, where one
+// alone has it.
+func ownerOf(cmd *cobra.Command, account string, noClient error) ([]string, error) {
+	var list connectionList
+	_, err := adminRequest(cmd, http.MethodGet, listOf("", account, 2), nil, &list)
+	if err != nil || list.Total != 1 {
+		return nil, withAccounts(cmd, account, noClient)
+	}
+	return []string{list.Connections[0].Client, account}, nil
+}
+
+// doesNotAdapt tells whether there is a configuration whose admin endpoint was asked for,
+// and could not be had since it is no configuration yet.
+func doesNotAdapt(cmd *cobra.Command) bool {
+	file := stringFlag(cmd, "config")
+	if file == "" || stringFlag(cmd, "address") != "" {
+		return false
+	}
+	if _, err := os.Stat(file); err != nil {
+		return false
+	}
+	_, _, _, err := caddycmd.LoadConfig(file, stringFlag(cmd, "adapter"))
+	return err != nil
 }
 
 // consentOf tells an account that needs consent from one that there is not.
@@ -97,14 +136,17 @@ func unreachableDoctor(cmd *cobra.Command, unreachable error) (int, error) {
 		{Check: checkConfiguration, Result: resultSkipped, What: "Caddy does not answer, so nothing but loading was looked at",
 			Do: "start Caddy and run this again; if it does not start, compare the environment and the user that it runs with"},
 	}
+	hint := "start Caddy with that configuration, or give the admin endpoint of the running one with --address"
 	if err := validate(stringFlag(cmd, "config"), stringFlag(cmd, "adapter")); err != nil {
 		found[0] = finding{Check: checkConfiguration, Result: resultFailed, What: "the configuration does not load, so Caddy does not start with it", Why: err.Error(),
 			Do: "correct that, or set what is missing in the environment that Caddy is started with"}
+		found[1].Do = "start Caddy when the configuration loads, and run this again"
+		hint = "mend the configuration first, as it says above; a Caddy that runs with another one can be asked with --address"
 	}
 	if _, err := report(cmd, examination{OK: !found.failed(), Findings: found}, func(w io.Writer) { printFindings(w, found) }); err != nil {
 		return exitFailed, err
 	}
-	return exitUnreachable, unreachable
+	return exitUnreachable, errors.New(strings.Replace(unreachable.Error(), hintUnreachable, hint, 1))
 }
 
 // validate is what `caddy validate` does.

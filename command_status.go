@@ -68,24 +68,24 @@ func requestStatus(cmd *cobra.Command, args []string, state string) (list connec
 		return list, code, err
 	}
 	if there, _, failed := isThere(cmd, "", args[0]); failed != nil || !there {
-		return list, code, withAccounts(cmd, err)
+		return list, code, withAccounts(cmd, args[0], err)
 	}
 	code, err = request("account")
 	return list, code, err
 }
 
 // withAccounts adds to the error about a name that is no client's which accounts there are.
-func withAccounts(cmd *cobra.Command, noClient error) error {
+func withAccounts(cmd *cobra.Command, name string, noClient error) error {
 	const some = 10
 	var list connectionList
 	if _, err := adminRequest(cmd, http.MethodGet, listOf("", "", some), nil, &list); err != nil || list.Total == 0 {
 		return noClient
 	}
-	var names []string
+	var names, accounts []string
 	for _, c := range list.Connections {
-		names = append(names, c.Client+"/"+c.Account)
+		names, accounts = append(names, c.Client+"/"+c.Account), append(accounts, c.Account)
 	}
-	text := "it is no account either; there are: " + strings.Join(names, ", ")
+	text := "it is no account either" + didYouMean(name, accounts) + "; there are: " + strings.Join(names, ", ")
 	if list.Total > some {
 		text += fmt.Sprintf(" and %d more", list.Total-some)
 	}
