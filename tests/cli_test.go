@@ -169,6 +169,34 @@ func TestAdminSocket(t *testing.T) {
 	}
 }
 
+// TestAdminOff: what docs/security.md says that it costs, and what it leaves.
+func TestAdminOff(t *testing.T) {
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	config := strings.NewReplacer("{$CADDY_ADMIN}", "off", "\tzoho_connect", "\tzoho_health\n\tmetrics /metrics\n\tzoho_connect",
+		"account {http.request.header.Zoho-Proxy-Account}", "").Replace(onboarding)
+	c := newCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_CONNECT_OPTIONS=", "ZOHO_CLIENT_OPTIONS=refresh_token {env.GRANT}", "GRANT="+grant)
+	c.searched = nil // its admin endpoint is not there
+	c.startLoggingElsewhere()
+	for _, command := range []string{"status", "refresh", "connect", "forget default", "doctor --config " + c.config} {
+		c.wantCLI(cli{command, 4, "", "no answer from Caddy"})
+	}
+	works := func() {
+		t.Helper()
+		c.succeed(http.MethodGet, threeServices[0], "")
+		c.wantHealth("/zoho-health", 200, map[string]int{"ok": 1})
+		if a := c.get("/metrics"); !strings.Contains(string(a.body), "zoho_requests_total") {
+			t.Errorf("/metrics: %s", a.Status)
+		}
+		wantPage(t, newBrowser(t).get(c.pages()), 200, "Connections of main")
+	}
+	works()
+	c.writeConfig(strings.Replace(config, "\tzoho_health\n", "\tzoho_health\n\trespond /reloaded yes\n", 1))
+	c.signal(syscall.SIGUSR1)
+	c.waitFor("the file to be read again", func() bool { return string(c.get("/reloaded").body) == "yes" })
+	works()
+	wantTokenCalls(t, server, 1)
+}
+
 // wantNoRights: another user cannot open the socket, and is told so.
 func (c *proxy) wantNoRights(dir, socket string) {
 	c.t.Helper()
