@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // Codes of the admin API that are compared somewhere; docs/operations.md lists all.
@@ -27,6 +28,7 @@ type adminError struct {
 	Text       string `json:"error"`
 	Code       string `json:"code"` // stable
 	Hint       string `json:"hint,omitempty"`
+	Reason     string `json:"reason,omitempty"`      // one of waitReasons; stable
 	RetryAfter int    `json:"retry_after,omitempty"` // seconds; 0 = waiting does not help
 	Confirm    string `json:"confirm,omitempty"`     // see connectRequest
 	// The connection, where a command knows more of it than whoever typed it: both may have
@@ -64,10 +66,18 @@ func refuse(status int, code, format string, args ...any) *adminError {
 	return &adminError{Text: text, Code: code, status: status}
 }
 
+// waitReasons are those to wait, by codes that apps know.
+var waitReasons = map[tokencache.Kind]string{
+	tokencache.KindTemporary: codeAccountsUnreachable,
+	tokencache.KindThrottled: codeThrottled,
+	tokencache.KindBudget:    codeBudgetSpent,
+	tokencache.KindStore:     codeStore,
+}
+
 // refused is what onboarding has against a wish.
 func refused(failure *onboard.Error) *adminError {
 	return &adminError{
-		Text: failure.Text, Code: failure.Code, Hint: strings.TrimSpace(failure.Remedy + " " + failure.Places), Confirm: failure.Confirm,
+		Text: failure.Text, Code: failure.Code, Reason: waitReasons[failure.Kind], Hint: strings.TrimSpace(failure.Remedy + " " + failure.Places), Confirm: failure.Confirm,
 		RetryAfter: seconds(failure.RetryAfter), status: failure.Status,
 	}
 }

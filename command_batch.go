@@ -35,6 +35,7 @@ type batchResult struct {
 	Error      string          `json:"error,omitempty"`
 	Code       string          `json:"code,omitempty"`
 	Hint       string          `json:"hint,omitempty"`
+	Reason     string          `json:"reason,omitempty"`      // see adminError
 	RetryAfter int             `json:"retry_after,omitempty"` // seconds; the batch ends there
 	Result     *onboard.Result `json:"result,omitempty"`
 
@@ -44,7 +45,8 @@ type batchResult struct {
 // fail notes why an account was not connected.
 func (r *batchResult) fail(code int, err error) {
 	told := toldAs(code, err)
-	r.Status, r.Error, r.Code, r.Hint, r.RetryAfter = "failed", told.Text, told.Code, told.Hint, told.RetryAfter
+	r.Status, r.Error, r.Code, r.Hint = "failed", told.Text, told.Code, told.Hint
+	r.Reason, r.RetryAfter = told.Reason, told.RetryAfter
 }
 
 // batchPace keeps a batch from looking like an attack on the accounts server.
@@ -111,7 +113,7 @@ func importBatch(cmd *cobra.Command, args []string) (int, error) {
 		case code == exitUnreachable:
 			return code, err
 		case r.RetryAfter > 0:
-			return exitFailed, b.throttled(r)
+			return exitFailed, r.pause()
 		}
 	}
 	switch err := lines.Err(); {
@@ -137,10 +139,22 @@ func (b *batch) end() (int, error) {
 	return exitFailed, fmt.Errorf("%d of the accounts were not connected; mend their lines %s", b.failed, again)
 }
 
-// throttled ends a batch: each further call would keep Zoho's door shut.
-func (b *batch) throttled(r batchResult) error {
+// pauseTexts say why a batch ends before its input does, by waitReasons.
+var pauseTexts = map[string]string{
+	codeThrottled:           "Zoho throttles client %s",
+	codeBudgetSpent:         "client %s has no budget left for this refresh token, so Zoho was not asked",
+	codeAccountsUnreachable: "Zoho wants client %s to come back later",
+	codeStore:               "the store of client %s cannot be used",
+}
+
+// pause ends a batch: where Zoho throttles, each further call would keep its door shut.
+func (r *batchResult) pause() error {
 	after := time.Now().Add(time.Duration(r.RetryAfter)*time.Second + time.Minute) // told in whole minutes
-	return &adminError{Text: fmt.Sprintf("Zoho throttles client %s: the batch ends at line %d, account %s", r.client, r.Line, r.Account), Code: codeThrottled,
+	reason := r.Reason
+	if pauseTexts[reason] == "" {
+		reason = codeThrottled
+	}
+	return &adminError{Text: fmt.Sprintf(pauseTexts[reason]+": the batch ends at line %d, account %s", r.client, r.Line, r.Account), Code: reason,
 		Hint: "run it again after " + after.Format("15:04") + "; what is connected is skipped", RetryAfter: r.RetryAfter}
 }
 

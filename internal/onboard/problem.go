@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -17,7 +18,8 @@ type Error struct {
 	Text       string
 	Remedy     string
 	RetryAfter time.Duration
-	Reference  string // by which a page and the log speak of it, "" if it was not on a page
+	Kind       tokencache.Kind // why a code or refresh token brought nothing, 0 if that is not what failed
+	Reference  string          // by which a page and the log speak of it, "" if it was not on a page
 	// Places says what the failure cost of the 20 refresh tokens that Zoho keeps of a user
 	// and client, "" if it has nothing to do with them.
 	Places    string

@@ -65,6 +65,9 @@ func errExchange(err error) *Error {
 	if failure.Kind != zoho.FailureTemporary { // of which the hint says that it is tried again
 		e.Remedy, e.RetryAfter = sentence(failure.Hint()), silence(failure)
 	}
+	if failure.Kind == zoho.FailureThrottled {
+		e.Kind = tokencache.KindThrottled
+	}
 	if !failure.NoToken {
 		e.Places = "Whether it took one of the 20 refresh tokens that Zoho keeps for a user is not known: an answer may have been lost."
 	}
@@ -141,7 +144,7 @@ func errProof(err error, cand *candidate) *Error {
 	}
 	var known *tokencache.Error
 	if errors.As(err, &known) {
-		e.RetryAfter = max(known.RetryAfter, e.RetryAfter)
+		e.Kind, e.RetryAfter = known.Kind, max(known.RetryAfter, e.RetryAfter)
 	}
 	return e
 }
