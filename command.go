@@ -50,6 +50,7 @@ func zohoCommand(parent *cobra.Command) {
 		Example: "  caddy zoho status main --state dead",
 	})
 	status.Flags().String("state", "", "Only connections in this state: "+strings.Join(shownStates, ", "))
+	status.Flags().Bool("wide", false, "Show all scopes, and the last error to its end")
 	addCommand(parent, 0, 2, cmdRefresh, &cobra.Command{
 		Use:     "refresh [CLIENT] [ACCOUNT]",
 		Short:   "Asks Zoho for a new access token, within the budget",

@@ -38,7 +38,7 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 	if len(args) < 2 && list.Total == 0 && state == "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "hint: bring an account in by `caddy zoho connect`, or the pages of zoho_connect")
 	}
-	code, err = report(cmd, list, func(w io.Writer) { printConnections(w, list.Connections, list.Total) })
+	code, err = report(cmd, list, func(w io.Writer) { printConnections(w, list.Connections, list.Total, boolFlag(cmd, "wide")) })
 	switch i := slices.IndexFunc(list.Connections, connectionInfo.unreadable); {
 	case err != nil:
 	case slices.ContainsFunc(list.Connections, func(c connectionInfo) bool { return c.NeedsConsent }):
@@ -114,10 +114,11 @@ func cmdRefresh(cmd *cobra.Command, args []string) (int, error) {
 	if err != nil {
 		return code, err
 	}
-	return report(cmd, info, func(w io.Writer) { printConnections(w, []connectionInfo{info}, 1) })
+	return report(cmd, info, func(w io.Writer) { printConnections(w, []connectionInfo{info}, 1, false) })
 }
 
-func printConnections(w io.Writer, connections []connectionInfo, total int) {
+// printConnections prints a line for each. What may be long is shortened, unless it is to be wide.
+func printConnections(w io.Writer, connections []connectionInfo, total int, wide bool) {
 	if len(connections) == 0 {
 		fmt.Fprintln(w, "no connection")
 		return
@@ -125,8 +126,12 @@ func printConnections(w io.Writer, connections []connectionInfo, total int) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "CLIENT\tACCOUNT\tSTATE\tTOKEN\tGENERATION\tBUDGET\tDATA CENTER\tREFRESH TOKENS\tSCOPES\tLAST ERROR")
 	for _, c := range connections {
+		scopes, lastError := strings.Join(c.Scopes, ","), c.LastError
+		if !wide {
+			scopes, lastError = someScopes(c.Scopes), cut(c.LastError, errorWidth)
+		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%d of %d known to us\t%s\t%s\n", c.Client, c.Account, stateWord(c), tokenWord(c),
-			c.Generation, c.BudgetLeft, centerWord(c), c.RefreshTokensKnown, onboard.RefreshTokenLimit, orDash(strings.Join(c.Scopes, ",")), orDash(cut(c.LastError, errorWidth)))
+			c.Generation, c.BudgetLeft, centerWord(c), c.RefreshTokensKnown, onboard.RefreshTokenLimit, orDash(scopes), orDash(lastError))
 	}
 	_ = table.Flush()
 	if total > len(connections) {
@@ -134,8 +139,23 @@ func printConnections(w io.Writer, connections []connectionInfo, total int) {
 	}
 }
 
-// errorWidth is what of an error is shown in a table; --json has all of it.
-const errorWidth = 64
+// What of an error and of scopes is shown in a table; --wide and --json have all of it.
+const (
+	errorWidth  = 64
+	scopesWidth = 40
+)
+
+// someScopes are those that have room, the first in any case, and how many more there are.
+func someScopes(scopes []string) string {
+	text := ""
+	for i, scope := range scopes {
+		if i > 0 && len(text)+len(scope) > scopesWidth {
+			return fmt.Sprintf("%s and %d more", text, len(scopes)-i)
+		}
+		text = strings.TrimPrefix(text+","+scope, ",")
+	}
+	return text
+}
 
 func cut(text string, width int) string {
 	if runes := []rune(text); len(runes) > width {
