@@ -99,9 +99,6 @@ func importToken(ctx context.Context, flow *onboard.Flow, client *onboard.Client
 	if err != nil {
 		return nil, err
 	}
-	if failure := onboard.CheckRefreshToken(center, req.RefreshToken); failure != nil {
-		return nil, failure
-	}
 	return either(flow.Import(ctx, client, center, account, req.RefreshToken, req.Replace))
 }
 
@@ -147,9 +144,6 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 			return nil, err
 		}
 		cb, failure := onboard.ParsePasted(req.SelfClient)
-		if failure == nil {
-			failure = onboard.CheckCode(center, cb.Code)
-		}
 		if failure != nil {
 			return nil, failure
 		}
@@ -164,12 +158,6 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 		cb.State = cmp.Or(cb.State, req.State) // the code alone may have been pasted
 		if cb.State != req.State {
 			return nil, refuse(http.StatusBadRequest, "other-consent", "what was pasted belongs to another consent than the one that was begun here, or was cut off: paste all of it, or begin anew")
-		}
-		if cb.Code != "" { // without one it may hold Zoho's reason
-			failure = onboard.CheckCode(client.Centers[0], cb.Code)
-		}
-		if failure != nil {
-			return nil, failure
 		}
 		return either(flow.Finish(ctx, client, cb, ""))
 	}

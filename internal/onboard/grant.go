@@ -23,6 +23,9 @@ func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser stri
 	if cb.repeated {
 		return Result{}, nil, errCallback("The answer names a parameter twice, which Zoho does not do. Nothing in it was used.", "Begin the consent anew.")
 	}
+	if err := cl.notACode(cl.Centers[0], cb.Code); err != nil { // the consent goes on
+		return Result{}, nil, err
+	}
 	c, err := f.take(cl, cb.State, browser)
 	if err != nil {
 		return Result{}, c, err
@@ -62,6 +65,9 @@ func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCente
 	if err := cl.mayReplace(account); err != nil {
 		return Result{}, err
 	}
+	if err := cl.notACode(center, code); err != nil {
+		return Result{}, err
+	}
 	cand, err := f.exchange(ctx, cl, center, account, code, "")
 	if err != nil {
 		return Result{}, errSelfClientCode(ctx, err, cl, center)
@@ -78,6 +84,9 @@ func (f *Flow) Import(ctx context.Context, cl *Client, center zoho.DataCenter, a
 	if refreshToken == "" || len(refreshToken) > 4096 || strings.ContainsFunc(refreshToken, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return Result{}, &Error{Status: http.StatusBadRequest, Code: "refresh-token", Text: "This is no refresh token.",
 			Remedy: "It is printable text without blanks, such as 1000.….…, alone on its line."}
+	}
+	if err := cl.notARefreshToken(center, refreshToken); err != nil {
+		return Result{}, err
 	}
 	grant := tokencache.Grant{RefreshToken: refreshToken, AccountsServer: center.Accounts, GrantedAt: time.Now()}
 	cand := candidateFor(cl, account, grant)

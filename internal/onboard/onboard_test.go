@@ -33,8 +33,9 @@ func testClient(t *testing.T) (*Flow, *Client) {
 				return tokencache.Grant{RefreshToken: "1000.configured", AccountsServer: us.Accounts}, account == "configured", nil
 			},
 		},
-		Kin:     func() []*tokencache.Client { return nil },
-		KnownAt: func(context.Context) []string { return []string{"eu"} },
+		Accounts: func(zoho.DataCenter) []*zoho.Accounts { return nil },
+		Kin:      func() []*tokencache.Client { return nil },
+		KnownAt:  func(context.Context) []string { return []string{"eu"} },
 	}
 	return New(cache, store, Hooks{Connected: func(Result) {}, Gone: func(tokencache.Key) {}, Guard: func(f func()) { f() }}), cl
 }
