@@ -254,21 +254,11 @@ func (v *visit) list() {
 }
 
 func (v *visit) row(s tokencache.Status) row {
-	r := row{Status: s, Left: lifeLeft(s), Tokens: "none"}
+	r := row{Status: s, Left: lifeLeft(s), Tokens: "none", Remedy: remedy(s)}
 	if s.HasGrant {
 		r.Tokens = fmt.Sprintf("%d of %d known to us", s.RefreshTokens, RefreshTokenLimit)
 	}
 	r.DataCenter = v.Client.result(s.Account, tokencache.Grant{AccountsServer: s.AccountsServer}).DataCenter
-	switch {
-	case s.Unreadable():
-		r.Remedy = "Its grant cannot be read: mend what the last failure says."
-	case s.NeedsConsent():
-		r.Remedy = "Needs consent: connect it."
-	case s.Waiting == tokencache.KindRejected:
-		r.Remedy = "Compare client id, secret and data center with Zoho's API console."
-	case s.State == tokencache.StateContended:
-		r.Remedy = "Another program uses this grant, as it seems: give it a client of its own."
-	}
 	return r
 }
 

@@ -1,0 +1,68 @@
+package onboard
+
+import (
+	"context"
+	"errors"
+	"html"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// TestRemedies: beside each failure of a token call the list says what to do about it.
+func TestRemedies(t *testing.T) {
+	for kind, says := range map[tokencache.Kind]string{
+		tokencache.KindDead:      "Needs consent",
+		tokencache.KindRejected:  "Compare client id",
+		tokencache.KindThrottled: "See who else asks for tokens",
+		tokencache.KindTemporary: "see name resolution",
+	} {
+		pages := testPages(t)
+		pages.Client.Cache.Fetch = func(context.Context, tokencache.Key, tokencache.Grant) (tokencache.Fetched, error) {
+			return tokencache.Fetched{}, &tokencache.FetchError{Kind: kind, Err: errors.New("as Zoho has said")}
+		}
+		pages.wantRemedy(t, "as Zoho has said", says)
+	}
+	pages := testPages(t)
+	pages.Client.Cache.Budget = 1
+	pages.Client.Cache.Fetch = func(context.Context, tokencache.Key, tokencache.Grant) (tokencache.Fetched, error) {
+		return tokencache.Fetched{AccessToken: "1000.access"}, nil
+	}
+	pages.wantRemedy(t, "budget_spent", "See in the log why so many were")
+}
+
+// wantRemedy asks for a token, and looks at what the list says of its account then.
+func (p *Pages) wantRemedy(t *testing.T, failure, remedy string) {
+	t.Helper()
+	conn, err := p.Flow.cache.Conn(p.Client.Cache, "configured")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = conn.Token(t.Context(), p.Client.Cache) // the list tells
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/zoho-connect/", nil))
+	if body := html.UnescapeString(w.Body.String()); !strings.Contains(body, failure) || !strings.Contains(body, remedy) {
+		t.Errorf("%q without %q: %s", failure, remedy, body)
+	}
+}
+
+// TestRemedyOfNow: a failure that is over asks for nothing any more.
+func TestRemedyOfNow(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		status tokencache.Status
+		says   string
+	}{
+		{"over", tokencache.Status{State: tokencache.StateOK, LastError: "throttled: slow down"}, ""},
+		{"nothing is asked yet", tokencache.Status{State: tokencache.StateDegraded, LastError: "throttled: slow down"}, "who else asks"},
+		{"a token was not written", tokencache.Status{State: tokencache.StateOK, LastError: "store: tokens.db: no space left"}, "Mend what"},
+		{"dead, and not written", tokencache.Status{State: tokencache.StateDead, Waiting: tokencache.KindDead, LastError: "store: tokens.db: no space left"}, "Needs consent"},
+	} {
+		test.status.HasGrant = true
+		if got := remedy(test.status); !strings.Contains(got, test.says) || (test.says == "") != (got == "") {
+			t.Errorf("%s: %q", test.name, got)
+		}
+	}
+}
