@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -92,7 +93,24 @@ func checkFlags(cmd *cobra.Command, err error) error {
 	}
 	text, _, _ = strings.Cut(text, " in -") // behind it stands what may be a value
 	text, _, _ = strings.Cut(text, "syntax: ")
-	return usage(cmd, text)
+	return usage(cmd, text+meantFlag(cmd, err))
+}
+
+// argumentName is how the usage of a command writes its arguments.
+var argumentName = regexp.MustCompile(`[A-Z]{2,}`)
+
+// meantFlag proposes the flag that a mistyped one was probably meant to be, or the
+// argument, where a command has no flag for it.
+func meantFlag(cmd *cobra.Command, err error) string {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return ""
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	// A word behind a single dash is read as letters.
+	word, _, _ := strings.Cut(cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName()), "=")
+	return didYouMean(word, append(names, argumentName.FindAllString(cmd.Use, -1)...))
 }
 
 // named is the connection that the arguments name; the running Caddy is asked where that
