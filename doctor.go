@@ -55,7 +55,8 @@ func (a *App) examine(ctx context.Context, only, account string) findings {
 	found.add(sites...)
 	if len(handlers) > 0 {
 		found.add(finding{Check: checkSites, Result: resultNote, What: "Caddy drops request headers whose names hold _ or . before zoho_proxy sees them",
-			Do: "if an app needs one, add to the global options: servers { expected_underscore_headers NAME }"})
+			Why: "many programs take those signs for a -, so that a caller could pass one header off as another",
+			Do:  "if an app needs one, add to the global options: servers { expected_underscore_headers NAME }"})
 	}
 	found.add(a.examineNotify()...)
 	var exams []*exam
@@ -94,7 +95,9 @@ func (a *App) examineStore() (found findings) {
 		found.add(finding{Check: checkStore, Result: resultWarning, What: text, Why: "an old grants.db was put in place", Do: "take them away by `caddy zoho forget` or `revoke`, or connect these accounts anew"})
 	}
 	for _, text := range store.Noticed() {
-		found.add(finding{Check: checkStore, Result: resultWarning, What: text, Do: "nothing for tokens, which are asked for anew; what concerns a grant is told with its account"})
+		found.add(finding{Check: checkStore, Result: resultWarning, What: text,
+			Why: "noticed since Caddy has opened the file: a crash of the machine, a failing disk or another key does that",
+			Do:  "nothing for tokens, which are asked for anew; what concerns a grant is told with its account. If it comes again, see to the disk"})
 	}
 	for _, key := range a.EncryptionKey {
 		found.add(examineSecret("encryption_key", "", key)...)

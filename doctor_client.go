@@ -139,6 +139,7 @@ func (e *exam) unreachable(where string, err error) {
 func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoho.Accounts) {
 	var failure *zoho.Failure
 	for i, way := range ways {
+		failure = nil // of the secret before
 		err := way.CheckClient(ctx)
 		if err == nil && i > 0 {
 			e.tell(checkCredentials, resultNote, "", center.Accounts+" takes one of the client's secrets, and refuses another", "several are configured",

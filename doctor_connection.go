@@ -29,7 +29,7 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 		return
 	}
 	for _, text := range onboard.CountPlaces(e.client.app.state.cache.Status(e.client.cache)).Warnings() {
-		e.tell(checkGrant, resultWarning, "", text, "", "`caddy zoho revoke` gives back those that are not needed, `connect --revoke-old` the one that it replaces")
+		e.tell(checkGrant, resultWarning, "", text, "each consent takes one, and what is only forgotten here keeps it at Zoho", "`caddy zoho revoke` gives back those that are not needed, `connect --revoke-old` the one that it replaces")
 	}
 	called := 0
 	for i, s := range statuses {

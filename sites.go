@@ -59,7 +59,7 @@ func examineSites(walks []*siteWalk) (found findings, handlers []*Handler) {
 	}
 	switch {
 	case len(walks) == 0:
-		found.add(siteWarning("no server is configured, so no app can reach zoho_proxy", "", "see whether the site's address or its `bind` is empty"))
+		found.add(siteWarning("no server is configured, so no app can reach zoho_proxy", "an empty `bind` or site address makes a site vanish", "see whether one of them is empty"))
 	case len(handlers) == 0:
 		found.add(siteWarning("no site holds a zoho_proxy, so no app can use Zoho through this Caddy", "an empty `bind` or site address makes a site vanish", "add `zoho_proxy` to a site"))
 	}

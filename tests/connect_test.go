@@ -420,7 +420,8 @@ func TestPlacesOfOneUser(t *testing.T) {
 	}
 	wantPage(t, b.get(c.pages()+"connect?account=new"), 200, warning)
 	wantPage(t, b.get(c.pages()+"connect?account=org-3"), 200, warning)
-	c.wantCLI(cli{"doctor", 0, warning, ""}, cli{"connect main new", 1, "/oauth/v2/auth", warning})
+	found(c.doctor(0)).want(t, "grant", "warning", warning)
+	c.wantCLI(cli{"connect main new", 1, "/oauth/v2/auth", warning})
 
 	// Somebody else has places of his own.
 	server.Change(func(o *zohosim.Options) { o.User = "ben@example.com" })

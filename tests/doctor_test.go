@@ -2,6 +2,7 @@ package tests
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -37,11 +38,11 @@ func (c *proxy) doctor(code int, args ...string) []finding {
 		c.t.Errorf("doctor exits with %d, want %d\n%s", got, code, stdout)
 	}
 	for _, f := range answer.Findings {
-		if (f.Result == "failed" || f.Result == "warning") && (f.What == "" || f.Do == "") {
-			c.t.Errorf("it does not say what is wrong and what to do: %+v", f)
+		if slices.Contains([]string{"failed", "warning", "note"}, f.Result) && (f.What == "" || f.Why == "" || f.Do == "") {
+			c.t.Errorf("it does not say what is wrong, why, and what to do: %+v", f)
 		}
-		if f.Result == "failed" && (f.Why == "" || answer.OK) {
-			c.t.Errorf("it does not say why, or that all is well: %+v", f)
+		if f.Result == "failed" && answer.OK {
+			c.t.Errorf("it says that all is well: %+v", f)
 		}
 	}
 	return answer.Findings
@@ -105,6 +106,13 @@ func (c *proxy) secretFile(text string) {
 		c.t.Fatal(err)
 	}
 	c.setenv("SECRET_FILE=" + path)
+}
+
+func (c *proxy) clientIDFile(text string) {
+	c.t.Helper()
+	if err := os.WriteFile(filepath.Join(c.dir, "client-id"), []byte(text), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 func asItIs(h http.Handler) http.Handler { return h }
@@ -182,6 +190,11 @@ func TestDoctor(t *testing.T) {
 			}
 			c.t.Cleanup(func() { _ = os.Remove(filepath.Join(c.storeDir(), "grants.db")) })
 		}, code: 1, check: "store", result: "failed", words: "grants.db"},
+		{name: "the stored tokens were damaged", before: func(c *proxy, _ *zohosim.Server, _ string) {
+			if err := errors.Join(os.MkdirAll(c.storeDir(), 0o700), os.WriteFile(filepath.Join(c.storeDir(), "tokens.db"), []byte(strings.Repeat("garbage ", 4096)), 0o600)); err != nil {
+				c.t.Fatal(err)
+			}
+		}, check: "store", result: "warning", words: "was begun anew"},
 		{name: "the encryption key can be guessed", before: func(c *proxy, _ *zohosim.Server, _ string) {
 			c.writeConfig(strings.Replace(doctorConfig, "\tzoho {\n", "\tzoho {\n\t\tencryption_key {env.ZOHO_KEY} {env.ZOHO_OLD_KEY}\n", 1))
 			c.setenv("ZOHO_KEY=0123456789abcdef", "ZOHO_OLD_KEY=0123456789abcde")
@@ -190,6 +203,11 @@ func TestDoctor(t *testing.T) {
 				c.t.Errorf("the log warns %d times of one short key", n)
 			}
 		}, check: "store", result: "warning", words: "short enough to be guessed"},
+		{name: "the client id is gone", before: func(c *proxy, _ *zohosim.Server, _ string) {
+			c.writeConfig(strings.Replace(doctorConfig, "{env.ZOHO_CLIENT_ID}", "{file."+filepath.Join(c.dir, "client-id")+"}", 1))
+			c.clientIDFile(clientID)
+		}, after: func(c *proxy, _ *zohosim.Server, _ string) { c.clientIDFile("") },
+			code: 1, check: "credentials", result: "failed", words: "client-id is empty"},
 		{name: "the secret is gone", after: func(c *proxy, _ *zohosim.Server, _ string) { c.secretFile("") },
 			code: 1, check: "credentials", result: "failed", words: "client-secret is empty"},
 		{name: "the secret can be read by others", after: func(c *proxy, _ *zohosim.Server, _ string) { chmod(c.t, filepath.Join(c.dir, "client-secret"), 0o644) },
@@ -274,7 +292,7 @@ func TestDoctor(t *testing.T) {
 			asked := server.Stats().TokenRequests
 			found := found(c.doctor(test.code))
 			switch test.name {
-			case "the client is unknown", "the secret was rolled over", "the secret is gone", "id and secret are swapped":
+			case "the client is unknown", "the client id is gone", "the secret was rolled over", "the secret is gone", "id and secret are swapped":
 				found = found.without("grant") // which cannot be renewed either
 			case "Books does not say why":
 				if ok := server.Stats().TokenResults["ok"]; ok != 1 {
