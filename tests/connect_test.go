@@ -91,6 +91,7 @@ func TestConsent(t *testing.T) {
 	wantProblem(t, c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "default"), "no-grant", http.StatusServiceUnavailable)
 	before := b.get(c.pages() + "connect?account=default")
 	wantPage(t, before, 200, "The redirect URI leads to these pages")
+	wantPage(t, before, 200, "<code>ZohoCRM.modules.ALL,ZohoCRM.org.READ,AaaServer.profile.READ,Desk.tickets.ALL</code>")
 	if bytes.Contains(before.body, []byte("Look:")) {
 		t.Errorf("something is amiss: %s", before.body)
 	}
