@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,9 +11,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -32,6 +35,7 @@ import (
 //	sim WHAT [JSON]                the simulator's control endpoint
 //	write FILE TEXT…               a file with a line for each TEXT
 //	caddy start|stop|reload        the Caddy in front
+//	caddy second                   another one with the same store, which must not start
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("script/*.txtar")
 	if err != nil || len(files) < 10 {
@@ -75,6 +79,7 @@ func (s *stage) setup(env *testscript.Env) error {
 	env.Setenv("SIMULATOR", strings.TrimPrefix(s.zohoURL, "http://"))
 	env.Setenv("CONFIG", s.config)
 	env.Setenv("STORE", s.storeDir())
+	env.Setenv("PID", strconv.Itoa(s.cmd.Process.Pid))
 	return nil
 }
 
@@ -219,7 +224,20 @@ func (s *stage) caddy(ts *testscript.TestScript, neg bool, args []string) {
 		s.stop()
 	case "reload":
 		ts.Check(s.reload())
+	case "second":
+		s.second(ts)
 	default:
 		ts.Fatalf("caddy %s", args[0])
 	}
+}
+
+// second runs another Caddy with the same store, at addresses of its own.
+func (s *stage) second(ts *testscript.TestScript) {
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, "run", "--config", s.config, "--adapter", "caddyfile")
+	cmd.Dir, cmd.Env = s.dir, append(slices.Clone(s.env), "CADDY_ADMIN=127.0.0.1:"+freePort(s.t), "ZOHO_PORT="+freePort(s.t))
+	said, _ := cmd.CombinedOutput() // the exit code tells
+	s.checkSecrets("a second Caddy", said)
+	s.said(ts, "", string(said), cmd.ProcessState.ExitCode(), 1)
 }
