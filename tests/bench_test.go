@@ -71,15 +71,7 @@ func startSites(tb testing.TB) *sites {
 	}))
 	tb.Cleanup(server.Close)
 	plain, zoho := freePort(tb), freePort(tb)
-	config := fmt.Sprintf(comparedSites, plain, zoho, server.URL, tb.TempDir())
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), map[string]any{"filename": "Caddyfile"})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := caddy.Load(adapted, true); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = caddy.Stop() })
+	load(tb, fmt.Sprintf(comparedSites, plain, zoho, server.URL, tb.TempDir()))
 	s := &sites{plain: "http://127.0.0.1:" + plain, zoho: "http://127.0.0.1:" + zoho,
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true}}}
 	for _, url := range []string{s.plain, s.zoho} {
@@ -88,6 +80,19 @@ func startSites(tb testing.TB) *sites {
 		}
 	}
 	return s
+}
+
+// load has this process be a Caddy, until the test ends.
+func load(tb testing.TB, config string) {
+	tb.Helper()
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := caddy.Load(adapted, true); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = caddy.Stop() })
 }
 
 func (s *sites) call(tb testing.TB, url string, body []byte) {
