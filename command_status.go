@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
@@ -126,12 +128,12 @@ func printConnections(w io.Writer, connections []connectionInfo, total int, wide
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "CLIENT\tACCOUNT\tSTATE\tTOKEN\tGENERATION\tBUDGET\tDATA CENTER\tREFRESH TOKENS\tSCOPES\tLAST ERROR")
 	for _, c := range connections {
-		scopes, lastError := strings.Join(c.Scopes, ","), c.LastError
-		if !wide {
-			scopes, lastError = someScopes(c.Scopes), cut(c.LastError, errorWidth)
+		scopes, lastError := someScopes(c.Scopes, scopesWidth), errorWord(c, errorWidth)
+		if wide {
+			scopes, lastError = someScopes(c.Scopes, math.MaxInt), errorWord(c, math.MaxInt)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%d of %d known to us\t%s\t%s\n", c.Client, c.Account, stateWord(c), tokenWord(c),
-			c.Generation, c.BudgetLeft, centerWord(c), c.RefreshTokensKnown, onboard.RefreshTokenLimit, orDash(scopes), orDash(lastError))
+			c.Generation, c.BudgetLeft, centerWord(c), c.RefreshTokensKnown, onboard.RefreshTokenLimit, orDash(scopes), lastError)
 	}
 	_ = table.Flush()
 	if total > len(connections) {
@@ -146,15 +148,30 @@ const (
 )
 
 // someScopes are those that have room, the first in any case, and how many more there are.
-func someScopes(scopes []string) string {
+func someScopes(scopes []string, width int) string {
 	text := ""
 	for i, scope := range scopes {
-		if i > 0 && len(text)+len(scope) > scopesWidth {
+		if i > 0 && len(text)+len(scope) > width {
 			return fmt.Sprintf("%s and %d more", text, len(scopes)-i)
 		}
 		text = strings.TrimPrefix(text+","+scope, ",")
 	}
 	return text
+}
+
+// errorWord tells a failure of before from one that matters now.
+func errorWord(c connectionInfo, width int) string {
+	text := orDash(cut(c.LastError, width))
+	if c.LastErrorAt != nil && c.well() {
+		return "earlier (" + c.LastErrorAt.Local().Format("2006-01-02 15:04") + "): " + text
+	}
+	return text
+}
+
+// well tells that nothing is wrong now. What the store says is told as long as it lasts.
+func (c connectionInfo) well() bool {
+	return c.State == tokencache.StateOK && c.HasToken && !c.TokenRefused && !c.NeedsConsent && c.NextTry == nil &&
+		!strings.HasPrefix(c.LastError, tokencache.KindStore.String())
 }
 
 func cut(text string, width int) string {

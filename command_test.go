@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Where one argument could be either, a client's name wins.
@@ -28,6 +29,27 @@ func TestConnectionOf(t *testing.T) {
 	}
 	if client, account, err := connectionOf([]string{"shop"}, connectionList{Clients: []string{"main"}, Connections: known[:1]}); err != nil || client != "main" || account != "shop" {
 		t.Errorf("with one client: got %s/%s, %v", client, account, err)
+	}
+}
+
+// A failure is one of before where nothing is wrong now.
+func TestErrorWord(t *testing.T) {
+	at := time.Date(2026, 11, 27, 20, 45, 34, 0, time.Local)
+	for _, tt := range []struct {
+		name string
+		info connectionInfo
+		want string
+	}{
+		{"none", connectionInfo{State: "ok", HasToken: true}, "-"},
+		{"over", connectionInfo{State: "ok", HasToken: true, LastError: "throttled: slow down", LastErrorAt: &at}, "earlier (2026-11-27 20:45): throttled: slow down"},
+		{"waiting", connectionInfo{State: "ok", HasToken: true, LastError: "throttled: slow down", LastErrorAt: &at, NextTry: &at}, "throttled: slow down"},
+		{"degraded", connectionInfo{State: "degraded", HasToken: true, LastError: "temporary: no answer", LastErrorAt: &at}, "temporary: no answer"},
+		{"no token", connectionInfo{State: "ok", LastError: "temporary: no answer", LastErrorAt: &at}, "temporary: no answer"},
+		{"of the store", connectionInfo{State: "ok", HasToken: true, LastError: "store: tokens.db: no space left", LastErrorAt: &at}, "store: tokens.db: no space left"},
+	} {
+		if got := errorWord(tt.info, errorWidth); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }
 
