@@ -168,10 +168,9 @@ func errorWord(c connectionInfo, width int) string {
 	return text
 }
 
-// well tells that nothing is wrong now. What the store says is told as long as it lasts.
+// well tells that nothing is wrong now, but for what has no time and lasts.
 func (c connectionInfo) well() bool {
-	return c.State == tokencache.StateOK && c.HasToken && !c.TokenRefused && !c.NeedsConsent && c.NextTry == nil &&
-		!strings.HasPrefix(c.LastError, tokencache.KindStore.String())
+	return c.State == tokencache.StateOK && c.HasToken && !c.TokenRefused && !c.NeedsConsent && c.NextTry == nil
 }
 
 func cut(text string, width int) string {

@@ -45,7 +45,7 @@ func TestErrorWord(t *testing.T) {
 		{"waiting", connectionInfo{State: "ok", HasToken: true, LastError: "throttled: slow down", LastErrorAt: &at, NextTry: &at}, "throttled: slow down"},
 		{"degraded", connectionInfo{State: "degraded", HasToken: true, LastError: "temporary: no answer", LastErrorAt: &at}, "temporary: no answer"},
 		{"no token", connectionInfo{State: "ok", LastError: "temporary: no answer", LastErrorAt: &at}, "temporary: no answer"},
-		{"of the store", connectionInfo{State: "ok", HasToken: true, LastError: "store: tokens.db: no space left", LastErrorAt: &at}, "store: tokens.db: no space left"},
+		{"of the store", connectionInfo{State: "ok", HasToken: true, LastError: "store: tokens.db: no space left"}, "store: tokens.db: no space left"},
 	} {
 		if got := errorWord(tt.info, errorWidth); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)

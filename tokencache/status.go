@@ -29,7 +29,7 @@ type Status struct {
 	Expiry         time.Time
 	BudgetLeft     int
 	LastError      string // of the store if that cannot be used, of the budget if that is spent, or of the last call that failed
-	LastErrorAt    time.Time
+	LastErrorAt    time.Time // zero if it lasts, or if there was none
 	NextTry        time.Time // zero if nothing waits
 	LostEarly      int
 	LastUsed       time.Time
@@ -108,7 +108,7 @@ func (c *Cache) status(cl *Client, key Key, sound bool) Status {
 		s.NoGrant = e.Kind
 	}
 	if e != nil && (s.LastError == "" || e.Kind == KindStore) {
-		s.LastError = e.Kind.explain(e.Err)
+		s.LastError, s.LastErrorAt = e.Kind.explain(e.Err), time.Time{}
 	}
 	return s
 }
@@ -212,7 +212,7 @@ func (n *Conn) explain(s *Status, cl *Client, now moment) {
 	}
 	for _, e := range []*Error{n.unsaved, n.broken.cause()} {
 		if e != nil {
-			s.LastError = e.Kind.explain(e.Err)
+			s.LastError, s.LastErrorAt = e.Kind.explain(e.Err), time.Time{} // it lasts
 		}
 	}
 }
