@@ -71,7 +71,7 @@ type connectionInfo struct {
 }
 
 // unreadable tells that there may be a grant, which cannot be had.
-func (c connectionInfo) unreadable() bool { return c.State == stateUnreadable }
+func (c connectionInfo) unreadable() bool { return c.State == tokencache.StateUnreadable }
 
 // connectionList is the answer of GET /zoho/connections.
 type connectionList struct {
@@ -161,7 +161,7 @@ func namedAccounts(account string) []string {
 
 func (c *Client) info(s tokencache.Status) connectionInfo {
 	info := connectionInfo{
-		Client: s.Client, Account: s.Account, State: stateOf(&s), DataCenter: c.centerOf(s.Account, s.AccountsServer).Code,
+		Client: s.Client, Account: s.Account, State: s.Shown(), DataCenter: c.centerOf(s.Account, s.AccountsServer).Code,
 		Configured: s.Configured, HasGrant: s.HasGrant, HasToken: s.HasToken, Generation: s.Generation, BudgetLeft: s.BudgetLeft,
 		Scopes: s.Scopes, NeedsConsent: s.NeedsConsent(), LostEarly: s.LostEarly,
 		LastError: s.LastError, LastErrorAt: timeOrNil(s.LastErrorAt), NextTry: timeOrNil(s.NextTry),

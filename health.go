@@ -61,10 +61,10 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.H
 	for _, s := range h.statuses() {
 		state := s.State
 		if !s.HasToken { // one that lives is served, whatever has become of its grant
-			state = stateOf(&s)
+			state = s.Shown()
 		}
 		summary.Connections[state]++
-		if !slices.Contains([]string{tokencache.StateDead, stateNotConnected, stateUnreadable}, state) {
+		if !slices.Contains([]string{tokencache.StateDead, tokencache.StateNotConnected, tokencache.StateUnreadable}, state) {
 			summary.Status, status = "ok", http.StatusOK
 		}
 	}

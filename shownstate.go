@@ -8,32 +8,15 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-// States of connections that have no grant, and so none that a token's could tell.
-const (
-	stateNotConnected = "not_connected" // nobody has consented, or the configured value is empty
-	stateUnreadable   = "unreadable"    // there may be a grant, which cannot be had
-)
-
 // shownStates are those that people and programs are told; metrics know the first four alone.
-var shownStates = slices.Concat(connectionStates, []string{stateNotConnected, stateUnreadable})
-
-// stateOf is the state of a connection as it is told.
-func stateOf(s *tokencache.Status) string {
-	switch {
-	case s.Unreadable():
-		return stateUnreadable
-	case !s.HasGrant:
-		return stateNotConnected
-	}
-	return s.State
-}
+var shownStates = slices.Concat(connectionStates, []string{tokencache.StateNotConnected, tokencache.StateUnreadable})
 
 // stateWord is a state as tables show it.
 func stateWord(c connectionInfo) string {
 	switch {
-	case c.State == stateUnreadable:
+	case c.State == tokencache.StateUnreadable:
 		return "grant unreadable"
-	case c.State == stateNotConnected:
+	case c.State == tokencache.StateNotConnected:
 		return "not connected"
 	case c.NeedsConsent:
 		return c.State + ", needs consent"

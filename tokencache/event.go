@@ -58,6 +58,9 @@ const (
 	StateDegraded  = "degraded"  // two failures in a row
 	StateContended = "contended" // three tokens lost early within an hour
 	StateDead      = "dead"      // grant dead or client rejected
+
+	StateNotConnected = "not_connected" // of Status.Shown alone: nobody has consented, or the configured value is empty
+	StateUnreadable   = "unreadable"    // likewise: there may be a grant, which cannot be had
 )
 
 // Event is for logs, metrics and notifications. It holds no secret.

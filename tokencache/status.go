@@ -44,6 +44,18 @@ func (s *Status) NeedsConsent() bool {
 // give.
 func (s *Status) Unreadable() bool { return !s.HasGrant && s.NoGrant != KindNoGrant }
 
+// Shown is State, or what stands in its place where there is no grant: the state of a token
+// would tell nothing then.
+func (s *Status) Shown() string {
+	switch {
+	case s.Unreadable():
+		return StateUnreadable
+	case !s.HasGrant:
+		return StateNotConnected
+	}
+	return s.State
+}
+
 // Status describes the connections of a client, configured and stored ones, or those of
 // some accounts, sorted by account. It asks no server. What is in memory is told from there,
 // the grant as it was last found to be. What is not in memory is read from the

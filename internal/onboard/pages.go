@@ -228,6 +228,7 @@ const perPage = 50
 // row is a connection in the list.
 type row struct {
 	tokencache.Status
+	StateWord  string
 	DataCenter string
 	Left       string
 	Tokens     string
@@ -238,8 +239,9 @@ func (v *visit) list() {
 	text := strings.ToLower(strings.TrimSpace(query(v.r, "q")))
 	var rows []row
 	for _, s := range v.Flow.cache.Status(v.Client.Cache) {
-		if text == "" || strings.Contains(strings.ToLower(s.Account+" "+s.User+" "+s.Org+" "+s.State), text) {
-			rows = append(rows, v.row(s))
+		r := v.row(s)
+		if text == "" || strings.Contains(strings.ToLower(r.Account+" "+r.User+" "+r.Org+" "+r.StateWord), text) {
+			rows = append(rows, r)
 		}
 	}
 	pages := max(1, (len(rows)+perPage-1)/perPage)
@@ -254,7 +256,7 @@ func (v *visit) list() {
 }
 
 func (v *visit) row(s tokencache.Status) row {
-	r := row{Status: s, Left: lifeLeft(s), Tokens: "none", Remedy: remedy(s)}
+	r := row{Status: s, StateWord: strings.ReplaceAll(s.Shown(), "_", " "), Left: lifeLeft(s), Tokens: "none", Remedy: remedy(s)}
 	if s.HasGrant {
 		r.Tokens = fmt.Sprintf("%d of %d known to us", s.RefreshTokens, RefreshTokenLimit)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"html"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -64,5 +65,16 @@ func TestRemedyOfNow(t *testing.T) {
 		if got := remedy(test.status); !strings.Contains(got, test.says) || (test.says == "") != (got == "") {
 			t.Errorf("%s: %q", test.name, got)
 		}
+	}
+}
+
+// TestStateOfNoGrant: an account without a grant is not told to be well.
+func TestStateOfNoGrant(t *testing.T) {
+	pages := testPages(t)
+	pages.Client.Cache.Accounts = func() []string { return []string{"empty"} }
+	w := httptest.NewRecorder()
+	pages.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost/zoho-connect/", nil))
+	if text := w.Body.String(); !strings.Contains(text, `<span class="state not_connected">not connected</span>`) {
+		t.Errorf("%d %s", w.Code, text)
 	}
 }
