@@ -163,13 +163,12 @@ func TestInTheBrowser(t *testing.T) {
 	works("acme")
 	customer.open(link).heading("That did not work").says("was used")
 
-	// An answer to a consent that is gone with the Caddy that began it. What one is told that
-	// was begun too long ago, TestExpiredPage of internal/onboard shows.
+	// An answer to a consent that is gone with the Caddy that began it.
 	begin("third").press("Ask for consent")
 	w.MustElement("#accept")
 	c.stop()
 	c.start()
-	w.accept("").heading("That did not work").says("was forgotten").keep("expired")
+	w.accept("").heading("That did not work").says("was forgotten").keep("forgotten")
 
 	server.Revoke("ann@customer.example")
 	server.RevokeAccess("ann@customer.example")
@@ -183,5 +182,29 @@ func TestInTheBrowser(t *testing.T) {
 	}
 	if n := server.Stats().TokenResults["throttled"]; n != 0 {
 		t.Errorf("%d token calls were throttled", n)
+	}
+}
+
+// TestExpiredInTheBrowser: whoever has taken more than ten minutes for Zoho's page is told so,
+// and nothing is exchanged. TestExpiredPage of internal/onboard shows the same by a clock of its own.
+func TestExpiredInTheBrowser(t *testing.T) {
+	if os.Getenv("WAIT_FOR_EXPIRY") == "" {
+		t.Skip("it takes more than ten minutes: set WAIT_FOR_EXPIRY=1")
+	}
+	browser := startChromium(t)
+	c, server := startOnboarding(t, zohosim.Options{})
+	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri " + c.pages() + "callback")
+	c.stop()
+	c.start()
+	w := newWindow(t, browser)
+	w.open(c.pages()).press("Go on").heading("Connect default").press("Ask for consent")
+	w.MustElement("#accept")
+	w = &window{t, w.CancelTimeout()}
+	time.Sleep(10*time.Minute + time.Second) // a consent's life: nothing else is to happen
+	w = &window{t, w.Timeout(2 * time.Minute)}
+	w.accept("").heading("That did not work").says("more than 10 minutes ago").keep("expired")
+	wantTokenCalls(t, server, 0)
+	if list := c.connections("").Connections; len(list) != 0 {
+		t.Errorf("there is %v", list)
 	}
 }
