@@ -151,7 +151,10 @@ func (n *Conn) obtain(ctx context.Context, cl *Client, w want) (*live, error) {
 		var g granted
 		if l := n.live.Load(); l != nil && !l.of(cl) {
 			var err error
-			if g, err = n.check(cl); err != nil && !n.unchecked(err) {
+			if g, err = n.checkAgain(cl); err != nil && n.serves(cl, l, w, err) {
+				return l, nil
+			}
+			if err != nil {
 				return nil, err
 			}
 		}

@@ -43,25 +43,24 @@ func (n *Conn) fly(f *flight, cl *Client) {
 		defer n.land(f)
 		f.live, f.err = n.run(f, cl)
 	}()
-	n.lookBack(cl)
 	n.keep(cl)
 	n.arm(cl)
 }
 
-// lookBack looks whether the grant went while the flight was in the air: what it has
-// brought is not to be stored then.
-func (n *Conn) lookBack(cl *Client) {
-	defer n.swallow()
+// lookBack looks at the grant again if it has changed: what a flight has brought is not
+// to be stored if that went while it was in the air. It tells whether there was need.
+func (n *Conn) lookBack(cl *Client) bool {
 	n.mu.Lock()
 	changed := n.checked == 0
 	n.mu.Unlock()
 	if !changed {
-		return
+		return false
 	}
 	if now := n.cache.client(n.key.Client); now != nil { // a reload meanwhile: that one may say so
 		cl = now
 	}
 	_, _ = n.check(cl) // who needs a token is told
+	return true
 }
 
 // land lets the waiters go, whatever became of the flight.
@@ -247,7 +246,7 @@ func (n *Conn) newLive(cl *Client, asked int64, life time.Duration, t Token) *li
 	margin := float64(min(cl.refreshBefore(), life/4)) * (0.9 + 0.2*n.cache.rand())
 	l := &live{ends: t.Expiry.UnixNano(), Token: t, asked: asked, early: int64(t.deadline - min(time.Duration(margin), life/4))}
 	l.seen.Store(noClient)
-	if n.checked == cl.identity() { // otherwise its grant is looked at before anybody gets it
+	if n.checked != 0 { // otherwise its grant is looked at before anybody gets it
 		l.seen.Store(n.checked)
 	}
 	l.soft.Store(l.early)

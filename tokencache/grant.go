@@ -129,22 +129,39 @@ func (n *Conn) ungranted(cl *Client, err *Error) {
 	switch {
 	case !inForce:
 		return
-	case err.Kind == KindStore:
-		n.recognise(cl)
 	case err.Err == errUnknown && n.fingerprint != Fingerprint{}:
 		n.reset(Fingerprint{})
 		n.loaded = true // nothing is kept of no grant, and that is what is to be stored
+		n.checked = cl.identity()
 		n.changes++
 	}
 	n.about.Store(nil)
 }
 
-// unchecked tells whether the current token may serve though its grant could
-// not be looked at: a store that fails must not cost a request.
-func (n *Conn) unchecked(err error) bool {
+// checkAgain is check, but for what has failed within this second.
+func (n *Conn) checkAgain(cl *Client) (granted, error) {
+	n.mu.Lock()
+	b := n.broken
+	n.mu.Unlock()
+	if b != nil && b.client == cl.identity() && n.cache.clock.now().mono < b.till {
+		return granted{}, b.err
+	}
+	return n.check(cl)
+}
+
+// serves tells whether a token may be handed out though its grant could not be looked at,
+// for the reason err: after a reload, a store that fails must not cost a request. What
+// is known to have changed, or may have with the configuration, is not served.
+func (n *Conn) serves(cl *Client, l *live, w want, err error) bool {
 	var e *Error
-	l := n.live.Load()
-	return errors.As(err, &e) && e.Kind == KindStore && l != nil && l.alive(n.cache.clock.now())
+	if w.operator || !errors.As(err, &e) || e.Kind != KindStore || l.seen.Load() == noClient || !l.usable(n.cache.clock.now(), w) {
+		return false
+	}
+	if cl.Grant == nil {
+		return true
+	}
+	_, configured, _ := cl.Grant(n.key.Account)
+	return !configured
 }
 
 // recognise notes that the client's grant is the one of the state.

@@ -160,6 +160,109 @@ func TestGrantGoesInFlight(t *testing.T) {
 	}
 }
 
+// A grant that is deleted while its token is written leaves none in the files.
+func TestGrantGoesWhileItsTokenIsWritten(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := openBolt(t, dir)
+		r := newRig(t, withBolt(b))
+		r.grants.remove("default")
+		key := tokencache.Key{Client: "main", Account: "default"}
+		mustSaveGrant(t, b, key, grant("first"))
+		deleted := false
+		r.client.Secrets = func() [][]byte {
+			if !deleted && r.server.count() == 1 && r.conn().Peek() != nil { // about to be written
+				deleted = true
+				if err := b.DeleteGrant(key); err != nil {
+					t.Error(err)
+				}
+				r.cache.GrantChanged(key)
+			}
+			return secrets
+		}
+		n := r.conn()
+		if _, err := n.Resource("crm").Get(t.Context(), r.client); err != nil {
+			t.Fatal(err)
+		}
+		settle(time.Minute)
+		if rec, _, err := b.Load(key, secrets); !deleted || err != nil || rec.Token != "" {
+			t.Errorf("deleted %v; %v, %v", deleted, rec, err)
+		}
+		r.refusal("crm", tokencache.KindNoGrant)
+	})
+}
+
+// A look at the grant that fails is repeated: it is not taken for one that found the grant
+// of before, and of what has changed nothing is served meanwhile.
+func TestFailedLookAtTheGrant(t *testing.T) {
+	key := tokencache.Key{Client: "main", Account: "default"}
+	for what, test := range map[string]struct {
+		change  func(r *rig, b *tokencache.Bolt)
+		served  bool   // while it cannot be looked at
+		then    string // token once it can, "" = none
+		reloads bool
+	}{
+		"replaced": {func(r *rig, b *tokencache.Bolt) {
+			mustSaveGrant(r, b, key, grant("second"))
+			r.cache.GrantChanged(key)
+		}, false, "token-2", false},
+		"forgotten": {func(r *rig, b *tokencache.Bolt) {
+			if err := b.DeleteGrant(key); err != nil {
+				r.Fatal(err)
+			}
+			r.cache.GrantChanged(key)
+		}, false, "", false},
+		"a reload that changes nothing": {func(*rig, *tokencache.Bolt) {}, true, "token-1", true},
+		"configured otherwise": {func(r *rig, _ *tokencache.Bolt) {
+			r.grants.set("default", "another one")
+		}, false, "token-2", true},
+	} {
+		dir := t.TempDir()
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := openBolt(t, dir)
+				r := newRig(t, withBolt(b))
+				r.grants.remove("default")
+				r.secret.set(string(secrets[0]))
+				mustSaveGrant(t, b, key, grant("first"))
+				r.get("crm")
+				n := r.conn()
+				test.change(r, b)
+				if test.reloads {
+					r.client = r.newClient()
+				}
+				r.grants.fail(errors.New("cannot be read"))
+				if !test.reloads || test.served {
+					r.grants.fail(nil)
+					_ = b.Close()
+				}
+				for range 3 {
+					tok, err := n.Resource("crm").Get(t.Context(), r.client)
+					if test.served {
+						if err != nil || tok.Value != "token-1" {
+							t.Errorf("meanwhile: %v, %v", tok, err)
+						}
+						continue
+					}
+					r.wantError(tok, err, tokencache.KindStore)
+				}
+				r.grants.fail(nil)
+				if err := b.Open(); err != nil {
+					t.Fatal(err)
+				}
+				settle(time.Second)
+				tok, err := n.Resource("crm").Get(t.Context(), r.client)
+				switch {
+				case test.then == "":
+					r.wantError(tok, err, tokencache.KindNoGrant)
+				case err != nil || tok.Value != test.then:
+					t.Errorf("then: %v, %v", tok, err)
+				}
+			})
+		})
+	}
+}
+
 // Whatever holds calls back belongs to the grant that it befell.
 func TestAnotherGrantEndsTheWait(t *testing.T) {
 	for name, change := range map[string]func(r *rig){

@@ -156,11 +156,16 @@ func (n *Conn) save(cl *Client) error {
 	return nil
 }
 
-// keep saves, now or later: a write that fails costs no request.
+// keep saves, now or later: a write that fails costs no request. A grant that goes
+// while its token is written takes it along.
 func (n *Conn) keep(cl *Client) {
 	defer n.swallow()
-	if n.save(cl) != nil {
-		n.cache.unsaved.add(n, cl)
+	n.lookBack(cl)
+	for again := true; again; again = n.lookBack(cl) {
+		if n.save(cl) != nil {
+			n.cache.unsaved.add(n, cl)
+			return
+		}
 	}
 }
 

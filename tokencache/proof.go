@@ -49,16 +49,16 @@ func (c *Cache) Prove(cl *Client, key Key, g Grant) (Proof, error) {
 	return Proof{Fetched: got, at: at, took: time.Duration(now.mono - at.mono)}, nil
 }
 
-// Count enters a token call in the ledger of a grant that was made elsewhere: the
-// exchange of an authorization code brings an access token as well.
-func (c *Cache) Count(cl *Client, key Key, g Grant) {
-	fp := cl.fingerprint(g)
+// Exchanged takes the access token that came with a grant, as the exchange of an
+// authorization code brings one. It counts like any other.
+func (c *Cache) Exchanged(cl *Client, key Key, g Grant, got Fetched) Proof {
+	fp, now := cl.fingerprint(g), c.clock.now()
 	b, err := c.openBook(fp)
-	if err != nil {
-		return // the store is told of by whoever needs it
+	b.add(now.mono)
+	if err == nil { // otherwise the store is told of by whoever needs it
+		c.keepBook(key, fp, b)
 	}
-	b.add(c.clock.now().mono)
-	c.keepBook(key, fp, b)
+	return Proof{Fetched: got, at: now}
 }
 
 // Replace stores a grant that was proved, durably, and then makes its token the one

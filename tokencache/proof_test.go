@@ -109,13 +109,39 @@ func TestCountedElsewhere(t *testing.T) {
 	r := newRig(t, func(o *tokencache.Options) { o.Store = store })
 	r.grants.remove("default")
 	key, g := tokencache.Key{Client: r.client.Name, Account: "default"}, grant("exchanged")
-	r.cache.Count(r.client, key, g)
+	exchanged := func() tokencache.Proof {
+		return r.cache.Exchanged(r.client, key, g, tokencache.Fetched{AccessToken: "of the exchange", Life: time.Hour})
+	}
+	exchanged()
 	p, err := r.cache.Prove(r.client, key, g)
 	if err != nil || r.cache.Replace(r.client, key, g, p) != nil {
 		t.Fatal(err)
 	}
 	if left := r.cache.Status(r.client)[0].BudgetLeft; left != 8 {
 		t.Errorf("%d are left, want 8", left)
+	}
+
+	// What it has brought serves like any other.
+	if err := r.cache.Replace(r.client, key, g, exchanged()); err != nil {
+		t.Fatal(err)
+	}
+	if tok := r.get("crm"); tok.Value != "of the exchange" || tok.Generation != 2 {
+		t.Errorf("got %v", tok)
+	}
+	r.wantCalls(1)
+
+	// It counts though the store cannot be read.
+	g = grant("another")
+	_ = store.Close()
+	for range 10 {
+		exchanged()
+	}
+	if err := store.Open(); err != nil {
+		t.Fatal(err)
+	}
+	var spent *tokencache.Error
+	if _, err := r.cache.Prove(r.client, key, g); !errors.As(err, &spent) || spent.Kind != tokencache.KindBudget {
+		t.Errorf("after ten: %v", err)
 	}
 }
 

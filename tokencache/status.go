@@ -28,7 +28,7 @@ type Status struct {
 	Issued         time.Time
 	Expiry         time.Time
 	BudgetLeft     int
-	LastError      string // of the store if that cannot be used, of the budget if that is spent, or of the last call that failed
+	LastError      string    // of the store if that cannot be used, of the budget if that is spent, or of the last call that failed
 	LastErrorAt    time.Time // zero if it lasts, or if there was none
 	NextTry        time.Time // zero if nothing waits
 	LostEarly      int

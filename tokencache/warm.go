@@ -104,6 +104,9 @@ func (c *Cache) Warm(cl *Client) {
 	defer c.leave()
 	defer c.tellWarnings()
 	for _, account := range c.Accounts(cl) {
+		if c.client(cl.Name) != cl { // its load has failed, or another has come
+			return
+		}
 		if !c.cold(cl, Key{Client: cl.Name, Account: account}) {
 			continue
 		}

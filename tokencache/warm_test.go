@@ -176,6 +176,26 @@ func TestWarmAfterReturn(t *testing.T) {
 	})
 }
 
+// A configuration that does not hold, as after a load that has failed, changes nothing.
+func TestWarmOfAFailedLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		defer r.cache.Use(func(string) *tokencache.Client { return r.client })()
+		r.get("crm")
+		running := r.client
+		r.grants.set("default", "another one")
+		failed := r.newClient()
+		failed.KeepWarm = time.Hour
+		r.cache.Use(func(string) *tokencache.Client { return failed })()
+		r.cache.Warm(failed)
+		r.grants.set("default", "refresh token")
+		r.client = running
+		if tok := r.get("crm"); tok.Value != "token-1" {
+			t.Errorf("got %v", tok)
+		}
+	})
+}
+
 // A cron job's connection stays warm over a restart: Warm sets the timers of
 // those that were in use.
 func TestWarmAfterRestart(t *testing.T) {

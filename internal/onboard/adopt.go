@@ -53,7 +53,7 @@ func (f *Flow) replace(cl *Client, cand *candidate) (_ Result, old tokencache.Gr
 			cand.grant.RefreshTokens++
 		}
 	}
-	if err := f.save(cl, cand); err != nil {
+	if err := f.cache.Replace(cl.Cache, cl.key(cand.account), cand.grant, cand.proof); err != nil {
 		if cand.invited != nil {
 			_ = f.store.Unuse(cand.invited.ID) // what was not completed can be tried again
 		}
@@ -95,14 +95,6 @@ func (f *Flow) useUp(cand *candidate) *Error {
 		return errInvitation("This invitation was used.")
 	}
 	return nil
-}
-
-// save stores a grant, and publishes the token that it has brought.
-func (f *Flow) save(cl *Client, cand *candidate) error {
-	if cand.proof.AccessToken != "" {
-		return f.cache.Replace(cl.Cache, cl.key(cand.account), cand.grant, cand.proof)
-	}
-	return f.put(cl, cand.account, cand.grant)
 }
 
 func (f *Flow) put(cl *Client, account string, grant tokencache.Grant) error {

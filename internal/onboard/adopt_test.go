@@ -12,7 +12,7 @@ import (
 // fresh is what a code of a user's has brought.
 func fresh(cl *Client, account, token, user string) *candidate {
 	cand := candidateFor(cl, account, tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts, User: user})
-	cand.reply.AccessToken = "1000.access"
+	cand.exchanged.AccessToken = "1000.access"
 	return cand
 }
 

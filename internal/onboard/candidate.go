@@ -42,8 +42,8 @@ type candidate struct {
 	client    string
 	account   string
 	grant     tokencache.Grant
-	reply     zoho.Reply // of the exchange, empty for an imported refresh token
-	proof     tokencache.Proof
+	exchanged tokencache.Proof // what a code has brought, empty for an imported refresh token
+	proof     tokencache.Proof // of a renewal
 	warnings  []string
 	replace   bool   // whoever's the grant before is
 	asked     string // refresh token of the one that a person was asked about
@@ -57,7 +57,7 @@ type candidate struct {
 
 // fresh tells a grant that a code has brought just now, which nobody else knows, from one
 // that was imported and may be in use elsewhere.
-func (cand *candidate) fresh() bool { return cand.reply.AccessToken != "" }
+func (cand *candidate) fresh() bool { return cand.exchanged.AccessToken != "" }
 
 // candidateFor is a candidate without a browser: what a terminal brings.
 func candidateFor(cl *Client, account string, grant tokencache.Grant) *candidate {
@@ -67,7 +67,7 @@ func candidateFor(cl *Client, account string, grant tokencache.Grant) *candidate
 // describe completes what is known of a grant by what its renewal said, and asks whose
 // it is.
 func (cand *candidate) describe(ctx context.Context, cl *Client) {
-	g, token := &cand.grant, cmp.Or(cand.proof.AccessToken, cand.reply.AccessToken)
+	g, token := &cand.grant, cand.proof.AccessToken
 	g.APIDomain = cmp.Or(g.APIDomain, cand.proof.APIDomain)
 	if len(g.Scopes) == 0 {
 		g.Scopes = zoho.SplitScopes(cand.proof.Scope)

@@ -100,6 +100,7 @@ func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter,
 	ctx = context.WithoutCancel(ctx) // who closes the browser now must not lose the code
 	failed := errNoSecret(center)
 	for _, accounts := range cl.Accounts(center) {
+		asked := time.Now()
 		reply, err := accounts.Exchange(ctx, code, redirectURI)
 		var failure *zoho.Failure
 		if errors.As(err, &failure) && failure.Kind == zoho.FailureClientRejected {
@@ -118,9 +119,9 @@ func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter,
 		}
 		grant := tokencache.Grant{RefreshToken: reply.RefreshToken, AccountsServer: center.Accounts, APIDomain: reply.APIDomain,
 			Scopes: slices.Clone(scopes), GrantedAt: time.Now()}
-		f.cache.Count(cl.Cache, cl.key(account), grant)
 		cand := candidateFor(cl, account, grant)
-		cand.reply = reply
+		cand.exchanged = f.cache.Exchanged(cl.Cache, cl.key(account), grant, tokencache.Fetched{
+			AccessToken: reply.AccessToken, Life: reply.ExpiresIn - time.Since(asked), APIDomain: reply.APIDomain, Scope: reply.Scope})
 		return cand, nil
 	}
 	return nil, failed
@@ -146,9 +147,10 @@ func (f *Flow) prove(cl *Client, cand *candidate) *Error {
 	switch {
 	case err == nil:
 		cand.proof = proof
-	case cand.reply.AccessToken == "" || plainlyBad(err):
+	case !cand.fresh() || plainlyBad(err):
 		return errProof(err, cand)
-	default: // A code is used up by now. What its exchange gave is good for an hour at least.
+	default: // A code is used up by now, and what its exchange has given is good for an hour.
+		cand.proof = cand.exchanged
 		cand.warnings = append(cand.warnings, "a renewal could not be tried yet: "+err.Error())
 	}
 	return nil

@@ -304,7 +304,7 @@ func TestUnconfirmedGrants(t *testing.T) {
 		hold := func(token string, fresh bool) (id string) {
 			cand := candidateFor(cl, "shop", tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts})
 			if fresh {
-				cand.reply.AccessToken = "1000.access"
+				cand.exchanged.AccessToken = "1000.access"
 			}
 			return flow.hold(cl, cand, Result{}, Result{}).Confirm
 		}
@@ -329,7 +329,7 @@ func TestUnconfirmedGrants(t *testing.T) {
 		}
 		flow.Close()
 		cand := candidateFor(cl, "shop", tokencache.Grant{RefreshToken: "late", AccountsServer: cl.Centers[0].Accounts})
-		cand.reply.AccessToken = "1000.access"
+		cand.exchanged.AccessToken = "1000.access"
 		failure := flow.hold(cl, cand, Result{}, Result{})
 		flow.giveBack(t.Context(), cl, cand, failure)
 		if got := given.String(); got != "dropped, forgotten, late" || len(flow.held) != 0 || failure.Confirm != "" {
@@ -454,7 +454,7 @@ func TestDoubleClick(t *testing.T) {
 	via(pages.Client, given)
 	const browser = "COOKIE-OF-THIS-BROWSER"
 	cand := candidateFor(pages.Client, "shop", tokencache.Grant{RefreshToken: "new", AccountsServer: pages.Client.Centers[0].Accounts})
-	cand.browser, cand.reply.AccessToken = identify(browser), "1000.access"
+	cand.browser, cand.exchanged.AccessToken = identify(browser), "1000.access"
 	id := pages.Flow.keep(&shown{err: pages.Flow.hold(pages.Client, cand, Result{}, Result{})}, browser)
 	visit := func(r *http.Request) (status int, to string) {
 		r.AddCookie(&http.Cookie{Name: cookieName, Value: browser})
