@@ -140,7 +140,7 @@ func finish(cmd *cobra.Command, client, account, action string, isNew bool, req 
 		answer := boolFlag(cmd, "replace")
 		if !answer && input.terminal >= 0 {
 			fmt.Fprintln(cmd.ErrOrStderr(), other.Text, other.Hint)
-			answer = input.agrees("Replace the grant? [y/N] ")
+			answer = input.agrees("Replace the grant?")
 		}
 		if !answer {
 			return exitFailed, drop(cmd, client, account, other)

@@ -1,7 +1,7 @@
 package caddyzoho
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -15,75 +15,153 @@ import (
 
 // input is what a person or a pipe gives.
 type input struct {
-	from     *bufio.Reader
+	from     io.Reader
 	out      io.Writer
 	terminal int // file descriptor, -1 if it is none
+
+	chunks chan []byte // read ahead, nil = nothing was read yet
+	failed error       // why chunks has ended
 }
 
 func newInput(cmd *cobra.Command) *input {
-	in := &input{from: bufio.NewReader(cmd.InOrStdin()), out: cmd.ErrOrStderr(), terminal: -1}
+	in := &input{from: cmd.InOrStdin(), out: cmd.ErrOrStderr(), terminal: -1}
 	if file, ok := cmd.InOrStdin().(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		in.terminal = int(file.Fd())
 	}
 	return in
 }
 
-// pasted reads a line at a terminal, and what came with it; otherwise what is piped.
+// read begins to read, once: what is read too far is there for whoever asks next.
+func (in *input) read() {
+	if in.chunks != nil {
+		return
+	}
+	in.chunks = make(chan []byte)
+	go func() {
+		defer close(in.chunks)
+		for in.failed == nil {
+			chunk := make([]byte, 4<<10)
+			var n int
+			n, in.failed = in.from.Read(chunk)
+			if n > 0 {
+				in.chunks <- chunk[:n]
+			}
+		}
+	}()
+}
+
+// pause is how long nothing more comes after a paste: whoever pastes does not end the
+// input, and a paste may have line breaks.
+const pause = time.Second
+
+// pasted is what is pasted at a terminal, or comes by a pipe.
 func (in *input) pasted(what string) (string, error) {
 	if in.terminal < 0 {
 		return in.piped(what)
 	}
-	fmt.Fprintf(in.out, "Paste %s: ", what)
-	text, err := in.from.ReadString('\n')
-	for err == nil && in.from.Buffered() > 0 { // the paste has line breaks
-		var more string
-		more, err = in.from.ReadString('\n')
-		text += more
+	text, err := in.typed("Paste "+what+", then press Enter: ", pause)
+	if err == nil && strings.TrimSpace(text) == "" {
+		err = errors.New("nothing was pasted")
 	}
-	if strings.TrimSpace(text) == "" {
-		return "", errors.New("nothing was pasted")
-	}
-	return text, nil
+	return text, err
 }
 
-// pause is how long nothing more comes after a paste: whoever pastes without a terminal, as
-// by ssh or docker exec, does not end the input.
-const pause = time.Second
-
-// piped reads to the end, or to the end of a line behind which nothing comes.
 func (in *input) piped(what string) (string, error) {
-	lines := make(chan string)
-	var failed error
-	go func() {
-		defer close(lines)
-		from := bufio.NewReader(io.LimitReader(in.from, maxAdminBody))
-		for failed == nil {
-			var line string
-			line, failed = from.ReadString('\n')
-			lines <- line
-		}
-	}()
-	all, ended := "", (<-chan time.Time)(nil)
-	for {
+	text, err := in.until(pause, &typing{})
+	if err == nil && strings.TrimSpace(text) == "" {
+		err = fmt.Errorf("nothing came from standard input, where %s belongs", what)
+	}
+	return text, err
+}
+
+// typed asks at a terminal, and reads to the end of a line behind which nothing comes for
+// that long. A terminal gives out whole lines, and would leave to the shell what of a paste
+// comes behind the last of them: so it gives out characters meanwhile.
+func (in *input) typed(question string, quiet time.Duration) (string, error) {
+	state, err := term.MakeRaw(in.terminal)
+	if err != nil {
+		return "", fmt.Errorf("the terminal does not give out characters: %w", err)
+	}
+	defer func() { _ = term.Restore(in.terminal, state) }()
+	fmt.Fprint(in.out, question)
+	return in.until(quiet, &typing{echo: in.out})
+}
+
+// until reads to the end, or to the end of a line behind which nothing comes for that long.
+func (in *input) until(quiet time.Duration, t *typing) (string, error) {
+	in.read()
+	var ended <-chan time.Time
+	for len(t.text) <= maxAdminBody {
 		select {
-		case line, more := <-lines:
-			all += line
-			switch {
-			case !more && !errors.Is(failed, io.EOF):
-				return "", failed
-			case !more && strings.TrimSpace(all) == "":
-				return "", fmt.Errorf("nothing came from standard input, where %s belongs", what)
-			case !more:
-				return all, nil
-			case strings.TrimSpace(all) != "" && strings.HasSuffix(line, "\n"):
-				ended = time.After(pause)
-			default:
-				ended = nil
+		case chunk, more := <-in.chunks:
+			if !more && !errors.Is(in.failed, io.EOF) {
+				return "", in.failed
+			}
+			t.take(chunk)
+			if t.interrupted {
+				return "", errors.New("interrupted")
+			}
+			if !more || t.ended {
+				return string(t.text), nil
+			}
+			ended = nil
+			if t.complete() {
+				ended = time.After(quiet)
 			}
 		case <-ended:
-			return all, nil
+			return string(t.text), nil
 		}
 	}
+	return string(t.text), nil
+}
+
+// typing is what has come so far.
+type typing struct {
+	text        []byte
+	echo        io.Writer // of a terminal, which shows nothing by itself; nil for a pipe
+	ended       bool
+	interrupted bool
+}
+
+// What keys send.
+const (
+	controlC  = 3
+	controlD  = 4
+	erase     = 8
+	backspace = 127
+)
+
+func (t *typing) take(chunk []byte) {
+	if t.echo == nil {
+		t.text = append(t.text, chunk...)
+		return
+	}
+	for _, key := range chunk {
+		switch key {
+		case controlC:
+			t.interrupted = true
+		case controlD:
+			t.ended = true
+		case erase, backspace:
+			if n := len(t.text); n > 0 && t.text[n-1] != '\n' {
+				t.text = t.text[:n-1]
+				fmt.Fprint(t.echo, "\b \b")
+			}
+		case '\r', '\n':
+			t.text = append(t.text, '\n')
+			fmt.Fprint(t.echo, "\r\n")
+		default:
+			if key >= ' ' {
+				t.text = append(t.text, key)
+				_, _ = t.echo.Write([]byte{key})
+			}
+		}
+	}
+}
+
+// complete tells that this may have been all. Blank lines of a pipe are not.
+func (t *typing) complete() bool {
+	return bytes.HasSuffix(t.text, []byte("\n")) && (t.echo != nil || len(bytes.TrimSpace(t.text)) > 0)
 }
 
 // secret reads a line that is not shown.
@@ -103,7 +181,7 @@ func (in *input) agrees(question string) bool {
 	if in.terminal < 0 {
 		return false
 	}
-	fmt.Fprint(in.out, question)
-	text, _ := in.from.ReadString('\n')
-	return strings.EqualFold(strings.TrimSpace(text), "y")
+	text, _ := in.typed(question+" [y/N] ", 0)
+	answer := strings.ToLower(strings.TrimSpace(text))
+	return answer == "y" || answer == "yes"
 }
