@@ -25,13 +25,14 @@ func TellsUser(scopes []string) bool { return grants(scopes, "aaaserver.profile.
 
 // Identify asks the authorization server for the user, which takes the scope
 // ScopeProfile, and the CRM for the organization, which takes one of
-// ZohoCRM.org or ZohoCRM.settings. What cannot be had stays unknown: nothing depends
-// on it but what people are told.
+// ZohoCRM.org or ZohoCRM.settings; without scopes, which then are not known, it asks both.
+// What cannot be had stays unknown.
 func (a *Accounts) Identify(ctx context.Context, accessToken, apiDomain string, scopes []string) Identity {
 	ctx, cancel := context.WithTimeout(ctx, accountsTimeout)
 	defer cancel()
 	var id Identity
-	if TellsUser(scopes) {
+	unknown := len(scopes) == 0 // Zoho names them only at times
+	if unknown || TellsUser(scopes) {
 		var user struct {
 			Email string
 			ZUID  json.Number
@@ -42,7 +43,7 @@ func (a *Accounts) Identify(ctx context.Context, accessToken, apiDomain string, 
 			id.User = user.ZUID.String()
 		}
 	}
-	if grants(scopes, "zohocrm.org.", "zohocrm.settings.") && a.DataCenter.OwnsAPIDomain(apiDomain) {
+	if (unknown || grants(scopes, "zohocrm.org.", "zohocrm.settings.")) && a.DataCenter.OwnsAPIDomain(apiDomain) {
 		var orgs struct {
 			Org []struct {
 				ZGID json.Number `json:"zgid"`

@@ -62,7 +62,7 @@ func (f *Flow) replace(cl *Client, cand *candidate) (_ Result, old tokencache.Gr
 	result := cl.result(cand.account, cand.grant)
 	result.Replaced, result.Warnings = replaces, cand.warnings
 	if replaces && (old.User == "" || cand.grant.User == "") {
-		result.Warnings = append(result.Warnings, "whether it is the same user as before is not known; with the scope "+zoho.ScopeProfile+" Zoho says who has consented")
+		result.Warnings = append(result.Warnings, "whether it is the same user as before is not known, since Zoho has not said who gave "+unnamed(old, cand.grant)+"; with the scope "+zoho.ScopeProfile+" it does")
 	}
 	return result, old, nil
 }
@@ -74,6 +74,17 @@ func (f *Flow) before(cl *Client, cand *candidate) (tokencache.Grant, *Error) {
 		return old, errStore(err)
 	}
 	return old, nil
+}
+
+// unnamed says which of two grants are nobody's that is known.
+func unnamed(old, now tokencache.Grant) string {
+	switch {
+	case now.User != "":
+		return "the one before"
+	case old.User != "":
+		return "this one"
+	}
+	return "either grant"
 }
 
 // another tells that two grants are of different users, each of whom has places of their own.

@@ -290,7 +290,9 @@ func (r *revocations) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	_ = req.ParseForm()
-	r.tokens = append(r.tokens, req.Form.Get("token"))
+	if token := req.Form.Get("token"); token != "" {
+		r.tokens = append(r.tokens, token)
+	}
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"status":"success"}`)), Request: req}, nil
 }
 
