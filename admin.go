@@ -78,6 +78,8 @@ type connectionList struct {
 	Clients     []string         `json:"clients"` // all that are configured
 	Connections []connectionInfo `json:"connections"`
 	Total       int              `json:"total"` // before the limit
+	// How many of all these need consent.
+	NeedConsent int `json:"need_consent"`
 }
 
 // activeApp is the app of the running configuration.
@@ -117,6 +119,9 @@ func listConnections(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		list.Total++
+		if info.NeedsConsent {
+			list.NeedConsent++
+		}
 		if len(list.Connections) < limit {
 			list.Connections = append(list.Connections, info)
 		}

@@ -99,6 +99,9 @@ type Account struct {
 	center *zoho.DataCenter // nil = the client's home
 }
 
+// longestWindow is well below what ledgers are kept for.
+const longestWindow = 24 * time.Hour
+
 // TokenBudget is how many access tokens may be asked for within a window.
 type TokenBudget struct {
 	Tokens int            `json:"tokens"`
@@ -213,6 +216,9 @@ func (c *Client) provisionTimes() error {
 	}
 	if b := c.TokenBudget; b != nil && (b.Tokens < 1 || b.Window <= 0) {
 		return errors.New("token_budget takes a number of at least 1 and a duration, as in `token_budget 10 10m`")
+	}
+	if b := c.TokenBudget; b != nil && time.Duration(b.Window) > longestWindow {
+		return fmt.Errorf("token_budget: the window is %s, and can be %s at most", time.Duration(b.Window), longestWindow)
 	}
 	if c.AuthorizationScheme == "" {
 		c.AuthorizationScheme = "Zoho-oauthtoken"

@@ -112,7 +112,7 @@ func importBatch(cmd *cobra.Command, args []string) (int, error) {
 		switch {
 		case code == exitUnreachable:
 			return code, err
-		case r.RetryAfter > 0:
+		case r.RetryAfter > 0 && r.Reason != codeBudgetSpent: // which is one refresh token's own
 			return exitFailed, r.pause()
 		}
 	}
@@ -142,19 +142,15 @@ func (b *batch) end() (int, error) {
 // pauseTexts say why a batch ends before its input does, by waitReasons.
 var pauseTexts = map[string]string{
 	codeThrottled:           "Zoho throttles client %s",
-	codeBudgetSpent:         "client %s has no budget left for this refresh token, so Zoho was not asked",
-	codeAccountsUnreachable: "Zoho wants client %s to come back later",
+	codeAccountsUnreachable: "Zoho gives client %s no token for now",
 	codeStore:               "the store of client %s cannot be used",
 }
 
 // pause ends a batch: where Zoho throttles, each further call would keep its door shut.
 func (r *batchResult) pause() error {
 	after := time.Now().Add(time.Duration(r.RetryAfter)*time.Second + time.Minute) // told in whole minutes
-	reason := r.Reason
-	if pauseTexts[reason] == "" {
-		reason = codeThrottled
-	}
-	return &adminError{Text: fmt.Sprintf(pauseTexts[reason]+": the batch ends at line %d, account %s", r.client, r.Line, r.Account), Code: reason,
+	text := cmp.Or(pauseTexts[r.Reason], "client %s has to wait")
+	return &adminError{Text: fmt.Sprintf(text+": the batch ends at line %d, account %s", r.client, r.Line, r.Account), Code: cmp.Or(r.Reason, codeThrottled),
 		Hint: "run it again after " + after.Format("15:04") + "; what is connected is skipped", RetryAfter: r.RetryAfter}
 }
 
@@ -183,7 +179,7 @@ func (b *batch) importLine(text []byte, r *batchResult) (int, error) {
 	code, err := change(b.cmd, r.client, line.Account, "import", req, &result)
 	var other *adminError
 	if errors.As(err, &other) && other.Confirm != "" {
-		return exitFailed, drop(b.cmd, r.client, line.Account, other)
+		return drop(b.cmd, r.client, line.Account, other)
 	}
 	if err != nil {
 		return code, err

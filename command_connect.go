@@ -143,7 +143,7 @@ func finish(cmd *cobra.Command, client, account, action string, isNew bool, req 
 			answer = input.agrees("Replace the grant?")
 		}
 		if !answer {
-			return exitFailed, drop(cmd, client, account, other)
+			return drop(cmd, client, account, other)
 		}
 		code, err = change(cmd, client, account, "connect", connectRequest{Confirm: other.Confirm}, &r)
 	}
@@ -155,12 +155,12 @@ func finish(cmd *cobra.Command, client, account, action string, isNew bool, req 
 
 // drop has a grant of somebody else's not replace the one of before, and tells what
 // became of it.
-func drop(cmd *cobra.Command, client, account string, other *adminError) error {
+func drop(cmd *cobra.Command, client, account string, other *adminError) (int, error) {
 	var dropped onboard.Result
-	if _, err := change(cmd, client, account, "connect", connectRequest{Confirm: other.Confirm, Drop: true}, &dropped); err != nil {
-		return err
+	if code, err := change(cmd, client, account, "connect", connectRequest{Confirm: other.Confirm, Drop: true}, &dropped); err != nil {
+		return code, err
 	}
-	return &adminError{Text: other.Text + " So the grant of before stays, " + fateOf(dropped) + ".", Code: other.Code,
+	return exitFailed, &adminError{Text: other.Text + " So the grant of before stays, " + fateOf(dropped) + ".", Code: other.Code,
 		Hint: "use --replace to replace it without being asked"}
 }
 

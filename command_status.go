@@ -43,7 +43,7 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 	code, err = report(cmd, list, func(w io.Writer) { printConnections(w, list.Connections, list.Total, boolFlag(cmd, "wide")) })
 	switch i := slices.IndexFunc(list.Connections, connectionInfo.unreadable); {
 	case err != nil:
-	case slices.ContainsFunc(list.Connections, func(c connectionInfo) bool { return c.NeedsConsent }):
+	case list.NeedConsent > 0:
 		code = exitNeedsConsent
 	case i >= 0:
 		c := list.Connections[i]

@@ -185,6 +185,9 @@ func (a *App) Start() error {
 	for _, text := range a.state.store.Warnings() {
 		a.logger.Warn(text)
 	}
+	if err := a.state.store.Check(); err != nil {
+		a.logger.Error("the store cannot be used: accounts without a live token are not served", zap.Error(err))
+	}
 	a.lookAtGrants()
 	if text := a.returnedGrants(); text != "" {
 		a.logger.Warn(text + "; was an old grants.db put in place?")

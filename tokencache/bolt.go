@@ -235,7 +235,7 @@ func (b *Bolt) Warnings() []string { return append(b.TooOpen(), b.Noticed()...) 
 func (b *Bolt) TooOpen() []string {
 	var list []string
 	for path, limit := range b.modes() {
-		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&^limit != 0 {
+		if info, err := os.Stat(path); err == nil && info.IsDir() == (path == b.dir) && info.Mode().Perm()&^limit != 0 {
 			list = append(list, fmt.Sprintf("%s has mode %04o, so others than its owner can get at it: chmod %04o it", path, info.Mode().Perm(), limit))
 		}
 	}

@@ -86,8 +86,18 @@ func TestConsent(t *testing.T) {
 		if r.conn().Peek() != nil {
 			t.Error("the token outlived its grant")
 		}
+		consent("of a moment")
+		r.get("crm")
+		if err := b.DeleteGrant(key); err != nil {
+			t.Fatal(err)
+		}
+		r.client.Accounts = func() []string { return []string{"default"} } // with an empty value, which nobody has asked for since
+		r.cache.GrantChanged(key)
+		if s := r.cache.Status(r.client)[0]; s.HasToken || !s.Expiry.IsZero() || s.NoGrant != tokencache.KindNoGrant {
+			t.Errorf("forgotten: %+v", s)
+		}
 		consent("third")
-		if tok := r.get("crm"); tok.Generation != 3 {
+		if tok := r.get("crm"); tok.Generation != 4 {
 			t.Errorf("after the third consent: %v", tok)
 		}
 	})

@@ -194,5 +194,5 @@ func (b *Bolt) grantError(key Key, err error) error {
 }
 
 func (b *Bolt) damagedRecord(reason string) error {
-	return &StoreError{File: b.grants.path, Reason: reason, Remedy: b.grants.remedy + "; or connect the account anew", Err: ErrDamaged}
+	return &StoreError{File: b.grants.path, Reason: reason, Remedy: b.grants.remedy + "; or forget the account and connect it anew", Err: ErrDamaged}
 }

@@ -119,6 +119,9 @@ func (c *Cache) status(cl *Client, key Key, sound bool) Status {
 	if errors.As(err, &e) {
 		s.NoGrant = e.Kind
 	}
+	if s.NoGrant == KindNoGrant { // nor does what there may have been of a token serve anybody
+		s.HasToken, s.Issued, s.Expiry = false, time.Time{}, time.Time{}
+	}
 	if e != nil && (s.LastError == "" || e.Kind == KindStore) {
 		s.LastError, s.LastErrorAt = e.Kind.explain(e.Err), time.Time{}
 	}

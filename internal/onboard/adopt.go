@@ -32,7 +32,7 @@ func (f *Flow) replace(cl *Client, cand *candidate) (_ Result, old tokencache.Gr
 	if err := cl.mayReplace(cand.account); err != nil {
 		return Result{}, old, err
 	}
-	if old, err = f.before(cl, cand); err != nil {
+	if old, err = f.before(cl, cand.account); err != nil {
 		return Result{}, old, err
 	}
 	if cand.asks(old) {
@@ -67,9 +67,21 @@ func (f *Flow) replace(cl *Client, cand *candidate) (_ Result, old tokencache.Gr
 	return result, old, nil
 }
 
+// ready tells whether a grant could be stored, before one is asked for: a code is good once, and
+// a consent takes a place at Zoho.
+func (f *Flow) ready(cl *Client, account string) *Error {
+	if _, err := f.before(cl, account); err != nil {
+		return err
+	}
+	if err := f.store.TryWrite(); err != nil {
+		return errStore(err)
+	}
+	return nil
+}
+
 // before is the grant that the account has, the zero Grant if it has none.
-func (f *Flow) before(cl *Client, cand *candidate) (tokencache.Grant, *Error) {
-	old, _, err := f.store.LoadGrant(cl.key(cand.account), cl.Cache.Secrets())
+func (f *Flow) before(cl *Client, account string) (tokencache.Grant, *Error) {
+	old, _, err := f.store.LoadGrant(cl.key(account), cl.Cache.Secrets())
 	if err != nil {
 		return old, errStore(err)
 	}
@@ -119,7 +131,7 @@ func (f *Flow) put(cl *Client, account string, grant tokencache.Grant) error {
 func (f *Flow) countOne(cl *Client, cand *candidate, result *Result) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
-	grant, err := f.before(cl, cand)
+	grant, err := f.before(cl, cand.account)
 	if err != nil || grant.RefreshToken == "" || another(grant, cand.grant) {
 		return
 	}

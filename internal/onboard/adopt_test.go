@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -199,5 +200,74 @@ func TestConfiguredMeanwhile(t *testing.T) {
 	}
 	if _, err := flow.settle(t.Context(), cl, cand); err == nil || err.Code != codeConfigured || given.String() != "of alice" {
 		t.Errorf("%v, given back %q", err, given)
+	}
+}
+
+// TestNothingIsAskedForInVain: a code is not spent, and a consent not begun, if what it brings
+// could not be stored.
+func TestNothingIsAskedForInVain(t *testing.T) {
+	flow, cl := testClient(t)
+	via(cl, zohoIs(func(*http.Request) (*http.Response, error) {
+		t.Error("Zoho is asked")
+		return nil, errors.New("no network")
+	}))
+	_, state, err := flow.Begin(cl, Start{Account: "a", RedirectURI: cl.RedirectURI})
+	if err != nil {
+		t.Fatal(err)
+	}
+	flow.has(t, cl, "a", "sealed by another key", "alice")
+	cl.Cache.Secrets = func() [][]byte { return [][]byte{[]byte("another secret")} }
+	_, _, began := flow.Begin(cl, Start{Account: "a", RedirectURI: cl.RedirectURI})
+	_, finished := flow.Finish(t.Context(), cl, Callback{State: state, Code: "1000.code"}, "")
+	_, took := flow.SelfClient(t.Context(), cl, cl.Centers[0], "a", "1000.code", false, false)
+	for what, err := range map[string]*Error{"begin": began, "finish": finished, "self client": took} {
+		if err == nil || err.Code != codeStore {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestRevocationThatIsNotNoted: Zoho has the grant back, and the answer says so.
+func TestRevocationThatIsNotNoted(t *testing.T) {
+	flow, cl := testClient(t)
+	flow.has(t, cl, "a", "of alice", "alice")
+	given := new(revocations)
+	via(cl, zohoIs(func(r *http.Request) (*http.Response, error) {
+		_ = flow.store.Close()
+		return given.RoundTrip(r)
+	}))
+	_, err := flow.Revoke(t.Context(), cl, "a", false)
+	if err == nil || !strings.Contains(err.Text, "Zoho has taken the grant back") || !strings.Contains(err.Remedy, "caddy zoho forget main a") || given.String() != "of alice" {
+		t.Errorf("%v, given back %q", err, given)
+	}
+}
+
+// TestWhatLivesOn: whoever takes an account away is told what Zoho still has of it.
+func TestWhatLivesOn(t *testing.T) {
+	flow, cl := testClient(t)
+	via(cl, new(revocations))
+	flow.has(t, cl, "a", "first", "alice")
+	if _, err := flow.adopt(t.Context(), cl, fresh(cl, "a", "second", "alice")); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := flow.Revoke(t.Context(), cl, "a", false); err != nil || !strings.Contains(strings.Join(r.Warnings, " "), "1 older") {
+		t.Errorf("revoked: %+v, %v", r, err)
+	}
+	flow.has(t, cl, "a", "third", "alice")
+	if r, err := flow.Forget(cl, "a"); err != nil || !strings.Contains(strings.Join(r.Warnings, " "), "lives on at Zoho") {
+		t.Errorf("forgotten: %+v, %v", r, err)
+	}
+	if _, err := flow.Forget(cl, "a"); err == nil || err.Code != codeNoGrant {
+		t.Errorf("forgotten twice: %v", err)
+	}
+}
+
+// TestTooManyPlaces: once there are more than Zoho keeps, the oldest are gone.
+func TestTooManyPlaces(t *testing.T) {
+	for n, says := range map[int]string{RefreshTokenLimit - 2: "", RefreshTokenLimit: "the next one beyond them ends the first", RefreshTokenLimit + 1: "so the oldest have ended"} {
+		all := CountPlaces([]tokencache.Status{{User: "ann", RefreshTokens: n}}).Warnings()
+		if (len(all) == 0) != (says == "") || !strings.Contains(strings.Join(all, " "), says) {
+			t.Errorf("%d: %v", n, all)
+		}
 	}
 }

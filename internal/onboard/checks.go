@@ -21,7 +21,7 @@ func (v *visit) prepare() {
 	v.render(http.StatusOK, "connect", map[string]any{
 		"Title": "Connect " + account, "Client": v.Client.Name, "Account": account, "ClientID": v.Client.ID(),
 		"Scopes": v.Client.Scopes, "RedirectURI": v.redirectURI(), "Home": v.Client.Centers[0],
-		"Centers": v.Client.Centers, "Checks": v.checks(), "Before": v.statusOf(account), "Warnings": v.Flow.PlaceWarnings(v.Client, account),
+		"Centers": v.Client.Centers, "Checks": v.checks(account), "Before": v.statusOf(account), "Warnings": v.Flow.PlaceWarnings(v.Client, account),
 	})
 }
 
@@ -47,7 +47,7 @@ type check struct {
 	Remedy string // in place of Text, if that is not so
 }
 
-func (v *visit) checks() []check {
+func (v *visit) checks(account string) []check {
 	checks := []check{
 		{v.redirectURI() == v.origin()+v.base+"callback", "The redirect URI leads to these pages, as this browser sees them.",
 			"redirect_uri is " + v.redirectURI() + ", but these pages are at " + v.origin() + v.base + ": if something in between does not map the one to the other, the answer gets lost."},
@@ -61,6 +61,9 @@ func (v *visit) checks() []check {
 	if len(v.Client.Scopes) > 0 {
 		checks = append(checks, check{zoho.TellsUser(v.Client.Scopes), "The scopes let Zoho say who has consented.",
 			zoho.ScopeProfile + " is not among the scopes: that somebody else consents than before is not noticed then, and replaces the grant."})
+	}
+	if err := v.Flow.ready(v.Client, account); err != nil {
+		checks = append(checks, check{Remedy: err.Text + " " + err.Remedy})
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), 3*time.Second)
 	defer cancel()

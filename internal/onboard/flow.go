@@ -100,6 +100,9 @@ func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ *Error) {
 	case s.RedirectURI == "":
 		return "", "", errNoRedirectURI(cl)
 	}
+	if err := f.ready(cl, s.Account); err != nil {
+		return "", "", err
+	}
 	c := &consent{Start: s, client: cl.Name, browser: identify(s.Browser), expires: time.Now().Add(consentLife)}
 	state = rand.Text()
 	if err := f.note(s.startsOf(cl), state, c); err != nil {

@@ -49,6 +49,9 @@ func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser stri
 	if err := cl.mayReplace(c.Account); err != nil {
 		return Result{}, c, err
 	}
+	if err := f.ready(cl, c.Account); err != nil {
+		return Result{}, c, err
+	}
 	cand, failed := f.exchange(ctx, cl, center, c.Account, cb.Code, c.RedirectURI)
 	if failed != nil {
 		return Result{}, c, errCallbackCode(failed, cb, center)
@@ -66,6 +69,9 @@ func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCente
 		return Result{}, err
 	}
 	if err := cl.notACode(center, code); err != nil {
+		return Result{}, err
+	}
+	if err := f.ready(cl, account); err != nil {
 		return Result{}, err
 	}
 	cand, err := f.exchange(ctx, cl, center, account, code, "")
@@ -131,7 +137,7 @@ func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter,
 func (f *Flow) settle(ctx context.Context, cl *Client, cand *candidate) (_ Result, err *Error) {
 	ctx = context.WithoutCancel(ctx) // who closes the browser now must not lose the grant
 	defer func() { f.giveBack(ctx, cl, cand, err) }()
-	if _, err := f.before(cl, cand); err != nil { // a store that fails costs no token call
+	if _, err := f.before(cl, cand.account); err != nil { // a store that fails costs no token call
 		return Result{}, err
 	}
 	if err := f.prove(cl, cand); err != nil {

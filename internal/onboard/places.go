@@ -43,8 +43,11 @@ func (p Places) warning(h holder) string {
 	if whose == "" {
 		whose = "account " + h.account
 	}
-	return fmt.Sprintf("%d refresh tokens of %s are known; Zoho keeps %d of a user and client, and the next one beyond them ends the first, even if it is in use: revoke old ones",
-		p[h], whose, RefreshTokenLimit)
+	end := "and the next one beyond them ends the first, even if it is in use: revoke old ones"
+	if p[h] > RefreshTokenLimit {
+		end = "so the oldest have ended, even if they were in use: accounts that need consent may be theirs"
+	}
+	return fmt.Sprintf("%d refresh tokens of %s are known; Zoho keeps %d of a user and client, %s", p[h], whose, RefreshTokenLimit, end)
 }
 
 // Warnings are those of all users.

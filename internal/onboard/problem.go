@@ -119,8 +119,14 @@ func errCallback(text, remedy string) *Error {
 }
 
 func errStore(err error) *Error {
-	return &Error{Status: http.StatusServiceUnavailable, Code: codeStore, Text: "The store cannot be used, and nothing was changed: " + err.Error() + ".",
+	return &Error{Status: http.StatusServiceUnavailable, Code: codeStore, Text: "The store cannot be used: " + err.Error() + ".",
 		Remedy: "Mend that and try again."}
+}
+
+// errRevokedOnly is for a grant that Zoho has taken back and the store has not.
+func errRevokedOnly(cl *Client, account string, why *Error) *Error {
+	return &Error{Status: why.Status, Code: why.Code, Text: "Zoho has taken the grant back, but it is still stored here. " + why.Text,
+		Remedy: fmt.Sprintf("Mend that, then take it away by `caddy zoho forget %s %s`.", cl.Name, account)}
 }
 
 func errOther(confirm string, before, after Result) *Error {

@@ -3,6 +3,7 @@ package onboard
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -66,6 +67,9 @@ func (f *Flow) revoked(cl *Client, account string, grant tokencache.Grant) (Resu
 	defer f.changing.Unlock()
 	result := cl.result(account, grant)
 	result.Revoked = true
+	if older := grant.RefreshTokens - 1; older > 0 {
+		result.Warnings = append(result.Warnings, fmt.Sprintf("%d older refresh tokens of this account were replaced and not revoked: they live on until they are ended in the user's account at Zoho (Connected Apps)", older))
+	}
 	now, err := f.stored(cl, account)
 	switch {
 	case err != nil && err.Code == codeNoGrant, err != nil && err.Code == codeConfigured:
@@ -75,7 +79,7 @@ func (f *Flow) revoked(cl *Client, account string, grant tokencache.Grant) (Resu
 		return result, nil
 	}
 	if err := f.drop(cl, account); err != nil {
-		return Result{}, err
+		return Result{}, errRevokedOnly(cl, account, err)
 	}
 	return result, nil
 }
@@ -128,13 +132,15 @@ func (f *Flow) Forget(cl *Client, account string) (Result, *Error) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	grant, err := f.stored(cl, account)
-	if err != nil && err.Code != codeStore {
+	if err != nil && (err.Code != codeStore || !f.store.HasGrant(cl.key(account))) {
 		return Result{}, err
 	}
 	if err := f.drop(cl, account); err != nil {
 		return Result{}, err
 	}
-	return cl.result(account, grant), nil
+	result := cl.result(account, grant)
+	result.Warnings = append(result.Warnings, "its refresh token lives on at Zoho, and keeps its place among the 20 of its user, until it is ended there (Connected Apps)")
+	return result, nil
 }
 
 // stored is the grant of an account that was connected here.
