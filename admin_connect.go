@@ -149,6 +149,9 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 		}
 		return either(flow.SelfClient(ctx, client, center, account, cb.Code, req.Replace, req.RevokeOld))
 	case req.Confirm != "":
+		if err := belongs(flow, client, account, req.Confirm); err != nil {
+			return nil, err
+		}
 		return either(flow.Confirm(ctx, client, req.Confirm, "", !req.Drop))
 	case req.Callback != "":
 		cb, failure := onboard.ParsePasted(req.Callback)
@@ -159,11 +162,22 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 		if cb.State != req.State {
 			return nil, refuse(http.StatusBadRequest, "other-consent", "what was pasted belongs to another consent than the one that was begun here, or was cut off: paste all of it, or begin anew")
 		}
+		if err := belongs(flow, client, account, cb.State); err != nil {
+			return nil, err
+		}
 		return either(flow.Finish(ctx, client, cb, ""))
 	}
 	redirectURI := cmp.Or(client.RedirectURI, client.Served)
 	url, state, failure := flow.Begin(client, onboard.Start{Account: account, RedirectURI: redirectURI, RevokeOld: req.RevokeOld})
 	return either(connectStarted{URL: url, State: state, RedirectURI: redirectURI, Warnings: flow.PlaceWarnings(client, account)}, failure)
+}
+
+// belongs tells that a consent, or the question that came of it, is another account's.
+func belongs(flow *onboard.Flow, client *onboard.Client, account, id string) error {
+	if other := flow.AccountOf(client, id); other != "" && other != account {
+		return refuse(http.StatusBadRequest, "other-consent", "this consent was begun for account %s, not %s", other, account)
+	}
+	return nil
 }
 
 func invite(_ context.Context, _ *onboard.Flow, client *onboard.Client, account string, req inviteRequest) (any, error) {

@@ -265,6 +265,9 @@ func (h *Handler) refuse(r *http.Request) *problem {
 	if r.Method == http.MethodConnect && r.Header.Get(":protocol") != "websocket" {
 		return problemConnect()
 	}
+	if r.Method == http.MethodTrace {
+		return problemTrace()
+	}
 	if !knownForm(r) {
 		return problemForm()
 	}

@@ -118,6 +118,12 @@ func problemConnect() *problem {
 		detail: "this proxy cannot attach a token inside a tunnel: point the app's base URL at it instead of setting it as HTTPS proxy, for example http://localhost:8080/crm/v8/Leads"}
 }
 
+// problemTrace: whoever answers TRACE sends back what it was sent, the token included (RFC 9110, 9.3.8).
+func problemTrace() *problem {
+	return &problem{status: http.StatusMethodNotAllowed, code: codeConnectUnsupported, title: "TRACE is not served",
+		detail: "the answer to TRACE is the request, and would hold the token"}
+}
+
 func problemCaller(remote string) *problem {
 	return &problem{status: http.StatusForbidden, code: codeCallerRefused, title: "this caller is not admitted",
 		detail: "the address " + remote + " is not among `callers` of zoho_proxy (default: loopback); the operator can add it there"}

@@ -125,3 +125,31 @@ func TestTokenCallsAreNotAnsweredUnlessAskedFor(t *testing.T) {
 	wantProblem(t, c.call(http.MethodPost, "/oauth/v2/token?grant_type=refresh_token", nil, "Host", "accounts.zoho.com"), "target", http.StatusMisdirectedRequest)
 	wantTokenCalls(t, server, 0)
 }
+
+// What an app sends to prove itself stays out of the access log, which shows queries.
+func TestTokenCallsAreNotLogged(t *testing.T) {
+	c, _, _ := startSimulated(t, zohosim.Options{}, "ZOHO_PROXY_OPTIONS=answer_token_calls")
+	c.writeConfig(strings.Replace(oneClient, "zoho_proxy", "log\n\tzoho_proxy", 1))
+	if err := c.reload(); err != nil {
+		t.Fatal(err)
+	}
+	c.secrets = append(c.secrets, "the-apps-own-secret")
+	c.get("/crm/v8/Leads")
+	for _, path := range []string{"/oauth/v2/token?grant_type=refresh_token&", "/oauth/v2/token/revoke?"} {
+		if a := c.call(http.MethodPost, path+"client_secret=the-apps-own-secret", nil); a.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s %s", path, a.Status, a.body)
+		}
+	}
+	c.stop()
+	if log := c.output.String(); !strings.Contains(log, "/crm/v8/Leads") || strings.Contains(log, "the-apps-own-secret") {
+		t.Error("the access log is empty, or holds the app's secret")
+	}
+}
+
+// TRACE would bring the token back in its answer.
+func TestTraceIsRefused(t *testing.T) {
+	c, server, _ := startSimulated(t, zohosim.Options{})
+	a := c.call(http.MethodTrace, "/crm/_echo", nil)
+	wantProblem(t, a, "connect-unsupported", http.StatusMethodNotAllowed)
+	wantTokenCalls(t, server, 0)
+}

@@ -44,6 +44,22 @@ type RouteOptions struct {
 	APIDomain string
 }
 
+// confined refuses paths that may lead out of the service that they name, where that matters.
+func (o RouteOptions) confined(path string) error {
+	if o.Allowed == nil || !strings.Contains(plainSegments.Replace(path), "/.") {
+		return nil
+	}
+	for segment := range strings.SplitSeq(plainSegments.Replace(path), "/") {
+		if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
+			return fmt.Errorf("%w: the path has a dot segment, which may lead out of the services allowed here", ErrServiceUnknown)
+		}
+	}
+	return nil
+}
+
+// plainSegments writes a path as servers may read it.
+var plainSegments = strings.NewReplacer("%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%5c", "/", "%5C", "/", `\`, "/")
+
 // What RouteHost and RoutePath refuse, for errors.Is.
 var (
 	// ErrTarget is a host that no request is sent to.
@@ -89,6 +105,9 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 	if e.service == "" {
 		return Target{}, true, unknownService(firstSegment(path))
 	}
+	if err := o.confined(path); err != nil {
+		return Target{}, true, err
+	}
 	t, err = dc.target(e.service, e.role, o)
 	return t, true, err
 }
@@ -109,12 +128,17 @@ func mayBeZoho(host string) bool {
 // RoutePath finds the target of a request by the first segment of its path: a
 // gateway service's leads to the API domain, path untouched; that of a service
 // with a host of its own leads there without the segment. path is the escaped
-// path as received; it is never decoded, and dot segments in it change nothing.
+// path as received; it is never decoded, and dot segments in it change nothing. Where not
+// all services are served they are refused: a gateway that resolves them would leave the
+// service that the path names.
 func (dc DataCenter) RoutePath(path string, o RouteOptions) (Target, error) {
 	name := firstSegment(path)
 	s, ok := serviceIndex[name]
 	if !ok {
 		return Target{}, unknownService(name)
+	}
+	if err := o.confined(path); err != nil {
+		return Target{}, err
 	}
 	if s.Gateway {
 		return dc.target(name, roleGateway, o)

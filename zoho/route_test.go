@@ -483,3 +483,25 @@ func TestTargetAddress(t *testing.T) {
 		}
 	}
 }
+
+// Where not all services are served, no path leads out of the one that it names, however a
+// gateway may read it. Where all are, paths are nobody's business.
+func TestDotSegments(t *testing.T) {
+	dc := mustDC(t, "eu")
+	for path, dotted := range map[string]bool{
+		"/crm/../books": true, "/crm/%2e%2E/books": true, "/crm/..;/books": true, `/crm/..\books`: true, "/crm/a%2f..%2f..%2fbooks": true, "/crm/./x": true, "/crm/..": true,
+		"/crm/v8/Leads": false, "/crm/v8/a..b": false, "/crm/.well-known": false, "/crm/...": false, "/crm/..x": false, "/crm/%252e%252e/books": false,
+	} {
+		for name, route := range map[string]func(zoho.RouteOptions) error{
+			"path": func(o zoho.RouteOptions) error { _, err := dc.RoutePath(path, o); return err },
+			"host": func(o zoho.RouteOptions) error { _, _, err := dc.RouteHost("www.zohoapis.eu", path, o); return err },
+		} {
+			if err := route(zoho.RouteOptions{}); err != nil {
+				t.Errorf("by %s, %s: %v", name, path, err)
+			}
+			if err := route(zoho.RouteOptions{Allowed: func(s string) bool { return s == "crm" }}); errors.Is(err, zoho.ErrServiceUnknown) != dotted {
+				t.Errorf("by %s, only CRM, %s: %v", name, path, err)
+			}
+		}
+	}
+}

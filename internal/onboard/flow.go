@@ -161,6 +161,20 @@ func (f *Flow) tidy(now time.Time) {
 	}
 }
 
+// AccountOf is the account of a consent, by its state, or of a grant that waits to be
+// confirmed, by its id; "" if there is neither.
+func (f *Flow) AccountOf(cl *Client, id string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c := f.consents[id]; c != nil && c.client == cl.Name {
+		return c.Account
+	}
+	if cand := f.held[id]; cand != nil && cand.client == cl.Name {
+		return cand.account
+	}
+	return ""
+}
+
 // take uses a state up. It is good once, for its client, in the browser that it was
 // made for.
 func (f *Flow) take(cl *Client, state, browser string) (*consent, *Error) {
