@@ -1,11 +1,8 @@
 package tokencache
 
 import (
-	"errors"
 	"sync"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // book is the ledger of a grant. Connections that have the same grant share it, as
@@ -126,106 +123,4 @@ func (l *library) book(of Fingerprint, looks bool) *book {
 		}
 	}
 	return b
-}
-
-// calls is the stored ledger of a grant. One that cannot be read counts as none; Warnings
-// tells.
-func (b *Bolt) calls(of Fingerprint) (calls []time.Time, err error) {
-	err = b.withTokens(false, func(tx *bolt.Tx) error {
-		calls = b.ledger(tx, of)
-		return nil
-	})
-	return calls, err
-}
-
-// saveCalls stores the ledger of a grant that has come in, and drops some of those that
-// nobody has called by for long, or each consent would leave one behind.
-func (b *Bolt) saveCalls(of Fingerprint, calls []time.Time, now time.Time) error {
-	return b.withTokens(true, func(tx *bolt.Tx) error {
-		return errors.Join(putLedger(tx, of, calls), sweepLedgers(tx, of, now.Add(-ledgerLife)))
-	})
-}
-
-const (
-	ledgerLife = 7 * 24 * time.Hour // well over a window: the clock may be set back
-	sweepSome  = 16                 // ledgers, at each consent
-)
-
-// sweepLedgers looks at some of the ledgers after that of a grant, whose place among them
-// is as good as random.
-func sweepLedgers(tx *bolt.Tx, after Fingerprint, before time.Time) error {
-	ledgers := tx.Bucket([]byte(bucketLedgers))
-	if ledgers == nil {
-		return nil
-	}
-	var old [][]byte
-	cursor := ledgers.Cursor()
-	key, _ := cursor.Seek([]byte(after.String()))
-	for range sweepSome {
-		if key == nil {
-			key, _ = cursor.First()
-		}
-		if key == nil {
-			break
-		}
-		if newest := newestCall(ledgers.Get(key), string(key)); newest.Before(before) {
-			old = append(old, key)
-		}
-		key, _ = cursor.Next()
-	}
-	var errs []error
-	for _, key := range old {
-		errs = append(errs, ledgers.Delete(key))
-	}
-	return errors.Join(errs...)
-}
-
-// newestCall is when a stored ledger was last called by; what cannot be read counts as none.
-func newestCall(value []byte, of string) (newest time.Time) {
-	var calls []time.Time
-	if unpack(value, &calls, bucketLedgers, of) == nil {
-		for _, t := range calls {
-			if t.After(newest) {
-				newest = t
-			}
-		}
-	}
-	return newest
-}
-
-func (b *Bolt) ledger(tx *bolt.Tx, of Fingerprint) (calls []time.Time) {
-	ledgers := tx.Bucket([]byte(bucketLedgers))
-	if ledgers == nil {
-		return nil
-	}
-	value := ledgers.Get([]byte(of.String()))
-	if value == nil {
-		return nil
-	}
-	if unpack(value, &calls, bucketLedgers, of.String()) != nil {
-		b.warn("%s: the ledger of a grant is damaged and counts as none", b.tokens.path)
-		return nil
-	}
-	return calls
-}
-
-// putLedger writes the ledger of a grant; an empty one is left out.
-func putLedger(tx *bolt.Tx, of Fingerprint, calls []time.Time) error {
-	ledgers, err := tx.CreateBucketIfNotExists([]byte(bucketLedgers))
-	if err != nil {
-		return err
-	}
-	key := []byte(of.String())
-	if len(calls) == 0 {
-		return ledgers.Delete(key)
-	}
-	stored := make([]time.Time, len(calls))
-	for i := range calls {
-		stored[i] = utc(calls[i])
-	}
-	value, err := pack(stored, bucketLedgers, of.String())
-	if err != nil {
-		return err
-	}
-	return ledgers.Put(key, value)
 }

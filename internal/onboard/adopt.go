@@ -46,13 +46,7 @@ func (f *Flow) replace(cl *Client, cand *candidate) (_ Result, old tokencache.Gr
 		return Result{}, old, err
 	}
 	replaces := old.RefreshToken != "" && old.RefreshToken != cand.grant.RefreshToken
-	cand.grant.RefreshTokens = 1
-	if !another(old, cand.grant) {
-		cand.grant.RefreshTokens = max(old.RefreshTokens, 1)
-		if replaces && !cand.revokeOld {
-			cand.grant.RefreshTokens++
-		}
-	}
+	cand.grant.RefreshTokens = cand.places(old, replaces)
 	if err := f.cache.Replace(cl.Cache, cl.key(cand.account), cand.grant, cand.proof); err != nil {
 		if cand.invited != nil {
 			_ = f.store.Unuse(cand.invited.ID) // what was not completed can be tried again
@@ -65,6 +59,17 @@ func (f *Flow) replace(cl *Client, cand *candidate) (_ Result, old tokencache.Gr
 		result.Warnings = append(result.Warnings, "whether it is the same user as before is not known, since Zoho has not said who gave "+unnamed(old, cand.grant)+"; with the scope "+zoho.ScopeProfile+" it does")
 	}
 	return result, old, nil
+}
+
+// places are the refresh tokens that the account's user has then, as far as they are known.
+func (cand *candidate) places(old tokencache.Grant, replaces bool) int {
+	switch {
+	case another(old, cand.grant):
+		return 1
+	case replaces && !cand.revokeOld:
+		return max(old.RefreshTokens, 1) + 1
+	}
+	return max(old.RefreshTokens, 1)
 }
 
 // ready tells whether a grant could be stored, before one is asked for: a code is good once, and

@@ -4,8 +4,9 @@
 //
 // flow.go holds the consents that are under way, grant.go what becomes of a code or a
 // refresh token, adopt.go how that becomes the grant of an account, held.go what a person
-// has to confirm, revoke.go how a grant ends, invite.go the links for customers. pages.go is what a browser sees, guard.go whether it
-// may, checks.go what is looked at before consent, consent.go the way through it.
+// has to confirm, revoke.go how a grant ends, invite.go the links for customers. pages.go
+// is what a browser sees, guard.go whether it may, checks.go what is looked at before
+// consent, consent.go the way through it.
 package onboard
 
 import (
@@ -33,7 +34,9 @@ type Flow struct {
 	cache *tokencache.Cache
 	store *tokencache.Bolt
 
-	changing sync.Mutex // held while the stored grant of an account is looked at and changed accordingly; taken before mu
+	// Held while the stored grant of an account, any of them, is looked at and changed
+	// accordingly: Zoho is not asked meanwhile. Taken before mu.
+	changing sync.Mutex
 
 	mu       sync.Mutex          // guards all below
 	consents map[string]*consent // :: state → consent
