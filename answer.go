@@ -120,6 +120,10 @@ func (s *session) refuse(req *http.Request, p *problem) *http.Response {
 
 // broken says what a failed attempt means for reverse_proxy.
 func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
+	if cause := s.body.cut(); cause != nil {
+		s.handler.logger.Debug("the body of a request did not come to its end", s.fields(zap.Error(cause))...)
+		return nil, err
+	}
 	s.client.requests.count(s.target.Service, 0)
 	if errors.Is(err, errLoop) {
 		return s.refuse(req, problemLoop(s.target.Host)), nil

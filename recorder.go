@@ -1,6 +1,7 @@
 package caddyzoho
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -30,6 +31,19 @@ type recorder struct {
 	size    int64    // bytes read from the source
 	settled bool     // no further attempt is wanted
 	lost    string   // why the beginning cannot be sent again, "" while it can
+}
+
+// cut tells why the app's body did not come to its end, nil if it did or may yet.
+func (r *recorder) cut() error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if errors.Is(r.ended, io.EOF) {
+		return nil
+	}
+	return r.ended
 }
 
 // Why a body cannot be sent again; values of a metric's label.
