@@ -55,6 +55,9 @@ func (v *visit) checks(account string) []check {
 			"Zoho's client ids begin with 1000. or 1004.: compare client_id with the API console."},
 		{len(v.Client.Scopes) > 0, "Scopes are configured.", errNoScopes(v.Client).Remedy},
 	}
+	for _, warning := range zoho.ScopeWarnings(v.Client.Scopes) {
+		checks = append(checks, check{Remedy: warning})
+	}
 	if forwarded(v.r) {
 		checks = append(checks, check{Remedy: "This browser came by another web server, and to these pages all who do are callers from its address: that server has to ask who they are."})
 	}
