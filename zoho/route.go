@@ -46,7 +46,7 @@ type RouteOptions struct {
 
 // confined refuses paths that may lead out of the service that they name, where that matters.
 func (o RouteOptions) confined(path string) error {
-	if o.Allowed == nil || !strings.Contains(plainSegments.Replace(path), "/.") {
+	if o.Allowed == nil || strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '%') < 0 {
 		return nil
 	}
 	for segment := range strings.SplitSeq(plainSegments.Replace(path), "/") {
