@@ -121,6 +121,19 @@ func TestDeployPassesNoEmptyVariable(t *testing.T) {
 	}
 }
 
+// TestDeployNeedsNoRefreshToken: the proxy keeps the grant that is connected once it runs.
+func TestDeployNeedsNoRefreshToken(t *testing.T) {
+	for _, name := range []string{"deploy/compose.yaml", "deploy/kubernetes-sidecar.yaml", "docs/recipes.md"} {
+		doc := readDoc(t, name)
+		if insists := regexp.MustCompile(`ZOHO_REFRESH_TOKEN:\?|(?m:^  refresh-token:)|key: refresh-token\}`).FindString(doc); insists != "" {
+			t.Errorf("%s insists on a refresh token: %s", name, insists)
+		}
+		if !strings.Contains(doc, "caddy zoho connect --self-client") {
+			t.Errorf("%s does not say how to connect an account there", name)
+		}
+	}
+}
+
 // TestDockerfilePinsCaddy: both images and the build are of go.mod's Caddy, and
 // what is built is the tree that was copied.
 func TestDockerfilePinsCaddy(t *testing.T) {
