@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -54,10 +55,11 @@ type inviteRequest struct {
 }
 
 type invitationInfo struct {
-	Client  string    `json:"client"`
-	Account string    `json:"account"`
-	URL     string    `json:"url"`
-	Expires time.Time `json:"expires"`
+	Client   string    `json:"client"`
+	Account  string    `json:"account"`
+	URL      string    `json:"url"`
+	Expires  time.Time `json:"expires"`
+	Warnings []string  `json:"warnings,omitempty"`
 }
 
 // action is what can be done to a connection.
@@ -189,7 +191,16 @@ func invite(_ context.Context, _ *onboard.Flow, client *onboard.Client, account 
 		}
 	}
 	link, inv, failure := client.Invite(account, life, req.ReturnTo)
-	return either(invitationInfo{Client: client.Name, Account: account, URL: link, Expires: inv.Expires}, failure)
+	return either(invitationInfo{Client: client.Name, Account: account, URL: link, Expires: inv.Expires, Warnings: linkWarnings(link)}, failure)
+}
+
+// linkWarnings tells of a link that whoever it is sent to cannot open.
+func linkWarnings(link string) []string {
+	u, err := url.Parse(link)
+	if err != nil || !isLoopbackName(u.Hostname()) {
+		return nil
+	}
+	return []string{"this link leads to this machine alone: set redirect_uri to an address that the customer reaches"}
 }
 
 // readJSON takes an empty body for an empty request.

@@ -134,16 +134,13 @@ func hasCode(err error, code string) bool {
 	return errors.As(err, &told) && told.Code == code
 }
 
-// changeAccount has something done that nobody wants done to an account he did not name.
-func changeAccount(cmd *cobra.Command, args []string, action string, body, into any) (int, error) {
-	client, account, code, err := named(cmd, args)
-	if err != nil {
-		return code, err
+// namedAccount is named, for what nobody wants done to an account he did not name.
+func namedAccount(cmd *cobra.Command, args []string) (client, account string, code int, err error) {
+	client, account, code, err = named(cmd, args)
+	if err == nil && len(args) == 1 && account != args[0] {
+		return "", "", exitUsage, fmt.Errorf("%s is a client: name the account as well, as in `caddy zoho %s %s %s`", args[0], cmd.Name(), client, account)
 	}
-	if len(args) == 1 && account != args[0] {
-		return exitUsage, fmt.Errorf("%s is a client: name the account as well, as in `caddy zoho %s %s %s`", args[0], cmd.Name(), client, account)
-	}
-	return change(cmd, client, account, action, body, into)
+	return client, account, code, err
 }
 
 func change(cmd *cobra.Command, client, account, action string, body, into any) (int, error) {

@@ -215,15 +215,33 @@ func reportResult(cmd *cobra.Command, r connected, what string) (int, error) {
 }
 
 func cmdInvite(cmd *cobra.Command, args []string) (int, error) {
-	var info invitationInfo
+	client, account, code, err := namedAccount(cmd, args)
+	if err != nil {
+		return code, err
+	}
+	there, code, err := isThere(cmd, client, account)
+	if err != nil {
+		return code, err
+	}
+	info := invited{NewAccount: !there}
 	req := inviteRequest{Expires: stringFlag(cmd, "expires"), ReturnTo: stringFlag(cmd, "return-to")}
-	if code, err := changeAccount(cmd, args, "invite", req, &info); err != nil {
+	if code, err := change(cmd, client, account, "invite", req, &info); err != nil {
 		return code, err
 	}
 	return report(cmd, info, func(w io.Writer) {
-		fmt.Fprintln(w, info.URL)
+		warn(cmd, info.Warnings)
+		fmt.Fprintln(w, info.URL) // alone on standard output, for scripts
+		if info.NewAccount {
+			fmt.Fprintf(cmd.ErrOrStderr(), "New account: yes, client %s had none of that name.\n", info.Client)
+		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "Good once, until %s. Whoever has it can connect account %s of client %s: send it to the customer alone.\n", info.Expires.Format(time.RFC1123), info.Account, info.Client)
 	})
+}
+
+// invited is what an invitation was made for.
+type invited struct {
+	invitationInfo
+	NewAccount bool `json:"new_account,omitempty"` // there was none of that name, which may be mistyped
 }
 
 func cmdRevoke(cmd *cobra.Command, args []string) (int, error) {
@@ -233,8 +251,12 @@ func cmdRevoke(cmd *cobra.Command, args []string) (int, error) {
 func cmdForget(cmd *cobra.Command, args []string) (int, error) { return remove(cmd, args, nil) }
 
 func remove(cmd *cobra.Command, args []string, req any) (int, error) {
+	client, account, code, err := namedAccount(cmd, args)
+	if err != nil {
+		return code, err
+	}
 	var r connected
-	if code, err := changeAccount(cmd, args, cmd.Name(), req, &r); err != nil {
+	if code, err := change(cmd, client, account, cmd.Name(), req, &r); err != nil {
 		return code, err
 	}
 	return reportResult(cmd, r, "forgotten")

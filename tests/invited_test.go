@@ -70,6 +70,19 @@ func TestInvitation(t *testing.T) {
 	}
 }
 
+// TestInvitationLink: a link that others can open is not warned of.
+func TestInvitationLink(t *testing.T) {
+	c, _ := startOnboarding(t, zohosim.Options{})
+	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri https://connect.example.com/zoho-connect/callback")
+	if err := c.reload(); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, code := c.run("zoho", "invite", "main", "acme")
+	if code != 0 || !strings.HasPrefix(stdout, "https://connect.example.com/zoho-connect/invite?token=") || strings.Contains(stderr, "warning") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+}
+
 // TestInvitationAtTheSameTime: two browsers that accept one invitation at once are not
 // both connected.
 func TestInvitationAtTheSameTime(t *testing.T) {
