@@ -78,6 +78,11 @@ func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
 
 // connectAccount takes a self client's code, or what a consent brings.
 func connectAccount(cmd *cobra.Command, client, account string, isNew bool) (code int, err error) {
+	what := "Connecting " + client + "/" + account
+	if isNew {
+		what += ", a new account"
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), what) // before the consent, while a mistyped name costs nothing
 	input := newInput(cmd)
 	req := connectRequest{DataCenter: stringFlag(cmd, "data-center"), Replace: boolFlag(cmd, "replace")}
 	if boolFlag(cmd, "self-client") {
