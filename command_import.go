@@ -2,6 +2,7 @@ package caddyzoho
 
 import (
 	"cmp"
+	"errors"
 	"regexp"
 	"strings"
 
@@ -51,10 +52,19 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 	if err != nil {
 		return exitFailed, err
 	}
+	if isJSON(token) {
+		return exitFailed, errJSONToken
+	}
 	req := importRequest{RefreshToken: bareToken(token), DataCenter: stringFlag(cmd, "data-center"), Replace: boolFlag(cmd, "replace")}
 	code, err = finish(cmd, client, account, "import", !there, req, input)
 	return code, about(client, account, err)
 }
+
+// isJSON tells JSON from a token by how it begins, since a paste may lack its end.
+func isJSON(text string) bool { return strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") }
+
+var errJSONToken = errors.New("this is JSON, and was not sent to Zoho: the refresh token alone belongs here\n" +
+	"hint: give the value of refresh_token without its quotes and braces, or use --batch for lines of JSON, each with an account")
 
 // assignment is a token as it stands in files of settings. Other servers' tokens may hold
 // = and : themselves, so what stands before it has to be called so, or it to be Zoho's.

@@ -28,7 +28,7 @@ func ParsePasted(text string) (Callback, *Error) {
 	if text == "" {
 		return Callback{}, errCallback("Nothing was pasted.", "Paste the whole address that the browser ended at, or the code.")
 	}
-	_, query, isURL := strings.Cut(text, "?")
+	address, query, isURL := strings.Cut(text, "?")
 	if !isURL {
 		query = text
 	}
@@ -48,6 +48,9 @@ func ParsePasted(text string) (Callback, *Error) {
 	}
 	if err != nil {
 		return Callback{}, errCallback("What was pasted is not a whole address.", "Copy it once more from the browser's address bar.")
+	}
+	if strings.HasSuffix(address, "/oauth/v2/auth") && values.Get("code") == "" {
+		return Callback{}, errCallback("This is the address to open, not the one that the browser ended at.", "Open it in a browser, sign in to Zoho and accept; then paste the address that the browser ends at, which has `code=` in it.")
 	}
 	return parseCallback(values), nil
 }

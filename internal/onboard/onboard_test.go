@@ -212,6 +212,12 @@ func TestParsePasted(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, cb, err)
 		}
 	}
+	const toOpen = "https://accounts.zoho.com/oauth/v2/auth?client_id=1000.ID&redirect_uri=https%3A%2F%2Fx.example%2Fcallback&response_type=code&state=s"
+	for _, text := range []string{toOpen, toOpen[:60] + "\n" + toOpen[60:], url.QueryEscape(toOpen)} {
+		if _, err := ParsePasted(text); err == nil || !strings.Contains(err.Text, "address to open") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 }
 
 // answering is a server that answers everything alike.
