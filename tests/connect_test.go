@@ -246,6 +246,18 @@ func TestForeignPages(t *testing.T) {
 	}
 }
 
+// TestOtherNameOfThisMachine: a consent that is begun at 127.0.0.1 cannot end at localhost,
+// which is said before it.
+func TestOtherNameOfThisMachine(t *testing.T) {
+	c, _ := startOnboarding(t, zohosim.Options{})
+	localhost := strings.Replace(c.pages(), "127.0.0.1", "localhost", 1)
+	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri " + localhost + "callback")
+	if err := c.reload(); err != nil {
+		t.Fatal(err)
+	}
+	wantPage(t, newBrowser(t).get(c.pages()+"connect?account=default"), http.StatusOK, "open "+localhost+" instead: the cookie of this address is not sent there.")
+}
+
 // TestHostileText, S-24: what others write is shown as text.
 func TestHostileText(t *testing.T) {
 	c, _ := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})

@@ -3,6 +3,8 @@ package onboard
 import (
 	"context"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -47,10 +49,28 @@ type check struct {
 	Remedy string // in place of Text, if that is not so
 }
 
+// elsewhere says what to do where redirect_uri leads to another address than this one.
+func (v *visit) elsewhere() string {
+	text := "redirect_uri is " + v.redirectURI() + ", but these pages are at " + v.origin() + v.base + ": "
+	to, toErr := url.Parse(v.redirectURI())
+	here, err := url.Parse(v.origin() + v.base + "callback")
+	if toErr == nil && err == nil && isLoopback(to.Hostname()) && isLoopback(here.Hostname()) &&
+		!strings.EqualFold(to.Hostname(), here.Hostname()) && to.Path == here.Path {
+		return text + "open " + strings.TrimSuffix(v.redirectURI(), "callback") + " instead: the cookie of this address is not sent there."
+	}
+	return text + "if something in between does not map the one to the other, the answer gets lost."
+}
+
+// isLoopback tells a name of this machine's own, of which each has cookies of its own.
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || (err == nil && ip.IsLoopback())
+}
+
 func (v *visit) checks(account string) []check {
 	checks := []check{
 		{v.redirectURI() == v.origin()+v.base+"callback", "The redirect URI leads to these pages, as this browser sees them.",
-			"redirect_uri is " + v.redirectURI() + ", but these pages are at " + v.origin() + v.base + ": if something in between does not map the one to the other, the answer gets lost."},
+			v.elsewhere()},
 		{zoho.LooksLikeClientID(v.Client.ID()), "The client id looks like one of Zoho's.",
 			"Zoho's client ids begin with 1000. or 1004.: compare client_id with the API console."},
 		{len(v.Client.Scopes) > 0, "Scopes are configured.", errNoScopes(v.Client).Remedy},

@@ -194,7 +194,7 @@ func (f *Flow) take(cl *Client, state, browser string) (*consent, *Error) {
 	case c.Browser == "" && browser != "":
 		return nil, errPaste()
 	case !c.browser.is(browser):
-		return nil, errState("This consent was begun in another browser, or the browser does not keep cookies.")
+		return nil, errState("This consent was begun in another browser, or under another name of this server, or the browser does not keep cookies.")
 	case c.used:
 		return c, errUsed()
 	case now.After(c.expires):
