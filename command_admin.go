@@ -55,11 +55,24 @@ func adminAddress(cmd *cobra.Command) (string, error) {
 	if strings.HasPrefix(given, "https://") {
 		return "", errors.New("--address: Caddy's admin endpoint speaks plain HTTP: give HOST:PORT, as in localhost:2019")
 	}
+	if path := socketPath(given); path != "" {
+		return "", fmt.Errorf("--address: a socket is given as unix/PATH\nhint: write unix/%s", path)
+	}
 	return caddycmd.DetermineAdminAPIAddress(given, nil, flag("config"), flag("adapter"))
 }
 
+// socketPath is the path of a socket that was given as other programs take it: bare, or
+// behind unix: as in URLs. Caddy would look for a host of that name.
+func socketPath(given string) string {
+	path, isURL := strings.CutPrefix(given, "unix:")
+	if !isURL && !strings.HasPrefix(given, "/") {
+		return ""
+	}
+	return "/" + strings.TrimLeft(path, "/")
+}
+
 // hintUnreachable is for whoever may have asked in the wrong place.
-const hintUnreachable = "is it running? give its admin endpoint with --address, or its configuration with --config"
+const hintUnreachable = "is it running? give its admin endpoint with --address or CADDY_ADMIN, or its configuration with --config"
 
 func unreachable(address, cause string) error {
 	hint := hintUnreachable
@@ -71,7 +84,7 @@ func unreachable(address, cause string) error {
 
 func notAdmin(address string) error {
 	return fmt.Errorf("what answers at %s is not Caddy's admin endpoint; that is by default localhost:2019\n"+
-		"hint: give it with --address, or Caddy's configuration with --config", address)
+		"hint: give it with --address or CADDY_ADMIN, or Caddy's configuration with --config", address)
 }
 
 // isAdmin tells whether Caddy's admin endpoint answers there, by what every one has and
