@@ -129,10 +129,17 @@ func (c *clientBlock) parseDataCenter(l *line) error {
 	if err := noPlaceholder(l, l.args...); err != nil {
 		return err
 	}
-	if _, err := parseDataCenters(l.args); err != nil {
+	args := l.args
+	if !strings.Contains(args[0], "://") {
+		args = make([]string, len(l.args))
+		for i, code := range l.args {
+			args[i] = centerCode(code)
+		}
+	}
+	if _, err := parseDataCenters(args); err != nil {
 		return l.errorf("%w", err)
 	}
-	c.DataCenter = l.args
+	c.DataCenter = args
 	return nil
 }
 
@@ -177,10 +184,11 @@ func (a *Account) parseDataCenter(l *line) error {
 	if err := noPlaceholder(l, l.args[0]); err != nil {
 		return err
 	}
-	if _, ok := zoho.LookupDataCenter(l.args[0]); !ok {
-		return l.errorf("data_center: %w", zoho.UnknownDataCenter(l.args[0]))
+	code := centerCode(l.args[0])
+	if _, ok := zoho.LookupDataCenter(code); !ok {
+		return l.errorf("data_center: %w", zoho.UnknownDataCenter(code))
 	}
-	a.DataCenter = l.args[0]
+	a.DataCenter = code
 	return nil
 }
 

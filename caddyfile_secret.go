@@ -70,8 +70,8 @@ func oneSecret[T any](field func(*T) *Secret) func(*T, *line) error {
 
 func (c *clientBlock) parseClientSecret(l *line) error {
 	code, args := "", l.args
-	if _, ok := zoho.LookupDataCenter(args[0]); ok {
-		code, args = args[0], args[1:]
+	if center, ok := zoho.LookupDataCenter(centerCode(args[0])); ok {
+		code, args = center.Code, args[1:]
 	} else if len(args) > 1 && args[0] != literalWord && args[0] != "" && args[0][0] != '{' && (args[1] == literalWord || strings.HasPrefix(args[1], "{")) {
 		return l.errorf("client_secret: what stands before the secret is no data center code; known are %s", strings.Join(dataCenterCodes(), " "))
 	}

@@ -23,6 +23,9 @@ func parseDataCenters(args []string) ([]zoho.DataCenter, error) {
 		return nil, errors.New("data_center is missing: give a code such as us or eu")
 	}
 	if strings.Contains(args[0], "://") {
+		if near := zoho.NearestDataCenter(args[0]); len(args) == 1 && near != "" {
+			return nil, fmt.Errorf("data_center takes codes, or exactly two URLs (authorization server and API): for Zoho's own server write `data_center %s`", near)
+		}
 		if len(args) != 2 {
 			return nil, fmt.Errorf("data_center takes codes, or exactly two URLs (authorization server and API), not %d arguments", len(args))
 		}
