@@ -113,6 +113,12 @@ func TestDemo(t *testing.T) {
 		}
 		return string(output)
 	}
+	t.Run("refuses arguments", func(t *testing.T) {
+		output, err := exec.Command(demo, "connect").CombinedOutput()
+		if err == nil || !strings.Contains(string(output), `"connect" is an argument`) || !strings.Contains(string(output), "-connect") {
+			t.Errorf("%v\n%s", err, output)
+		}
+	})
 	t.Run("goes on by hand", func(t *testing.T) { demoGoesOn(t, demo) })
 	t.Run("connects accounts", func(t *testing.T) { demoConnects(t, demo) })
 	if output := play("-once"); !strings.Contains(output, "0 failures seen") {

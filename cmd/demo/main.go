@@ -34,6 +34,11 @@ func main() {
 	pages := flag.Bool("connect", false, "play how accounts are connected in a browser, with "+connectConfig)
 	config := flag.String("config", "Caddyfile.example", "the Caddyfile to run")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "demo: %q is an argument, and it takes flags alone\n", flag.Arg(0))
+		flag.Usage()
+		os.Exit(2)
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

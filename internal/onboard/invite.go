@@ -39,11 +39,11 @@ func (cl *Client) Invite(account string, life time.Duration, returnTo string) (l
 		return "", inv, err
 	}
 	if life <= 0 || life > maxInvitationLife {
-		return "", inv, &Error{Status: http.StatusBadRequest, Code: "expires", Text: "An invitation lives for more than nothing and at most 90 days.", Remedy: "Give another --expires, as in 168h."}
+		return "", inv, &Error{Status: http.StatusBadRequest, Code: "expires", Text: "An invitation lives for more than nothing and at most 90 days, which " + life.String() + " is not.",
+			Remedy: "Give another --expires, as in 168h or 90d."}
 	}
 	if !returnable(returnTo) {
-		return "", inv, &Error{Status: http.StatusBadRequest, Code: "return-to", Text: "This is no address to return to.",
-			Remedy: "Give an absolute URL that begins with https:// and holds a host name, no user and no control characters."}
+		return "", inv, errReturnTo(returnTo)
 	}
 	base, ok := strings.CutSuffix(cmp.Or(cl.RedirectURI, cl.Served), "callback")
 	if !ok {
@@ -72,6 +72,15 @@ func returnable(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && len(text) <= 2000 && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && u.Opaque == "" &&
 		!strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f })
+}
+
+func errReturnTo(text string) *Error {
+	why := "."
+	if strings.HasPrefix(strings.ToLower(text), "http://") {
+		why = ": https is needed, since over http others can change on the way what your customer is shown."
+	}
+	return &Error{Status: http.StatusBadRequest, Code: "return-to", Text: "--return-to is no address to return to" + why,
+		Remedy: "Give an absolute URL that begins with https:// and holds a host name, no user and no control characters."}
 }
 
 func sign(key []byte, payload string) string {
