@@ -2,6 +2,7 @@ package caddyzoho
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,10 +56,11 @@ func adminAddress(cmd *cobra.Command) (string, error) {
 	if strings.HasPrefix(given, "https://") {
 		return "", errors.New("--address: Caddy's admin endpoint speaks plain HTTP: give HOST:PORT, as in localhost:2019")
 	}
-	if path := socketPath(given); path != "" {
-		return "", fmt.Errorf("--address: a socket is given as unix/PATH\nhint: write unix/%s", path)
+	address, err := caddycmd.DetermineAdminAPIAddress(given, nil, flag("config"), flag("adapter"))
+	if path := socketPath(cmp.Or(given, address)); path != "" { // address is CADDY_ADMIN's, perhaps
+		return "", fmt.Errorf("the address of Caddy's admin endpoint: a socket is given as unix/PATH\nhint: write unix/%s", path)
 	}
-	return caddycmd.DetermineAdminAPIAddress(given, nil, flag("config"), flag("adapter"))
+	return address, err
 }
 
 // socketPath is the path of a socket that was given as other programs take it: bare, or
