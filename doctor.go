@@ -3,6 +3,7 @@ package caddyzoho
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"strings"
 	"sync"
@@ -48,7 +49,8 @@ func serveDoctor(w http.ResponseWriter, r *http.Request) error {
 // credentials to calls of its apps' services. Empty names mean all.
 func (a *App) examine(ctx context.Context, only, account string) findings {
 	found := a.examineStore()
-	sites, handlers := examineSites(a.walkSites())
+	walks := a.walkSites()
+	sites, handlers := examineSites(walks)
 	if len(sites) == 0 {
 		sites.add(finding{Check: checkSites, Result: resultOK, What: "zoho_proxy can be reached from where it should"})
 	}
@@ -65,7 +67,7 @@ func (a *App) examine(ctx context.Context, only, account string) findings {
 		if only != "" && name != only {
 			continue
 		}
-		e := &exam{client: a.Clients[name], handlers: handlers}
+		e := &exam{client: a.Clients[name], sites: walks}
 		exams = append(exams, e)
 		running.Go(func() {
 			e.guarded(func() { e.run(ctx, account) })
@@ -166,11 +168,11 @@ func examineFile(client string, secret Secret) (found findings) {
 
 // exam is the examination of one client.
 type exam struct {
-	client   *Client
-	handlers []*Handler      // of all sites
-	known    func() []string // data centers that know the client's id, asked when first needed
-	down     []string        // authorization servers that cannot be reached, of which that is told already
-	found    findings
+	client *Client
+	sites  []*siteWalk
+	known  func() []string // data centers that know the client's id, asked when first needed
+	down   []string        // authorization servers that cannot be reached, of which that is told already
+	found  findings
 }
 
 // tell notes what was found; account is "" for what concerns the client.
@@ -208,14 +210,28 @@ func (e *exam) run(ctx context.Context, account string) {
 	e.credentials()
 	e.dataCenters(ctx, statuses)
 	e.connections(ctx, statuses, account)
+	if account == "" && len(statuses) > 0 { // otherwise that nothing is connected is told already
+		e.unserved(statuses)
+	}
+}
+
+// handlers are those that serve this client, with where their sites listen.
+func (e *exam) handlers() iter.Seq2[*Handler, []string] {
+	return func(yield func(*Handler, []string) bool) {
+		for _, site := range e.sites {
+			for _, h := range site.handlers {
+				if h.client == e.client && !yield(h, site.server.Listen) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // services are those that sites name for this client.
 func (e *exam) services() (names []string) {
-	for _, h := range e.handlers {
-		if h.client == e.client {
-			names = append(names, h.Services...)
-		}
+	for h := range e.handlers() {
+		names = append(names, h.Services...)
 	}
 	return names
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,42 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 		e.tell(checkCall, resultSkipped, "", fmt.Sprintf("%s look well, calls were made for %d of them", plural(called, "connection"), maxCalled), "",
 			"name one: caddy zoho doctor "+e.client.name+" ACCOUNT")
 	}
+}
+
+// unserved tells of accounts that zoho_proxy names and nobody has connected while others
+// are: a slip in a name looks well from everywhere else, and each request gets an error.
+func (e *exam) unserved(statuses []tokencache.Status) {
+	var known, connected []string
+	for _, s := range statuses {
+		known = append(known, s.Account)
+		if s.HasGrant {
+			connected = append(connected, s.Account)
+		}
+	}
+	served := make(map[string][]string) // addresses by account
+	for h, listen := range e.handlers() {
+		if !strings.Contains(h.Account, "{") && !slices.Contains(known, h.Account) {
+			served[h.Account] = append(served[h.Account], listen...)
+		}
+	}
+	for _, account := range slices.Sorted(maps.Keys(served)) {
+		addresses := slices.Compact(slices.Sorted(slices.Values(served[account])))
+		e.tellConsent(checkGrant, account, fmt.Sprintf("zoho_proxy at %s serves %s/%s, which is not connected", strings.Join(addresses, ", "), e.client.name, account),
+			someConnected(connected), e.client.consent(account)+"; if another account is meant, name it by `account` in zoho_proxy")
+	}
+}
+
+// someConnected names accounts among which the one that is meant may be.
+func someConnected(accounts []string) string {
+	const some = 10
+	if len(accounts) == 0 {
+		return "no account of the client is connected"
+	}
+	text := "connected are: " + strings.Join(accounts[:min(len(accounts), some)], ", ")
+	if len(accounts) > some {
+		text += fmt.Sprintf(" and %d more", len(accounts)-some)
+	}
+	return text
 }
 
 // consent is how to get another grant. What is configured has to go first.

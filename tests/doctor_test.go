@@ -324,6 +324,31 @@ func chmod(t *testing.T, path string, mode os.FileMode) {
 	}
 }
 
+// TestDoctorAndMistypedAccount: an account that zoho_proxy serves and nobody has connected is
+// found where others are connected.
+func TestDoctorAndMistypedAccount(t *testing.T) {
+	t.Parallel()
+	c, _, grant := newDoctored(t, zohosim.Options{}, asItIs, threeScopes...)
+	config := strings.Replace(doctorConfig, "\t\t\trefresh_token {env.ZOHO_REFRESH_TOKEN}\n", "", 1)
+	c.writeConfig(config)
+	c.start()
+	c.runInput(grant, 0, "zoho", "import", "main", "deafult")
+	address := strings.TrimPrefix(c.url, "http://")
+	said := found(c.doctor(3))
+	for _, words := range []string{
+		"zoho_proxy at " + address + " serves main/default, which is not connected connected are: deafult give consent: caddy zoho connect main default",
+		"`account` in zoho_proxy",
+	} {
+		said.want(t, "grant", "failed", words)
+	}
+	c.doctor(0, "main", "deafult") // nobody asked about another one
+	c.writeConfig(strings.Replace(config, "\tzoho_proxy\n", "\tzoho_proxy {\n\t\taccount {header.Zoho-Proxy-Account}\n\t}\n", 1))
+	if err := c.reload(); err != nil {
+		t.Fatal(err)
+	}
+	c.doctor(0)
+}
+
 // limitFiles lets the running Caddy write no file beyond a size, as a full disk does.
 func (c *proxy) limitFiles(size int) {
 	c.t.Helper()
