@@ -57,7 +57,7 @@ func cmdDoctor(cmd *cobra.Command, args []string) (int, error) {
 	}
 	code, err = found.Findings.exit()
 	if code == exitNeedsConsent && len(args) == 2 {
-		return consentOf(cmd, args[0], args[1])
+		return consentOf(cmd, args[0], args[1], err)
 	}
 	return code, err
 }
@@ -96,8 +96,8 @@ func doesNotAdapt(cmd *cobra.Command) bool {
 	return err != nil
 }
 
-// consentOf tells an account that needs consent from one that there is not.
-func consentOf(cmd *cobra.Command, client, account string) (int, error) {
+// consentOf tells an account that needs consent, as the error says, from one that there is not.
+func consentOf(cmd *cobra.Command, client, account string, needed error) (int, error) {
 	var list connectionList
 	if code, err := adminRequest(cmd, http.MethodGet, listOf(client, "", 0), nil, &list); err != nil {
 		return code, err
@@ -105,7 +105,7 @@ func consentOf(cmd *cobra.Command, client, account string) (int, error) {
 	if !slices.ContainsFunc(list.Connections, func(c connectionInfo) bool { return c.Account == account }) {
 		return exitFailed, noSuchAccount(client, account, list)
 	}
-	return exitNeedsConsent, nil
+	return exitNeedsConsent, needed
 }
 
 // exit tells failures that consent would end from others.
