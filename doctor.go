@@ -168,11 +168,12 @@ func examineFile(client string, secret Secret) (found findings) {
 
 // exam is the examination of one client.
 type exam struct {
-	client *Client
-	sites  []*siteWalk
-	known  func() []string // data centers that know the client's id, asked when first needed
-	down   []string        // authorization servers that cannot be reached, of which that is told already
-	found  findings
+	client     *Client
+	sites      []*siteWalk
+	known      func() []string // data centers that know the client's id, asked when first needed
+	down       []string        // authorization servers that cannot be reached, of which that is told already
+	throttling []string        // authorization servers that throttle
+	found      findings
 }
 
 // tell notes what was found; account is "" for what concerns the client.

@@ -31,7 +31,7 @@ func (e *exam) probes(s tokencache.Status, used []string) (probes []zoho.Probe, 
 		have[p.Path], services[p.Service()] = true, true
 	}
 	for _, scope := range scopes {
-		if p, ok := zoho.ProbeOf(scope); ok {
+		if p, ok := probeOf(scope); ok && (p.Path != profilePath || e.asks(s.AccountsServer)) {
 			add(p)
 		}
 	}
@@ -46,6 +46,17 @@ func (e *exam) probes(s tokencache.Status, used []string) (probes []zoho.Probe, 
 		}
 	}
 	return probes, slices.Compact(slices.Sorted(slices.Values(unknown)))
+}
+
+// profilePath is what the accounts server says of who has consented.
+const profilePath = "/oauth/user/info"
+
+// probeOf knows the one call besides those of services.
+func probeOf(scope string) (zoho.Probe, bool) {
+	if strings.EqualFold(scope, zoho.ScopeProfile) {
+		return zoho.Probe{Scope: scope, Path: profilePath}, true
+	}
+	return zoho.ProbeOf(scope)
 }
 
 // calls calls Zoho as the apps of the connection do.
@@ -88,6 +99,32 @@ func (e *exam) calls(ctx context.Context, s tokencache.Status) {
 		}
 	}
 	e.scopes(s.Account, append(shown, s.Scopes...), len(s.Scopes) > 0)
+	if len(s.Scopes) == 0 {
+		e.unchecked(s.Account, probes)
+	}
+}
+
+// unchecked names the scopes that nothing is known of: Zoho did not name those that it
+// granted, and none of the calls stands for them.
+func (e *exam) unchecked(account string, probes []zoho.Probe) {
+	var uncalled, unknown []string
+	for _, scope := range e.client.Scopes {
+		p, ok := probeOf(scope)
+		switch {
+		case !ok:
+			unknown = append(unknown, scope)
+		case !slices.ContainsFunc(probes, func(made zoho.Probe) bool { return made.Path == p.Path }):
+			uncalled = append(uncalled, scope)
+		}
+	}
+	const do = "try a call of the app's own"
+	if len(unknown) > 0 {
+		e.tell(checkScopes, resultSkipped, account, "not checked: "+strings.Join(unknown, ", "), "no call is known that needs only this scope, and Zoho has not named what it granted", do)
+	}
+	if len(uncalled) > 0 {
+		e.tell(checkScopes, resultSkipped, account, "not checked: "+strings.Join(uncalled, ", "),
+			fmt.Sprintf("at most %d calls are made for a connection, and none to an authorization server that is down or throttles", maxCalls), do)
+	}
 }
 
 func (e *exam) noToken(ctx context.Context, account string, err error) {
@@ -134,7 +171,7 @@ func (c *doctorCall) run(ctx context.Context) outcome {
 		return callNoToken
 	}
 	center := c.client.centerOf(c.account, c.conn.AccountsServer())
-	if c.target, err = center.RoutePath(c.probe.Path, zoho.RouteOptions{APIDomain: token.APIDomain}); err != nil {
+	if c.target, err = c.where(center, token); err != nil {
 		c.tell(checkCall, resultFailed, c.account, c.probe.Service()+" cannot be called in the data center "+center.Code, err.Error(), "see whether Zoho offers the service there")
 		return callUseless
 	}
@@ -161,6 +198,14 @@ func (c *doctorCall) run(ctx context.Context) outcome {
 		resource.Accepted(token.Generation)
 	}
 	return c.judged(status, verdict, token)
+}
+
+// where is what to call: a service of the data center, or its accounts server.
+func (c *doctorCall) where(center *zoho.DataCenter, token *tokencache.Token) (zoho.Target, error) {
+	if c.probe.Path == profilePath {
+		return zoho.OriginTarget(center.Accounts)
+	}
+	return center.RoutePath(c.probe.Path, zoho.RouteOptions{APIDomain: token.APIDomain})
 }
 
 func (c *doctorCall) send(ctx context.Context, token *tokencache.Token) (status int, verdict zoho.Verdict, err error) {

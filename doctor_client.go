@@ -56,6 +56,7 @@ func (e *exam) dataCenters(ctx context.Context, statuses []tokencache.Status) {
 	for i := range found {
 		e.found.add(found[i].found...)
 		e.down = append(e.down, found[i].down...)
+		e.throttling = append(e.throttling, found[i].throttling...)
 	}
 	e.clock(clocks)
 }
@@ -108,6 +109,7 @@ func (e *exam) dataCenter(ctx context.Context, center zoho.DataCenter, statuses 
 		return s.Waiting == tokencache.KindThrottled && s.AccountsServer == center.Accounts
 	}
 	if slices.ContainsFunc(statuses, throttled) {
+		e.throttling = append(e.throttling, center.Accounts)
 		e.tell(checkDataCenter, resultSkipped, "", center.Accounts+" can be reached; it was asked nothing more", "Zoho throttles the client, and each call keeps the door shut", "")
 		return ahead
 	}
@@ -118,6 +120,12 @@ func (e *exam) dataCenter(ctx context.Context, center zoho.DataCenter, statuses 
 	}
 	e.clientAt(ctx, center, ways)
 	return ahead
+}
+
+// asks tells whether an authorization server may be called: one that throttles keeps its
+// door shut for longer with each call.
+func (e *exam) asks(server string) bool {
+	return !slices.Contains(e.down, server) && !slices.Contains(e.throttling, server)
 }
 
 func (e *exam) unreachable(where string, err error) {
@@ -150,6 +158,7 @@ func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoh
 			return
 		}
 		if errors.As(err, &failure) && failure.Kind == zoho.FailureThrottled {
+			e.throttling = append(e.throttling, center.Accounts)
 			e.tell(checkBudget, resultFailed, "", "Zoho throttles: "+center.Accounts+" answers nothing for a while", err.Error(), failure.Hint())
 			return
 		}

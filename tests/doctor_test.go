@@ -349,6 +349,38 @@ func TestDoctorAndMistypedAccount(t *testing.T) {
 	c.doctor(0)
 }
 
+// TestDoctorOfUnnamedScopes: where Zoho does not name what it granted, each scope is tried by
+// a call, or it is said that it was not.
+func TestDoctorOfUnnamedScopes(t *testing.T) {
+	t.Parallel()
+	const more = "ZohoMail.messages.ALL WorkDrive.files.ALL ZohoCampaigns.contact.CREATE AaaServer.profile.READ"
+	const notChecked = "not checked: Desk.search.READ, ZohoMail.messages.ALL, WorkDrive.files.ALL, ZohoCampaigns.contact.CREATE no call is known that needs only this scope"
+	for _, test := range []struct {
+		omit           bool
+		granted        string
+		code           int
+		result, words  string
+		tellsUnchecked bool
+	}{
+		{true, "AaaServer.profile.READ", 0, "skipped", notChecked, true},
+		{true, "", 3, "failed", "the grant lacks AaaServer.profile.READ", true},
+		{false, "AaaServer.profile.READ", 3, "failed", "missing scopes: ZohoMail.messages.ALL, WorkDrive.files.ALL, ZohoCampaigns.contact.CREATE", false},
+	} {
+		c, _, _ := newDoctored(t, zohosim.Options{OmitScope: test.omit}, asItIs, append(strings.Fields(test.granted), threeScopes...)...)
+		c.writeConfig(strings.Replace(doctorConfig, "Desk.search.READ", "Desk.search.READ "+more, 1))
+		c.start()
+		said := found(c.doctor(test.code))
+		said.want(t, "scopes", test.result, test.words)
+		if test.granted != "" {
+			found(said.without("scopes")).want(t, "call", "ok", "GET /oauth/user/info: Zoho answers 200")
+		}
+		if tells := slices.ContainsFunc(said, func(x finding) bool { return strings.HasPrefix(x.What, "not checked: ") }); tells != test.tellsUnchecked {
+			t.Errorf("names omitted %v: %+v", test.omit, said)
+		}
+		c.stop()
+	}
+}
+
 // limitFiles lets the running Caddy write no file beyond a size, as a full disk does.
 func (c *proxy) limitFiles(size int) {
 	c.t.Helper()
