@@ -31,8 +31,8 @@ within the budget. Calls to services only read.
 
 Where Caddy cannot be reached and --config is given, it looks at that configuration.
 
-Exits with 0 if nothing has failed, 3 if all that is missing is consent, otherwise 1,
-also for an account that there is not.`,
+Exits with 0 if nothing has failed, 3 if all that is missing is consent, 4 where Caddy
+cannot be reached, otherwise 1, also for an account that there is not.`,
 		Example: "  caddy zoho doctor\n  caddy zoho doctor main default --json\n  caddy zoho doctor --config /etc/caddy/Caddyfile",
 	})
 }
@@ -46,9 +46,9 @@ func cmdDoctor(cmd *cobra.Command, args []string) (int, error) {
 	}
 	switch {
 	case code == exitUnreachable && stringFlag(cmd, "config") != "":
-		return unreachableDoctor(cmd, err)
-	case err != nil && doesNotAdapt(cmd):
-		return unreachableDoctor(cmd, errors.New("it is not known where Caddy's admin endpoint is, which the configuration should say\nhint: "+hintUnreachable))
+		return unreachableDoctor(cmd, nil, err)
+	case placeUnknown(cmd, code, err):
+		return unreachableDoctor(cmd, err, errors.New("it is not known where Caddy's admin endpoint is, which the configuration should say\nhint: "+hintUnreachable))
 	case err != nil:
 		return code, err
 	}
@@ -82,18 +82,11 @@ func ownerOf(cmd *cobra.Command, account string, noClient error) ([]string, erro
 	return []string{list.Connections[0].Client, account}, nil
 }
 
-// doesNotAdapt tells whether there is a configuration whose admin endpoint was asked for,
-// and could not be had since it is no configuration yet.
-func doesNotAdapt(cmd *cobra.Command) bool {
-	file := stringFlag(cmd, "config")
-	if file == "" || stringFlag(cmd, "address") != "" {
-		return false
-	}
-	if _, err := os.Stat(file); err != nil {
-		return false
-	}
-	_, _, _, err := caddycmd.LoadConfig(file, stringFlag(cmd, "adapter"))
-	return err != nil
+// placeUnknown tells whether a configuration was to say where Caddy's admin endpoint is, and
+// does not: nothing was sent then.
+func placeUnknown(cmd *cobra.Command, code int, err error) bool {
+	var told *adminError
+	return code == exitUsage && !errors.As(err, &told) && stringFlag(cmd, "config") != "" && stringFlag(cmd, "address") == ""
 }
 
 // consentOf tells an account that needs consent, as the error says, from one that there is not.
@@ -129,17 +122,17 @@ func (f findings) exit() (int, error) {
 }
 
 // unreachableDoctor looks at a configuration that no Caddy runs, in this process: one
-// that does not load is the likeliest reason.
-func unreachableDoctor(cmd *cobra.Command, unreachable error) (int, error) {
+// that does not load is the likeliest reason. noPlace is why it does not say where the
+// admin endpoint is, nil if it does.
+func unreachableDoctor(cmd *cobra.Command, noPlace, unreachable error) (int, error) {
 	found := findings{
 		{Check: checkConfiguration, Result: resultOK, What: "the configuration can be loaded with the environment of this command"},
 		{Check: checkConfiguration, Result: resultSkipped, What: "Caddy does not answer, so nothing but loading was looked at",
 			Do: "start Caddy and run this again; if it does not start, compare the environment and the user that it runs with"},
 	}
 	hint := "start Caddy with that configuration, or give the admin endpoint of the running one with --address"
-	if err := validate(stringFlag(cmd, "config"), stringFlag(cmd, "adapter")); err != nil {
-		found[0] = finding{Check: checkConfiguration, Result: resultFailed, What: "the configuration does not load, so Caddy does not start with it", Why: err.Error(),
-			Do: "correct that, or set what is missing in the environment that Caddy is started with"}
+	if failed := examineConfiguration(stringFlag(cmd, "config"), stringFlag(cmd, "adapter"), noPlace); failed != nil {
+		found[0] = *failed
 		found[1].Do = "start Caddy when the configuration loads, and run this again"
 		hint = "mend the configuration first, as it says above; a Caddy that runs with another one can be asked with --address"
 	}
@@ -147,6 +140,27 @@ func unreachableDoctor(cmd *cobra.Command, unreachable error) (int, error) {
 		return exitFailed, err
 	}
 	return exitUnreachable, errors.New(strings.Replace(unreachable.Error(), hintUnreachable, hint, 1))
+}
+
+// examineConfiguration tells what keeps Caddy from starting with a file, nil if nothing does.
+// Caddy does not look at the address of its admin endpoint before it starts.
+func examineConfiguration(file, adapter string, noPlace error) *finding {
+	failed := &finding{Check: checkConfiguration, Result: resultFailed, What: "the configuration does not load, so Caddy does not start with " + file,
+		Do: "correct that, or set what is missing in the environment that Caddy is started with"}
+	if _, err := os.Stat(file); err != nil && file != "-" {
+		failed.Why, failed.Do = err.Error(), "see whether that is the file that Caddy is started with, and whether this user may read it"
+		return failed
+	}
+	if err := validate(file, adapter); err != nil {
+		failed.Why = err.Error()
+		return failed
+	}
+	if noPlace == nil {
+		return nil
+	}
+	failed.What = "the address of the admin endpoint is none, so Caddy does not start with " + file
+	failed.Why = strings.TrimPrefix(noPlace.Error(), "--address: ")
+	return failed
 }
 
 // validate is what `caddy validate` does.
