@@ -139,7 +139,11 @@ func (e *exam) noToken(ctx context.Context, account string, err error) {
 		e.tell(checkGrant, resultSkipped, account, "whether the grant is good is not known", server+" cannot be reached, and there is no access token", "")
 		return
 	}
-	e.tell(checkGrant, resultFailed, account, "no access token: "+p.title, err.Error(), p.detail)
+	do := p.detail
+	if p.code == codeClientRejected {
+		do = seeCredentials // which know more of it
+	}
+	e.tell(checkGrant, resultFailed, account, "no access token: "+p.title, err.Error(), do)
 }
 
 // doctorCall is one call to a service.

@@ -172,10 +172,19 @@ func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoh
 		}
 	}
 	if failure.Code == "invalid_client_secret" {
-		e.tell(checkCredentials, resultFailed, "", center.Accounts+" refuses the client secret", failure.Error(), failure.Hint())
+		e.tell(checkCredentials, resultFailed, "", center.Accounts+" refuses the client secret", failure.Error(), e.rightSecret(center))
 		return
 	}
 	e.unknownClient(center, failure, e.elsewhere(center))
+}
+
+// rightSecret is how to come by the secret that a data center takes, the likeliest first.
+func (e *exam) rightSecret(center zoho.DataCenter) string {
+	do := "compare client_secret with the API console, it may have been rolled over"
+	if len(e.client.centers) > 1 {
+		do += fmt.Sprintf("; each data center has its own, unless the console is told to use one everywhere: see `client_secret %s …`", center.Code)
+	}
+	return do
 }
 
 func hintOf(err error) string {
@@ -193,7 +202,7 @@ func (e *exam) unknownClient(center zoho.DataCenter, failure *zoho.Failure, know
 	switch {
 	case len(known) == 0:
 		e.tell(checkCredentials, resultFailed, "", "the client id is unknown at "+center.Accounts+", and none of Zoho's data centers that answered knows it", failure.Error(),
-			"compare client_id with the API console; it is case sensitive and begins with 1000. or 1004.")
+			"see whether client_id is mistyped: compare it with the API console, it is case sensitive and begins with 1000. or 1004.")
 	case center == home:
 		e.tell(checkDataCenter, resultFailed, "", fmt.Sprintf("wrong data center: the client id is unknown at %s, but known at %s", center.Code, strings.Join(known, ", ")),
 			"the client was registered there, or this data center is not enabled for it ("+failure.Error()+")",

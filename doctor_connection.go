@@ -111,6 +111,8 @@ func (c *Client) connectCommand(account string) string {
 	return command
 }
 
+const seeCredentials = "see what is said of the client's credentials and data centers"
+
 // connection tells what is known of a connection, and whether a call is worth a try.
 func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) {
 	next := ""
@@ -125,7 +127,7 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 		e.deadGrant(ctx, s)
 		return false
 	case s.Waiting == tokencache.KindRejected:
-		e.tell(checkGrant, resultFailed, s.Account, "Zoho rejects the client at the renewal"+next, s.LastError, "see what is said of the client's credentials and data centers")
+		e.tell(checkGrant, resultFailed, s.Account, "Zoho rejects the client at the renewal"+next, s.LastError, seeCredentials)
 		return false
 	case s.Waiting == tokencache.KindThrottled:
 		e.tell(checkBudget, resultFailed, s.Account, "Zoho throttles: it gives no access token for a while"+next, s.LastError,

@@ -216,9 +216,9 @@ func TestDoctor(t *testing.T) {
 			code: 1, check: "credentials", result: "failed", words: "swapped"},
 		{name: "the secret was rolled over", before: func(_ *proxy, server *zohosim.Server, _ string) {
 			server.AddClient(zohosim.Client{ID: clientID, Secret: "another secret"})
-		}, code: 1, check: "credentials", result: "failed", words: "refuses the client secret"},
+		}, code: 1, check: "credentials", result: "failed", words: "(status 200) compare client_secret with the API console, it may have been rolled over"},
 		{name: "the client is unknown", before: func(c *proxy, _ *zohosim.Server, _ string) { c.setenv("ZOHO_CLIENT_ID=1000.SOMEBODYELSE") },
-			code: 1, check: "credentials", result: "failed", words: "compare client_id with the API console"},
+			code: 1, check: "credentials", result: "failed", words: "(status 200) see whether client_id is mistyped"},
 		{name: "the grant is dead", after: func(c *proxy, server *zohosim.Server, grant string) {
 			server.Revoke(grant)
 			c.get(threeServices[0])
@@ -304,6 +304,9 @@ func TestDoctor(t *testing.T) {
 				}
 			}
 			found.want(t, test.check, test.result, test.words)
+			if slices.ContainsFunc(found, func(x finding) bool { return strings.Contains(x.Do, "each data center has its own") }) {
+				t.Errorf("it speaks of several data centers: %+v", found)
+			}
 		})
 	}
 }
@@ -432,6 +435,21 @@ func TestDoctorAndDataCenters(t *testing.T) {
 			t.Errorf("%s: nothing is said of the simulator", test.centers)
 		}
 		c.stop()
+	}
+}
+
+// TestDoctorAndSecrets: where several data centers are configured, each may have a secret of its own.
+func TestDoctorAndSecrets(t *testing.T) {
+	t.Parallel()
+	server := zohosim.New(zohosim.Options{})
+	server.AddClient(zohosim.Client{ID: clientID, Secret: "another secret", DataCenters: []string{"eu", "in"}})
+	addr, ca, stop := server.StartTLS(t.TempDir())
+	t.Cleanup(stop)
+	c := newCaddy(t, doctorConfig, "ZOHO_DATA_CENTER=eu in", "ZOHO_REFRESH_TOKEN=", "ZOHO_CLIENT_OPTIONS=simulator "+addr+" "+ca)
+	c.secretFile(clientSecret)
+	c.start()
+	for _, center := range []string{"eu", "in"} {
+		found(c.doctor(1)).without("grant").want(t, "credentials", "failed", "rolled over; each data center has its own, unless the console is told to use one everywhere: see `client_secret "+center+" …`")
 	}
 }
 
