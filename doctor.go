@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // doctorLimit bounds an examination: a person waits for it.
@@ -97,9 +99,7 @@ func (a *App) examineStore() (found findings) {
 		found.add(finding{Check: checkStore, Result: resultWarning, What: text, Why: "an old grants.db was put in place", Do: "take them away by `caddy zoho forget` or `revoke`, or connect these accounts anew"})
 	}
 	for _, text := range store.Noticed() {
-		found.add(finding{Check: checkStore, Result: resultWarning, What: text,
-			Why: "noticed since Caddy has opened the file: a crash of the machine, a failing disk or another key does that",
-			Do:  "nothing for tokens, which are asked for anew; what concerns a grant is told with its account. If it comes again, see to the disk"})
+		found.add(noticed(text))
 	}
 	for _, key := range a.EncryptionKey {
 		found.add(examineSecret("encryption_key", "", key)...)
@@ -112,6 +112,18 @@ func (a *App) examineStore() (found findings) {
 		found.add(finding{Check: checkStore, Result: resultOK, What: "the store can be written: " + a.state.dir})
 	}
 	return found
+}
+
+// noticed explains what the store has noticed since Caddy opened it.
+func noticed(text string) finding {
+	f := finding{Check: checkStore, Result: resultWarning, What: text,
+		Why: "noticed since Caddy has opened the file: a crash of the machine or a failing disk does that",
+		Do:  "nothing for tokens, which are asked for anew; what concerns a grant is told with its account. If it comes again, see to the disk"}
+	if strings.Contains(text, tokencache.ErrWrongKey.Error()) {
+		f.Why = "it was sealed by another key: an encryption_key or the client's secret was changed and the one before was taken away, or the store is another Caddy's"
+		f.Do = "add the key of before as a further one, of encryption_key or client_secret; nothing for tokens, which are asked for anew; what concerns a grant is told with its account"
+	}
+	return f
 }
 
 // returnedGrants names grants that were deleted here and are stored all the same, some of

@@ -195,6 +195,15 @@ func TestDoctor(t *testing.T) {
 				c.t.Fatal(err)
 			}
 		}, check: "store", result: "warning", words: "was begun anew"},
+		{name: "the stored tokens are of another key", before: func(c *proxy, _ *zohosim.Server, _ string) {
+			c.start()
+			c.succeed(http.MethodGet, threeServices[0], "")
+			c.stop()
+			c.writeConfig(strings.Replace(doctorConfig, "\tzoho {\n", "\tzoho {\n\t\tencryption_key {env.ZOHO_KEY}\n", 1))
+			c.setenv("ZOHO_KEY=0123456789abcdef0123456789abcdef")
+		}, after: func(c *proxy, _ *zohosim.Server, _ string) {
+			c.succeed(http.MethodGet, threeServices[0], "")
+		}, check: "store", result: "warning", words: "it was sealed by another key"},
 		{name: "the encryption key can be guessed", before: func(c *proxy, _ *zohosim.Server, _ string) {
 			c.writeConfig(strings.Replace(doctorConfig, "\tzoho {\n", "\tzoho {\n\t\tencryption_key {env.ZOHO_KEY} {env.ZOHO_OLD_KEY}\n", 1))
 			c.setenv("ZOHO_KEY=0123456789abcdef", "ZOHO_OLD_KEY=0123456789abcde")
@@ -297,6 +306,10 @@ func TestDoctor(t *testing.T) {
 			case "Books does not say why":
 				if ok := server.Stats().TokenResults["ok"]; ok != 1 {
 					t.Errorf("%d access tokens for a refusal that none cures", ok)
+				}
+			case "the stored tokens are of another key":
+				if slices.ContainsFunc(found, func(x finding) bool { return strings.Contains(x.Why+x.Do, "disk") }) {
+					t.Errorf("it suspects the disk: %+v", found)
 				}
 			case "Zoho throttles":
 				if now := server.Stats().TokenRequests; now != asked {
