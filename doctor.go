@@ -56,7 +56,7 @@ func (a *App) examine(ctx context.Context, only, account string) findings {
 	if len(sites) == 0 {
 		sites.add(finding{Check: checkSites, Result: resultOK, What: "zoho_proxy can be reached from where it should"})
 	}
-	found.add(sites...)
+	found.add(sites.once()...)
 	if len(handlers) > 0 {
 		found.add(finding{Check: checkSites, Result: resultNote, What: "Caddy drops request headers whose names hold _ or . before zoho_proxy sees them",
 			Why: "many programs take those signs for a -, so that a caller could pass one header off as another",

@@ -46,6 +46,16 @@ type findings []finding
 
 func (f *findings) add(more ...finding) { *f = append(*f, more...) }
 
+// once leaves out what was told before, as of two handlers of one site.
+func (f findings) once() (kept findings) {
+	for _, x := range f {
+		if !slices.Contains(kept, x) {
+			kept.add(x)
+		}
+	}
+	return kept
+}
+
 func (f findings) failed() bool {
 	return f.has(func(x finding) bool { return x.Result == resultFailed })
 }

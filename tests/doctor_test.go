@@ -37,7 +37,15 @@ func (c *proxy) doctor(code int, args ...string) []finding {
 	if got != code {
 		c.t.Errorf("doctor exits with %d, want %d\n%s", got, code, stdout)
 	}
-	for _, f := range answer.Findings {
+	for i, f := range answer.Findings {
+		if slices.Contains(answer.Findings[:i], f) {
+			c.t.Errorf("it says twice %+v", f)
+		}
+		if f.Check == "grant" && f.Result == "ok" && slices.ContainsFunc(answer.Findings, func(x finding) bool {
+			return x.Check == "grant" && x.Result == "failed" && x.Client == f.Client && x.Account == f.Account
+		}) {
+			c.t.Errorf("it says that a grant is well that has failed: %+v", f)
+		}
 		if slices.Contains([]string{"failed", "warning", "note"}, f.Result) && (f.What == "" || f.Why == "" || f.Do == "") {
 			c.t.Errorf("it does not say what is wrong, why, and what to do: %+v", f)
 		}
@@ -477,6 +485,7 @@ func TestDoctorAndSites(t *testing.T) {
 		{"http://:{$ZOHO_PORT} {\n\tzoho_proxy\n}", "warning", "listens on every interface"},
 		{"http://:{$ZOHO_PORT} {\n\tzoho_proxy {\n\t\tcallers any\n\t}\n}", "warning", "`callers any` admits everybody"},
 		{"http://proxy.example:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy\n}", "warning", "stands behind a host name"},
+		{"http://proxy.example:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\thandle /crm/* {\n\t\tzoho_proxy\n\t}\n\thandle {\n\t\tzoho_proxy\n\t}\n}", "warning", "stands behind a host name"},
 		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\trespond hello\n}", "warning", "no site holds a zoho_proxy"},
 		{"", "warning", "no server is configured"},
 		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy {\n\t\taccount {header.Zoho_Account}\n\t}\n}", "warning", "the request header Zoho_Account, which never arrives"},
