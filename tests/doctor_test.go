@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -402,6 +403,32 @@ func TestDoctorOfUnnamedScopes(t *testing.T) {
 			t.Errorf("names omitted %v: %+v", test.omit, said)
 		}
 		c.stop()
+	}
+}
+
+// TestDoctorAndProfileInTheSilence: an authorization server that throttles is not asked who has
+// consented either.
+func TestDoctorAndProfileInTheSilence(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	c, server, _ := newDoctored(t, zohosim.Options{OmitScope: true}, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/oauth/user/info" {
+				asked.Add(1)
+			}
+			h.ServeHTTP(w, r)
+		})
+	}, append(threeScopes, "AaaServer.profile.READ")...)
+	c.writeConfig(strings.Replace(doctorConfig, "Desk.search.READ", "AaaServer.profile.READ", 1))
+	c.start()
+	c.succeed(http.MethodGet, threeServices[0], "")
+	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultThrottle})
+	c.wantCLI(cli{"refresh", 1, "", ""})
+	before := asked.Load()
+	found(c.doctor(1)).want(t, "budget", "failed", "Zoho throttles")
+	found(c.doctor(1)).without("budget").want(t, "scopes", "skipped", "not checked: AaaServer.profile.READ")
+	if now := asked.Load(); now != before {
+		t.Errorf("%d calls in the silence", now-before)
 	}
 }
 
