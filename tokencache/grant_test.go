@@ -202,6 +202,29 @@ func TestGrantGoesWhileItsTokenIsWritten(t *testing.T) {
 	})
 }
 
+// A grant that changed and cannot be looked at when a flight lands is left for whoever comes
+// next: the flight ends.
+func TestFlightEndsThoughItsGrantCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, withBolt(openBolt(t, dir)))
+		r.get("crm")
+		r.server.slow(5 * time.Second)
+		n := r.conn()
+		go func() { _, _ = n.Refresh(t.Context(), r.client) }()
+		synctest.Wait()
+		r.cache.GrantChanged(tokencache.Key{Client: "main", Account: "default"})
+		r.grants.fail(errors.New("cannot be read"))
+		settle(time.Minute)
+		r.refusal("crm", tokencache.KindStore)
+		r.grants.fail(nil)
+		settle(time.Second)
+		if tok := r.get("crm"); tok.Value != "token-2" {
+			t.Errorf("got %v", tok)
+		}
+	})
+}
+
 // A look at the grant that fails is repeated: it is not taken for one that found the grant
 // of before, and of what has changed nothing is served meanwhile.
 func TestFailedLookAtTheGrant(t *testing.T) {

@@ -161,11 +161,12 @@ func (n *Conn) save(cl *Client) error {
 func (n *Conn) keep(cl *Client) {
 	defer n.swallow()
 	n.lookBack(cl)
-	for again := true; again; again = n.lookBack(cl) {
-		if n.save(cl) != nil {
-			n.cache.unsaved.add(n, cl)
-			return
-		}
+	err := n.save(cl)
+	if n.lookBack(cl) { // once: it may not be able to tell for long
+		err = n.save(cl)
+	}
+	if err != nil {
+		n.cache.unsaved.add(n, cl)
 	}
 }
 
