@@ -23,8 +23,8 @@ With --batch it reads a JSON object on each line, and ACCOUNT is not given:
   {"account": "acme", "refresh_token": "1000.…", "data_center": "eu"}
 
 "client" may be named as well. A line on standard output tells what became of each.
-It ends where Zoho throttles or a budget is spent, and says when to go on. Run it again
-with the same input then, or after it was interrupted: accounts that are connected already are skipped.`,
+It ends where Zoho throttles, and says when to go on. Run it again with the same input
+then, or after it was interrupted: accounts that are connected already are skipped.`,
 		Example: "  caddy zoho import main acme --data-center eu < token.txt\n  caddy zoho import main --batch < accounts.jsonl",
 	})
 	imports.Flags().String("data-center", "", "Code of the data center that owns the token; default: the client's home")
