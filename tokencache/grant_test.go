@@ -12,6 +12,18 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
+// storedRig has the account default connected by a stored grant, the first.
+func storedRig(t *testing.T, dir string) (*rig, *tokencache.Bolt, tokencache.Key) {
+	t.Helper()
+	b := openBolt(t, dir)
+	r := newRig(t, withBolt(b))
+	r.grants.remove("default")
+	r.secret.set(string(secrets[0]))
+	key := tokencache.Key{Client: "main", Account: "default"}
+	mustSaveGrant(t, b, key, grant("first"))
+	return r, b, key
+}
+
 func TestUnknownAccountsLeaveNothing(t *testing.T) {
 	r := newRig(t, withBolt(openBolt(t, t.TempDir())))
 	for i := range 100 {
@@ -120,12 +132,7 @@ func TestGrantGoesInFlight(t *testing.T) {
 			dir := t.TempDir()
 			t.Run(fmt.Sprint(what, " operator=", operator), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					b := openBolt(t, dir)
-					r := newRig(t, withBolt(b))
-					r.grants.remove("default")
-					r.secret.set(string(secrets[0]))
-					key := tokencache.Key{Client: "main", Account: "default"}
-					mustSaveGrant(t, b, key, grant("first"))
+					r, b, key := storedRig(t, dir)
 					r.get("crm")
 					r.server.slow(5 * time.Second)
 					n := r.conn()
@@ -174,11 +181,7 @@ func TestGrantGoesInFlight(t *testing.T) {
 func TestGrantGoesWhileItsTokenIsWritten(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		b := openBolt(t, dir)
-		r := newRig(t, withBolt(b))
-		r.grants.remove("default")
-		key := tokencache.Key{Client: "main", Account: "default"}
-		mustSaveGrant(t, b, key, grant("first"))
+		r, b, key := storedRig(t, dir)
 		deleted := false
 		r.client.Secrets = func() [][]byte {
 			if !deleted && r.server.count() == 1 && r.conn().Peek() != nil { // about to be written
@@ -253,11 +256,7 @@ func TestFailedLookAtTheGrant(t *testing.T) {
 		dir := t.TempDir()
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := openBolt(t, dir)
-				r := newRig(t, withBolt(b))
-				r.grants.remove("default")
-				r.secret.set(string(secrets[0]))
-				mustSaveGrant(t, b, key, grant("first"))
+				r, b, _ := storedRig(t, dir)
 				r.get("crm")
 				n := r.conn()
 				test.change(r, b)
