@@ -127,9 +127,6 @@ func dataCenter(client *onboard.Client, code string) (zoho.DataCenter, error) {
 	return center, e
 }
 
-// centerCode forgives capitals and the dot of a domain in the code of a data center.
-func centerCode(text string) string { return strings.ToLower(strings.TrimPrefix(text, ".")) }
-
 // either keeps a nil *Error from becoming an error that is not nil.
 func either[T any](value T, failure *onboard.Error) (any, error) {
 	if failure != nil {
@@ -197,7 +194,7 @@ func invite(_ context.Context, _ *onboard.Flow, client *onboard.Client, account 
 // linkWarnings tells of a link that whoever it is sent to cannot open.
 func linkWarnings(link string) []string {
 	u, err := url.Parse(link)
-	if err != nil || !isLoopbackName(u.Hostname()) {
+	if err != nil || !onboard.IsLoopback(u.Hostname()) {
 		return nil
 	}
 	return []string{"this link leads to this machine alone: set redirect_uri to an address that the customer reaches"}

@@ -3,7 +3,6 @@ package caddyzoho
 import (
 	"maps"
 	"net"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -129,13 +128,7 @@ func (c *clientBlock) parseDataCenter(l *line) error {
 	if err := noPlaceholder(l, l.args...); err != nil {
 		return err
 	}
-	args := l.args
-	if !strings.Contains(args[0], "://") {
-		args = make([]string, len(l.args))
-		for i, code := range l.args {
-			args[i] = centerCode(code)
-		}
-	}
+	args := centerCodes(l.args)
 	if _, err := parseDataCenters(args); err != nil {
 		return l.errorf("%w", err)
 	}
@@ -220,16 +213,11 @@ func (c *clientBlock) parseRedirectURI(l *line) error {
 		return l.errorf("redirect_uri: %s is no URL that begins with https://: give it as it is registered in Zoho's API console", show("the value", l.args[0]))
 	case u.Fragment != "" || u.User != nil:
 		return l.errorf("redirect_uri holds a user name or a fragment: give it as it is registered in Zoho's API console")
-	case u.Scheme == "http" && !isLoopbackName(u.Hostname()):
+	case u.Scheme == "http" && !onboard.IsLoopback(u.Hostname()):
 		return l.errorf("redirect_uri: plain http is for localhost and loopback addresses only, since the authorization code travels by it: use https")
 	}
 	c.RedirectURI = l.args[0]
 	return nil
-}
-
-func isLoopbackName(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || (err == nil && ip.IsLoopback())
 }
 
 // schemeShape is a token of RFC 9110.

@@ -52,6 +52,21 @@ func parseDataCenters(args []string) ([]zoho.DataCenter, error) {
 	return centers, nil
 }
 
+// centerCode forgives capitals and the dot of a domain in the code of a data center.
+func centerCode(text string) string { return strings.ToLower(strings.TrimPrefix(text, ".")) }
+
+// centerCodes is centerCode for all of them; the URLs of a custom data center stay as they are.
+func centerCodes(args []string) []string {
+	if strings.Contains(args[0], "://") {
+		return args
+	}
+	codes := make([]string, len(args))
+	for i, text := range args {
+		codes[i] = centerCode(text)
+	}
+	return codes
+}
+
 // center is the data center that owns a grant.
 func (c *Client) center(accountsServer string) (*zoho.DataCenter, bool) {
 	for i := range c.centers {

@@ -44,17 +44,29 @@ type RouteOptions struct {
 	APIDomain string
 }
 
-// confined refuses paths that may lead out of the service that they name, where that matters.
-func (o RouteOptions) confined(path string) error {
-	if o.Allowed == nil || strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '%') < 0 {
+// allow refuses services that are not served, and paths that may lead out of one that is.
+func (o RouteOptions) allow(service, path string) error {
+	switch {
+	case o.Allowed == nil:
 		return nil
+	case !o.Allowed(service):
+		return fmt.Errorf("%w: %s is not among the services allowed here", ErrServiceUnknown, service)
+	case hasDotSegment(path):
+		return fmt.Errorf("%w: the path has a dot segment, which may lead out of the services allowed here", ErrServiceUnknown)
+	}
+	return nil
+}
+
+func hasDotSegment(path string) bool {
+	if strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '%') < 0 {
+		return false // most paths
 	}
 	for segment := range strings.SplitSeq(plainSegments.Replace(path), "/") {
 		if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
-			return fmt.Errorf("%w: the path has a dot segment, which may lead out of the services allowed here", ErrServiceUnknown)
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
 // plainSegments writes a path as servers may read it.
@@ -105,10 +117,7 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 	if e.service == "" {
 		return Target{}, true, unknownService(firstSegment(path))
 	}
-	if err := o.confined(path); err != nil {
-		return Target{}, true, err
-	}
-	t, err = dc.target(e.service, e.role, o)
+	t, err = dc.target(e.service, e.role, path, o)
 	return t, true, err
 }
 
@@ -137,13 +146,10 @@ func (dc DataCenter) RoutePath(path string, o RouteOptions) (Target, error) {
 	if !ok {
 		return Target{}, unknownService(name)
 	}
-	if err := o.confined(path); err != nil {
-		return Target{}, err
-	}
 	if s.Gateway {
-		return dc.target(name, roleGateway, o)
+		return dc.target(name, roleGateway, path, o)
 	}
-	t, err := dc.target(name, s.role, o)
+	t, err := dc.target(name, s.role, path, o)
 	if err == nil && !dc.Custom {
 		t.Strip = len("/") + len(name)
 	}
@@ -184,9 +190,9 @@ func (e hostEntry) byPath(path string) hostEntry {
 }
 
 // target puts a target together, path untouched.
-func (dc DataCenter) target(service string, r role, o RouteOptions) (Target, error) {
-	if o.Allowed != nil && !o.Allowed(service) {
-		return Target{}, fmt.Errorf("%w: %s is not among the services allowed here", ErrServiceUnknown, service)
+func (dc DataCenter) target(service string, r role, path string, o RouteOptions) (Target, error) {
+	if err := o.allow(service, path); err != nil {
+		return Target{}, err
 	}
 	t := Target{Service: service, Scheme: "https"}
 	if dc.Custom {

@@ -54,15 +54,15 @@ func (v *visit) elsewhere() string {
 	text := "redirect_uri is " + v.redirectURI() + ", but these pages are at " + v.origin() + v.base + ": "
 	to, toErr := url.Parse(v.redirectURI())
 	here, err := url.Parse(v.origin() + v.base + "callback")
-	if toErr == nil && err == nil && isLoopback(to.Hostname()) && isLoopback(here.Hostname()) &&
+	if toErr == nil && err == nil && IsLoopback(to.Hostname()) && IsLoopback(here.Hostname()) &&
 		!strings.EqualFold(to.Hostname(), here.Hostname()) && to.Path == here.Path {
 		return text + "open " + strings.TrimSuffix(v.redirectURI(), "callback") + " instead: the cookie of this address is not sent there."
 	}
 	return text + "if something in between does not map the one to the other, the answer gets lost."
 }
 
-// isLoopback tells a name of this machine's own, of which each has cookies of its own.
-func isLoopback(host string) bool {
+// IsLoopback tells a name of this machine's own, of which each has cookies of its own.
+func IsLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || (err == nil && ip.IsLoopback())
 }

@@ -94,6 +94,9 @@ func (f *Flow) Import(ctx context.Context, cl *Client, center zoho.DataCenter, a
 	if err := cl.notARefreshToken(center, refreshToken); err != nil {
 		return Result{}, err
 	}
+	if _, err := f.before(cl, account); err != nil { // a store that fails costs no token call
+		return Result{}, err
+	}
 	grant := tokencache.Grant{RefreshToken: refreshToken, AccountsServer: center.Accounts, GrantedAt: time.Now()}
 	cand := candidateFor(cl, account, grant)
 	cand.replace = replace
@@ -137,9 +140,6 @@ func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter,
 func (f *Flow) settle(ctx context.Context, cl *Client, cand *candidate) (_ Result, err *Error) {
 	ctx = context.WithoutCancel(ctx) // who closes the browser now must not lose the grant
 	defer func() { f.giveBack(ctx, cl, cand, err) }()
-	if _, err := f.before(cl, cand.account); err != nil { // a store that fails costs no token call
-		return Result{}, err
-	}
 	if err := f.prove(cl, cand); err != nil {
 		return Result{}, err
 	}
