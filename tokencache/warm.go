@@ -83,7 +83,12 @@ func (n *Conn) wake() {
 // warm tells whether the connection was used within keep_warm.
 func (n *Conn) warm(cl *Client, now moment) bool {
 	used := n.used.Load()
-	return cl.KeepWarm > 0 && used != 0 && now.wall-used <= int64(cl.KeepWarm)
+	return used != 0 && cl.keepsWarm(used, now)
+}
+
+// keepsWarm tells whether what was used then, by the wall clock, is kept warm now.
+func (cl *Client) keepsWarm(used int64, now moment) bool {
+	return cl.KeepWarm > 0 && now.wall-used <= int64(cl.KeepWarm)
 }
 
 func (n *Conn) disarm() {
@@ -131,7 +136,7 @@ func (c *Cache) cold(cl *Client, key Key) bool {
 		return false
 	}
 	rec, _, err := c.store.Load(key, cl.secrets())
-	return err == nil && !rec.Used.IsZero() && now.wall-rec.Used.UnixNano() <= int64(cl.KeepWarm)
+	return err == nil && !rec.Used.IsZero() && cl.keepsWarm(rec.Used.UnixNano(), now)
 }
 
 // rewarm takes over what the store has and sets the timer.
