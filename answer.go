@@ -15,14 +15,23 @@ import (
 // verdictHeader says why a refusal of Zoho's was passed on.
 const verdictHeader = "Zoho-Proxy-Verdict"
 
-// curable tells verdicts that a renewal may turn into a success.
-func curable(v zoho.Verdict) bool {
-	return v == zoho.VerdictRenew || v == zoho.VerdictAmbiguous
+// refusal tells how an answer refuses the token, where a renewal may turn it into a
+// success. What a server that is not Zoho's means by a 401 of its own is not known.
+func (s *session) refusal(verdict zoho.Verdict) (how tokencache.Refusal, renewable bool) {
+	switch verdict {
+	case zoho.VerdictRenew:
+		return tokencache.RefusalDead, true
+	case zoho.VerdictAmbiguous:
+		return tokencache.RefusalAmbiguous, true
+	case zoho.VerdictUnrecognized:
+		return tokencache.RefusalUnknown, !s.handler.stranger
+	}
+	return 0, false
 }
 
-// judge says what an answer means for the token. It reads the body only of answers
-// that can be a refusal.
-func (s *session) judge(res *http.Response) zoho.Verdict {
+// judge says what an answer means for the token that was sent. It reads the body only of
+// answers that can be a refusal.
+func (s *session) judge(res *http.Response, token *tokencache.Token) zoho.Verdict {
 	metrics := s.handler.app.state.metrics
 	if credits, ok := zoho.CreditsRemaining(res.Header); ok {
 		metrics.credits(tokencache.Key{Client: s.client.name, Account: s.account}, s.target.Service, credits)
@@ -32,8 +41,8 @@ func (s *session) judge(res *http.Response) zoho.Verdict {
 		body = peek(res)
 	}
 	verdict := zoho.Judge(s.target.Service, res.StatusCode, res.Header, body)
-	if verdict == zoho.VerdictNone && res.StatusCode == http.StatusUnauthorized && res.Request.Method == http.MethodHead {
-		verdict = zoho.VerdictAmbiguous // there is no body to say why
+	if verdict == zoho.VerdictUnrecognized && res.Request.Method != http.MethodHead && !s.handler.stranger {
+		s.tellUnrecognized(res, body, token)
 	}
 	switch verdict {
 	case zoho.VerdictNone:
@@ -47,6 +56,9 @@ func (s *session) judge(res *http.Response) zoho.Verdict {
 
 // deliver hands an answer to the app that says nothing against the token.
 func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict zoho.Verdict) *http.Response {
+	if s.replays > 0 {
+		s.count("ok")
+	}
 	switch verdict {
 	case zoho.VerdictNone:
 		if accepted(res.StatusCode) {
@@ -69,13 +81,28 @@ func accepted(status int) bool {
 	return status/100 == 2 || status == http.StatusNotModified || status == http.StatusSwitchingProtocols
 }
 
+// maxReplays bounds how often a request is sent again.
+const maxReplays = 2
+
+// replayRefused tells whether the refusal of a replay is the last word on its request, which
+// was sent before first.
+func (s *session) replayRefused(res *http.Response, token *tokencache.Token, verdict zoho.Verdict, first tokencache.Mark) bool {
+	s.count("refused")
+	held := s.resource.ReplayRefused(token, first)
+	if held && !s.handler.refused.holds() {
+		s.handler.logger.Warn("a fresh access token was refused as well: no renewal on behalf of this service for a while; check data center, organization and scopes",
+			s.fields(zap.Int("status", res.StatusCode), zap.String("verdict", verdict.String()))...)
+	}
+	return held || s.replays == maxReplays
+}
+
 // passOn hands a refusal to the app that a renewal might have cured but is not
 // going to.
 func (s *session) passOn(res *http.Response, token *tokencache.Token, verdict zoho.Verdict) *http.Response {
 	word := "fresh-token-refused"
 	switch {
-	case verdict == zoho.VerdictAmbiguous:
-		word = "ambiguous"
+	case verdict != zoho.VerdictRenew:
+		word = verdict.String()
 	case token.APIDomain != "" && !s.center.OwnsAPIDomain(token.APIDomain):
 		// Zoho named another API gateway than that of the configured data center.
 		word = "data-center"
@@ -120,6 +147,9 @@ func (s *session) refuse(req *http.Request, p *problem) *http.Response {
 
 // broken says what a failed attempt means for reverse_proxy.
 func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
+	if s.replays > 0 {
+		s.count("failed")
+	}
 	if cause := s.body.cut(); cause != nil {
 		s.handler.logger.Debug("the body of a request did not come to its end", s.fields(zap.Error(cause))...)
 		return nil, err

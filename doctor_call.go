@@ -119,10 +119,11 @@ func (c *doctorCall) run(ctx context.Context) outcome {
 		c.tell(checkCall, resultFailed, c.account, c.probe.Service()+" cannot be called in the data center "+center.Code, err.Error(), "see whether Zoho offers the service there")
 		return callUseless
 	}
-	resource := c.conn.Resource(c.target.Service)
+	resource := c.conn.Resource(c.target.Service, c.target.Host)
+	sent := resource.Mark()
 	status, verdict, err := c.send(ctx, token)
 	if err == nil && verdict == zoho.VerdictRenew {
-		newer, failed := resource.Refused(ctx, c.client.cache, token.Generation, false)
+		newer, failed := resource.Refused(ctx, c.client.cache, token.Generation, tokencache.RefusalDead)
 		if failed != nil {
 			c.noToken(ctx, c.account, failed)
 			return callNoToken
@@ -130,7 +131,7 @@ func (c *doctorCall) run(ctx context.Context) outcome {
 		if newer != nil {
 			token, c.renewed = newer, true
 			if status, verdict, err = c.send(ctx, token); err == nil && verdict == zoho.VerdictRenew {
-				resource.ReplayRefused(token.Generation)
+				resource.ReplayRefused(token, sent)
 			}
 		}
 	}

@@ -140,6 +140,7 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 		e.tell(checkGrant, resultWarning, s.Account, "the last renewal failed"+next, s.LastError, "nothing, if the authorization server can be reached now")
 	}
 	e.contention(s)
+	e.unrecognized(s)
 	return s.HasToken || s.Waiting == 0 && s.BudgetLeft > 0
 }
 
@@ -235,6 +236,24 @@ func (e *exam) contention(s tokencache.Status) {
 		e.tell(checkContention, resultWarning, s.Account, plural(s.LostEarly, "access token")+" lost early", "Zoho refused it before its end and took the next one: revoked by hand, or another program uses this grant",
 			"if it goes on, give that program a client of its own")
 	}
+}
+
+// unrecognized tells of refusals that the proxy does not know. They may mean anything.
+func (e *exam) unrecognized(s tokencache.Status) {
+	services, refusals := e.client.app.state.unknown.of(s.Key)
+	for _, service := range services {
+		r := refusals[service]
+		e.tell(checkCall, resultWarning, s.Account, fmt.Sprintf("%s refused calls in a way that is not known, the last one at %s", serviceLabel(service), r.at.Local().Format(time.DateTime)),
+			fmt.Sprintf("it answered %d with the content type %q, %s; a dead token, a missing scope and a service in trouble can look like that", r.status, r.contentType, times(r.count)),
+			"see what the log says of the answer; compare the scopes with those that the service takes, and call it by hand")
+	}
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // scopes compares what is asked for with what is known to be granted, where no call has

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -185,11 +186,11 @@ func (h *Handler) open(r *http.Request) (s *session, p *problem) {
 	if p != nil {
 		return nil, p
 	}
-	known := s.apiDomain()
-	if p = s.route(r, known); p != nil {
+	last := s.conn.Known(h.client.cache)
+	if p = s.route(r, last); p != nil {
 		return nil, p
 	}
-	if p = s.ensureToken(r, known); p != nil {
+	if p = s.ensureToken(r, last); p != nil {
 		return nil, p
 	}
 	return s, nil
@@ -208,9 +209,10 @@ func (h *Handler) session(r *http.Request) (*session, *problem) {
 	return s, nil
 }
 
-// ensureToken waits for a live token. A stored grant, and the first token of a sandbox, say
-// only now where they are good: if that is not what was known, the route is found anew.
-func (s *session) ensureToken(r *http.Request, known string) *problem {
+// ensureToken waits for a live token. A stored grant, and the first token of a grant, say
+// only now where they are good: if that is not what the last token said, the route is found
+// anew.
+func (s *session) ensureToken(r *http.Request, last *tokencache.Token) *problem {
 	get := s.resource.Get
 	if s.handler.ReplayBuffer.exceededBy(r.ContentLength) {
 		get = s.resource.GetFresh
@@ -221,11 +223,11 @@ func (s *session) ensureToken(r *http.Request, known string) *problem {
 	}
 	s.generation = token.Generation
 	center := s.client.centerOf(s.account, s.conn.AccountsServer())
-	if token.APIDomain == known && center.Accounts == s.center.Accounts {
+	if last != nil && token.APIDomain == last.APIDomain && center.Accounts == s.center.Accounts {
 		return nil
 	}
 	s.center = center
-	return s.route(r, token.APIDomain)
+	return s.route(r, token)
 }
 
 // accountOf is whose token a request gets, "" if it does not say.

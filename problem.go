@@ -167,6 +167,10 @@ func routeProblem(err error, host string, s *session) *problem {
 		return &problem{status: http.StatusMisdirectedRequest, code: codeDataCenter, title: "the host belongs to another data center",
 			detail: fmt.Sprintf("%.100q is not of the data center %s of client %s, account %s: use that one's host (or .com, which is mapped), or set `any_data_center` in zoho_proxy",
 				host, s.center.Code, s.client.name, s.account)}
+	case errors.Is(err, zoho.ErrEnvironment):
+		return &problem{status: http.StatusMisdirectedRequest, code: codeDataCenter, title: "the host belongs to another environment",
+			detail: fmt.Sprintf("client %s, account %s: %s; use the production host, or connect an account for that environment and choose it at the consent",
+				s.client.name, s.account, strings.TrimPrefix(err.Error(), zoho.ErrEnvironment.Error()+": "))}
 	case errors.Is(err, zoho.ErrTarget):
 		return problemTarget(host)
 	default:

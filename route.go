@@ -6,11 +6,13 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// route decides where the request goes: by its host, or else by its path.
-func (s *session) route(r *http.Request, apiDomain string) *problem {
+// route decides where the request goes: by its host, or else by its path. Before there is
+// a token, it decides only for what that is got.
+func (s *session) route(r *http.Request, token *tokencache.Token) *problem {
 	path := pathOf(r.RequestURI)
 	host := hostOf(r)
 	if s.handler.upstream != nil {
@@ -19,7 +21,10 @@ func (s *session) route(r *http.Request, apiDomain string) *problem {
 		s.aim()
 		return nil
 	}
-	options := zoho.RouteOptions{AnyDataCenter: s.handler.AnyDataCenter, Allowed: s.handler.allowed, APIDomain: apiDomain}
+	options := zoho.RouteOptions{AnyDataCenter: s.handler.AnyDataCenter, Allowed: s.handler.allowed, Provisional: token == nil}
+	if token != nil {
+		options.APIDomain = token.APIDomain
+	}
 	target, isZoho, err := s.center.RouteHost(host, path, options)
 	if !isZoho && isAbsolute(r) && !isOwnAddress(r, host) {
 		return problemTarget(host)
@@ -37,11 +42,7 @@ func (s *session) route(r *http.Request, apiDomain string) *problem {
 
 // aim fixes what is dialled, and finds what the connection remembers of the service.
 func (s *session) aim() {
-	name := s.target.Service
-	if s.handler.upstream != nil {
-		name += "@" + s.target.Host // what it refuses, Zoho need not
-	}
-	s.resource = s.conn.Resource(name)
+	s.resource = s.conn.Resource(s.target.Service, s.target.Host)
 	if simulator := s.client.network.simulator; simulator != "" && !s.handler.stranger {
 		s.dial = simulator
 	} else {

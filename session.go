@@ -25,7 +25,7 @@ type session struct {
 	target     zoho.Target
 	dial       string
 	generation uint64
-	replayed   bool
+	replays    int
 	body       *recorder      // nil if there is none
 	answer     *http.Response // of the last attempt
 
@@ -48,15 +48,7 @@ func (s *session) placeholder(key string) (any, bool) {
 	case "http.zoho.generation":
 		return s.generation, true
 	case "http.zoho.replayed":
-		return s.replayed, true
+		return s.replays > 0, true
 	}
 	return nil, false
-}
-
-// apiDomain is where the current token is good, "" if there is none or it does not say.
-func (s *session) apiDomain() string {
-	if token := s.conn.Peek(); token != nil {
-		return token.APIDomain
-	}
-	return ""
 }

@@ -27,6 +27,7 @@ type state struct {
 	metrics *metrics
 	notices *notifier
 	events  eventQueue
+	unknown unrecognized
 	asked   *rate.Limiter                 // doctor's questions to token endpoints, which are not to be asked in a loop
 	config  atomic.Pointer[runningConfig] // the one that runs
 
@@ -73,7 +74,7 @@ func newState(dir string) *state {
 	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})
 	s.flow = onboard.New(s.cache, s.store, onboard.Hooks{
 		Connected: s.connected,
-		Gone:      s.metrics.forget,
+		Gone:      s.gone,
 		Guard:     func(f func()) { guarded(s.logger(), f) },
 	})
 	return s
@@ -129,6 +130,12 @@ func (s *state) event(name string, key tokencache.Key, more map[string]any) {
 	data := map[string]any{"client": key.Client, "account": key.Account}
 	maps.Copy(data, more)
 	s.events.add(config.logger, func() { config.emit(name, data) })
+}
+
+// gone forgets what is told of an account that there is no more.
+func (s *state) gone(key tokencache.Key) {
+	s.metrics.forget(key)
+	s.unknown.forget(key)
 }
 
 // connected tells of a grant that came in.

@@ -17,7 +17,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
-	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 func init() {
@@ -136,59 +135,45 @@ func (t *Transport) RoundTrip(req *http.Request) (res *http.Response, err error)
 	return t.exchange(req, s)
 }
 
-// exchange sends, judges, has the token renewed, and sends once more.
+// exchange sends, judges, has the token renewed, and sends once more. Where that was with a
+// token which may have ended together with the first one, it sends a last time.
 func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, error) {
 	token, err := s.resource.Get(req.Context(), s.client.cache)
 	if err != nil {
 		return s.noToken(req, err)
 	}
-	s.generation = token.Generation // it may be newer than when the request came
-	res, err := t.send(req, s, token)
-	if err != nil {
-		return s.broken(req, err)
-	}
-	// gofail: var inTransport struct{}
-	verdict := s.judge(res)
-	if !curable(verdict) {
-		return s.deliver(res, token, verdict), nil
-	}
-	newer, err := s.resource.Refused(req.Context(), s.client.cache, token.Generation, verdict == zoho.VerdictAmbiguous)
-	switch {
-	case err != nil:
+	for before := tokencache.Mark(0); ; s.replays++ {
+		s.generation = token.Generation // it may be newer than when the request came
+		sent := s.resource.Mark()
+		res, err := t.send(req, s, token)
+		if err != nil {
+			return s.broken(req, err)
+		}
+		// gofail: var inTransport struct{}
+		verdict := s.judge(res, token)
+		how, renewable := s.refusal(verdict)
+		if !renewable {
+			return s.deliver(res, token, verdict), nil
+		}
+		if s.replays > 0 && s.replayRefused(res, token, verdict, before) {
+			return s.passOn(res, token, verdict), nil
+		}
+		newer, err := s.resource.Refused(req.Context(), s.client.cache, token.Generation, how)
+		switch {
+		case err != nil:
+			_ = res.Body.Close()
+			return s.noToken(req, err)
+		case newer == nil:
+			return s.passOn(res, token, verdict), nil
+		}
+		if lost := s.body.takeBack(); lost != "" {
+			// The token is new now; only this request cannot be sent again.
+			s.count(lost)
+			return s.refused(res, "not-replayed"), nil
+		}
 		_ = res.Body.Close()
-		return s.noToken(req, err)
-	case newer == nil:
-		return s.passOn(res, token, verdict), nil
+		token, before = newer, sent
 	}
-	if lost := s.body.takeBack(); lost != "" {
-		// The token is new now; only this request cannot be sent again.
-		s.count(lost)
-		return s.refused(res, "not-replayed"), nil
-	}
-	_ = res.Body.Close()
-	return t.replay(req, s, newer)
-}
-
-// replay sends the request a second and last time.
-func (t *Transport) replay(req *http.Request, s *session, token *tokencache.Token) (*http.Response, error) {
-	s.replayed, s.generation = true, token.Generation
-	res, err := t.send(req, s, token)
-	if err != nil {
-		s.count("failed")
-		return s.broken(req, err)
-	}
-	verdict := s.judge(res)
-	if !curable(verdict) {
-		s.count("ok")
-		return s.deliver(res, token, verdict), nil
-	}
-	s.count("refused")
-	s.resource.ReplayRefused(token.Generation)
-	if !s.handler.refused.holds() {
-		s.handler.logger.Warn("a fresh access token was refused as well: no renewal on behalf of this service for a while; check data center, organization and scopes",
-			s.fields(zap.Int("status", res.StatusCode), zap.String("verdict", verdict.String()))...)
-	}
-	return s.passOn(res, token, verdict), nil
 }
 
 // session finds what the handler decided and checks that reverse_proxy is about to

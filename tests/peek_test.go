@@ -52,7 +52,7 @@ func TestRefusalsAreReadInAnyCoding(t *testing.T) {
 	api := startRecorder(t)
 	_, baseURL, grant := sim(t, zohosim.Options{})
 	c := startCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+api.url, "ZOHO_REFRESH_TOKEN="+grant)
-	for coding, verdict := range map[string]string{"": "scope", "gzip": "scope", "deflate": "scope", "br": "scope", "zstd": "scope", "x-own": ""} {
+	for coding, verdict := range map[string]string{"": "scope", "gzip": "scope", "deflate": "scope", "br": "scope", "zstd": "scope", "x-own": "ambiguous"} {
 		body := encoded(t, coding, `{"code":"OAUTH_SCOPE_MISMATCH","details":{},"message":"Unauthorized","status":"error"}`)
 		if coding == "x-own" {
 			body = []byte("\x00\x01\x02 nobody knows")

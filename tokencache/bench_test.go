@@ -21,7 +21,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		"Get":      func() { _, _ = res.Get(ctx, r.client) },
 		"Accepted": func() { res.Accepted(1) },
 		"Conn":     func() { _, _ = r.cache.Conn(r.client, "default") },
-		"Resource": func() { r.conn().Resource("crm") },
+		"Resource": func() { r.conn().Resource("crm", "") },
 		"Peek":     func() { r.conn().Peek() },
 	} {
 		if n := testing.AllocsPerRun(1000, f); n != 0 {
@@ -78,10 +78,10 @@ func manyConns(t testing.TB, count int) (*rig, []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := n.Resource("crm").Get(t.Context(), r.client); err != nil {
+		if _, err := n.Resource("crm", "").Get(t.Context(), r.client); err != nil {
 			t.Fatal(err)
 		}
-		n.Resource("crm").Accepted(1)
+		n.Resource("crm", "").Accepted(1)
 	}
 	return r, accounts
 }
@@ -154,7 +154,7 @@ func BenchmarkConnResourceGet(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				_, _ = n.Resource("crm").Get(ctx, r.client)
+				_, _ = n.Resource("crm", "").Get(ctx, r.client)
 				if i += 7919; i >= count {
 					i %= count
 				}

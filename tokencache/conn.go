@@ -22,6 +22,7 @@ type Conn struct {
 	used      atomic.Int64             // wall of the last use, to the minute
 	disowned  atomic.Uint64            // newest generation whose replay a resource refused
 	welcome   atomic.Uint64            // newest generation that a resource accepted
+	launched  atomic.Uint64            // flights so far
 	about     atomic.Pointer[about]    // the grant that checked has found, nil = that failed; written with mu held
 
 	mu          sync.Mutex
@@ -41,8 +42,8 @@ type Conn struct {
 	unsaved     *Error   // nil = what was last written was written
 	lost        *losses  // nil = none
 	broken      *broken  // nil = the store could be read when last tried
-	changes     uint64   // counts what is worth storing
-	stored      uint64   // changes that the store has
+	changes     uint32   // counts what is worth storing
+	stored      uint32   // changes that the store has
 	outbox      *[]Event // nil = nothing to tell
 }
 
@@ -97,6 +98,15 @@ func (n *Conn) fail(kind Kind, retryAfter time.Duration, err error) *Error {
 // Peek returns the last published token, live or not, nil if there is none.
 func (n *Conn) Peek() *Token {
 	if l := n.live.Load(); l != nil {
+		return &l.Token
+	}
+	return nil
+}
+
+// Known is Peek for who goes by what the token says: nil unless the client's grant was
+// found to be the token's when it was last looked at.
+func (n *Conn) Known(cl *Client) *Token {
+	if l := n.live.Load(); l.of(cl) {
 		return &l.Token
 	}
 	return nil

@@ -17,6 +17,7 @@ const flightLimit = 15 * time.Second
 // belongs to none of them: it ends by itself, whoever hangs up.
 type flight struct {
 	want   want
+	number Mark          // among those of the connection
 	client uint64        // whose configuration it goes by
 	done   chan struct{} // closed when the rest stands
 
@@ -31,7 +32,7 @@ func (n *Conn) launch(cl *Client, w want) bool {
 	if !n.cache.enter() {
 		return false
 	}
-	n.flight = &flight{want: w, client: cl.identity(), done: make(chan struct{})}
+	n.flight = &flight{want: w, number: Mark(n.launched.Add(1)), client: cl.identity(), done: make(chan struct{})}
 	go n.fly(n.flight, cl)
 	return true
 }
@@ -111,7 +112,7 @@ func (n *Conn) run(f *flight, cl *Client) (*live, error) {
 	// gofail: var beforeTokenCall struct{}
 	got, err := n.fetch(cl, g.Grant)
 	// gofail: var afterTokenCall struct{}
-	l, err = n.settle(f.want, cl, c, got, err)
+	l, err = n.settle(f, cl, c, got, err)
 	if errors.Is(err, errSuperseded) {
 		n.cache.keepBook(n.key, g.fingerprint, c.book)
 	}
@@ -167,12 +168,12 @@ func (n *Conn) fetch(cl *Client, g Grant) (got Fetched, err error) {
 }
 
 // settle enters what became of a call. A failure replaces nothing but the wait.
-func (n *Conn) settle(w want, cl *Client, c *call, got Fetched, err error) (*live, error) {
+func (n *Conn) settle(f *flight, cl *Client, c *call, got Fetched, err error) (*live, error) {
 	n.mu.Lock()
 	defer n.unlock()
 	now := n.cache.clock.now()
 	kind, counts, retryAfter := classify(err)
-	e := Event{Type: EventTokenRequest, Key: n.key, Cause: w.cause, Result: kind.String(), Err: err,
+	e := Event{Type: EventTokenRequest, Key: n.key, Cause: f.want.cause, Result: kind.String(), Err: err,
 		Generation: n.generation, Duration: time.Duration(now.mono - c.at.mono)}
 	c.book.settle(c.at.mono, now.mono, counts)
 	if n.epoch != c.epoch { // its grant is gone, and the token with it
@@ -184,7 +185,7 @@ func (n *Conn) settle(w want, cl *Client, c *call, got Fetched, err error) (*liv
 		n.tell(e)
 		return nil, n.fault(cl, kind, c.digest, retryAfter, err, now)
 	}
-	l := n.publish(cl, c.at, got)
+	l := n.publish(cl, c.at, got, f.cure())
 	e.Generation, e.Expiry = l.Generation, l.Expiry
 	n.tell(e)
 	n.waiting, n.failures = waiting{}, 0
@@ -221,8 +222,16 @@ func (n *Conn) fault(cl *Client, kind Kind, digest [8]byte, retryAfter time.Dura
 	return n.waitError(now)
 }
 
+// cure is the flight's mark if it was launched because a token was refused, else 0.
+func (f *flight) cure() Mark {
+	if f.want.cause != CauseRefused {
+		return 0
+	}
+	return f.number
+}
+
 // publish makes a token the current one.
-func (n *Conn) publish(cl *Client, at moment, got Fetched) *live {
+func (n *Conn) publish(cl *Client, at moment, got Fetched, cure Mark) *live {
 	n.generation++
 	life := cl.life(got.Life)
 	l := n.newLive(cl, at.mono, life, Token{
@@ -234,6 +243,7 @@ func (n *Conn) publish(cl *Client, at moment, got Fetched) *live {
 		Scope:       unique.Make(got.Scope).Value(),
 		deadline:    time.Duration(at.mono) + life,
 		fingerprint: n.fingerprint,
+		cure:        cure,
 	})
 	n.live.Store(l)
 	return l

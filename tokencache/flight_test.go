@@ -90,7 +90,7 @@ func TestPanicInTheConfiguration(t *testing.T) {
 		n := r.conn()
 		grant := r.client.Grant
 		r.client.Grant = func(string) (tokencache.Grant, bool, error) { panic("in a placeholder") }
-		tok, err := n.Resource("crm").Get(t.Context(), r.client)
+		tok, err := n.Resource("crm", "").Get(t.Context(), r.client)
 		r.wantError(tok, err, tokencache.KindTemporary)
 		r.client.Grant = grant
 		r.get("crm")

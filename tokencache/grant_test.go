@@ -136,7 +136,9 @@ func TestGrantGoesInFlight(t *testing.T) {
 					r.get("crm")
 					r.server.slow(5 * time.Second)
 					n := r.conn()
-					ask := func() (*tokencache.Token, error) { return n.Resource("crm").Refused(t.Context(), r.client, 1, false) }
+					ask := func() (*tokencache.Token, error) {
+						return n.Resource("crm", "").Refused(t.Context(), r.client, 1, tokencache.RefusalDead)
+					}
 					if operator {
 						ask = func() (*tokencache.Token, error) { return n.Refresh(t.Context(), r.client) }
 					}
@@ -194,7 +196,7 @@ func TestGrantGoesWhileItsTokenIsWritten(t *testing.T) {
 			return secrets
 		}
 		n := r.conn()
-		if _, err := n.Resource("crm").Get(t.Context(), r.client); err != nil {
+		if _, err := n.Resource("crm", "").Get(t.Context(), r.client); err != nil {
 			t.Fatal(err)
 		}
 		settle(time.Minute)
@@ -269,7 +271,7 @@ func TestFailedLookAtTheGrant(t *testing.T) {
 					_ = b.Close()
 				}
 				for range 3 {
-					tok, err := n.Resource("crm").Get(t.Context(), r.client)
+					tok, err := n.Resource("crm", "").Get(t.Context(), r.client)
 					if test.served {
 						if err != nil || tok.Value != "token-1" {
 							t.Errorf("meanwhile: %v, %v", tok, err)
@@ -283,7 +285,7 @@ func TestFailedLookAtTheGrant(t *testing.T) {
 					t.Fatal(err)
 				}
 				settle(time.Second)
-				tok, err := n.Resource("crm").Get(t.Context(), r.client)
+				tok, err := n.Resource("crm", "").Get(t.Context(), r.client)
 				switch {
 				case test.then == "":
 					r.wantError(tok, err, tokencache.KindNoGrant)

@@ -22,7 +22,7 @@ func TestLostEarly(t *testing.T) {
 			old := generation
 			var callers sync.WaitGroup
 			for _, name := range []string{"crm", "desk"} {
-				callers.Go(func() { r.refused(name, old, false) })
+				callers.Go(func() { r.refused(name, old, dead) })
 			}
 			callers.Wait()
 			generation++
@@ -62,7 +62,7 @@ func TestLostWhileOthersSucceed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.get("crm")
-		r.wantRefused("crm", 1, false, 2)
+		r.wantRefused("crm", 1, dead, 2)
 		r.resource("crm").Accepted(1)
 		if n := len(r.journal.of(tokencache.EventLostEarly)); n != 0 {
 			t.Errorf("told %d times", n)
@@ -81,7 +81,7 @@ func TestLostNowAndThen(t *testing.T) {
 		crm := r.resource("crm")
 		generation := r.get("crm").Generation
 		for range 5 {
-			generation = r.refused("crm", generation, false)
+			generation = r.refused("crm", generation, dead)
 			crm.Accepted(generation)
 			settle(31 * time.Minute)
 		}
@@ -98,21 +98,21 @@ func TestNotLostEarly(t *testing.T) {
 	for name, run := range map[string]func(r *rig){
 		"near its end": func(r *rig) {
 			settle(56 * time.Minute)
-			r.wantRefused("crm", 1, false, 2)
+			r.wantRefused("crm", 1, dead, 2)
 			r.resource("crm").Accepted(2)
 		},
 		"ambiguous": func(r *rig) {
 			settle(30 * time.Minute)
-			r.wantRefused("crm", 1, true, 2)
+			r.wantRefused("crm", 1, ambiguous, 2)
 			r.resource("crm").Accepted(2)
 		},
 		"accepted elsewhere": func(r *rig) {
-			r.wantRefused("crm", 1, false, 2)
+			r.wantRefused("crm", 1, dead, 2)
 			r.resource("desk").Accepted(2)
 		},
 		"replay refused": func(r *rig) {
-			r.wantRefused("crm", 1, false, 2)
-			r.resource("crm").ReplayRefused(2)
+			r.wantRefused("crm", 1, dead, 2)
+			r.replayRefused("crm", 2)
 			r.resource("crm").Accepted(2)
 		},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,7 +30,7 @@ func (o operation) String() string {
 
 func drawOperation(t *rapid.T) operation {
 	return operation{
-		Do: rapid.SampledFrom([]string{"get", "get", "get", "wait", "wait", "refused", "refused", "late", "ambiguous", "hopeless",
+		Do: rapid.SampledFrom([]string{"get", "get", "get", "wait", "wait", "refused", "refused", "late", "ambiguous", "unknown", "hopeless",
 			"accepted", "hang up", "refresh", "server", "server", "reload", "grant", "restart", "crash", "crash in flight", "secret",
 			"clock", "suspend", "connect", "connect", "forget", "connect in flight", "forget in flight"}).Draw(t, "do"),
 		Account:  rapid.SampledFrom([]string{"default", "default", "default", "twin", "other", "stored", "stored"}).Draw(t, "account"),
@@ -106,7 +107,7 @@ func (w *world) crashInFlight(o operation, dir string) {
 	if n == nil {
 		return
 	}
-	go func() { _, _ = n.Resource("crash").Get(context.Background(), w.client) }()
+	go func() { _, _ = n.Resource("crash", "").Get(context.Background(), w.client) }()
 	if o.Callers%2 == 0 {
 		go func(cl *tokencache.Client) { _, _ = n.Refresh(context.Background(), cl) }(w.client)
 	}
@@ -131,7 +132,7 @@ func (w *world) use(o operation) {
 	if o.Do == "get" || o.Do == "refresh" {
 		defer func() { w.process.read[w.inForce(o.Account)] = true }()
 	}
-	r, last, ctx, cl := n.Resource(o.Resource), n.Peek(), context.Background(), w.client
+	r, last, ctx, cl := n.Resource(o.Resource, ""), n.Peek(), context.Background(), w.client
 	switch o.Do {
 	case "get":
 		w.burst(o, last, func() (*tokencache.Token, error) { return r.Get(ctx, cl) })
@@ -139,7 +140,7 @@ func (w *world) use(o operation) {
 		ctx, cancel := context.WithTimeout(ctx, o.Wait)
 		w.burst(o, last, func() (*tokencache.Token, error) { return r.Get(ctx, cl) })
 		cancel()
-	case "refused", "ambiguous", "hopeless":
+	case "refused", "ambiguous", "unknown", "hopeless":
 		w.refuse(o, n, last)
 	case "late":
 		w.refuseLate(o, n, last)
@@ -153,24 +154,26 @@ func (w *world) use(o operation) {
 	}
 }
 
+var refusals = map[string]tokencache.Refusal{"ambiguous": ambiguous, "unknown": unknown}
+
 // refuse has a resource refuse the current token, and the next one too if that is
 // hopeless.
 func (w *world) refuse(o operation, n *tokencache.Conn, last *tokencache.Token) {
 	if last == nil {
 		return
 	}
-	r, cl := n.Resource(o.Resource), w.client
-	place := o.Account + " " + o.Resource
+	r, cl := n.Resource(o.Resource, ""), w.client
+	place, sent := o.Account+" "+o.Resource, r.Mark()
 	w.refused[place] = max(w.refused[place], last.Generation)
 	w.burst(o, last, func() (*tokencache.Token, error) {
-		return r.Refused(context.Background(), cl, last.Generation, o.Do == "ambiguous")
+		return r.Refused(context.Background(), cl, last.Generation, refusals[o.Do])
 	})
 	now := n.Peek()
 	switch {
 	case now == nil || now.Generation == last.Generation:
 	case o.Do == "hopeless" || o.Callers%4 == 0:
 		w.refused[place] = max(w.refused[place], now.Generation)
-		r.ReplayRefused(now.Generation)
+		r.ReplayRefused(now, sent)
 	default:
 		r.Accepted(now.Generation)
 	}
@@ -188,7 +191,7 @@ func (w *world) refuseLate(o operation, n *tokencache.Conn, last *tokencache.Tok
 	}
 	before, cl := w.calls(), w.client
 	w.burst(o, nil, func() (*tokencache.Token, error) {
-		return n.Resource(o.Resource+" late").Refused(context.Background(), cl, last.Generation-1, false)
+		return n.Resource(o.Resource+" late", "").Refused(context.Background(), cl, last.Generation-1, tokencache.RefusalDead)
 	})
 	synctest.Wait()
 	if calls := w.calls(); calls != before && w.early(m) {
@@ -236,7 +239,7 @@ func (w *world) check(o operation, last *tokencache.Token, newest uint64, tok *t
 		return
 	}
 	if tok == nil {
-		if o.Do != "refused" && o.Do != "ambiguous" && o.Do != "hopeless" && o.Do != "late" {
+		if !slices.Contains([]string{"refused", "ambiguous", "unknown", "hopeless", "late"}, o.Do) {
 			w.violation("%s: neither token nor error", o)
 		}
 		return
@@ -291,13 +294,13 @@ func (w *world) recover() {
 		}
 		o := operation{Do: "get", Account: account, Resource: "recovery", Callers: 1}
 		n := w.conn(o)
-		_, _ = n.Resource(o.Resource).Get(context.Background(), w.client) // what the files have
-		if last := n.Peek(); last != nil {                                // until there is need, at the latest
+		_, _ = n.Resource(o.Resource, "").Get(context.Background(), w.client) // what the files have
+		if last := n.Peek(); last != nil {                                    // until there is need, at the latest
 			time.Sleep(min(max(0, last.Expiry.Sub(w.clocks.now().Wall)), time.Hour))
 		}
 		limit := 75 * time.Second
 		for start := time.Now(); ; time.Sleep(time.Second) {
-			tok, err := n.Resource(o.Resource).Get(context.Background(), w.client)
+			tok, err := n.Resource(o.Resource, "").Get(context.Background(), w.client)
 			w.check(o, nil, w.newest[account], tok, err)
 			synctest.Wait()
 			if state := n.State(); err == nil && (state == tokencache.StateOK || state == tokencache.StateContended) {

@@ -85,7 +85,7 @@ func (n *Conn) install(cl *Client, p Proof) {
 	}
 	n.mu.Lock()
 	if n.epoch == g.epoch {
-		l := n.publish(cl, p.at, p.Fetched)
+		l := n.publish(cl, p.at, p.Fetched, 0)
 		n.waiting, n.failures, n.last = waiting{}, 0, nil
 		n.changes++
 		n.tell(Event{Type: EventInstalled, Key: n.key, Cause: CauseConsent, Result: Kind(0).String(), Generation: l.Generation,

@@ -36,7 +36,7 @@ func TestProvedGrantReplaces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		token, err := conn.Resource("crm").Get(t.Context(), r.client)
+		token, err := conn.Resource("crm", "").Get(t.Context(), r.client)
 		if err != nil || token.Value != p.AccessToken || token.Generation <= generation {
 			t.Fatalf("grant %d: got %v, %v", i, token, err)
 		}
@@ -78,7 +78,7 @@ func TestUnprovedGrantChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if token, err := conn.Resource("crm").Get(t.Context(), r.client); err != nil || token.Value != p.AccessToken {
+	if token, err := conn.Resource("crm", "").Get(t.Context(), r.client); err != nil || token.Value != p.AccessToken {
 		t.Errorf("got %v, %v", token, err)
 	}
 

@@ -2,6 +2,7 @@ package tokencache
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,19 +18,33 @@ const (
 	acceptGrain  = 100 * time.Millisecond // how exactly the time of an acceptance is known
 )
 
-// Resource is what a connection remembers of one resource server: which tokens
-// it accepted and refused. Its rules keep a refusal that no token cures from
-// spending the budget.
+// Refusal is how a resource server refused a token.
+type Refusal uint8
+
+const (
+	// RefusalDead says that the token is dead: a new one helps.
+	RefusalDead Refusal = iota
+	// RefusalAmbiguous says the same of a dead token as of something that no token cures.
+	RefusalAmbiguous
+	// RefusalUnknown says nothing that is understood.
+	RefusalUnknown
+)
+
+// Resource is what a connection remembers of one resource server, a service at a
+// host: which tokens it accepted and refused. Its rules keep a refusal that no token
+// cures from spending the budget.
 type Resource struct {
-	conn *Conn
-	name string
-	next *Resource // of the same connection
+	conn    *Conn
+	service string
+	host    string
+	next    *Resource // of the same connection
 
 	banned     atomic.Uint64 // this generation and older ones are not offered any more
 	accepted   atomic.Uint64 // newest generation accepted
 	acceptedAt atomic.Int64  // mono
 	watched    atomic.Bool   // an acceptance may end a hold or prove a loss
-	steps      uint32        // of holdSteps taken; guarded by mu
+	holding    bool          // guarded by mu, as all below
+	steps      uint16        // of holdSteps taken
 
 	mu        sync.Mutex
 	refused   uint64 // newest generation refused
@@ -38,36 +53,38 @@ type Resource struct {
 	held      uint64 // newest generation whose replay was refused
 	helped    uint64 // newest generation accepted since
 	holdFrom  int64  // mono
-	holdUntil int64  // mono
 	exempt    uint64 // the one generation renewed in spite of a hold
 }
 
-// Resource returns what the connection remembers of a resource server.
-func (n *Conn) Resource(name string) *Resource {
-	if r := n.find(name); r != nil {
+// Resource returns what the connection remembers of a service at a host. What one host
+// refuses says nothing of the same service at another.
+func (n *Conn) Resource(service, host string) *Resource {
+	if r := n.find(service, host); r != nil {
 		return r
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if r := n.find(name); r != nil {
+	if r := n.find(service, host); r != nil {
 		return r
 	}
-	r := &Resource{conn: n, name: name, next: n.resources.Load()}
+	r := &Resource{conn: n, service: service, host: host, next: n.resources.Load()}
 	n.resources.Store(r)
 	return r
 }
 
-// Services names the resource servers that the connection was used for.
+// Services names the services that the connection was used for.
 func (n *Conn) Services() (names []string) {
 	for r := n.resources.Load(); r != nil; r = r.next {
-		names = append(names, r.name)
+		if !slices.Contains(names, r.service) {
+			names = append(names, r.service)
+		}
 	}
 	return names
 }
 
-func (n *Conn) find(name string) *Resource {
+func (n *Conn) find(service, host string) *Resource {
 	r := n.resources.Load()
-	for r != nil && r.name != name {
+	for r != nil && (r.service != service || r.host != host) {
 		r = r.next
 	}
 	return r
@@ -132,7 +149,7 @@ func (r *Resource) settleAccepted(generation uint64) (lost uint64) {
 	defer r.mu.Unlock()
 	if r.held != 0 && generation > r.held {
 		r.helped = max(r.helped, generation)
-		r.holdUntil = 0
+		r.holding = false
 	}
 	if r.lost != 0 && generation > r.lost {
 		lost, r.lost = r.lost, 0
@@ -141,10 +158,17 @@ func (r *Resource) settleAccepted(generation uint64) (lost uint64) {
 	return lost
 }
 
+// Mark stands for a moment among the token calls of a connection.
+type Mark uint64
+
+// Mark is taken before a request is sent. ReplayRefused is told by it which tokens
+// were asked for after that.
+func (r *Resource) Mark() Mark { return Mark(r.conn.launched.Load()) }
+
 // Refused tells that the resource server refused a generation in a way that a
 // new token may cure. It returns a token to replay the request with, once; or
 // nil and nil: pass the refusal on; or, as an *Error, why there is no token.
-func (r *Resource) Refused(ctx context.Context, cl *Client, generation uint64, ambiguous bool) (*Token, error) {
+func (r *Resource) Refused(ctx context.Context, cl *Client, generation uint64, how Refusal) (*Token, error) {
 	n := r.conn
 	now := n.cache.clock.now()
 	l := n.live.Load()
@@ -158,10 +182,10 @@ func (r *Resource) Refused(ctx context.Context, cl *Client, generation uint64, a
 			return nil, nil
 		}
 		return r.Get(ctx, cl)
-	case !r.renewable(cl, l, ambiguous, now):
+	case !r.renewable(l, how, now):
 		return nil, nil
 	}
-	if !ambiguous || r.accepted.Load() != generation {
+	if how == RefusalDead || r.accepted.Load() != generation {
 		raise(&r.banned, generation)
 	}
 	l, err := n.obtain(ctx, cl, want{after: generation, cause: CauseRefused})
@@ -190,14 +214,17 @@ func (r *Resource) refusedSince(generation uint64) bool {
 }
 
 // renewable decides whether the refusal of the current token is worth a new one.
-func (r *Resource) renewable(cl *Client, l *live, ambiguous bool, now moment) bool {
+func (r *Resource) renewable(l *live, how Refusal, now moment) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	g := l.Generation
 	r.refused, r.refusedAt = max(r.refused, g), now.mono
-	onHold := now.mono < r.holdUntil
+	onHold := r.onHold(now.mono)
 	accepted, acceptedAt := r.accepted.Load() == g, r.acceptedAt.Load()
-	if ambiguous {
+	if how == RefusalUnknown && r.accepted.Load() == 0 && r.conn.welcome.Load() >= g {
+		return false // it has never taken a token, and this one is good elsewhere
+	}
+	if how != RefusalDead {
 		recently := accepted && now.mono-acceptedAt <= int64(justAccepted)
 		return !onHold && !recently && now.mono-l.asked >= int64(justMinted)
 	}
@@ -228,19 +255,27 @@ func (r *Resource) disowned(l *live, now moment) bool {
 		now.mono-l.asked < int64(justMinted)
 }
 
-// ReplayRefused tells that a replay was refused, too, in a way that a new token
-// might have cured. It did not: nothing is renewed on behalf of this resource
-// server for a while.
-func (r *Resource) ReplayRefused(generation uint64) {
+// ReplayRefused tells that a replay was refused, too, in a way that a new token might
+// have cured; sent is the Mark of the request that it repeats. If the token was renewed
+// because of a refusal, and asked for after that request had been sent, then fresh
+// tokens do not help here: nothing is renewed on behalf of this resource server for a
+// while, and held is true. Otherwise both tokens may have ended at once, by a revocation
+// right after a renewal in the background: to Refused this is the first refusal of that
+// generation.
+func (r *Resource) ReplayRefused(t *Token, sent Mark) (held bool) {
+	if t.cure <= sent {
+		return false
+	}
 	n := r.conn
 	now := n.cache.clock.now().mono
-	raise(&n.disowned, generation)
+	raise(&n.disowned, t.Generation)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if generation > r.refused {
-		r.refused, r.refusedAt = generation, now
+	if t.Generation > r.refused {
+		r.refused, r.refusedAt = t.Generation, now
 	}
-	r.hold(generation, now)
+	r.hold(t.Generation, now)
+	return true
 }
 
 // hold begins the next hold, once for each generation. The steps start over
@@ -254,10 +289,13 @@ func (r *Resource) hold(generation uint64, now int64) {
 		r.steps, r.exempt = 0, 0
 	}
 	r.held, r.lost = generation, 0
-	r.holdFrom = now
-	r.holdUntil = now + int64(holdSteps[min(int(r.steps), len(holdSteps)-1)])
+	r.holdFrom, r.holding = now, true
 	r.steps++
 	r.watched.Store(true)
+}
+
+func (r *Resource) onHold(now int64) bool {
+	return r.holding && now < r.holdFrom+int64(holdSteps[min(int(r.steps), len(holdSteps))-1])
 }
 
 // reset forgets what belongs to another grant.
@@ -265,7 +303,7 @@ func (r *Resource) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lost, r.held, r.helped, r.steps, r.exempt = 0, 0, 0, 0, 0
-	r.holdFrom, r.holdUntil = 0, 0
+	r.holdFrom, r.holding = 0, false
 	r.accepted.Store(0)
 	r.watched.Store(false)
 }

@@ -9,10 +9,16 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
+const (
+	dead      = tokencache.RefusalDead
+	ambiguous = tokencache.RefusalAmbiguous
+	unknown   = tokencache.RefusalUnknown
+)
+
 // refused tells of a refusal and returns the generation to replay with, 0 = pass it on.
-func (r *rig) refused(name string, generation uint64, ambiguous bool) uint64 {
+func (r *rig) refused(name string, generation uint64, how tokencache.Refusal) uint64 {
 	r.Helper()
-	tok, err := r.resource(name).Refused(r.Context(), r.client, generation, ambiguous)
+	tok, err := r.resource(name).Refused(r.Context(), r.client, generation, how)
 	if err != nil {
 		r.Fatalf("Refused: %v", err)
 	}
@@ -22,10 +28,23 @@ func (r *rig) refused(name string, generation uint64, ambiguous bool) uint64 {
 	return tok.Generation
 }
 
-func (r *rig) wantRefused(name string, generation uint64, ambiguous bool, want uint64) {
+func (r *rig) wantRefused(name string, generation uint64, how tokencache.Refusal, want uint64) {
 	r.Helper()
-	if got := r.refused(name, generation, ambiguous); got != want {
+	if got := r.refused(name, generation, how); got != want {
 		r.Fatalf("generation %d refused by %s: replay with %d, want %d", generation, name, got, want)
+	}
+}
+
+// replayRefused tells that the replay of a request was refused which was sent before all
+// token calls. It has to put the resource on hold.
+func (r *rig) replayRefused(name string, generation uint64) {
+	r.Helper()
+	tok := r.conn().Peek()
+	if tok == nil || tok.Generation != generation {
+		r.Fatalf("the current token is %v, not generation %d", tok, generation)
+	}
+	if !r.resource(name).ReplayRefused(tok, 0) {
+		r.Fatalf("%s is not on hold though it refused generation %d", name, generation)
 	}
 }
 
@@ -38,14 +57,14 @@ func TestStormOfRefusals(t *testing.T) {
 		r.server.slow(time.Second)
 		var callers sync.WaitGroup
 		for range 1000 {
-			callers.Go(func() { r.wantRefused("crm", 1, false, 2) })
+			callers.Go(func() { r.wantRefused("crm", 1, dead, 2) })
 		}
 		callers.Wait()
 		r.wantCalls(2)
 		r.resource("crm").Accepted(2)
 		settle(time.Minute)
-		r.wantRefused("crm", 1, false, 2)
-		r.wantRefused("desk", 1, true, 2)
+		r.wantRefused("crm", 1, dead, 2)
+		r.wantRefused("desk", 1, ambiguous, 2)
 		r.wantCalls(2)
 		if e := r.journal.of(tokencache.EventTokenRequest)[1]; e.Cause != tokencache.CauseRefused {
 			t.Errorf("cause %s", e.Cause)
@@ -75,21 +94,115 @@ func TestAmbiguousRefusals(t *testing.T) {
 			settle(time.Hour / 2)
 			r.resource("crm").Accepted(1)
 		}, 2},
-		{"on hold", func(r *rig) {
-			settle(time.Hour / 2)
-			r.resource("books").ReplayRefused(1)
-			settle(30 * time.Second)
-		}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t)
 				r.get("books")
 				tt.run(r)
-				r.wantRefused("books", 1, true, tt.want)
+				r.wantRefused("books", 1, ambiguous, tt.want)
 			})
 		})
 	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("books")
+		r.wantRefused("books", 1, dead, 2)
+		settle(time.Minute - time.Second)
+		r.replayRefused("books", 2)
+		settle(time.Minute - time.Second)
+		r.wantRefused("books", 2, ambiguous, 0) // on hold
+		settle(time.Second)
+		r.wantRefused("books", 2, ambiguous, 3)
+	})
+}
+
+// A refusal in which nothing is understood costs a token only where tokens have been
+// accepted before, or this one by nobody yet.
+func TestUnknownRefusals(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		run  func(r *rig)
+		want uint64
+	}{
+		{"accepted by nobody", func(*rig) {}, 2},
+		{"accepted elsewhere", func(r *rig) { r.resource("crm").Accepted(1) }, 0},
+		{"accepted here", func(r *rig) { r.resource("bookings").Accepted(1) }, 2},
+		{"accepted here and elsewhere", func(r *rig) {
+			r.resource("bookings").Accepted(1)
+			r.resource("crm").Accepted(1)
+		}, 2},
+		{"accepted at another host of the service", func(r *rig) { r.conn().Resource("bookings", "elsewhere").Accepted(1) }, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.get("bookings")
+				tt.run(r)
+				r.wantRefused("bookings", 1, unknown, 0) // minted a moment ago
+				settle(time.Minute)
+				r.wantRefused("bookings", 1, unknown, tt.want)
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("bookings")
+		r.resource("bookings").Accepted(1)
+		settle(time.Minute)
+		r.wantRefused("crm", 1, dead, 2)
+		r.resource("crm").Accepted(2)
+		settle(time.Minute)
+		r.wantRefused("bookings", 2, unknown, 3) // an earlier one was accepted
+		r.replayRefused("bookings", 3)
+		settle(time.Minute - time.Second)
+		r.wantRefused("bookings", 3, unknown, 0) // on hold
+	})
+}
+
+// A revocation right after a renewal in the background: the request that was sent before
+// is refused, its replay with the new token too. That says nothing against fresh tokens.
+func TestRevokedRightAfterARenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		crm := r.resource("crm")
+		r.get("crm")
+		crm.Accepted(1)
+		settle(56 * time.Minute)
+		sent := crm.Mark()
+		r.get("crm") // begins the renewal
+		settle(time.Second)
+		r.wantRefused("crm", 1, dead, 2)
+		if crm.ReplayRefused(r.conn().Peek(), sent) {
+			t.Fatal("on hold because of a token that was renewed in time")
+		}
+		sent = crm.Mark()
+		r.wantRefused("crm", 2, dead, 3)
+		if !crm.ReplayRefused(r.conn().Peek(), sent) {
+			t.Error("not on hold though a token was renewed for nothing")
+		}
+		r.wantRefused("crm", 3, dead, 0)
+		r.wantCalls(3)
+	})
+}
+
+// A token that was asked for before a request was sent is no cure of its refusal.
+func TestCureOfAnEarlierRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("crm")
+		r.server.slow(time.Second)
+		desk := r.resource("desk")
+		go func() { _, _ = desk.Refused(t.Context(), r.client, 1, dead) }()
+		synctest.Wait()
+		crm := r.resource("crm")
+		sent := crm.Mark() // with the first token, while the second one is asked for
+		settle(2 * time.Second)
+		r.wantRefused("crm", 1, dead, 2)
+		if crm.ReplayRefused(r.conn().Peek(), sent) {
+			t.Error("on hold")
+		}
+	})
 }
 
 // S-28: a permission that is missing looks like a dead token at Books. It
@@ -101,8 +214,8 @@ func TestAmbiguousForEver(t *testing.T) {
 		settle(2 * time.Minute)
 		for range 500 {
 			g := r.get("books").Generation
-			if replay := r.refused("books", g, true); replay != 0 {
-				r.resource("books").ReplayRefused(replay)
+			if replay := r.refused("books", g, ambiguous); replay != 0 {
+				r.replayRefused("books", replay)
 			}
 		}
 		r.wantCalls(2)
@@ -123,8 +236,8 @@ func TestIncurableRefusals(t *testing.T) {
 				for time.Since(start) < 10*time.Minute {
 					for _, name := range resources {
 						g := r.get(name).Generation
-						if replay := r.refused(name, g, false); replay != 0 {
-							r.resource(name).ReplayRefused(replay)
+						if replay := r.refused(name, g, dead); replay != 0 {
+							r.replayRefused(name, replay)
 						}
 					}
 					settle(250 * time.Millisecond)
@@ -147,15 +260,15 @@ func TestHoldSteps(t *testing.T) {
 		generation := r.get("crm").Generation
 		fail := func(hold time.Duration) {
 			t.Helper()
-			replay := r.refused("crm", generation, false)
+			replay := r.refused("crm", generation, dead)
 			if replay != generation+1 {
 				t.Fatalf("replay with %d after %d", replay, generation)
 			}
 			generation = replay
-			r.resource("crm").ReplayRefused(replay)
-			r.resource("crm").ReplayRefused(replay) // another request's
+			r.replayRefused("crm", replay)
+			r.replayRefused("crm", replay) // another request's
 			settle(hold - time.Millisecond)
-			r.wantRefused("crm", generation, false, 0)
+			r.wantRefused("crm", generation, dead, 0)
 			if got := r.get("crm").Generation; got != generation {
 				t.Fatalf("on hold, %d is offered", got)
 			}
@@ -164,7 +277,7 @@ func TestHoldSteps(t *testing.T) {
 		for _, d := range []time.Duration{1, 2, 5, 10, 10} {
 			fail(d * time.Minute)
 		}
-		generation = r.refused("crm", generation, false)
+		generation = r.refused("crm", generation, dead)
 		r.resource("crm").Accepted(generation)
 		settle(10 * time.Minute)
 		fail(time.Minute)
@@ -179,27 +292,27 @@ func TestHoldAndSuccess(t *testing.T) {
 		r := newRig(t)
 		crm := r.resource("crm")
 		r.get("crm")
-		r.wantRefused("crm", 1, false, 2)
-		crm.ReplayRefused(2)
+		r.wantRefused("crm", 1, dead, 2)
+		r.replayRefused("crm", 2)
 		settle(time.Second)
 		crm.Accepted(2)
 		settle(time.Second)
-		r.wantRefused("crm", 2, true, 0)  // ambiguous: on hold
-		r.wantRefused("crm", 2, false, 3) // cured: it worked since
-		r.wantRefused("crm", 2, false, 3)
+		r.wantRefused("crm", 2, ambiguous, 0) // ambiguous: on hold
+		r.wantRefused("crm", 2, dead, 3)      // cured: it worked since
+		r.wantRefused("crm", 2, dead, 3)
 		crm.Accepted(3)
 		settle(time.Second)
-		r.wantRefused("crm", 3, false, 4) // the hold is over
+		r.wantRefused("crm", 3, dead, 4) // the hold is over
 	})
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		crm := r.resource("crm")
 		r.get("crm")
-		r.wantRefused("crm", 1, false, 2)
+		r.wantRefused("crm", 1, dead, 2)
 		crm.Accepted(2)
 		settle(time.Second)
-		crm.ReplayRefused(2)
-		r.wantRefused("crm", 2, false, 0) // it worked before, not since
+		r.replayRefused("crm", 2)
+		r.wantRefused("crm", 2, dead, 0) // it worked before, not since
 	})
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
@@ -209,10 +322,10 @@ func TestHoldAndSuccess(t *testing.T) {
 			g := r.get("crm").Generation // a good path
 			crm.Accepted(g)
 			settle(100 * time.Millisecond)
-			if replay := r.refused("crm", g, false); replay != 0 { // a bad one
+			if replay := r.refused("crm", g, dead); replay != 0 { // a bad one
 				crm.Accepted(replay)
 				settle(100 * time.Millisecond)
-				crm.ReplayRefused(replay)
+				r.replayRefused("crm", replay)
 			}
 			settle(100 * time.Millisecond)
 		}
@@ -229,7 +342,7 @@ func TestRefusedTokenIsNotOfferedAgain(t *testing.T) {
 		r := newRig(t)
 		r.get("crm")
 		r.server.set(failing(tokencache.KindTemporary, true))
-		tok, err := r.resource("crm").Refused(t.Context(), r.client, 1, false)
+		tok, err := r.resource("crm").Refused(t.Context(), r.client, 1, tokencache.RefusalDead)
 		r.wantError(tok, err, tokencache.KindTemporary)
 		start := time.Now()
 		r.refusal("crm", tokencache.KindTemporary)
@@ -259,7 +372,7 @@ func TestAmbiguousRefusalInAnOutage(t *testing.T) {
 		r.resource("books").Accepted(1)
 		settle(10 * time.Minute)
 		r.server.set(failing(tokencache.KindTemporary, true))
-		tok, err := r.resource("books").Refused(t.Context(), r.client, 1, true)
+		tok, err := r.resource("books").Refused(t.Context(), r.client, 1, tokencache.RefusalAmbiguous)
 		r.wantError(tok, err, tokencache.KindTemporary)
 		if g := r.get("books").Generation; g != 1 {
 			t.Errorf("got %d", g)
@@ -274,15 +387,15 @@ func TestLateRefusals(t *testing.T) {
 		r := newRig(t)
 		r.get("crm")
 		settle(5 * time.Minute)
-		r.wantRefused("crm", 1, false, 2)
-		r.wantRefused("crm", 1, false, 2)
-		r.resource("crm").ReplayRefused(2)
-		r.wantRefused("crm", 1, false, 0)
-		r.wantRefused("desk", 1, false, 2)
+		r.wantRefused("crm", 1, dead, 2)
+		r.wantRefused("crm", 1, dead, 2)
+		r.replayRefused("crm", 2)
+		r.wantRefused("crm", 1, dead, 0)
+		r.wantRefused("desk", 1, dead, 2)
 		settle(time.Second)
 		r.resource("crm").Accepted(2)
-		r.wantRefused("crm", 1, false, 2)
-		r.wantRefused("crm", 99, false, 0) // none of ours
+		r.wantRefused("crm", 1, dead, 2)
+		r.wantRefused("crm", 99, dead, 0) // none of ours
 		r.wantCalls(2)
 	})
 }
@@ -292,10 +405,13 @@ func TestRefusalOfAnEndedToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.get("crm")
-		settle(time.Hour - time.Second)
-		r.resource("crm").ReplayRefused(1)
-		settle(2 * time.Second)
-		r.wantRefused("crm", 1, false, 2)
+		r.server.set(func(call int) (tokencache.Fetched, error) {
+			return tokencache.Fetched{AccessToken: "short", Life: 20 * time.Second}, nil
+		})
+		r.wantRefused("crm", 1, dead, 2)
+		r.replayRefused("crm", 2)
+		settle(21 * time.Second)
+		r.wantRefused("crm", 2, dead, 3)
 	})
 }
 
@@ -305,7 +421,7 @@ func TestBudgetBindsRefusals(t *testing.T) {
 		r.client.Budget = 1
 		r.get("crm")
 		settle(time.Minute)
-		tok, err := r.resource("crm").Refused(t.Context(), r.client, 1, false)
+		tok, err := r.resource("crm").Refused(t.Context(), r.client, 1, tokencache.RefusalDead)
 		if e := r.wantError(tok, err, tokencache.KindBudget); e.RetryAfter != 9*time.Minute {
 			t.Errorf("Retry-After %s", e.RetryAfter)
 		}
@@ -317,13 +433,13 @@ func TestAnotherGrantEndsHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.get("crm")
-		r.wantRefused("crm", 1, false, 2)
-		r.resource("crm").ReplayRefused(2)
+		r.wantRefused("crm", 1, dead, 2)
+		r.replayRefused("crm", 2)
 		r.grants.set("default", "another one")
 		r.client = r.newClient()
 		if g := r.get("crm").Generation; g != 3 {
 			t.Fatalf("got %d", g)
 		}
-		r.wantRefused("crm", 3, false, 4)
+		r.wantRefused("crm", 3, dead, 4)
 	})
 }

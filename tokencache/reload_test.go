@@ -33,7 +33,7 @@ func TestTwoConfigurationsAtOnce(t *testing.T) {
 	for i := range 12 {
 		callers.Go(func() {
 			for range 2000 {
-				if tok, err := n.Resource("crm").Get(context.Background(), clients[i%3]); err != nil || tok.Generation != 1 {
+				if tok, err := n.Resource("crm", "").Get(context.Background(), clients[i%3]); err != nil || tok.Generation != 1 {
 					t.Errorf("got %v, %v", tok, err)
 					return
 				}
@@ -110,7 +110,7 @@ func TestGrantChangedForANewClient(t *testing.T) {
 		n := r.conn()
 		r.grants.set("default", "another one")
 		r.cache.GrantChanged(tokencache.Key{Client: "main", Account: "default"})
-		if tok, err := n.Resource("crm").Get(t.Context(), r.newClient()); err != nil || tok.Generation != 2 {
+		if tok, err := n.Resource("crm", "").Get(t.Context(), r.newClient()); err != nil || tok.Generation != 2 {
 			t.Errorf("got %v, %v", tok, err)
 		}
 	})
@@ -155,7 +155,7 @@ func TestSmallestClient(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := n.Resource("crm").Get(t.Context(), cl); err != nil {
+		if _, err := n.Resource("crm", "").Get(t.Context(), cl); err != nil {
 			t.Error(err)
 		}
 	})
@@ -171,7 +171,7 @@ func TestGrantChangesDuringAFlight(t *testing.T) {
 		old := r.client
 		var callers sync.WaitGroup
 		callers.Go(func() {
-			tok, err := r.resource("crm").Refused(t.Context(), old, 1, false)
+			tok, err := r.resource("crm").Refused(t.Context(), old, 1, tokencache.RefusalDead)
 			if err != nil || tok.Value != "token-3" {
 				t.Errorf("who came early got %v, %v", tok, err)
 			}
@@ -229,7 +229,7 @@ func TestFlightOfAnotherConfiguration(t *testing.T) {
 			time.Sleep(time.Second)
 			return tokencache.Grant{}, false, errors.New("no value")
 		}
-		go func() { _, _ = n.Resource("crm").Get(t.Context(), old) }()
+		go func() { _, _ = n.Resource("crm", "").Get(t.Context(), old) }()
 		synctest.Wait()
 		r.get("crm")
 	})
@@ -248,7 +248,7 @@ func TestRefreshDuringAnAdoption(t *testing.T) {
 			return r.grants.get(account)
 		}
 		n := r.conn()
-		go func() { _, _ = n.Resource("crm").Get(t.Context(), r.client) }()
+		go func() { _, _ = n.Resource("crm", "").Get(t.Context(), r.client) }()
 		synctest.Wait()
 		if tok, err := n.Refresh(t.Context(), r.client); err != nil || tok.Generation != 2 {
 			t.Errorf("got %v, %v", tok, err)

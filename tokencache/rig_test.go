@@ -243,7 +243,7 @@ func (r *rig) conn() *tokencache.Conn {
 
 func (r *rig) resource(name string) *tokencache.Resource {
 	r.Helper()
-	return r.conn().Resource(name)
+	return r.conn().Resource(name, "")
 }
 
 // get is a call that must give a token.

@@ -28,7 +28,7 @@ func TestStatusFromMemoryReadsNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := n.Resource("crm").Get(t.Context(), r.client); err != nil {
+			if _, err := n.Resource("crm", "").Get(t.Context(), r.client); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -120,7 +120,7 @@ func TestStatusTellsOfASpentBudget(t *testing.T) {
 		if s.Refused {
 			t.Error("nobody has refused it")
 		}
-		tok, err := r.resource("crm").Refused(t.Context(), r.client, 1, false)
+		tok, err := r.resource("crm").Refused(t.Context(), r.client, 1, tokencache.RefusalDead)
 		r.wantError(tok, err, tokencache.KindBudget)
 		if s := r.cache.Status(r.client)[0]; !s.Refused || !s.HasToken {
 			t.Errorf("%+v", s)
@@ -158,7 +158,7 @@ func TestStatusTellsOfTheStore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := n.Resource("crm").Get(t.Context(), r.client); err != nil {
+		if _, err := n.Resource("crm", "").Get(t.Context(), r.client); err != nil {
 			t.Fatal(err)
 		}
 		path := filepath.Join(dir, "grants.db")

@@ -61,6 +61,7 @@ type Token struct {
 
 	deadline    time.Duration // Expiry on the monotonic clock (Instant.Mono)
 	fingerprint Fingerprint   // of the grant that it came from
+	cure        Mark          // of the flight that got it because another token was refused, 0 = it was got otherwise
 }
 
 const redacted = "REDACTED"

@@ -181,11 +181,11 @@ func TestThrottledIsSilence(t *testing.T) {
 		r.get("crm")
 		r.server.set(failing(tokencache.KindThrottled, false))
 		settle(2 * time.Minute)
-		tok, err := r.resource("crm").Refused(t.Context(), r.client, 1, false)
+		tok, err := r.resource("crm").Refused(t.Context(), r.client, 1, tokencache.RefusalDead)
 		r.wantError(tok, err, tokencache.KindThrottled)
 		r.wantCalls(2)
 		settle(29 * time.Second)
-		tok, err = r.resource("desk").Refused(t.Context(), r.client, 1, false)
+		tok, err = r.resource("desk").Refused(t.Context(), r.client, 1, tokencache.RefusalDead)
 		if e := r.wantError(tok, err, tokencache.KindThrottled); e.RetryAfter != time.Second {
 			t.Errorf("Retry-After %s", e.RetryAfter)
 		}

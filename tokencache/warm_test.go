@@ -132,7 +132,7 @@ func TestTimersDoNotFireTogether(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := n.Resource("crm").Get(t.Context(), r.client); err != nil {
+			if _, err := n.Resource("crm", "").Get(t.Context(), r.client); err != nil {
 				t.Fatal(err)
 			}
 		}

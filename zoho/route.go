@@ -42,6 +42,10 @@ type RouteOptions struct {
 	// APIDomain is the api_domain of the grant's token reply. Gateway services
 	// use it if it is one of the data center's own gateways, dc.API otherwise.
 	APIDomain string
+	// Provisional says that no token reply has told an APIDomain yet. A host of a sandbox
+	// then leads to production, and the answer is only good for getting a token: what
+	// that says decides.
+	Provisional bool
 }
 
 // allow refuses services that are not served, and paths that may lead out of one that is.
@@ -78,6 +82,9 @@ var (
 	ErrTarget = errors.New("not a host of Zoho's services")
 	// ErrDataCenter is a Zoho host of another data center than the connection's.
 	ErrDataCenter = errors.New("host of another data center")
+	// ErrEnvironment is a host of a sandbox or a developer edition, where the grant is not
+	// good: it belongs to the one environment that its APIDomain names.
+	ErrEnvironment = errors.New("host of another environment")
 	// ErrServiceUnknown is a service that does not exist, is not allowed, or has
 	// no host in the connection's data center.
 	ErrServiceUnknown = errors.New("no such service")
@@ -117,8 +124,31 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 	if e.service == "" {
 		return Target{}, true, unknownService(firstSegment(path))
 	}
-	t, err = dc.target(e.service, e.role, path, o)
+	r, err := dc.environment(e.role, host, o)
+	if err != nil {
+		return Target{}, true, err
+	}
+	t, err = dc.target(e.service, r, path, o)
 	return t, true, err
+}
+
+// environment is the role whose host a request goes to that names a host of role r. Sandboxes
+// and developer editions refuse the tokens of others with the words for a dead one.
+func (dc DataCenter) environment(r role, host string, o RouteOptions) (role, error) {
+	if dc.Custom || r != roleSandbox && r != roleDeveloper {
+		return r, nil
+	}
+	if o.Provisional {
+		return roleGateway, nil
+	}
+	own := dc.gatewayOf(o.APIDomain)
+	if own == "" {
+		own = regions[dc.Code].hosts[roleGateway]
+	}
+	if own != regions[dc.Code].hosts[r] {
+		return r, fmt.Errorf("%w: %s is for grants of that environment, the connection's grant is for %s", ErrEnvironment, show(host), own)
+	}
+	return r, nil
 }
 
 // IsHost reports whether host, with or without a port, is one of Zoho's, whatever its

@@ -122,8 +122,6 @@ func TestRouteHost(t *testing.T) {
 		{"eu", "WWW.ZohoApis.COM:443", "/crm/v8/Leads", "www.zohoapis.eu", "crm"},
 		{"eu", "www.zohoapis.eu:80", "/books/v3", "www.zohoapis.eu", "books"},
 		{"ca", "www.zohoapis.com", "/crm/v8", "www.zohoapis.ca", "crm"},
-		{"eu", "sandbox.zohoapis.com", "/crm/v8", "sandbox.zohoapis.eu", "crm"},
-		{"cn", "developer.zohoapis.com", "/crm/v8", "developer.zohoapis.com.cn", "crm"},
 		{"eu", "desk.zoho.com", "/api/v1/tickets", "desk.zoho.eu", "desk"},
 		{"ca", "desk.zoho.com", "/api/v1/tickets", "desk.zohocloud.ca", "desk"},
 		{"eu", "Desk.Zoho.EU", "/desk/api", "desk.zoho.eu", "desk"},
@@ -215,6 +213,8 @@ func TestRouteHostRefused(t *testing.T) {
 		{"eu", "zoho.com", "/", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "zoho.com"},
 		{"eu", "a.b.zoho.com", "/", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "a.b.zoho.com"},
 		{"eu", "evil.zohoapis.com", "/crm", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "evil"},
+		{"eu", "sandbox.zohoapis.com", "/crm/v8", zoho.RouteOptions{}, zoho.ErrEnvironment, "www.zohoapis.eu"},
+		{"eu", "developer.zohoapis.eu", "/crm/v8", anyDC, zoho.ErrEnvironment, "www.zohoapis.eu"},
 		{"eu", "www.zohoapis.com", "/desk/api/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "desk"},
 		{"eu", "www.zohoapis.com", "/", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "names none"},
 		{"eu", "www.zohoapis.com", "/crmx/v8", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "did you mean crm?"},
@@ -230,6 +230,35 @@ func TestRouteHostRefused(t *testing.T) {
 			continue
 		}
 		checkError(t, err)
+	}
+}
+
+// TestRouteHostOfEnvironment: a grant is good in the environment that its token reply names.
+// A host of another one is refused; the production host, which everyone has built in, leads
+// to the grant's own.
+func TestRouteHostOfEnvironment(t *testing.T) {
+	hosts := map[string]string{"https://www.zohoapis.eu": "www.zohoapis.eu", "https://sandbox.zohoapis.eu": "sandbox.zohoapis.eu",
+		"https://developer.zohoapis.eu": "developer.zohoapis.eu", "": "www.zohoapis.eu", "https://www.zohoapis.com": "www.zohoapis.eu", "https://evil.tld": "www.zohoapis.eu"}
+	for _, asked := range []string{"www", "sandbox", "developer"} {
+		for _, domain := range []string{".zohoapis.eu", ".zohoapis.com", ".zohoapis.COM:443"} {
+			for apiDomain, own := range hosts {
+				got, isZoho, err := mustDC(t, "eu").RouteHost(asked+domain, "/crm/v8", zoho.RouteOptions{APIDomain: apiDomain})
+				switch good := asked == "www" || strings.HasPrefix(own, asked); {
+				case good && (err != nil || got.Host != own || got.Service != "crm"):
+					t.Errorf("%s with %q: got %+v, %v, want %s", asked+domain, apiDomain, got, err, own)
+				case !good && (!isZoho || !errors.Is(err, zoho.ErrEnvironment)):
+					t.Errorf("%s with %q: got %+v, %v, want a refusal", asked+domain, apiDomain, got, err)
+				}
+			}
+			got, _, err := mustDC(t, "eu").RouteHost(asked+domain, "/crm/v8", zoho.RouteOptions{Provisional: true})
+			if err != nil || got.Host != "www.zohoapis.eu" {
+				t.Errorf("%s before there is a token: got %+v, %v", asked+domain, got, err)
+			}
+		}
+	}
+	got, _, err := mustDC(t, "custom").RouteHost("sandbox.zohoapis.com", "/crm/v8", zoho.RouteOptions{})
+	if err != nil || got.Host != "127.0.0.1:9090" {
+		t.Errorf("two URLs: got %+v, %v", got, err)
 	}
 }
 
@@ -264,9 +293,6 @@ func TestRouteOptions(t *testing.T) {
 			t.Errorf("%q: got %+v, %v, want %s", domain, got, err, want)
 		}
 		if got, err := eu.RoutePath("/desk/api", o); err != nil || got.Host != "desk.zoho.eu" {
-			t.Errorf("%q: got %+v, %v", domain, got, err)
-		}
-		if got, _, err := eu.RouteHost("developer.zohoapis.com", "/crm/v8", o); err != nil || got.Host != "developer.zohoapis.eu" {
 			t.Errorf("%q: got %+v, %v", domain, got, err)
 		}
 	}

@@ -42,8 +42,12 @@ func mask(s string, secrets ...string) string {
 	})
 }
 
-// clean makes one printable line of s, without secrets.
-func clean(s string, secrets ...string) string {
+// clean makes one short printable line of s, without secrets.
+func clean(s string, secrets ...string) string { return Excerpt(s, maxShown, secrets...) }
+
+// Excerpt makes one printable line of at most limit bytes of what a stranger has sent. The
+// secrets given are masked wherever they stand in it, and so is all that looks like one.
+func Excerpt(s string, limit int, secrets ...string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -53,7 +57,7 @@ func clean(s string, secrets ...string) string {
 		}
 		return r
 	}, cut(s, maxSeen))
-	return cut(mask(strings.Join(strings.Fields(s), " "), secrets...), maxShown)
+	return cut(mask(strings.Join(strings.Fields(s), " "), secrets...), limit)
 }
 
 // show quotes a stranger's text for a message.

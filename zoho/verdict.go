@@ -17,6 +17,9 @@ type Verdict int
 const (
 	// VerdictNone is no refusal of the token: the answer is passed on.
 	VerdictNone Verdict = iota
+	// VerdictUnrecognized is a 401 in which nothing is recognized: a page, XML, nothing at
+	// all, another shape. To apps and in metrics it is ambiguous.
+	VerdictUnrecognized
 	// VerdictAmbiguous may be a dead token, or a refusal that no token cures.
 	VerdictAmbiguous
 	// VerdictRenew is a dead token: a new one helps.
@@ -34,7 +37,7 @@ const (
 	VerdictLimited
 )
 
-var verdictNames = [...]string{"none", "ambiguous", "renew", "no-header", "org", "permission", "scope", "limited"}
+var verdictNames = [...]string{"none", "ambiguous", "ambiguous", "renew", "no-header", "org", "permission", "scope", "limited"}
 
 // String names the verdict in one word, of a closed set.
 func (v Verdict) String() string {
@@ -77,7 +80,8 @@ func longerThan(h http.Header, limit int) bool {
 // Judge reads an answer of that service; of the body, already decoded, at most
 // 64 KiB. The service's own rows decide first. If none fits, which is also so
 // for services without rows, the textual codes decide wherever they stand in
-// the JSON of a 401. Service "" has the rows of all.
+// the JSON of a 401. A 401 in which none is found is VerdictUnrecognized. Service ""
+// has the rows of all.
 func Judge(service string, status int, h http.Header, body []byte) Verdict {
 	if status == http.StatusTooManyRequests {
 		return VerdictLimited
@@ -110,7 +114,8 @@ func judge(rows []row, status int, facts []fact) Verdict {
 	return best
 }
 
-// judgeBare knows the two refusals under 401 that stand outside of any JSON.
+// judgeBare knows the two refusals under 401 that stand outside of any JSON, and takes all
+// others for what nothing is recognized in.
 func judgeBare(service string, h http.Header, body []byte) Verdict {
 	switch {
 	case (service == "cliq" || service == "") && containsFold(h.Get("Content-Type"), "text/html") && len(bytes.TrimSpace(body)) == 0:
@@ -118,7 +123,7 @@ func judgeBare(service string, h http.Header, body []byte) Verdict {
 	case service == "workdrive" && strings.Contains(h.Get("Www-Authenticate"), "expired_token"):
 		return VerdictRenew // WorkDrive of old; rclone still looks for it
 	}
-	return VerdictNone
+	return VerdictUnrecognized
 }
 
 // refusing holds the statuses under which a service's rows can apply at all.

@@ -12,6 +12,7 @@ import (
 
 const (
 	none, ambiguous, renew = zoho.VerdictNone, zoho.VerdictAmbiguous, zoho.VerdictRenew
+	unrecognized           = zoho.VerdictUnrecognized
 	noHeader, org          = zoho.VerdictNoHeader, zoho.VerdictOrg
 	permission, scope      = zoho.VerdictPermission, zoho.VerdictScope
 	limited                = zoho.VerdictLimited
@@ -22,7 +23,7 @@ var jsonHeader = http.Header{"Content-Type": {"application/json;charset=UTF-8"}}
 func htmlHeader() http.Header { return http.Header{"Content-Type": {"text/html;charset=UTF-8"}} }
 
 // answers are what Zoho's products were seen or documented to say. The first
-// four columns are the table; whatever is not in it is none.
+// four columns are the table; whatever is not in it is none, or unrecognized under 401.
 var answers = []struct {
 	service string
 	status  int
@@ -43,15 +44,15 @@ var answers = []struct {
 	{"crm", 200, `{"code":"INVALID_TOKEN","message":"invalid oauth token"}`, none},
 	{"crm", 500, `{"code":"INVALID_TOKEN"}`, none},
 	{"crm", 202, `{"data":[{"code":"INVALID_TOKEN","status":"error"}]}`, none},
-	{"crm", 401, `{"code":"SOMETHING_ELSE","message":"x"}`, none},
-	{"crm", 401, `{"code":57,"message":"You are not authorized to perform this operation"}`, none},
+	{"crm", 401, `{"code":"SOMETHING_ELSE","message":"x"}`, unrecognized},
+	{"crm", 401, `{"code":57,"message":"You are not authorized to perform this operation"}`, unrecognized},
 	{"crm", 401, `{"errorCode":"INVALID_OAUTH","message":"x"}`, renew}, // another shape than its row
 	{"crm", 401, `[{"data":{"deep":["x","INVALID_OAUTHTOKEN"]}}]`, renew},
-	{"crm", 401, ``, none},
-	{"crm", 401, `INVALID_TOKEN`, none},
-	{"crm", 401, `<html>INVALID_TOKEN</html>`, none},
-	{"crm", 401, `{"message":"the code is INVALID_TOKEN, they say"}`, none},
-	{"crm", 401, `{"INVALID_TOKEN":1}`, none},
+	{"crm", 401, ``, unrecognized},
+	{"crm", 401, `INVALID_TOKEN`, unrecognized},
+	{"crm", 401, `<html>INVALID_TOKEN</html>`, unrecognized},
+	{"crm", 401, `{"message":"the code is INVALID_TOKEN, they say"}`, unrecognized},
+	{"crm", 401, `{"INVALID_TOKEN":1}`, unrecognized},
 	// PhoneBridge
 	{"phonebridge", 400, `{"code":"INVALID_TOKEN","message":"invalid oauth token","status":"error"}`, renew},
 	{"phonebridge", 401, `{"code":"INVALID_TOKEN","message":"invalid oauth token","status":"error"}`, renew},
@@ -66,9 +67,9 @@ var answers = []struct {
 	{"expense", 401, `{"code":57,"message":"You are not authorized to perform this operation"}`, ambiguous},
 	{"books", 400, `{"code":57,"message":"You are not authorized to perform this operation"}`, none},
 	{"books", 403, `{"code":57,"message":"You are not authorized to perform this operation"}`, none},
-	{"books", 401, `{"code":5,"message":"x"}`, none},
-	{"books", 401, `{"data":{"code":57,"message":"x"}}`, none},
-	{"books", 401, `{"code":57}`, none},
+	{"books", 401, `{"code":5,"message":"x"}`, unrecognized},
+	{"books", 401, `{"data":{"code":57,"message":"x"}}`, unrecognized},
+	{"books", 401, `{"code":57}`, unrecognized},
 	{"books", 401, `{"code":"INVALID_TOKEN"}`, renew},
 	{"books", 429, `{"code":44,"message":"x"}`, limited},
 	{"books", 200, `{"code":57,"message":"x"}`, none},
@@ -90,7 +91,7 @@ var answers = []struct {
 	{"creator", 200, `{"code":4000,"description":"x"}`, limited},
 	{"creator", 403, `{"code":4000,"description":"x"}`, limited},
 	{"creator", 200, `{"code":3000,"data":[{"code":4000}]}`, none},
-	{"creator", 401, `{"error":{"code":1030}}`, none},
+	{"creator", 401, `{"error":{"code":1030}}`, unrecognized},
 	// Mail
 	{"mail", 400, `{"data":{"errorCode":"INVALID_TICKET","moreInfo":"Invalid ticket"},"status":{"code":400,"description":"Invalid Input"}}`, noHeader},
 	{"mail", 401, `{"data":{"errorCode":"INVALID_OAUTHTOKEN"},"status":{"code":401,"description":"Invalid Access"}}`, renew},
@@ -109,7 +110,7 @@ var answers = []struct {
 	{"analytics", 401, `{"status":"failure","summary":"INVALID_OAUTHSCOPE","data":{"errorCode":8535,"errorMessage":"x"}}`, scope},
 	{"analytics", 400, `{"status":"failure","summary":"NO_ACCESS","data":{"errorCode":7301,"errorMessage":"x"}}`, permission},
 	{"analytics", 403, `{"status":"failure","summary":"NO_ACCESS","data":{"errorCode":8023,"errorMessage":"x"}}`, permission},
-	{"analytics", 401, `{"errorCode":8535}`, none},
+	{"analytics", 401, `{"errorCode":8535}`, unrecognized},
 	{"analytics", 400, `{"status":"failure","summary":"OTHER","data":{"errorCode":8535}}`, none},
 	// Projects v3, then v1
 	{"projects", 401, `{"error":{"status_code":"401","title":"INVALID_TICKET","details":[{"message":"x"}]}}`, noHeader},
@@ -157,7 +158,7 @@ var answers = []struct {
 	{"salesiq", 200, `{"error":"INVALID_TOKEN"}`, none},
 	// Campaigns
 	{"campaigns", 401, `{"status":"error","Code":"1007","message":"Unauthorized request."}`, renew},
-	{"campaigns", 401, `{"status":"error","code":"1007","message":"x"}`, none},
+	{"campaigns", 401, `{"status":"error","code":"1007","message":"x"}`, unrecognized},
 	{"campaigns", 400, `{"status":"error","Code":"1007","message":"x"}`, none},
 	// WorkDrive
 	{"workdrive", 500, `{"errors":[{"id":"F000","title":"INVALID_TICKET"}]}`, noHeader},
@@ -168,13 +169,13 @@ var answers = []struct {
 	{"workdrive", 401, `{"code":"INVALID_OAUTHSCOPE"}`, scope},
 	{"workdrive", 401, `{"errors":[{"id":"R008","title":"Unauthorized access"}]}`, permission},
 	{"workdrive", 429, `{"errors":[{"id":"F7008","title":"x"}]}`, limited},
-	{"workdrive", 401, `{"errors":[{"id":"F9999","title":"x"}]}`, none},
+	{"workdrive", 401, `{"errors":[{"id":"F9999","title":"x"}]}`, unrecognized},
 	// Sheet
 	{"sheet", 401, `{"error_code":2401,"error_message":"Invalid [authorization ticket]","status":"failure"}`, noHeader},
 	{"sheet", 401, `{"error_code":2401,"error_message":"Invalid [OAUTHTOKEN]","status":"failure"}`, renew},
 	{"sheet", 401, `{"response":{"error_code":2401,"error_message":"Invalid [OAUTHTOKEN]"}}`, renew},
 	{"sheet", 400, `{"error_code":2401,"error_message":"Invalid [OAUTHTOKEN]"}`, none},
-	{"sheet", 401, `{"my_error_code":2401}`, none},
+	{"sheet", 401, `{"my_error_code":2401}`, unrecognized},
 	// Catalyst
 	{"catalyst", 401, `{"status":"failure","data":{"message":"x","error_code":"INVALID_TOKEN"}}`, renew},
 	{"catalyst", 400, `{"status":"failure","data":{"error_code":"INVALID_TICKET"}}`, noHeader},
@@ -186,7 +187,7 @@ var answers = []struct {
 	{"writer", 401, `{"error":{"errorcode":"INVALID_TICKET"}}`, noHeader},
 	{"writer", 401, `{"code":"AUTHENTICATION_FAILURE"}`, ambiguous},
 	{"writer", 401, `{"code":"OAUTH_ORG_MISMATCH"}`, org},
-	{"writer", 401, `{"code":57,"message":"x"}`, none},
+	{"writer", 401, `{"code":57,"message":"x"}`, unrecognized},
 	{"writer", 400, `{"code":"INVALID_TOKEN"}`, none},
 	{"writer", 403, `{"code":"NO_PERMISSION"}`, none},
 }
@@ -206,7 +207,7 @@ func TestJudge(t *testing.T) {
 // rows count, numbers with their shape, and for the 400s only.
 func TestJudgeAllRows(t *testing.T) {
 	for _, a := range answers {
-		if a.want == none {
+		if a.want == none || a.want == unrecognized {
 			continue
 		}
 		want := a.want
@@ -222,8 +223,12 @@ func TestJudgeAllRows(t *testing.T) {
 		`{"errorCode":8535}`, `{"code":1007}`, `{"code":2401}`, `{"code":1008,"message":"x"}`, `{"code":7202}`, `{"code":6401}`, `57`, `[57]`, `{}`, ``, `x`,
 	} {
 		for _, status := range []int{400, 401, 403} {
-			if got := zoho.Judge("", status, jsonHeader, []byte(body)); got != none {
-				t.Errorf("%d %s: got %v, want none", status, body, got)
+			want := none
+			if status == 401 {
+				want = unrecognized
+			}
+			if got := zoho.Judge("", status, jsonHeader, []byte(body)); got != want {
+				t.Errorf("%d %s: got %v, want %v", status, body, got, want)
 			}
 		}
 	}
@@ -240,14 +245,14 @@ func TestJudgeWithoutJSON(t *testing.T) {
 	}{
 		{"cliq", 401, htmlHeader(), "\r\n", noHeader},
 		{"", 401, htmlHeader(), "\r\n", noHeader},
-		{"cliq", 401, htmlHeader(), "<html>", none},
-		{"cliq", 401, jsonHeader, "", none},
+		{"cliq", 401, htmlHeader(), "<html>", unrecognized},
+		{"cliq", 401, jsonHeader, "", unrecognized},
 		{"cliq", 403, htmlHeader(), "", none},
-		{"crm", 401, htmlHeader(), "", none},
-		{"desk", 401, htmlHeader(), "<html><body>Unauthorized UNAUTHORIZED</body></html>", none},
+		{"crm", 401, htmlHeader(), "", unrecognized},
+		{"desk", 401, htmlHeader(), "<html><body>Unauthorized UNAUTHORIZED</body></html>", unrecognized},
 		{"workdrive", 401, expired, "", renew},
 		{"workdrive", 401, expired, `{"errors":[{"id":"R008"}]}`, permission},
-		{"crm", 401, expired, "", none},
+		{"crm", 401, expired, "", unrecognized},
 		{"crm", 401, nil, "\ufeff {\"code\":\"INVALID_TOKEN\"}", renew}, // however it is labelled
 	}
 	for _, test := range tests {
@@ -264,11 +269,11 @@ func TestJudgeReadsWhatItCan(t *testing.T) {
 		want       zoho.Verdict
 	}{
 		{"cut after the code", `{"code":"INVALID_TOKEN","message":"` + long, renew},
-		{"code beyond 64 KiB", `{"message":"` + long + `","code":"INVALID_TOKEN"}`, none},
+		{"code beyond 64 KiB", `{"message":"` + long + `","code":"INVALID_TOKEN"}`, unrecognized},
 		{"broken after the code", `{"code":"INVALID_TOKEN",,}`, renew},
-		{"broken before the code", `{"x":nope,"code":"INVALID_TOKEN"}`, none},
-		{"nested for its own sake", strings.Repeat(`[`, 60<<10), none},
-		{"nested objects", strings.Repeat(`{"a":`, 10<<10), none},
+		{"broken before the code", `{"x":nope,"code":"INVALID_TOKEN"}`, unrecognized},
+		{"nested for its own sake", strings.Repeat(`[`, 60<<10), unrecognized},
+		{"nested objects", strings.Repeat(`{"a":`, 10<<10), unrecognized},
 		{"code under a long name", `{"` + strings.Repeat("n", 1<<10) + `":{"code":"INVALID_TOKEN"}}`, renew},
 		{"code deep down", strings.Repeat(`{"some_long_name":`, 30) + `"INVALID_TOKEN"`, renew},
 		{"its own row decides", `{"code":"INVALID_TOKEN","data":{"code":"OAUTH_SCOPE_MISMATCH"}}`, renew},
@@ -333,7 +338,7 @@ func TestMayRefuse(t *testing.T) {
 
 func TestVerdictNames(t *testing.T) {
 	want := map[zoho.Verdict]string{
-		none: "none", ambiguous: "ambiguous", renew: "renew", noHeader: "no-header",
+		none: "none", unrecognized: "ambiguous", ambiguous: "ambiguous", renew: "renew", noHeader: "no-header",
 		org: "org", permission: "permission", scope: "scope", limited: "limited", -1: "none", 99: "none",
 	}
 	for v, name := range want {
