@@ -16,7 +16,7 @@ import (
 
 // Bolt keeps grants and tokens in two bbolt files of one directory:
 //
-//	grants.db          what a human must bring back; written only when a grant (or a key) changes
+//	grants.db          what a human must bring back; written only when a grant changes, or a key or its wraps
 //	grants.db.before   the version before the last change
 //	tokens.db          access tokens, ledgers, states: a cache, begun anew when it cannot be read
 //
@@ -100,7 +100,7 @@ func (b *Bolt) Load(key Key, secrets [][]byte) (r Record, found bool, err error)
 		if found = value != nil; !found {
 			return nil
 		}
-		dk, keyErr = b.tokens.dataKey(tx, key.Client, secrets)
+		dk, keyErr = b.tokens.dataKey(tx, keyName{client: key.Client}, secrets)
 		if damaged = unpack(value, &w, bucketTokens, key.Client, key.Account); damaged == nil {
 			r, damaged = w.record()
 		}

@@ -12,6 +12,11 @@ import (
 )
 
 // How grants.db is changed: the version before is kept, a new file appears whole.
+//
+// The version before is copied to grants.db.before.new, the change is committed, and
+// only then does the copy take the name grants.db.before. A change that is refused
+// leaves both files as they were. If the process ends in between, the next one sees
+// by the number of the last transaction whether the change was made, see settleCopy.
 
 // A copy of a larger grants.db is made only if the last one is older than this:
 // a run of changes, such as an import, counts as one.
@@ -46,22 +51,43 @@ func (b *Bolt) commit(f *dbFile, do change) error {
 	return nil
 }
 
-// changeGrants keeps the version as it is and makes the change. It makes
+// changeGrants makes the change and keeps the version before it. It makes
 // grants.db if there is none.
 func (b *Bolt) changeGrants(do change) error {
 	f := &b.grants
 	if f.db == nil {
 		return b.createGrants(do)
 	}
-	if err := b.keepBefore(); err != nil {
+	kept, err := b.keepBefore()
+	if err != nil {
 		return err
 	}
 	if err := b.commit(f, do); err != nil {
+		if kept && f.db != nil { // refused; after a commit that failed the file is opened anew, which settles it
+			_ = os.Remove(b.copyPath())
+		}
 		return err
 	}
-	if f.db != nil && b.index.unsound() > 0 {
+	if kept {
+		b.changed(b.keepCopy())
+	}
+	if f.db != nil && len(b.index.unsound()) > 0 {
 		b.changed(b.readIndex())
 	}
+	return nil
+}
+
+// changeWraps makes a change of wraps alone. The version before differs in nothing but
+// that fewer secrets open it, so what is kept is the one after.
+func (b *Bolt) changeWraps(do change) error {
+	if err := b.commit(&b.grants, do); err != nil || b.grants.db == nil {
+		return err
+	}
+	made, err := b.copyGrants()
+	if made {
+		err = b.keepCopy()
+	}
+	b.changed(err)
 	return nil
 }
 
@@ -96,56 +122,99 @@ func (b *Bolt) createGrants(do change) error {
 	return nil
 }
 
-// keepBefore copies grants.db to grants.db.before. A copy of damaged records
-// must not displace a sound one.
-func (b *Bolt) keepBefore() error {
-	if b.index.unsound() > 0 {
-		return nil
-	}
+func (b *Bolt) copyPath() string { return b.beforePath() + ".new" }
+
+// keepBefore makes a copy that is to become the version before, if one is due.
+func (b *Bolt) keepBefore() (made bool, err error) {
 	kept, err := os.Stat(b.beforePath())
 	if err == nil && b.grants.info.Size() > largeCopy && time.Since(kept.ModTime()).Abs() < copyEvery {
-		return nil
+		return false, nil
 	}
 	return b.copyGrants()
 }
 
-func (b *Bolt) copyGrants() (err error) {
-	tmp := b.beforePath() + ".new"
+// copyGrants copies grants.db, if it is sound: a copy of damaged records must not
+// displace a sound one.
+func (b *Bolt) copyGrants() (made bool, err error) {
+	tmp := b.copyPath()
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return false, err
+	}
+	if len(b.index.unsound()) > 0 {
+		return false, nil
 	}
 	out, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() {
 		_ = out.Close()
-		if err != nil {
+		if !made {
 			_ = os.Remove(tmp)
 		}
 	}()
-	size := int64(0)
+	size, found := int64(0), inspection{}
 	err = b.grants.run(false, func(tx *bolt.Tx) (err error) {
-		size, err = tx.WriteTo(out)
+		if found, err = inspect(tx); err == nil && len(found.faults) == 0 {
+			size, err = tx.WriteTo(out)
+		}
 		return err
 	})
+	if err == nil && len(found.faults) > 0 { // damaged since it was opened
+		b.index.set(found)
+		return false, nil
+	}
 	if err == nil {
 		err = errors.Join(out.Chmod(0o600), out.Sync())
 	}
 	if err != nil {
-		return fmt.Errorf("keeping the version before: %w", err)
+		return false, fmt.Errorf("keeping the version before: %w", err)
 	}
 	if err := checkFile(out, size); err != nil {
-		return err
+		return false, err
 	}
-	if err := out.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, b.beforePath()); err != nil {
-		return err
-	}
+	return true, out.Close()
+}
+
+// keepCopy makes the copy the version before.
+func (b *Bolt) keepCopy() error {
+	err := os.Rename(b.copyPath(), b.beforePath())
 	syncDir(b.dir)
-	return nil
+	return err
+}
+
+// settleCopy decides on a copy that a process has left behind which ended during a
+// change: if grants.db has gone on since, the change was made, and the copy is the
+// version before it. A commit begins when the copy is on the disk, so it is whole then.
+func (b *Bolt) settleCopy() {
+	waiting, err := os.Open(b.copyPath())
+	if err != nil {
+		return
+	}
+	copied, whole := wholeFile(waiting)
+	_ = waiting.Close()
+	if now, err := os.Open(b.grants.path); err == nil {
+		current, ok := readMetas(now)
+		whole = whole && !(ok && current.txid == copied.txid)
+		_ = now.Close()
+	}
+	if whole {
+		err = b.keepCopy()
+	} else {
+		err = os.Remove(b.copyPath())
+	}
+	if err != nil {
+		b.warn("%s: a change was interrupted, and what it left cannot be put in order: %v", b.copyPath(), err)
+	}
+}
+
+// wholeFile is the meta of a file whose structure is sound.
+func wholeFile(f *os.File) (boltMeta, bool) {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || checkFile(f, info.Size()) != nil {
+		return boltMeta{}, false
+	}
+	return readMetas(f)
 }
 
 // syncDir makes a rename durable, where directories can be synced.

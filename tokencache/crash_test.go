@@ -119,6 +119,23 @@ func TestKilledWhileWriting(t *testing.T) {
 	for _, file := range []string{"grants.db", "tokens.db"} {
 		wantSoundBolt(t, filepath.Join(dir, file))
 	}
+	if last > 0 {
+		wantVersionBefore(t, dir, last)
+	}
+}
+
+// wantVersionBefore fails unless grants.db.before is sound, and one change old at most.
+func wantVersionBefore(t *testing.T, dir string, n int) {
+	t.Helper()
+	restored := t.TempDir()
+	copyFile(t, filepath.Join(dir, "grants.db.before"), filepath.Join(restored, "grants.db"))
+	b := mustOpen(t, restored)
+	for i := range n {
+		wantGrant(t, b, key(name(i)), grant(name(i)))
+	}
+	if err := b.CheckGrants(); err != nil {
+		t.Error(err)
+	}
 }
 
 // wantSoundBolt has bbolt itself check a file.

@@ -38,11 +38,11 @@ type dbFile struct {
 	db    *bolt.DB   // nil if not open
 	raw   *os.File   // the file under db
 	info  fs.FileInfo
-	keys  map[string]cachedKey // by client
-	made  map[string]cachedKey // likewise, by the transaction that runs
-	err   error                // why it is not open, nil if that was not tried
-	seen  fs.FileInfo          // what the file was when err came up
-	retry time.Time            // not before, unless the file has changed
+	keys  map[keyName]cachedKey
+	made  map[keyName]cachedKey // by the transaction that runs
+	err   error                 // why it is not open, nil if that was not tried
+	seen  fs.FileInfo           // what the file was when err came up
+	retry time.Time             // not before, unless the file has changed
 }
 
 // ready opens the file if it is not open. A failure is remembered until the
@@ -99,7 +99,7 @@ func (f *dbFile) open(create bool) error {
 	case info.Size() == 0:
 		return fmt.Errorf("%w: empty", ErrDamaged)
 	}
-	f.keys = make(map[string]cachedKey)
+	f.keys = make(map[keyName]cachedKey)
 	panicked, err := guard(func() (err error) {
 		f.db, err = bolt.Open(f.path, 0o600, &bolt.Options{
 			Timeout:      lockTimeout,
@@ -171,7 +171,7 @@ func (f *dbFile) run(write bool, fn func(*bolt.Tx) error) error {
 	if write {
 		do = f.db.Update
 	}
-	f.made = make(map[string]cachedKey)
+	f.made = make(map[keyName]cachedKey)
 	panicked, err := guard(func() error { return do(fn) })
 	if panicked {
 		f.abandon()

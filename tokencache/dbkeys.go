@@ -20,73 +20,113 @@ type cachedKey struct {
 	complete bool // each secret has a wrap
 }
 
-// dataKey returns the client's data key; with secrets that do not open it, a keyError.
-func (f *dbFile) dataKey(tx *bolt.Tx, client string, secrets [][]byte) (cachedKey, error) {
+// keyName says which data key of a client: the one that seals, or with an id
+// one that a grant was sealed by.
+type keyName struct{ client, id string }
+
+// dataKey returns a data key; with secrets that do not open it, a keyError.
+func (f *dbFile) dataKey(tx *bolt.Tx, name keyName, secrets [][]byte) (cachedKey, error) {
 	d := digest(secrets)
-	if c, ok := f.keys[client]; ok && c.secrets == d {
+	if c, ok := f.keys[name]; ok && c.secrets == d {
 		return c, nil
 	}
-	ring, err := readRing(tx, client)
+	ring, err := findRing(tx, name)
 	if err != nil {
 		return cachedKey{}, err
 	}
-	key, err := ring.open(f.name, client, secrets)
+	key, err := ring.open(f.name, name.client, secrets)
 	if err != nil {
 		return cachedKey{}, err
 	}
 	c := cachedKey{dataKey: key, secrets: d, complete: ring.complete(secrets)}
-	f.made[client] = c
+	f.made[name] = c
 	return c, nil
 }
 
-// writeDataKey is dataKey in a transaction that writes: a client's first key is
-// made, and missing wraps are added. With replace a key that cannot be opened
-// is replaced by a new one.
-func (f *dbFile) writeDataKey(tx *bolt.Tx, client string, secrets [][]byte, replace bool) (cachedKey, error) {
-	c, err := f.dataKey(tx, client, secrets)
-	if err == nil && c.complete {
-		return c, nil
-	}
-	var ring *keyRing
+// writeDataKey is dataKey in a transaction that writes, for the key that seals:
+// missing wraps are added. With anew one that cannot be had is replaced.
+func (f *dbFile) writeDataKey(tx *bolt.Tx, client string, secrets [][]byte, anew bool) (cachedKey, error) {
+	name := keyName{client: client}
+	c, err := f.dataKey(tx, name, secrets)
 	if err == nil {
-		if ring, err = readRing(tx, client); err == nil {
-			_, err = ring.add(c.dataKey, f.name, client, secrets)
-		}
-	} else if replace || errors.Is(err, errNoRing) {
-		ring, c.dataKey, err = newDataKey(f.name, client, secrets)
+		return c, f.wrap(tx, name, secrets)
 	}
+	if !anew {
+		return cachedKey{}, err
+	}
+	ring, key, err := newDataKey(f.name, client, secrets)
 	if err != nil {
 		return cachedKey{}, err
 	}
-	value, err := pack(ring, bucketKeys, client)
-	if err != nil {
-		return cachedKey{}, err
+	c = cachedKey{dataKey: key, secrets: digest(secrets), complete: true}
+	f.made[name] = c
+	return c, putRing(tx, client, ring)
+}
+
+// wrap adds the wraps that a data key lacks.
+func (f *dbFile) wrap(tx *bolt.Tx, name keyName, secrets [][]byte) error {
+	c, err := f.dataKey(tx, name, secrets)
+	if err != nil || c.complete {
+		return err
 	}
-	b, err := tx.CreateBucketIfNotExists([]byte(bucketKeys))
+	ring, err := findRing(tx, name)
 	if err != nil {
-		return cachedKey{}, err
+		return err
 	}
-	c = cachedKey{dataKey: c.dataKey, secrets: digest(secrets), complete: true}
-	f.made[client] = c
-	return c, b.Put([]byte(client), value)
+	if _, err := ring.add(c.dataKey, f.name, name.client, secrets); err != nil {
+		return err
+	}
+	c.complete = true
+	f.made[name] = c
+	if current, err := readRing(tx, name.client); err == nil && current.ID == ring.ID {
+		return putRing(tx, name.client, ring)
+	}
+	return retire(tx, name.client, ring)
 }
 
 var errNoRing = errors.New("no data key")
 
+// findRing is the ring of a data key, wherever it stands.
+func findRing(tx *bolt.Tx, name keyName) (*keyRing, error) {
+	ring, err := readRing(tx, name.client)
+	if name.id == "" || err == nil && ring.ID == name.id {
+		return ring, err
+	}
+	if old := clientBucket(tx, bucketRetired, name.client); old != nil && old.Get([]byte(name.id)) != nil {
+		return unpackRing(old.Get([]byte(name.id)), bucketRetired, name.client, name.id)
+	}
+	if err == nil {
+		err = errNoRing
+	}
+	return nil, err
+}
+
 func readRing(tx *bolt.Tx, client string) (*keyRing, error) {
 	b := tx.Bucket([]byte(bucketKeys))
-	if b == nil {
+	if b == nil || b.Get([]byte(client)) == nil {
 		return nil, errNoRing
 	}
-	value := b.Get([]byte(client))
-	if value == nil {
-		return nil, errNoRing
-	}
+	return unpackRing(b.Get([]byte(client)), bucketKeys, client)
+}
+
+func unpackRing(value []byte, bucket, client string, id ...string) (*keyRing, error) {
 	ring := new(keyRing)
-	if err := unpack(value, ring, bucketKeys, client); err != nil {
+	if err := unpack(value, ring, append([]string{bucket, client}, id...)...); err != nil {
 		return nil, fmt.Errorf("data key of client %q: %w", client, err)
 	}
 	return ring, nil
+}
+
+func putRing(tx *bolt.Tx, client string, ring *keyRing) error {
+	value, err := pack(ring, bucketKeys, client)
+	if err != nil {
+		return err
+	}
+	b, err := tx.CreateBucketIfNotExists([]byte(bucketKeys))
+	if err != nil {
+		return err
+	}
+	return b.Put([]byte(client), value)
 }
 
 // account returns the value at bucket/client/account, in mapped memory.
@@ -106,7 +146,11 @@ func clientBucket(tx *bolt.Tx, bucket, client string) *bolt.Bucket {
 
 // putAccount packs v and puts it at bucket/client/account.
 func putAccount(tx *bolt.Tx, bucket string, key Key, v any) error {
-	value, err := pack(v, bucket, key.Client, key.Account)
+	return putAt(tx, bucket, key.Client, key.Account, v)
+}
+
+func putAt(tx *bolt.Tx, bucket, client, name string, v any) error {
+	value, err := pack(v, bucket, client, name)
 	if err != nil {
 		return err
 	}
@@ -114,10 +158,10 @@ func putAccount(tx *bolt.Tx, bucket string, key Key, v any) error {
 	if err != nil {
 		return err
 	}
-	if b, err = b.CreateBucketIfNotExists([]byte(key.Client)); err != nil {
+	if b, err = b.CreateBucketIfNotExists([]byte(client)); err != nil {
 		return err
 	}
-	return b.Put([]byte(key.Account), value)
+	return b.Put([]byte(name), value)
 }
 
 // explain turns what went wrong with the file into an answer for the operator.
@@ -139,7 +183,7 @@ func (f *dbFile) explain(err error) error {
 	case errors.Is(err, ErrDamaged):
 		e.Remedy = f.remedy
 	case errors.Is(err, ErrWrongKey):
-		e.Remedy = "configure the key that it was sealed by, after the new one (a store that was begun without encryption_key is sealed by the client secret), or forget the client's connections and connect them anew"
+		e.Remedy = "configure the key that it was sealed by, after the new one (a store that was begun without encryption_key is sealed by the client secret, and by the key in master_key_file): `caddy zoho doctor` names the line to write; or connect the account anew"
 	case caused(err, syscall.ENOSPC), caused(err, syscall.EFBIG):
 		e.Remedy = "make room on its disk"
 	case caused(err, syscall.EROFS):

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -42,8 +43,8 @@ func (b *Bolt) CheckGrants() error {
 	b.grants.mu.Lock()
 	defer b.grants.mu.Unlock()
 	err := b.readyGrants()
-	if n := b.index.unsound(); err == nil && n > 0 {
-		err = b.damagedRecord(fmt.Sprintf("%d of its records are missing or not as they were written", n))
+	if faults := b.index.unsound(); err == nil && len(faults) > 0 {
+		err = b.damagedRecord(someOf(faults))
 	}
 	return err
 }
@@ -58,7 +59,7 @@ func (b *Bolt) LoadGrant(key Key, secrets [][]byte) (Grant, bool, error) {
 		return Grant{}, false, err
 	}
 	if !b.index.has(key) {
-		if b.index.unsound() > 0 {
+		if b.index.incomplete() {
 			return Grant{}, false, b.damagedRecord("a record is missing or not as it was written, it may be that of " + key.String())
 		}
 		return Grant{}, false, nil
@@ -70,11 +71,11 @@ func (b *Bolt) LoadGrant(key Key, secrets [][]byte) (Grant, bool, error) {
 		if err != nil {
 			return err
 		}
-		dk, err = f.dataKey(tx, key.Client, secrets)
+		dk, err = f.dataKey(tx, keyName{key.Client, w.Grant.Key}, secrets)
 		return err
 	})
 	if err != nil {
-		return Grant{}, false, b.grantError(key, err)
+		return Grant{}, false, b.unreadable(key, secrets, err)
 	}
 	text, err := dk.open(w.Grant, grantPlace(key))
 	var s sealedGrant
@@ -82,12 +83,11 @@ func (b *Bolt) LoadGrant(key Key, secrets [][]byte) (Grant, bool, error) {
 		err = fmt.Errorf("%w: not the JSON that was written", ErrDamaged)
 	}
 	if err != nil {
-		return Grant{}, false, b.grantError(key, err)
+		return Grant{}, false, b.unreadable(key, secrets, err)
 	}
 	if !dk.complete { // a secret was added: without its wrap it could not replace the old one
-		err := b.changeGrants(func(f *dbFile, tx *bolt.Tx) error {
-			_, err := f.writeDataKey(tx, key.Client, secrets, false)
-			return err
+		err := b.changeWraps(func(f *dbFile, tx *bolt.Tx) error {
+			return f.wrap(tx, keyName{key.Client, w.Grant.Key}, secrets)
 		})
 		if err != nil {
 			b.warn("%s: a new key of client %q could not be added yet, do not remove the old one: %v", f.path, key.Client, err)
@@ -101,6 +101,12 @@ func (b *Bolt) LoadGrant(key Key, secrets [][]byte) (Grant, bool, error) {
 // returns, and the version before is kept. Nothing is overwritten if the
 // secrets do not open the client's data key.
 func (b *Bolt) SaveGrant(key Key, secrets [][]byte, g Grant) error {
+	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx, text []byte) error {
+		return putGrant(f, tx, key, secrets, g, text, false)
+	})
+}
+
+func (b *Bolt) saveGrant(key Key, g Grant, put func(f *dbFile, tx *bolt.Tx, text []byte) error) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
@@ -118,7 +124,7 @@ func (b *Bolt) SaveGrant(key Key, secrets [][]byte, g Grant) error {
 	if err := b.readyGrants(); err != nil {
 		return err
 	}
-	err = b.changeGrants(func(f *dbFile, tx *bolt.Tx) error { return putGrant(f, tx, key, secrets, g, text) })
+	err = b.changeGrants(func(f *dbFile, tx *bolt.Tx) error { return put(f, tx, text) })
 	if err != nil {
 		return b.grantError(key, err)
 	}
@@ -127,8 +133,12 @@ func (b *Bolt) SaveGrant(key Key, secrets [][]byte, g Grant) error {
 	return nil
 }
 
-func putGrant(f *dbFile, tx *bolt.Tx, key Key, secrets [][]byte, g Grant, text []byte) error {
-	dk, err := f.writeDataKey(tx, key.Client, secrets, false)
+// putGrant seals a grant. A data key is made only for a client without any grant:
+// where there are some, one that cannot be had must not be displaced, unless that
+// was asked for.
+func putGrant(f *dbFile, tx *bolt.Tx, key Key, secrets [][]byte, g Grant, text []byte, anew bool) error {
+	grants := clientBucket(tx, bucketGrants, key.Client)
+	dk, err := f.writeDataKey(tx, key.Client, secrets, anew || grants == nil)
 	if err != nil {
 		return err
 	}
@@ -137,8 +147,8 @@ func putGrant(f *dbFile, tx *bolt.Tx, key Key, secrets [][]byte, g Grant, text [
 			return err
 		}
 	}
-	w := grantJSON{GrantedAt: g.GrantedAt, Grant: dk.seal(text, grantPlace(key))}
-	return putAccount(tx, bucketGrants, key, w)
+	w := grantJSON{GrantedAt: utc(g.GrantedAt), Grant: dk.seal(text, grantPlace(key))}
+	return errors.Join(putAccount(tx, bucketGrants, key, w), dropRetired(tx, key.Client))
 }
 
 // DeleteGrant deletes the grant of a connection and the access token in its
@@ -163,16 +173,18 @@ func (b *Bolt) DeleteGrant(key Key) error {
 			return err
 		}
 		if name, _ := grants.Cursor().First(); name != nil {
-			return nil
+			return dropRetired(tx, key.Client)
 		}
-		return errors.Join(
-			tx.Bucket([]byte(bucketGrants)).DeleteBucket([]byte(key.Client)),
-			tx.Bucket([]byte(bucketKeys)).Delete([]byte(key.Client)))
+		err := errors.Join(tx.Bucket([]byte(bucketGrants)).DeleteBucket([]byte(key.Client)), dropRetired(tx, key.Client))
+		if keys := tx.Bucket([]byte(bucketKeys)); keys != nil {
+			err = errors.Join(err, keys.Delete([]byte(key.Client)))
+		}
+		return err
 	})
 	if err != nil {
 		return b.grantError(key, err)
 	}
-	delete(f.keys, key.Client)
+	maps.DeleteFunc(f.keys, func(name keyName, _ cachedKey) bool { return name.client == key.Client })
 	b.index.remove(key)
 	b.rememberDeleted(key)
 	return nil

@@ -12,12 +12,13 @@ type grantIndex struct {
 	mu       sync.RWMutex
 	accounts map[string]map[string]struct{} // :: client → account
 	damaged  int                            // records that are missing, or not as they were written: whose is not known
+	faults   []string                       // all that is wrong, in words
 }
 
-func (x *grantIndex) set(accounts map[string]map[string]struct{}, damaged int) {
+func (x *grantIndex) set(found inspection) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.accounts, x.damaged = accounts, damaged
+	x.accounts, x.damaged, x.faults = found.accounts, found.damaged, found.faults
 }
 
 func (x *grantIndex) has(key Key) bool {
@@ -33,10 +34,18 @@ func (x *grantIndex) list(client string) []string {
 	return slices.Sorted(maps.Keys(x.accounts[client]))
 }
 
-func (x *grantIndex) unsound() int {
+// unsound says what is wrong with the file, nothing if it is as it was written.
+func (x *grantIndex) unsound() []string {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return x.damaged
+	return x.faults
+}
+
+// incomplete tells that a grant may be stored which is not named.
+func (x *grantIndex) incomplete() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.damaged > 0
 }
 
 func (x *grantIndex) add(key Key) {

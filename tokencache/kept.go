@@ -29,8 +29,8 @@ func (b *Bolt) readyGrants() error {
 		case same:
 			return nil
 		case gone: // its content is still at hand: let nothing be lost
-			if b.index.unsound() == 0 {
-				_ = b.copyGrants()
+			if made, err := b.copyGrants(); made && err == nil {
+				_ = b.keepCopy()
 			}
 		}
 		_ = f.close()
@@ -39,6 +39,7 @@ func (b *Bolt) readyGrants() error {
 	if err := b.withTokens(false, func(*bolt.Tx) error { return nil }); errors.As(err, &locked) {
 		return err // the lock of tokens.db is that of the directory
 	}
+	b.settleCopy()
 	if _, err := os.Lstat(f.path); errors.Is(err, fs.ErrNotExist) {
 		f.fail(nil)
 		return b.missingGrants()
@@ -80,37 +81,17 @@ func (b *Bolt) missingGrants() error {
 	}
 }
 
-// readIndex names the accounts, and counts what is damaged: a record whose
-// checksum does not fit its value and place, and records that the count in the
-// file says should be there.
+// readIndex names the accounts, and what is wrong.
 func (b *Bolt) readIndex() error {
-	accounts, damaged, found := make(map[string]map[string]struct{}), 0, 0
-	err := b.grants.run(false, func(tx *bolt.Tx) error {
-		clients := tx.Bucket([]byte(bucketGrants))
-		if clients == nil {
-			return fmt.Errorf("%w: it has no grants", ErrDamaged)
-		}
-		err := clients.ForEachBucket(func(name []byte) error {
-			client := string(name)
-			accounts[client] = make(map[string]struct{})
-			return clients.Bucket(name).ForEach(func(k, v []byte) error {
-				if v == nil || !intact(v, bucketGrants, client, string(k)) {
-					damaged++
-				}
-				found++
-				accounts[client][string(k)] = struct{}{}
-				return nil
-			})
-		})
-		if n := grantCount(tx); damaged == 0 && n != found {
-			damaged = max(n-found, found-n)
-		}
+	var found inspection
+	err := b.grants.run(false, func(tx *bolt.Tx) (err error) {
+		found, err = inspect(tx)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	b.index.set(accounts, damaged)
+	b.index.set(found)
 	return nil
 }
 

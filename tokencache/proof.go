@@ -64,7 +64,16 @@ func (c *Cache) Exchanged(cl *Client, key Key, g Grant, got Fetched) Proof {
 // Replace stores a grant that was proved, durably, and then makes its token the one
 // of the connection. An error says that the grant is not stored.
 func (c *Cache) Replace(cl *Client, key Key, g Grant, p Proof) error {
-	err := c.store.SaveGrant(key, cl.secrets(), g)
+	return c.replace(cl, key, p, c.store.SaveGrant(key, cl.secrets(), g))
+}
+
+// ReplaceUnreadable is Replace for a stored grant that cannot be read, see
+// Bolt.ReplaceGrant.
+func (c *Cache) ReplaceUnreadable(cl *Client, key Key, g Grant, p Proof) error {
+	return c.replace(cl, key, p, c.store.ReplaceGrant(key, cl.secrets(), g))
+}
+
+func (c *Cache) replace(cl *Client, key Key, p Proof, err error) error {
 	c.GrantChanged(key) // on a disk that fails it may be there all the same
 	c.tellWarnings()
 	if err != nil {

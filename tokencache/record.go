@@ -18,6 +18,8 @@ import (
 //	grants.db  about   program, file, schema, grants (how many)   the one bucket without checksums
 //	           keys    client             -> keyRing
 //	           grants  client -> account  -> grantJSON
+//	           retired client -> data key -> keyRing   of before: no secret opened it when a grant was replaced,
+//	                                         and others are sealed by it
 //	tokens.db  about   program, file, schema, grants (since when grants.db exists)
 //	           keys    client             -> keyRing
 //	           tokens  client -> account  -> recordJSON
@@ -28,6 +30,7 @@ const (
 	bucketAbout   = "about"
 	bucketKeys    = "keys"
 	bucketGrants  = "grants"
+	bucketRetired = "retired"
 	bucketTokens  = "tokens"
 	bucketDeleted = "deleted"
 	bucketLedgers = "ledgers"

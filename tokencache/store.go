@@ -64,6 +64,10 @@ type StoreError struct {
 	Reason string
 	Remedy string
 	Err    error // may be nil
+
+	// Replaceable says that it is about one stored grant, in whose place ReplaceGrant
+	// puts another one without harm to any other.
+	Replaceable bool
 }
 
 // Error names file, reason and remedy.

@@ -232,7 +232,7 @@ func TestSecondMark(t *testing.T) {
 		}
 		b.grants.mu.Lock()
 		err = b.changeGrants(func(f *dbFile, tx *bolt.Tx) error {
-			err := putGrant(f, tx, z, secrets, g, text)
+			err := putGrant(f, tx, z, secrets, g, text, false)
 			breakAfter(f, tx)
 			return err
 		})

@@ -1,0 +1,95 @@
+package tokencache
+
+import (
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// AddWraps wraps the data keys of clients in both files by each of their secrets that
+// has no wrap yet. Keys that none of the secrets opens stay as they are: whoever needs
+// one is told. An error says that a secret may not be relied on alone yet.
+func (b *Bolt) AddWraps(secrets map[string][][]byte) error {
+	b.grants.mu.Lock()
+	defer b.grants.mu.Unlock()
+	var errs []error
+	if err := b.readyGrants(); err != nil {
+		errs = append(errs, err)
+	} else if f := &b.grants; f.db != nil {
+		lacking, err := f.lacking(secrets)
+		if err == nil && len(lacking) > 0 {
+			err = b.changeWraps(func(f *dbFile, tx *bolt.Tx) error { return f.wrapAll(tx, lacking, secrets) })
+		}
+		if err != nil {
+			errs = append(errs, f.explain(fmt.Errorf("adding a wrap: %w", err)))
+		}
+	}
+	return errors.Join(append(errs, b.addTokenWraps(secrets))...)
+}
+
+func (b *Bolt) addTokenWraps(secrets map[string][][]byte) error {
+	var lacking []keyName
+	err := b.withTokens(false, func(tx *bolt.Tx) error {
+		lacking = b.tokens.lackingIn(tx, secrets)
+		return nil
+	})
+	if err != nil || len(lacking) == 0 {
+		return err
+	}
+	return b.withTokens(true, func(tx *bolt.Tx) error { return b.tokens.wrapAll(tx, lacking, secrets) })
+}
+
+func (f *dbFile) lacking(secrets map[string][][]byte) (names []keyName, err error) {
+	err = f.run(false, func(tx *bolt.Tx) error {
+		names = f.lackingIn(tx, secrets)
+		return nil
+	})
+	return names, err
+}
+
+// lackingIn are the data keys of clients that open, and lack a wrap.
+func (f *dbFile) lackingIn(tx *bolt.Tx, secrets map[string][][]byte) (names []keyName) {
+	for client, offered := range secrets {
+		all := []keyName{{client: client}}
+		if old := clientBucket(tx, bucketRetired, client); old != nil {
+			_ = old.ForEach(func(id, _ []byte) error {
+				all = append(all, keyName{client, string(id)})
+				return nil
+			})
+		}
+		for _, name := range all {
+			if c, err := f.dataKey(tx, name, offered); err == nil && !c.complete {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+func (f *dbFile) wrapAll(tx *bolt.Tx, names []keyName, secrets map[string][][]byte) error {
+	for _, name := range names {
+		if err := f.wrap(tx, name, secrets[name.client]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Opens tells why none of the secrets opens the data key by which a client's grants
+// are sealed now, nil if one does, or if the client has no grant.
+func (b *Bolt) Opens(client string, secrets [][]byte) error {
+	b.grants.mu.Lock()
+	defer b.grants.mu.Unlock()
+	if err := b.readyGrants(); err != nil || b.grants.db == nil {
+		return err
+	}
+	err := b.grants.run(false, func(tx *bolt.Tx) error {
+		if clientBucket(tx, bucketGrants, client) == nil {
+			return nil
+		}
+		_, err := b.grants.dataKey(tx, keyName{client: client}, secrets)
+		return err
+	})
+	return b.grants.explain(err)
+}
