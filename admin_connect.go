@@ -29,6 +29,8 @@ type connectRequest struct {
 	DataCenter string `json:"data_center,omitempty"`
 	Replace    bool   `json:"replace,omitempty"`    // also one of somebody else
 	RevokeOld  bool   `json:"revoke_old,omitempty"` // the grant that is replaced
+
+	ReplaceUnreadable bool `json:"replace_unreadable,omitempty"` // also one that cannot be read
 }
 
 // connectStarted answers a connectRequest that begins a consent.
@@ -43,6 +45,8 @@ type importRequest struct {
 	RefreshToken string `json:"refresh_token"`
 	DataCenter   string `json:"data_center,omitempty"`
 	Replace      bool   `json:"replace,omitempty"`
+
+	ReplaceUnreadable bool `json:"replace_unreadable,omitempty"`
 }
 
 type revokeRequest struct {
@@ -101,7 +105,7 @@ func importToken(ctx context.Context, flow *onboard.Flow, client *onboard.Client
 	if err != nil {
 		return nil, err
 	}
-	return either(flow.Import(ctx, client, center, account, req.RefreshToken, req.Replace))
+	return either(flow.Import(ctx, client, center, account, req.RefreshToken, req.Replace || req.ReplaceUnreadable && flow.Unreadable(client, account)))
 }
 
 func revoke(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req revokeRequest) (any, error) {
@@ -146,7 +150,8 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 		if failure != nil {
 			return nil, failure
 		}
-		return either(flow.SelfClient(ctx, client, center, account, cb.Code, req.Replace, req.RevokeOld))
+		replace := req.Replace || req.ReplaceUnreadable && flow.Unreadable(client, account)
+		return either(flow.SelfClient(ctx, client, center, account, cb.Code, replace, req.RevokeOld))
 	case req.Confirm != "":
 		if err := belongs(flow, client, account, req.Confirm); err != nil {
 			return nil, err
@@ -167,7 +172,7 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 		return either(flow.Finish(ctx, client, cb, ""))
 	}
 	redirectURI := cmp.Or(client.RedirectURI, client.Served)
-	url, state, failure := flow.Begin(client, onboard.Start{Account: account, RedirectURI: redirectURI, RevokeOld: req.RevokeOld})
+	url, state, failure := flow.Begin(client, onboard.Start{Account: account, RedirectURI: redirectURI, RevokeOld: req.RevokeOld, ReplaceLost: req.Replace || req.ReplaceUnreadable})
 	return either(connectStarted{URL: url, State: state, RedirectURI: redirectURI, Warnings: flow.PlaceWarnings(client, account)}, failure)
 }
 

@@ -31,6 +31,8 @@ type adminError struct {
 	Reason     string `json:"reason,omitempty"`      // one of waitReasons; stable
 	RetryAfter int    `json:"retry_after,omitempty"` // seconds; 0 = waiting does not help
 	Confirm    string `json:"confirm,omitempty"`     // see connectRequest
+	// The stored grant cannot be read, and replace_unreadable says that it may be replaced.
+	Replaceable bool `json:"replaceable,omitempty"`
 	// The connection, where a command knows more of it than whoever typed it: both may have
 	// been left out.
 	Client  string `json:"client,omitempty"`
@@ -77,7 +79,7 @@ var waitReasons = map[tokencache.Kind]string{
 // refused is what onboarding has against a wish.
 func refused(failure *onboard.Error) *adminError {
 	return &adminError{
-		Text: failure.Text, Code: failure.Code, Reason: waitReasons[failure.Kind], Hint: strings.TrimSpace(failure.Remedy + " " + failure.Places), Confirm: failure.Confirm,
+		Text: failure.Text, Code: failure.Code, Reason: waitReasons[failure.Kind], Hint: strings.TrimSpace(failure.Remedy + " " + failure.Places), Confirm: failure.Confirm, Replaceable: failure.Replaceable,
 		RetryAfter: seconds(failure.RetryAfter), status: failure.Status,
 	}
 }

@@ -13,8 +13,9 @@ import (
 //
 //	zoho {
 //	    store bolt [<dir>]
-//	    encryption_key <secret...>
-//	    notify         <url>
+//	    encryption_key  <secret...>
+//	    master_key_file <path>
+//	    notify          <url>
 //
 //	    client <name> {
 //	        data_center          <code...> | <accounts_url> <api_url>
@@ -64,10 +65,11 @@ var globalOptions map[string]option[App]
 
 func init() {
 	globalOptions = map[string]option[App]{
-		"store":          {usage: "bolt [<dir>]", min: 1, max: -1, parse: (*App).parseStore},
-		"encryption_key": {usage: "<secret...>", min: 1, max: -1, parse: (*App).parseEncryptionKey},
-		"client":         {usage: "<name> { … }", min: 1, max: 1, block: true, repeat: true, parse: (*App).parseClient},
-		"notify":         {usage: "<url>", min: 1, max: 1, parse: (*App).parseNotify},
+		"store":           {usage: "bolt [<dir>]", min: 1, max: -1, parse: (*App).parseStore},
+		"encryption_key":  {usage: "<secret...>", min: 1, max: -1, parse: (*App).parseEncryptionKey},
+		"master_key_file": {usage: "<path>", min: 1, max: 1, parse: (*App).parseMasterKeyFile},
+		"client":          {usage: "<name> { … }", min: 1, max: 1, block: true, repeat: true, parse: (*App).parseClient},
+		"notify":          {usage: "<url>", min: 1, max: 1, parse: (*App).parseNotify},
 	}
 }
 
@@ -121,6 +123,17 @@ func (a *App) parseNotify(l *line) error {
 	}
 	a.Notify = l.args[0]
 	return nil
+}
+
+func (a *App) parseMasterKeyFile(l *line) error {
+	switch {
+	case a.MasterKeyFile != "":
+		return l.errorf("master_key_file is given twice, first in an earlier block of the global option zoho")
+	case l.args[0] == "":
+		return l.errorf("master_key_file is empty: name the file, or leave the line out")
+	}
+	a.MasterKeyFile = l.args[0]
+	return noPlaceholder(l, a.MasterKeyFile)
 }
 
 func (a *App) parseEncryptionKey(l *line) (err error) {

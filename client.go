@@ -153,7 +153,7 @@ func (c *Client) provisionAccounts() error {
 		c.app.logger.Warn(warning, zap.String("client", c.name))
 	}
 	if len(c.accountNames()) > 1 && len(c.app.EncryptionKey) == 0 {
-		c.app.logger.Warn("what is stored of several accounts is sealed by the client's secrets alone; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
+		c.app.logger.Warn("what is stored of several accounts opens by a key on the same disk; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
 			zap.String("client", c.name))
 	}
 	if err := c.warnWithoutGrant(c.RefreshToken, defaultAccount); err != nil {

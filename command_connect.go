@@ -30,7 +30,7 @@ What is pasted is read from standard input, so it can be piped as well.`,
 	})
 	connect.Flags().Bool("self-client", false, "Take a code of a self client")
 	connect.Flags().String("data-center", "", "Where the console is that made the code (with --self-client); default: the client's home")
-	connect.Flags().Bool("replace", false, "Also replace the grant of another user or organization")
+	connect.Flags().Bool("replace", false, "Also replace the grant of another user or organization, or one that cannot be read")
 	connect.Flags().Bool("revoke-old", false, "Revoke the grant that is replaced, at Zoho")
 
 	invite := addCommand(parent, 1, 2, cmdInvite, &cobra.Command{
@@ -95,7 +95,10 @@ func connectAccount(cmd *cobra.Command, client, account string, isNew bool) (cod
 	if err != nil {
 		return code, err
 	}
-	return finish(cmd, client, account, "connect", isNew, req, input)
+	return finish(cmd, client, account, "connect", isNew, input, func(agreed bool) any {
+		req.ReplaceUnreadable = agreed
+		return req
+	})
 }
 
 // about says which connection a refusal is about.
@@ -110,7 +113,11 @@ func about(client, account string, err error) error {
 // consent begins one, and reads what the browser ended at.
 func consent(cmd *cobra.Command, client, account string, req *connectRequest, input *input) (int, error) {
 	var started connectStarted
-	if code, err := change(cmd, client, account, "connect", connectRequest{RevokeOld: boolFlag(cmd, "revoke-old")}, &started); err != nil {
+	code, err := askLost(cmd, input, func(agreed bool) (int, error) {
+		begin := connectRequest{RevokeOld: boolFlag(cmd, "revoke-old"), ReplaceUnreadable: agreed}
+		return change(cmd, client, account, "connect", begin, &started)
+	})
+	if err != nil {
 		return code, err
 	}
 	out := cmd.OutOrStdout()
@@ -125,7 +132,6 @@ func consent(cmd *cobra.Command, client, account string, req *connectRequest, in
 		fmt.Fprintln(cmd.ErrOrStderr(), "Waiting for the address that it ended at, on standard input.")
 	}
 	req.State = started.State
-	var err error
 	req.Callback, err = input.pasted("the address that it ended at")
 	return exitFailed, err
 }
@@ -136,10 +142,31 @@ type connected struct {
 	NewAccount bool `json:"new_account,omitempty"` // there was none of that name, which may be mistyped
 }
 
-// finish sends what brings a grant, and asks before it replaces somebody else's.
-func finish(cmd *cobra.Command, client, account, action string, isNew bool, req any, input *input) (int, error) {
+// askLost does what would replace a grant that cannot be read, once more if somebody agrees
+// to that.
+func askLost(cmd *cobra.Command, input *input, do func(agreed bool) (int, error)) (int, error) {
+	agreed := boolFlag(cmd, "replace")
+	code, err := do(agreed)
+	var told *adminError
+	if agreed || !errors.As(err, &told) || !told.Replaceable {
+		return code, err
+	}
+	if input.terminal < 0 {
+		told.Hint += " --replace does that."
+		return code, err
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), told.Text, told.Hint)
+	if !input.agrees("Replace the grant?") {
+		return code, &adminError{Text: "the stored grant cannot be read, and stays as it is", Code: told.Code, Hint: "use --replace to replace it without being asked"}
+	}
+	return do(true)
+}
+
+// finish sends what brings a grant, and asks before it replaces somebody else's, or one that
+// cannot be read.
+func finish(cmd *cobra.Command, client, account, action string, isNew bool, input *input, req func(agreed bool) any) (int, error) {
 	r := connected{NewAccount: isNew}
-	code, err := change(cmd, client, account, action, req, &r)
+	code, err := askLost(cmd, input, func(agreed bool) (int, error) { return change(cmd, client, account, action, req(agreed), &r) })
 	var other *adminError
 	for errors.As(err, &other) && other.Confirm != "" { // anew if the account was connected by a third one meanwhile
 		answer := boolFlag(cmd, "replace")

@@ -29,7 +29,7 @@ then, or after it was interrupted: accounts that are connected already are skipp
 	})
 	imports.Flags().String("data-center", "", "Code of the data center that owns the token; default: the client's home")
 	imports.Flags().Bool("batch", false, "Read JSON lines")
-	imports.Flags().Bool("replace", false, "Also replace the grant of another user or organization, and with --batch those that are connected already")
+	imports.Flags().Bool("replace", false, "Also replace the grant of another user or organization, or one that cannot be read, and with --batch those that are connected already")
 }
 
 func cmdImport(cmd *cobra.Command, args []string) (int, error) {
@@ -56,7 +56,10 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 		return exitFailed, errJSONToken
 	}
 	req := importRequest{RefreshToken: bareToken(token), DataCenter: stringFlag(cmd, "data-center"), Replace: boolFlag(cmd, "replace")}
-	code, err = finish(cmd, client, account, "import", !there, req, input)
+	code, err = finish(cmd, client, account, "import", !there, input, func(agreed bool) any {
+		req.ReplaceUnreadable = agreed
+		return req
+	})
 	return code, about(client, account, err)
 }
 

@@ -62,7 +62,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("zoho_connect: %w", err)
 	}
 	if len(app.EncryptionKey) == 0 {
-		app.logger.Warn("what zoho_connect stores is sealed by the client's secrets alone; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}")
+		app.logger.Warn("what zoho_connect stores opens by a key on the same disk; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}")
 	}
 	c.pages = &onboard.Pages{
 		Flow:   app.state.flow,

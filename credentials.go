@@ -73,12 +73,16 @@ func (c *Client) allSecrets() []Secret {
 	return all
 }
 
-// sealingSecrets wrap the data keys of the store.
+// sealingSecrets wrap the data keys of the store. The first one signs invitations, too.
 func (c *Client) sealingSecrets() [][]byte {
-	if len(c.app.EncryptionKey) > 0 {
+	if !c.app.sealsByMasterKey() {
 		return resolveAll(c.app.EncryptionKey)
 	}
-	return resolveAll(c.allSecrets())
+	secrets := resolveAll(c.allSecrets())
+	if key, _ := c.app.masterKey(); key != nil {
+		secrets = append(secrets, key)
+	}
+	return secrets
 }
 
 // credentials are what the authorization server may reject.

@@ -27,6 +27,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/masterkey"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -42,8 +43,13 @@ type App struct {
 	Store *Store `json:"store,omitempty"`
 
 	// Secrets that wrap the keys which seal what is stored; any one of them opens
-	// it. Without one the secrets of each client do it.
+	// it. Without one the secrets of each client do it, and the key in MasterKeyFile.
 	EncryptionKey []Secret `json:"encryption_key,omitempty"`
+
+	// File of a random key that opens what is stored as well, so that a client secret
+	// can be made anew; made with mode 0600 if it is missing. Not used with
+	// `encryption_key`. Default: `zoho-master.key` in Caddy's data directory.
+	MasterKeyFile string `json:"master_key_file,omitempty"`
 
 	// Where a JSON object is POSTed when a connection becomes `dead` or `contended`, has
 	// `recovered`, or was `connected`. Placeholders are allowed, and advisable where the
@@ -53,11 +59,13 @@ type App struct {
 	// OAuth clients by name. With one client its name may be left out elsewhere.
 	Clients map[string]*Client `json:"clients,omitempty"`
 
-	ctx     caddy.Context
-	logger  *zap.Logger
-	state   *state
-	release func() // takes back what Start gave to the shared state
-	cleanup func()
+	ctx       caddy.Context
+	logger    *zap.Logger
+	state     *state
+	master    *masterkey.File
+	misplaced error  // why the key in it is not used
+	release   func() // takes back what Start gave to the shared state
+	cleanup   func()
 }
 
 // Store says where grants and tokens are kept.
@@ -134,6 +142,9 @@ func (a *App) attach(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.provisionMasterKey(dir); err != nil {
+		return err
+	}
 	a.state, err = attachState(dir, ctx, a)
 	if a.state == nil {
 		return err
@@ -175,7 +186,7 @@ func (a *App) Start() error {
 	if err := a.state.store.Open(); err != nil {
 		return fmt.Errorf("zoho: %w", err)
 	}
-	a.release = a.state.use(&runningConfig{logger: a.logger, emit: a.emitter(), notify: hook(a.Notify), consent: a.consent}, func(name string) *tokencache.Client {
+	a.release = a.state.use(&runningConfig{logger: a.logger, emit: a.emitter(), notify: hook(a.Notify), consent: a.consent, seal: a.seal}, func(name string) *tokencache.Client {
 		if client, ok := a.Clients[name]; ok {
 			return client.cache
 		}
@@ -187,6 +198,8 @@ func (a *App) Start() error {
 	}
 	if err := a.state.store.Check(); err != nil {
 		a.logger.Error("the store cannot be used: accounts without a live token are not served", zap.Error(err))
+	} else if err := a.seal(); err != nil {
+		a.logger.Warn("the store is not sealed as it should be", zap.Error(err))
 	}
 	a.lookAtGrants()
 	if text := a.returnedGrants(); text != "" {

@@ -42,6 +42,8 @@ type runningConfig struct {
 	notify hook                                   // whom notifications go to, "" for nobody
 	// consent is how to get another grant.
 	consent func(tokencache.Key) string
+	// seal has what was stored just now opened by all that shall open it.
+	seal func() error
 }
 
 // states is keyed by the cleaned directory alone: with anything else in the key a
@@ -69,7 +71,7 @@ func detachState(dir string) {
 
 func newState(dir string) *state {
 	s := &state{dir: dir, store: tokencache.NewBolt(dir), metrics: newMetrics(), asked: rate.NewLimiter(rate.Every(10*time.Second), 60)}
-	s.config.Store(&runningConfig{logger: zap.NewNop(), consent: func(tokencache.Key) string { return "" }})
+	s.config.Store(&runningConfig{logger: zap.NewNop(), consent: func(tokencache.Key) string { return "" }, seal: func() error { return nil }})
 	s.notices = newNotifier(s.config.Load)
 	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})
 	s.flow = onboard.New(s.cache, s.store, onboard.Hooks{
@@ -143,6 +145,7 @@ func (s *state) connected(r onboard.Result) {
 	s.logger().Info("connected", zap.String("client", r.Client), zap.String("account", r.Account),
 		zap.String("data_center", r.DataCenter), zap.Strings("scopes", r.Scopes), zap.Bool("replaced", r.Replaced))
 	s.notices.connected(r)
+	_ = s.config.Load().seal() // what is wrong was told at the start, and is by doctor
 }
 
 // observe turns what happens to tokens into metrics and log lines.

@@ -13,16 +13,17 @@ const modulePath = "github.com/caddy-zoho/caddy-zoho"
 // layers says which packages of this module a package may import; nothing points
 // upward, and no package is without a line. Its tests may import zohosim as well.
 var layers = map[string][]string{
-	"":                 {"zoho", "tokencache", "internal/nearest", "internal/onboard"},
-	"zoho":             {"internal/nearest"},
-	"tokencache":       {},
-	"zohosim":          {}, // states the protocol a second time: a shared mistake would pass every test
-	"internal/nearest": {},
-	"internal/onboard": {"zoho", "tokencache"},
-	"cmd/caddy":        {""},
-	"cmd/demo":         {"", "zohosim"},
-	"cmd/zohosim":      {"zohosim"},
-	"tests":            {"", "zoho", "tokencache", "zohosim"},
+	"":                   {"zoho", "tokencache", "internal/masterkey", "internal/nearest", "internal/onboard"},
+	"zoho":               {"internal/nearest"},
+	"tokencache":         {},
+	"zohosim":            {}, // states the protocol a second time: a shared mistake would pass every test
+	"internal/masterkey": {},
+	"internal/nearest":   {},
+	"internal/onboard":   {"zoho", "tokencache"},
+	"cmd/caddy":          {""},
+	"cmd/demo":           {"", "zohosim"},
+	"cmd/zohosim":        {"zohosim"},
+	"tests":              {"", "zoho", "tokencache", "zohosim"},
 }
 
 // strangers are modules that a layer must not reach, however far down.

@@ -2,6 +2,7 @@ package onboard
 
 import (
 	"context"
+	"errors"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -13,7 +14,7 @@ func (f *Flow) adopt(ctx context.Context, cl *Client, cand *candidate) (Result, 
 	if err != nil {
 		return Result{}, err
 	}
-	if result.Replaced && cand.revokeOld {
+	if result.Replaced && cand.revokeOld && old.RefreshToken != "" {
 		f.revokeOld(ctx, cl, &result, old)
 		if !result.Revoked && !another(old, cand.grant) { // it keeps its place
 			f.countOne(cl, cand, &result)
@@ -32,7 +33,8 @@ func (f *Flow) replace(cl *Client, cand *candidate) (_ Result, old tokencache.Gr
 	if err := cl.mayReplace(cand.account); err != nil {
 		return Result{}, old, err
 	}
-	if old, err = f.before(cl, cand.account); err != nil {
+	old, lost, err := f.before(cl, cand.account, cand.replace || cand.replaceLost)
+	if err != nil {
 		return Result{}, old, err
 	}
 	if cand.asks(old) {
@@ -47,14 +49,19 @@ func (f *Flow) replace(cl *Client, cand *candidate) (_ Result, old tokencache.Gr
 	}
 	replaces := old.RefreshToken != "" && old.RefreshToken != cand.grant.RefreshToken
 	cand.grant.RefreshTokens = cand.places(old, replaces)
-	if err := f.cache.Replace(cl.Cache, cl.key(cand.account), cand.grant, cand.proof); err != nil {
+	store := f.cache.Replace
+	if lost {
+		store = f.cache.ReplaceUnreadable
+		cand.warnings = append(cand.warnings, "the grant before could not be read, so it was neither compared nor revoked: it lives on at Zoho, and keeps its place among the 20 of its user, until it is ended there (Connected Apps)")
+	}
+	if err := store(cl.Cache, cl.key(cand.account), cand.grant, cand.proof); err != nil {
 		if cand.invited != nil {
 			_ = f.store.Unuse(cand.invited.ID) // what was not completed can be tried again
 		}
 		return Result{}, old, errStore(err)
 	}
 	result := cl.result(cand.account, cand.grant)
-	result.Replaced, result.Warnings = replaces, cand.warnings
+	result.Replaced, result.Warnings = replaces || lost, cand.warnings
 	if replaces && (old.User == "" || cand.grant.User == "") {
 		result.Warnings = append(result.Warnings, "whether it is the same user as before is not known, since Zoho has not said who gave "+unnamed(old, cand.grant)+"; with the scope "+zoho.ScopeProfile+" it does")
 	}
@@ -74,8 +81,8 @@ func (cand *candidate) places(old tokencache.Grant, replaces bool) int {
 
 // ready tells whether a grant could be stored, before one is asked for: a code is good once, and
 // a consent takes a place at Zoho.
-func (f *Flow) ready(cl *Client, account string) *Error {
-	if _, err := f.before(cl, account); err != nil {
+func (f *Flow) ready(cl *Client, account string, replaceLost bool) *Error {
+	if _, _, err := f.before(cl, account, replaceLost); err != nil {
 		return err
 	}
 	if err := f.store.TryWrite(); err != nil {
@@ -84,13 +91,31 @@ func (f *Flow) ready(cl *Client, account string) *Error {
 	return nil
 }
 
-// before is the grant that the account has, the zero Grant if it has none.
-func (f *Flow) before(cl *Client, account string) (tokencache.Grant, *Error) {
+// before is the grant that the account has, the zero Grant if it has none. One that cannot
+// be read is an error, unless it may be replaced and a person has agreed to that: then it
+// is lost.
+func (f *Flow) before(cl *Client, account string, replaceLost bool) (old tokencache.Grant, lost bool, _ *Error) {
 	old, _, err := f.store.LoadGrant(cl.key(account), cl.Cache.Secrets())
-	if err != nil {
-		return old, errStore(err)
+	switch {
+	case err == nil:
+		return old, false, nil
+	case !replaceable(err):
+		return old, false, errStore(err)
+	case !replaceLost:
+		return old, false, errLost(err)
 	}
-	return old, nil
+	return old, true, nil
+}
+
+func replaceable(err error) bool {
+	var known *tokencache.StoreError
+	return errors.As(err, &known) && known.Replaceable
+}
+
+// Unreadable tells that the account has a grant which cannot be read, and may be replaced.
+func (f *Flow) Unreadable(cl *Client, account string) bool {
+	_, _, err := f.store.LoadGrant(cl.key(account), cl.Cache.Secrets())
+	return replaceable(err)
 }
 
 // unnamed says which of two grants are nobody's that is known.
@@ -136,7 +161,7 @@ func (f *Flow) put(cl *Client, account string, grant tokencache.Grant) error {
 func (f *Flow) countOne(cl *Client, cand *candidate, result *Result) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
-	grant, err := f.before(cl, cand.account)
+	grant, _, err := f.before(cl, cand.account, false)
 	if err != nil || grant.RefreshToken == "" || another(grant, cand.grant) {
 		return
 	}

@@ -23,7 +23,7 @@ func (v *visit) prepare() {
 	v.render(http.StatusOK, "connect", map[string]any{
 		"Title": "Connect " + account, "Client": v.Client.Name, "Account": account, "ClientID": v.Client.ID(),
 		"Scopes": v.Client.Scopes, "RedirectURI": v.redirectURI(), "Home": v.Client.Centers[0],
-		"Centers": v.Client.Centers, "Checks": v.checks(account), "Before": v.statusOf(account), "Warnings": v.Flow.PlaceWarnings(v.Client, account),
+		"Centers": v.Client.Centers, "Checks": v.checks(account), "Before": v.statusOf(account), "Lost": v.Flow.Unreadable(v.Client, account), "Warnings": v.Flow.PlaceWarnings(v.Client, account),
 	})
 }
 
@@ -85,7 +85,7 @@ func (v *visit) checks(account string) []check {
 		checks = append(checks, check{zoho.TellsUser(v.Client.Scopes), "The scopes let Zoho say who has consented.",
 			zoho.ScopeProfile + " is not among the scopes: that somebody else consents than before is not noticed then, and replaces the grant."})
 	}
-	if err := v.Flow.ready(v.Client, account); err != nil {
+	if err := v.Flow.ready(v.Client, account, false); err != nil {
 		checks = append(checks, check{Remedy: err.Text + " " + err.Remedy})
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), 3*time.Second)

@@ -11,7 +11,7 @@ import (
 )
 
 func (v *visit) start() {
-	s := Start{Account: strings.TrimSpace(v.form("account")), RedirectURI: v.redirectURI(), RevokeOld: v.form("revoke") != ""}
+	s := Start{Account: strings.TrimSpace(v.form("account")), RedirectURI: v.redirectURI(), RevokeOld: v.form("revoke") != "", ReplaceLost: v.form("lost") != ""}
 	v.begin(s)
 }
 

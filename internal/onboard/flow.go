@@ -79,6 +79,7 @@ type Start struct {
 	RedirectURI string // where the browser comes back to
 	Browser     string // cookie that the callback must show; "" for a callback that is pasted
 	RevokeOld   bool   // revoke the grant that this one replaces
+	ReplaceLost bool   // replace a grant that cannot be read
 	invitation  *Invitation
 }
 
@@ -103,7 +104,7 @@ func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ *Error) {
 	case s.RedirectURI == "":
 		return "", "", errNoRedirectURI(cl)
 	}
-	if err := f.ready(cl, s.Account); err != nil {
+	if err := f.ready(cl, s.Account, s.ReplaceLost); err != nil {
 		return "", "", err
 	}
 	c := &consent{Start: s, client: cl.Name, browser: identify(s.Browser), expires: time.Now().Add(consentLife)}

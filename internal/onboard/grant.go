@@ -49,21 +49,21 @@ func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser stri
 	if err := cl.mayReplace(c.Account); err != nil {
 		return Result{}, c, err
 	}
-	if err := f.ready(cl, c.Account); err != nil {
+	if err := f.ready(cl, c.Account, c.ReplaceLost); err != nil {
 		return Result{}, c, err
 	}
 	cand, failed := f.exchange(ctx, cl, center, c.Account, cb.Code, c.RedirectURI)
 	if failed != nil {
 		return Result{}, c, errCallbackCode(failed, cb, center)
 	}
-	cand.browser, cand.invited, cand.revokeOld = c.browser, c.invitation, c.RevokeOld
+	cand.browser, cand.invited, cand.revokeOld, cand.replaceLost = c.browser, c.invitation, c.RevokeOld, c.ReplaceLost
 	result, err := f.settle(ctx, cl, cand)
 	return result, c, err
 }
 
 // SelfClient takes a code that Zoho's API console made for a self client; center is where
 // the console was. With replace a grant of somebody else's is replaced without a question,
-// with revokeOld the one that is replaced is given back.
+// or one that cannot be read; with revokeOld the one that is replaced is given back.
 func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCenter, account, code string, replace, revokeOld bool) (Result, *Error) {
 	if err := cl.mayReplace(account); err != nil {
 		return Result{}, err
@@ -71,7 +71,7 @@ func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCente
 	if err := cl.notACode(center, code); err != nil {
 		return Result{}, err
 	}
-	if err := f.ready(cl, account); err != nil {
+	if err := f.ready(cl, account, replace); err != nil {
 		return Result{}, err
 	}
 	cand, err := f.exchange(ctx, cl, center, account, code, "")
@@ -94,7 +94,7 @@ func (f *Flow) Import(ctx context.Context, cl *Client, center zoho.DataCenter, a
 	if err := cl.notARefreshToken(center, refreshToken); err != nil {
 		return Result{}, err
 	}
-	if _, err := f.before(cl, account); err != nil { // a store that fails costs no token call
+	if _, _, err := f.before(cl, account, replace); err != nil { // a store that fails costs no token call
 		return Result{}, err
 	}
 	grant := tokencache.Grant{RefreshToken: refreshToken, AccountsServer: center.Accounts, GrantedAt: time.Now()}

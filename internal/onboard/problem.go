@@ -24,6 +24,9 @@ type Error struct {
 	// and client, "" if it has nothing to do with them.
 	Places    string
 	toInvited string // remedy for whoever has an invitation and nothing else, "" if they can do nothing
+	// Replaceable says that the stored grant cannot be read, and may be replaced by whoever
+	// agrees to that.
+	Replaceable bool
 	// Confirm names a grant that was given by somebody else than the one before. It is
 	// stored once that is confirmed.
 	Confirm string
@@ -121,6 +124,14 @@ func errCallback(text, remedy string) *Error {
 func errStore(err error) *Error {
 	return &Error{Status: http.StatusServiceUnavailable, Code: codeStore, Text: "The store cannot be used: " + err.Error() + ".",
 		Remedy: "Mend that and try again."}
+}
+
+// errLost is errStore for a grant that cannot be read and may be replaced.
+func errLost(err error) *Error {
+	e := errStore(err)
+	e.Replaceable = true
+	e.Remedy = "Mend that and try again. Or replace the grant: it is gone here then, and lives on at Zoho."
+	return e
 }
 
 // errRevokedOnly is for a grant that Zoho has taken back and the store has not.

@@ -1,0 +1,154 @@
+// Package masterkey keeps a random key in a file of its own. It is one more secret that
+// wraps the data keys of the store, so that a client secret which somebody makes anew
+// elsewhere is not the only one.
+package masterkey
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+)
+
+const (
+	keySize  = 32
+	shortest = 16   // characters: less is no key, but what is left of one
+	longest  = 4096 // bytes of the file
+)
+
+// File is a key in a file: printable, alone on its line, so that it can be kept and
+// configured like any other secret. Safe for concurrent use.
+type File struct {
+	path string
+
+	mu   sync.Mutex
+	seen fs.FileInfo // what was read last
+	key  []byte
+}
+
+// New names a file. It reads and makes nothing.
+func New(path string) *File { return &File{path: path} }
+
+// Path is where the key is.
+func (f *File) Path() string { return f.path }
+
+// Key is the key, nil if there is none. One that was read once goes on opening when its
+// file is gone or cannot be read any more; the error tells that it cannot.
+func (f *File) Key() ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	info, err := os.Stat(f.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return f.key, nil
+	case err == nil && f.same(info):
+		return f.key, nil
+	case err == nil:
+		err = f.read(info)
+	}
+	return f.key, err
+}
+
+func (f *File) same(info fs.FileInfo) bool {
+	return f.seen != nil && os.SameFile(f.seen, info) && f.seen.Size() == info.Size() && f.seen.ModTime().Equal(info.ModTime())
+}
+
+func (f *File) read(info fs.FileInfo) error {
+	switch {
+	case info.IsDir():
+		return fmt.Errorf("%s is a directory", f.path)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is no regular file", f.path)
+	case info.Size() == 0:
+		return fmt.Errorf("%s is empty", f.path)
+	}
+	file, err := os.Open(f.path)
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%s cannot be read by this process: let user %d read it", f.path, os.Getuid())
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, longest+1))
+	if err != nil {
+		return err
+	}
+	key := bytes.TrimSpace(text)
+	if len(key) < shortest || len(text) > longest || bytes.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("%s holds no key, which is at least %d printable characters on one line", f.path, shortest)
+	}
+	f.key, f.seen = key, info
+	return nil
+}
+
+// Make makes the key. It is on the disk when Make returns; one that is there already, or
+// that another process makes at the same time, is left alone.
+func (f *File) Make() error {
+	dir := filepath.Dir(f.path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	raw := make([]byte, keySize)
+	_, _ = rand.Read(raw) // never fails
+	text := base64.StdEncoding.AppendEncode(nil, raw)
+	err := f.link(dir, append(text, '\n'))
+	if errors.Is(err, fs.ErrExist) {
+		if _, err = os.Stat(f.path); err != nil {
+			return fmt.Errorf("%s is a link that leads nowhere", f.path)
+		}
+	}
+	syncDir(dir)
+	return err
+}
+
+// link gives the file its name when it is whole: nobody ever reads half a key.
+func (f *File) link(dir string, text []byte) error {
+	tmp, err := os.CreateTemp(dir, filepath.Base(f.path)+".new-*") // exclusive, 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	if err := write(tmp, text); err != nil {
+		return err
+	}
+	err = os.Link(tmp.Name(), f.path)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return f.create(text) // a file system without links
+}
+
+func (f *File) create(text []byte) error {
+	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := write(file, text); err != nil {
+		return errors.Join(err, os.Remove(f.path))
+	}
+	return nil
+}
+
+func write(file *os.File, text []byte) error {
+	_, err := file.Write(text)
+	return errors.Join(err, file.Chmod(0o600), file.Sync(), file.Close())
+}
+
+// syncDir makes a new name durable, where directories can be synced.
+func syncDir(dir string) {
+	if runtime.GOOS == "windows" {
+		return
+	}
+	if d, err := os.Open(dir); err == nil {
+		_ = d.Sync()
+		_ = d.Close()
+	}
+}
