@@ -91,6 +91,7 @@ func (a *App) examineStore() (found findings) {
 	if err := store.CheckGrants(); err != nil {
 		found.add(finding{Check: checkStore, Result: resultFailed, What: "the stored grants cannot be read", Why: err.Error(), Do: "mend that: their accounts get no tokens until then"})
 	}
+	found.add(a.examineMasterKey()...)
 	for _, text := range store.TooOpen() {
 		found.add(finding{Check: checkStore, Result: resultFailed, What: text, Why: "whoever can copy the store and learns a client secret has the grants",
 			Do: "do that, and see who made it so"})
@@ -114,13 +115,29 @@ func (a *App) examineStore() (found findings) {
 	return found
 }
 
+// examineMasterKey looks at the key of our own, where one is used.
+func (a *App) examineMasterKey() (found findings) {
+	if !a.sealsByMasterKey() {
+		return nil
+	}
+	key, err := a.masterKey()
+	if err == nil && key == nil {
+		err = fmt.Errorf("%s is missing", a.master.Path())
+	}
+	if err != nil {
+		found.add(finding{Check: checkStore, Result: resultWarning, What: noMasterKey, Why: err.Error(),
+			Do: "mend that, or put the file back if there is a copy; one that is missing is made at the next start or reload, unless stored grants cannot be opened"})
+	}
+	return append(found, examineFile("", a.masterKeySecret())...)
+}
+
 // noticed explains what the store has noticed since Caddy opened it.
 func noticed(text string) finding {
 	f := finding{Check: checkStore, Result: resultWarning, What: text,
 		Why: "noticed since Caddy has opened the file: a crash of the machine or a failing disk does that",
 		Do:  "nothing for tokens, which are asked for anew; what concerns a grant is told with its account. If it comes again, see to the disk"}
 	if strings.Contains(text, tokencache.ErrWrongKey.Error()) {
-		f.Why = "it was sealed by another key: an encryption_key or the client's secret was changed and the one before was taken away, or the store is another Caddy's"
+		f.Why = "it was sealed by another key: an encryption_key, or the client's secret and the master key, were changed and those before were taken away, or the store is another Caddy's"
 		f.Do = "add the key of before as a further one, of encryption_key or client_secret; nothing for tokens, which are asked for anew; what concerns a grant is told with its account"
 	}
 	return f

@@ -158,14 +158,50 @@ func (e *exam) noGrant(s tokencache.Status) {
 	e.tellConsent(checkGrant, s.Account, "the account is not connected", why, e.client.consent(s.Account))
 }
 
-// readable is how to get at a grant that cannot be had.
+// readable is how to get at a grant that cannot be had: the line to write, if a key is missing.
 func (c *Client) readable(account string) string {
-	_, _, err := c.app.state.store.LoadGrant(tokencache.Key{Client: c.name, Account: account}, c.cache.Secrets())
-	if !errors.Is(err, tokencache.ErrWrongKey) || len(c.app.EncryptionKey) == 0 || len(c.allSecrets()) == 0 {
-		return "mend that; see what is said of the store"
+	key := tokencache.Key{Client: c.name, Account: account}
+	opens := func(secrets [][]byte) error {
+		_, _, err := c.app.state.store.LoadGrant(key, secrets)
+		return err
 	}
-	return fmt.Sprintf("add the key that it was sealed by as a further one; if the store was begun without a key, that is the client's secret: encryption_key %s %s",
-		c.app.EncryptionKey[0], c.allSecrets()[0])
+	err := opens(c.cache.Secrets())
+	var known *tokencache.StoreError
+	do := "mend that; see what is said of the store"
+	if errors.Is(err, tokencache.ErrWrongKey) {
+		do = c.keyLine(opens)
+	}
+	if errors.As(err, &known) && known.Replaceable {
+		do += "; or connect the account anew, which asks whether to replace the grant: " + c.connectCommand(account)
+	}
+	return do
+}
+
+// keyLine is what to write so that a grant opens, which none of the configured secrets does.
+func (c *Client) keyLine(opens func(secrets [][]byte) error) string {
+	if c.app.sealsByMasterKey() {
+		return c.secretLine()
+	}
+	first := c.app.EncryptionKey[0]
+	for _, secret := range append(c.allSecrets(), c.app.masterKeySecret()) {
+		if opens(resolveAll([]Secret{secret})) == nil {
+			return fmt.Sprintf("the store was begun without encryption_key, so add what opens it as a further key: encryption_key %s %s", first, secret)
+		}
+	}
+	return fmt.Sprintf("add the key that it was sealed by as a further one: encryption_key %s {env.OLD_ENCRYPTION_KEY}; "+
+		"if the store was begun without encryption_key, that is the client secret of then, or its zoho-master.key: {file./path/to/zoho-master.key}", first)
+}
+
+// secretLine is keyLine for a store that client secrets seal.
+func (c *Client) secretLine() string {
+	option, secrets := "client_secret", c.ClientSecret
+	if len(secrets) == 0 {
+		code := slices.Sorted(maps.Keys(c.DataCenterSecret))[0]
+		option, secrets = option+" "+code, c.DataCenterSecret[code]
+	}
+	return fmt.Sprintf("add the secret of before behind that of now: %s %s {env.OLD_CLIENT_SECRET}; "+
+		"if the store had its zoho-master.key elsewhere than at %s, name that place: master_key_file /path/to/zoho-master.key; "+
+		"if it had an encryption_key, write that again: encryption_key {env.ZOHO_ENCRYPTION_KEY}", option, secrets[0], c.app.master.Path())
 }
 
 // deadGrant looks whether the grant is only asked for at the wrong data center.

@@ -48,10 +48,11 @@ type candidate struct {
 	replace   bool   // whoever's the grant before is
 	asked     string // refresh token of the one that a person was asked about
 	revokeOld bool   // give it back
-	// Also one that cannot be read, and is lost by that.
-	replaceLost bool
-	browser     browserID
-	invited     *Invitation
+	browser   browserID
+	invited   *Invitation
+
+	replaceLost bool // also a grant that cannot be read
+
 	// While it waits to be confirmed:
 	waits    *time.Timer
 	unwanted func(context.Context) // gives it back
