@@ -134,6 +134,30 @@ func TestDeployNeedsNoRefreshToken(t *testing.T) {
 	}
 }
 
+// TestDeployedCaddyfile: what the files in deploy/ run is Caddyfile.example with a key that is
+// given as a credential, and the manifest has it to the letter.
+func TestDeployedCaddyfile(t *testing.T) {
+	deployed := readDoc(t, "deploy/Caddyfile")
+	key := regexp.MustCompile(`\n\n\t\t# .*\n\t\tencryption_key \{file\.\{\$ZOHO_ENCRYPTION_KEY_FILE\}\}\n`)
+	body := func(text string) string { return text[strings.Index(text, "\n{\n"):] }
+	if !key.MatchString(deployed) || key.ReplaceAllString(body(deployed), "\n") != body(readDoc(t, "Caddyfile.example")) {
+		t.Error("deploy/Caddyfile is not Caddyfile.example with an encryption_key")
+	}
+	indented := regexp.MustCompile(`(?m)^(.)`).ReplaceAllString(deployed, "    $1")
+	if !strings.Contains(readDoc(t, "deploy/kubernetes-sidecar.yaml"), "  Caddyfile: |\n"+indented+"---\n") {
+		t.Error("the Caddyfile in deploy/kubernetes-sidecar.yaml is another than deploy/Caddyfile")
+	}
+	for name, gives := range map[string]string{
+		"deploy/caddy-zoho.service":      "\nLoadCredential=encryption_key:",
+		"deploy/compose.yaml":            "\n    secrets: [encryption_key]\n",
+		"deploy/kubernetes-sidecar.yaml": "{key: encryption-key, path: encryption-key}",
+	} {
+		if doc := readDoc(t, name); !strings.Contains(doc, gives) || !strings.Contains(doc, "ZOHO_ENCRYPTION_KEY_FILE") {
+			t.Errorf("%s gives no encryption key as a credential", name)
+		}
+	}
+}
+
 // TestDockerfilePinsCaddy: both images and the build are of go.mod's Caddy, and
 // what is built is the tree that was copied.
 func TestDockerfilePinsCaddy(t *testing.T) {

@@ -227,6 +227,47 @@ func TestNothingIsAskedForInVain(t *testing.T) {
 	}
 }
 
+// TestReplaceUnreadable: a grant that no key opens is replaced by who agrees to that, an invited
+// person excepted, and others that are sealed by the same key stay.
+func TestReplaceUnreadable(t *testing.T) {
+	flow, cl := testClient(t)
+	given := new(revocations)
+	via(cl, given)
+	flow.has(t, cl, "a", "of alice", "alice")
+	flow.has(t, cl, "b", "of bob", "bob")
+	key := cl.Cache.Secrets()
+	cl.Cache.Secrets = func() [][]byte { return [][]byte{[]byte("another secret")} }
+	if !flow.Unreadable(cl, "a") || flow.Unreadable(cl, "new") {
+		t.Error("what is unreadable is not told")
+	}
+	if _, _, err := flow.Begin(cl, Start{Account: "a", RedirectURI: cl.RedirectURI}); err == nil || !err.Replaceable {
+		t.Errorf("begun without agreement: %v", err)
+	}
+	if _, _, err := flow.Begin(cl, Start{Account: "a", RedirectURI: cl.RedirectURI, ReplaceLost: true}); err != nil {
+		t.Errorf("with agreement: %v", err)
+	}
+	invited := fresh(cl, "a", "of a stranger", "")
+	invited.invited = &Invitation{ID: "x"}
+	for _, cand := range []*candidate{fresh(cl, "a", "of carol", "carol"), invited} {
+		if _, err := flow.adopt(t.Context(), cl, cand); err == nil || err.Code != codeStore || !err.Replaceable {
+			t.Errorf("adopted without agreement: %v", err)
+		}
+	}
+	cand := fresh(cl, "a", "of carol", "carol")
+	cand.replaceLost, cand.revokeOld = true, true
+	r, err := flow.adopt(t.Context(), cl, cand)
+	if err != nil || !r.Replaced || r.Revoked || given.String() != "" || !strings.Contains(strings.Join(r.Warnings, ""), "could not be read") {
+		t.Errorf("%+v, %v, given back %q", r, err, given)
+	}
+	if got := flow.now(t, cl, "a").RefreshToken; got != "of carol" {
+		t.Errorf("stored is %q", got)
+	}
+	cl.Cache.Secrets = func() [][]byte { return key }
+	if got := flow.now(t, cl, "b").RefreshToken; got != "of bob" {
+		t.Errorf("beside it is %q", got)
+	}
+}
+
 // TestRevocationThatIsNotNoted: Zoho has the grant back, and the answer says so.
 func TestRevocationThatIsNotNoted(t *testing.T) {
 	flow, cl := testClient(t)
