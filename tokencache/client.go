@@ -29,7 +29,7 @@ type Client struct {
 	Grant func(account string) (g Grant, configured bool, err error)
 	// ClientID is part of the fingerprint of a grant.
 	ClientID func() string
-	// Secrets wrap the data keys of the store: the first one writes, all read.
+	// Secrets wrap the data keys of the store, each of them: any one opens.
 	Secrets func() [][]byte
 	// Credentials are what the client proves itself with. A rejected client is
 	// tried again at once when they change; nil = Secrets.

@@ -1,6 +1,7 @@
 package tokencache
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -25,53 +26,63 @@ func inspect(tx *bolt.Tx) (inspection, error) {
 	if clients == nil {
 		return x, fmt.Errorf("%w: it has no grants", ErrDamaged)
 	}
-	var lost []string
-	found := 0
 	err := clients.ForEachBucket(func(name []byte) error {
-		client := string(name)
-		x.accounts[client] = make(map[string]struct{})
-		sealedBy := make(map[string]int)
-		err := clients.Bucket(name).ForEach(func(k, v []byte) error {
-			x.accounts[client][string(k)] = struct{}{}
-			found++
-			if v == nil || !intact(v, bucketGrants, client, string(k)) {
-				x.damaged++
-				return nil
-			}
-			sealedBy[keyOf(v)]++
-			return nil
-		})
-		lost = append(lost, lostKeys(tx, client, sealedBy)...)
-		return err
+		return x.client(tx, string(name), clients.Bucket(name))
 	})
+	found := 0
+	for _, accounts := range x.accounts {
+		found += len(accounts)
+	}
 	if n := grantCount(tx); x.damaged == 0 && n != found {
 		x.damaged = max(n-found, found-n)
 	}
 	if x.damaged > 0 {
-		x.faults = append(x.faults, fmt.Sprintf("%d of its records are missing or not as they were written", x.damaged))
+		x.faults = slices.Insert(x.faults, 0, fmt.Sprintf("%d of its records are missing or not as they were written", x.damaged))
 	}
-	x.faults = append(x.faults, lost...)
 	return x, err
+}
+
+// client looks at the grants of a client.
+func (x *inspection) client(tx *bolt.Tx, client string, grants *bolt.Bucket) error {
+	accounts := make(map[string]struct{})
+	x.accounts[client] = accounts
+	ring, lost := readRing(tx, client)
+	var usual []byte // stands in what is sealed by that ring's key: to read all the JSON takes long
+	if lost == nil {
+		usual = fmt.Appendf(nil, `"grant":{"key":%q,`, ring.ID)
+	} else {
+		x.faults = append(x.faults, fmt.Sprintf("the data key of client %q is missing or not as it was written, so that its grants cannot be read", client))
+	}
+	elsewhere := make(map[string]int) // :: data key → grants
+	err := grants.ForEach(func(k, v []byte) error {
+		accounts[string(k)] = struct{}{}
+		switch {
+		case v == nil || !intact(v, bucketGrants, client, string(k)):
+			x.damaged++
+		case lost == nil && !bytes.Contains(v, usual):
+			elsewhere[keyOf(v)]++
+		}
+		return nil
+	})
+	x.faults = append(x.faults, lostKeys(tx, client, elsewhere)...)
+	return err
 }
 
 // keyOf is the id of the data key that a stored grant is sealed by.
 func keyOf(value []byte) string {
-	var w grantJSON
+	var w struct { // of grantJSON, without decoding what is sealed
+		Grant struct {
+			Key string `json:"key"`
+		} `json:"grant"`
+	}
 	_ = json.Unmarshal(value[sumSize:], &w)
 	return w.Grant.Key
 }
 
-// lostKeys says which data keys of a client are not to be had, as far as that
-// concerns any of its grants; they are counted by the ids of their keys.
+// lostKeys says which data keys of a client, other than the one that seals, are not to be
+// had; its grants are counted by the ids of their keys.
 func lostKeys(tx *bolt.Tx, client string, grants map[string]int) (faults []string) {
-	ring, err := readRing(tx, client)
-	if err != nil {
-		return []string{fmt.Sprintf("the data key of client %q is missing or not as it was written, so that its grants cannot be read", client)}
-	}
 	for id, n := range grants {
-		if id == ring.ID {
-			continue
-		}
 		if _, err := findRing(tx, keyName{client, id}); err != nil {
 			faults = append(faults, fmt.Sprintf("the data key %s of client %q is missing or not as it was written, so that %d of its grants cannot be read", id, client, n))
 		}
