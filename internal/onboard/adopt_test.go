@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -265,6 +266,32 @@ func TestReplaceUnreadable(t *testing.T) {
 	cl.Cache.Secrets = func() [][]byte { return key }
 	if got := flow.now(t, cl, "b").RefreshToken; got != "of bob" {
 		t.Errorf("beside it is %q", got)
+	}
+}
+
+// TestUnreadableOnThePage: a page asks by a check box, and begins nothing without it.
+func TestUnreadableOnThePage(t *testing.T) {
+	pages := testPages(t)
+	pages.Flow.has(t, pages.Client, "a", "of alice", "alice")
+	visit := func(method, target, form string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, "http://localhost/zoho-connect/"+target, strings.NewReader(form))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		pages.ServeHTTP(w, r)
+		return w
+	}
+	if w := visit(http.MethodGet, "connect?account=a", ""); w.Code != http.StatusOK || strings.Contains(w.Body.String(), `name="lost"`) {
+		t.Errorf("%d, for a grant that can be read: %s", w.Code, w.Body)
+	}
+	pages.Client.Cache.Secrets = func() [][]byte { return [][]byte{[]byte("another secret")} }
+	if w := visit(http.MethodGet, "connect?account=a", ""); !strings.Contains(w.Body.String(), `name="lost"`) || !strings.Contains(w.Body.String(), "none of the keys opens it") {
+		t.Errorf("nothing is asked: %s", w.Body)
+	}
+	if w := visit(http.MethodPost, "start", "account=a"); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("without the check: %d", w.Code)
+	}
+	if w := visit(http.MethodPost, "start", "account=a&lost=yes"); w.Code != http.StatusSeeOther {
+		t.Errorf("with it: %d", w.Code)
 	}
 }
 
