@@ -4,7 +4,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -110,12 +109,8 @@ func TestVariablesAreDocumented(t *testing.T) {
 // vanish or move to port 80.
 func TestDeployPassesNoEmptyVariable(t *testing.T) {
 	empty := regexp.MustCompile(`(?m)^[^#\n]*ZOHO_[A-Z_]+(?:=\s*$|=["']{2}|:\s*$|:\s*["']{2}|=\$\{[A-Z_]+(?::?-)?\}|, value: ["']{2})`)
-	files, err := filepath.Glob("../deploy/*")
-	if err != nil || len(files) == 0 {
-		t.Fatal("deploy/ is empty", err)
-	}
-	for _, file := range files {
-		for _, line := range empty.FindAllString(readDoc(t, strings.TrimPrefix(filepath.ToSlash(file), "../")), -1) {
+	for _, file := range deployFiles(t) {
+		for _, line := range empty.FindAllString(readDoc(t, file), -1) {
 			t.Errorf("%s: %s may be empty", file, strings.TrimSpace(line))
 		}
 	}
@@ -262,7 +257,7 @@ func TestRecipesAreValid(t *testing.T) {
 		for _, m := range regexp.MustCompile(`\{env\.([A-Z_]+)\}`).FindAllStringSubmatch(recipe[1], -1) {
 			value := "value-of-" + m[1]
 			if strings.HasPrefix(m[1], "APP_HASH_") {
-				value = "$2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG" // of the word hiccup
+				value = hashOfHiccup
 			}
 			env = append(env, m[1]+"="+value)
 		}
@@ -282,30 +277,6 @@ func anchors(doc string) map[string]bool {
 		found[strings.ReplaceAll(strings.TrimSpace(text), " ", "-")] = true
 	}
 	return found
-}
-
-func markdownFiles(t *testing.T) []string {
-	var names []string
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && len(d.Name()) > 2 && d.Name()[0] == '.':
-			return fs.SkipDir
-		case !d.IsDir() && strings.HasSuffix(path, ".md"):
-			names = append(names, strings.TrimPrefix(filepath.ToSlash(path), "../"))
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"} {
-		if !slices.Contains(names, name) {
-			t.Errorf("there is no %s", name)
-		}
-	}
-	return names
 }
 
 // TestDependenciesAreDocumented: docs/dependencies.md has a row for each module that
