@@ -31,13 +31,14 @@ func (s *stage) send(ctx context.Context, method, path, body, id string) (*http.
 
 // outcome is what the app saw of a call that creates something, and what came of it.
 type outcome struct {
-	at         time.Duration // since the first one
+	at         time.Duration // when it came, since the token was asked for
 	status     int           // 0: no answer
 	retryAfter string
 	executed   int // times, at Zoho
 }
 
-func (o outcome) failed() bool { return o.status == 0 || o.status >= 300 }
+func (o outcome) failed() bool    { return o.status == 0 || o.status >= 300 }
+func (o outcome) succeeded() bool { return !o.failed() }
 
 type outcomes []outcome
 
@@ -74,20 +75,19 @@ func (all outcomes) gap() (from, to time.Duration) {
 }
 
 // post creates a record, as an app that does not repeat its calls.
-func (s *stage) post(ctx context.Context, since time.Time) outcome {
+func (s *stage) post(ctx context.Context, since time.Time) (o outcome) {
 	s.posts++
 	id := fmt.Sprint("post-", s.posts)
-	o := outcome{at: time.Since(since)}
 	if res, _, err := s.send(ctx, http.MethodPost, "/crm/v8/Leads", lead, id); err == nil {
 		o.status, o.retryAfter = res.StatusCode, res.Header.Get("Retry-After")
 	}
-	o.executed = s.sim.Stats().Executed[id]
+	o.at, o.executed = s.clock.now().Sub(since), s.sim.Stats().Executed[id]
 	return o
 }
 
 // burst posts n times.
 func (s *stage) burst(ctx context.Context, n int) (all outcomes) {
-	start := time.Now()
+	start := s.clock.now()
 	for range n {
 		all = append(all, s.post(ctx, start))
 	}
@@ -101,22 +101,23 @@ type event struct {
 }
 
 // pace posts twice in a minute of the played time until the time is over, and on until
-// calls succeed again, for 75 real seconds at most. The time begins with the token.
-func (s *stage) pace(ctx context.Context, until time.Duration, events ...event) (all outcomes, err error) {
-	ticks := time.NewTicker(minute / 2)
-	defer ticks.Stop()
+// calls succeed again. The time begins with the token.
+func (s *stage) pace(ctx context.Context, until time.Duration, events ...event) (outcomes, error) {
+	return s.paceTo(ctx, outcome.succeeded, until, events...)
+}
+
+// paceTo is pace that goes on until an outcome is of that kind, for 75 seconds at most.
+func (s *stage) paceTo(ctx context.Context, last func(outcome) bool, until time.Duration, events ...event) (all outcomes, err error) {
 	for start := s.asked; ; {
-		select {
-		case <-ticks.C:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if err := s.clock.pass(ctx, minute/2); err != nil {
+			return nil, err
 		}
-		now := time.Since(start)
-		if now > until && !all[len(all)-1].failed() {
+		now := s.clock.now().Sub(start)
+		if now > until && len(all) > 0 && last(all[len(all)-1]) {
 			return all, all.once()
 		}
-		if now > until+75*time.Second {
-			return nil, fmt.Errorf("calls still fail, with status %d", all[len(all)-1].status)
+		if now > until+75*time.Second && len(all) > 0 {
+			return nil, fmt.Errorf("calls still end with status %d", all[len(all)-1].status)
 		}
 		for len(events) > 0 && events[0].at <= now {
 			if err := events[0].do(); err != nil {

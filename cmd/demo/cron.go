@@ -19,10 +19,11 @@ import (
 type cron struct {
 	*stage
 	refused int // runs that got no token
+	loaded  int // configurations so far
 }
 
 func withCron(ctx context.Context, life time.Duration, play func(context.Context, *cron) (string, error)) (string, error) {
-	s, err := newSimulator(zohosim.Options{TokenLife: life})
+	s, err := newSimulator(zohosim.Options{TokenLife: life}, &clock{moved: true, start: time.Now()})
 	if err != nil {
 		return "", err
 	}
@@ -38,14 +39,18 @@ func withCron(ctx context.Context, life time.Duration, play func(context.Context
 	return play(ctx, c)
 }
 
+// config is the next configuration, which names itself at /zoho-health.
 func (c *cron) config(token string) []byte {
-	return fmt.Appendf(nil, "http://:{$ZOHO_PORT} {\nbind 127.0.0.1\nrespond /zoho-health 200\nreverse_proxy %s {\nheader_up Authorization %q\n}\n}\n",
-		c.simURL, "Zoho-oauthtoken "+token)
+	c.loaded++
+	return fmt.Appendf(nil, "http://:{$ZOHO_PORT} {\nbind 127.0.0.1\nrespond /zoho-health %q\nreverse_proxy %s {\nheader_up Authorization %q\n}\n}\n",
+		c.name(), c.simURL, "Zoho-oauthtoken "+token)
 }
+
+func (c *cron) name() string { return fmt.Sprint("configuration ", c.loaded) }
 
 // fetch asks for a token, "" if there is none to be had.
 func (c *cron) fetch() string {
-	asked := time.Now()
+	asked := c.clock.now()
 	res, err := http.PostForm(c.simURL+"/oauth/v2/token", url.Values{"grant_type": {"refresh_token"},
 		"client_id": {clientID}, "client_secret": {clientSecret}, "refresh_token": {c.grant}})
 	if err != nil {
@@ -83,6 +88,19 @@ func (c *cron) run(ctx context.Context) error {
 		text, _ := io.ReadAll(res.Body)
 		return fmt.Errorf("reload: %s", text)
 	}
-	c.app.CloseIdleConnections() // a reload cuts them, which is not counted here
-	return nil
+	return c.changeOver(ctx)
+}
+
+// changeOver has the app go on by a connection to the configuration that was loaded last. For
+// a moment the one before may answer as well, or cut a connection, which is not counted here.
+func (c *cron) changeOver(ctx context.Context) error {
+	for {
+		c.app.CloseIdleConnections()
+		if _, answer, err := c.send(ctx, http.MethodGet, "/zoho-health", "", ""); err == nil && string(answer) == c.name() {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
 }

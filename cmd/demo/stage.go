@@ -27,6 +27,7 @@ type stage struct {
 	app      *http.Client
 	posts    int       // made so far by compare
 	asked    time.Time // when the token was asked for that scenarios count from
+	clock    *clock
 
 	config   string
 	port     string
@@ -47,7 +48,7 @@ func newStage(ctx context.Context, config string, zoho zohosim.Options) (*stage,
 	if _, err := os.Stat(config); err != nil {
 		return nil, fmt.Errorf("%w (run it from the root of the repository)", err)
 	}
-	s, err := newSimulator(zoho)
+	s, err := newSimulator(zoho, new(clock))
 	if err != nil {
 		return nil, err
 	}
@@ -59,12 +60,13 @@ func newStage(ctx context.Context, config string, zoho zohosim.Options) (*stage,
 }
 
 // newSimulator is a stage without Caddy.
-func newSimulator(zoho zohosim.Options) (*stage, error) {
+func newSimulator(zoho zohosim.Options, clock *clock) (*stage, error) {
 	dir, err := os.MkdirTemp("", "caddy-zoho-demo-")
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{sim: zohosim.New(zoho), dir: dir, output: new(log),
+	zoho.Now = clock.now
+	s := &stage{sim: zohosim.New(zoho), dir: dir, output: new(log), clock: clock,
 		app: &http.Client{Transport: new(http.Transport)}}
 	s.sim.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
 	s.grant = s.sim.Grant(clientID, "demo@example.com", "us", "ZohoCRM.modules.ALL", "ZohoBooks.fullaccess.all", "Desk.tickets.ALL")
@@ -76,9 +78,22 @@ func newSimulator(zoho zohosim.Options) (*stage, error) {
 // find the same one.
 var starting sync.Mutex
 
+// startCaddy starts it with free ports. One that somebody else has taken meanwhile is no reason
+// to give up.
 func (s *stage) startCaddy(ctx context.Context, config string) error {
 	starting.Lock()
 	defer starting.Unlock()
+	var err error
+	for range 5 {
+		said := len(s.logs())
+		if err = s.tryCaddy(ctx, config); err == nil || !strings.Contains(s.logs()[said:], "address already in use") {
+			break
+		}
+	}
+	return err
+}
+
+func (s *stage) tryCaddy(ctx context.Context, config string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -155,7 +170,7 @@ func freePorts(n int) ([]string, error) {
 func (s *stage) waitUntilServed(ctx context.Context) error {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(3 * time.Minute) // which only a hang takes
 	for {
 		if res, err := http.Get(s.proxyURL + "/zoho-health"); err == nil {
 			_ = res.Body.Close()

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// clock is what a scenario's time goes by. The proxy lives by the machine's, so its side takes
+// that time. On the job's side nothing but the simulator looks at a clock: there it is moved
+// on, and what happens is the same however slow the machine is.
+type clock struct {
+	moved bool
+	mu    sync.Mutex
+	ahead time.Duration
+	start time.Time
+}
+
+func (c *clock) now() time.Time {
+	if !c.moved {
+		return time.Now()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.start.Add(c.ahead)
+}
+
+// pass lets some time pass.
+func (c *clock) pass(ctx context.Context, d time.Duration) error {
+	if c.moved {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.ahead += d
+		return ctx.Err()
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
