@@ -34,7 +34,7 @@ type window struct {
 }
 
 func newWindow(t *testing.T, b *rod.Browser) *window {
-	page := b.MustPage().Timeout(2 * time.Minute)
+	page := b.MustPage().Timeout(2 * patience) // for all that is done in it
 	page.MustSetViewport(800, 900, 1, false)
 	return &window{t, page}
 }
@@ -201,7 +201,7 @@ func TestExpiredInTheBrowser(t *testing.T) {
 	w.MustElement("#accept")
 	w = &window{t, w.CancelTimeout()}
 	time.Sleep(10*time.Minute + time.Second) // a consent's life: nothing else is to happen
-	w = &window{t, w.Timeout(2 * time.Minute)}
+	w = &window{t, w.Timeout(patience)}
 	w.accept("").heading("That did not work").says("more than 10 minutes ago").keep("expired")
 	wantTokenCalls(t, server, 0)
 	if list := c.connections("").Connections; len(list) != 0 {

@@ -132,7 +132,7 @@ func TestInputWithoutEnd(t *testing.T) {
 			if err != nil || !strings.Contains(string(output), "connected") {
 				t.Errorf("%s: %v\n%s", what, err, output)
 			}
-		case <-time.After(time.Minute):
+		case <-time.After(patience):
 			t.Fatalf("%s: it still waits", what)
 		}
 	}

@@ -115,7 +115,7 @@ func hear(t *testing.T, name, grant string) (data map[string]any) {
 		if err := json.Unmarshal(e.Data, &data); err != nil {
 			t.Fatal(err)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		t.Fatalf("%s was not told", name)
 	}
 	return data

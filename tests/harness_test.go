@@ -10,7 +10,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -20,7 +19,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -36,6 +34,10 @@ var binary, scratch string
 // parallel is how many tests run at once that say they may: they wait more than they
 // work.
 const parallel = "8"
+
+// patience is how long a test waits for what must come: only a hang takes that long, however
+// busy the machine is.
+const patience = 3 * time.Minute
 
 func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", parallel); err != nil { // -parallel counts all the same
@@ -203,13 +205,8 @@ func (c *proxy) start() {
 	c.t.Helper()
 	c.spawn()
 	c.waitFor("the configuration to be served", func() bool {
-		res, err := http.Get("http://" + c.admin + "/config/")
-		if err != nil {
-			return false
-		}
-		defer res.Body.Close()
-		body, _ := io.ReadAll(res.Body)
-		return bytes.Contains(body, []byte(`"apps"`)) && strings.Contains(c.output.String(), "serving initial configuration")
+		a, err := c.tryAdmin(http.MethodGet, "/config/", "")
+		return err == nil && bytes.Contains(a.body, []byte(`"apps"`)) && strings.Contains(c.output.String(), "serving initial configuration")
 	})
 }
 
@@ -218,7 +215,7 @@ func (c *proxy) waitFor(what string, ok func() bool) {
 	c.t.Helper()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	timeout := time.After(time.Minute)
+	timeout := time.After(patience)
 	for !ok() {
 		select {
 		case <-ticker.C:
@@ -228,6 +225,15 @@ func (c *proxy) waitFor(what string, ok func() bool) {
 		case <-timeout:
 			c.t.Fatalf("waited too long for %s\n%s", what, c.output)
 		}
+	}
+}
+
+// logs waits until the log says all of these. A line may come a moment after the answer to
+// the call that caused it.
+func (c *proxy) logs(texts ...string) {
+	c.t.Helper()
+	for _, text := range texts {
+		c.waitFor("the log to say "+text, func() bool { return strings.Contains(c.output.String(), text) })
 	}
 }
 
@@ -243,11 +249,12 @@ func (c *proxy) stop() {
 		if err != nil {
 			c.t.Errorf("Caddy ended with %v\n%s", err, c.output)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		_ = c.cmd.Process.Kill()
-		c.t.Errorf("Caddy did not end within 20 s\n%s", c.output)
+		c.t.Errorf("Caddy does not end\n%s", c.output)
 	}
 	c.cmd = nil
+	closeIdle()
 }
 
 // signal reaches Caddy, not what runs it.
@@ -274,6 +281,7 @@ func (c *proxy) kill() {
 	_ = c.cmd.Process.Kill()
 	<-c.exited
 	c.cmd = nil
+	closeIdle()
 }
 
 // stopAndCheck is the end of every test: what must never be seen was not seen, and
@@ -281,17 +289,11 @@ func (c *proxy) kill() {
 func (c *proxy) stopAndCheck() {
 	if c.cmd != nil {
 		for _, path := range c.searched {
-			res, err := http.Get("http://" + c.admin + path)
-			if err != nil {
-				c.t.Errorf("admin %s could not be searched for secrets: %v", path, err)
-				continue
+			a, err := c.persistAdmin(http.MethodGet, path, "")
+			if err != nil || len(a.body) == 0 {
+				c.t.Errorf("admin %s could not be searched for secrets: %d bytes, %v", path, len(a.body), err)
 			}
-			body, err := io.ReadAll(res.Body)
-			_ = res.Body.Close()
-			if err != nil || len(body) == 0 {
-				c.t.Errorf("admin %s could not be searched for secrets: %s, %d bytes, %v", path, res.Status, len(body), err)
-			}
-			c.checkSecrets("admin "+path, body)
+			c.checkSecrets("admin "+path, a.body)
 		}
 		c.stop()
 	}
@@ -368,13 +370,14 @@ func (c *proxy) runWith(input io.Reader, args ...string) (stdout, stderr string,
 	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
 }
 
-// reload loads the configuration file again.
+// reload loads the configuration file again, and waits until it alone serves.
 func (c *proxy) reload() error {
 	c.t.Helper()
 	_, stderr, code := c.run("reload", "--config", c.config, "--adapter", "caddyfile", "--address", c.admin, "--force")
 	if code != 0 {
 		return fmt.Errorf("reload exited with %d: %s", code, stderr)
 	}
+	c.settled()
 	return nil
 }
 
@@ -385,17 +388,8 @@ func (c *proxy) metric(name string, labels ...string) float64 {
 	if text, err := os.ReadFile("../metrics.go"); err != nil || !bytes.Contains(text, []byte(`"`+strings.TrimSuffix(name, "_count")+`"`)) {
 		c.t.Fatalf("there is no metric %s (%v)", name, err)
 	}
-	res, err := http.Get("http://" + c.admin + "/metrics")
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		c.t.Fatal(err)
-	}
 	sum := 0.0
-	for line := range strings.Lines(string(body)) {
+	for line := range strings.Lines(string(c.adminCall(http.MethodGet, "/metrics", "").body)) {
 		rest, ok := strings.CutPrefix(line, name)
 		if !ok || (rest[0] != '{' && rest[0] != ' ') {
 			continue
@@ -488,23 +482,6 @@ func tool(t *testing.T, name string) (path string) {
 	}
 	return path
 }
-
-// freePort gives a port below those that the system hands out by itself: between our
-// look and Caddy's start nobody else is given it.
-func freePort(tb testing.TB) string {
-	tb.Helper()
-	for range 1000 {
-		port := 10000 + (os.Getpid()*61+int(nextPort.Add(1)))%20000
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = l.Close()
-			return strconv.Itoa(port)
-		}
-	}
-	tb.Fatal("no free port")
-	return ""
-}
-
-var nextPort atomic.Int64
 
 // cleanEnvironment is ours without what would configure the proxy.
 func cleanEnvironment() []string {

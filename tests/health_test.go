@@ -60,7 +60,8 @@ func TestHealth(t *testing.T) {
 
 // TestHealthWithExpiredToken: a usable grant is enough.
 func TestHealthWithExpiredToken(t *testing.T) {
-	c, server, _ := startSimulated(t, zohosim.Options{TokenLife: time.Second}, "ZOHO_CLIENT_OPTIONS=keep_warm 0")
+	t.Parallel()
+	c, server, _ := startSimulated(t, zohosim.Options{TokenLife: tokenLife}, "ZOHO_CLIENT_OPTIONS=keep_warm 0")
 	c.succeed(http.MethodGet, threeServices[0], "")
 	c.waitFor("the token to expire", func() bool { return !c.connections("").Connections[0].HasToken })
 	c.wantHealth("/zoho-health", 200, map[string]int{"ok": 1})
@@ -114,9 +115,7 @@ func TestConnectionStates(t *testing.T) {
 	}
 	state("contended")
 	c.wantCLI(cli{"status --state contended", 0, "contended", ""})
-	if !strings.Contains(c.output.String(), "lost early") {
-		t.Error("the log does not say so")
-	}
+	c.logs("lost early")
 }
 
 // TestMetrics: every metric that operators may rely on is there, with its labels.
@@ -219,6 +218,7 @@ func TestAccessLogPlaceholders(t *testing.T) {
 		}
 	}
 	renewals := 0
+	c.waitFor("two lines on renewals", func() bool { return strings.Count(c.output.String(), `"access token renewed"`) == 2 })
 	for line := range strings.Lines(c.output.String()) {
 		var entry struct {
 			Logger, Msg, Cause, Result string

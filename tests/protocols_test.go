@@ -355,7 +355,7 @@ func TestEventStream(t *testing.T) {
 			}
 			_, _ = io.WriteString(conn, "0\r\n\r\n")
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, c.url+"/crm/stream", nil)
 		transport := &http.Transport{Protocols: p}

@@ -60,6 +60,7 @@ func TestNoAnswerFromCaddyItself(t *testing.T) {
 	defer conn.Close()
 	in, n := bufio.NewReader(conn), 0
 	check := func(method, target, host string) {
+		_ = conn.SetDeadline(time.Now().Add(patience)) // of this call, not of all
 		fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: %s\r\n\r\n", method, target, host)
 		res, err := http.ReadResponse(in, &http.Request{Method: method})
 		if err != nil {
@@ -254,12 +255,14 @@ func TestPlainHTTP(t *testing.T) {
 	}
 }
 
-// loadJSON loads a configuration in JSON through the admin endpoint.
+// loadJSON loads a configuration in JSON through the admin endpoint, and waits until it alone
+// serves.
 func (c *proxy) loadJSON(config string) error {
 	c.t.Helper()
 	if a := c.adminCall(http.MethodPost, "/load", config, "Content-Type", "application/json"); a.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: %s", a.Status, a.body)
 	}
+	c.settled()
 	return nil
 }
 
@@ -293,9 +296,9 @@ func TestForeignReverseProxy(t *testing.T) {
 		if err := c.loadJSON(test.config); err != nil {
 			t.Fatalf("%s: %v", test.name, err)
 		}
-		a := c.getPersistently("/crm/v8/Leads")
-		arrived := r.take()
-		if (len(arrived) == 1) != test.arrive || !test.arrive && (a.StatusCode < 500 || len(arrived) != 0) {
+		a := c.get("/crm/v8/Leads")
+		arrived := r.take() // more than one request, if the client has repeated its call
+		if (len(arrived) > 0) != test.arrive || !test.arrive && a.StatusCode < 500 {
 			t.Errorf("%s: %s, %d requests arrived", test.name, a.Status, len(arrived))
 		}
 		for _, request := range arrived {
@@ -318,12 +321,13 @@ func TestRewriteInJSON(t *testing.T) {
 		if err := c.loadJSON(changed); err != nil || changed == adapted {
 			t.Fatalf("%v\n%s", err, changed)
 		}
-		if a := c.getPersistently("/desk/api/v1/tickets"); !fromZohoOrUs(a) {
+		before := server.Stats().APIRequests["desk"]
+		if a := c.get("/desk/api/v1/tickets"); !fromZohoOrUs(a) {
 			t.Errorf("%s: %s %v %s", uri, a.Status, a.Header, a.body)
 		}
-	}
-	if n := server.Stats().APIRequests["desk"]; n != 4 {
-		t.Errorf("%d requests came to Desk, want 4", n)
+		if server.Stats().APIRequests["desk"] == before {
+			t.Errorf("%s: the request did not come to Desk", uri)
+		}
 	}
 }
 

@@ -270,7 +270,7 @@ func (c *proxy) rawAnswer(request, method string) answer {
 		c.t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	fmt.Fprint(conn, request)
 	// Of an answer to CONNECT net/http reads no body.
 	if method == http.MethodConnect {
@@ -312,10 +312,15 @@ func TestDeadGrantHeals(t *testing.T) {
 	c.secrets = append(c.secrets, grant)
 	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
 	server.Revoke(grant)
+	asked := time.Now()
+	refused := c.get("/crm/v8/Leads")
 	for range 20 {
 		wantProblem(t, c.get("/crm/v8/Leads"), "grant-dead", http.StatusServiceUnavailable)
 	}
-	wantTokenCalls(t, server, 2)
+	// On a slow machine the next try may be due by now.
+	if seconds, _ := strconv.Atoi(refused.Header.Get("Retry-After")); time.Since(asked) < time.Duration(seconds-1)*time.Second {
+		wantTokenCalls(t, server, 2)
+	}
 	if state := c.connections("").Connections[0]; state.State != "dead" || !state.NeedsConsent {
 		t.Errorf("%+v", state)
 	}
@@ -323,7 +328,9 @@ func TestDeadGrantHeals(t *testing.T) {
 	c.secrets = append(c.secrets, fresh)
 	write(fresh)
 	c.waitFor("the new grant to be found", func() bool { return c.get("/crm/v8/Leads").problem() == "" })
-	wantTokenCalls(t, server, 3)
+	if n := server.Stats().ByRefreshToken[fresh]; n != 1 {
+		t.Errorf("%d token calls with the new grant", n)
+	}
 	if state := c.connections("").Connections[0]; state.State != "ok" || state.NeedsConsent {
 		t.Errorf("%+v", state)
 	}
@@ -450,9 +457,7 @@ func TestRealHostNames(t *testing.T) {
 			t.Errorf("%s is not shown as simulated", connection.Account)
 		}
 	}
-	if !strings.Contains(c.output.String(), "a simulator stands in for Zoho") {
-		t.Error("the log does not warn of the simulator")
-	}
+	c.logs("a simulator stands in for Zoho")
 }
 
 // TestUntrustedServers: whoever cannot show a certificate of the trusted authority

@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -233,7 +232,7 @@ func (s *stage) caddy(ts *testscript.TestScript, neg bool, args []string) {
 
 // second runs another Caddy with the same store, at addresses of its own.
 func (s *stage) second(ts *testscript.TestScript) {
-	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, "run", "--config", s.config, "--adapter", "caddyfile")
 	cmd.Dir, cmd.Env = s.dir, append(slices.Clone(s.env), "CADDY_ADMIN=127.0.0.1:"+freePort(s.t), "ZOHO_PORT="+freePort(s.t))

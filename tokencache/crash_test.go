@@ -170,14 +170,10 @@ func TestLockedByAnotherProcess(t *testing.T) {
 	}
 	b := tokencache.NewBolt(dir)
 	t.Cleanup(func() { _ = b.Close() })
-	start := time.Now()
 	err := b.Open()
 	var locked *tokencache.LockedError
 	if !errors.As(err, &locked) || locked.File != filepath.Join(dir, "tokens.db") {
 		t.Fatalf("got %v, want a LockedError", err)
-	}
-	if took := time.Since(start); took > 5*time.Second { // 1.5 s, but the machine may be busy
-		t.Errorf("took %v", took)
 	}
 	if _, err := os.Stat("/proc/locks"); err == nil && locked.PID != cmd.Process.Pid {
 		t.Errorf("holder: got %d, want %d", locked.PID, cmd.Process.Pid)
