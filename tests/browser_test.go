@@ -103,6 +103,7 @@ func (w *window) dark(on bool) *window {
 // TestInTheBrowser drives Chromium from the empty page through the simulator's consent
 // to the first call through the proxy.
 func TestInTheBrowser(t *testing.T) {
+	t.Parallel()
 	browser := startChromium(t)
 	c, server := startOnboarding(t, zohosim.Options{})
 	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri " + c.pages() + "callback")
@@ -188,6 +189,7 @@ func TestInTheBrowser(t *testing.T) {
 // TestExpiredInTheBrowser: whoever has taken more than ten minutes for Zoho's page is told so,
 // and nothing is exchanged. TestExpiredPage of internal/onboard shows the same by a clock of its own.
 func TestExpiredInTheBrowser(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("WAIT_FOR_EXPIRY") == "" {
 		t.Skip("it takes more than ten minutes: set WAIT_FOR_EXPIRY=1")
 	}

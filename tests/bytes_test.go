@@ -637,6 +637,7 @@ func TestAnswerTrailers(t *testing.T) {
 
 // A body that is damaged on its way here is the caller's, and no failure of Zoho's.
 func TestDamagedBodyIsNotZohos(t *testing.T) {
+	t.Parallel()
 	c, _, _ := startSimulated(t, zohosim.Options{})
 	c.get("/crm/v8/Leads")
 	conn := c.dial(t)

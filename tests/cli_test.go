@@ -38,6 +38,7 @@ func (c *proxy) wantCLI(tests ...cli) {
 
 // TestCommandLine: what an operator types, with the exit codes that scripts go by.
 func TestCommandLine(t *testing.T) {
+	t.Parallel()
 	c, server, grants := startTwoAccounts(t, zohosim.Options{})
 	c.wantCLI(
 		cli{"status", 0, "second", ""},
@@ -97,6 +98,7 @@ func TestCommandLine(t *testing.T) {
 
 // TestCommandLineBudget: an operator's wish does not go beyond the budget.
 func TestCommandLineBudget(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	for range 10 {
 		c.wantCLI(cli{"refresh", 0, "", ""})
@@ -109,6 +111,7 @@ func TestCommandLineBudget(t *testing.T) {
 // TestCommandLineWithoutGrant: an account that waits for consent is told from one that
 // there is not, by every command in the same way.
 func TestCommandLineWithoutGrant(t *testing.T) {
+	t.Parallel()
 	_, baseURL, _ := sim(t, zohosim.Options{})
 	c := newCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN=")
 	c.start()
@@ -124,6 +127,7 @@ func TestCommandLineWithoutGrant(t *testing.T) {
 
 // TestBatchPace: what fails is asked no faster than what succeeds.
 func TestBatchPace(t *testing.T) {
+	t.Parallel()
 	c, _ := startOnboarding(t, zohosim.Options{})
 	var lines strings.Builder
 	for i := range 6 {
@@ -138,6 +142,7 @@ func TestBatchPace(t *testing.T) {
 
 // TestCommandLineWithoutModule: a Caddy that runs something else.
 func TestCommandLineWithoutZoho(t *testing.T) {
+	t.Parallel()
 	c := newCaddy(t, "http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\trespond ok\n}\n")
 	c.startLoggingElsewhere()
 	c.wantCLI(cli{"status", 1, "", "zoho"}, cli{"refresh", 1, "", "zoho"})
@@ -145,6 +150,7 @@ func TestCommandLineWithoutZoho(t *testing.T) {
 
 // TestAdminSocket: the admin endpoint on a Unix socket, by --address and by --config.
 func TestAdminSocket(t *testing.T) {
+	t.Parallel()
 	server, baseURL, grant := sim(t, zohosim.Options{})
 	dir, err := os.MkdirTemp("", "zoho") // a socket's path must be short
 	if err != nil {
@@ -171,6 +177,7 @@ func TestAdminSocket(t *testing.T) {
 
 // TestAdminOff: what docs/security.md says that it costs, and what it leaves.
 func TestAdminOff(t *testing.T) {
+	t.Parallel()
 	server, baseURL, grant := sim(t, zohosim.Options{})
 	config := strings.NewReplacer("{$CADDY_ADMIN}", "off", "\tzoho_connect", "\tzoho_health\n\tmetrics /metrics\n\tzoho_connect",
 		"account {http.request.header.Zoho-Proxy-Account}", "").Replace(onboarding)
@@ -218,6 +225,7 @@ func (c *proxy) wantNoRights(dir, socket string) {
 
 // TestAdminAPI: metadata for whoever asks, changes by POST alone.
 func TestAdminAPI(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startTwoAccounts(t, zohosim.Options{})
 	lists := map[string]int{
 		"": 2, "?client=main": 2, "?account=second": 1, "?state=ok": 2, "?state=dead": 0,

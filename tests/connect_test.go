@@ -85,6 +85,7 @@ func wantPage(t *testing.T, a answer, status int, says string) {
 // TestConsent, S-16: from the empty page through Zoho's consent to the first call,
 // with no restart, no reload, and no trace of the code.
 func TestConsent(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
 	b := newBrowser(t)
 	wantPage(t, b.get(c.pages()), 200, "No account of client main is connected yet.")
@@ -137,6 +138,7 @@ func (c *proxy) wantReference(a answer) {
 
 // TestState, S-22: an answer is good once, in the browser that began, for its client.
 func TestState(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
 	refuse := func(name string, a answer, says string) {
 		t.Helper()
@@ -172,6 +174,7 @@ func TestState(t *testing.T) {
 
 // TestAccountsServer, S-21: a code goes nowhere but to the client's own servers.
 func TestAccountsServer(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto, MaxCodes: -1})
 	var strangers atomic.Int64
 	stranger := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { strangers.Add(1) }))
@@ -202,6 +205,7 @@ func TestAccountsServer(t *testing.T) {
 // TestForeignPages, S-11 and S-26: forms of other sites, names that were rebound, and
 // callers that are not admitted begin nothing; nor does anybody without end.
 func TestForeignPages(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
 	form := "account=default"
 	for _, header := range [][]string{
@@ -249,6 +253,7 @@ func TestForeignPages(t *testing.T) {
 // TestOtherNameOfThisMachine: a consent that is begun at 127.0.0.1 cannot end at localhost,
 // which is said before it.
 func TestOtherNameOfThisMachine(t *testing.T) {
+	t.Parallel()
 	c, _ := startOnboarding(t, zohosim.Options{})
 	localhost := strings.Replace(c.pages(), "127.0.0.1", "localhost", 1)
 	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri " + localhost + "callback")
@@ -260,6 +265,7 @@ func TestOtherNameOfThisMachine(t *testing.T) {
 
 // TestHostileText, S-24: what others write is shown as text.
 func TestHostileText(t *testing.T) {
+	t.Parallel()
 	c, _ := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
 	const script = `<script>alert(1)</script>"'><img src=x onerror=alert(1)>`
 	b := newBrowser(t)
@@ -282,6 +288,7 @@ func TestHostileText(t *testing.T) {
 // TestSomebodyElse, S-25: a consent by another user stops and asks; until then the old
 // grant stays. A consent that brings no refresh token never erases it.
 func TestSomebodyElse(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto, User: "ann@example.com"})
 	b := newBrowser(t)
 	wantPage(t, b.get(c.consent(b, "default")), 200, "The grant is stored")
@@ -341,6 +348,7 @@ func TestSomebodyElse(t *testing.T) {
 // TestStopGivesBack: a grant that still waits to be confirmed when Caddy stops keeps no place
 // at Zoho.
 func TestStopGivesBack(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto, User: "ann@example.com"})
 	b := newBrowser(t)
 	wantPage(t, b.get(c.consent(b, "default")), 200, "The grant is stored")
@@ -358,6 +366,7 @@ func TestStopGivesBack(t *testing.T) {
 // TestDroppedWithoutZoho: who keeps the grant of before is told so, also when the new one
 // cannot be given back at that moment.
 func TestDroppedWithoutZoho(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto, User: "ann@example.com"})
 	b := newBrowser(t)
 	wantPage(t, b.get(c.consent(b, "default")), 200, "The grant is stored")
@@ -377,6 +386,7 @@ func TestDroppedWithoutZoho(t *testing.T) {
 // TestReplacedGrants: the places that Zoho keeps are counted and warned about, and the
 // grant that is replaced is revoked if the operator says so.
 func TestReplacedGrants(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{MaxTokens: -1, MaxCodes: -1})
 	token := func() string {
 		return server.Grant(clientID, "user@example.com", "us", "ZohoCRM.modules.ALL")
@@ -408,6 +418,7 @@ func TestReplacedGrants(t *testing.T) {
 // TestPlacesOfOneUser: Zoho's twenty are those of a user, whichever accounts he connects; the
 // last ones are warned of wherever somebody might take them.
 func TestPlacesOfOneUser(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto, User: "ann@example.com", MaxTokens: -1, MaxCodes: -1})
 	const warning = "19 refresh tokens of ann@example.com are known; Zoho keeps 20"
 	token := func() string {
@@ -453,6 +464,7 @@ func TestPlacesOfOneUser(t *testing.T) {
 // TestEvents: Caddy's events app hears of renewals and of dead grants, after a reload as
 // well, and of no secret.
 func TestEvents(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{})
 	c.runInput(server.Grant(clientID, "ann@example.com", "us", "ZohoCRM.modules.ALL"), 0, "zoho", "import")
 	heard := func(name string) int {
@@ -479,6 +491,7 @@ func TestEvents(t *testing.T) {
 
 // TestPagesElsewhere: the pages work where a prefix is taken off their path, too.
 func TestPagesElsewhere(t *testing.T) {
+	t.Parallel()
 	c, _ := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
 	c.secrets = c.secrets[:1] // at debug level Caddy's own rewriting logs whole addresses, codes included
 	c.writeConfig(strings.Replace(onboarding, "	zoho_connect {", "	handle_path /office/* {\n		zoho_connect *\n	}\n	zoho_connect {", 1))
@@ -537,6 +550,7 @@ func guarded(t *testing.T, guard string) string {
 // TestGuardedByPath, S-26: a password that is asked for by paths cannot be gone round by other
 // spellings of them, whether the guard names what is closed or what is open.
 func TestGuardedByPath(t *testing.T) {
+	t.Parallel()
 	c, _ := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto}, "ADMIN_HASH_ANN="+hashOfHiccup)
 	for _, guard := range []string{"", "path /zoho-connect/ /zoho-connect/connect /zoho-connect/start"} {
 		c.writeConfig(guarded(t, guard))
@@ -570,6 +584,7 @@ func TestGuardedByPath(t *testing.T) {
 // TestBodiesOfStrangers, S-59: what is no form of ours is not read, whoever sends it, so
 // that nobody fills the disk.
 func TestBodiesOfStrangers(t *testing.T) {
+	t.Parallel()
 	c, _ := startOnboarding(t, zohosim.Options{}, "ZOHO_CONNECT_OPTIONS=callers 127.0.0.2")
 	tmp := t.TempDir()
 	c.setenv("TMPDIR=" + tmp)
@@ -595,6 +610,7 @@ func TestBodiesOfStrangers(t *testing.T) {
 // TestStrayAnswers, S-16: an answer of Zoho's that comes to another address than the
 // callback's is not used, and not in the log either. Nor does a browser that guesses use one up.
 func TestStrayAnswers(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
 	b := newBrowser(t)
 	callback := c.consent(b, "default")
@@ -630,6 +646,7 @@ func TestStrayAnswers(t *testing.T) {
 // TestPasteInBrowser: the browser in which a consent of `caddy zoho connect` ends says
 // where to go on, and uses nothing up.
 func TestPasteInBrowser(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
 	var started struct{ URL, State string }
 	c.adminCall(http.MethodPost, "/zoho/connections/main/default/connect", "").decode(t, &started)
@@ -657,6 +674,7 @@ func TestPasteInBrowser(t *testing.T) {
 // TestUserUnknown, S-25: where the scopes keep Zoho from saying who consents, people are
 // told so before, and when a grant was replaced.
 func TestUserUnknown(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
 	b := newBrowser(t)
 	wantPage(t, b.get(c.pages()+"connect?account=default"), 200, "The scopes let Zoho say who has consented.")

@@ -25,6 +25,7 @@ func (c *proxy) runInput(input string, code int, args ...string) (stdout, stderr
 // TestCallbackAddress: where the browser comes back to is known from the configuration,
 // unless redirect_uri says otherwise.
 func TestCallbackAddress(t *testing.T) {
+	t.Parallel()
 	c, _ := startOnboarding(t, zohosim.Options{})
 	address := func() (uri string) {
 		t.Helper()
@@ -49,6 +50,7 @@ func TestCallbackAddress(t *testing.T) {
 // TestImport: existing refresh tokens are proved by one renewal; a batch goes on where
 // it was.
 func TestImport(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{})
 	first := server.Grant(clientID, "ann@example.com", "us", "ZohoCRM.modules.ALL", "AaaServer.profile.READ")
 	c.secrets = append(c.secrets, first)
@@ -101,6 +103,7 @@ func TestImport(t *testing.T) {
 // TestInputWithoutEnd: who pastes without a terminal, as by ssh or docker exec, needs not
 // end the input.
 func TestInputWithoutEnd(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
 	token := server.Grant(clientID, "ann@example.com", "us", "ZohoCRM.modules.ALL")
 	code := server.SelfClientCode(clientID, "ZohoCRM.modules.ALL")
@@ -140,6 +143,7 @@ func TestInputWithoutEnd(t *testing.T) {
 
 // TestRevokeAndForget: at once, without a reload; what is configured is left alone.
 func TestRevokeAndForget(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{})
 	for _, account := range []string{"one", "two"} {
 		c.runInput(server.Grant(clientID, account+"@example.com", "us", "ZohoCRM.modules.ALL"), 0, "zoho", "import", "main", account)
@@ -166,6 +170,7 @@ func TestRevokeAndForget(t *testing.T) {
 // TestAnotherUserWithoutScopes, S-25: who consents is asked for though Zoho does not name
 // the scopes, as it mostly does not for a self client's code and a renewal.
 func TestAnotherUserWithoutScopes(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{OmitScope: true})
 	grant := func(user string) zohosim.GrantSpec {
 		return zohosim.GrantSpec{ClientID: clientID, User: user, Scopes: []string{"AaaServer.profile.READ", "ZohoCRM.modules.ALL"}}

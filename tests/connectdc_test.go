@@ -18,6 +18,7 @@ import (
 // server of the user's own data center. It is exchanged there, with the secret that is
 // good there, and that is where the connection lives from then on.
 func TestUserOfAnotherDataCenter(t *testing.T) {
+	t.Parallel()
 	server := zohosim.New(zohosim.Options{Consent: zohosim.ConsentAuto, UserDataCenter: "eu"})
 	client := zohosim.Client{ID: clientID, Secret: clientSecret, Secrets: map[string]string{"eu": "secret-of-europe"}}
 	server.AddClient(client)

@@ -13,6 +13,7 @@ import (
 // same refresh token, until Zoho, which keeps ten of them, ends ours. The calls see
 // nothing of it; the operator is told.
 func TestTwoProgramsOneGrant(t *testing.T) {
+	t.Parallel()
 	server, baseURL, grant := sim(t, zohosim.Options{MaxTokens: -1}) // many windows of ten minutes in one
 	c := startCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
 	script := func() {
@@ -59,6 +60,7 @@ func TestTwoProgramsOneGrant(t *testing.T) {
 // TestWrongDataCenterIsNotContention: a server that refuses every token is not another
 // program's doing.
 func TestWrongDataCenterIsNotContention(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, "/desk/api/v1/tickets", "")
 	server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultRefuse})

@@ -175,6 +175,7 @@ func TestDockerfilePinsCaddy(t *testing.T) {
 
 // TestCommandsOfDocuments: what documents tell to run exists.
 func TestCommandsOfDocuments(t *testing.T) {
+	t.Parallel()
 	makefile := readDoc(t, "Makefile")
 	checks := []struct {
 		pattern *regexp.Regexp
@@ -245,6 +246,7 @@ func TestLinksOfDocuments(t *testing.T) {
 // TestRecipesAreValid: the whole Caddyfiles of docs/recipes.md and docs/onboarding.md can be
 // copied as they stand.
 func TestRecipesAreValid(t *testing.T) {
+	t.Parallel()
 	whole := regexp.MustCompile("(?s)\n```caddyfile\n(\\{\n.*?)```\n")
 	recipes := whole.FindAllStringSubmatch(readDoc(t, "docs/recipes.md"), -1)
 	onboarding := whole.FindAllStringSubmatch(readDoc(t, "docs/onboarding.md"), -1)

@@ -167,6 +167,7 @@ func TestDoctorOfTheHealthy(t *testing.T) {
 
 // TestDoctor: whatever can be wrong with a connection is found, and nothing else.
 func TestDoctor(t *testing.T) {
+	t.Parallel()
 	oneHourAhead := func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
@@ -581,6 +582,7 @@ func TestProgress(t *testing.T) {
 // TestKeyAdded: a store that was begun without an encryption_key and is opened with one keeps
 // its grants, and everybody says which key is missing.
 func TestKeyAdded(t *testing.T) {
+	t.Parallel()
 	c, _, grant := newDoctored(t, zohosim.Options{}, asItIs, threeScopes...)
 	c.setenv("ZOHO_REFRESH_TOKEN=", "ZOHO_KEY=0123456789abcdef0123456789abcdef")
 	c.start()

@@ -29,6 +29,7 @@ func newExample(t *testing.T, env ...string) *proxy {
 // TestExampleRuns runs Caddyfile.example against the simulator, with the variables that
 // the README names and nothing else.
 func TestExampleRuns(t *testing.T) {
+	t.Parallel()
 	server, baseURL, grant := sim(t, zohosim.Options{})
 	c := newExample(t, "ZOHO_BIND=127.0.0.1", "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
 	c.start()
@@ -54,6 +55,7 @@ func TestExampleRuns(t *testing.T) {
 
 // TestExampleValidates: what a person leaves out or mistypes is named.
 func TestExampleValidates(t *testing.T) {
+	t.Parallel()
 	c := newExample(t, "ZOHO_REFRESH_TOKEN=1000.0123456789abcdef.fedcba9876543210")
 	validate := func(wantCode int, want string, env ...string) {
 		t.Helper()
@@ -77,6 +79,7 @@ func TestExampleValidates(t *testing.T) {
 
 // TestExampleWithoutBind: an empty ZOHO_BIND makes the site vanish, and is said.
 func TestExampleWithoutBind(t *testing.T) {
+	t.Parallel()
 	_, baseURL, grant := sim(t, zohosim.Options{})
 	c := newExample(t, "ZOHO_BIND=", "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
 	c.start()
@@ -85,6 +88,7 @@ func TestExampleWithoutBind(t *testing.T) {
 
 // TestDemo: the README's first command, with the usual ports taken.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds another binary")
 	}

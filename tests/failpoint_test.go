@@ -105,6 +105,7 @@ func (c *proxy) reached(name, times string) bool {
 // the next one has a token with the fewest calls that the files allow, and knows of
 // each that was made.
 func TestKilledAtFailpoints(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, point, terms, times string
 		calls                     int // made when the process dies, and in the end
@@ -118,6 +119,7 @@ func TestKilledAtFailpoints(t *testing.T) {
 		{"after the token is written", "afterCommit", "1*off->sleep(600000)", "2", 1, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			c, server := startFailing(t, test.point+"="+test.terms)
 			var call sync.WaitGroup
 			call.Go(func() { _, _ = c.try(http.MethodGet, "/crm/v8/Leads", nil) })
@@ -139,6 +141,7 @@ func TestKilledAtFailpoints(t *testing.T) {
 // TestPanicsInside, S-60: a panic in the handler, the transport or the renewal fails one
 // request, which is told so and counted; the next one is served.
 func TestPanicsInside(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		point, code string
 		status      int
@@ -149,6 +152,7 @@ func TestPanicsInside(t *testing.T) {
 		{"afterTokenCall", "accounts-unreachable", http.StatusServiceUnavailable},
 	} {
 		t.Run(test.point, func(t *testing.T) {
+			t.Parallel()
 			c, _ := startFailing(t, test.point+`=1*panic("on purpose")`)
 			c.panics = true
 			wantProblem(t, c.call(http.MethodPost, "/crm/_echo", strings.NewReader("x")), test.code, test.status)
@@ -162,6 +166,7 @@ func TestPanicsInside(t *testing.T) {
 
 // TestPanicInDoctor, S-60: an examination that broke off does not say that nothing is wrong.
 func TestPanicInDoctor(t *testing.T) {
+	t.Parallel()
 	c, _ := startFailing(t, `inDoctor=1*panic("on purpose")`)
 	c.panics = true
 	if out, _ := c.runInput("", 1, "zoho", "doctor"); !strings.Contains(out, "the examination broke off") || strings.Contains(out, "on purpose") {

@@ -18,6 +18,7 @@ import (
 // TestServerByOthers: the whole way, against an authorization server that others wrote,
 // behind Zoho's paths. So it is not only our own reading of the protocol that is tried.
 func TestServerByOthers(t *testing.T) {
+	t.Parallel()
 	manager := manage.NewDefaultManager()
 	manager.SetAuthorizeCodeTokenCfg(&manage.Config{AccessTokenExp: time.Hour, RefreshTokenExp: 24 * time.Hour, IsGenerateRefresh: true})
 	manager.SetRefreshTokenCfg(&manage.RefreshingConfig{AccessTokenExp: time.Hour, IsRemoveAccess: true}) // Zoho rotates nothing

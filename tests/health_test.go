@@ -35,6 +35,7 @@ func (c *proxy) wantHealth(path string, status int, counts map[string]int) {
 
 // TestHealth: of everything, of a client and of an account. It never asks Zoho.
 func TestHealth(t *testing.T) {
+	t.Parallel()
 	server, baseURL, first := sim(t, zohosim.Options{})
 	second := server.Grant(clientID, "second@example.com", "us")
 	config := strings.Replace(twoAccounts, "\thandle_path /health-second {", "\thandle_path /health-main {\n\t\tzoho_health * main\n\t}\n\thandle_path /health-second {", 1)
@@ -72,6 +73,7 @@ func TestHealthWithExpiredToken(t *testing.T) {
 
 // TestHealthWithoutGrant: nothing can be served before somebody consents.
 func TestHealthWithoutGrant(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{}, "ZOHO_REFRESH_TOKEN=")
 	c.wantHealth("/zoho-health", 503, map[string]int{"not_connected": 1})
 	wantTokenCalls(t, server, 0)
@@ -80,6 +82,7 @@ func TestHealthWithoutGrant(t *testing.T) {
 // TestConnectionStates: degraded after two failures, ok after a success, contended
 // when tokens are lost early three times.
 func TestConnectionStates(t *testing.T) {
+	t.Parallel()
 	c, server, grant := startSimulated(t, zohosim.Options{MaxTokens: -1}, "ZOHO_CLIENT_OPTIONS=token_budget 1000 10m")
 	state := func(want string) {
 		t.Helper()
@@ -120,6 +123,7 @@ func TestConnectionStates(t *testing.T) {
 
 // TestMetrics: every metric that operators may rely on is there, with its labels.
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	c, server, grants := startTwoAccounts(t, zohosim.Options{})
 	account := []string{"Zoho-Proxy-Account", "default"}
 	before := time.Now()
@@ -177,6 +181,7 @@ func TestMetrics(t *testing.T) {
 
 // TestAccessLogPlaceholders: log_append tells which connection a request went by.
 func TestAccessLogPlaceholders(t *testing.T) {
+	t.Parallel()
 	server, baseURL, grant := sim(t, zohosim.Options{})
 	second := server.Grant(clientID, "second@example.com", "us")
 	appended := "\tlog {\n\t\toutput file {$ACCESS_LOG}\n\t}\n"

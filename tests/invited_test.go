@@ -23,6 +23,7 @@ func (c *proxy) invite(args ...string) (link string) {
 // TestInvitation, S-23: a link for one account, good once, that shows only its result
 // and returns only where the operator said.
 func TestInvitation(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto}, "ZOHO_CONNECT_OPTIONS=callers 127.0.0.2")
 	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri " + c.pages() + "callback")
 	c.stop()
@@ -72,6 +73,7 @@ func TestInvitation(t *testing.T) {
 
 // TestInvitationLink: a link that others can open is not warned of.
 func TestInvitationLink(t *testing.T) {
+	t.Parallel()
 	c, _ := startOnboarding(t, zohosim.Options{})
 	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri https://connect.example.com/zoho-connect/callback")
 	if err := c.reload(); err != nil {
@@ -86,6 +88,7 @@ func TestInvitationLink(t *testing.T) {
 // TestInvitationAtTheSameTime: two browsers that accept one invitation at once are not
 // both connected.
 func TestInvitationAtTheSameTime(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
 	link := c.invite("main", "acme")
 	at, err := url.Parse(link)
@@ -126,6 +129,7 @@ func TestInvitationAtTheSameTime(t *testing.T) {
 // TestInvitedStranger, S-25: an invitation does not put somebody else in the place of who
 // was connected before, nor tells who that was.
 func TestInvitedStranger(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
 	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri " + c.pages() + "callback")
 	c.stop()
@@ -164,6 +168,7 @@ func TestInvitedStranger(t *testing.T) {
 // TestInvitedWords: whoever came by an invitation reads nothing that concerns the machine,
 // also where the operator's own pages would open; the log has all of it.
 func TestInvitedWords(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
 	link, err := url.Parse(c.invite("main", "acme"))
 	if err != nil {

@@ -133,6 +133,7 @@ var threeServices = []string{"/crm/v8/Leads", "/books/v3/contacts?organization_i
 // TestCallsSucceedWithOneToken is the main job: an app that knows no token lists,
 // creates, reads, changes and deletes, and one token serves it all.
 func TestCallsSucceedWithOneToken(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	created := c.call(http.MethodPost, "/crm/v8/Leads", strings.NewReader(`{"data":[{"Last_Name":"Lind"}]}`))
 	if created.StatusCode != http.StatusCreated && created.StatusCode != http.StatusOK {
@@ -148,6 +149,7 @@ func TestCallsSucceedWithOneToken(t *testing.T) {
 
 // TestTenThousandCallsOneToken: 64 callers, three services, one token call.
 func TestTenThousandCallsOneToken(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	calls := 10_000
 	if testing.Short() {
@@ -201,6 +203,7 @@ func TestShortLivedTokenUnderLoad(t *testing.T) {
 // TestEverythingRevokedUnderLoad: while 500 callers read and write, Zoho revokes
 // every access token. They see nothing of it, and nothing is written twice.
 func TestEverythingRevokedUnderLoad(t *testing.T) {
+	t.Parallel()
 	c, server, grant := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
 	var done atomic.Int64
@@ -246,6 +249,7 @@ func TestEverythingRevokedUnderLoad(t *testing.T) {
 // TestBooksRefusalIsAmbiguous: code 57 is a dead token, a missing scope or a missing
 // permission. It is worth a token once per generation, and only where that can help.
 func TestBooksRefusalIsAmbiguous(t *testing.T) {
+	t.Parallel()
 	const books = "/books/v3/contacts?organization_id=60001234567"
 	c, server, grant := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, books, "")
@@ -303,6 +307,7 @@ type unknownLength struct{ io.Reader }
 // TestRefusalAmidUpload: Zoho refuses while the body is still on its way, and gets
 // all of it again, wherever it was kept.
 func TestRefusalAmidUpload(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{MaxTokens: -1, MaxLive: -1},
 		"ZOHO_CLIENT_OPTIONS=token_budget 1000 10m", "ZOHO_PROXY_OPTIONS=replay_buffer 256KiB 8MiB")
 	for _, mode := range []string{"discard", "close"} {
@@ -333,6 +338,7 @@ func TestRefusalAmidUpload(t *testing.T) {
 // TestReplayLimits: what is too large to keep is passed on as a refusal and said so,
 // but for a body that Zoho refused before it was sent.
 func TestReplayLimits(t *testing.T) {
+	t.Parallel()
 	c, server, grant := startSimulated(t, zohosim.Options{MaxTokens: -1, MaxLive: -1},
 		"ZOHO_CLIENT_OPTIONS=token_budget 1000 10m", "ZOHO_PROXY_OPTIONS=replay_buffer 64KiB 1MiB")
 	body := patterned(4 << 20)
@@ -359,6 +365,7 @@ func TestReplayLimits(t *testing.T) {
 // TestReplayOff: with `replay_buffer 0 0` a request with a body is never repeated,
 // others are.
 func TestReplayOff(t *testing.T) {
+	t.Parallel()
 	c, server, grant := startSimulated(t, zohosim.Options{}, "ZOHO_PROXY_OPTIONS=replay_buffer 0 0")
 	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
 	for i, reader := range []io.Reader{strings.NewReader("{}"), unknownLength{strings.NewReader("{}")}} {
@@ -403,6 +410,7 @@ func wantEcho(t *testing.T, a answer, body []byte) {
 // TestAccountsShareNothing, S-36: two accounts are called in parallel while their tokens
 // are revoked; none ever sees the other's token.
 func TestAccountsShareNothing(t *testing.T) {
+	t.Parallel()
 	c, server, grants := startTwoAccounts(t, zohosim.Options{MaxTokens: -1})
 	account := func(i int) (name, user string) {
 		if i%2 == 0 {
@@ -444,6 +452,7 @@ func TestAccountsShareNothing(t *testing.T) {
 // TestUnknownAccountIsNobody: an account that is not named, or not known, is never
 // the default one, and leaves nothing behind.
 func TestUnknownAccountIsNobody(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startTwoAccounts(t, zohosim.Options{})
 	names := []string{"", " ", "Default", "DEFAULT", "default ", "default,second", "second/", "../default", "%64efault", "{env.ZOHO_CLIENT_SECRET}", strings.Repeat("x", 200)}
 	for i := range 100 {

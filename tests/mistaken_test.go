@@ -12,6 +12,7 @@ import (
 // TestMistakenForACode: the client's id or secret that was pasted in place of a code or a
 // refresh token is not sent.
 func TestMistakenForACode(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
 	for what, pasted := range map[string]string{"client id": clientID, "client secret": clientSecret} {
 		_, stderr := c.runInput(pasted, 1, "zoho", "connect", "shop", "--self-client")

@@ -97,6 +97,7 @@ func (o outage) end(t *testing.T, server *zohosim.Server, way *toxiproxy.Proxy) 
 // token lives. Then calls get a 503 that says when to come back, which is true, and
 // all is well as soon as Accounts is. Memory stays bounded.
 func TestOutages(t *testing.T) {
+	t.Parallel()
 	for _, o := range outages {
 		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()

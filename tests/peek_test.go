@@ -49,6 +49,7 @@ func encoded(t *testing.T, coding, text string) []byte {
 // TestRefusalsAreReadInAnyCoding, S-35: what Zoho says is understood however it is
 // compressed, and reaches the app byte for byte as it came.
 func TestRefusalsAreReadInAnyCoding(t *testing.T) {
+	t.Parallel()
 	api := startRecorder(t)
 	_, baseURL, grant := sim(t, zohosim.Options{})
 	c := startCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+api.url, "ZOHO_REFRESH_TOKEN="+grant)
@@ -68,6 +69,7 @@ func TestRefusalsAreReadInAnyCoding(t *testing.T) {
 // TestEndlessRefusals, S-35: of a refusal without an end, or one that unpacks to 10 GiB,
 // a little is looked at; the app gets it as it comes, and memory stays bounded.
 func TestEndlessRefusals(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
 	memory := c.residentPeak()

@@ -27,6 +27,7 @@ import (
 // a token and Zoho refuses the one at hand: never an eleventh token call, the ledger
 // never counts too few, and the store is sound.
 func TestCrashLoop(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -68,6 +69,7 @@ func TestCrashLoop(t *testing.T) {
 // included, the new token is stored, the store is free, and all of that within two
 // seconds of the grace period.
 func TestSIGTERM(t *testing.T) {
+	t.Parallel()
 	for _, wrap := range [][]string{nil, {"unshare", "--pid", "--fork", "--mount-proc"}} {
 		name := "as any process"
 		if wrap != nil {
@@ -135,6 +137,7 @@ func TestSIGTERM(t *testing.T) {
 // TestReloadsCutNoMoreThanPlainCaddy, S-58: a reload of Caddy cuts connections. Those
 // of zoho_proxy fare no worse than those of a plain reverse_proxy beside it.
 func TestReloadsCutNoMoreThanPlainCaddy(t *testing.T) {
+	t.Parallel()
 	server, baseURL, grant := sim(t, zohosim.Options{})
 	plain := freePort(t)
 	config := oneClient + "http://:" + plain + " {\n\tbind 127.0.0.1\n\treverse_proxy " + baseURL + "\n}\n"
@@ -248,6 +251,7 @@ func TestSlowAndIdleCallers(t *testing.T) {
 // TestNoTemporaryFileIsLeft, S-59: what is kept of an upload in a file is gone with
 // the process, however that ends.
 func TestNoTemporaryFileIsLeft(t *testing.T) {
+	t.Parallel()
 	server, baseURL, grant := sim(t, zohosim.Options{})
 	c := newCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant, "ZOHO_PROXY_OPTIONS=replay_buffer 64KiB 64MiB")
 	temp := filepath.Join(c.dir, "temp")

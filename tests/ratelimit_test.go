@@ -12,6 +12,7 @@ import (
 // TestRateLimits: a limit of an API is none of the token's business. The answer is
 // passed on as it is, counted, and costs no token.
 func TestRateLimits(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	throttles := `{"error":{"code":6504,"message":"URL_ROLLING_THROTTLES_LIMIT_EXCEEDED"}}`
 	cases := []struct {
@@ -71,6 +72,7 @@ func TestRateLimits(t *testing.T) {
 // TestCreditsRemaining: what Zoho says is left of an account's calls is exported, and
 // reaches the app as it came.
 func TestCreditsRemaining(t *testing.T) {
+	t.Parallel()
 	api := startRecorder(t)
 	_, baseURL, grant := sim(t, zohosim.Options{})
 	c := startCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+api.url, "ZOHO_REFRESH_TOKEN="+grant)

@@ -783,6 +783,7 @@ http://:{$ZOHO_PORT} {
 // TestGuardsByPath: what stands in front of the proxy and goes by the path sees the path that
 // is asked of Zoho, whatever form the request line has.
 func TestGuardsByPath(t *testing.T) {
+	t.Parallel()
 	server, baseURL, grant := sim(t, zohosim.Options{})
 	guarded := strings.Replace(oneClient, "\tzoho_proxy", "\t@closed not path /crm/v8/Leads*\n\trespond @closed 451\n\tzoho_proxy", 1)
 	c := startCaddy(t, guarded, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)

@@ -28,6 +28,7 @@ func wantRefusal(t *testing.T, a answer, status int, verdict string) {
 // TestRefusalsThatNoTokenCures: each is passed on with Zoho's own words and a verdict,
 // and costs no token.
 func TestRefusalsThatNoTokenCures(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	cases := []struct {
 		service, path, refusal, verdict string
@@ -65,6 +66,7 @@ func TestRefusalsThatNoTokenCures(t *testing.T) {
 // TestMissingScopeAndWrongOrg: the same with a real grant that lacks a scope, and a
 // call for another organization.
 func TestMissingScopeAndWrongOrg(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	wantRefusal(t, c.get("/desk/api/v1/agents", "orgId", "1"), http.StatusForbidden, "org")
 	wantRefusal(t, c.get("/inventory/v1/items"), http.StatusUnauthorized, "ambiguous")
@@ -76,6 +78,7 @@ func TestMissingScopeAndWrongOrg(t *testing.T) {
 // TestRefusedForEver: a wrong data center answers INVALID_TOKEN whatever the token.
 // That must not become a storm, nor harm the services beside.
 func TestRefusedForEver(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultRefuse})
 	server.AddFault(zohosim.Fault{Where: "mail", Kind: zohosim.FaultRefuse})
@@ -106,6 +109,7 @@ func TestRefusedForEver(t *testing.T) {
 // TestWrongDataCenterIsNamed: Zoho names another API gateway than the configured
 // data center's, and refuses its token there.
 func TestWrongDataCenterIsNamed(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startRealNames(t, "us", "")
 	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultReply,
 		Body: `{"access_token":"{{token}}","api_domain":"https://www.zohoapis.eu","token_type":"Bearer","expires_in":3600}`})
@@ -120,6 +124,7 @@ func TestWrongDataCenterIsNamed(t *testing.T) {
 
 // TestProblemsOfTheGrant: what Accounts may answer, and what the app is told.
 func TestProblemsOfTheGrant(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name       string
 		break_     func(*zohosim.Server)
@@ -186,6 +191,7 @@ func wantRetryAfter(t *testing.T, a answer, want bool) {
 
 // TestAccountsDownWithLiveToken: an error reply never replaces a token that lives.
 func TestAccountsDownWithLiveToken(t *testing.T) {
+	t.Parallel()
 	c, server, grant := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
 	for _, kind := range []string{zohosim.FaultHTML, zohosim.FaultThrottle} {
@@ -207,6 +213,7 @@ func TestAccountsDownWithLiveToken(t *testing.T) {
 // TestBudgetSpent: the eleventh token call of a grant is not made, whatever happens
 // and however often Caddy is started.
 func TestBudgetSpent(t *testing.T) {
+	t.Parallel()
 	c, server, grant := startSimulated(t, zohosim.Options{})
 	for range 10 {
 		c.succeed(http.MethodGet, "/crm/v8/Leads", "")
@@ -236,6 +243,7 @@ func TestBudgetSpent(t *testing.T) {
 
 // TestProblemsOfTheRequest: refused before anything is sent or asked.
 func TestProblemsOfTheRequest(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startRealNames(t, "us", "services crm desk")
 	cases := []struct {
 		path, code string
@@ -285,6 +293,7 @@ func (c *proxy) rawAnswer(request, method string) answer {
 
 // TestCallerRefused: by the peer's address alone.
 func TestCallerRefused(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{}, "ZOHO_PROXY_OPTIONS=callers 127.0.0.3 10.0.0.0/8")
 	a := c.get("/crm/v8/Leads", "X-Forwarded-For", "127.0.0.3", "Forwarded", "for=127.0.0.3", "X-Real-Ip", "127.0.0.3")
 	wantProblem(t, a, "caller-refused", http.StatusForbidden)
@@ -300,6 +309,7 @@ func TestCallerRefused(t *testing.T) {
 // TestDeadGrantHeals, S-32: a rotated file is noticed at the next need, without a reload;
 // in between nothing is asked.
 func TestDeadGrantHeals(t *testing.T) {
+	t.Parallel()
 	server, baseURL, grant := sim(t, zohosim.Options{})
 	file := filepath.Join(t.TempDir(), "grant")
 	write := func(value string) {
@@ -339,6 +349,7 @@ func TestDeadGrantHeals(t *testing.T) {
 // TestSecretRolledOver: of two secrets one is accepted, whichever; a client that was
 // rejected heals when its file changes.
 func TestSecretRolledOver(t *testing.T) {
+	t.Parallel()
 	const next = "rolledover5e77b1d09c3f8a6642"
 	server, baseURL, grant := sim(t, zohosim.Options{})
 	file := filepath.Join(t.TempDir(), "secret")
@@ -419,6 +430,7 @@ func startRealNames(t *testing.T, dataCenter, options string) (*proxy, *zohosim.
 // TestRealHostNames: the real configuration against a simulator on TLS, with an
 // account of another data center.
 func TestRealHostNames(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startRealNames(t, "us", "")
 	type echo struct {
 		Service    string
@@ -463,6 +475,7 @@ func TestRealHostNames(t *testing.T) {
 // TestUntrustedServers: whoever cannot show a certificate of the trusted authority
 // gets neither secret nor token.
 func TestUntrustedServers(t *testing.T) {
+	t.Parallel()
 	server := zohosim.New(zohosim.Options{})
 	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
 	grant := server.Grant(clientID, "american@example.com", "us")
@@ -490,6 +503,7 @@ func TestUntrustedServers(t *testing.T) {
 // TestUpstreamDown: Zoho's resource server cannot be reached. That is Caddy's to
 // answer, and no reason for a token.
 func TestUpstreamDown(t *testing.T) {
+	t.Parallel()
 	server, baseURL, grant := sim(t, zohosim.Options{})
 	nobody := "http://127.0.0.1:" + freePort(t)
 	c := startCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+nobody, "ZOHO_REFRESH_TOKEN="+grant)

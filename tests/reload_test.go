@@ -124,6 +124,7 @@ func (c *proxy) persist(path string) {
 // TestReloadsUnderLoad: 50 reloads, and ten that fail, cost no token, no state, no
 // goroutine and no file.
 func TestReloadsUnderLoad(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, threeServices[0], "")
 	held, err := net.Listen("tcp", "127.0.0.1:0")
@@ -177,6 +178,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 // TestFailedReloadChangesNothing: neither the token of the running configuration nor
 // where it logs to.
 func TestFailedReloadChangesNothing(t *testing.T) {
+	t.Parallel()
 	server, baseURL, grant := sim(t, zohosim.Options{})
 	config := strings.Replace(oneClient, "{\n\tzoho {", "{\n\tlog {\n\t\toutput file {$ZOHO_LOG}\n\t}\n\tzoho {", 1)
 	c := newCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant, "OTHER_REFRESH_TOKEN="+server.Grant(clientID, "", ""))
@@ -228,6 +230,7 @@ func (c *proxy) startLoggingElsewhere() {
 // TestReloadToAnotherGrant: another grant under the same account begins anew, and
 // the old one comes back with its configuration.
 func TestReloadToAnotherGrant(t *testing.T) {
+	t.Parallel()
 	c, server, first := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, threeServices[0], "")
 	second := server.Grant(clientID, "second@example.com", "us")
@@ -252,6 +255,7 @@ func TestReloadToAnotherGrant(t *testing.T) {
 // TestRestarts: what is stored is used again, after SIGTERM and SIGKILL, and a
 // crash loop costs nothing.
 func TestRestarts(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, threeServices[0], "")
 	generation := c.connections("").Connections[0].Generation
@@ -275,6 +279,7 @@ func TestRestarts(t *testing.T) {
 // TestKeptWarmAcrossRestart: the timer goes on where the run before left it, so that
 // a job that calls once a day finds a live token.
 func TestKeptWarmAcrossRestart(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{TokenLife: 4 * time.Second})
 	c.succeed(http.MethodGet, threeServices[0], "")
 	c.stop()
@@ -285,6 +290,7 @@ func TestKeptWarmAcrossRestart(t *testing.T) {
 // TestValidateBesideRunning: the store is held by the server, and validate does not
 // want it.
 func TestValidateBesideRunning(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, threeServices[0], "")
 	if _, stderr, code := c.run("validate", "--config", c.config, "--adapter", "caddyfile"); code != 0 {
@@ -296,6 +302,7 @@ func TestValidateBesideRunning(t *testing.T) {
 
 // TestSecondProcess: two Caddys on one store would spend the budget twice.
 func TestSecondProcess(t *testing.T) {
+	t.Parallel()
 	c, server, grant := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, threeServices[0], "")
 	second := newCaddy(t, oneClient, "ZOHO_REFRESH_TOKEN="+grant, "ZOHO_STORE="+c.storeDir())

@@ -32,6 +32,7 @@ func startReplaying(t *testing.T, env ...string) (*proxy, *zohosim.Server) {
 // unknown length, with trailers, refused before, within and after the body: they
 // arrive to the byte, once, or the refusal is passed on, said and counted.
 func TestReplayAtItsLimits(t *testing.T) {
+	t.Parallel()
 	c, server := startReplaying(t)
 	lost := func() int {
 		return int(c.metric("zoho_replays_total", `result="too_large"`) + c.metric("zoho_replays_total", `result="settled"`))
@@ -99,6 +100,7 @@ func (c *proxy) upload(t *testing.T, body []byte, shape, id string) answer {
 // TestCallersHangUp: at each stage of an upload that is refused and sent again. Nobody
 // else notices, nothing is executed that did not arrive whole, and nothing stays.
 func TestCallersHangUp(t *testing.T) {
+	t.Parallel()
 	c, server := startReplaying(t)
 	body := patterned(32 << 10) // so that a server that does not read holds up nobody
 	goroutines := c.goroutines()
@@ -152,6 +154,7 @@ func TestCallersHangUp(t *testing.T) {
 // TestNoRoomForReplays: without a temporary file an upload goes through all the same.
 // Only a refusal of it cannot be cured, which is said and counted.
 func TestNoRoomForReplays(t *testing.T) {
+	t.Parallel()
 	for name, prepare := range map[string]func(t *testing.T, dir string){
 		"gone": func(t *testing.T, dir string) {
 			if err := os.Remove(dir); err != nil {
@@ -166,6 +169,7 @@ func TestNoRoomForReplays(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			temp := filepath.Join(t.TempDir(), "temp")
 			if err := os.Mkdir(temp, 0o700); err != nil {
 				t.Fatal(err)

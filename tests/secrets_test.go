@@ -98,6 +98,7 @@ func forms(secret string) []string {
 // TestNoSecretAnywhere is S-15. It drives every flow with everything logged, and then searches
 // all that came out of Caddy.
 func TestNoSecretAnywhere(t *testing.T) {
+	t.Parallel()
 	const wrongSecret, sealingKey = "quitewrong7719ee0342aa61bd", "sealingkey0e55c1a9983f27d6b4"
 	server, baseURL, grant := sim(t, zohosim.Options{MaxTokens: -1})
 	c := newCaddy(t, loud, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant,
@@ -231,6 +232,7 @@ func headerText(h http.Header) []byte {
 // TestLiteralSecretIsRefused is S-17: it would be shown by GET /config/. A reference is all
 // that ever stands there.
 func TestLiteralSecretIsRefused(t *testing.T) {
+	t.Parallel()
 	const literal = "literal0badc0ffee112233"
 	server, baseURL, grant := sim(t, zohosim.Options{})
 	c := newCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
@@ -271,6 +273,7 @@ func TestLiteralSecretIsRefused(t *testing.T) {
 
 // TestSecretsAreNotInherited: no secret is an argument of any process.
 func TestSecretsAreNotInherited(t *testing.T) {
+	t.Parallel()
 	c, _, _ := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, threeServices[0], "")
 	arguments, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", c.cmd.Process.Pid))
@@ -284,6 +287,7 @@ func TestSecretsAreNotInherited(t *testing.T) {
 // line ends and marks of editors do not matter. (A file that changes at run time:
 // TestDeadGrantHeals.)
 func TestSecretFiles(t *testing.T) {
+	t.Parallel()
 	server, baseURL, grant := sim(t, zohosim.Options{})
 	c := newCaddy(t, strings.Replace(oneClient, "{env.ZOHO_CLIENT_SECRET}", "{file.{$SECRET_FILE}}", 1),
 		"ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)

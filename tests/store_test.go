@@ -68,6 +68,7 @@ func (c *proxy) othersServe() {
 
 // TestStoredGrantServes: the grant is in the store alone, and survives.
 func TestStoredGrantServes(t *testing.T) {
+	t.Parallel()
 	c, server, _ := newStored(t)
 	for range 2 {
 		c.start()
@@ -82,6 +83,7 @@ func TestStoredGrantServes(t *testing.T) {
 // TestDamagedGrantsFile: Caddy starts, other sites serve, the accounts of the file
 // answer `store` with the remedy, nothing is begun anew, and the file put back heals.
 func TestDamagedGrantsFile(t *testing.T) {
+	t.Parallel()
 	damages := map[string]func(path string) error{
 		"garbage":   func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("garbage "), 4096), 0o600) },
 		"truncated": func(path string) error { return os.Truncate(path, 8192) },
@@ -96,6 +98,7 @@ func TestDamagedGrantsFile(t *testing.T) {
 	}
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c, server, _ := newStored(t)
 			c.start() // leaves the mark that there were grants
 			c.shop()
@@ -141,6 +144,7 @@ func TestDamagedGrantsFile(t *testing.T) {
 // TestGrantsFileReplacedWhileRunning: a live token serves on; the file put back
 // heals without a restart.
 func TestGrantsFileReplacedWhileRunning(t *testing.T) {
+	t.Parallel()
 	c, server, grant := newStored(t)
 	c.start()
 	c.shop()
@@ -167,6 +171,7 @@ func TestGrantsFileReplacedWhileRunning(t *testing.T) {
 
 // TestDamagedTokensFile: it is a cache, set aside and begun anew. It costs a token.
 func TestDamagedTokensFile(t *testing.T) {
+	t.Parallel()
 	damages := map[string]func(path string) error{
 		"garbage":   func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("garbage "), 4096), 0o600) },
 		"truncated": func(path string) error { return os.Truncate(path, 8192) },
@@ -179,6 +184,7 @@ func TestDamagedTokensFile(t *testing.T) {
 	}
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c, server, _ := startSimulated(t, zohosim.Options{})
 			c.succeed(http.MethodGet, threeServices[0], "")
 			c.stop()
@@ -199,6 +205,7 @@ func TestDamagedTokensFile(t *testing.T) {
 // TestUnwritableStore: where tokens cannot be kept they serve from memory, and it is
 // counted.
 func TestUnwritableStore(t *testing.T) {
+	t.Parallel()
 	c, server, grant := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, threeServices[0], "")
 	path := filepath.Join(c.storeDir(), "tokens.db")
@@ -235,6 +242,7 @@ func TestUnwritableStore(t *testing.T) {
 
 // TestStoreModes: whatever the umask, others cannot read.
 func TestStoreModes(t *testing.T) {
+	t.Parallel()
 	c, _, _ := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, threeServices[0], "")
 	info, err := os.Stat(c.storeDir())

@@ -113,6 +113,7 @@ func wantArrived(t *testing.T, a answer, err error, body []byte) {
 // TestLateRefusals, S-27: answers that refuse an older token trickle in when the new
 // one is there already. They are sent again with that, and cost nothing.
 func TestLateRefusals(t *testing.T) {
+	t.Parallel()
 	const late = 100
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
@@ -144,6 +145,7 @@ func TestLateRefusals(t *testing.T) {
 // be a dead token as well, beside an app that does well. The first one costs at most
 // one token per generation; the second one notices nothing.
 func TestBadlyScopedApp(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
 	c.stop()
@@ -173,6 +175,7 @@ func TestBadlyScopedApp(t *testing.T) {
 // TestLeaderHangsUp, S-31: who began the renewal hangs up; it serves the others all
 // the same.
 func TestLeaderHangsUp(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultHang, Count: 1})
 	leader := c.dial(t)
@@ -199,6 +202,7 @@ func (c *proxy) inFlight() int {
 // TestServerErrorsAreNotRepeated, S-34: what may have been executed is never sent a
 // second time: a 5xx, a reset before, within and after the answer, an answer cut off.
 func TestServerErrorsAreNotRepeated(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
 	for i, fault := range []zohosim.Fault{

@@ -63,6 +63,7 @@ func wrapped(text string, width int) string {
 // TestPasteAtATerminal: what is pasted there may have line breaks, wherever they are, and nothing
 // of it is left to the shell.
 func TestPasteAtATerminal(t *testing.T) {
+	t.Parallel()
 	c, _ := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto}, "ZOHO_CLIENT_OPTIONS=redirect_uri http://localhost:9/callback")
 	address := regexp.MustCompile(`http\S+/oauth/v2/auth\?\S+`)
 	for width, end := range map[int]string{60: "\n", 70: "\r", 80: "\r\n", 100: "\r", 120: "\n", 4000: "\r"} {
@@ -80,6 +81,7 @@ func TestPasteAtATerminal(t *testing.T) {
 
 // TestAnswerAtATerminal: who is asked may answer in full, and what was mistyped is erased.
 func TestAnswerAtATerminal(t *testing.T) {
+	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{})
 	connect := func(user, answer string, code int) *terminal {
 		term := c.atTerminal(t, "zoho", "connect", "main", "shop", "--self-client")

@@ -42,6 +42,7 @@ func tokenCalls(t *testing.T, parameters url.Values) map[string]func(c *proxy, p
 // TestTokenCallsAreAnswered: an SDK that insists on OAuth gets a token that serves, and
 // Zoho is asked nothing on its behalf.
 func TestTokenCallsAreAnswered(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{}, "ZOHO_PROXY_OPTIONS=answer_token_calls")
 	c.secrets = append(c.secrets, "the-apps-own-secret")
 	for grantType, refreshToken := range map[string]bool{"refresh_token": false, "client_credentials": false, "authorization_code": true} {
@@ -82,6 +83,7 @@ func TestTokenCallsAreAnswered(t *testing.T) {
 // TestTokenCallsThatAreNone: what Zoho would refuse is refused, and says nothing of what
 // was sent.
 func TestTokenCallsThatAreNone(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{}, "ZOHO_PROXY_OPTIONS=answer_token_calls")
 	c.secrets = append(c.secrets, "the-apps-own-secret")
 	form := []string{"Content-Type", "application/x-www-form-urlencoded"}
@@ -107,6 +109,7 @@ func TestTokenCallsThatAreNone(t *testing.T) {
 // TestTokenCallsOfAccountsHosts: an app that a hosts file leads here calls Zoho's names,
 // and is told to go on with the API's.
 func TestTokenCallsOfAccountsHosts(t *testing.T) {
+	t.Parallel()
 	c, server := startZoho(t, zohosim.GrantSpec{DataCenter: "eu"}, "ZOHO_PROXY_OPTIONS=answer_token_calls")
 	for host, want := range map[string]string{"accounts.zoho.com": "http://www.zohoapis.eu", "accounts.zoho.eu:8080": "http://www.zohoapis.eu:8080", "erp.local": "http://erp.local"} {
 		a := c.call(http.MethodPost, "/oauth/v2/token?grant_type=refresh_token", nil, "Host", host)
@@ -120,6 +123,7 @@ func TestTokenCallsOfAccountsHosts(t *testing.T) {
 
 // TestTokenCallsAreNotAnsweredUnlessAskedFor: by default they go nowhere.
 func TestTokenCallsAreNotAnsweredUnlessAskedFor(t *testing.T) {
+	t.Parallel()
 	c, server := startZoho(t, zohosim.GrantSpec{})
 	wantProblem(t, c.call(http.MethodPost, "/oauth/v2/token?grant_type=refresh_token", nil), "service-unknown", http.StatusNotFound)
 	wantProblem(t, c.call(http.MethodPost, "/oauth/v2/token?grant_type=refresh_token", nil, "Host", "accounts.zoho.com"), "target", http.StatusMisdirectedRequest)
@@ -128,6 +132,7 @@ func TestTokenCallsAreNotAnsweredUnlessAskedFor(t *testing.T) {
 
 // What an app sends to prove itself stays out of the access log, which shows queries.
 func TestTokenCallsAreNotLogged(t *testing.T) {
+	t.Parallel()
 	c, _, _ := startSimulated(t, zohosim.Options{}, "ZOHO_PROXY_OPTIONS=answer_token_calls")
 	c.writeConfig(strings.Replace(oneClient, "zoho_proxy", "log\n\tzoho_proxy", 1))
 	if err := c.reload(); err != nil {
@@ -148,6 +153,7 @@ func TestTokenCallsAreNotLogged(t *testing.T) {
 
 // TRACE would bring the token back in its answer.
 func TestTraceIsRefused(t *testing.T) {
+	t.Parallel()
 	c, server, _ := startSimulated(t, zohosim.Options{})
 	a := c.call(http.MethodTrace, "/crm/_echo", nil)
 	wantProblem(t, a, "connect-unsupported", http.StatusMethodNotAllowed)
