@@ -53,6 +53,32 @@ func stillOpen(goroutine string) bool {
 	return !waits && !counts
 }
 
+// TestSettled: Caddy's functions have the names by which settled knows them, and a call that is
+// still under way holds nobody up.
+func TestSettled(t *testing.T) {
+	t.Parallel()
+	c, server, _ := startSimulated(t, zohosim.Options{})
+	server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultHang})
+	var call sync.WaitGroup
+	call.Go(func() { c.persist("/crm/v8/Leads") })
+	c.waitFor("the call to be with Zoho", func() bool { return server.Stats().Faults["crm/hang"] == 1 })
+	if err := c.reload(); err != nil {
+		t.Fatal(err)
+	}
+	stopping := 0
+	for goroutine := range strings.SplitSeq(string(c.adminCall(http.MethodGet, "/debug/pprof/goroutine?debug=2", "").body), "\n\n") {
+		begun := goroutine[strings.IndexByte(goroutine, '\n'):] // what it does has an end in sight
+		if stillOpen("goroutine 1 [running]:"+begun) && strings.Contains(begun, "caddyhttp.(*App).stop.") && strings.Contains(begun, "http.(*Server).Shutdown") {
+			stopping++
+		}
+	}
+	if stopping == 0 {
+		t.Error("the server of before, which has a call under way, is not seen")
+	}
+	server.ClearFaults("")
+	call.Wait()
+}
+
 // closeIdle has all clients call by new connections: an idle one may lead to a server that
 // is gone, or was to be.
 func closeIdle() {
