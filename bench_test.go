@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 )
 
 // rig is a handler and a transport with stubs on both sides: an authorization
@@ -34,9 +36,9 @@ func newRig(tb testing.TB) *rig {
 		Store: &Store{Bolt: tb.TempDir()},
 		Clients: map[string]*Client{"main": {
 			DataCenter:   []string{accounts.URL, accounts.URL},
-			ClientID:     Secret{literal: "1000.ID"},
-			ClientSecret: []Secret{{literal: "secret"}},
-			RefreshToken: Secret{literal: "1000.refresh"},
+			ClientID:     secret.Literal("1000.ID"),
+			ClientSecret: []secret.Ref{secret.Literal("secret")},
+			RefreshToken: secret.Literal("1000.refresh"),
 		}},
 	}
 	if err := app.Provision(ctx); err != nil {

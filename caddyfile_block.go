@@ -9,10 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-zoho/caddy-zoho/internal/nearest"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/nearest"
 )
 
 // Blocks whose options stand in a table, and their errors. An error says what is wrong,

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -61,9 +62,9 @@ var clientOptions map[string]option[clientBlock]
 func init() {
 	clientOptions = map[string]option[clientBlock]{
 		"data_center":          {usage: "<code...> | <accounts_url> <api_url>", min: 1, max: -1, parse: (*clientBlock).parseDataCenter},
-		"client_id":            {usage: "<secret>", min: 1, max: 2, parse: oneSecret(func(c *clientBlock) *Secret { return &c.ClientID })},
+		"client_id":            {usage: "<secret>", min: 1, max: 2, parse: oneSecret(func(c *clientBlock) *secret.Ref { return &c.ClientID })},
 		"client_secret":        {usage: "[<code>] <secret...>", min: 1, max: -1, repeat: true, parse: (*clientBlock).parseClientSecret},
-		"refresh_token":        {usage: "<secret>", min: 1, max: 2, parse: oneSecret(func(c *clientBlock) *Secret { return &c.RefreshToken })},
+		"refresh_token":        {usage: "<secret>", min: 1, max: 2, parse: oneSecret(func(c *clientBlock) *secret.Ref { return &c.RefreshToken })},
 		"account":              {usage: "<name> { … }", min: 1, max: 1, block: true, repeat: true, parse: (*clientBlock).parseAccount},
 		"scopes":               {usage: "<scope...>", max: -1, block: true, repeat: true, parse: (*clientBlock).parseScopes},
 		"redirect_uri":         {usage: "<url>", min: 1, max: 1, parse: (*clientBlock).parseRedirectURI},
@@ -95,7 +96,7 @@ func lookupClient(l *line, name string) (option[clientBlock], error) {
 // conflicts finds options that exclude each other, whatever their order.
 func (c *clientBlock) conflicts(seen map[string]*line) error {
 	custom := strings.Contains(c.DataCenter[0], "://")
-	if l := c.accountLines[defaultAccount]; l != nil && c.RefreshToken.isSet() {
+	if l := c.accountLines[defaultAccount]; l != nil && c.RefreshToken.IsSet() {
 		return l.errorf("account default is given twice: the client's own refresh_token at %s is that account's", seen["refresh_token"].where())
 	}
 	if l := seen["simulator"]; l != nil {
@@ -138,7 +139,7 @@ func (c *clientBlock) parseDataCenter(l *line) error {
 
 var accountOptions = map[string]option[Account]{
 	"data_center":   {usage: "<code>", min: 1, max: 1, parse: (*Account).parseDataCenter},
-	"refresh_token": {usage: "<secret>", min: 1, max: 2, parse: oneSecret(func(a *Account) *Secret { return &a.RefreshToken })},
+	"refresh_token": {usage: "<secret>", min: 1, max: 2, parse: oneSecret(func(a *Account) *secret.Ref { return &a.RefreshToken })},
 }
 
 func (c *clientBlock) parseAccount(l *line) error {
@@ -160,7 +161,7 @@ func (c *clientBlock) parseAccount(l *line) error {
 	if err != nil {
 		return err
 	}
-	if !account.RefreshToken.isSet() {
+	if !account.RefreshToken.IsSet() {
 		return l.errorf("account %s has no refresh_token: add `refresh_token {env.NAME}` to its block; accounts that give consent later are not listed here", name)
 	}
 	if c.Accounts == nil {

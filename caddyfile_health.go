@@ -1,8 +1,9 @@
 package caddyzoho
 
 import (
-	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 )
 
 // parseHealth sets up the handler `zoho_health`. Syntax:

@@ -2,7 +2,6 @@ package caddyzoho
 
 import (
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -190,11 +190,9 @@ func lookupProxy(l *line) (option[proxyBlock], error) {
 	return o, unknownOption(l, "zoho_proxy", available(proxyOptions))
 }
 
-var placeholder = regexp.MustCompile(`\{[^{}\s]+\}`)
-
 func (p *proxyBlock) parseAccount(l *line) error {
 	account := l.args[0]
-	if !placeholder.MatchString(account) && !onboard.AccountName.MatchString(account) {
+	if !secret.Placeholder.MatchString(account) && !onboard.AccountName.MatchString(account) {
 		return l.errorf("account: %s: 1 to 128 of letters, digits and ._@- are allowed, or a placeholder such as {http.request.header.Zoho-Proxy-Account}", show("the name", account))
 	}
 	p.handler.Account = account

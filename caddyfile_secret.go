@@ -3,6 +3,7 @@ package caddyzoho
 import (
 	"strings"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -10,15 +11,15 @@ const literalWord = "insecure_literal"
 
 // parseSecrets takes placeholders, and literals behind the word that allows them.
 // No error shows a value.
-func parseSecrets(l *line, args []string) ([]Secret, error) {
-	var secrets []Secret
+func parseSecrets(l *line, args []string) ([]secret.Ref, error) {
+	var secrets []secret.Ref
 	for i := 0; i < len(args); i++ {
 		if args[i] != literalWord {
-			secret, err := parsePlaceholder(l, args[i])
+			ref, err := parsePlaceholder(l, args[i])
 			if err != nil {
 				return nil, err
 			}
-			secrets = append(secrets, secret)
+			secrets = append(secrets, ref)
 			continue
 		}
 		i++
@@ -30,31 +31,31 @@ func parseSecrets(l *line, args []string) ([]Secret, error) {
 		case args[i][0] == '{':
 			return nil, l.errorf("%s: what follows insecure_literal looks like a placeholder, which needs no insecure_literal", l.word)
 		}
-		secrets = append(secrets, Secret{literal: args[i]})
+		secrets = append(secrets, secret.Literal(args[i]))
 	}
 	return secrets, nil
 }
 
-func parsePlaceholder(l *line, text string) (Secret, error) {
-	secret, err := newSecret(text)
+func parsePlaceholder(l *line, text string) (secret.Ref, error) {
+	ref, err := secret.New(text)
 	if err != nil {
-		return secret, l.errorf("%s: %w", l.word, err)
+		return ref, l.errorf("%s: %w", l.word, err)
 	}
 	name, isEnv := strings.CutPrefix(text[1:len(text)-1], "env.")
 	path, isFile := strings.CutPrefix(text[1:len(text)-1], "file.")
 	switch {
 	case isEnv && strings.Contains(name, ":"):
-		return secret, l.errorf("%s: {env.NAME} takes no default: what stands behind a colon would become part of the name", l.word)
+		return ref, l.errorf("%s: {env.NAME} takes no default: what stands behind a colon would become part of the name", l.word)
 	case isEnv && name == "", isFile && path == "":
-		return secret, l.errorf("%s: the placeholder names nothing: write {env.NAME} or {file./path/to/file}", l.word)
+		return ref, l.errorf("%s: the placeholder names nothing: write {env.NAME} or {file./path/to/file}", l.word)
 	case !isEnv && !isFile:
-		return secret, l.errorf("%s: nothing provides this placeholder: write {env.NAME} or {file./path/to/file}", l.word)
+		return ref, l.errorf("%s: nothing provides this placeholder: write {env.NAME} or {file./path/to/file}", l.word)
 	}
-	return secret, nil
+	return ref, nil
 }
 
 // oneSecret parses an option that takes a single secret.
-func oneSecret[T any](field func(*T) *Secret) func(*T, *line) error {
+func oneSecret[T any](field func(*T) *secret.Ref) func(*T, *line) error {
 	return func(target *T, l *line) error {
 		secrets, err := parseSecrets(l, l.args)
 		if err != nil {
@@ -92,7 +93,7 @@ func (c *clientBlock) parseClientSecret(l *line) error {
 		return nil
 	}
 	if c.DataCenterSecret == nil {
-		c.DataCenterSecret = make(map[string][]Secret)
+		c.DataCenterSecret = make(map[string][]secret.Ref)
 	}
 	c.DataCenterSecret[code] = secrets
 	return nil

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -28,16 +29,16 @@ type Client struct {
 	// protocol (http only on loopback addresses).
 	DataCenter []string `json:"data_center,omitempty"`
 
-	ClientID Secret `json:"client_id,omitzero"`
+	ClientID secret.Ref `json:"client_id,omitzero"`
 
 	// Tried in order, so that a secret can be rolled over.
-	ClientSecret []Secret `json:"client_secret,omitempty"`
+	ClientSecret []secret.Ref `json:"client_secret,omitempty"`
 
 	// Secrets by data center code; Zoho gives each data center its own unless told otherwise.
-	DataCenterSecret map[string][]Secret `json:"data_center_secret,omitempty"`
+	DataCenterSecret map[string][]secret.Ref `json:"data_center_secret,omitempty"`
 
 	// The grant of the account `default`. Empty counts as none.
-	RefreshToken Secret `json:"refresh_token,omitzero"`
+	RefreshToken secret.Ref `json:"refresh_token,omitzero"`
 
 	// Further accounts by name: 1 to 128 of letters, digits and `._@-`.
 	Accounts map[string]*Account `json:"accounts,omitempty"`
@@ -94,7 +95,7 @@ type Account struct {
 	// Code of the data center that owns the account. Default: the client's home.
 	DataCenter string `json:"data_center,omitempty"`
 
-	RefreshToken Secret `json:"refresh_token,omitzero"`
+	RefreshToken secret.Ref `json:"refresh_token,omitzero"`
 
 	center *zoho.DataCenter // nil = the client's home
 }
@@ -164,10 +165,10 @@ func (c *Client) provisionAccounts() error {
 		if !onboard.AccountName.MatchString(name) {
 			return fmt.Errorf("account name %q: 1 to 128 of letters, digits and ._@- are allowed", name)
 		}
-		if account == nil || !account.RefreshToken.isSet() {
+		if account == nil || !account.RefreshToken.IsSet() {
 			return fmt.Errorf("account %s: refresh_token is missing", name)
 		}
-		if name == defaultAccount && c.RefreshToken.isSet() {
+		if name == defaultAccount && c.RefreshToken.IsSet() {
 			return errors.New("account default: the client's own refresh_token is that account's already")
 		}
 		if code := account.DataCenter; code != "" {
@@ -188,18 +189,18 @@ func (c *Client) provisionAccounts() error {
 }
 
 // warnWithoutGrant lets a configured grant be empty: the connection then waits for consent.
-func (c *Client) warnWithoutGrant(secret Secret, account string) error {
-	if !secret.isSet() {
+func (c *Client) warnWithoutGrant(ref secret.Ref, account string) error {
+	if !ref.IsSet() {
 		return nil
 	}
-	c.app.warnOfSecretFiles(secret)
-	_, err := secret.resolve()
-	if err != nil && !errors.Is(err, errEmptySecret) {
+	c.app.warnOfSecretFiles(ref)
+	_, err := ref.Resolve()
+	if err != nil && !errors.Is(err, secret.ErrEmpty) {
 		return fmt.Errorf("account %s: refresh_token %w", account, err)
 	}
 	if err != nil {
 		c.app.logger.Warn("refresh_token is empty, the account has no configured grant: set it, or connect the account by `"+c.connectCommand(account)+"`",
-			zap.String("client", c.name), zap.String("account", account), zap.String("refresh_token", secret.String()))
+			zap.String("client", c.name), zap.String("account", account), zap.String("refresh_token", ref.String()))
 	}
 	return nil
 }
@@ -262,7 +263,7 @@ func (c *Client) cacheClient() *tokencache.Client {
 // accountNames are the configured accounts.
 func (c *Client) accountNames() []string {
 	names := slices.Sorted(maps.Keys(c.Accounts))
-	if c.RefreshToken.isSet() {
+	if c.RefreshToken.IsSet() {
 		names = append(names, defaultAccount)
 	}
 	return names

@@ -6,29 +6,31 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/caddy-zoho/caddy-zoho/zoho"
 	"go.uber.org/zap"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // What a client proves itself with, and what seals its part of the store.
 
 func (c *Client) provisionSecrets() error {
-	if !c.ClientID.isSet() {
+	if !c.ClientID.IsSet() {
 		return errors.New("client_id is missing")
 	}
 	if len(c.ClientSecret) == 0 && len(c.DataCenterSecret) == 0 {
 		return errors.New("client_secret is missing")
 	}
 	var unset []error
-	id, err := c.ClientID.resolve()
+	id, err := c.ClientID.Resolve()
 	if err != nil {
 		unset = append(unset, fmt.Errorf("client_id %w", err))
 	}
 	if err == nil && !zoho.LooksLikeClientID(id) && !c.centers[0].Custom {
 		c.app.logger.Warn("client_id does not look like one of Zoho's, which begin with 1000. or 1004.: compare it with the API console", zap.String("client", c.name))
 	}
-	for _, secret := range c.ClientSecret {
-		value, err := secret.resolve()
+	for _, ref := range c.ClientSecret {
+		value, err := ref.Resolve()
 		if err != nil {
 			unset = append(unset, fmt.Errorf("client_secret %w", err))
 		} else if zoho.LooksLikeClientID(value) && id != "" && !zoho.LooksLikeClientID(id) {
@@ -39,8 +41,8 @@ func (c *Client) provisionSecrets() error {
 		if _, ok := zoho.LookupDataCenter(code); !ok {
 			return zoho.UnknownDataCenter(code)
 		}
-		for _, secret := range c.DataCenterSecret[code] {
-			if _, err := secret.resolve(); err != nil {
+		for _, ref := range c.DataCenterSecret[code] {
+			if _, err := ref.Resolve(); err != nil {
 				unset = append(unset, fmt.Errorf("client_secret %s %w", code, err))
 			}
 		}
@@ -49,15 +51,15 @@ func (c *Client) provisionSecrets() error {
 }
 
 func (c *Client) clientID() string {
-	id, _ := c.ClientID.resolve()
+	id, _ := c.ClientID.Resolve()
 	return id
 }
 
 // secretsFor lists the client secrets that a data center may accept, in order.
 func (c *Client) secretsFor(code string) []string {
 	var values []string
-	for _, secret := range slices.Concat(c.DataCenterSecret[code], c.ClientSecret) {
-		if value, err := secret.resolve(); err == nil && !slices.Contains(values, value) {
+	for _, ref := range slices.Concat(c.DataCenterSecret[code], c.ClientSecret) {
+		if value, err := ref.Resolve(); err == nil && !slices.Contains(values, value) {
 			values = append(values, value)
 		}
 	}
@@ -65,7 +67,7 @@ func (c *Client) secretsFor(code string) []string {
 }
 
 // allSecrets are the secrets of every data center.
-func (c *Client) allSecrets() []Secret {
+func (c *Client) allSecrets() []secret.Ref {
 	all := slices.Clone(c.ClientSecret)
 	for _, code := range slices.Sorted(maps.Keys(c.DataCenterSecret)) {
 		all = append(all, c.DataCenterSecret[code]...)
@@ -76,9 +78,9 @@ func (c *Client) allSecrets() []Secret {
 // sealingSecrets wrap the data keys of the store. The first one signs invitations, too.
 func (c *Client) sealingSecrets() [][]byte {
 	if !c.app.sealsByMasterKey() {
-		return resolveAll(c.app.EncryptionKey)
+		return secret.ResolveAll(c.app.EncryptionKey)
 	}
-	secrets := resolveAll(c.allSecrets())
+	secrets := secret.ResolveAll(c.allSecrets())
 	if key, _ := c.app.masterKey(); key != nil {
 		secrets = append(secrets, key)
 	}
@@ -87,18 +89,7 @@ func (c *Client) sealingSecrets() [][]byte {
 
 // credentials are what the authorization server may reject.
 func (c *Client) credentials() [][]byte {
-	return append(resolveAll(c.allSecrets()), []byte(c.clientID()))
-}
-
-// resolveAll leaves out what has no value now.
-func resolveAll(secrets []Secret) [][]byte {
-	var values [][]byte
-	for _, secret := range secrets {
-		if value, err := secret.resolve(); err == nil {
-			values = append(values, []byte(value))
-		}
-	}
-	return values
+	return append(secret.ResolveAll(c.allSecrets()), []byte(c.clientID()))
 }
 
 // accountsOf are the ways to speak to a data center, one for each client secret that it
@@ -111,8 +102,8 @@ func (c *Client) accountsOf(center zoho.DataCenter) []*zoho.Accounts {
 		first = i.(int)
 	}
 	for i := range secrets {
-		secret := secrets[(first+i)%len(secrets)]
-		all = append(all, &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID(), ClientSecret: secret})
+		ref := secrets[(first+i)%len(secrets)]
+		all = append(all, &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID(), ClientSecret: ref})
 	}
 	return all
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -104,7 +105,7 @@ func (a *App) examineStore() (found findings) {
 	}
 	for _, key := range a.EncryptionKey {
 		found.add(examineSecret("encryption_key", "", key)...)
-		if value, err := key.resolve(); err == nil && guessable(value) {
+		if value, err := key.Resolve(); err == nil && secret.Guessable(value) {
 			found.add(finding{Check: checkStore, Result: resultWarning, What: "an encryption_key is short enough to be guessed", Why: "whoever has a copy of the store can try all short ones",
 				Do: "make one by `openssl rand -base64 32`"})
 		}
@@ -178,17 +179,17 @@ func (a *App) examineNotify() (found findings) {
 }
 
 // examineSecret looks at a secret and where it comes from, nothing if that is in order.
-func examineSecret(option, client string, secret Secret) (found findings) {
-	if _, err := secret.resolve(); err != nil {
+func examineSecret(option, client string, ref secret.Ref) (found findings) {
+	if _, err := ref.Resolve(); err != nil {
 		found.add(finding{Check: checkCredentials, Result: resultFailed, Client: client, What: option + " has no usable value", Why: err.Error(),
 			Do: "see to it that Caddy's own environment has it; a changed file is read without a reload, a changed variable takes a restart"})
 	}
-	return append(found, examineFile(client, secret)...)
+	return append(found, examineFile(client, ref)...)
 }
 
 // examineFile looks at who else can read a secret.
-func examineFile(client string, secret Secret) (found findings) {
-	if text := secret.exposed(); text != "" {
+func examineFile(client string, ref secret.Ref) (found findings) {
+	if text := ref.Exposed(); text != "" {
 		found.add(finding{Check: checkCredentials, Result: resultFailed, Client: client, What: text, Why: "other users of this machine can take the secret",
 			Do: "roll the secret over if others have been there"})
 	}

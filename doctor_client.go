@@ -21,14 +21,14 @@ func (e *exam) credentials() {
 	c := e.client
 	before := len(e.found)
 	e.found.add(examineSecret("client_id", c.name, c.ClientID)...)
-	for _, secret := range c.allSecrets() {
-		e.found.add(examineSecret("client_secret", c.name, secret)...)
-		if value, err := secret.resolve(); err == nil && zoho.LooksLikeClientID(value) {
+	for _, ref := range c.allSecrets() {
+		e.found.add(examineSecret("client_secret", c.name, ref)...)
+		if value, err := ref.Resolve(); err == nil && zoho.LooksLikeClientID(value) {
 			e.tell(checkCredentials, resultFailed, "", "client_secret looks like a client id", "ids begin with 1000. or 1004., secrets do not",
 				"see whether client_id and client_secret are swapped")
 		}
 	}
-	if id, err := c.ClientID.resolve(); err == nil && !zoho.LooksLikeClientID(id) && !c.centers[0].Custom {
+	if id, err := c.ClientID.Resolve(); err == nil && !zoho.LooksLikeClientID(id) && !c.centers[0].Custom {
 		e.tell(checkCredentials, resultWarning, "", "client_id does not look like one of Zoho's", "those begin with 1000. or 1004.", "compare it with the API console")
 	}
 	for _, account := range c.accountNames() {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -150,8 +151,8 @@ func (e *exam) noGrant(s tokencache.Status) {
 		return
 	}
 	why := "neither the configuration nor the store has a refresh token"
-	if secret := e.client.refreshToken(s.Account); secret.isSet() {
-		if _, err := secret.resolve(); err != nil {
+	if ref := e.client.refreshToken(s.Account); ref.IsSet() {
+		if _, err := ref.Resolve(); err != nil {
 			why = err.Error()
 		}
 	}
@@ -183,9 +184,9 @@ func (c *Client) keyLine(opens func(secrets [][]byte) error) string {
 		return c.secretLine()
 	}
 	first := c.app.EncryptionKey[0]
-	for _, secret := range append(c.allSecrets(), c.app.masterKeySecret()) {
-		if opens(resolveAll([]Secret{secret})) == nil {
-			return fmt.Sprintf("the store was begun without encryption_key, so add what opens it as a further key: encryption_key %s %s", first, secret)
+	for _, ref := range append(c.allSecrets(), c.app.masterKeySecret()) {
+		if opens(secret.ResolveAll([]secret.Ref{ref})) == nil {
+			return fmt.Sprintf("the store was begun without encryption_key, so add what opens it as a further key: encryption_key %s %s", first, ref)
 		}
 	}
 	return fmt.Sprintf("add the key that it was sealed by as a further one: encryption_key %s {env.OLD_ENCRYPTION_KEY}; "+
@@ -225,7 +226,7 @@ func (e *exam) deadGrant(ctx context.Context, s tokencache.Status) {
 }
 
 func (e *exam) moveTo(account, center string) string {
-	if account == defaultAccount && e.client.RefreshToken.isSet() {
+	if account == defaultAccount && e.client.RefreshToken.IsSet() {
 		return fmt.Sprintf("make %s the first of `data_center`, or give the token as `account %s { data_center %s; refresh_token … }`", center, account, center)
 	}
 	return fmt.Sprintf("write `data_center %s` in the block of account %s", center, account)

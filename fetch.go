@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -17,15 +18,15 @@ var errGrantUnreadable = errors.New("the configured refresh_token cannot be read
 
 // grant is an account's configured grant. Configuration wins over what is stored.
 func (c *Client) grant(account string) (grant tokencache.Grant, configured bool, err error) {
-	secret, center := c.refreshToken(account), c.configuredCenter(account)
-	if !secret.isSet() {
+	ref, center := c.refreshToken(account), c.configuredCenter(account)
+	if !ref.IsSet() {
 		return grant, false, nil
 	}
-	token, err := secret.resolve()
+	token, err := ref.Resolve()
 	if _, had := c.granted.Load(account); err != nil && had {
 		return grant, true, fmt.Errorf("%w: %w", errGrantUnreadable, err) // for a moment, perhaps: it revokes nothing
 	}
-	if errors.Is(err, errEmptySecret) || (err == nil && token == "") {
+	if errors.Is(err, secret.ErrEmpty) || (err == nil && token == "") {
 		return grant, false, nil
 	}
 	if err != nil {
@@ -36,14 +37,14 @@ func (c *Client) grant(account string) (grant tokencache.Grant, configured bool,
 }
 
 // refreshToken is the configured one of an account, or one that is not set.
-func (c *Client) refreshToken(account string) Secret {
+func (c *Client) refreshToken(account string) secret.Ref {
 	if a, ok := c.Accounts[account]; ok {
 		return a.RefreshToken
 	}
 	if account == defaultAccount {
 		return c.RefreshToken
 	}
-	return Secret{}
+	return secret.Ref{}
 }
 
 // fetch asks the authorization server for an access token. A refused secret costs no

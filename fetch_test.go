@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -22,17 +23,17 @@ func TestSecretsOfDataCenters(t *testing.T) {
 	us, _ := zoho.LookupDataCenter("us")
 	eu, _ := zoho.LookupDataCenter("eu")
 	client := &Client{
-		centers: []zoho.DataCenter{us, eu}, ClientID: Secret{literal: "1000.ID"}, ClientSecret: []Secret{{literal: "old"}, {literal: "new"}},
-		DataCenterSecret: map[string][]Secret{"eu": {{literal: "europe"}}},
+		centers: []zoho.DataCenter{us, eu}, ClientID: secret.Literal("1000.ID"), ClientSecret: []secret.Ref{secret.Literal("old"), secret.Literal("new")},
+		DataCenterSecret: map[string][]secret.Ref{"eu": {secret.Literal("europe")}},
 		app:              &App{state: newState(t.TempDir())},
 	}
 	var asked []string
 	client.http = &http.Client{Transport: roundTrip(func(req *http.Request) *http.Response {
 		_ = req.ParseForm()
-		secret := req.Form.Get("client_secret")
-		asked = append(asked, secret)
+		ref := req.Form.Get("client_secret")
+		asked = append(asked, ref)
 		body := `{"error":"invalid_client_secret"}`
-		if secret == "new" || secret == "europe" {
+		if ref == "new" || ref == "europe" {
 			body = `{"access_token":"1000.a.b","expires_in":3600}`
 		}
 		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: req}
@@ -70,7 +71,7 @@ func TestClockThatIsOff(t *testing.T) {
 		app := &App{state: newState(t.TempDir())}
 		app.state.config.Store(&runningConfig{logger: zap.New(core)})
 		client := &Client{name: "main", app: app, centers: []zoho.DataCenter{center}, http: server.Client(),
-			ClientID: Secret{literal: "1000.ID"}, ClientSecret: []Secret{{literal: "secret"}}}
+			ClientID: secret.Literal("1000.ID"), ClientSecret: []secret.Ref{secret.Literal("secret")}}
 		for range 3 {
 			if _, err := client.fetch(t.Context(), tokencache.Key{}, tokencache.Grant{RefreshToken: "1000.r", AccountsServer: center.Accounts}); err != nil {
 				t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 )
 
 // hook is the address of notifications, as it is configured.
@@ -13,13 +15,13 @@ var errHook = errors.New("it takes a URL that begins with http or https, as in h
 
 // parse checks what can be told without the values of placeholders.
 func (h hook) parse() error {
-	if rest := placeholder.ReplaceAllString(string(h), ""); strings.ContainsAny(rest, "{}") {
+	if rest := secret.Placeholder.ReplaceAllString(string(h), ""); strings.ContainsAny(rest, "{}") {
 		return errHook
 	}
 	if strings.HasPrefix(string(h), "{") {
 		return nil
 	}
-	to, err := url.Parse(placeholder.ReplaceAllString(string(h), "placeholder"))
+	to, err := url.Parse(secret.Placeholder.ReplaceAllString(string(h), "placeholder"))
 	if err != nil || to.Host == "" || to.Scheme != "http" && to.Scheme != "https" {
 		return errHook
 	}
@@ -46,7 +48,7 @@ func (h hook) resolve() (*url.URL, error) {
 	if h == "" {
 		return nil, nil
 	}
-	to, err := resolveURL(string(h))
+	to, err := secret.ResolveURL(string(h))
 	if err == nil && to.Scheme != "http" && to.Scheme != "https" {
 		err = errHook
 	}

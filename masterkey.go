@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/masterkey"
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 )
 
 // The key of our own, which wraps the data keys of the store beside the client secrets:
@@ -49,7 +50,7 @@ func within(folder, path string) bool {
 }
 
 // masterKeySecret is the reference by which the key can be configured as any other secret.
-func (a *App) masterKeySecret() Secret { return Secret{placeholder: "{file." + a.master.Path() + "}"} }
+func (a *App) masterKeySecret() secret.Ref { return secret.InFile(a.master.Path()) }
 
 const noMasterKey = "what is stored is sealed by the client secrets alone: a secret that Zoho's console makes anew locks it"
 

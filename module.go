@@ -28,6 +28,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/masterkey"
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -44,7 +45,7 @@ type App struct {
 
 	// Secrets that wrap the keys which seal what is stored; any one of them opens
 	// it. Without one the secrets of each client do it, and the key in MasterKeyFile.
-	EncryptionKey []Secret `json:"encryption_key,omitempty"`
+	EncryptionKey []secret.Ref `json:"encryption_key,omitempty"`
 
 	// File of a random key that opens what is stored as well, so that a client secret
 	// can be made anew; made with mode 0600 if it is missing. Not used with
@@ -92,11 +93,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	var errs []error
 	a.warnOfSecretFiles(a.EncryptionKey...)
 	for _, key := range a.EncryptionKey {
-		value, err := key.resolve()
+		value, err := key.Resolve()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("zoho: encryption_key: %w", err))
-		} else if guessable(value) {
-			a.logger.Warn(guessableKey, zap.String("encryption_key", key.String()))
+		} else if secret.Guessable(value) {
+			a.logger.Warn(secret.GuessableWarning, zap.String("encryption_key", key.String()))
 		}
 	}
 	if err := hook(a.Notify).check(); err != nil {
@@ -128,9 +129,9 @@ func (a *App) emitter() func(name string, data map[string]any) {
 }
 
 // warnOfSecretFiles tells of files that others of this machine can read.
-func (a *App) warnOfSecretFiles(secrets ...Secret) {
-	for _, secret := range secrets {
-		if text := secret.exposed(); text != "" {
+func (a *App) warnOfSecretFiles(secrets ...secret.Ref) {
+	for _, ref := range secrets {
+		if text := ref.Exposed(); text != "" {
 			a.logger.Warn(text)
 		}
 	}

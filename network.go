@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 )
 
 // network is how a client reaches Zoho: whom it trusts, through which proxy, and
@@ -75,7 +77,7 @@ var proxySchemes = []string{"http", "https", "socks5", "socks5h"}
 // parseNetworkProxy reads the URL as it is configured. It is never shown: it may hold
 // a password, which has to be a placeholder as other secrets have.
 func parseNetworkProxy(text string) (*url.URL, error) {
-	proxy, err := url.Parse(placeholder.ReplaceAllString(text, "placeholder"))
+	proxy, err := url.Parse(secret.Placeholder.ReplaceAllString(text, "placeholder"))
 	if err != nil || proxy.Host == "" || !slices.Contains(proxySchemes, proxy.Scheme) {
 		return nil, errors.New("network_proxy takes a URL that begins with http, https, socks5 or socks5h, as in http://proxy.example:3128")
 	}
@@ -89,33 +91,11 @@ func resolveNetworkProxy(text string) (*url.URL, error) {
 	if _, err := parseNetworkProxy(text); err != nil {
 		return nil, err
 	}
-	proxy, err := resolveURL(text)
+	proxy, err := secret.ResolveURL(text)
 	if err != nil {
 		return nil, fmt.Errorf("network_proxy: %w", err)
 	}
 	return proxy, nil
-}
-
-// resolveURL puts the values of placeholders into a URL, where they stay within the part
-// that they stand in, or takes all of it from one. Its errors show no value.
-func resolveURL(text string) (*url.URL, error) {
-	var missing error
-	filled := placeholder.ReplaceAllStringFunc(text, func(reference string) string {
-		value, err := Secret{placeholder: reference}.resolve()
-		missing = errors.Join(missing, err)
-		if reference == text {
-			return value
-		}
-		return url.PathEscape(value)
-	})
-	if missing != nil {
-		return nil, missing
-	}
-	parsed, err := url.Parse(filled)
-	if err != nil || parsed.Host == "" {
-		return nil, errors.New("with the values of its placeholders it is no URL")
-	}
-	return parsed, nil
 }
 
 // accountsClient is the HTTP client for the authorization server.

@@ -14,17 +14,36 @@ const modulePath = "github.com/caddy-zoho/caddy-zoho"
 // layers says which packages of this module a package may import; nothing points
 // upward, and no package is without a line. Its tests may import zohosim as well.
 var layers = map[string][]string{
-	"":                   {"zoho", "tokencache", "internal/masterkey", "internal/nearest", "internal/onboard"},
-	"zoho":               {"internal/nearest"},
-	"tokencache":         {},
-	"zohosim":            {}, // states the protocol a second time: a shared mistake would pass every test
-	"internal/masterkey": {},
-	"internal/nearest":   {},
-	"internal/onboard":   {"zoho", "tokencache"},
-	"cmd/caddy":          {""},
-	"cmd/demo":           {"", "zohosim"},
-	"cmd/zohosim":        {"zohosim"},
-	"tests":              {"", "zoho", "tokencache", "zohosim"},
+	"":                     {"internal/admin", "internal/adminapi", "internal/body", "internal/callers", "internal/cause", "internal/cli", "internal/client", "internal/doctor", "internal/egress", "internal/fault", "internal/forward", "internal/masterkey", "internal/metrics", "internal/notify", "internal/onboard", "internal/problem", "internal/secret", "internal/sites", "internal/syntax", "internal/words", "tokencache", "tokencache/boltstore", "zoho"},
+	"zoho":                 {"internal/nearest"},
+	"tokencache":           {},
+	"tokencache/boltstore": {"tokencache"},
+	"zohosim":              {}, // states the protocol a second time: a shared mistake would pass every test
+	"internal/nearest":     {},
+	"internal/words":       {"internal/nearest"},
+	"internal/fault":       {},
+	"internal/secret":      {},
+	"internal/masterkey":   {},
+	"internal/forward":     {"zoho"},
+	"internal/body":        {"internal/fault", "zoho"},
+	"internal/callers":     {"internal/words", "zoho"},
+	"internal/egress":      {"internal/secret"},
+	"internal/syntax":      {"internal/words"},
+	"internal/cause":       {"tokencache", "zoho"},
+	"internal/onboard":     {"internal/cause", "tokencache", "zoho"},
+	"internal/notify":      {"internal/cause", "internal/fault", "internal/onboard", "internal/secret", "tokencache"},
+	"internal/client":      {"internal/cause", "internal/egress", "internal/onboard", "internal/secret", "internal/syntax", "internal/words", "tokencache", "zoho"},
+	"internal/problem":     {"internal/cause", "internal/client", "internal/egress", "internal/onboard", "internal/words", "tokencache", "zoho"},
+	"internal/adminapi":    {"internal/onboard", "internal/problem", "internal/words", "tokencache"},
+	"internal/metrics":     {"tokencache", "zoho"},
+	"internal/sites":       {"internal/adminapi", "internal/callers", "internal/client"},
+	"internal/cli":         {"internal/adminapi", "internal/onboard", "internal/words", "zoho"},
+	"internal/admin":       {"internal/adminapi", "internal/client", "internal/onboard", "internal/problem", "internal/words", "tokencache", "zoho"},
+	"internal/doctor":      {"internal/adminapi", "internal/cause", "internal/client", "internal/notify", "internal/onboard", "internal/problem", "internal/secret", "internal/sites", "internal/words", "tokencache", "zoho"},
+	"cmd/caddy":            {""},
+	"cmd/demo":             {"", "zohosim"},
+	"cmd/zohosim":          {"zohosim"},
+	"tests":                {"", "tokencache", "tokencache/boltstore", "zoho", "zohosim"},
 }
 
 // strangers are modules that a layer must not reach, however far down.

@@ -1,4 +1,7 @@
-package caddyzoho
+// Package secret reads secrets by reference: {env.NAME} or {file./path}. What a
+// configuration shows is the reference. A value is read when it is needed, so that one
+// which was rotated is found without a reload; no error and no printed form holds it.
+package secret
 
 import (
 	"encoding/json"
@@ -12,11 +15,11 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// Secret is a reference to a secret: a Caddy placeholder such as {env.NAME} or
+// Ref is a reference to a secret: a Caddy placeholder such as {env.NAME} or
 // {file./path}, resolved when loaded and looked at again when Zoho refuses what it
 // gave. A literal must be asked for, as {"insecure_literal": "…"}, because Caddy's
 // admin API and its autosaved configuration show whatever stands here.
-type Secret struct {
+type Ref struct {
 	placeholder string
 	literal     string
 }
@@ -25,33 +28,39 @@ type literalSecret struct {
 	InsecureLiteral string `json:"insecure_literal"`
 }
 
-// errLiteral never quotes the value: it may be the secret itself.
-var errLiteral = errors.New("a secret is given as a placeholder, {env.NAME} or {file./path/to/file}, because Caddy's admin API shows the configuration " +
+// ErrLiteral never quotes the value: it may be the secret itself.
+var ErrLiteral = errors.New("a secret is given as a placeholder, {env.NAME} or {file./path/to/file}, because Caddy's admin API shows the configuration " +
 	"({$NAME} is replaced too early and counts as a literal); put `insecure_literal` before a literal that may be seen")
 
-// newSecret takes a placeholder and refuses everything else.
-func newSecret(text string) (Secret, error) {
+// New takes a placeholder and refuses everything else.
+func New(text string) (Ref, error) {
 	if !strings.HasPrefix(text, "{") || strings.IndexByte(text, '}') != len(text)-1 || len(text) < 3 {
-		return Secret{}, errLiteral
+		return Ref{}, ErrLiteral
 	}
-	return Secret{placeholder: text}, nil
+	return Ref{placeholder: text}, nil
 }
 
-// isSet tells whether anything was configured.
-func (s Secret) isSet() bool { return s.placeholder != "" || s.literal != "" }
+// Literal is a secret that stands in the configuration itself.
+func Literal(value string) Ref { return Ref{literal: value} }
 
-// errEmptySecret marks a placeholder that has no value now.
-var errEmptySecret = errors.New("has no value")
+// InFile is a secret in a file, whatever its path.
+func InFile(path string) Ref { return Ref{placeholder: "{file." + path + "}"} }
 
-// resolve reads the secret anew. Its errors name the reference, never the value.
-func (s Secret) resolve() (string, error) {
+// IsSet reports whether anything was configured.
+func (s Ref) IsSet() bool { return s.placeholder != "" || s.literal != "" }
+
+// ErrEmpty marks a placeholder that has no value now.
+var ErrEmpty = errors.New("has no value")
+
+// Resolve reads the secret anew. Its errors name the reference, never the value.
+func (s Ref) Resolve() (string, error) {
 	if s.placeholder == "" {
 		return s.literal, nil
 	}
 	value, err := caddy.NewReplacer().ReplaceOrErr(s.placeholder, true, true)
 	value = strings.TrimSpace(strings.TrimPrefix(value, "\ufeff"))
 	if err != nil || value == "" {
-		return "", fmt.Errorf("%s %w: %s", s.placeholder, errEmptySecret, s.remedy())
+		return "", fmt.Errorf("%s %w: %s", s.placeholder, ErrEmpty, s.remedy())
 	}
 	if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return "", fmt.Errorf("%s holds blanks or control characters in the middle: it must be the secret alone, on one line", s.placeholder)
@@ -59,7 +68,7 @@ func (s Secret) resolve() (string, error) {
 	return value, nil
 }
 
-func (s Secret) remedy() string {
+func (s Ref) remedy() string {
 	inner := s.placeholder[1 : len(s.placeholder)-1]
 	switch {
 	case strings.HasPrefix(inner, "env."):
@@ -72,7 +81,7 @@ func (s Secret) remedy() string {
 }
 
 // file is where the secret is read from, "" if it is no file.
-func (s Secret) file() string {
+func (s Ref) file() string {
 	if path, ok := strings.CutPrefix(s.placeholder, "{file."); ok {
 		return strings.TrimSuffix(path, "}")
 	}
@@ -100,9 +109,9 @@ func whatIsWrong(path string) string {
 // mountedSecrets are folders whose modes are set by a container's runtime or systemd.
 var mountedSecrets = []string{"/run/secrets/", "/var/run/secrets/", "/run/credentials/"}
 
-// exposed tells that others of this machine can read the secret's file, "" if they
+// Exposed tells that others of this machine can read the secret's file, "" if they
 // cannot.
-func (s Secret) exposed() string {
+func (s Ref) Exposed() string {
 	path := s.file()
 	if path == "" || slices.ContainsFunc(mountedSecrets, func(dir string) bool { return strings.HasPrefix(path, dir) }) {
 		return ""
@@ -114,14 +123,14 @@ func (s Secret) exposed() string {
 	return fmt.Sprintf("the file %s can be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
 }
 
-// guessable tells keys that can be found by trying: nothing slows that down for whoever
+// Guessable tells keys that can be found by trying: nothing slows that down for whoever
 // has a copy of the store.
-func guessable(key string) bool { return len(key) < 16 }
+func Guessable(key string) bool { return len(key) < 16 }
 
-const guessableKey = "an encryption_key is so short that whoever has a copy of the store can guess it: make one by `openssl rand -base64 32`"
+const GuessableWarning = "an encryption_key is so short that whoever has a copy of the store can guess it: make one by `openssl rand -base64 32`"
 
 // MarshalJSON prints the reference.
-func (s Secret) MarshalJSON() ([]byte, error) {
+func (s Ref) MarshalJSON() ([]byte, error) {
 	if s.placeholder == "" && s.literal != "" {
 		return json.Marshal(literalSecret{s.literal})
 	}
@@ -129,30 +138,30 @@ func (s Secret) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON accepts a placeholder, or an object that allows a literal.
-func (s *Secret) UnmarshalJSON(data []byte) error {
+func (s *Ref) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '{' {
 		var l literalSecret
 		if err := json.Unmarshal(data, &l); err != nil || l.InsecureLiteral == "" {
-			return errLiteral
+			return ErrLiteral
 		}
-		*s = Secret{literal: l.InsecureLiteral}
+		*s = Ref{literal: l.InsecureLiteral}
 		return nil
 	}
 	var text string
 	if err := json.Unmarshal(data, &text); err != nil {
-		return errLiteral
+		return ErrLiteral
 	}
 	if text == "" {
-		*s = Secret{}
+		*s = Ref{}
 		return nil
 	}
-	secret, err := newSecret(text)
-	*s = secret
+	ref, err := New(text)
+	*s = ref
 	return err
 }
 
 // String names the reference and hides a literal.
-func (s Secret) String() string {
+func (s Ref) String() string {
 	if s.literal != "" {
 		return "REDACTED"
 	}
@@ -160,4 +169,15 @@ func (s Secret) String() string {
 }
 
 // GoString is String.
-func (s Secret) GoString() string { return s.String() }
+func (s Ref) GoString() string { return s.String() }
+
+// resolveAll leaves out what has no value now.
+func ResolveAll(secrets []Ref) [][]byte {
+	var values [][]byte
+	for _, ref := range secrets {
+		if value, err := ref.Resolve(); err == nil {
+			values = append(values, []byte(value))
+		}
+	}
+	return values
+}
