@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -257,7 +258,7 @@ func noAccount(client, account string, names []string) error {
 	if len(names) > some {
 		there += fmt.Sprintf(" and %d more", len(names)-some)
 	}
-	return fmt.Errorf("client %s has no account %s%s; %s", client, printable(account), didYouMean(account, names), there)
+	return fmt.Errorf("client %s has no account %s%s; %s", client, printable(account), words.DidYouMean(account, names), there)
 }
 
 // parseConnectionPath reads /zoho/connections/{client}/{account}/{action}.
@@ -277,7 +278,7 @@ func (a *App) parseConnectionPath(path string) (client *Client, account string, 
 	do, known := actions[parts[2]]
 	if !known {
 		names := slices.Sorted(maps.Keys(actions))
-		return nil, "", do, refuse(http.StatusNotFound, "unknown-action", "there is no action %.64q%s; known are %s", parts[2], didYouMean(parts[2], names), strings.Join(names, ", "))
+		return nil, "", do, refuse(http.StatusNotFound, "unknown-action", "there is no action %.64q%s; known are %s", parts[2], words.DidYouMean(parts[2], names), strings.Join(names, ", "))
 	}
 	return client, parts[1], do, nil
 }

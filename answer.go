@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -155,7 +156,7 @@ func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
 		return nil, err
 	}
 	s.client.requests.count(s.target.Service, 0)
-	if errors.Is(err, errLoop) {
+	if errors.Is(err, egress.ErrLoop) {
 		return s.refuse(req, problemLoop(s.target.Host)), nil
 	}
 	// With handle_errors Caddy itself is silent about it.

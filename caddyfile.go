@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
 // The global option `zoho` is parsed in caddyfile_global.go (and _client, _secret),
@@ -68,7 +70,7 @@ func readClient(h httpcaddyfile.Helper, l *line) (string, error) {
 		if slices.ContainsFunc(l.args, isMatcher) {
 			hint = "the matcher stands first: "
 		}
-		return "", l.errorf("%[1]s takes one client, got %[2]s: %[3]swrite `%[1]s [<matcher>] [<client>] { … }`", l.word, plural(len(l.args), "argument"), hint)
+		return "", l.errorf("%[1]s takes one client, got %[2]s: %[3]swrite `%[1]s [<matcher>] [<client>] { … }`", l.word, words.Plural(len(l.args), "argument"), hint)
 	}
 	names, err := configuredClients(h, l)
 	if err != nil {
@@ -103,7 +105,7 @@ func pickClient(names []string, name string, l *line) (string, error) {
 	case slices.Contains(names, name):
 		return name, nil
 	}
-	hint := didYouMean(name, names)
+	hint := words.DidYouMean(name, names)
 	switch {
 	case strings.Contains(name, "://"):
 		hint = "; an origin to send everything to is given by `upstream <url>` in the block"

@@ -13,7 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/caddy-zoho/caddy-zoho/internal/nearest"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
 // Blocks whose options stand in a table, and their errors. An error says what is wrong,
@@ -95,18 +95,11 @@ func (o *option[T]) check(l *line) error {
 	case n < o.min && n == 0:
 		return l.errorf("%s has no argument: write `%s` (an unset {$NAME} leaves nothing behind)", l.word, usage)
 	case n < o.min || (o.max >= 0 && n > o.max):
-		return l.errorf("%s has %s: write `%s`", l.word, plural(n, "argument"), usage)
+		return l.errorf("%s has %s: write `%s`", l.word, words.Plural(n, "argument"), usage)
 	case l.hasBlock() && !o.block:
 		return l.errorf("%s takes no block: write `%s`", l.word, usage)
 	}
 	return nil
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // available lists the options that this version has.
@@ -131,7 +124,7 @@ var secretOptions = []string{"client_id", "client_secret", "refresh_token", "enc
 // cannot be a secret.
 func unknownOption(l *line, place string, valid []string) error {
 	list := strings.Join(valid, ", ")
-	hint := didYouMean(l.word, valid)
+	hint := words.DidYouMean(l.word, valid)
 	switch {
 	case optionShape.MatchString(l.word) && !slices.Contains(secretOptions, l.after):
 		return l.errorf("there is no option %q in %s%s; it takes %s", l.word, place, hint, list)
@@ -141,19 +134,11 @@ func unknownOption(l *line, place string, valid []string) error {
 	return l.errorf("this line begins with no option of %s%s; it takes %s", place, hint, list)
 }
 
-// didYouMean is the part of a message that proposes another word, "" if none is near.
-func didYouMean(word string, candidates []string) string {
-	if near := nearest.Word(word, candidates); near != "" {
-		return " (did you mean " + near + "?)"
-	}
-	return ""
-}
-
 // show quotes what the operator wrote, unless it is so long or so odd that it was
 // hardly meant to stand here.
 func show(noun, value string) string {
 	if len(value) > 64 || strings.ContainsAny(value, "\r\n") {
-		return noun + " of " + plural(len(value), "byte")
+		return noun + " of " + words.Plural(len(value), "byte")
 	}
 	return fmt.Sprintf("%s %q", noun, value)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -189,14 +190,14 @@ func (a *Account) parseDataCenter(l *line) error {
 // parseScopes takes scopes as Zoho prints them: with blanks or commas between, over
 // several lines (in a block, in quotes, or by repeating the option).
 func (c *clientBlock) parseScopes(l *line) error {
-	words := l.args
+	listed := l.args
 	for l.d.NextBlock(0) {
-		words = append(words, l.d.Val())
+		listed = append(listed, l.d.Val())
 	}
-	if err := noPlaceholder(l, words...); err != nil {
+	if err := noPlaceholder(l, listed...); err != nil {
 		return err
 	}
-	scopes := zoho.SplitScopes(strings.Join(words, " "))
+	scopes := zoho.SplitScopes(strings.Join(listed, " "))
 	if len(scopes) == 0 {
 		return l.errorf("scopes names none: write them as Zoho prints them, as in `scopes ZohoCRM.modules.ALL ZohoBooks.invoices.READ`")
 	}
@@ -272,9 +273,9 @@ func (c *clientBlock) parseTrustedCA(l *line) error {
 	return noPlaceholder(l, l.args...)
 }
 
-// parseNetworkProxy never shows the URL: it may hold a password.
+// ParseProxy never shows the URL: it may hold a password.
 func (c *clientBlock) parseNetworkProxy(l *line) error {
-	if _, err := parseNetworkProxy(l.args[0]); err != nil {
+	if _, err := egress.ParseProxy(l.args[0]); err != nil {
 		return l.errorf("%w", err)
 	}
 	c.NetworkProxy = l.args[0]
@@ -292,6 +293,6 @@ func (c *clientBlock) parseSimulator(l *line) error {
 	if l.args[1] == "" {
 		return l.errorf("simulator: the file of its certificate authority is missing: write `simulator %s <ca_file>`", l.args[0])
 	}
-	c.Simulator = &Simulator{Address: l.args[0], CA: l.args[1]}
+	c.Simulator = &egress.Simulator{Address: l.args[0], CA: l.args[1]}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
 // parseGlobal sets up the app `zoho` from the global option. It may be given several
@@ -104,7 +106,7 @@ func (a *App) parseStore(l *line) error {
 	case l.args[0] != "bolt":
 		return l.errorf("store: there is no %s: write `store bolt [<dir>]`", show("kind", l.args[0]))
 	case len(l.args) > 2:
-		return l.errorf("store bolt has %s: write `store bolt [<dir>]`, a directory with blanks in quotes", plural(len(l.args)-1, "argument"))
+		return l.errorf("store bolt has %s: write `store bolt [<dir>]`, a directory with blanks in quotes", words.Plural(len(l.args)-1, "argument"))
 	case a.Store != nil:
 		return l.errorf("store is given twice, first in an earlier block of the global option zoho")
 	}

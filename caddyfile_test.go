@@ -78,16 +78,16 @@ func optionsIn(t *testing.T, file, receiver string) []string {
 }
 
 func cases(s *ast.SwitchStmt) []string {
-	var words []string
+	var listed []string
 	for _, clause := range s.Body.List {
 		for _, expression := range clause.(*ast.CaseClause).List {
 			if literal, ok := expression.(*ast.BasicLit); ok {
 				word, _ := strconv.Unquote(literal.Value)
-				words = append(words, word)
+				listed = append(listed, word)
 			}
 		}
 	}
-	return words
+	return listed
 }
 
 // The syntax in the doc comments names every option that exists, and no other.

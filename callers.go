@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -73,7 +74,7 @@ func parseCallers(rules []string) (callers, error) {
 		}
 		if err != nil {
 			return c, fmt.Errorf("callers: %q is none of loopback, private_ranges, any, an address or a CIDR such as 10.0.0.0/8%s",
-				rule, didYouMean(rule, []string{"loopback", "private_ranges", "any"}))
+				rule, words.DidYouMean(rule, []string{"loopback", "private_ranges", "any"}))
 		}
 	}
 	return c, nil

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -69,7 +70,7 @@ type Client struct {
 	NetworkProxy string `json:"network_proxy,omitempty"`
 
 	// Sends every Zoho host name to one address.
-	Simulator *Simulator `json:"simulator,omitempty"`
+	Simulator *egress.Simulator `json:"simulator,omitempty"`
 
 	// File and line of the Caddyfile that this client came from, for messages.
 	DefinedAt string `json:"defined_at,omitempty"`
@@ -77,7 +78,7 @@ type Client struct {
 	name     string
 	app      *App
 	centers  []zoho.DataCenter // home first
-	network  *network          // how Zoho is reached
+	network  *egress.Network   // how Zoho is reached
 	http     *http.Client      // for the authorization server
 	cache    *tokencache.Client
 	accepted sync.Map // data center code → which of its secrets was accepted last
@@ -109,15 +110,6 @@ type TokenBudget struct {
 	Window caddy.Duration `json:"window"`
 }
 
-// Simulator is where Zoho's host names lead instead of to Zoho.
-type Simulator struct {
-	// host:port
-	Address string `json:"address"`
-
-	// PEM file of the certificate authority to trust.
-	CA string `json:"ca"`
-}
-
 func (c *Client) provision(app *App, name string) error {
 	c.app, c.name = app, name
 	steps := []func() error{
@@ -130,7 +122,7 @@ func (c *Client) provision(app *App, name string) error {
 	}
 	app.warnOfSecretFiles(c.allSecrets()...)
 	c.cache = c.cacheClient()
-	c.http = c.network.accountsClient()
+	c.http = c.network.AccountsClient()
 	return nil
 }
 
@@ -228,7 +220,7 @@ func (c *Client) provisionTimes() error {
 }
 
 func (c *Client) provisionNetwork() error {
-	network, err := newNetwork(c)
+	network, err := egress.New(egress.Options{TrustedCA: c.TrustedCA, Proxy: c.NetworkProxy, Simulator: c.Simulator, Custom: c.centers[0].Custom})
 	c.network = network
 	return err
 }

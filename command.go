@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
 // What `caddy zoho` exits with.
@@ -86,7 +88,7 @@ func helpOf(parent *cobra.Command) func(*cobra.Command, []string) (int, error) {
 			}
 			names = append(names, command.Name())
 		}
-		return exitUsage, fmt.Errorf("there is no command %q%s; see `caddy zoho --help`", args[0], didYouMean(args[0], names))
+		return exitUsage, fmt.Errorf("there is no command %q%s; see `caddy zoho --help`", args[0], words.DidYouMean(args[0], names))
 	}
 }
 

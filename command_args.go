@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -110,7 +111,7 @@ func meantFlag(cmd *cobra.Command, err error) string {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
 	// A word behind a single dash is read as letters.
 	word, _, _ := strings.Cut(cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName()), "=")
-	return didYouMean(word, append(names, argumentName.FindAllString(cmd.Use, -1)...))
+	return words.DidYouMean(word, append(names, argumentName.FindAllString(cmd.Use, -1)...))
 }
 
 // named is the connection that the arguments name; the running Caddy is asked where that

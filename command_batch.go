@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
 // batchLine is one account of a batch.
@@ -72,7 +73,7 @@ func newBatch(cmd *cobra.Command, args []string) (*batch, int, error) {
 	switch {
 	case len(args) == 1 && !slices.Contains(list.Clients, args[0]):
 		return nil, exitFailed, refuse(http.StatusNotFound, codeUnknownClient, "there is no client %s%s; configured: %s",
-			printable(args[0]), didYouMean(args[0], list.Clients), strings.Join(list.Clients, ", "))
+			printable(args[0]), words.DidYouMean(args[0], list.Clients), strings.Join(list.Clients, ", "))
 	case len(args) == 1: // it is the client, even if there is an account of that name
 		b.client = args[0]
 	case len(list.Clients) == 1:
@@ -234,7 +235,7 @@ func unknownField(err error) error {
 	if tokenLike.MatchString(name) || len(name) > 64 {
 		return errors.New("it has an unknown field, whose name looks like a secret")
 	}
-	return fmt.Errorf("unknown field %q%s; known are %s", name, didYouMean(name, batchFields), strings.Join(batchFields, ", "))
+	return fmt.Errorf("unknown field %q%s; known are %s", name, words.DidYouMean(name, batchFields), strings.Join(batchFields, ", "))
 }
 
 func printBatchResult(cmd *cobra.Command, r batchResult) error {

@@ -14,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
 // addDoctor adds the command for when something is wrong.
@@ -116,9 +118,9 @@ func (f findings) exit() (int, error) {
 	case failed == 0:
 		return exitOK, nil
 	case failed == consent:
-		return exitNeedsConsent, fmt.Errorf("%s to be mended by consent", plural(failed, "thing"))
+		return exitNeedsConsent, fmt.Errorf("%s to be mended by consent", words.Plural(failed, "thing"))
 	}
-	return exitFailed, fmt.Errorf("%s to be mended", plural(failed, "thing"))
+	return exitFailed, fmt.Errorf("%s to be mended", words.Plural(failed, "thing"))
 }
 
 // unreachableDoctor looks at a configuration that no Caddy runs, in this process: one

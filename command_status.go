@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -87,7 +88,7 @@ func withAccounts(cmd *cobra.Command, name string, noClient error) error {
 	for _, c := range list.Connections {
 		names, accounts = append(names, c.Client+"/"+c.Account), append(accounts, c.Account)
 	}
-	text := "it is no account either" + didYouMean(name, accounts) + "; there are: " + strings.Join(names, ", ")
+	text := "it is no account either" + words.DidYouMean(name, accounts) + "; there are: " + strings.Join(names, ", ")
 	if list.Total > some {
 		text += fmt.Sprintf(" and %d more", list.Total-some)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -217,11 +218,11 @@ func (e *exam) tellConsent(check, account, what, why, do string) {
 	e.found[len(e.found)-1].NeedsConsent = true
 }
 
-// guarded makes a finding of a panic of ours: an examination that broke off is not one
+// Guard makes a finding of a panic of ours: an examination that broke off is not one
 // that found nothing.
 func (e *exam) guarded(look func()) {
 	done := false
-	guarded(e.client.app.logger, func() {
+	fault.Guard(e.client.app.logger, func() {
 		look()
 		done = true
 	})

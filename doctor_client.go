@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/egress"
+	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -133,7 +135,7 @@ func (e *exam) unreachable(where string, err error) {
 	var authority x509.UnknownAuthorityError
 	var name *net.DNSError
 	switch {
-	case errors.Is(err, errLoop):
+	case errors.Is(err, egress.ErrLoop):
 		do = "see the hosts file and the DNS server of this machine"
 	case errors.As(err, &authority):
 		do = "if something here inspects TLS, give its certificate authority by `trusted_ca`"
@@ -237,7 +239,7 @@ func (c *Client) knownAt(ctx context.Context) []string {
 	for i, center := range centers {
 		stranger := &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID()}
 		running.Go(func() {
-			guarded(c.app.logger, func() { yes[i], _ = stranger.KnowsClient(ctx) })
+			fault.Guard(c.app.logger, func() { yes[i], _ = stranger.KnowsClient(ctx) })
 		})
 	}
 	running.Wait()

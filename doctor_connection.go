@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -36,7 +37,7 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 	called := 0
 	for i, s := range statuses {
 		if ctx.Err() != nil {
-			e.tell(checkCall, resultSkipped, "", plural(len(statuses)-i, "connection")+" not looked at: there was no time left", "", "name one: caddy zoho doctor "+e.client.name+" ACCOUNT")
+			e.tell(checkCall, resultSkipped, "", words.Plural(len(statuses)-i, "connection")+" not looked at: there was no time left", "", "name one: caddy zoho doctor "+e.client.name+" ACCOUNT")
 			return
 		}
 		if !e.connection(ctx, s) {
@@ -47,7 +48,7 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 		}
 	}
 	if called > maxCalled {
-		e.tell(checkCall, resultSkipped, "", fmt.Sprintf("%s look well, calls were made for %d of them", plural(called, "connection"), maxCalled), "",
+		e.tell(checkCall, resultSkipped, "", fmt.Sprintf("%s look well, calls were made for %d of them", words.Plural(called, "connection"), maxCalled), "",
 			"name one: caddy zoho doctor "+e.client.name+" ACCOUNT")
 	}
 }
@@ -267,10 +268,10 @@ func (e *exam) livesAt(ctx context.Context, s tokencache.Status) (code string, u
 func (e *exam) contention(s tokencache.Status) {
 	switch {
 	case s.State == tokencache.StateContended:
-		e.tell(checkContention, resultFailed, s.Account, "another program uses this grant, as it seems", fmt.Sprintf("%s were lost early: Zoho refused them long before their end and took the next one; revoking them by hand looks the same", plural(s.LostEarly, "access token")),
+		e.tell(checkContention, resultFailed, s.Account, "another program uses this grant, as it seems", fmt.Sprintf("%s were lost early: Zoho refused them long before their end and took the next one; revoking them by hand looks the same", words.Plural(s.LostEarly, "access token")),
 			"unless it was you, give that program a client of its own in the API console, or let it call through this proxy")
 	case s.LostEarly > 0:
-		e.tell(checkContention, resultWarning, s.Account, plural(s.LostEarly, "access token")+" lost early", "Zoho refused it before its end and took the next one: revoked by hand, or another program uses this grant",
+		e.tell(checkContention, resultWarning, s.Account, words.Plural(s.LostEarly, "access token")+" lost early", "Zoho refused it before its end and took the next one: revoked by hand, or another program uses this grant",
 			"if it goes on, give that program a client of its own")
 	}
 }
@@ -281,16 +282,9 @@ func (e *exam) unrecognized(s tokencache.Status) {
 	for _, service := range services {
 		r := refusals[service]
 		e.tell(checkCall, resultWarning, s.Account, fmt.Sprintf("%s refused calls in a way that is not known, the last one at %s", serviceLabel(service), r.at.Local().Format(time.DateTime)),
-			fmt.Sprintf("it answered %d with the content type %q, %s; a dead token, a missing scope and a service in trouble can look like that", r.status, r.contentType, times(r.count)),
+			fmt.Sprintf("it answered %d with the content type %q, %s; a dead token, a missing scope and a service in trouble can look like that", r.status, r.contentType, words.Times(r.count)),
 			"see what the log says of the answer; compare the scopes with those that the service takes, and call it by hand")
 	}
-}
-
-func times(n int) string {
-	if n == 1 {
-		return "once"
-	}
-	return fmt.Sprintf("%d times", n)
 }
 
 // scopes compares what is asked for with what is known to be granted, where no call has

@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 )
 
 // maxEvents may wait for handlers of Caddy's events app; beyond them new ones are dropped.
@@ -24,7 +26,7 @@ func (q *eventQueue) add(logger *zap.Logger, tell func()) {
 		logger.Error("an event was dropped: too many wait, a handler of Caddy's `events` takes too long")
 		return
 	}
-	q.waiting = append(q.waiting, func() { guarded(logger, tell) })
+	q.waiting = append(q.waiting, func() { fault.Guard(logger, tell) })
 	if !q.busy {
 		q.busy = true
 		go q.tell()

@@ -174,8 +174,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // and is there a live token? Nothing is sent before all of it is known.
 func (h *Handler) open(r *http.Request) (s *session, p *problem) {
 	defer func() {
-		if fault := recover(); fault != nil {
-			s, p = nil, h.internal(fault)
+		if recovered := recover(); recovered != nil {
+			s, p = nil, h.internal(recovered)
 		}
 	}()
 	if p = h.refuse(r); p != nil {

@@ -27,8 +27,10 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/masterkey"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -193,7 +195,7 @@ func (a *App) Start() error {
 		}
 		return nil
 	})
-	go guarded(a.logger, a.warm)
+	go fault.Guard(a.logger, a.warm)
 	for _, text := range a.state.store.Warnings() {
 		a.logger.Warn(text)
 	}
@@ -279,7 +281,7 @@ func (a *App) client(name string) (*Client, error) {
 	}
 	names := a.clientNames()
 	if name != "" {
-		return nil, fmt.Errorf("zoho: there is no client %q%s; configured: %s", name, didYouMean(name, names), strings.Join(names, ", "))
+		return nil, fmt.Errorf("zoho: there is no client %q%s; configured: %s", name, words.DidYouMean(name, names), strings.Join(names, ", "))
 	}
 	if len(names) != 1 {
 		return nil, fmt.Errorf("zoho: several clients are configured, name one of them: %s", strings.Join(names, ", "))

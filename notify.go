@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -207,7 +208,7 @@ func (n *notifier) send() {
 		next := n.queue[0]
 		n.queue = slices.Delete(n.queue, 0, 1)
 		n.mu.Unlock()
-		guarded(n.config().logger, func() { n.deliver(next) })
+		fault.Guard(n.config().logger, func() { n.deliver(next) })
 	}
 }
 

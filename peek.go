@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -47,7 +48,7 @@ func (p *peekedBody) read() {
 	defer close(p.chunks)
 	defer func() {
 		if recovered := recover(); recovered != nil {
-			p.end = fault(recovered)
+			p.end = fault.Error(recovered)
 		}
 	}()
 	for total := 0; total < peekLimit && p.end == nil; {

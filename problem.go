@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -152,7 +153,7 @@ func problemForm() *problem {
 // problemLoop is for a Zoho host that the machine's name service leads elsewhere.
 func problemLoop(host string) *problem {
 	return &problem{status: http.StatusBadGateway, code: codeLoop, title: "Zoho's host name leads back here",
-		detail: host + " " + errLoop.Error() + "; check the hosts file and the DNS server of this machine"}
+		detail: host + " " + egress.ErrLoop.Error() + "; check the hosts file and the DNS server of this machine"}
 }
 
 func problemInternal() *problem {
@@ -220,7 +221,7 @@ func tokenProblem(err error, client *Client, account string) *problem {
 			p.title, p.detail = "the grant cannot be read", connection+": "+failure.Err.Error()
 		}
 	default:
-		if errors.Is(err, errLoop) {
+		if errors.Is(err, egress.ErrLoop) {
 			return problemLoop(client.centerNow(account).Accounts)
 		}
 		p.code, p.title = codeAccountsUnreachable, "Zoho's authorization server gives no token"

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 )
 
 // attachBody has the body recorded while it is sent. A body too large to keep waits
@@ -89,7 +91,7 @@ func (r *recorder) attempt(trailer http.Header) (io.ReadCloser, error) {
 func (a *bodyAttempt) Read(p []byte) (n int, err error) {
 	defer func() { // net/http reads in a goroutine of its own
 		if recovered := recover(); recovered != nil {
-			n, err = 0, fault(recovered)
+			n, err = 0, fault.Error(recovered)
 		}
 	}()
 	if n, err, done := a.recorded(p); done {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -29,7 +30,7 @@ func parseState(text string) (string, error) {
 	state := strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(text))
 	state = strings.TrimPrefix(state, "grant_")
 	if state != "" && !slices.Contains(shownStates, state) {
-		return "", fmt.Errorf("there is no state %.64q%s; known are %s", text, didYouMean(state, shownStates), strings.Join(shownStates, ", "))
+		return "", fmt.Errorf("there is no state %.64q%s; known are %s", text, words.DidYouMean(state, shownStates), strings.Join(shownStates, ", "))
 	}
 	return state, nil
 }

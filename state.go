@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -77,7 +78,7 @@ func newState(dir string) *state {
 	s.flow = onboard.New(s.cache, s.store, onboard.Hooks{
 		Connected: s.connected,
 		Gone:      s.gone,
-		Guard:     func(f func()) { guarded(s.logger(), f) },
+		Guard:     func(f func()) { fault.Guard(s.logger(), f) },
 	})
 	return s
 }

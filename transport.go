@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -71,11 +72,11 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	network := t.client.network
 	t.fillDefaults()
 	t.TLS = new(reverseproxy.TLSConfig)
-	t.NetworkProxyRaw = network.proxyModule()
+	t.NetworkProxyRaw = network.ProxyModule()
 	if err := t.HTTPTransport.Provision(ctx); err != nil {
 		return err
 	}
-	t.Transport.TLSClientConfig.RootCAs = network.roots
+	t.Transport.TLSClientConfig.RootCAs = network.Roots
 	t.Transport.DialContext = t.dial(t.Transport.DialContext)
 	for i, name := range t.KeepHeaders {
 		t.KeepHeaders[i] = http.CanonicalHeaderKey(name)
@@ -104,8 +105,8 @@ func (t *Transport) fillDefaults() {
 }
 
 // dial guards connections to Zoho's hosts; those to an `upstream` may end anywhere.
-func (t *Transport) dial(next dialFunc) dialFunc {
-	guarded := t.client.network.guard(next)
+func (t *Transport) dial(next egress.DialFunc) egress.DialFunc {
+	guarded := t.client.network.Guard(next)
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		if s, ok := caddyhttp.GetVar(ctx, sessionVar).(*session); ok && s.handler.stranger {
 			return next(ctx, network, address)
@@ -125,11 +126,11 @@ func (t *Transport) RoundTrip(req *http.Request) (res *http.Response, err error)
 		return nil, caddyhttp.Error(http.StatusBadGateway, err)
 	}
 	defer func() {
-		if fault := recover(); fault != nil {
+		if recovered := recover(); recovered != nil {
 			if s.answer != nil {
 				_ = s.answer.Body.Close()
 			}
-			res, err = s.refuse(req, s.handler.internal(fault)), nil
+			res, err = s.refuse(req, s.handler.internal(recovered)), nil
 		}
 	}()
 	return t.exchange(req, s)

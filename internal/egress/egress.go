@@ -1,4 +1,6 @@
-package caddyzoho
+// Package egress is the way to Zoho: whom to trust, through which proxy, and which addresses
+// Zoho cannot be at.
+package egress
 
 import (
 	"context"
@@ -20,63 +22,80 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 )
 
-// network is how a client reaches Zoho: whom it trusts, through which proxy, and
+// Network is how a client reaches Zoho: whom it trusts, through which proxy, and
 // which addresses it refuses to talk to.
-type network struct {
-	roots     *x509.CertPool // nil: the system's
+type Network struct {
+	Roots     *x509.CertPool // nil: the system's
 	caFile    string         // where roots came from
 	proxy     *url.URL
-	simulator string // host:port that every Zoho host name leads to, "" in real life
+	Simulator string // host:port that every Zoho host name leads to, "" in real life
 	guarded   bool   // refuse private and own addresses
 }
 
-// errLoop is a Zoho host that resolves to an address where Zoho cannot be.
-var errLoop = errors.New("resolves to a private or local address, where Zoho cannot be")
+// ErrLoop is a Zoho host that resolves to an address where Zoho cannot be.
+var ErrLoop = errors.New("resolves to a private or local address, where Zoho cannot be")
 
-func newNetwork(c *Client) (*network, error) {
-	n := &network{caFile: c.TrustedCA}
-	if s := c.Simulator; s != nil {
+// Simulator is where Zoho's host names lead instead of to Zoho.
+type Simulator struct {
+	// host:port
+	Address string `json:"address"`
+
+	// PEM file of the certificate authority to trust.
+	CA string `json:"ca"`
+}
+
+// Options are what a client says of the way to Zoho.
+type Options struct {
+	TrustedCA string     // a file; "" is what the system trusts
+	Proxy     string     // a URL, with placeholders
+	Simulator *Simulator // nil in real life
+	Custom    bool       // the servers are the operator's choice, and may be anywhere
+}
+
+func New(o Options) (*Network, error) {
+	n := &Network{caFile: o.TrustedCA}
+	if s := o.Simulator; s != nil {
 		if _, port, err := net.SplitHostPort(s.Address); err != nil || port == "" {
 			return nil, fmt.Errorf("simulator address %q must be host:port", s.Address)
 		}
 		if n.caFile != "" {
 			return nil, errors.New("simulator and trusted_ca exclude each other: the simulator's CA is its second argument")
 		}
-		if c.centers[0].Custom {
+		if o.Custom {
 			return nil, errors.New("simulator stands in for Zoho's host names, and this client's data center is given by URLs: leave one of them out")
 		}
-		n.simulator, n.caFile = s.Address, s.CA
+		n.Simulator, n.caFile = s.Address, s.CA
 	}
 	if n.caFile != "" {
 		pem, err := os.ReadFile(n.caFile)
 		if err != nil {
 			return nil, fmt.Errorf("certificate authorities: %w", err)
 		}
-		n.roots = x509.NewCertPool()
-		if !n.roots.AppendCertsFromPEM(pem) {
+		n.Roots = x509.NewCertPool()
+		if !n.Roots.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("%s holds no certificate in PEM form", n.caFile)
 		}
 	}
-	if c.NetworkProxy != "" {
-		if n.simulator != "" {
+	if o.Proxy != "" {
+		if n.Simulator != "" {
 			return nil, errors.New("simulator and network_proxy exclude each other")
 		}
-		proxy, err := resolveNetworkProxy(c.NetworkProxy)
+		proxy, err := resolveNetworkProxy(o.Proxy)
 		if err != nil {
 			return nil, err
 		}
 		n.proxy = proxy
 	}
 	// Through a proxy or the simulator the address that is dialled is not Zoho's.
-	n.guarded = n.simulator == "" && n.proxy == nil && !c.centers[0].Custom
+	n.guarded = n.Simulator == "" && n.proxy == nil && !o.Custom
 	return n, nil
 }
 
 var proxySchemes = []string{"http", "https", "socks5", "socks5h"}
 
-// parseNetworkProxy reads the URL as it is configured. It is never shown: it may hold
+// ParseProxy reads the URL as it is configured. It is never shown: it may hold
 // a password, which has to be a placeholder as other secrets have.
-func parseNetworkProxy(text string) (*url.URL, error) {
+func ParseProxy(text string) (*url.URL, error) {
 	proxy, err := url.Parse(secret.Placeholder.ReplaceAllString(text, "placeholder"))
 	if err != nil || proxy.Host == "" || !slices.Contains(proxySchemes, proxy.Scheme) {
 		return nil, errors.New("network_proxy takes a URL that begins with http, https, socks5 or socks5h, as in http://proxy.example:3128")
@@ -88,7 +107,7 @@ func parseNetworkProxy(text string) (*url.URL, error) {
 }
 
 func resolveNetworkProxy(text string) (*url.URL, error) {
-	if _, err := parseNetworkProxy(text); err != nil {
+	if _, err := ParseProxy(text); err != nil {
 		return nil, err
 	}
 	proxy, err := secret.ResolveURL(text)
@@ -98,13 +117,13 @@ func resolveNetworkProxy(text string) (*url.URL, error) {
 	return proxy, nil
 }
 
-// accountsClient is the HTTP client for the authorization server.
-func (n *network) accountsClient() *http.Client {
+// AccountsClient is the HTTP client for the authorization server.
+func (n *Network) AccountsClient() *http.Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	transport := &http.Transport{
 		Proxy:                  n.proxyFunc(),
-		DialContext:            n.guard(n.lead(dialer.DialContext)),
-		TLSClientConfig:        &tls.Config{RootCAs: n.roots, MinVersion: tls.VersionTLS12},
+		DialContext:            n.Guard(n.lead(dialer.DialContext)),
+		TLSClientConfig:        &tls.Config{RootCAs: n.Roots, MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    5 * time.Second,
 		IdleConnTimeout:        time.Minute,
@@ -114,18 +133,18 @@ func (n *network) accountsClient() *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-func (n *network) proxyFunc() func(*http.Request) (*url.URL, error) {
+func (n *Network) proxyFunc() func(*http.Request) (*url.URL, error) {
 	if n.proxy == nil {
 		return nil
 	}
 	return http.ProxyURL(n.proxy)
 }
 
-type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// guard refuses connections that ended at an address where Zoho cannot be, before a
+// Guard refuses connections that ended at an address where Zoho cannot be, before a
 // byte is sent.
-func (n *network) guard(next dialFunc) dialFunc {
+func (n *Network) Guard(next DialFunc) DialFunc {
 	if !n.guarded {
 		return next
 	}
@@ -140,7 +159,7 @@ func (n *network) guard(next dialFunc) dialFunc {
 		if conn != nil {
 			_ = conn.Close()
 		}
-		return nil, fmt.Errorf("%s %w", address, errLoop)
+		return nil, fmt.Errorf("%s %w", address, ErrLoop)
 	}
 }
 
@@ -157,12 +176,12 @@ func leadsHere(ctx context.Context, address string) bool {
 }
 
 // lead takes Zoho's names to the simulator.
-func (n *network) lead(next dialFunc) dialFunc {
-	if n.simulator == "" {
+func (n *Network) lead(next DialFunc) DialFunc {
+	if n.Simulator == "" {
 		return next
 	}
 	return func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return next(ctx, network, n.simulator)
+		return next(ctx, network, n.Simulator)
 	}
 }
 
@@ -197,8 +216,8 @@ func isOwn(ip netip.Addr) bool {
 	return false
 }
 
-// proxyModule makes Caddy's transport ignore the proxies of the environment.
-func (n *network) proxyModule() json.RawMessage {
+// ProxyModule makes Caddy's transport ignore the proxies of the environment.
+func (n *Network) ProxyModule() json.RawMessage {
 	if n.proxy == nil {
 		return caddyconfig.JSON(map[string]string{"from": "none"}, nil)
 	}

@@ -1,0 +1,32 @@
+// Package words has what messages are put together of.
+package words
+
+import (
+	"fmt"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/nearest"
+)
+
+// Plural counts things.
+func Plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// DidYouMean is the part of a message that proposes another word, "" if none is near.
+func DidYouMean(word string, candidates []string) string {
+	if near := nearest.Word(word, candidates); near != "" {
+		return " (did you mean " + near + "?)"
+	}
+	return ""
+}
+
+// Times counts how often something happened.
+func Times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
