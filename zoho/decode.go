@@ -6,6 +6,7 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -17,14 +18,19 @@ import (
 const (
 	// maxCodings is more than any honest answer stacks.
 	maxCodings = 3
-	// maxWindow is what RFC 9659 allows zstd on the web. A frame that asks for
-	// more is not decoded; brotli's own limit is 16 MiB.
-	maxWindow = 8 << 20
+	// maxWindow is how far back a coding may reach, which is what its decoder keeps. What
+	// asks for more is not decoded, though RFC 9659 allows zstd 8 MiB on the web and brotli
+	// goes to 16 MiB: refusals are short.
+	maxWindow = 4 << 20
+	// slack is how much longer than its content a coding's own bytes may be.
+	slack = 64 << 10
 )
+
+var errWindow = errors.New("the window is too large")
 
 // DecodePrefix undoes the Content-Encoding of the beginning of a body, giving
 // at most limit bytes. A cut or damaged body gives what could be decoded. ok is
-// false if the encoding is unknown or not a byte of raw is in it.
+// false if the encoding is unknown, asks for too large a window, or not a byte of raw is in it.
 func DecodePrefix(encoding string, raw []byte, limit int) (decoded []byte, ok bool) {
 	codings := strings.Split(strings.ToLower(encoding), ",")
 	if len(codings) > maxCodings {
@@ -33,22 +39,22 @@ func DecodePrefix(encoding string, raw []byte, limit int) (decoded []byte, ok bo
 	slices.Reverse(codings) // they are listed in the order in which they were applied
 	var r io.Reader = bytes.NewReader(raw)
 	for _, coding := range codings {
-		d, err := decoder(strings.TrimSpace(coding), r)
+		d, err := decoder(strings.TrimSpace(coding), r, limit+slack)
 		if d == nil || err != nil {
 			return nil, d != nil || err == io.EOF || err == io.ErrUnexpectedEOF
 		}
 		if c, ok := d.(io.Closer); ok {
 			defer c.Close()
 		}
-		r = d
+		r = io.LimitReader(d, int64(limit)+slack)
 	}
 	decoded, err := io.ReadAll(io.LimitReader(r, int64(limit)))
 	ok = len(decoded) > 0 || err == nil || err == io.ErrUnexpectedEOF
 	return decoded, ok
 }
 
-// decoder is nil without an error for an unknown coding.
-func decoder(coding string, r io.Reader) (io.Reader, error) {
+// decoder is nil without an error for an unknown coding. No more than limit bytes are read of it.
+func decoder(coding string, r io.Reader, limit int) (io.Reader, error) {
 	switch coding {
 	case "", "identity":
 		return r, nil
@@ -57,7 +63,7 @@ func decoder(coding string, r io.Reader) (io.Reader, error) {
 	case "deflate":
 		return inflate(r)
 	case "br":
-		return brotli.NewReader(r), nil
+		return unbrotli(r, limit)
 	case "zstd":
 		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 			zstd.WithDecoderMaxMemory(maxWindow), zstd.WithDecoderMaxWindow(maxWindow))
@@ -67,6 +73,31 @@ func decoder(coding string, r io.Reader) (io.Reader, error) {
 		return d.IOReadCloser(), nil
 	}
 	return nil, nil
+}
+
+// unbrotli looks at the window, whose size stands in the first bits (RFC 7932, 9.1), before
+// a decoder is made. A block may announce 16 MiB, and then the decoder keeps as much as the
+// window has. Whoever reads only limit bytes cannot tell a larger window from one that just
+// holds these: the decoder gets to see the latter.
+func unbrotli(r io.Reader, limit int) (io.Reader, error) {
+	head := make([]byte, 1)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return nil, err
+	}
+	const large = 0x11 // of seven bits: the window's size follows, and may be 1 GiB
+	if head[0]&0x7f == large {
+		return nil, errWindow
+	}
+	if size := head[0] >> 1 & 7; head[0]&1 == 1 && size > 0 { // 2 to the power of 17+size
+		if 1<<(17+size) > maxWindow {
+			return nil, errWindow
+		}
+		for size > 1 && 1<<(16+size)-16 >= limit {
+			size--
+		}
+		head[0] = head[0]&^0x0e | size<<1
+	}
+	return brotli.NewReader(io.MultiReader(bytes.NewReader(head), r)), nil
 }
 
 // inflate takes both things that servers call deflate: zlib, as it is defined,

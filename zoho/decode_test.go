@@ -5,7 +5,9 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"encoding/binary"
 	"io"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
@@ -21,7 +23,7 @@ var encoders = map[string]func(w io.Writer) io.WriteCloser{
 	"gzip":     func(w io.Writer) io.WriteCloser { z, _ := gzip.NewWriterLevel(w, flate.BestSpeed); return z },
 	"deflate":  func(w io.Writer) io.WriteCloser { z, _ := zlib.NewWriterLevel(w, flate.BestSpeed); return z },
 	"br":       func(w io.Writer) io.WriteCloser { return brotli.NewWriterLevel(w, brotli.BestSpeed) },
-	"zstd":     func(w io.Writer) io.WriteCloser { z, _ := zstd.NewWriter(w); return z },
+	"zstd":     func(w io.Writer) io.WriteCloser { z, _ := zstd.NewWriter(w, zstd.WithWindowSize(4<<20)); return z },
 	"identity": func(w io.Writer) io.WriteCloser { return nopCloser{w} },
 	"raw deflate": func(w io.Writer) io.WriteCloser {
 		z, _ := flate.NewWriter(w, flate.BestSpeed)
@@ -144,16 +146,95 @@ func TestDecodeBomb(t *testing.T) {
 	}
 }
 
-func TestDecodeHugeWindow(t *testing.T) {
+// windows are streams for a window of 2 to the power of n.
+var windows = map[string]func(w io.Writer, n int) io.WriteCloser{
+	"br": func(w io.Writer, n int) io.WriteCloser {
+		return brotli.NewWriterOptions(w, brotli.WriterOptions{Quality: 9, LGWin: n})
+	},
+	"zstd": func(w io.Writer, n int) io.WriteCloser {
+		z, _ := zstd.NewWriter(w, zstd.WithWindowSize(1<<n), zstd.WithSingleSegment(false))
+		return z
+	},
+}
+
+func windowed(t testing.TB, coding string, n int, body io.Reader) []byte {
+	t.Helper()
 	var b bytes.Buffer
-	z, err := zstd.NewWriter(&b, zstd.WithWindowSize(16<<20), zstd.WithSingleSegment(false))
-	if err != nil {
+	w := windows[coding](&b, n)
+	if _, err := io.Copy(w, body); err != nil {
 		t.Fatal(err)
 	}
-	io.CopyN(z, &endless{}, 9<<20)
-	z.Close()
-	if got, ok := zoho.DecodePrefix("zstd", b.Bytes(), 64<<10); ok {
-		t.Errorf("got %d bytes through a window of 16 MiB", len(got))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// cost is how much is allocated for a body, and in how many bytes it is read.
+func cost(encoding string, raw []byte) (allocated uint64, read int, ok bool) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got, ok := zoho.DecodePrefix(encoding, raw, 64<<10)
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc, len(got), ok
+}
+
+// TestDecodeHugeWindow: windows above 4 MiB are not read and cost nothing. Up to there a
+// stream costs what its decoder keeps, which is all of the window with zstd alone.
+func TestDecodeHugeWindow(t *testing.T) {
+	for coding := range windows {
+		for n := 18; n <= 24; n++ {
+			raw := windowed(t, coding, n, io.LimitReader(&endless{}, 5<<20))
+			limit, want := uint64(8<<20), 64<<10
+			switch {
+			case n > 22:
+				limit, want = 64<<10, 0
+			case coding == "br":
+				limit = 1 << 20
+			}
+			used, read, ok := cost(coding, raw)
+			if ok != (n <= 22) || read != want || used > limit {
+				t.Errorf("%s, a window of 2^%d: %d bytes are read, %v, at the cost of %d", coding, n, read, ok, used)
+			}
+			for _, stack := range []string{"gzip", coding} {
+				if used, _, _ := cost(coding+","+stack, encode(t, stack, bytes.NewReader(raw))); used > limit+8<<20 {
+					t.Errorf("%s in %s, a window of 2^%d: %d bytes", coding, stack, n, used)
+				}
+			}
+		}
+	}
+	for head := range 0x100 { // brotli with large windows, which no browser reads
+		if head&0x7f != 0x11 {
+			continue
+		}
+		if used, _, ok := cost("br", append([]byte{byte(head), 0x9e}, make([]byte, 200)...)); ok || used > 64<<10 {
+			t.Errorf("a large window (%#x): %v, %d bytes", head, ok, used)
+		}
+	}
+}
+
+// TestDecodeWindows: what is read of brotli is the beginning of the body, whatever window
+// it was made for and however little is kept of it.
+func TestDecodeWindows(t *testing.T) {
+	random := rand.New(rand.NewPCG(68, 22))
+	body := []byte("the time and the other information of this government ")
+	for len(body) < 2<<20 { // words, far repetitions, and what cannot be compressed
+		switch from := random.IntN(len(body)); random.IntN(3) {
+		case 0:
+			body = append(body, body[from:min(from+random.IntN(5000), len(body))]...)
+		case 1:
+			body = append(body, body[:random.IntN(50)]...)
+		default:
+			body = binary.NativeEndian.AppendUint64(body, random.Uint64())
+		}
+	}
+	for n := 10; n <= 22; n++ {
+		raw := windowed(t, "br", n, bytes.NewReader(body))
+		for _, limit := range []int{1, 1000, 64 << 10, 200_000, 1<<20 + 1} {
+			if got, ok := zoho.DecodePrefix("br", raw, limit); !ok || !bytes.Equal(got, body[:limit]) {
+				t.Errorf("a window of 2^%d, %d bytes: got %d, %v, others", n, limit, len(got), ok)
+			}
+		}
 	}
 }
 
