@@ -1,8 +1,10 @@
 package caddyzoho
 
 import (
+	"context"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
@@ -24,11 +26,51 @@ func peek(res *http.Response) []byte {
 	go p.read()
 	p.seen = p.collect()
 	res.Body = p
-	decoded, ok := zoho.DecodePrefix(res.Header.Get("Content-Encoding"), p.seen, peekLimit)
+	return decoders.decode(res, p.seen)
+}
+
+// places are for the answers that are being decoded.
+type places chan struct{}
+
+// decoders are the places of the whole process. A decoder may take 5 MiB and an answer three of
+// them, so four answers take 60 MiB at worst. Each is done within milliseconds, and two are
+// enough to keep a small machine busy.
+var decoders = make(places, 4)
+
+const placeWait = time.Second // of an answer for its turn, before it is passed on unread
+
+// decode gives the beginning of a body, of which raw has come, nil if it cannot be read.
+func (p places) decode(res *http.Response, raw []byte) []byte {
+	encoding := strings.Join(res.Header.Values("Content-Encoding"), ",")
+	if encoding != "" {
+		if !p.take(res.Request.Context()) {
+			return nil
+		}
+		defer func() { <-p }()
+	}
+	decoded, ok := zoho.DecodePrefix(encoding, raw, peekLimit)
 	if !ok {
 		return nil
 	}
 	return decoded
+}
+
+// take waits for a place; who has come first is first.
+func (p places) take(ctx context.Context) bool {
+	select {
+	case p <- struct{}{}:
+		return true
+	default:
+	}
+	timeout := time.NewTimer(placeWait)
+	defer timeout.Stop()
+	select {
+	case p <- struct{}{}:
+		return true
+	case <-timeout.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // peekedBody is a response body whose beginning was read ahead.
