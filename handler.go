@@ -273,6 +273,9 @@ func (h *Handler) refuse(r *http.Request) *problem {
 	if !knownForm(r) {
 		return problemForm()
 	}
+	if why := misread(r.RequestURI); why != "" {
+		return problemReading(why)
+	}
 	if !h.callers.admit(r.RemoteAddr) {
 		return problemCaller(r.RemoteAddr)
 	}

@@ -150,6 +150,12 @@ func problemForm() *problem {
 		detail: "the request line names neither a path that begins with / nor a whole address that begins with http:// or https://"}
 }
 
+// problemReading is for a target that would get round what guards us by paths.
+func problemReading(why string) *problem {
+	return &problem{status: http.StatusBadRequest, code: codeRequestTarget, title: "this target can be read in more than one way",
+		detail: why}
+}
+
 // problemLoop is for a Zoho host that the machine's name service leads elsewhere.
 func problemLoop(host string) *problem {
 	return &problem{status: http.StatusBadGateway, code: codeLoop, title: "Zoho's host name leads back here",

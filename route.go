@@ -35,6 +35,9 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem {
 	if err != nil {
 		return routeProblem(err, host, s)
 	}
+	if target.Strip > 0 && climbs(path[target.Strip:]) {
+		return problemReading("its path leads out of " + target.Service + " by dot segments")
+	}
 	s.target = target
 	s.aim()
 	return nil
@@ -49,43 +52,6 @@ func (s *session) aim() {
 		s.dial = s.target.Address()
 	}
 }
-
-// pathOf cuts the path out of a request target as it was received.
-func pathOf(target string) string {
-	target = originForm(target)
-	if i := strings.IndexByte(target, '?'); i >= 0 {
-		target = target[:i]
-	}
-	return target
-}
-
-// originForm cuts scheme and host off an absolute request target.
-func originForm(target string) string {
-	if strings.HasPrefix(target, "/") {
-		return target
-	}
-	_, rest, ok := strings.Cut(target, "://")
-	if !ok {
-		return target
-	}
-	if i := strings.IndexAny(rest, "/?"); i >= 0 {
-		if rest[i] == '?' {
-			return "/" + rest[i:]
-		}
-		return rest[i:]
-	}
-	return "/"
-}
-
-// knownForm tells the two forms of a target that leave no doubt about which path is asked
-// for (RFC 9112, 3.2). In others, such as x:/path, what guards us by paths sees another one.
-func knownForm(r *http.Request) bool {
-	return strings.HasPrefix(r.RequestURI, "/") || isAbsolute(r) && (r.URL.Scheme == "http" || r.URL.Scheme == "https")
-}
-
-// isAbsolute tells a target such as http://host/path, which an app sends that uses
-// us as its HTTP proxy. A rewrite takes the host out of RequestURI, but not from URL.
-func isAbsolute(r *http.Request) bool { return r.URL.Host != "" }
 
 // hostOf is the host that a request is meant for. The port of our own listener says
 // nothing: an app whose hosts file leads Zoho's names here has to write it.

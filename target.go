@@ -1,0 +1,166 @@
+package caddyzoho
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// pathOf cuts the path out of a request target as it was received.
+func pathOf(target string) string {
+	target = originForm(target)
+	if i := strings.IndexByte(target, '?'); i >= 0 {
+		target = target[:i]
+	}
+	return target
+}
+
+// originForm cuts scheme and host off an absolute request target.
+func originForm(target string) string {
+	if strings.HasPrefix(target, "/") {
+		return target
+	}
+	_, rest, ok := strings.Cut(target, "://")
+	if !ok {
+		return target
+	}
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		if rest[i] == '?' {
+			return "/" + rest[i:]
+		}
+		return rest[i:]
+	}
+	return "/"
+}
+
+// knownForm tells the two forms of a target that leave no doubt about which path is asked
+// for (RFC 9112, 3.2). In others, such as x:/path, what guards us by paths sees another one.
+func knownForm(r *http.Request) bool {
+	return strings.HasPrefix(r.RequestURI, "/") || isAbsolute(r) && (r.URL.Scheme == "http" || r.URL.Scheme == "https")
+}
+
+// isAbsolute tells a target such as http://host/path, which an app sends that uses
+// us as its HTTP proxy. A rewrite takes the host out of RequestURI, but not from URL.
+func isAbsolute(r *http.Request) bool { return r.URL.Host != "" }
+
+// misread says what in a target lets others read another path than Caddy's matchers, which
+// guard us, "" if nothing does. For these the path goes on to the ?, is decoded once, its dot
+// segments are resolved, and a row of slashes is one.
+func misread(target string) string {
+	if strings.IndexByte(target, '#') >= 0 {
+		return "it has a #, where servers take it to end; written as %23 it is sent on"
+	}
+	if strings.IndexByte(target, ' ') >= 0 { // HTTP/2 lets it through
+		return "it has a space, where servers take it to end; written as %20 it is sent on"
+	}
+	if hidesDots(pathOf(target)) {
+		return "its path has a dot segment that not all servers see, as in ..;/ or %252e%252e/, or that not all resolve alike, as in //../"
+	}
+	return ""
+}
+
+// hidesDots tells whether a path has dot segments other than those that everybody sees and
+// resolves alike.
+func hidesDots(path string) bool {
+	if !mayHaveDots(path) {
+		return false
+	}
+	var unsure []bool // of the segments so far: is it one to everybody?
+	for segment := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+		last := len(unsure) - 1
+		switch dots(segment) {
+		case 0:
+			parts := partsOf(segment)
+			if slices.Contains(parts, ".") || slices.Contains(parts, "..") {
+				return true
+			}
+			unsure = append(unsure, len(parts) > 1 || parts[0] == "") // slashes may be merged
+		case 2:
+			if last >= 0 && unsure[last] {
+				return true
+			}
+			unsure = unsure[:max(last, 0)]
+		}
+	}
+	return false
+}
+
+// climbs tells whether dot segments lead a path above its root. Where the name of a service
+// is cut off in front of it, that is out of the service to Caddy's matchers.
+func climbs(path string) bool {
+	depth := 0
+	for segment := range strings.SplitSeq(path, "/") {
+		switch dots(segment) {
+		case 0:
+			if segment != "" {
+				depth++
+			}
+		case 2:
+			if depth--; depth < 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mayHaveDots rules out most paths at a glance.
+func mayHaveDots(path string) bool {
+	for i := range len(path) {
+		if c := path[i]; c == '.' || c == '%' || c >= 0xc0 {
+			return true
+		}
+	}
+	return false
+}
+
+// dots is 1 for the segment . and 2 for .., percent-encoded or not, otherwise 0.
+func dots(segment string) int {
+	switch strings.ReplaceAll(strings.ReplaceAll(segment, "%2e", "."), "%2E", ".") {
+	case ".":
+		return 1
+	case "..":
+		return 2
+	}
+	return 0
+}
+
+// partsOf are the segments that some server may see in one: a server that decodes more than
+// once, also what is no UTF-8, takes %2F or a backslash for a slash, or cuts off what follows
+// a semicolon or NUL.
+func partsOf(segment string) []string {
+	for range 4 {
+		segment = overlong.Replace(unescape(segment))
+	}
+	parts := strings.Split(segment, "/")
+	for i, part := range parts {
+		if end := strings.IndexAny(part, ";\x00"); end >= 0 {
+			parts[i] = part[:end]
+		}
+	}
+	return parts
+}
+
+// overlong are ways to write a dot and a slash that careless decoders of UTF-8 accept.
+var overlong = strings.NewReplacer(`\`, "/", "\xc0\xae", ".", "\xc0\xaf", "/", "\xc1\x9c", "/",
+	"\xe0\x80\xae", ".", "\xe0\x80\xaf", "/", "\xe0\x81\x9c", "/", "\xf0\x80\x80\xae", ".", "\xf0\x80\x80\xaf", "/", "\xf0\x80\x81\x9c", "/")
+
+// unescape decodes what is percent-encoded, and leaves what only looks like it.
+func unescape(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
