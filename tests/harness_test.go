@@ -96,7 +96,7 @@ http://:{$ZOHO_PORT} {
 
 // sim starts a simulator with one client and one grant; its limits are Zoho's own
 // unless o says otherwise.
-func sim(t *testing.T, o zohosim.Options) (server *zohosim.Server, baseURL, refreshToken string) {
+func sim(t testing.TB, o zohosim.Options) (server *zohosim.Server, baseURL, refreshToken string) {
 	t.Helper()
 	server = zohosim.New(o)
 	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
@@ -109,7 +109,7 @@ func sim(t *testing.T, o zohosim.Options) (server *zohosim.Server, baseURL, refr
 
 // proxy is a running Caddy under test.
 type proxy struct {
-	t       *testing.T
+	t       testing.TB
 	url     string // of the site
 	admin   string
 	dir     string
@@ -131,7 +131,7 @@ type proxy struct {
 
 // newCaddy prepares a Caddy with a configuration and variables of the form
 // "NAME=value"; ports, store and the client's secrets are set.
-func newCaddy(t *testing.T, config string, env ...string) *proxy {
+func newCaddy(t testing.TB, config string, env ...string) *proxy {
 	t.Helper()
 	c := &proxy{t: t, binary: binary, dir: t.TempDir(), output: new(output), secrets: []string{clientSecret},
 		searched: []string{"/config/", "/metrics", "/zoho/connections"}}
@@ -149,7 +149,7 @@ func newCaddy(t *testing.T, config string, env ...string) *proxy {
 }
 
 // startCaddy is newCaddy and start.
-func startCaddy(t *testing.T, config string, env ...string) *proxy {
+func startCaddy(t testing.TB, config string, env ...string) *proxy {
 	t.Helper()
 	c := newCaddy(t, config, env...)
 	c.start()
@@ -326,7 +326,7 @@ func (c *proxy) checkSecrets(where string, content []byte) {
 }
 
 // checkStore opens a file of the store and lets bbolt check it.
-func checkStore(t *testing.T, path string) {
+func checkStore(t testing.TB, path string) {
 	t.Helper()
 	if info, err := os.Stat(path); err != nil || info.IsDir() {
 		return
@@ -415,7 +415,7 @@ type answer struct {
 // problem is the code of an answer of the proxy's own, "" if it is Zoho's.
 func (a answer) problem() string { return a.Header.Get("Zoho-Proxy-Error") }
 
-func (a answer) decode(t *testing.T, into any) {
+func (a answer) decode(t testing.TB, into any) {
 	t.Helper()
 	if err := json.Unmarshal(a.body, into); err != nil {
 		t.Fatalf("%s: %v in %.200s", a.Status, err, a.body)
@@ -471,7 +471,7 @@ var noRedirects = &http.Client{
 
 // tool finds a program that a test drives. Where it is missing the test is skipped, in CI
 // it fails.
-func tool(t *testing.T, name string) (path string) {
+func tool(t testing.TB, name string) (path string) {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil && os.Getenv("CI") == "true" {

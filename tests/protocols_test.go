@@ -33,7 +33,7 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	key := newKey(t)
 	root := certificateUntil(time.Now().Add(time.Hour))
@@ -49,7 +49,7 @@ func newAuthority(t *testing.T) *authority {
 	return &authority{cert, key}
 }
 
-func newKey(t *testing.T) *ecdsa.PrivateKey {
+func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -67,7 +67,7 @@ func certificateUntil(end time.Time) *x509.Certificate {
 }
 
 // issue signs a certificate for names and addresses, valid until end.
-func (a *authority) issue(t *testing.T, end time.Time, names ...string) tls.Certificate {
+func (a *authority) issue(t testing.TB, end time.Time, names ...string) tls.Certificate {
 	t.Helper()
 	key, leaf := newKey(t), certificateUntil(end)
 	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
@@ -86,12 +86,12 @@ func (a *authority) issue(t *testing.T, end time.Time, names ...string) tls.Cert
 }
 
 // file writes the authority's certificate for trusted_ca.
-func (a *authority) file(t *testing.T) string {
+func (a *authority) file(t testing.TB) string {
 	t.Helper()
 	return writePEM(t, "CERTIFICATE", a.cert.Raw)
 }
 
-func writePEM(t *testing.T, kind string, der []byte) string {
+func writePEM(t testing.TB, kind string, der []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "x.pem")
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
@@ -641,8 +641,8 @@ func TestTargetsOverHTTP2(t *testing.T) {
 	c, _ := startZoho(t, zohosim.GrantSpec{}, "ZOHO_PROXY_OPTIONS=")
 	for _, service := range []struct{ prefix, strip string }{{"/crm", ""}, {"/desk", "/desk"}} {
 		for _, target := range oddTargets {
-			if len(target) > 10000 || service.strip != "" && strings.HasPrefix(target, "//") {
-				continue
+			if len(target) > 10000 || service.strip != "" && (strings.HasPrefix(target, "//") || strings.HasPrefix(target, "/%2e%2e/")) {
+				continue // the last leads out of the service, and is refused
 			}
 			path, query, hasQuery := strings.Cut(target, "?")
 			target = service.prefix + path + "/_echo"

@@ -11,12 +11,12 @@ import (
 
 // browser keeps cookies, follows redirects, and sends what browsers send.
 type browser struct {
-	t *testing.T
+	t testing.TB
 	*http.Client
 	at *url.URL // where it is
 }
 
-func newBrowser(t *testing.T) *browser {
+func newBrowser(t testing.TB) *browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
