@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
@@ -87,7 +88,7 @@ func readCallers(l *line, into *[]string) error {
 	if err := noPlaceholder(l, l.args...); err != nil {
 		return err
 	}
-	if _, err := parseCallers(l.args); err != nil {
+	if _, err := callers.Parse(l.args); err != nil {
 		return l.errorf("%w", err)
 	}
 	*into = l.args

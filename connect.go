@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -32,7 +33,7 @@ type Connect struct {
 	Callers []string `json:"callers,omitempty"`
 
 	client  *Client
-	callers callers
+	callers callers.Rules
 	folders *atomic.Pointer[[]string] // where the pages are, nil in it if anywhere; noted when the configuration starts
 	pages   *onboard.Pages
 	logger  *zap.Logger
@@ -58,7 +59,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		return err
 	}
 	c.client = client
-	if c.callers, err = parseCallers(c.Callers); err != nil {
+	if c.callers, err = callers.Parse(c.Callers); err != nil {
 		return fmt.Errorf("zoho_connect: %w", err)
 	}
 	if len(app.EncryptionKey) == 0 {
@@ -67,7 +68,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	c.pages = &onboard.Pages{
 		Flow:   app.state.flow,
 		Client: client.onboard(),
-		Admit:  func(r *http.Request) bool { return c.callers.admit(r.RemoteAddr) },
+		Admit:  func(r *http.Request) bool { return c.callers.Admit(r.RemoteAddr) },
 		Failed: c.failed,
 		Path:   originalPath,
 		Folder: c.in,

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -55,7 +56,7 @@ type Handler struct {
 
 	app      *App
 	client   *Client
-	callers  callers
+	callers  callers.Rules
 	upstream *zoho.Target
 	stranger bool // upstream is none of Zoho's hosts
 	allowed  func(service string) bool
@@ -103,7 +104,7 @@ func (h *Handler) prepare() (err error) {
 	if h.Account == "" {
 		h.Account = defaultAccount
 	}
-	if h.callers, err = parseCallers(h.Callers); err != nil {
+	if h.callers, err = callers.Parse(h.Callers); err != nil {
 		return fmt.Errorf("zoho_proxy: %w", err)
 	}
 	if h.ReplayBuffer == nil {
@@ -276,10 +277,10 @@ func (h *Handler) refuse(r *http.Request) *problem {
 	if why := misread(r.RequestURI); why != "" {
 		return problemReading(why)
 	}
-	if !h.callers.admit(r.RemoteAddr) {
+	if !h.callers.Admit(r.RemoteAddr) {
 		return problemCaller(r.RemoteAddr)
 	}
-	if !h.AllowBrowsers && fromBrowser(r) {
+	if !h.AllowBrowsers && callers.FromBrowser(r) {
 		return problemBrowser()
 	}
 	return nil

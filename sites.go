@@ -180,7 +180,7 @@ func (w *siteWalk) drops(name string) bool {
 
 // listeners tells of those that other machines can reach.
 func (w *siteWalk) listeners() {
-	anybody := slices.ContainsFunc(w.handlers, func(h *Handler) bool { return h.callers.any })
+	anybody := slices.ContainsFunc(w.handlers, func(h *Handler) bool { return h.callers.Any })
 	strangers := !w.asksForCertificates() && !w.asks && w.admitsStrangers()
 	for _, listen := range w.server.Listen {
 		reach := reachOf(listen)
@@ -203,7 +203,7 @@ func (w *siteWalk) listeners() {
 
 func (w *siteWalk) admitsStrangers() bool {
 	for c := range w.folders {
-		if c.callers.any {
+		if c.callers.Any {
 			return true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -109,16 +110,16 @@ func TestCallers(t *testing.T) {
 		{[]string{"any"}, "8.8.8.8:5", true},
 	}
 	for _, tt := range tests {
-		c, err := parseCallers(tt.rules)
+		c, err := callers.Parse(tt.rules)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := c.admit(tt.remote); got != tt.want {
+		if got := c.Admit(tt.remote); got != tt.want {
 			t.Errorf("callers %v, peer %s: got %v", tt.rules, tt.remote, got)
 		}
 	}
 	for _, bad := range []string{"loopbak", "10.0.0.0/99", "example.com", ""} {
-		if _, err := parseCallers([]string{bad}); err == nil {
+		if _, err := callers.Parse([]string{bad}); err == nil {
 			t.Errorf("callers %q is accepted", bad)
 		}
 	}

@@ -1,4 +1,6 @@
-package caddyzoho
+// Package callers says whose connections are admitted, and which requests are those of web
+// pages.
+package callers
 
 import (
 	"fmt"
@@ -14,10 +16,10 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// fromBrowser tells requests of web pages. Across origins a browser sends Origin or
+// FromBrowser tells requests of web pages. Across origins a browser sends Origin or
 // Sec-Fetch-Site; over plain http, to a name that was rebound to this address, neither.
 // Then the name gives it away, together with what browsers add and apps hardly ever do.
-func fromBrowser(r *http.Request) bool {
+func FromBrowser(r *http.Request) bool {
 	if _, ok := r.Header["Origin"]; ok {
 		return true
 	}
@@ -45,26 +47,26 @@ func foreignName(host string) bool {
 	return !zoho.IsHost(host)
 }
 
-// callers are the addresses whose connections are admitted.
-type callers struct {
-	any      bool
+// Rules are the addresses whose connections are admitted.
+type Rules struct {
+	Any      bool
 	loopback bool
 	prefixes []netip.Prefix
 }
 
-// parseCallers reads the rules of the option callers.
-func parseCallers(rules []string) (callers, error) {
+// Parse reads the rules of the option callers.
+func Parse(rules []string) (Rules, error) {
 	if len(rules) == 0 {
-		return callers{loopback: true}, nil
+		return Rules{loopback: true}, nil
 	}
 	var (
-		c   callers
+		c   Rules
 		err error
 	)
 	for _, rule := range rules {
 		switch rule {
 		case "any":
-			c.any = true
+			c.Any = true
 		case "loopback":
 			c.loopback = true
 		case "private_ranges":
@@ -80,7 +82,7 @@ func parseCallers(rules []string) (callers, error) {
 	return c, nil
 }
 
-func (c *callers) add(expressions ...string) error {
+func (c *Rules) add(expressions ...string) error {
 	for _, expression := range expressions {
 		prefix, err := caddyhttp.CIDRExpressionToPrefix(expression)
 		if err != nil {
@@ -91,9 +93,9 @@ func (c *callers) add(expressions ...string) error {
 	return nil
 }
 
-// admit looks at the peer's address alone: any caller can write X-Forwarded-For.
-func (c callers) admit(remoteAddr string) bool {
-	if c.any {
+// Admit looks at the peer's address alone: any caller can write X-Forwarded-For.
+func (c Rules) Admit(remoteAddr string) bool {
+	if c.Any {
 		return true
 	}
 	peer, err := netip.ParseAddrPort(remoteAddr)
