@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -37,13 +38,13 @@ func (s *session) judge(res *http.Response, token *tokencache.Token) zoho.Verdic
 	if credits, ok := zoho.CreditsRemaining(res.Header); ok {
 		metrics.credits(tokencache.Key{Client: s.client.name, Account: s.account}, s.target.Service, credits)
 	}
-	var body []byte
+	var said []byte
 	if zoho.MayRefuse(s.target.Service, res.StatusCode, res.Header) {
-		body = peek(res)
+		said = body.Prefix(res)
 	}
-	verdict := zoho.Judge(s.target.Service, res.StatusCode, res.Header, body)
+	verdict := zoho.Judge(s.target.Service, res.StatusCode, res.Header, said)
 	if verdict == zoho.VerdictUnrecognized && res.Request.Method != http.MethodHead && !s.handler.stranger {
-		s.tellUnrecognized(res, body, token)
+		s.tellUnrecognized(res, said, token)
 	}
 	switch verdict {
 	case zoho.VerdictNone:
@@ -121,7 +122,7 @@ func (s *session) refused(res *http.Response, word string) *http.Response {
 func (s *session) settled(res *http.Response) *http.Response {
 	delete(res.Header, problemHeader)
 	delete(res.Header, verdictHeader)
-	s.body.settle()
+	s.body.Settle()
 	s.client.requests.count(s.target.Service, res.StatusCode)
 	return res
 }
@@ -151,7 +152,7 @@ func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
 	if s.replays > 0 {
 		s.count("failed")
 	}
-	if cause := s.body.cut(); cause != nil {
+	if cause := s.body.Cut(); cause != nil {
 		s.handler.logger.Debug("the body of a request did not come to its end", s.fields(zap.Error(cause))...)
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 )
 
@@ -48,7 +49,7 @@ func newRig(tb testing.TB) *rig {
 	r := &rig{answer: func(req *http.Request) *http.Response {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{}, Request: req}
 	}}
-	r.handler = &Handler{app: app, client: app.Clients["main"], Account: defaultAccount, logger: zap.NewNop(), ReplayBuffer: &ReplayBuffer{Memory: 1 << 20, File: 64 << 20}}
+	r.handler = &Handler{app: app, client: app.Clients["main"], Account: defaultAccount, logger: zap.NewNop(), ReplayBuffer: &body.Limits{Memory: 1 << 20, File: 64 << 20}}
 	if err := r.handler.prepare(); err != nil {
 		tb.Fatal(err)
 	}

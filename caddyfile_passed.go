@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 )
 
 // Options of reverse_proxy that zoho_proxy takes: checked here, so that the message
@@ -84,7 +86,7 @@ func (p *proxyBlock) parseHeaderUp(l *line) error {
 	case name == "Host":
 		return l.errorf("header_up Host is not taken: Host names the server that the token is for; `upstream <url>` sends everything to another one")
 	}
-	if !private(name) || l.args[0][0] == '-' {
+	if !forward.Private(name) || l.args[0][0] == '-' {
 		return p.pass(l)
 	}
 	if len(l.args) != 2 || l.args[0][0] == '+' {

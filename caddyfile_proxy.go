@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -234,7 +235,7 @@ func (p *proxyBlock) parseServices(l *line) error {
 }
 
 func (p *proxyBlock) parseReplayBuffer(l *line) (err error) {
-	b := new(ReplayBuffer)
+	b := new(body.Limits)
 	if b.Memory, err = parseSize(l, l.args[0], 1<<30); err != nil {
 		return err
 	}

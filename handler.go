@@ -11,7 +11,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
+	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -52,7 +54,7 @@ type Handler struct {
 	AnswerTokenCalls bool `json:"answer_token_calls,omitempty"`
 
 	// How much of a request body is kept for the one replay.
-	ReplayBuffer *ReplayBuffer `json:"replay_buffer,omitempty"`
+	ReplayBuffer *body.Limits `json:"replay_buffer,omitempty"`
 
 	app      *App
 	client   *Client
@@ -64,19 +66,6 @@ type Handler struct {
 
 	unanswered, unseen, refused brake // lines about Zoho not answering, not seeing the token, refusing fresh ones
 }
-
-// ReplayBuffer is how much of a request body is kept for the one replay: up to
-// Memory bytes in memory (default 1 MiB), up to File bytes in an unlinked temporary
-// file (default 0, none: writing it takes a third of an upload's throughput on a fast
-// network). Larger bodies are sent with `Expect: 100-continue`, so that a refusal
-// comes before the body, but not replayed once they are on their way.
-type ReplayBuffer struct {
-	Memory int64 `json:"memory"`
-	File   int64 `json:"file"`
-}
-
-// exceededBy tells whether a body of that length is too large to keep.
-func (b *ReplayBuffer) exceededBy(length int64) bool { return length > max(b.Memory, b.File) }
 
 // CaddyModule returns the Caddy module information.
 func (*Handler) CaddyModule() caddy.ModuleInfo {
@@ -108,7 +97,7 @@ func (h *Handler) prepare() (err error) {
 		return fmt.Errorf("zoho_proxy: %w", err)
 	}
 	if h.ReplayBuffer == nil {
-		h.ReplayBuffer = &ReplayBuffer{Memory: 1 << 20}
+		h.ReplayBuffer = &body.Limits{Memory: 1 << 20}
 	}
 	if h.ReplayBuffer.Memory < 0 || h.ReplayBuffer.File < 0 {
 		return errors.New("zoho_proxy: replay_buffer sizes must not be negative")
@@ -156,7 +145,7 @@ func serviceNames() []string {
 
 // ServeHTTP lets reverse_proxy send what a session could be opened for.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if h.AnswerTokenCalls && tokenCall(pathOf(r.RequestURI)) {
+	if h.AnswerTokenCalls && tokenCall(forward.Path(r.RequestURI)) {
 		return h.answerTokenCall(w, r)
 	}
 	s, p := h.open(r)
@@ -167,7 +156,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.answer(w, p)
 	}
 	caddyhttp.SetVar(r.Context(), sessionVar, s)
-	defer func() { s.body.close() }()
+	defer func() { s.body.Close() }()
 	return withoutGuess(w, r, next)
 }
 
@@ -215,7 +204,7 @@ func (h *Handler) session(r *http.Request) (*session, *problem) {
 // anew.
 func (s *session) ensureToken(r *http.Request, last *tokencache.Token) *problem {
 	get := s.resource.Get
-	if s.handler.ReplayBuffer.exceededBy(r.ContentLength) {
+	if s.handler.ReplayBuffer.ExceededBy(r.ContentLength) {
 		get = s.resource.GetFresh
 	}
 	token, err := get(r.Context(), s.client.cache)
@@ -271,10 +260,10 @@ func (h *Handler) refuse(r *http.Request) *problem {
 	if r.Method == http.MethodTrace {
 		return problemTrace()
 	}
-	if !knownForm(r) {
+	if !forward.KnownForm(r) {
 		return problemForm()
 	}
-	if why := misread(r.RequestURI); why != "" {
+	if why := forward.Misread(r.RequestURI); why != "" {
 		return problemReading(why)
 	}
 	if !h.callers.Admit(r.RemoteAddr) {

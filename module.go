@@ -139,7 +139,7 @@ func (a *App) warnOfSecretFiles(secrets ...secret.Ref) {
 	}
 }
 
-// attach joins the state that reloads share.
+// Attach joins the state that reloads share.
 func (a *App) attach(ctx caddy.Context) error {
 	dir, err := a.storeDirectory()
 	if err != nil {

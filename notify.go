@@ -70,7 +70,7 @@ func newNotifier(config func() *runningConfig) *notifier {
 	return n
 }
 
-// close ends what is under way, and waits for that.
+// Close ends what is under way, and waits for that.
 func (n *notifier) close() {
 	n.mu.Lock()
 	n.closed = true

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -13,7 +14,7 @@ import (
 // route decides where the request goes: by its host, or else by its path. Before there is
 // a token, it decides only for what that is got.
 func (s *session) route(r *http.Request, token *tokencache.Token) *problem {
-	path := pathOf(r.RequestURI)
+	path := forward.Path(r.RequestURI)
 	host := hostOf(r)
 	if s.handler.upstream != nil {
 		s.target = *s.handler.upstream
@@ -26,7 +27,7 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem {
 		options.APIDomain = token.APIDomain
 	}
 	target, isZoho, err := s.center.RouteHost(host, path, options)
-	if !isZoho && isAbsolute(r) && !isOwnAddress(r, host) {
+	if !isZoho && forward.IsAbsolute(r) && !isOwnAddress(r, host) {
 		return problemTarget(host)
 	}
 	if !isZoho {
@@ -35,7 +36,7 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem {
 	if err != nil {
 		return routeProblem(err, host, s)
 	}
-	if target.Strip > 0 && climbs(path[target.Strip:]) {
+	if target.Strip > 0 && forward.Climbs(path[target.Strip:]) {
 		return problemReading("its path leads out of " + target.Service + " by dot segments")
 	}
 	s.target = target
@@ -56,7 +57,7 @@ func (s *session) aim() {
 // hostOf is the host that a request is meant for. The port of our own listener says
 // nothing: an app whose hosts file leads Zoho's names here has to write it.
 func hostOf(r *http.Request) string {
-	if isAbsolute(r) {
+	if forward.IsAbsolute(r) {
 		return r.URL.Host
 	}
 	name, port, found := strings.Cut(r.Host, ":")

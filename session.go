@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -26,7 +27,7 @@ type session struct {
 	dial       string
 	generation uint64
 	replays    int
-	body       *recorder      // nil if there is none
+	body       *body.Recorder // nil if there is none
 	answer     *http.Response // of the last attempt
 
 	upstream reverseproxy.Upstream

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -55,7 +56,7 @@ func (h *Handler) answerTokenCall(w http.ResponseWriter, r *http.Request) error 
 		return h.answer(w, p)
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	if pathOf(r.RequestURI) != "/oauth/v2/token" {
+	if forward.Path(r.RequestURI) != "/oauth/v2/token" {
 		return writeJSON(w, map[string]string{"status": "success"}) // nothing of ours is revoked
 	}
 	reply := tokenReply{AccessToken: placeholderToken, APIDomain: h.origin(r), TokenType: "Bearer", ExpiresIn: 3600}

@@ -16,7 +16,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
+	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -167,7 +169,7 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 		case newer == nil:
 			return s.passOn(res, token, verdict), nil
 		}
-		if lost := s.body.takeBack(); lost != "" {
+		if lost := s.body.Rewind(); lost != "" {
 			// The token is new now; only this request cannot be sent again.
 			s.count(lost)
 			return s.refused(res, "not-replayed"), nil
@@ -193,7 +195,7 @@ func (t *Transport) session(req *http.Request) (*session, error) {
 	return s, nil
 }
 
-// attempt is what one attempt sends, in one allocation.
+// newAttempt is what one attempt sends, in one allocation.
 type attempt struct {
 	request http.Request
 	url     url.URL
@@ -219,13 +221,16 @@ func (c *Client) authorization(token *tokencache.Token) []string {
 // send makes one attempt, on a clone that only net/http sees.
 func (t *Transport) send(req *http.Request, s *session, token *tokencache.Token) (*http.Response, error) {
 	a := new(attempt)
-	s.aimAt(&a.url, req.RequestURI)
+	forward.BuildURL(&a.url, &s.target, req.RequestURI)
 	out := &a.request
 	*out = *req
 	out.URL, out.Host = &a.url, s.target.Host
-	out.Header = t.header(req.Header, t.client.authorization(token))
+	out.Header = forward.Header(req.Header, t.client.authorization(token), t.KeepHeaders)
 	if req.Body != nil && req.Body != http.NoBody {
-		if err := s.attachBody(req, out); err != nil {
+		if s.body == nil {
+			s.body = body.NewRecorder(req, *s.handler.ReplayBuffer)
+		}
+		if err := s.body.Attach(out); err != nil {
 			return nil, err
 		}
 	}

@@ -1,4 +1,6 @@
-package caddyzoho
+// Package body keeps the body of a request while it is being sent, so that it can be sent
+// once more, and looks at the beginning of the body of an answer.
+package body
 
 import (
 	"errors"
@@ -8,14 +10,27 @@ import (
 	"sync"
 )
 
-// recorder keeps a request body while it is being sent, so that it can be sent
+// Limits is how much of a request body is kept for the one replay: up to
+// Memory bytes in memory (default 1 MiB), up to File bytes in an unlinked temporary
+// file (default 0, none: writing it takes a third of an upload's throughput on a fast
+// network). Larger bodies are sent with `Expect: 100-continue`, so that a refusal
+// comes before the body, but not replayed once they are on their way.
+type Limits struct {
+	Memory int64 `json:"memory"`
+	File   int64 `json:"file"`
+}
+
+// ExceededBy tells whether a body of that length is too large to keep.
+func (b *Limits) ExceededBy(length int64) bool { return length > max(b.Memory, b.File) }
+
+// Recorder keeps a request body while it is being sent, so that it can be sent
 // once more: in memory, then in an unlinked temporary file, then not at all.
 //
 // A refusal may come while net/http still reads the body. Each attempt therefore
 // reads through the recorder: what any attempt takes from the app lands in the record,
 // and an attempt that was given up gets nothing more.
-type recorder struct {
-	limits   ReplayBuffer
+type Recorder struct {
+	limits   Limits
 	tooLarge bool        // known from the start: nothing is recorded
 	declared http.Header // the app's trailers; net/http fills them in at the end of the body
 
@@ -24,7 +39,7 @@ type recorder struct {
 
 	mu      sync.Mutex
 	ended   error // what the source ended with, nil while it lasts
-	current *bodyAttempt
+	current *attempt
 	chunks  []*chunk // in memory: all, or what is not yet in the file
 	file    *os.File // nil as long as memory is enough
 	filed   int64    // bytes in the file
@@ -33,8 +48,8 @@ type recorder struct {
 	lost    string   // why the beginning cannot be sent again, "" while it can
 }
 
-// cut tells why the app's body did not come to its end, nil if it did or may yet.
-func (r *recorder) cut() error {
+// Cut tells why the app's body did not come to its end, nil if it did or may yet.
+func (r *Recorder) Cut() error {
 	if r == nil {
 		return nil
 	}
@@ -53,11 +68,11 @@ const (
 	lostSettled  = "settled"
 )
 
-// newRecorder wraps a request's body. One that is known to be too large is not
+// NewRecorder wraps a request's body. One that is known to be too large is not
 // recorded at all.
-func newRecorder(req *http.Request, limits ReplayBuffer) *recorder {
-	r := &recorder{source: req.Body, limits: limits, declared: req.Trailer}
-	r.tooLarge = limits.exceededBy(req.ContentLength)
+func NewRecorder(req *http.Request, limits Limits) *Recorder {
+	r := &Recorder{source: req.Body, limits: limits, declared: req.Trailer}
+	r.tooLarge = limits.ExceededBy(req.ContentLength)
 	return r
 }
 
@@ -67,10 +82,10 @@ type chunk [64 << 10]byte
 
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
-// takeBack ends the running attempt, so that nothing is lost any more until the next
+// Rewind ends the running attempt, so that nothing is lost any more until the next
 // one begins. If the beginning is lost already the attempt goes on, and why is told.
 // A request without a body has no recorder and can always be repeated.
-func (r *recorder) takeBack() (lost string) {
+func (r *Recorder) Rewind() (lost string) {
 	if r == nil {
 		return ""
 	}
@@ -79,15 +94,15 @@ func (r *recorder) takeBack() (lost string) {
 	switch {
 	case r.lost != "":
 		return r.lost
-	case r.limits == (ReplayBuffer{}):
+	case r.limits == (Limits{}):
 		return lostTooLarge // not even what was refused before it was sent
 	}
 	r.current = nil
 	return ""
 }
 
-// settle ends the recording once an answer was taken; the attempt goes on.
-func (r *recorder) settle() {
+// Settle ends the recording once an answer was taken; the attempt goes on.
+func (r *Recorder) Settle() {
 	if r == nil {
 		return
 	}
@@ -99,8 +114,8 @@ func (r *recorder) settle() {
 	}
 }
 
-// close gives the file back when the request is over.
-func (r *recorder) close() {
+// Close gives the file back when the request is over.
+func (r *Recorder) Close() {
 	if r == nil {
 		return
 	}
@@ -111,7 +126,7 @@ func (r *recorder) close() {
 
 // inherit keeps what an attempt read that was given up: the next one relies on it, so
 // no limit applies.
-func (r *recorder) inherit(p []byte) {
+func (r *Recorder) inherit(p []byte) {
 	r.size += int64(len(p))
 	switch {
 	case len(p) == 0 || r.lost != "":
@@ -125,7 +140,7 @@ func (r *recorder) inherit(p []byte) {
 }
 
 // record keeps what was just read, as long as it fits and is wanted.
-func (r *recorder) record(p []byte) {
+func (r *Recorder) record(p []byte) {
 	r.size += int64(len(p))
 	switch {
 	case len(p) == 0 || r.lost != "":
@@ -145,7 +160,7 @@ func (r *recorder) record(p []byte) {
 }
 
 // keep copies into memory.
-func (r *recorder) keep(p []byte) {
+func (r *Recorder) keep(p []byte) {
 	used := int(r.size-r.filed) - len(p)
 	for len(p) > 0 {
 		in := used % len(chunk{})
@@ -159,7 +174,7 @@ func (r *recorder) keep(p []byte) {
 
 // keepInFile copies into memory and moves full chunks on to a file that no name
 // leads to, so that a killed process leaves nothing behind.
-func (r *recorder) keepInFile(p []byte) error {
+func (r *Recorder) keepInFile(p []byte) error {
 	if r.file == nil {
 		file, err := os.CreateTemp("", "caddy-zoho-body-")
 		if err != nil {
@@ -183,7 +198,7 @@ func (r *recorder) keepInFile(p []byte) error {
 }
 
 // drop gives up what is kept. Everybody reads under the lock, so the chunks are free.
-func (r *recorder) drop(why string) {
+func (r *Recorder) drop(why string) {
 	for _, c := range r.chunks {
 		chunks.Put(c)
 	}

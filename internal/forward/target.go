@@ -1,4 +1,6 @@
-package caddyzoho
+// Package forward makes of a request what leaves for Zoho: the target byte for byte, the
+// headers without what is no business of Zoho's.
+package forward
 
 import (
 	"net/http"
@@ -7,17 +9,17 @@ import (
 	"strings"
 )
 
-// pathOf cuts the path out of a request target as it was received.
-func pathOf(target string) string {
-	target = originForm(target)
+// Path cuts the path out of a request target as it was received.
+func Path(target string) string {
+	target = OriginForm(target)
 	if i := strings.IndexByte(target, '?'); i >= 0 {
 		target = target[:i]
 	}
 	return target
 }
 
-// originForm cuts scheme and host off an absolute request target.
-func originForm(target string) string {
+// OriginForm cuts scheme and host off an absolute request target.
+func OriginForm(target string) string {
 	if strings.HasPrefix(target, "/") {
 		return target
 	}
@@ -34,27 +36,27 @@ func originForm(target string) string {
 	return "/"
 }
 
-// knownForm tells the two forms of a target that leave no doubt about which path is asked
+// KnownForm tells the two forms of a target that leave no doubt about which path is asked
 // for (RFC 9112, 3.2). In others, such as x:/path, what guards us by paths sees another one.
-func knownForm(r *http.Request) bool {
-	return strings.HasPrefix(r.RequestURI, "/") || isAbsolute(r) && (r.URL.Scheme == "http" || r.URL.Scheme == "https")
+func KnownForm(r *http.Request) bool {
+	return strings.HasPrefix(r.RequestURI, "/") || IsAbsolute(r) && (r.URL.Scheme == "http" || r.URL.Scheme == "https")
 }
 
-// isAbsolute tells a target such as http://host/path, which an app sends that uses
+// IsAbsolute tells a target such as http://host/path, which an app sends that uses
 // us as its HTTP proxy. A rewrite takes the host out of RequestURI, but not from URL.
-func isAbsolute(r *http.Request) bool { return r.URL.Host != "" }
+func IsAbsolute(r *http.Request) bool { return r.URL.Host != "" }
 
-// misread says what in a target lets others read another path than Caddy's matchers, which
+// Misread says what in a target lets others read another path than Caddy's matchers, which
 // guard us, "" if nothing does. For these the path goes on to the ?, is decoded once, its dot
 // segments are resolved, and a row of slashes is one.
-func misread(target string) string {
+func Misread(target string) string {
 	if strings.IndexByte(target, '#') >= 0 {
 		return "it has a #, where servers take it to end; written as %23 it is sent on"
 	}
 	if strings.IndexByte(target, ' ') >= 0 { // HTTP/2 lets it through
 		return "it has a space, where servers take it to end; written as %20 it is sent on"
 	}
-	if hidesDots(pathOf(target)) {
+	if hidesDots(Path(target)) {
 		return "its path has a dot segment that not all servers see, as in ..;/ or %252e%252e/, or that not all resolve alike, as in //../"
 	}
 	return ""
@@ -86,9 +88,9 @@ func hidesDots(path string) bool {
 	return false
 }
 
-// climbs tells whether dot segments lead a path above its root. Where the name of a service
+// Climbs tells whether dot segments lead a path above its root. Where the name of a service
 // is cut off in front of it, that is out of the service to Caddy's matchers.
-func climbs(path string) bool {
+func Climbs(path string) bool {
 	depth := 0
 	for segment := range strings.SplitSeq(path, "/") {
 		switch dots(segment) {

@@ -1,4 +1,4 @@
-package caddyzoho
+package body
 
 import (
 	"errors"
@@ -9,28 +9,26 @@ import (
 	"net/textproto"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
+	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 )
 
-// attachBody has the body recorded while it is sent. A body too large to keep waits
-// for Zoho's consent, so that a refusal comes before it.
-func (s *session) attachBody(req, out *http.Request) (err error) {
-	if s.body == nil {
-		s.body = newRecorder(req, *s.handler.ReplayBuffer)
-	}
-	out.Trailer = s.body.trailer()
-	out.GetBody = func() (io.ReadCloser, error) { return s.body.attempt(out.Trailer) }
+// Attach has an attempt's request send the body, and has it recorded meanwhile. A body too
+// large to keep waits for Zoho's consent, so that a refusal comes before it.
+func (r *Recorder) Attach(out *http.Request) (err error) {
+	out.Trailer = r.trailer()
+	out.GetBody = func() (io.ReadCloser, error) { return r.newAttempt(out.Trailer) }
 	if out.Body, err = out.GetBody(); err != nil {
 		return err
 	}
-	if s.body.tooLarge {
+	if r.tooLarge {
 		askFirst(out)
 	}
 	return nil
 }
 
-// bodyAttempt is the body of one attempt.
-type bodyAttempt struct {
-	r       *recorder
+// newAttempt is the body of one attempt.
+type attempt struct {
+	r       *Recorder
 	offset  int64
 	trailer http.Header // what the attempt sends after the body
 }
@@ -58,7 +56,7 @@ func askFirst(out *http.Request) {
 }
 
 // trailer is the map for an attempt's trailers, nil if there are none to be had.
-func (r *recorder) trailer() http.Header {
+func (r *Recorder) trailer() http.Header {
 	if len(r.declared) == 0 {
 		return nil
 	}
@@ -69,26 +67,26 @@ func (r *recorder) trailer() http.Header {
 
 func copyTrailer(to, from http.Header) {
 	for name, values := range from {
-		if !private(name) {
+		if !forward.Private(name) {
 			to[name] = values
 		}
 	}
 }
 
-// attempt starts from the beginning; the attempt before it ends.
-func (r *recorder) attempt(trailer http.Header) (io.ReadCloser, error) {
+// newAttempt starts from the beginning; the attempt before it ends.
+func (r *Recorder) newAttempt(trailer http.Header) (io.ReadCloser, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.lost != "" {
 		return nil, fmt.Errorf("zoho: the request body cannot be sent again: %s", r.lost)
 	}
-	r.current = &bodyAttempt{r: r, trailer: trailer}
+	r.current = &attempt{r: r, trailer: trailer}
 	return r.current, nil
 }
 
 // Read gives the recorded part first, then goes on with the app's body. The app may
 // take its time: the state is not locked meanwhile.
-func (a *bodyAttempt) Read(p []byte) (n int, err error) {
+func (a *attempt) Read(p []byte) (n int, err error) {
 	defer func() { // net/http reads in a goroutine of its own
 		if recovered := recover(); recovered != nil {
 			n, err = 0, fault.Error(recovered)
@@ -118,7 +116,7 @@ func (a *bodyAttempt) Read(p []byte) (n int, err error) {
 }
 
 // recorded answers from what is known already; done tells whether that was possible.
-func (a *bodyAttempt) recorded(p []byte) (n int, err error, done bool) {
+func (a *attempt) recorded(p []byte) (n int, err error, done bool) {
 	r := a.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -135,14 +133,14 @@ func (a *bodyAttempt) recorded(p []byte) (n int, err error, done bool) {
 }
 
 // finish hands the trailers on once the body has ended.
-func (a *bodyAttempt) finish() error {
+func (a *attempt) finish() error {
 	if a.r.ended != nil && a.trailer != nil {
 		copyTrailer(a.trailer, a.r.declared)
 	}
 	return a.r.ended
 }
 
-func (a *bodyAttempt) reread(p []byte) (int, error) {
+func (a *attempt) reread(p []byte) (int, error) {
 	r := a.r
 	if r.lost != "" {
 		return 0, errAttemptOver
@@ -163,4 +161,4 @@ func (a *bodyAttempt) reread(p []byte) (int, error) {
 }
 
 // Close does nothing: the server closes the app's body when the request is over.
-func (a *bodyAttempt) Close() error { return nil }
+func (a *attempt) Close() error { return nil }

@@ -1,4 +1,4 @@
-package caddyzoho
+package forward
 
 import (
 	"math/rand/v2"
@@ -18,7 +18,7 @@ func TestMisreadTargets(t *testing.T) {
 		"/crm//../books", "/crm/a//b/../../c", "/crm/;x/../books", "/crm/a%2fb%2fc/../../../books", `/crm/a\b/../books`, "//..",
 		"http://localhost/crm/..;/books",
 	} {
-		if misread(target) == "" {
+		if Misread(target) == "" {
 			t.Errorf("%q is served", target)
 		}
 	}
@@ -27,7 +27,7 @@ func TestMisreadTargets(t *testing.T) {
 		"/crm/a;b=c;d?x;y=z;", `/crm/{a}|"<>^` + "`" + `\?q=\..\`, "/crm/./a/../b/./..", "/crm/%2e%2e/a/%2E", "/crm/%00%0d%0a", "/crm/é/日本", "/crm/\xe9", "/crm/%E9%ae", "/crm/file.txt", "/crm/.hidden/..a/a../...",
 		"/crm/v2.1/a.b;c", "/crm/100%25/x", "/crm/%2525", "/crm/1.%2F2", "/crm?u=http://a/../..;/%252e%252e//../", "http://localhost/crm/v8?x=..;/",
 	} {
-		if why := misread(target); why != "" {
+		if why := Misread(target); why != "" {
 			t.Errorf("%q is refused: %s", target, why)
 		}
 	}
@@ -37,7 +37,7 @@ func TestClimbs(t *testing.T) {
 	for target, want := range map[string]bool{
 		"": false, "/": false, "/..": true, "/../crm": true, "/%2e%2E/crm": true, "/api/../..": true, "/api/..": false, "/./..": true, "/api/./x/../../v1": false, "//../crm": true, "/...": false,
 	} {
-		if got := climbs(target); got != want {
+		if got := Climbs(target); got != want {
 			t.Errorf("%q: %v", target, got)
 		}
 	}
@@ -96,7 +96,7 @@ func TestDotSegmentsAreReadAlike(t *testing.T) {
 		for range random.IntN(10) {
 			p += pieces[random.IntN(len(pieces))]
 		}
-		if misread(p) != "" {
+		if Misread(p) != "" {
 			continue
 		}
 		served++

@@ -1,4 +1,4 @@
-package caddyzoho
+package body
 
 import (
 	"context"
@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	peekLimit = 64 << 10        // of a body that may be a refusal
-	peekWait  = 2 * time.Second // for it to arrive; whoever drips is passed on as it is
+	prefixLimit = 64 << 10        // of a body that may be a refusal
+	prefixWait  = 2 * time.Second // for it to arrive; whoever drips is passed on as it is
 )
 
-// peek looks at the beginning of a body and puts it back, so that the app gets the
+// Prefix looks at the beginning of a body and puts it back, so that the app gets the
 // bytes as they came. It returns them decoded.
-func peek(res *http.Response) []byte {
+func Prefix(res *http.Response) []byte {
 	if res.Body == nil || res.Body == http.NoBody {
 		return nil
 	}
-	p := &peekedBody{chunks: make(chan []byte), stop: make(chan struct{}), rest: res.Body, length: res.ContentLength}
+	p := &readAhead{chunks: make(chan []byte), stop: make(chan struct{}), rest: res.Body, length: res.ContentLength}
 	go p.read()
 	p.seen = p.collect()
 	res.Body = p
@@ -48,7 +48,7 @@ func (p places) decode(res *http.Response, raw []byte) []byte {
 		}
 		defer func() { <-p }()
 	}
-	decoded, ok := zoho.DecodePrefix(encoding, raw, peekLimit)
+	decoded, ok := zoho.DecodePrefix(encoding, raw, prefixLimit)
 	if !ok {
 		return nil
 	}
@@ -73,8 +73,8 @@ func (p places) take(ctx context.Context) bool {
 	return false
 }
 
-// peekedBody is a response body whose beginning was read ahead.
-type peekedBody struct {
+// readAhead is a response body whose beginning was read ahead.
+type readAhead struct {
 	seen   []byte // collected, not yet given out
 	length int64  // as announced, -1 if it was not
 	chunks chan []byte
@@ -86,14 +86,14 @@ type peekedBody struct {
 }
 
 // read reads ahead until the limit, the end or Close.
-func (p *peekedBody) read() {
+func (p *readAhead) read() {
 	defer close(p.chunks)
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			p.end = fault.Error(recovered)
 		}
 	}()
-	for total := 0; total < peekLimit && p.end == nil; {
+	for total := 0; total < prefixLimit && p.end == nil; {
 		chunk := make([]byte, 8<<10)
 		n, err := p.rest.Read(chunk)
 		p.end = err
@@ -114,9 +114,9 @@ func (p *peekedBody) read() {
 	}
 }
 
-func (p *peekedBody) collect() []byte {
+func (p *readAhead) collect() []byte {
 	var seen []byte
-	timeout := time.NewTimer(peekWait)
+	timeout := time.NewTimer(prefixWait)
 	defer timeout.Stop()
 	for {
 		select {
@@ -133,7 +133,7 @@ func (p *peekedBody) collect() []byte {
 }
 
 // Read gives out what was read ahead, then the rest.
-func (p *peekedBody) Read(b []byte) (int, error) {
+func (p *readAhead) Read(b []byte) (int, error) {
 	for len(p.seen) == 0 && !p.ahead {
 		chunk, ok := <-p.chunks
 		p.seen, p.ahead = chunk, !ok
@@ -150,7 +150,7 @@ func (p *peekedBody) Read(b []byte) (int, error) {
 }
 
 // Close ends the reading ahead as well.
-func (p *peekedBody) Close() error {
+func (p *readAhead) Close() error {
 	if p.closed {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package caddyzoho
+package body
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ func bodyRequest(body io.Reader, length int64) *http.Request {
 
 // TestRecorderBoundaries: a body at every limit is sent twice byte for byte, or not at all.
 func TestRecorderBoundaries(t *testing.T) {
-	limits := ReplayBuffer{Memory: 100_000, File: 500_000}
+	limits := Limits{Memory: 100_000, File: 500_000}
 	for _, size := range []int64{0, 1, 65535, 65536, 65537, 99_999, 100_000, 100_001, 131_072, 499_999, 500_000, 500_001, 900_000} {
 		for _, known := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%d bytes, length known %v", size, known), func(t *testing.T) {
@@ -29,16 +29,16 @@ func TestRecorderBoundaries(t *testing.T) {
 				if known {
 					length = size
 				}
-				r := newRecorder(bodyRequest(bytes.NewReader(want), length), limits)
-				defer r.close()
-				first, err := r.attempt(nil)
+				r := NewRecorder(bodyRequest(bytes.NewReader(want), length), limits)
+				defer r.Close()
+				first, err := r.newAttempt(nil)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if got := readAll(t, first); !bytes.Equal(got, want) {
 					t.Fatalf("first attempt sent %d bytes that are not the body's", len(got))
 				}
-				second, err := r.attempt(nil)
+				second, err := r.newAttempt(nil)
 				if size > limits.File {
 					if err == nil || r.lost != lostTooLarge {
 						t.Fatalf("a body of %d bytes may be sent again: %v, %q", size, err, r.lost)
@@ -61,12 +61,12 @@ func TestRecorderBoundaries(t *testing.T) {
 func TestRecorderTakesOverMidway(t *testing.T) {
 	for range 200 {
 		want := randomBytes(rand.Int64N(200_000))
-		r := newRecorder(bodyRequest(slowReader{bytes.NewReader(want)}, -1), ReplayBuffer{Memory: 50_000, File: 1 << 20})
-		first, _ := r.attempt(nil)
+		r := NewRecorder(bodyRequest(slowReader{bytes.NewReader(want)}, -1), Limits{Memory: 50_000, File: 1 << 20})
+		first, _ := r.newAttempt(nil)
 		stop := rand.IntN(len(want) + 1)
 		var reading sync.WaitGroup
 		reading.Go(func() { _, _ = io.CopyN(io.Discard, first, int64(stop)); _, _ = io.Copy(io.Discard, first) })
-		second, err := r.attempt(nil)
+		second, err := r.newAttempt(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,16 +78,16 @@ func TestRecorderTakesOverMidway(t *testing.T) {
 		if _, err := first.Read(make([]byte, 1)); !errors.Is(err, errAttemptOver) {
 			t.Fatalf("the first attempt reads on: %v", err)
 		}
-		r.close()
+		r.Close()
 	}
 }
 
 // TestRecorderSourceError: what the app's body ends with is what each attempt ends with.
 func TestRecorderSourceError(t *testing.T) {
 	broken := errors.New("request body too large")
-	r := newRecorder(bodyRequest(io.MultiReader(strings.NewReader("half"), errorReader{broken}), -1), ReplayBuffer{Memory: 100, File: 100})
+	r := NewRecorder(bodyRequest(io.MultiReader(strings.NewReader("half"), errorReader{broken}), -1), Limits{Memory: 100, File: 100})
 	for range 2 {
-		a, err := r.attempt(nil)
+		a, err := r.newAttempt(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,13 +100,13 @@ func TestRecorderSourceError(t *testing.T) {
 
 // TestRecorderSettles: once an answer is taken nothing is kept, and the body goes on.
 func TestRecorderSettles(t *testing.T) {
-	r := newRecorder(bodyRequest(strings.NewReader("hello world"), 11), ReplayBuffer{Memory: 100, File: 100})
-	a, _ := r.attempt(nil)
+	r := NewRecorder(bodyRequest(strings.NewReader("hello world"), 11), Limits{Memory: 100, File: 100})
+	a, _ := r.newAttempt(nil)
 	head := make([]byte, 5)
 	if _, err := io.ReadFull(a, head); err != nil {
 		t.Fatal(err)
 	}
-	r.settle()
+	r.Settle()
 	if rest := readAll(t, a); string(head)+string(rest) != "hello world" {
 		t.Errorf("got %q and %q", head, rest)
 	}
@@ -119,8 +119,8 @@ func TestRecorderSettles(t *testing.T) {
 func TestRecorderLeavesNoFile(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
-	r := newRecorder(bodyRequest(bytes.NewReader(randomBytes(5000)), -1), ReplayBuffer{Memory: 10, File: 10_000})
-	a, _ := r.attempt(nil)
+	r := NewRecorder(bodyRequest(bytes.NewReader(randomBytes(5000)), -1), Limits{Memory: 10, File: 10_000})
+	a, _ := r.newAttempt(nil)
 	readAll(t, a)
 	if r.file == nil {
 		t.Fatal("nothing was written to a file")
@@ -128,7 +128,7 @@ func TestRecorderLeavesNoFile(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 0 {
 		t.Errorf("files are visible: %v", left)
 	}
-	r.close()
+	r.Close()
 	if r.file != nil {
 		t.Error("the file is still open")
 	}
@@ -138,8 +138,8 @@ func TestRecorderLeavesNoFile(t *testing.T) {
 func TestRecorderWithoutTemporaryDirectory(t *testing.T) {
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "gone"))
 	want := randomBytes(5000)
-	r := newRecorder(bodyRequest(bytes.NewReader(want), -1), ReplayBuffer{Memory: 10, File: 10_000})
-	a, _ := r.attempt(nil)
+	r := NewRecorder(bodyRequest(bytes.NewReader(want), -1), Limits{Memory: 10, File: 10_000})
+	a, _ := r.newAttempt(nil)
 	if got := readAll(t, a); !bytes.Equal(got, want) {
 		t.Error("the body was not sent whole")
 	}
@@ -156,13 +156,13 @@ func TestRecorderTrailers(t *testing.T) {
 		req.Trailer["Authorization"] = []string{"EVIL"}
 		return 0, io.EOF
 	})))
-	r := newRecorder(req, ReplayBuffer{Memory: 100, File: 100})
+	r := NewRecorder(req, Limits{Memory: 100, File: 100})
 	for range 2 {
 		trailer := r.trailer()
 		if _, ok := trailer["Authorization"]; ok {
 			t.Error("the trailer Authorization is announced")
 		}
-		a, _ := r.attempt(trailer)
+		a, _ := r.newAttempt(trailer)
 		readAll(t, a)
 		if got := trailer.Get("X-Sum"); got != "1" || trailer.Get("Authorization") != "" {
 			t.Errorf("trailers %v", trailer)
@@ -204,8 +204,8 @@ func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 // the middle of its body, and what it sends then is not lost to the next attempt.
 func TestRecorderDoesNotWaitForTheApp(t *testing.T) {
 	app, source := io.Pipe()
-	r := newRecorder(bodyRequest(app, -1), ReplayBuffer{Memory: 100, File: 100})
-	first, _ := r.attempt(nil)
+	r := NewRecorder(bodyRequest(app, -1), Limits{Memory: 100, File: 100})
+	first, _ := r.newAttempt(nil)
 	over := make(chan error)
 	go func() {
 		_, err := io.Copy(io.Discard, first)
@@ -214,10 +214,10 @@ func TestRecorderDoesNotWaitForTheApp(t *testing.T) {
 	if _, err := source.Write([]byte("before, ")); err != nil {
 		t.Fatal(err)
 	}
-	if lost := r.takeBack(); lost != "" { // while the first attempt waits for more
+	if lost := r.Rewind(); lost != "" { // while the first attempt waits for more
 		t.Fatal(lost)
 	}
-	second, err := r.attempt(nil)
+	second, err := r.newAttempt(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

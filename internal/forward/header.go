@@ -1,4 +1,4 @@
-package caddyzoho
+package forward
 
 import (
 	"maps"
@@ -6,13 +6,16 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// header copies what may reach Zoho, with exactly one Authorization.
-func (t *Transport) header(in http.Header, authorization []string) http.Header {
+// Header copies what may reach Zoho, with exactly one Authorization. Of the names to
+// keep nothing is removed.
+func Header(in http.Header, authorization, keep []string) http.Header {
 	out := maps.Clone(in)
 	for name := range in {
-		if private(name) && !slices.Contains(t.KeepHeaders, name) {
+		if Private(name) && !slices.Contains(keep, name) {
 			delete(out, name)
 		}
 	}
@@ -33,9 +36,9 @@ func (t *Transport) header(in http.Header, authorization []string) http.Header {
 	return out
 }
 
-// private tells headers that are no business of Zoho's: cookies could mix
+// Private tells headers that are no business of Zoho's: cookies could mix
 // identities, and the others name internal hosts and addresses.
-func private(name string) bool {
+func Private(name string) bool {
 	if name == "" { // HTTP/2 lets a trailer announce it
 		return true
 	}
@@ -56,15 +59,15 @@ func private(name string) bool {
 	return false
 }
 
-// aimAt makes u lead to the target, with the request target as it was received, byte
+// BuildURL makes u lead to a target, with the request target as it was received, byte
 // for byte, short of the service's name and of an authtoken.
-func (s *session) aimAt(u *url.URL, received string) {
-	target := originForm(received)
-	target = withoutAuthToken(target[min(s.target.Strip, len(target)):]) // JSON may rewrite in reverse_proxy
+func BuildURL(u *url.URL, to *zoho.Target, received string) {
+	target := OriginForm(received)
+	target = withoutAuthToken(target[min(to.Strip, len(target)):]) // JSON may rewrite in reverse_proxy
 	if target == "" || target[0] != '/' {
 		target = "/" + target
 	}
-	u.Scheme, u.Host = s.target.Scheme, s.target.Host
+	u.Scheme, u.Host = to.Scheme, to.Host
 	if !strings.HasPrefix(target, "//") {
 		u.Opaque = target
 		return

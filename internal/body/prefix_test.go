@@ -1,10 +1,12 @@
-package caddyzoho
+package body
 
 import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -77,5 +79,36 @@ func TestDecodersAreFew(t *testing.T) {
 	}
 	if got := decoders.decode(coded(t.Context(), "identity", "gzip"), gzipped("refused")); string(got) != "refused" || len(decoders) != 0 {
 		t.Errorf("got %q, %d places are taken", got, len(decoders))
+	}
+}
+
+func TestPeekedBodyIsWhole(t *testing.T) {
+	for _, size := range []int64{0, 1, 8192, prefixLimit - 1, prefixLimit, prefixLimit + 1, 300_000} {
+		want := randomBytes(size)
+		recorder := httptest.NewRecorder()
+		_, _ = recorder.Write(want)
+		res := recorder.Result()
+		seen := Prefix(res)
+		if int64(len(seen)) != min(size, prefixLimit) {
+			t.Errorf("%d bytes: saw %d", size, len(seen))
+		}
+		if got := readAll(t, res.Body); string(got) != string(want) {
+			t.Errorf("%d bytes: %d arrived, or others", size, len(got))
+		}
+		_ = res.Body.Close()
+	}
+}
+
+// TestPeekEndsWithTheLength: an announced length is all there is to wait for. Over
+// HTTP/2 the stream of a refusal may stay open until an upload ends that never will.
+func TestPeekEndsWithTheLength(t *testing.T) {
+	open, writer := io.Pipe() // never closed
+	go func() { _, _ = io.WriteString(writer, "refused") }()
+	res := &http.Response{Body: open, ContentLength: 7, Header: http.Header{}}
+	if seen := Prefix(res); string(seen) != "refused" {
+		t.Errorf("saw %q", seen)
+	}
+	if got := readAll(t, res.Body); string(got) != "refused" {
+		t.Errorf("got %q", got)
 	}
 }
