@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
+	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
@@ -31,7 +32,7 @@ func init() {
 
 // placed takes the matcher off a directive that answers at a path of its own without
 // one, and gives the rest.
-func placed(h httpcaddyfile.Helper, paths ...string) (caddy.ModuleMap, *line, error) {
+func placed(h httpcaddyfile.Helper, paths ...string) (caddy.ModuleMap, *syntax.Line, error) {
 	h.Next()
 	matcher, given, err := h.MatcherToken()
 	if err != nil {
@@ -44,65 +45,65 @@ func placed(h httpcaddyfile.Helper, paths ...string) (caddy.ModuleMap, *line, er
 	}
 	h.Reset()
 	h.Next()
-	return matcher, newLine(h.Dispenser), nil
+	return matcher, syntax.NewLine(h.Dispenser), nil
 }
 
 // configuredClients are the clients of the global option, which Caddy parses first.
-func configuredClients(h httpcaddyfile.Helper, l *line) ([]string, error) {
+func configuredClients(h httpcaddyfile.Helper, l *syntax.Line) ([]string, error) {
 	option, ok := h.Option("zoho").(httpcaddyfile.App)
 	if !ok {
-		return nil, l.errorf("%s needs the global option `zoho`: put `{ zoho { client <name> { … } } }` at the top of the Caddyfile, over several lines", l.word)
+		return nil, l.Errorf("%s needs the global option `zoho`: put `{ zoho { client <name> { … } } }` at the top of the Caddyfile, over several lines", l.Word)
 	}
 	var app App
 	if err := json.Unmarshal(option.Value, &app); err != nil {
-		return nil, l.errorf("%s: %w", l.word, err)
+		return nil, l.Errorf("%s: %w", l.Word, err)
 	}
 	if len(app.Clients) == 0 {
-		return nil, l.errorf("%s needs a client: add `client <name> { … }` to the global option `zoho`", l.word)
+		return nil, l.Errorf("%s needs a client: add `client <name> { … }` to the global option `zoho`", l.Word)
 	}
 	return slices.Sorted(maps.Keys(app.Clients)), nil
 }
 
 // readClient resolves the name of a directive's client, so that nothing depends on which
 // clients are added later.
-func readClient(h httpcaddyfile.Helper, l *line) (string, error) {
-	if len(l.args) > 1 {
+func readClient(h httpcaddyfile.Helper, l *syntax.Line) (string, error) {
+	if len(l.Args) > 1 {
 		hint := ""
-		if slices.ContainsFunc(l.args, isMatcher) {
+		if slices.ContainsFunc(l.Args, isMatcher) {
 			hint = "the matcher stands first: "
 		}
-		return "", l.errorf("%[1]s takes one client, got %[2]s: %[3]swrite `%[1]s [<matcher>] [<client>] { … }`", l.word, words.Plural(len(l.args), "argument"), hint)
+		return "", l.Errorf("%[1]s takes one client, got %[2]s: %[3]swrite `%[1]s [<matcher>] [<client>] { … }`", l.Word, words.Plural(len(l.Args), "argument"), hint)
 	}
 	names, err := configuredClients(h, l)
 	if err != nil {
 		return "", err
 	}
-	return pickClient(names, strings.Join(l.args, ""), l)
+	return pickClient(names, strings.Join(l.Args, ""), l)
 }
 
 // readCallers reads an option callers.
-func readCallers(l *line, into *[]string) error {
-	if slices.Contains(l.args, "uid") {
-		return l.errorf("callers uid %w; peers of a Unix socket count as loopback, and the socket's file mode says who may connect", errNotInThisVersion)
+func readCallers(l *syntax.Line, into *[]string) error {
+	if slices.Contains(l.Args, "uid") {
+		return l.Errorf("callers uid %w; peers of a Unix socket count as loopback, and the socket's file mode says who may connect", syntax.ErrNotInThisVersion)
 	}
-	if err := noPlaceholder(l, l.args...); err != nil {
+	if err := syntax.NoPlaceholder(l, l.Args...); err != nil {
 		return err
 	}
-	if _, err := callers.Parse(l.args); err != nil {
-		return l.errorf("%w", err)
+	if _, err := callers.Parse(l.Args); err != nil {
+		return l.Errorf("%w", err)
 	}
-	*into = l.args
+	*into = l.Args
 	return nil
 }
 
 // pickClient finds the client that a directive names; with a single one the name
 // may be empty.
-func pickClient(names []string, name string, l *line) (string, error) {
+func pickClient(names []string, name string, l *syntax.Line) (string, error) {
 	switch {
 	case name == "" && len(names) == 1:
 		return names[0], nil
 	case name == "":
-		return "", l.errorf("several clients are configured, name one of them: %s", strings.Join(names, ", "))
+		return "", l.Errorf("several clients are configured, name one of them: %s", strings.Join(names, ", "))
 	case slices.Contains(names, name):
 		return name, nil
 	}
@@ -113,7 +114,7 @@ func pickClient(names []string, name string, l *line) (string, error) {
 	case isMatcher(name):
 		hint = "; a matcher stands before the client"
 	}
-	return "", l.errorf("there is no %s%s; configured: %s", show("client", name), hint, strings.Join(names, ", "))
+	return "", l.Errorf("there is no %s%s; configured: %s", syntax.Show("client", name), hint, strings.Join(names, ", "))
 }
 
 func isMatcher(argument string) bool {

@@ -1,6 +1,10 @@
 package caddyzoho
 
-import "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
+)
 
 // parseConnect sets up the handler `zoho_connect`. Syntax:
 //
@@ -18,21 +22,21 @@ func parseConnect(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if connect.Client, err = readClient(h, l); err != nil {
 		return nil, err
 	}
-	if _, err := readBlock(l.d, connect, lookupConnect); err != nil {
+	if _, err := syntax.ReadBlock(l.Rest, connect, lookupConnect); err != nil {
 		return nil, err
 	}
 	return h.NewRoute(matcher, connect), nil
 }
 
-var connectOptions = map[string]option[Connect]{
-	"callers": {usage: "<loopback|private_ranges|any|cidr...>", min: 1, max: -1, parse: func(c *Connect, l *line) error {
+var connectOptions = map[string]syntax.Option[Connect]{
+	"callers": {Usage: "<loopback|private_ranges|any|cidr...>", Min: 1, Max: -1, Parse: func(c *Connect, l *syntax.Line) error {
 		return readCallers(l, &c.Callers)
 	}},
 }
 
-func lookupConnect(l *line) (option[Connect], error) {
-	if o, ok := connectOptions[l.word]; ok {
+func lookupConnect(l *syntax.Line) (syntax.Option[Connect], error) {
+	if o, ok := connectOptions[l.Word]; ok {
 		return o, nil
 	}
-	return option[Connect]{}, unknownOption(l, "zoho_connect", available(connectOptions))
+	return syntax.Option[Connect]{}, syntax.Unknown(l, "zoho_connect", syntax.Available(connectOptions))
 }

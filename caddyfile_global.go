@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
@@ -52,96 +53,86 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		}
 	}
 	d.Next()
-	l := newLine(d)
-	if len(l.args) > 0 || !l.hasBlock() {
-		return nil, l.errorf("zoho takes a block with options, and no arguments: write `zoho {`, then its options on lines of their own, then `}`")
+	l := syntax.NewLine(d)
+	if len(l.Args) > 0 || !l.HasBlock() {
+		return nil, l.Errorf("zoho takes a block with options, and no arguments: write `zoho {`, then its options on lines of their own, then `}`")
 	}
-	if _, err := readBlock(l.d, app, lookupGlobal); err != nil {
+	if _, err := syntax.ReadBlock(l.Rest, app, lookupGlobal); err != nil {
 		return nil, err
 	}
 	return httpcaddyfile.App{Name: "zoho", Value: caddyconfig.JSON(app, nil)}, nil
 }
 
 // The tables of options are filled by init, since their functions look options up.
-var globalOptions map[string]option[App]
+var globalOptions map[string]syntax.Option[App]
 
 func init() {
-	globalOptions = map[string]option[App]{
-		"store":           {usage: "bolt [<dir>]", min: 1, max: -1, parse: (*App).parseStore},
-		"encryption_key":  {usage: "<secret...>", min: 1, max: -1, parse: (*App).parseEncryptionKey},
-		"master_key_file": {usage: "<path>", min: 1, max: 1, parse: (*App).parseMasterKeyFile},
-		"client":          {usage: "<name> { … }", min: 1, max: 1, block: true, repeat: true, parse: (*App).parseClient},
-		"notify":          {usage: "<url>", min: 1, max: 1, parse: (*App).parseNotify},
+	globalOptions = map[string]syntax.Option[App]{
+		"store":           {Usage: "bolt [<dir>]", Min: 1, Max: -1, Parse: (*App).parseStore},
+		"encryption_key":  {Usage: "<secret...>", Min: 1, Max: -1, Parse: (*App).parseEncryptionKey},
+		"master_key_file": {Usage: "<path>", Min: 1, Max: 1, Parse: (*App).parseMasterKeyFile},
+		"client":          {Usage: "<name> { … }", Min: 1, Max: 1, Block: true, Repeat: true, Parse: (*App).parseClient},
+		"notify":          {Usage: "<url>", Min: 1, Max: 1, Parse: (*App).parseNotify},
 	}
 }
 
-func lookupGlobal(l *line) (option[App], error) {
-	o, ok := globalOptions[l.word]
+func lookupGlobal(l *syntax.Line) (syntax.Option[App], error) {
+	o, ok := globalOptions[l.Word]
 	if ok {
 		return o, nil
 	}
-	if _, ok := clientOptions[l.word]; ok {
-		return o, l.errorf("%s belongs to a client: put it between the braces of `client <name> { … }`", l.word)
+	if _, ok := clientOptions[l.Word]; ok {
+		return o, l.Errorf("%s belongs to a client: put it between the braces of `client <name> { … }`", l.Word)
 	}
-	if _, ok := proxyOptions[l.word]; ok {
-		return o, l.errorf("%s belongs to the directive zoho_proxy, in a site", l.word)
+	if _, ok := proxyOptions[l.Word]; ok {
+		return o, l.Errorf("%s belongs to the directive zoho_proxy, in a site", l.Word)
 	}
-	return o, unknownOption(l, "the global option zoho", available(globalOptions))
+	return o, syntax.Unknown(l, "the global option zoho", syntax.Available(globalOptions))
 }
 
-// notAvailable refuses what the design has and this version has not.
-func notAvailable[T any](instead string) func(*T, *line) error {
-	return func(_ *T, l *line) error {
-		if instead != "" {
-			return l.errorf("%s %w; %s", l.word, errNotInThisVersion, instead)
-		}
-		return l.errorf("%s %w", l.word, errNotInThisVersion)
-	}
-}
-
-func (a *App) parseStore(l *line) error {
+func (a *App) parseStore(l *syntax.Line) error {
 	switch {
-	case l.args[0] == "redis":
-		return l.errorf("store redis %w; use `store bolt [<dir>]`", errNotInThisVersion)
-	case l.args[0] != "bolt":
-		return l.errorf("store: there is no %s: write `store bolt [<dir>]`", show("kind", l.args[0]))
-	case len(l.args) > 2:
-		return l.errorf("store bolt has %s: write `store bolt [<dir>]`, a directory with blanks in quotes", words.Plural(len(l.args)-1, "argument"))
+	case l.Args[0] == "redis":
+		return l.Errorf("store redis %w; use `store bolt [<dir>]`", syntax.ErrNotInThisVersion)
+	case l.Args[0] != "bolt":
+		return l.Errorf("store: there is no %s: write `store bolt [<dir>]`", syntax.Show("kind", l.Args[0]))
+	case len(l.Args) > 2:
+		return l.Errorf("store bolt has %s: write `store bolt [<dir>]`, a directory with blanks in quotes", words.Plural(len(l.Args)-1, "argument"))
 	case a.Store != nil:
-		return l.errorf("store is given twice, first in an earlier block of the global option zoho")
+		return l.Errorf("store is given twice, first in an earlier block of the global option zoho")
 	}
-	if len(l.args) == 2 {
-		a.Store = &Store{Bolt: l.args[1]}
+	if len(l.Args) == 2 {
+		a.Store = &Store{Bolt: l.Args[1]}
 	}
-	return noPlaceholder(l, l.args...)
+	return syntax.NoPlaceholder(l, l.Args...)
 }
 
-func (a *App) parseNotify(l *line) error {
+func (a *App) parseNotify(l *syntax.Line) error {
 	if a.Notify != "" {
-		return l.errorf("notify is given twice, first in an earlier block of the global option zoho")
+		return l.Errorf("notify is given twice, first in an earlier block of the global option zoho")
 	}
-	if err := hook(l.args[0]).parse(); err != nil {
-		return l.errorf("notify: %w", err)
+	if err := hook(l.Args[0]).parse(); err != nil {
+		return l.Errorf("notify: %w", err)
 	}
-	a.Notify = l.args[0]
+	a.Notify = l.Args[0]
 	return nil
 }
 
-func (a *App) parseMasterKeyFile(l *line) error {
+func (a *App) parseMasterKeyFile(l *syntax.Line) error {
 	switch {
 	case a.MasterKeyFile != "":
-		return l.errorf("master_key_file is given twice, first in an earlier block of the global option zoho")
-	case l.args[0] == "":
-		return l.errorf("master_key_file is empty: name the file, or leave the line out")
+		return l.Errorf("master_key_file is given twice, first in an earlier block of the global option zoho")
+	case l.Args[0] == "":
+		return l.Errorf("master_key_file is empty: name the file, or leave the line out")
 	}
-	a.MasterKeyFile = l.args[0]
-	return noPlaceholder(l, a.MasterKeyFile)
+	a.MasterKeyFile = l.Args[0]
+	return syntax.NoPlaceholder(l, a.MasterKeyFile)
 }
 
-func (a *App) parseEncryptionKey(l *line) (err error) {
+func (a *App) parseEncryptionKey(l *syntax.Line) (err error) {
 	if len(a.EncryptionKey) > 0 {
-		return l.errorf("encryption_key is given twice, first in an earlier block of the global option zoho; give several on one line, the newest first")
+		return l.Errorf("encryption_key is given twice, first in an earlier block of the global option zoho; give several on one line, the newest first")
 	}
-	a.EncryptionKey, err = parseSecrets(l, l.args)
+	a.EncryptionKey, err = parseSecrets(l, l.Args)
 	return err
 }

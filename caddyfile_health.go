@@ -4,6 +4,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 )
 
 // parseHealth sets up the handler `zoho_health`. Syntax:
@@ -18,8 +19,8 @@ func parseHealth(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.hasBlock() {
-		return nil, l.errorf("zoho_health takes no block: write `zoho_health [<client> [<account>]]`")
+	if l.HasBlock() {
+		return nil, l.Errorf("zoho_health takes no block: write `zoho_health [<client> [<account>]]`")
 	}
 	health, err := healthArguments(h, l)
 	if err != nil {
@@ -28,29 +29,29 @@ func parseHealth(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	return h.NewRoute(matcher, health), nil
 }
 
-func healthArguments(h httpcaddyfile.Helper, l *line) (*Health, error) {
+func healthArguments(h httpcaddyfile.Helper, l *syntax.Line) (*Health, error) {
 	names, err := configuredClients(h, l)
 	if err != nil {
 		return nil, err
 	}
 	health := new(Health)
 	switch {
-	case len(l.args) == 0:
+	case len(l.Args) == 0:
 		return health, nil
-	case len(l.args) == 1 && len(names) == 1 && l.args[0] != names[0]:
-		health.Client, health.Account = names[0], l.args[0]
-	case len(l.args) <= 2:
-		if health.Client, err = pickClient(names, l.args[0], l); err != nil {
+	case len(l.Args) == 1 && len(names) == 1 && l.Args[0] != names[0]:
+		health.Client, health.Account = names[0], l.Args[0]
+	case len(l.Args) <= 2:
+		if health.Client, err = pickClient(names, l.Args[0], l); err != nil {
 			return nil, err
 		}
-		if len(l.args) == 2 {
-			health.Account = l.args[1]
+		if len(l.Args) == 2 {
+			health.Account = l.Args[1]
 		}
 	default:
-		return nil, l.errorf("zoho_health takes a client and an account, got %d arguments: write `zoho_health [<client> [<account>]]`", len(l.args))
+		return nil, l.Errorf("zoho_health takes a client and an account, got %d arguments: write `zoho_health [<client> [<account>]]`", len(l.Args))
 	}
 	if health.Account != "" && !onboard.AccountName.MatchString(health.Account) {
-		return nil, l.errorf("%s: 1 to 128 of letters, digits and ._@- are allowed, and no placeholders", show("account name", health.Account))
+		return nil, l.Errorf("%s: 1 to 128 of letters, digits and ._@- are allowed, and no placeholders", syntax.Show("account name", health.Account))
 	}
 	return health, nil
 }

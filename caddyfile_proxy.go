@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -72,17 +73,17 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		return nil, err
 	}
 	h.Next()
-	l := newLine(h.Dispenser)
+	l := syntax.NewLine(h.Dispenser)
 	p := &proxyBlock{handler: new(Handler), proxy: new(reverseproxy.Handler)}
 	if p.handler.Client, err = readClient(h, l); err != nil {
 		return nil, err
 	}
-	seen, err := readBlock(l.d, p, lookupProxy)
+	seen, err := syntax.ReadBlock(l.Rest, p, lookupProxy)
 	if err != nil {
 		return nil, err
 	}
 	if services, upstream := seen["services"], seen["upstream"]; services != nil && upstream != nil {
-		return nil, services.errorf("services and upstream (at %s) exclude each other: with upstream everything goes to that one origin", upstream.where())
+		return nil, services.Errorf("services and upstream (at %s) exclude each other: with upstream everything goes to that one origin", upstream.Where())
 	}
 	if err := p.parsePassed(h, l); err != nil {
 		return nil, err
@@ -91,7 +92,7 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if h.IsNamedRoute() {
 		// Of a named route that is all there is, Caddy 2.11 keeps the first handler alone.
 		both := &caddyhttp.Subroute{Routes: caddyhttp.RouteList{route}}
-		route = caddyhttp.Route{HandlersRaw: []json.RawMessage{module(both, "handler", "subroute")}}
+		route = caddyhttp.Route{HandlersRaw: []json.RawMessage{syntax.Module(both, "handler", "subroute")}}
 	}
 	if matcher != nil {
 		route.MatcherSetsRaw = caddyhttp.RawMatcherSets{matcher}
@@ -109,12 +110,12 @@ type proxyBlock struct {
 }
 
 // parsePassed has reverse_proxy parse the lines that are its own.
-func (p *proxyBlock) parsePassed(h httpcaddyfile.Helper, l *line) error {
+func (p *proxyBlock) parsePassed(h httpcaddyfile.Helper, l *syntax.Line) error {
 	if len(p.passed) == 0 {
 		return nil
 	}
-	open, end := l.tokens[1+len(l.args)], l.tokens[len(l.tokens)-1]
-	tokens := slices.Concat([]caddyfile.Token{l.tokens[0], open}, p.passed, []caddyfile.Token{end})
+	open, end := l.Tokens[1+len(l.Args)], l.Tokens[len(l.Tokens)-1]
+	tokens := slices.Concat([]caddyfile.Token{l.Tokens[0], open}, p.passed, []caddyfile.Token{end})
 	if err := p.proxy.UnmarshalCaddyfile(caddyfile.NewDispenser(tokens)); err != nil {
 		return err
 	}
@@ -127,74 +128,74 @@ func (p *proxyBlock) handlers() []json.RawMessage {
 		p.transport = defaultTransport(nil)
 	}
 	p.transport.Client, p.transport.KeepHeaders = p.handler.Client, p.keep
-	p.proxy.TransportRaw = module(p.transport, "protocol", "zoho")
-	p.proxy.DynamicUpstreamsRaw = module(Upstreams{}, "source", "zoho")
-	return []json.RawMessage{module(p.handler, "handler", "zoho"), module(p.proxy, "handler", "reverse_proxy")}
+	p.proxy.TransportRaw = syntax.Module(p.transport, "protocol", "zoho")
+	p.proxy.DynamicUpstreamsRaw = syntax.Module(Upstreams{}, "source", "zoho")
+	return []json.RawMessage{syntax.Module(p.handler, "handler", "zoho"), syntax.Module(p.proxy, "handler", "reverse_proxy")}
 }
 
 // proxyOptions are our own and those that reverse_proxy gets.
-var proxyOptions map[string]option[proxyBlock]
+var proxyOptions map[string]syntax.Option[proxyBlock]
 
 func init() {
 	number, duration, size := passNumber, passDuration, passSize
-	proxyOptions = map[string]option[proxyBlock]{
-		"account":            {usage: "<name|placeholder>", min: 1, max: 1, parse: (*proxyBlock).parseAccount},
-		"callers":            {usage: "<loopback|private_ranges|any|cidr...>", min: 1, max: -1, parse: (*proxyBlock).parseCallers},
-		"allow_browsers":     {parse: func(p *proxyBlock, _ *line) error { p.handler.AllowBrowsers = true; return nil }},
-		"upstream":           {usage: "<url>", min: 1, max: 1, parse: (*proxyBlock).parseUpstream},
-		"services":           {usage: "<name...>", min: 1, max: -1, parse: (*proxyBlock).parseServices},
-		"any_data_center":    {parse: func(p *proxyBlock, _ *line) error { p.handler.AnyDataCenter = true; return nil }},
-		"answer_token_calls": {parse: func(p *proxyBlock, _ *line) error { p.handler.AnswerTokenCalls = true; return nil }},
-		"replay_buffer":      {usage: "<memory> <file>", min: 2, max: 2, parse: (*proxyBlock).parseReplayBuffer},
-		"header_up":          {usage: "[+|-]<field> [<value|regexp> [<replacement>]]", min: 1, max: 3, repeat: true, parse: (*proxyBlock).parseHeaderUp},
-		"header_down":        {usage: "[+|-]<field> [<value|regexp> [<replacement>]]", min: 1, max: 3, repeat: true, parse: (*proxyBlock).pass},
-		"flush_interval":     {usage: "<duration>", min: 1, max: 1, parse: (*proxyBlock).parseFlushInterval},
-		"stream_timeout":     {usage: "<duration>", min: 1, max: 1, parse: duration},
-		"stream_close_delay": {usage: "<duration>", min: 1, max: 1, parse: duration},
-		"stream_buffer_size": {usage: "<size>", min: 1, max: 1, parse: size},
-		"lb_retries":         {usage: "<number>", min: 1, max: 1, parse: number},
-		"lb_try_duration":    {usage: "<duration>", min: 1, max: 1, parse: duration},
-		"lb_try_interval":    {usage: "<duration>", min: 1, max: 1, parse: duration},
-		"fail_duration":      {usage: "<duration>", min: 1, max: 1, parse: duration},
-		"max_fails":          {usage: "<number>", min: 1, max: 1, parse: number},
-		"replace_status":     {usage: "[<@name>] <status>", min: 1, max: 2, repeat: true, parse: (*proxyBlock).pass},
-		"handle_response":    {usage: "[<@name>] { … }", max: 1, block: true, repeat: true, parse: (*proxyBlock).pass},
-		"transport":          {usage: "http { … }", min: 1, max: 1, block: true, parse: (*proxyBlock).parseTransport},
-		"keys":               {max: -1, parse: notAvailable[proxyBlock]("`callers` says who is admitted")},
+	proxyOptions = map[string]syntax.Option[proxyBlock]{
+		"account":            {Usage: "<name|placeholder>", Min: 1, Max: 1, Parse: (*proxyBlock).parseAccount},
+		"callers":            {Usage: "<loopback|private_ranges|any|cidr...>", Min: 1, Max: -1, Parse: (*proxyBlock).parseCallers},
+		"allow_browsers":     {Parse: func(p *proxyBlock, _ *syntax.Line) error { p.handler.AllowBrowsers = true; return nil }},
+		"upstream":           {Usage: "<url>", Min: 1, Max: 1, Parse: (*proxyBlock).parseUpstream},
+		"services":           {Usage: "<name...>", Min: 1, Max: -1, Parse: (*proxyBlock).parseServices},
+		"any_data_center":    {Parse: func(p *proxyBlock, _ *syntax.Line) error { p.handler.AnyDataCenter = true; return nil }},
+		"answer_token_calls": {Parse: func(p *proxyBlock, _ *syntax.Line) error { p.handler.AnswerTokenCalls = true; return nil }},
+		"replay_buffer":      {Usage: "<memory> <file>", Min: 2, Max: 2, Parse: (*proxyBlock).parseReplayBuffer},
+		"header_up":          {Usage: "[+|-]<field> [<value|regexp> [<replacement>]]", Min: 1, Max: 3, Repeat: true, Parse: (*proxyBlock).parseHeaderUp},
+		"header_down":        {Usage: "[+|-]<field> [<value|regexp> [<replacement>]]", Min: 1, Max: 3, Repeat: true, Parse: (*proxyBlock).pass},
+		"flush_interval":     {Usage: "<duration>", Min: 1, Max: 1, Parse: (*proxyBlock).parseFlushInterval},
+		"stream_timeout":     {Usage: "<duration>", Min: 1, Max: 1, Parse: duration},
+		"stream_close_delay": {Usage: "<duration>", Min: 1, Max: 1, Parse: duration},
+		"stream_buffer_size": {Usage: "<size>", Min: 1, Max: 1, Parse: size},
+		"lb_retries":         {Usage: "<number>", Min: 1, Max: 1, Parse: number},
+		"lb_try_duration":    {Usage: "<duration>", Min: 1, Max: 1, Parse: duration},
+		"lb_try_interval":    {Usage: "<duration>", Min: 1, Max: 1, Parse: duration},
+		"fail_duration":      {Usage: "<duration>", Min: 1, Max: 1, Parse: duration},
+		"max_fails":          {Usage: "<number>", Min: 1, Max: 1, Parse: number},
+		"replace_status":     {Usage: "[<@name>] <status>", Min: 1, Max: 2, Repeat: true, Parse: (*proxyBlock).pass},
+		"handle_response":    {Usage: "[<@name>] { … }", Max: 1, Block: true, Repeat: true, Parse: (*proxyBlock).pass},
+		"transport":          {Usage: "http { … }", Min: 1, Max: 1, Block: true, Parse: (*proxyBlock).parseTransport},
+		"keys":               {Max: -1, Parse: syntax.NotAvailable[proxyBlock]("`callers` says who is admitted")},
 	}
 }
 
 // responseMatcher is a named matcher for replace_status and handle_response.
-var responseMatcher = option[proxyBlock]{max: -1, block: true, parse: (*proxyBlock).pass}
+var responseMatcher = syntax.Option[proxyBlock]{Max: -1, Block: true, Parse: (*proxyBlock).pass}
 
-func lookupProxy(l *line) (option[proxyBlock], error) {
-	o, ok := proxyOptions[l.word]
+func lookupProxy(l *syntax.Line) (syntax.Option[proxyBlock], error) {
+	o, ok := proxyOptions[l.Word]
 	if ok {
 		return o, nil
 	}
-	if len(l.word) > 1 && l.word[0] == '@' {
+	if len(l.Word) > 1 && l.Word[0] == '@' {
 		return responseMatcher, nil
 	}
-	if reason, ok := refusedProxyOptions[l.word]; ok {
-		return o, l.errorf("zoho_proxy does not take %s of reverse_proxy: %s", l.word, reason)
+	if reason, ok := refusedProxyOptions[l.Word]; ok {
+		return o, l.Errorf("zoho_proxy does not take %s of reverse_proxy: %s", l.Word, reason)
 	}
-	if _, ok := transportOptions[l.word]; ok {
-		return o, l.errorf("%s belongs into `transport http { … }`", l.word)
+	if _, ok := transportOptions[l.Word]; ok {
+		return o, l.Errorf("%s belongs into `transport http { … }`", l.Word)
 	}
-	if reason, ok := refusedTransportOptions[l.word]; ok {
-		return o, l.errorf("zoho_proxy does not take %s: %s", l.word, reason)
+	if reason, ok := refusedTransportOptions[l.Word]; ok {
+		return o, l.Errorf("zoho_proxy does not take %s: %s", l.Word, reason)
 	}
-	_, isClients := clientOptions[l.word]
-	if _, isGlobal := globalOptions[l.word]; isGlobal || isClients {
-		return o, l.errorf("%s belongs to the global option zoho, at the top of the Caddyfile", l.word)
+	_, isClients := clientOptions[l.Word]
+	if _, isGlobal := globalOptions[l.Word]; isGlobal || isClients {
+		return o, l.Errorf("%s belongs to the global option zoho, at the top of the Caddyfile", l.Word)
 	}
-	return o, unknownOption(l, "zoho_proxy", available(proxyOptions))
+	return o, syntax.Unknown(l, "zoho_proxy", syntax.Available(proxyOptions))
 }
 
-func (p *proxyBlock) parseAccount(l *line) error {
-	account := l.args[0]
+func (p *proxyBlock) parseAccount(l *syntax.Line) error {
+	account := l.Args[0]
 	if !secret.Placeholder.MatchString(account) && !onboard.AccountName.MatchString(account) {
-		return l.errorf("account: %s: 1 to 128 of letters, digits and ._@- are allowed, or a placeholder such as {http.request.header.Zoho-Proxy-Account}", show("the name", account))
+		return l.Errorf("account: %s: 1 to 128 of letters, digits and ._@- are allowed, or a placeholder such as {http.request.header.Zoho-Proxy-Account}", syntax.Show("the name", account))
 	}
 	p.handler.Account = account
 	return nil
@@ -203,47 +204,47 @@ func (p *proxyBlock) parseAccount(l *line) error {
 // inDirective cuts the name of the directive off, which Caddy puts in front anyway.
 func inDirective(err error) string { return strings.TrimPrefix(err.Error(), "zoho_proxy: ") }
 
-func (p *proxyBlock) parseCallers(l *line) error {
+func (p *proxyBlock) parseCallers(l *syntax.Line) error {
 	return readCallers(l, &p.handler.Callers)
 }
 
-func (p *proxyBlock) parseUpstream(l *line) error {
-	if err := noPlaceholder(l, l.args...); err != nil {
+func (p *proxyBlock) parseUpstream(l *syntax.Line) error {
+	if err := syntax.NoPlaceholder(l, l.Args...); err != nil {
 		return err
 	}
-	if _, err := zoho.OriginTarget(l.args[0]); err != nil {
-		return l.errorf("upstream: %w", err)
+	if _, err := zoho.OriginTarget(l.Args[0]); err != nil {
+		return l.Errorf("upstream: %w", err)
 	}
-	p.handler.Upstream = l.args[0]
+	p.handler.Upstream = l.Args[0]
 	return nil
 }
 
-func (p *proxyBlock) parseServices(l *line) error {
-	if err := noPlaceholder(l, l.args...); err != nil {
+func (p *proxyBlock) parseServices(l *syntax.Line) error {
+	if err := syntax.NoPlaceholder(l, l.Args...); err != nil {
 		return err
 	}
-	for i, name := range l.args {
+	for i, name := range l.Args {
 		if _, ok := zoho.LookupService(name); !ok {
-			return l.errorf("%s", inDirective(unknownService(name)))
+			return l.Errorf("%s", inDirective(unknownService(name)))
 		}
-		if slices.Contains(l.args[:i], name) {
-			return l.errorf("services: %s is named twice", name)
+		if slices.Contains(l.Args[:i], name) {
+			return l.Errorf("services: %s is named twice", name)
 		}
 	}
-	p.handler.Services = l.args
+	p.handler.Services = l.Args
 	return nil
 }
 
-func (p *proxyBlock) parseReplayBuffer(l *line) (err error) {
+func (p *proxyBlock) parseReplayBuffer(l *syntax.Line) (err error) {
 	b := new(body.Limits)
-	if b.Memory, err = parseSize(l, l.args[0], 1<<30); err != nil {
+	if b.Memory, err = syntax.ParseSize(l, l.Args[0], 1<<30); err != nil {
 		return err
 	}
-	if b.File, err = parseSize(l, l.args[1], 1<<40); err != nil {
+	if b.File, err = syntax.ParseSize(l, l.Args[1], 1<<40); err != nil {
 		return err
 	}
 	if b.File != 0 && b.File < b.Memory {
-		return l.errorf("replay_buffer: the file takes over where memory ends: its size must be 0 or at least that of memory, as in `replay_buffer 1MiB 64MiB`")
+		return l.Errorf("replay_buffer: the file takes over where memory ends: its size must be 0 or at least that of memory, as in `replay_buffer 1MiB 64MiB`")
 	}
 	p.handler.ReplayBuffer = b
 	return nil

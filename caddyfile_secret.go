@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -11,7 +12,7 @@ const literalWord = "insecure_literal"
 
 // parseSecrets takes placeholders, and literals behind the word that allows them.
 // No error shows a value.
-func parseSecrets(l *line, args []string) ([]secret.Ref, error) {
+func parseSecrets(l *syntax.Line, args []string) ([]secret.Ref, error) {
 	var secrets []secret.Ref
 	for i := 0; i < len(args); i++ {
 		if args[i] != literalWord {
@@ -25,63 +26,63 @@ func parseSecrets(l *line, args []string) ([]secret.Ref, error) {
 		i++
 		switch {
 		case i == len(args):
-			return nil, l.errorf("%s: insecure_literal has nothing behind it: write the literal there (an unset {$NAME} leaves nothing behind)", l.word)
+			return nil, l.Errorf("%s: insecure_literal has nothing behind it: write the literal there (an unset {$NAME} leaves nothing behind)", l.Word)
 		case args[i] == "" || strings.ContainsFunc(args[i], func(r rune) bool { return r <= ' ' || r == 0x7f }):
-			return nil, l.errorf("%s: the literal behind insecure_literal is empty, or holds blanks or control characters", l.word)
+			return nil, l.Errorf("%s: the literal behind insecure_literal is empty, or holds blanks or control characters", l.Word)
 		case args[i][0] == '{':
-			return nil, l.errorf("%s: what follows insecure_literal looks like a placeholder, which needs no insecure_literal", l.word)
+			return nil, l.Errorf("%s: what follows insecure_literal looks like a placeholder, which needs no insecure_literal", l.Word)
 		}
 		secrets = append(secrets, secret.Literal(args[i]))
 	}
 	return secrets, nil
 }
 
-func parsePlaceholder(l *line, text string) (secret.Ref, error) {
+func parsePlaceholder(l *syntax.Line, text string) (secret.Ref, error) {
 	ref, err := secret.New(text)
 	if err != nil {
-		return ref, l.errorf("%s: %w", l.word, err)
+		return ref, l.Errorf("%s: %w", l.Word, err)
 	}
 	name, isEnv := strings.CutPrefix(text[1:len(text)-1], "env.")
 	path, isFile := strings.CutPrefix(text[1:len(text)-1], "file.")
 	switch {
 	case isEnv && strings.Contains(name, ":"):
-		return ref, l.errorf("%s: {env.NAME} takes no default: what stands behind a colon would become part of the name", l.word)
+		return ref, l.Errorf("%s: {env.NAME} takes no default: what stands behind a colon would become part of the name", l.Word)
 	case isEnv && name == "", isFile && path == "":
-		return ref, l.errorf("%s: the placeholder names nothing: write {env.NAME} or {file./path/to/file}", l.word)
+		return ref, l.Errorf("%s: the placeholder names nothing: write {env.NAME} or {file./path/to/file}", l.Word)
 	case !isEnv && !isFile:
-		return ref, l.errorf("%s: nothing provides this placeholder: write {env.NAME} or {file./path/to/file}", l.word)
+		return ref, l.Errorf("%s: nothing provides this placeholder: write {env.NAME} or {file./path/to/file}", l.Word)
 	}
 	return ref, nil
 }
 
 // oneSecret parses an option that takes a single secret.
-func oneSecret[T any](field func(*T) *secret.Ref) func(*T, *line) error {
-	return func(target *T, l *line) error {
-		secrets, err := parseSecrets(l, l.args)
+func oneSecret[T any](field func(*T) *secret.Ref) func(*T, *syntax.Line) error {
+	return func(target *T, l *syntax.Line) error {
+		secrets, err := parseSecrets(l, l.Args)
 		if err != nil {
 			return err
 		}
 		if len(secrets) > 1 {
-			return l.errorf("%s takes one secret: write `%s {env.NAME}`", l.word, l.word)
+			return l.Errorf("%s takes one secret: write `%s {env.NAME}`", l.Word, l.Word)
 		}
 		*field(target) = secrets[0]
 		return nil
 	}
 }
 
-func (c *clientBlock) parseClientSecret(l *line) error {
-	code, args := "", l.args
+func (c *clientBlock) parseClientSecret(l *syntax.Line) error {
+	code, args := "", l.Args
 	if center, ok := zoho.LookupDataCenter(centerCode(args[0])); ok {
 		code, args = center.Code, args[1:]
 	} else if len(args) > 1 && args[0] != literalWord && args[0] != "" && args[0][0] != '{' && (args[1] == literalWord || strings.HasPrefix(args[1], "{")) {
-		return l.errorf("client_secret: what stands before the secret is no data center code; known are %s", strings.Join(dataCenterCodes(), " "))
+		return l.Errorf("client_secret: what stands before the secret is no data center code; known are %s", strings.Join(dataCenterCodes(), " "))
 	}
 	if len(args) == 0 {
-		return l.errorf("client_secret %s has no secret: write `client_secret %s {env.NAME}`", code, code)
+		return l.Errorf("client_secret %s has no secret: write `client_secret %s {env.NAME}`", code, code)
 	}
 	if first := c.secretLines[code]; first != nil {
-		return l.errorf("%s is given twice, first at %s; several secrets stand on one line and are tried in order",
-			strings.TrimSpace("client_secret "+code), first.where())
+		return l.Errorf("%s is given twice, first at %s; several secrets stand on one line and are tried in order",
+			strings.TrimSpace("client_secret "+code), first.Where())
 	}
 	c.secretLines[code] = l
 	secrets, err := parseSecrets(l, args)

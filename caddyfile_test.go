@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 )
 
 // The golden pairs of tests/adapt show what each form becomes; here is what they
@@ -92,9 +94,9 @@ func cases(s *ast.SwitchStmt) []string {
 
 // The syntax in the doc comments names every option that exists, and no other.
 func TestSyntaxNamesEveryOption(t *testing.T) {
-	global := slices.Concat(available(globalOptions), available(clientOptions), available(accountOptions))
+	global := slices.Concat(syntax.Available(globalOptions), syntax.Available(clientOptions), syntax.Available(accountOptions))
 	compareSyntax(t, "caddyfile_global.go", "parseGlobal", global)
-	compareSyntax(t, "caddyfile_proxy.go", "parseProxy", slices.Concat(available(proxyOptions), available(transportOptions)))
+	compareSyntax(t, "caddyfile_proxy.go", "parseProxy", slices.Concat(syntax.Available(proxyOptions), syntax.Available(transportOptions)))
 }
 
 func compareSyntax(t *testing.T, file, function string, want []string) {
@@ -110,7 +112,7 @@ func compareSyntax(t *testing.T, file, function string, want []string) {
 		}
 		for _, text := range strings.Split(f.Doc.Text(), "\n") {
 			fields := strings.Fields(text)
-			if strings.HasPrefix(text, "\t ") && len(fields) > 0 && optionShape.MatchString(fields[0]) {
+			if strings.HasPrefix(text, "\t ") && len(fields) > 0 && syntax.OptionShape.MatchString(fields[0]) {
 				documented[fields[0]] = true
 			}
 		}

@@ -13,7 +13,7 @@ type hook string
 
 var errHook = errors.New("it takes a URL that begins with http or https, as in https://alerts.example.com/zoho; a placeholder such as {env.ZOHO_NOTIFY} keeps one out of the configuration that is a secret itself")
 
-// parse checks what can be told without the values of placeholders.
+// Parse checks what can be told without the values of placeholders.
 func (h hook) parse() error {
 	if rest := secret.Placeholder.ReplaceAllString(string(h), ""); strings.ContainsAny(rest, "{}") {
 		return errHook
