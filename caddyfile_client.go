@@ -59,26 +59,22 @@ func (a *App) parseClient(l *syntax.Line) error {
 	return nil
 }
 
-var clientOptions map[string]syntax.Option[clientBlock]
-
-func init() {
-	clientOptions = map[string]syntax.Option[clientBlock]{
-		"data_center":          {Usage: "<code...> | <accounts_url> <api_url>", Min: 1, Max: -1, Parse: (*clientBlock).parseDataCenter},
-		"client_id":            {Usage: "<secret>", Min: 1, Max: 2, Parse: oneSecret(func(c *clientBlock) *secret.Ref { return &c.ClientID })},
-		"client_secret":        {Usage: "[<code>] <secret...>", Min: 1, Max: -1, Repeat: true, Parse: (*clientBlock).parseClientSecret},
-		"refresh_token":        {Usage: "<secret>", Min: 1, Max: 2, Parse: oneSecret(func(c *clientBlock) *secret.Ref { return &c.RefreshToken })},
-		"account":              {Usage: "<name> { … }", Min: 1, Max: 1, Block: true, Repeat: true, Parse: (*clientBlock).parseAccount},
-		"scopes":               {Usage: "<scope...>", Max: -1, Block: true, Repeat: true, Parse: (*clientBlock).parseScopes},
-		"redirect_uri":         {Usage: "<url>", Min: 1, Max: 1, Parse: (*clientBlock).parseRedirectURI},
-		"authorization_scheme": {Usage: "<scheme>", Min: 1, Max: 1, Parse: (*clientBlock).parseAuthorizationScheme},
-		"refresh_before":       {Usage: "<duration>", Min: 1, Max: 1, Parse: (*clientBlock).parseRefreshBefore},
-		"keep_warm":            {Usage: "<duration>", Min: 1, Max: 1, Parse: (*clientBlock).parseKeepWarm},
-		"token_budget":         {Usage: "<number> <duration>", Min: 2, Max: 2, Parse: (*clientBlock).parseTokenBudget},
-		"trusted_ca":           {Usage: "<file>", Min: 1, Max: 1, Parse: (*clientBlock).parseTrustedCA},
-		"network_proxy":        {Usage: "<url>", Min: 1, Max: 1, Parse: (*clientBlock).parseNetworkProxy},
-		"simulator":            {Usage: "<address> <ca_file>", Min: 2, Max: 2, Parse: (*clientBlock).parseSimulator},
-		"resolvers":            {Max: -1, Parse: syntax.NotAvailable[clientBlock]("Zoho's hosts are looked up as this machine does")},
-	}
+var clientOptions = map[string]syntax.Option[clientBlock]{
+	"data_center":          {Usage: "<code...> | <accounts_url> <api_url>", Min: 1, Max: -1, Parse: (*clientBlock).parseDataCenter},
+	"client_id":            {Usage: "<secret>", Min: 1, Max: 2, Parse: oneSecret(func(c *clientBlock) *secret.Ref { return &c.ClientID })},
+	"client_secret":        {Usage: "[<code>] <secret...>", Min: 1, Max: -1, Repeat: true, Parse: (*clientBlock).parseClientSecret},
+	"refresh_token":        {Usage: "<secret>", Min: 1, Max: 2, Parse: oneSecret(func(c *clientBlock) *secret.Ref { return &c.RefreshToken })},
+	"account":              {Usage: "<name> { … }", Min: 1, Max: 1, Block: true, Repeat: true, Parse: (*clientBlock).parseAccount},
+	"scopes":               {Usage: "<scope...>", Max: -1, Block: true, Repeat: true, Parse: (*clientBlock).parseScopes},
+	"redirect_uri":         {Usage: "<url>", Min: 1, Max: 1, Parse: (*clientBlock).parseRedirectURI},
+	"authorization_scheme": {Usage: "<scheme>", Min: 1, Max: 1, Parse: (*clientBlock).parseAuthorizationScheme},
+	"refresh_before":       {Usage: "<duration>", Min: 1, Max: 1, Parse: (*clientBlock).parseRefreshBefore},
+	"keep_warm":            {Usage: "<duration>", Min: 1, Max: 1, Parse: (*clientBlock).parseKeepWarm},
+	"token_budget":         {Usage: "<number> <duration>", Min: 2, Max: 2, Parse: (*clientBlock).parseTokenBudget},
+	"trusted_ca":           {Usage: "<file>", Min: 1, Max: 1, Parse: (*clientBlock).parseTrustedCA},
+	"network_proxy":        {Usage: "<url>", Min: 1, Max: 1, Parse: (*clientBlock).parseNetworkProxy},
+	"simulator":            {Usage: "<address> <ca_file>", Min: 2, Max: 2, Parse: (*clientBlock).parseSimulator},
+	"resolvers":            {Max: -1, Parse: syntax.NotAvailable[clientBlock]("Zoho's hosts are looked up as this machine does")},
 }
 
 func lookupClient(l *syntax.Line, name string) (syntax.Option[clientBlock], error) {
@@ -86,10 +82,10 @@ func lookupClient(l *syntax.Line, name string) (syntax.Option[clientBlock], erro
 	if ok {
 		return o, nil
 	}
-	if _, ok := globalOptions[l.Word]; ok {
+	switch syntax.PlaceOf(l.Word) {
+	case syntax.PlaceGlobal:
 		return o, l.Errorf("%s belongs to the global option zoho: put it before `client %s {` or after its closing brace", l.Word, name)
-	}
-	if _, ok := proxyOptions[l.Word]; ok {
+	case syntax.PlaceProxy:
 		return o, l.Errorf("%s belongs to the directive zoho_proxy, in a site", l.Word)
 	}
 	return o, syntax.Unknown(l, "client "+name, syntax.Available(clientOptions))

@@ -63,17 +63,12 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	return httpcaddyfile.App{Name: "zoho", Value: caddyconfig.JSON(app, nil)}, nil
 }
 
-// The tables of options are filled by init, since their functions look options up.
-var globalOptions map[string]syntax.Option[App]
-
-func init() {
-	globalOptions = map[string]syntax.Option[App]{
-		"store":           {Usage: "bolt [<dir>]", Min: 1, Max: -1, Parse: (*App).parseStore},
-		"encryption_key":  {Usage: "<secret...>", Min: 1, Max: -1, Parse: (*App).parseEncryptionKey},
-		"master_key_file": {Usage: "<path>", Min: 1, Max: 1, Parse: (*App).parseMasterKeyFile},
-		"client":          {Usage: "<name> { … }", Min: 1, Max: 1, Block: true, Repeat: true, Parse: (*App).parseClient},
-		"notify":          {Usage: "<url>", Min: 1, Max: 1, Parse: (*App).parseNotify},
-	}
+var globalOptions = map[string]syntax.Option[App]{
+	"store":           {Usage: "bolt [<dir>]", Min: 1, Max: -1, Parse: (*App).parseStore},
+	"encryption_key":  {Usage: "<secret...>", Min: 1, Max: -1, Parse: (*App).parseEncryptionKey},
+	"master_key_file": {Usage: "<path>", Min: 1, Max: 1, Parse: (*App).parseMasterKeyFile},
+	"client":          {Usage: "<name> { … }", Min: 1, Max: 1, Block: true, Repeat: true, Parse: (*App).parseClient},
+	"notify":          {Usage: "<url>", Min: 1, Max: 1, Parse: (*App).parseNotify},
 }
 
 func lookupGlobal(l *syntax.Line) (syntax.Option[App], error) {
@@ -81,10 +76,10 @@ func lookupGlobal(l *syntax.Line) (syntax.Option[App], error) {
 	if ok {
 		return o, nil
 	}
-	if _, ok := clientOptions[l.Word]; ok {
+	switch syntax.PlaceOf(l.Word) {
+	case syntax.PlaceClient:
 		return o, l.Errorf("%s belongs to a client: put it between the braces of `client <name> { … }`", l.Word)
-	}
-	if _, ok := proxyOptions[l.Word]; ok {
+	case syntax.PlaceProxy:
 		return o, l.Errorf("%s belongs to the directive zoho_proxy, in a site", l.Word)
 	}
 	return o, syntax.Unknown(l, "the global option zoho", syntax.Available(globalOptions))

@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -85,7 +86,7 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if services, upstream := seen["services"], seen["upstream"]; services != nil && upstream != nil {
 		return nil, services.Errorf("services and upstream (at %s) exclude each other: with upstream everything goes to that one origin", upstream.Where())
 	}
-	if err := p.parsePassed(h, l); err != nil {
+	if err := p.ParsePassed(h, l, p.proxy); err != nil {
 		return nil, err
 	}
 	route := caddyhttp.Route{HandlersRaw: p.handlers()}
@@ -105,21 +106,7 @@ type proxyBlock struct {
 	handler   *Handler
 	proxy     *reverseproxy.Handler
 	transport *Transport
-	passed    []caddyfile.Token // lines that reverse_proxy parses itself
-	keep      []string          // private headers that the operator sets
-}
-
-// parsePassed has reverse_proxy parse the lines that are its own.
-func (p *proxyBlock) parsePassed(h httpcaddyfile.Helper, l *syntax.Line) error {
-	if len(p.passed) == 0 {
-		return nil
-	}
-	open, end := l.Tokens[1+len(l.Args)], l.Tokens[len(l.Tokens)-1]
-	tokens := slices.Concat([]caddyfile.Token{l.Tokens[0], open}, p.passed, []caddyfile.Token{end})
-	if err := p.proxy.UnmarshalCaddyfile(caddyfile.NewDispenser(tokens)); err != nil {
-		return err
-	}
-	return p.proxy.FinalizeUnmarshalCaddyfile(h)
+	syntax.Passed
 }
 
 // handlers are our handler and the reverse_proxy behind it.
@@ -127,46 +114,41 @@ func (p *proxyBlock) handlers() []json.RawMessage {
 	if p.transport == nil {
 		p.transport = defaultTransport(nil)
 	}
-	p.transport.Client, p.transport.KeepHeaders = p.handler.Client, p.keep
+	p.transport.Client, p.transport.KeepHeaders = p.handler.Client, p.Keep
 	p.proxy.TransportRaw = syntax.Module(p.transport, "protocol", "zoho")
 	p.proxy.DynamicUpstreamsRaw = syntax.Module(Upstreams{}, "source", "zoho")
 	return []json.RawMessage{syntax.Module(p.handler, "handler", "zoho"), syntax.Module(p.proxy, "handler", "reverse_proxy")}
 }
 
 // proxyOptions are our own and those that reverse_proxy gets.
-var proxyOptions map[string]syntax.Option[proxyBlock]
-
-func init() {
-	number, duration, size := passNumber, passDuration, passSize
-	proxyOptions = map[string]syntax.Option[proxyBlock]{
-		"account":            {Usage: "<name|placeholder>", Min: 1, Max: 1, Parse: (*proxyBlock).parseAccount},
-		"callers":            {Usage: "<loopback|private_ranges|any|cidr...>", Min: 1, Max: -1, Parse: (*proxyBlock).parseCallers},
-		"allow_browsers":     {Parse: func(p *proxyBlock, _ *syntax.Line) error { p.handler.AllowBrowsers = true; return nil }},
-		"upstream":           {Usage: "<url>", Min: 1, Max: 1, Parse: (*proxyBlock).parseUpstream},
-		"services":           {Usage: "<name...>", Min: 1, Max: -1, Parse: (*proxyBlock).parseServices},
-		"any_data_center":    {Parse: func(p *proxyBlock, _ *syntax.Line) error { p.handler.AnyDataCenter = true; return nil }},
-		"answer_token_calls": {Parse: func(p *proxyBlock, _ *syntax.Line) error { p.handler.AnswerTokenCalls = true; return nil }},
-		"replay_buffer":      {Usage: "<memory> <file>", Min: 2, Max: 2, Parse: (*proxyBlock).parseReplayBuffer},
-		"header_up":          {Usage: "[+|-]<field> [<value|regexp> [<replacement>]]", Min: 1, Max: 3, Repeat: true, Parse: (*proxyBlock).parseHeaderUp},
-		"header_down":        {Usage: "[+|-]<field> [<value|regexp> [<replacement>]]", Min: 1, Max: 3, Repeat: true, Parse: (*proxyBlock).pass},
-		"flush_interval":     {Usage: "<duration>", Min: 1, Max: 1, Parse: (*proxyBlock).parseFlushInterval},
-		"stream_timeout":     {Usage: "<duration>", Min: 1, Max: 1, Parse: duration},
-		"stream_close_delay": {Usage: "<duration>", Min: 1, Max: 1, Parse: duration},
-		"stream_buffer_size": {Usage: "<size>", Min: 1, Max: 1, Parse: size},
-		"lb_retries":         {Usage: "<number>", Min: 1, Max: 1, Parse: number},
-		"lb_try_duration":    {Usage: "<duration>", Min: 1, Max: 1, Parse: duration},
-		"lb_try_interval":    {Usage: "<duration>", Min: 1, Max: 1, Parse: duration},
-		"fail_duration":      {Usage: "<duration>", Min: 1, Max: 1, Parse: duration},
-		"max_fails":          {Usage: "<number>", Min: 1, Max: 1, Parse: number},
-		"replace_status":     {Usage: "[<@name>] <status>", Min: 1, Max: 2, Repeat: true, Parse: (*proxyBlock).pass},
-		"handle_response":    {Usage: "[<@name>] { … }", Max: 1, Block: true, Repeat: true, Parse: (*proxyBlock).pass},
-		"transport":          {Usage: "http { … }", Min: 1, Max: 1, Block: true, Parse: (*proxyBlock).parseTransport},
-		"keys":               {Max: -1, Parse: syntax.NotAvailable[proxyBlock]("`callers` says who is admitted")},
-	}
+var proxyOptions = map[string]syntax.Option[proxyBlock]{
+	"account":            {Usage: "<name|placeholder>", Min: 1, Max: 1, Parse: (*proxyBlock).parseAccount},
+	"callers":            {Usage: "<loopback|private_ranges|any|cidr...>", Min: 1, Max: -1, Parse: (*proxyBlock).parseCallers},
+	"allow_browsers":     {Parse: func(p *proxyBlock, _ *syntax.Line) error { p.handler.AllowBrowsers = true; return nil }},
+	"upstream":           {Usage: "<url>", Min: 1, Max: 1, Parse: (*proxyBlock).parseUpstream},
+	"services":           {Usage: "<name...>", Min: 1, Max: -1, Parse: (*proxyBlock).parseServices},
+	"any_data_center":    {Parse: func(p *proxyBlock, _ *syntax.Line) error { p.handler.AnyDataCenter = true; return nil }},
+	"answer_token_calls": {Parse: func(p *proxyBlock, _ *syntax.Line) error { p.handler.AnswerTokenCalls = true; return nil }},
+	"replay_buffer":      {Usage: "<memory> <file>", Min: 2, Max: 2, Parse: (*proxyBlock).parseReplayBuffer},
+	"header_up":          {Usage: syntax.HeaderUsage, Min: 1, Max: 3, Repeat: true, Parse: (*proxyBlock).PassHeaderUp},
+	"header_down":        {Usage: syntax.HeaderUsage, Min: 1, Max: 3, Repeat: true, Parse: (*proxyBlock).Pass},
+	"flush_interval":     {Usage: "<duration>", Min: 1, Max: 1, Parse: (*proxyBlock).PassFlushInterval},
+	"stream_timeout":     {Usage: "<duration>", Min: 1, Max: 1, Parse: (*proxyBlock).PassDuration},
+	"stream_close_delay": {Usage: "<duration>", Min: 1, Max: 1, Parse: (*proxyBlock).PassDuration},
+	"stream_buffer_size": {Usage: "<size>", Min: 1, Max: 1, Parse: (*proxyBlock).PassSize},
+	"lb_retries":         {Usage: "<number>", Min: 1, Max: 1, Parse: (*proxyBlock).PassNumber},
+	"lb_try_duration":    {Usage: "<duration>", Min: 1, Max: 1, Parse: (*proxyBlock).PassDuration},
+	"lb_try_interval":    {Usage: "<duration>", Min: 1, Max: 1, Parse: (*proxyBlock).PassDuration},
+	"fail_duration":      {Usage: "<duration>", Min: 1, Max: 1, Parse: (*proxyBlock).PassDuration},
+	"max_fails":          {Usage: "<number>", Min: 1, Max: 1, Parse: (*proxyBlock).PassNumber},
+	"replace_status":     {Usage: "[<@name>] <status>", Min: 1, Max: 2, Repeat: true, Parse: (*proxyBlock).Pass},
+	"handle_response":    {Usage: "[<@name>] { … }", Max: 1, Block: true, Repeat: true, Parse: (*proxyBlock).Pass},
+	"transport":          {Usage: "http { … }", Min: 1, Max: 1, Block: true, Parse: (*proxyBlock).parseTransport},
+	"keys":               {Max: -1, Parse: syntax.NotAvailable[proxyBlock]("`callers` says who is admitted")},
 }
 
 // responseMatcher is a named matcher for replace_status and handle_response.
-var responseMatcher = syntax.Option[proxyBlock]{Max: -1, Block: true, Parse: (*proxyBlock).pass}
+var responseMatcher = syntax.Option[proxyBlock]{Max: -1, Block: true, Parse: (*proxyBlock).Pass}
 
 func lookupProxy(l *syntax.Line) (syntax.Option[proxyBlock], error) {
 	o, ok := proxyOptions[l.Word]
@@ -176,17 +158,17 @@ func lookupProxy(l *syntax.Line) (syntax.Option[proxyBlock], error) {
 	if len(l.Word) > 1 && l.Word[0] == '@' {
 		return responseMatcher, nil
 	}
-	if reason, ok := refusedProxyOptions[l.Word]; ok {
+	if reason, ok := syntax.Refused[l.Word]; ok {
 		return o, l.Errorf("zoho_proxy does not take %s of reverse_proxy: %s", l.Word, reason)
 	}
-	if _, ok := transportOptions[l.Word]; ok {
+	if _, ok := syntax.TransportOptions[l.Word]; ok {
 		return o, l.Errorf("%s belongs into `transport http { … }`", l.Word)
 	}
-	if reason, ok := refusedTransportOptions[l.Word]; ok {
+	if reason, ok := syntax.RefusedOfTransport[l.Word]; ok {
 		return o, l.Errorf("zoho_proxy does not take %s: %s", l.Word, reason)
 	}
-	_, isClients := clientOptions[l.Word]
-	if _, isGlobal := globalOptions[l.Word]; isGlobal || isClients {
+	switch syntax.PlaceOf(l.Word) {
+	case syntax.PlaceGlobal, syntax.PlaceClient:
 		return o, l.Errorf("%s belongs to the global option zoho, at the top of the Caddyfile", l.Word)
 	}
 	return o, syntax.Unknown(l, "zoho_proxy", syntax.Available(proxyOptions))
@@ -248,4 +230,35 @@ func (p *proxyBlock) parseReplayBuffer(l *syntax.Line) (err error) {
 	}
 	p.handler.ReplayBuffer = b
 	return nil
+}
+
+func (p *proxyBlock) parseTransport(l *syntax.Line) error {
+	http, seen, err := syntax.ReadTransport(l)
+	if err != nil {
+		return err
+	}
+	p.transport = &Transport{HTTPTransport: http}
+	p.transport.setDefaults(seen)
+	return nil
+}
+
+func defaultTransport(seen map[string]*syntax.Line) *Transport {
+	t := &Transport{HTTPTransport: new(reverseproxy.HTTPTransport)}
+	t.setDefaults(seen)
+	return t
+}
+
+// setDefaults fills in what the operator left open. Zoho's exports are slow to begin,
+// hence five minutes.
+func (t *Transport) setDefaults(seen map[string]*syntax.Line) {
+	if t.KeepAlive == nil {
+		t.KeepAlive = new(reverseproxy.KeepAlive)
+	}
+	if seen["keepalive_idle_conns_per_host"] == nil {
+		t.KeepAlive.MaxIdleConnsPerHost = idleConnections
+	}
+	if seen["response_header_timeout"] == nil {
+		t.ResponseHeaderTimeout = caddy.Duration(5 * time.Minute)
+	}
+	t.fillDefaults()
 }

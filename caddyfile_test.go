@@ -37,13 +37,13 @@ func TestEveryOptionOfReverseProxyIsKnown(t *testing.T) {
 	file := filepath.Join(strings.TrimSpace(string(dir)), "caddyfile.go")
 	for _, o := range optionsIn(t, file, "Handler") {
 		_, taken := proxyOptions[o]
-		if _, refused := refusedProxyOptions[o]; taken == refused {
+		if _, refused := syntax.Refused[o]; taken == refused {
 			t.Errorf("option %s of reverse_proxy: taken %v, refused %v", o, taken, refused)
 		}
 	}
 	for _, o := range optionsIn(t, file, "HTTPTransport") {
-		_, taken := transportOptions[o]
-		if _, refused := refusedTransportOptions[o]; taken == refused {
+		_, taken := syntax.TransportOptions[o]
+		if _, refused := syntax.RefusedOfTransport[o]; taken == refused {
 			t.Errorf("option %s of transport http: taken %v, refused %v", o, taken, refused)
 		}
 	}
@@ -92,11 +92,28 @@ func cases(s *ast.SwitchStmt) []string {
 	return listed
 }
 
+// A word in the wrong place is told where it belongs.
+func TestEveryOptionHasItsPlace(t *testing.T) {
+	wantPlace(t, globalOptions, syntax.PlaceGlobal)
+	wantPlace(t, clientOptions, syntax.PlaceClient)
+	wantPlace(t, accountOptions, syntax.PlaceClient)
+	wantPlace(t, proxyOptions, syntax.PlaceProxy, "account") // which zoho_proxy takes as well
+}
+
+func wantPlace[T any](t *testing.T, options map[string]syntax.Option[T], want syntax.Place, except ...string) {
+	t.Helper()
+	for word := range options {
+		if got := syntax.PlaceOf(word); got != want && !slices.Contains(except, word) {
+			t.Errorf("%s: place %v, want %v", word, got, want)
+		}
+	}
+}
+
 // The syntax in the doc comments names every option that exists, and no other.
 func TestSyntaxNamesEveryOption(t *testing.T) {
 	global := slices.Concat(syntax.Available(globalOptions), syntax.Available(clientOptions), syntax.Available(accountOptions))
 	compareSyntax(t, "caddyfile_global.go", "parseGlobal", global)
-	compareSyntax(t, "caddyfile_proxy.go", "parseProxy", slices.Concat(syntax.Available(proxyOptions), syntax.Available(transportOptions)))
+	compareSyntax(t, "caddyfile_proxy.go", "parseProxy", slices.Concat(syntax.Available(proxyOptions), syntax.Available(syntax.TransportOptions)))
 }
 
 func compareSyntax(t *testing.T, file, function string, want []string) {
@@ -126,7 +143,7 @@ func compareSyntax(t *testing.T, file, function string, want []string) {
 
 // An option that is named in two places must be told apart by its place.
 func TestEachRefusalHasAReason(t *testing.T) {
-	for _, reasons := range []map[string]string{refusedProxyOptions, refusedTransportOptions} {
+	for _, reasons := range []map[string]string{syntax.Refused, syntax.RefusedOfTransport} {
 		for o, reason := range reasons {
 			if len(reason) < 20 || strings.HasSuffix(reason, ".") || reason != strings.TrimSpace(reason) {
 				t.Errorf("%s: reason %q", o, reason)

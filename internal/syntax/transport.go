@@ -1,18 +1,14 @@
-package caddyzoho
+package syntax
 
 import (
 	"math"
-	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
-
-	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 )
 
-// transportOptions are options of reverse_proxy's transport http.
-var transportOptions = map[string]syntax.Option[transportBlock]{
+// TransportOptions are the options of reverse_proxy's transport http.
+var TransportOptions = map[string]Option[transportBlock]{
 	"dial_timeout":                  {Usage: "<duration>", Min: 1, Max: 1, Parse: transportDuration},
 	"dial_fallback_delay":           {Usage: "<duration>", Min: 1, Max: 1, Parse: transportDuration},
 	"response_header_timeout":       {Usage: "<duration>", Min: 1, Max: 1, Parse: transportDuration},
@@ -33,76 +29,51 @@ var transportOptions = map[string]syntax.Option[transportBlock]{
 // transportBlock only checks: Caddy's own parser does the rest.
 type transportBlock struct{}
 
-func transportDuration(_ *transportBlock, l *syntax.Line) error {
+func transportDuration(_ *transportBlock, l *Line) error {
 	if l.Word == "keepalive" && l.Args[0] == "off" {
 		return nil
 	}
-	d, err := syntax.ParseDuration(l, l.Args[0])
+	d, err := ParseDuration(l, l.Args[0])
 	if err == nil && d < 0 {
 		err = l.Errorf("%s must not be negative", l.Word)
 	}
 	return err
 }
 
-func transportNumber(_ *transportBlock, l *syntax.Line) error { return syntax.CheckNumber(l) }
+func transportNumber(_ *transportBlock, l *Line) error { return CheckNumber(l) }
 
-func transportSize(_ *transportBlock, l *syntax.Line) error {
-	_, err := syntax.ParseSize(l, l.Args[0], math.MaxInt32)
+func transportSize(_ *transportBlock, l *Line) error {
+	_, err := ParseSize(l, l.Args[0], math.MaxInt32)
 	return err
 }
 
-func transportCompression(_ *transportBlock, l *syntax.Line) error {
+func transportCompression(_ *transportBlock, l *Line) error {
 	if len(l.Args) == 1 && l.Args[0] == "off" {
 		return nil
 	}
 	return l.Errorf("compression is always off: apps get the bytes that Zoho sent, in the encoding that they asked for")
 }
 
-func (p *proxyBlock) parseTransport(l *syntax.Line) error {
+// ReadTransport parses `transport http { … }`, and says which options it has.
+func ReadTransport(l *Line) (*reverseproxy.HTTPTransport, map[string]*Line, error) {
 	if l.Args[0] != "http" {
-		return l.Errorf("transport: only `transport http { … }` is taken: zoho_proxy's own transport is built on it")
+		return nil, nil, l.Errorf("transport: only `transport http { … }` is taken: zoho_proxy's own transport is built on it")
 	}
-	seen, err := syntax.ReadBlock(l.Rest, new(transportBlock), lookupTransport)
+	seen, err := ReadBlock(l.Rest, new(transportBlock), lookupTransport)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	http := new(reverseproxy.HTTPTransport)
-	if err := http.UnmarshalCaddyfile(caddyfile.NewDispenser(l.Tokens[1:])); err != nil {
-		return err
-	}
-	p.transport = &Transport{HTTPTransport: http}
-	p.transport.setDefaults(seen)
-	return nil
+	return http, seen, http.UnmarshalCaddyfile(caddyfile.NewDispenser(l.Tokens[1:]))
 }
 
-func lookupTransport(l *syntax.Line) (syntax.Option[transportBlock], error) {
-	o, ok := transportOptions[l.Word]
+func lookupTransport(l *Line) (Option[transportBlock], error) {
+	o, ok := TransportOptions[l.Word]
 	if ok {
 		return o, nil
 	}
-	if reason, ok := refusedTransportOptions[l.Word]; ok {
+	if reason, ok := RefusedOfTransport[l.Word]; ok {
 		return o, l.Errorf("zoho_proxy does not take %s of transport http: %s", l.Word, reason)
 	}
-	return o, syntax.Unknown(l, "transport http", syntax.Available(transportOptions))
-}
-
-func defaultTransport(seen map[string]*syntax.Line) *Transport {
-	t := &Transport{HTTPTransport: new(reverseproxy.HTTPTransport)}
-	t.setDefaults(seen)
-	return t
-}
-
-// setDefaults fills in what the operator left open. Zoho's exports are slow to begin,
-// hence five minutes.
-func (t *Transport) setDefaults(seen map[string]*syntax.Line) {
-	if t.KeepAlive == nil {
-		t.KeepAlive = new(reverseproxy.KeepAlive)
-	}
-	if seen["keepalive_idle_conns_per_host"] == nil {
-		t.KeepAlive.MaxIdleConnsPerHost = idleConnections
-	}
-	if seen["response_header_timeout"] == nil {
-		t.ResponseHeaderTimeout = caddy.Duration(5 * time.Minute)
-	}
-	t.fillDefaults()
+	return o, Unknown(l, "transport http", Available(TransportOptions))
 }

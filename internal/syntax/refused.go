@@ -1,4 +1,4 @@
-package caddyzoho
+package syntax
 
 // What zoho_proxy does not take of reverse_proxy, and why: it would choose where
 // requests go, weaken TLS, change what the app sent, or silently do nothing.
@@ -14,7 +14,8 @@ const (
 	whyWay         = "the way to Zoho is the client's, so that token requests take it as well: set network_proxy there"
 )
 
-var refusedProxyOptions = map[string]string{
+// Refused says why zoho_proxy does not take an option of reverse_proxy.
+var Refused = map[string]string{
 	"to":                      whyTarget,
 	"dynamic":                 whyTarget,
 	"lb_policy":               whyOneUpstream,
@@ -45,7 +46,8 @@ var refusedProxyOptions = map[string]string{
 	"verbose_logs":            "Caddy's global option debug logs each round trip",
 }
 
-var refusedTransportOptions = map[string]string{
+// RefusedOfTransport says the same of options of its transport http.
+var RefusedOfTransport = map[string]string{
 	"tls":                      "Zoho is always spoken to by TLS",
 	"tls_client_auth":          "Zoho knows its clients by their tokens, not by certificates",
 	"tls_insecure_skip_verify": whyTLS,
