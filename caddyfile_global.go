@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
@@ -106,7 +107,7 @@ func (a *App) parseNotify(l *syntax.Line) error {
 	if a.Notify != "" {
 		return l.Errorf("notify is given twice, first in an earlier block of the global option zoho")
 	}
-	if err := hook(l.Args[0]).parse(); err != nil {
+	if err := notify.URL(l.Args[0]).Parse(); err != nil {
 		return l.Errorf("notify: %w", err)
 	}
 	a.Notify = l.Args[0]

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
+	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -166,8 +167,8 @@ func (a *App) returnedGrants() string {
 
 // examineNotify looks at where notifications go, and whether the last one was taken.
 func (a *App) examineNotify() (found findings) {
-	to, err := hook(a.Notify).resolve()
-	switch failed := a.state.notices.failure(hook(a.Notify)); {
+	to, err := notify.URL(a.Notify).Resolve()
+	switch failed := a.state.notices.Failure(notify.URL(a.Notify)); {
 	case err != nil:
 		found.add(finding{Check: checkNotify, Result: resultFailed, What: "notify leads nowhere", Why: err.Error(), Do: "correct that, or nobody is told"})
 	case to == nil:

@@ -145,7 +145,7 @@ func (c *doctorCall) run(ctx context.Context) outcome {
 	return c.judged(status, verdict, token)
 }
 
-// Where is what to call: a service of the data center, or its accounts server.
+// where is what to call: a service of the data center, or its accounts server.
 func (c *doctorCall) where(center *zoho.DataCenter, token *tokencache.Token) (zoho.Target, error) {
 	if c.probe.Path == profilePath {
 		return zoho.OriginTarget(center.Accounts)

@@ -62,7 +62,7 @@ func (f findings) failed() bool {
 
 func (f findings) has(which func(finding) bool) bool { return slices.ContainsFunc(f, which) }
 
-// Line is the finding as a log line.
+// line is the finding as a log line.
 func (f finding) line() string {
 	text := f.What
 	if f.Why != "" {

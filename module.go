@@ -29,6 +29,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/masterkey"
+	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -102,7 +103,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 			a.logger.Warn(secret.GuessableWarning, zap.String("encryption_key", key.String()))
 		}
 	}
-	if err := hook(a.Notify).check(); err != nil {
+	if err := notify.URL(a.Notify).Check(); err != nil {
 		errs = append(errs, fmt.Errorf("zoho: notify: %w", err))
 	}
 	for _, name := range a.clientNames() {
@@ -139,7 +140,7 @@ func (a *App) warnOfSecretFiles(secrets ...secret.Ref) {
 	}
 }
 
-// Attach joins the state that reloads share.
+// attach joins the state that reloads share.
 func (a *App) attach(ctx caddy.Context) error {
 	dir, err := a.storeDirectory()
 	if err != nil {
@@ -189,7 +190,7 @@ func (a *App) Start() error {
 	if err := a.state.store.Open(); err != nil {
 		return fmt.Errorf("zoho: %w", err)
 	}
-	a.release = a.state.use(&runningConfig{logger: a.logger, emit: a.emitter(), notify: hook(a.Notify), consent: a.consent, seal: a.seal}, func(name string) *tokencache.Client {
+	a.release = a.state.use(a.runningConfig(), func(name string) *tokencache.Client {
 		if client, ok := a.Clients[name]; ok {
 			return client.cache
 		}
@@ -218,6 +219,11 @@ func (a *App) Start() error {
 	a.logger.Info("serving Zoho connections",
 		zap.Strings("clients", a.clientNames()), zap.String("store", a.state.dir))
 	return nil
+}
+
+// runningConfig is what the shared state goes by while this configuration runs.
+func (a *App) runningConfig() *runningConfig {
+	return &runningConfig{notifyConfig: notify.Config{Logger: a.logger, To: notify.URL(a.Notify), Consent: a.consent}, emit: a.emitter(), seal: a.seal}
 }
 
 // lookAtGrants tells of clients that nobody has connected yet, and of those whose stored

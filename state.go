@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
+	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -26,8 +27,8 @@ type state struct {
 	cache   *tokencache.Cache
 	flow    *onboard.Flow
 	metrics *metrics
-	notices *notifier
-	events  eventQueue
+	notices *notify.Notifier
+	events  notify.Queue
 	unknown unrecognized
 	asked   *rate.Limiter                 // doctor's questions to token endpoints, which are not to be asked in a loop
 	config  atomic.Pointer[runningConfig] // the one that runs
@@ -36,13 +37,10 @@ type state struct {
 	running []*runningConfig // that were started and not stopped
 }
 
-// runningConfig is what of a configuration the state tells things by.
+// runningConfig is what of a configuration the state goes by.
 type runningConfig struct {
-	logger *zap.Logger
-	emit   func(name string, data map[string]any) // tells Caddy's events app, nil without it
-	notify hook                                   // whom notifications go to, "" for nobody
-	// consent is how to get another grant.
-	consent func(tokencache.Key) string
+	notify.Config
+	emit func(name string, data map[string]any) // tells Caddy's events app, nil without it
 	// seal has what was stored just now opened by all that shall open it.
 	seal func() error
 }
@@ -72,8 +70,11 @@ func detachState(dir string) {
 
 func newState(dir string) *state {
 	s := &state{dir: dir, store: tokencache.NewBolt(dir), metrics: newMetrics(), asked: rate.NewLimiter(rate.Every(10*time.Second), 60)}
-	s.config.Store(&runningConfig{logger: zap.NewNop(), consent: func(tokencache.Key) string { return "" }, seal: func() error { return nil }})
-	s.notices = newNotifier(s.config.Load)
+	s.config.Store(&runningConfig{
+		notifyConfig: notify.Config{Logger: zap.NewNop(), Consent: func(tokencache.Key) string { return "" }},
+		seal:         func() error { return nil },
+	})
+	s.notices = notify.New(func() *notify.Config { return &s.config.Load().notifyConfig })
 	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})
 	s.flow = onboard.New(s.cache, s.store, onboard.Hooks{
 		Connected: s.connected,
@@ -87,7 +88,7 @@ func newState(dir string) *state {
 func (s *state) Destruct() error {
 	s.flow.Close()
 	err := s.cache.Close()
-	s.notices.close()
+	s.notices.Close()
 	err = errors.Join(err, s.store.Close())
 	if err != nil {
 		s.logger().Error("closing the store", zap.Error(err))
@@ -122,7 +123,7 @@ func (s *state) tellLast() {
 	}
 }
 
-func (s *state) logger() *zap.Logger { return s.config.Load().logger }
+func (s *state) logger() *zap.Logger { return s.config.Load().Logger }
 
 // event has Caddy's events app told.
 func (s *state) event(name string, key tokencache.Key, more map[string]any) {
@@ -132,7 +133,7 @@ func (s *state) event(name string, key tokencache.Key, more map[string]any) {
 	}
 	data := map[string]any{"client": key.Client, "account": key.Account}
 	maps.Copy(data, more)
-	s.events.add(config.logger, func() { config.emit(name, data) })
+	s.events.Add(config.Logger, "an event was dropped: too many wait, a handler of Caddy's `events` takes too long", func() { config.emit(name, data) })
 }
 
 // gone forgets what is told of an account that there is no more.
@@ -145,14 +146,14 @@ func (s *state) gone(key tokencache.Key) {
 func (s *state) connected(r onboard.Result) {
 	s.logger().Info("connected", zap.String("client", r.Client), zap.String("account", r.Account),
 		zap.String("data_center", r.DataCenter), zap.Strings("scopes", r.Scopes), zap.Bool("replaced", r.Replaced))
-	s.notices.connected(r)
+	s.notices.Connected(r)
 	_ = s.config.Load().seal() // what is wrong was told at the start, and is by doctor
 }
 
 // observe turns what happens to tokens into metrics and log lines.
 func (s *state) observe(e tokencache.Event) {
 	s.metrics.observe(e)
-	s.notices.observe(e)
+	s.notices.Observe(e)
 	logger := s.logger()
 	connection := []zap.Field{zap.String("client", e.Key.Client), zap.String("account", e.Key.Account)}
 	switch e.Type {

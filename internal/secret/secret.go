@@ -171,7 +171,7 @@ func (s Ref) String() string {
 // GoString is String.
 func (s Ref) GoString() string { return s.String() }
 
-// resolveAll leaves out what has no value now.
+// ResolveAll leaves out what has no value now.
 func ResolveAll(secrets []Ref) [][]byte {
 	var values [][]byte
 	for _, ref := range secrets {

@@ -1,4 +1,7 @@
-package caddyzoho
+// Package notify tells a program of the operator's, or a chat, when a connection needs a
+// person and when that is over; it never tells a secret. Its queue does things that nobody
+// waits for.
+package notify
 
 import (
 	"bytes"
@@ -10,16 +13,22 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
+
+// Config is what of a configuration notifications go by.
+type Config struct {
+	Logger *zap.Logger
+	To     URL // whom they go to, "" for nobody
+	// consent is how to get another grant.
+	Consent func(tokencache.Key) string
+}
 
 // notification tells a program of the operator's what happened to a connection. It holds
 // no secret.
@@ -34,34 +43,29 @@ type notification struct {
 	Do      string    `json:"do,omitempty"`
 }
 
-const (
-	maxNotices    = 256 // that wait; beyond them the oldest is dropped
-	noticeTimeout = 10 * time.Second
-)
+const noticeTimeout = 10 * time.Second
 
 // noticeSteps are the waits between tries; after the last one it is given up.
 var noticeSteps = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute}
 
-// notifier sends notifications, one after the other. It outlives reloads: where they go
-// to is asked of the running configuration at each try.
-type notifier struct {
-	config func() *runningConfig
+// Notifier sends notifications, one after the other. It outlives reloads: where they go
+// To is asked of the running configuration at each try.
+type Notifier struct {
+	config func() *Config
 	http   *http.Client
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	mu       sync.Mutex // guards all below
-	queue    []notification
-	busy     bool                    // somebody sends
-	closed   bool                    // no more
+	queue Queue
+
+	mu       sync.Mutex              // guards all below
 	failing  error                   // of the last one that was sent, nil = it was taken
-	sentTo   hook                    // where that went to
+	sentTo   URL                     // where that went to
 	unproven map[tokencache.Key]bool // were dead, until another grant came that has brought no token yet
-	sending  sync.WaitGroup
 }
 
-func newNotifier(config func() *runningConfig) *notifier {
-	n := &notifier{config: config, unproven: make(map[tokencache.Key]bool), http: &http.Client{
+func New(config func() *Config) *Notifier {
+	n := &Notifier{config: config, unproven: make(map[tokencache.Key]bool), http: &http.Client{
 		Timeout:       noticeTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport:     &http.Transport{TLSHandshakeTimeout: noticeTimeout, IdleConnTimeout: time.Minute}, // no proxy of the environment
@@ -71,17 +75,14 @@ func newNotifier(config func() *runningConfig) *notifier {
 }
 
 // Close ends what is under way, and waits for that.
-func (n *notifier) close() {
-	n.mu.Lock()
-	n.closed = true
-	n.mu.Unlock()
+func (n *Notifier) Close() {
 	n.cancel()
-	n.sending.Wait()
+	n.queue.Close()
 	n.http.CloseIdleConnections()
 }
 
-// observe tells of states that people want to know of.
-func (n *notifier) observe(e tokencache.Event) {
+// Observe tells of states that people want to know of.
+func (n *Notifier) Observe(e tokencache.Event) {
 	bad := func(state string) bool { return state == tokencache.StateDead || state == tokencache.StateContended }
 	switch {
 	case e.Type == tokencache.EventState && bad(e.State):
@@ -98,8 +99,8 @@ func (n *notifier) observe(e tokencache.Event) {
 	}
 }
 
-// failure is why the last notification that was sent to an address was not taken there.
-func (n *notifier) failure(to hook) error {
+// Failure is why the last notification that was sent to an address was not taken there.
+func (n *Notifier) Failure(to URL) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.sentTo != to {
@@ -108,8 +109,8 @@ func (n *notifier) failure(to hook) error {
 	return n.failing
 }
 
-// connected tells of a grant that came in.
-func (n *notifier) connected(r onboard.Result) {
+// Connected tells of a grant that came in.
+func (n *Notifier) Connected(r onboard.Result) {
 	key := tokencache.Key{Client: r.Client, Account: r.Account}
 	what := "connected"
 	if r.User != "" {
@@ -121,7 +122,7 @@ func (n *notifier) connected(r onboard.Result) {
 	}
 }
 
-func (n *notifier) recovered(key tokencache.Key, from string) {
+func (n *Notifier) recovered(key tokencache.Key, from string) {
 	what := "recovered: access tokens can be had again"
 	if from == tokencache.StateContended {
 		what = "recovered: no access token was lost early for an hour"
@@ -129,14 +130,14 @@ func (n *notifier) recovered(key tokencache.Key, from string) {
 	n.tell("recovered", key, what, "", "")
 }
 
-func (n *notifier) doubt(key tokencache.Key) {
+func (n *Notifier) doubt(key tokencache.Key) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.unproven[key] = true
 }
 
 // prove takes a connection from the unproven ones, and tells whether it was among them.
-func (n *notifier) prove(key tokencache.Key) bool {
+func (n *Notifier) prove(key tokencache.Key) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	was := n.unproven[key]
@@ -156,7 +157,7 @@ func causeOf(err error) string {
 	return err.Error()
 }
 
-func (n *notifier) remedyOf(e tokencache.Event) string {
+func (n *Notifier) remedyOf(e tokencache.Event) string {
 	var failure *tokencache.FetchError
 	switch {
 	case e.State == tokencache.StateContended:
@@ -164,13 +165,13 @@ func (n *notifier) remedyOf(e tokencache.Event) string {
 	case errors.As(e.Err, &failure) && failure.Kind == tokencache.KindRejected:
 		return "correct client_id, client_secret or data_center; caddy zoho doctor " + e.Key.Client + " " + e.Key.Account + " tells which"
 	}
-	return n.config().consent(e.Key)
+	return n.config().Consent(e.Key)
 }
 
 // tell queues a notification, and holds nobody up.
-func (n *notifier) tell(event string, key tokencache.Key, what, why, do string) {
+func (n *Notifier) tell(event string, key tokencache.Key, what, why, do string) {
 	config := n.config()
-	if config.notify == "" {
+	if config.To == "" {
 		return
 	}
 	text := fmt.Sprintf("Zoho connection %s is %s", key, what)
@@ -179,43 +180,15 @@ func (n *notifier) tell(event string, key tokencache.Key, what, why, do string) 
 			text += "; " + more
 		}
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.closed {
-		return
-	}
-	if len(n.queue) >= maxNotices {
-		n.queue = slices.Delete(n.queue, 0, 1)
-		config.logger.Error("a notification was dropped: too many wait")
-	}
-	n.queue = append(n.queue, notification{ID: rand.Text(), Event: event, Client: key.Client, Account: key.Account,
-		Time: time.Now().UTC().Truncate(time.Second), Text: text, Why: why, Do: do})
-	if !n.busy {
-		n.busy = true
-		n.sending.Go(n.send)
-	}
-}
-
-// send goes on until nothing waits.
-func (n *notifier) send() {
-	for {
-		n.mu.Lock()
-		if len(n.queue) == 0 {
-			n.busy = false
-			n.mu.Unlock()
-			return
-		}
-		next := n.queue[0]
-		n.queue = slices.Delete(n.queue, 0, 1)
-		n.mu.Unlock()
-		fault.Guard(n.config().logger, func() { n.deliver(next) })
-	}
+	x := notification{ID: rand.Text(), Event: event, Client: key.Client, Account: key.Account,
+		Time: time.Now().UTC().Truncate(time.Second), Text: text, Why: why, Do: do}
+	n.queue.Add(config.Logger, "a notification was dropped: too many wait", func() { n.deliver(x) })
 }
 
 // deliver tries until it is taken, or given up.
-func (n *notifier) deliver(x notification) {
+func (n *Notifier) deliver(x notification) {
 	for try := 0; ; try++ {
-		to := n.config().notify
+		to := n.config().To
 		err := n.post(x, to)
 		n.mu.Lock()
 		n.failing, n.sentTo = err, to
@@ -225,10 +198,10 @@ func (n *notifier) deliver(x notification) {
 		}
 		fields := []zap.Field{zap.String("event", x.Event), zap.String("client", x.Client), zap.String("account", x.Account), zap.Error(err)}
 		if try == len(noticeSteps) || n.ctx.Err() != nil {
-			n.config().logger.Error("a notification was given up", fields...)
+			n.config().Logger.Error("a notification was given up", fields...)
 			return
 		}
-		n.config().logger.Warn("a notification was not taken, it is sent again", append(fields, zap.Duration("in", noticeSteps[try]))...)
+		n.config().Logger.Warn("a notification was not taken, it is sent again", append(fields, zap.Duration("in", noticeSteps[try]))...)
 		select {
 		case <-time.After(noticeSteps[try]):
 		case <-n.ctx.Done():
@@ -237,8 +210,8 @@ func (n *notifier) deliver(x notification) {
 }
 
 // post makes one try. Its errors do not show the address, which may be a secret.
-func (n *notifier) post(x notification, hook hook) error {
-	to, err := hook.resolve()
+func (n *Notifier) post(x notification, hook URL) error {
+	to, err := hook.Resolve()
 	if err != nil || to == nil {
 		return err
 	}
@@ -248,7 +221,7 @@ func (n *notifier) post(x notification, hook hook) error {
 	}
 	req, err := http.NewRequestWithContext(n.ctx, http.MethodPost, to.String(), bytes.NewReader(body))
 	if err != nil {
-		return errHook
+		return errURL
 	}
 	req.Header.Set("Content-Type", "application/json")
 	res, err := n.http.Do(req)

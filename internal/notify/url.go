@@ -1,4 +1,4 @@
-package caddyzoho
+package notify
 
 import (
 	"errors"
@@ -8,22 +8,22 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 )
 
-// hook is the address of notifications, as it is configured.
-type hook string
+// URL is the address of notifications, as it is configured.
+type URL string
 
-var errHook = errors.New("it takes a URL that begins with http or https, as in https://alerts.example.com/zoho; a placeholder such as {env.ZOHO_NOTIFY} keeps one out of the configuration that is a secret itself")
+var errURL = errors.New("it takes a URL that begins with http or https, as in https://alerts.example.com/zoho; a placeholder such as {env.ZOHO_NOTIFY} keeps one out of the configuration that is a secret itself")
 
 // Parse checks what can be told without the values of placeholders.
-func (h hook) parse() error {
+func (h URL) Parse() error {
 	if rest := secret.Placeholder.ReplaceAllString(string(h), ""); strings.ContainsAny(rest, "{}") {
-		return errHook
+		return errURL
 	}
 	if strings.HasPrefix(string(h), "{") {
 		return nil
 	}
 	to, err := url.Parse(secret.Placeholder.ReplaceAllString(string(h), "placeholder"))
 	if err != nil || to.Host == "" || to.Scheme != "http" && to.Scheme != "https" {
-		return errHook
+		return errURL
 	}
 	if password, ok := to.User.Password(); ok && password != "placeholder" {
 		return errors.New("a password is given as a placeholder, as in https://user:{env.NOTIFY_PASSWORD}@alerts.example.com/zoho, because Caddy's admin API shows the configuration")
@@ -31,26 +31,26 @@ func (h hook) parse() error {
 	return nil
 }
 
-// check is parse and resolve.
-func (h hook) check() error {
+// Check is parse and resolve.
+func (h URL) Check() error {
 	if h == "" {
 		return nil
 	}
-	if err := h.parse(); err != nil {
+	if err := h.Parse(); err != nil {
 		return err
 	}
-	_, err := h.resolve()
+	_, err := h.Resolve()
 	return err
 }
 
-// resolve puts in the values of placeholders, nil if there is no address.
-func (h hook) resolve() (*url.URL, error) {
+// Resolve puts in the values of placeholders, nil if there is no address.
+func (h URL) Resolve() (*url.URL, error) {
 	if h == "" {
 		return nil, nil
 	}
 	to, err := secret.ResolveURL(string(h))
 	if err == nil && to.Scheme != "http" && to.Scheme != "https" {
-		err = errHook
+		err = errURL
 	}
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package caddyzoho
+package notify
 
 import (
 	"encoding/json"
@@ -54,10 +54,10 @@ func (r *receiver) events() string {
 	return strings.Join(events, " ")
 }
 
-func newTestNotifier(notify string, statuses ...int) (*notifier, *receiver, *observer.ObservedLogs) {
+func newTestNotifier(notify string, statuses ...int) (*Notifier, *receiver, *observer.ObservedLogs) {
 	core, logs := observer.New(zap.InfoLevel)
-	config := &runningConfig{logger: zap.New(core), notify: hook(notify), consent: func(tokencache.Key) string { return "give consent: caddy zoho connect main shop" }}
-	n := newNotifier(func() *runningConfig { return config })
+	config := &Config{Logger: zap.New(core), To: URL(notify), Consent: func(tokencache.Key) string { return "give consent: caddy zoho connect main shop" }}
+	n := New(func() *Config { return config })
 	r := &receiver{statuses: statuses}
 	n.http.Transport = r
 	return n, r, logs
@@ -93,9 +93,9 @@ func TestNotifications(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			n, r, _ := newTestNotifier("https://alerts.example.com/zoho")
-			defer n.close()
+			defer n.Close()
 			for _, e := range test.events {
-				n.observe(e)
+				n.Observe(e)
 			}
 			synctest.Wait()
 			if got := r.events(); got != test.want {
@@ -109,10 +109,10 @@ func TestNotifications(t *testing.T) {
 func TestNotificationOfConsent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, r, _ := newTestNotifier("https://alerts.example.com/zoho")
-		defer n.close()
-		n.observe(stateEvent(tokencache.StateOK, tokencache.StateDead, 0))
-		n.observe(stateEvent(tokencache.StateDead, tokencache.StateOK, 0))
-		n.connected(onboard.Result{Client: "main", Account: "shop", User: "ann@example.com", DataCenter: "eu"})
+		defer n.Close()
+		n.Observe(stateEvent(tokencache.StateOK, tokencache.StateDead, 0))
+		n.Observe(stateEvent(tokencache.StateDead, tokencache.StateOK, 0))
+		n.Connected(onboard.Result{Client: "main", Account: "shop", User: "ann@example.com", DataCenter: "eu"})
 		synctest.Wait()
 		if got := r.events(); got != "dead connected recovered" {
 			t.Errorf("told %q", got)
@@ -133,9 +133,9 @@ func TestNotificationOfConsent(t *testing.T) {
 func TestNotificationRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, r, logs := newTestNotifier("https://alerts.example.com/secret-path", 500, 302, 0, 404, 503, 500, 500)
-		defer n.close()
-		n.observe(stateEvent(tokencache.StateOK, tokencache.StateDead, 0))
-		n.observe(stateEvent(tokencache.StateDead, tokencache.StateOK, 2))
+		defer n.Close()
+		n.Observe(stateEvent(tokencache.StateOK, tokencache.StateDead, 0))
+		n.Observe(stateEvent(tokencache.StateDead, tokencache.StateOK, 2))
 		time.Sleep(10 * time.Minute)
 		if got := r.events(); got != strings.Repeat("dead ", 7)+"recovered" {
 			t.Errorf("sent %q", got)
@@ -145,7 +145,7 @@ func TestNotificationRetries(t *testing.T) {
 				t.Errorf("try %d came after %s, want %s", i+2, got, want)
 			}
 		}
-		if n.failure("https://alerts.example.com/secret-path") != nil {
+		if n.Failure("https://alerts.example.com/secret-path") != nil {
 			t.Error("the last one was taken")
 		}
 		given := logs.FilterMessage("a notification was given up").Len()
@@ -166,17 +166,17 @@ func TestNotificationRetries(t *testing.T) {
 func TestNotificationsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, r, logs := newTestNotifier("https://alerts.example.com", 0)
-		for range 2 * maxNotices {
-			n.observe(stateEvent(tokencache.StateOK, tokencache.StateDead, 0))
+		for range 2 * maxWaiting {
+			n.Observe(stateEvent(tokencache.StateOK, tokencache.StateDead, 0))
 		}
 		synctest.Wait() // one is under way, and waits for its next try
 		dropped := logs.FilterMessageSnippet("dropped").Len()
-		if waiting := len(n.queue); waiting > maxNotices || waiting+dropped != 2*maxNotices-1 {
+		if waiting := len(n.queue.waiting); waiting > maxWaiting || waiting+dropped != 2*maxWaiting-1 {
 			t.Errorf("%d wait, %d were dropped", waiting, dropped)
 		}
-		n.close() // while it waits for the next try
+		n.Close() // while it waits for the next try
 		before := len(r.got)
-		n.observe(stateEvent(tokencache.StateOK, tokencache.StateDead, 0))
+		n.Observe(stateEvent(tokencache.StateOK, tokencache.StateDead, 0))
 		time.Sleep(time.Hour)
 		if len(r.got) != before {
 			t.Error("it goes on after its end")
@@ -187,9 +187,9 @@ func TestNotificationsAreBounded(t *testing.T) {
 // TestNoHook: without an address nothing is kept.
 func TestNoHook(t *testing.T) {
 	n, _, _ := newTestNotifier("")
-	defer n.close()
-	n.observe(stateEvent(tokencache.StateOK, tokencache.StateDead, 0))
-	if len(n.queue) != 0 || n.busy {
+	defer n.Close()
+	n.Observe(stateEvent(tokencache.StateOK, tokencache.StateDead, 0))
+	if len(n.queue.waiting) != 0 || n.queue.busy {
 		t.Error("something is queued")
 	}
 }
@@ -209,11 +209,11 @@ func TestHook(t *testing.T) {
 		"https://u:{env.PART}@a.example/": "https://u:secret@a.example/",
 		"":                                "",
 	} {
-		if err := hook(text).check(); err != nil {
+		if err := URL(text).Check(); err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		to, err := hook(text).resolve()
+		to, err := URL(text).Resolve()
 		if err != nil || to == nil && want != "" || to != nil && to.String() != want {
 			t.Errorf("%s: %v %v", text, to, err)
 		}
@@ -228,7 +228,7 @@ func TestHook(t *testing.T) {
 		"https://a.example/{env.PART": "begins with http or https",
 		"https://u:secret@a.example/": "a password is given as a placeholder",
 	} {
-		err := hook(text).check()
+		err := URL(text).Check()
 		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "secret@") || strings.Contains(err.Error(), "no-url-but") {
 			t.Errorf("%s: %v", text, err)
 		}

@@ -1,4 +1,4 @@
-package caddyzoho
+package notify
 
 import (
 	"testing"
@@ -8,18 +8,19 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// TestEventQueue: handlers of Caddy's events are told in order, hold nobody up, and may fail.
-func TestEventQueue(t *testing.T) {
+// TestQueue: what is queued is done in order, holds nobody up, and may fail; of too much the
+// oldest is dropped.
+func TestQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.ErrorLevel)
 		logger := zap.New(core)
-		var q eventQueue
+		var q Queue
 		var told []int
 		slow := make(chan struct{})
-		q.add(logger, func() { <-slow })
+		q.Add(logger, "dropped", func() { <-slow })
 		synctest.Wait() // it is being told
-		for i := range maxEvents {
-			q.add(logger, func() {
+		for i := range maxWaiting {
+			q.Add(logger, "dropped", func() {
 				told = append(told, i)
 				if i == 7 {
 					panic("in a handler")
@@ -27,16 +28,16 @@ func TestEventQueue(t *testing.T) {
 			})
 		}
 		if logs.Len() != 0 {
-			t.Errorf("with %d that wait: %v", maxEvents, logs.All())
+			t.Errorf("with %d that wait: %v", maxWaiting, logs.All())
 		}
-		q.add(logger, func() { t.Error("told, although too many wait") })
+		q.Add(logger, "dropped", func() { told = append(told, maxWaiting) })
 		if logs.Len() != 1 {
 			t.Errorf("%d lines about one that was dropped", logs.Len())
 		}
 		close(slow)
 		synctest.Wait()
-		for i := range maxEvents {
-			if len(told) != maxEvents || told[i] != i {
+		for i := range maxWaiting {
+			if len(told) != maxWaiting || told[i] != i+1 {
 				t.Fatalf("told: %v", told)
 			}
 		}
