@@ -32,6 +32,16 @@ func (t Target) Address() string {
 	return net.JoinHostPort(strings.Trim(t.Host, "[]"), port)
 }
 
+// OriginTarget describes one origin that everything is sent to, whatever its
+// path: a server of the operator's choice. Plain http is for this machine only.
+func OriginTarget(origin string) (Target, error) {
+	u, err := originURL("origin", origin)
+	if err != nil {
+		return Target{}, err
+	}
+	return Target{Scheme: u.Scheme, Host: u.Host}, nil
+}
+
 // RouteOptions narrows or widens what RouteHost and RoutePath accept.
 type RouteOptions struct {
 	// AnyDataCenter maps the hosts of every data center, not only those of .com
