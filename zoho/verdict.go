@@ -54,7 +54,7 @@ const maxJudged = 64 << 10
 // an answer. If not, it can be streamed at once. Service "" stands for all services at
 // once, but for answers of the 400s only.
 func MayRefuse(service string, status int, h http.Header) bool {
-	set, ok := refusing[service]
+	set, ok := refusalStatuses[service]
 	if !ok {
 		set = statusBit(http.StatusUnauthorized)
 	}
@@ -90,33 +90,54 @@ func Judge(service string, status int, h http.Header, body []byte) Verdict {
 		return VerdictNone
 	}
 	body = body[:min(len(body), maxJudged)]
-	facts := factsOf(body)
-	if v := judge(rowsOf(service), status, facts); v != VerdictNone {
+	values := jsonValues(body)
+	if v := strongest(rowsOf(service), status, values); v != VerdictNone {
 		return v
 	}
 	if status != http.StatusUnauthorized {
 		return VerdictNone
 	}
-	if v := judge(textualRows, status, facts); v != VerdictNone {
+	if v := strongest(textualRows, status, values); v != VerdictNone {
 		return v
 	}
-	return judgeBare(service, h, body)
+	return judgeWithoutJSON(service, h, body)
 }
 
-// judge gives the strongest verdict of the rows that fit.
-func judge(rows []row, status int, facts []fact) Verdict {
+// strongest gives the verdict that wins among the rows that match.
+func strongest(rows []row, status int, values []jsonValue) Verdict {
 	best := VerdictNone
 	for _, r := range rows {
-		if r.verdict > best && slices.Contains(r.on, status) && r.fits(facts) {
+		if r.verdict > best && slices.Contains(r.on, status) && r.matches(values) {
 			best = r.verdict
 		}
 	}
 	return best
 }
 
-// judgeBare knows the two refusals under 401 that stand outside of any JSON, and takes all
+// matches reports whether the answer has what the row describes.
+func (r row) matches(values []jsonValue) bool {
+	found := slices.ContainsFunc(values, func(v jsonValue) bool {
+		return v.isAt(r.at) && (r.is == nil || slices.Contains(r.is, v.value))
+	})
+	if !found || r.beside != "" && !slices.ContainsFunc(values, func(v jsonValue) bool { return v.isAt(r.beside) }) {
+		return false
+	}
+	return r.says == "" || slices.ContainsFunc(values, func(v jsonValue) bool { return containsFold(v.value, r.says) })
+}
+
+func (v jsonValue) isAt(at string) bool {
+	switch {
+	case at == "":
+		return true
+	case at[0] == '.':
+		return v.path == at[1:] || strings.HasSuffix(v.path, at)
+	}
+	return v.path == at
+}
+
+// judgeWithoutJSON knows the two refusals under 401 that stand outside of any JSON, and takes all
 // others for what nothing is recognized in.
-func judgeBare(service string, h http.Header, body []byte) Verdict {
+func judgeWithoutJSON(service string, h http.Header, body []byte) Verdict {
 	switch {
 	case (service == "cliq" || service == "") && containsFold(h.Get("Content-Type"), "text/html") && len(bytes.TrimSpace(body)) == 0:
 		return VerdictNoHeader // Cliq: two blank bytes, measured
@@ -126,8 +147,8 @@ func judgeBare(service string, h http.Header, body []byte) Verdict {
 	return VerdictUnrecognized
 }
 
-// refusing holds the statuses under which a service's rows can apply at all.
-var refusing = func() map[string]uint8 {
+// refusalStatuses holds the statuses under which a service's rows can apply at all.
+var refusalStatuses = func() map[string]uint8 {
 	index := map[string]uint8{"": 0}
 	for service, rows := range verdictRows {
 		set := statusBit(http.StatusUnauthorized)

@@ -1,10 +1,5 @@
 package zoho
 
-import (
-	"slices"
-	"strings"
-)
-
 // row is a line of the verdict table: a value at its place in an answer.
 // Textual codes speak for themselves. Numbers mean something else at each
 // product, so they count only together with the rest of their row's shape.
@@ -17,49 +12,28 @@ type row struct {
 	verdict Verdict
 }
 
-// fits reports whether the answer has what the row describes.
-func (r row) fits(facts []fact) bool {
-	found := slices.ContainsFunc(facts, func(f fact) bool {
-		return f.stands(r.at) && (r.is == nil || slices.Contains(r.is, f.value))
-	})
-	if !found || r.beside != "" && !slices.ContainsFunc(facts, func(f fact) bool { return f.stands(r.beside) }) {
-		return false
-	}
-	return r.says == "" || slices.ContainsFunc(facts, func(f fact) bool { return containsFold(f.value, r.says) })
-}
-
-func (f fact) stands(at string) bool {
-	switch {
-	case at == "":
-		return true
-	case at[0] == '.':
-		return f.path == at[1:] || strings.HasSuffix(f.path, at)
-	}
-	return f.path == at
-}
-
 // Statuses, as the rows need them.
 var (
-	on400       = []int{400}
-	on401       = []int{401}
-	on403       = []int{403}
-	on500       = []int{500}
-	on400or401  = []int{400, 401}
-	on401or403  = []int{401, 403}
-	onAny4xx    = []int{400, 401, 403}
-	on200or400  = []int{200, 400}
-	on200or403  = []int{200, 403}
-	on200or4xx  = []int{200, 400, 401} // services that refuse with a success, too
-	deadTokens  = []string{"INVALID_TOKEN", "INVALID_OAUTHTOKEN", "INVALID_OAUTH", "oauthtoken_invalid", "F7003"}
-	scopeCodes  = []string{"OAUTH_SCOPE_MISMATCH", "INVALID_OAUTHSCOPE", "SCOPE_MISMATCH", "oauthtoken_scope_invalid", "F7004", "F7007"}
-	permissions = []string{"NO_PERMISSION", "AUTHORIZATION_FAILED", "R008"}
+	on400           = []int{400}
+	on401           = []int{401}
+	on403           = []int{403}
+	on500           = []int{500}
+	on400or401      = []int{400, 401}
+	on401or403      = []int{401, 403}
+	onAny4xx        = []int{400, 401, 403}
+	on200or400      = []int{200, 400}
+	on200or403      = []int{200, 403}
+	on200or4xx      = []int{200, 400, 401} // services that refuse with a success, too
+	deadTokenCodes  = []string{"INVALID_TOKEN", "INVALID_OAUTHTOKEN", "INVALID_OAUTH", "oauthtoken_invalid", "F7003"}
+	scopeCodes      = []string{"OAUTH_SCOPE_MISMATCH", "INVALID_OAUTHSCOPE", "SCOPE_MISMATCH", "oauthtoken_scope_invalid", "F7004", "F7007"}
+	permissionCodes = []string{"NO_PERMISSION", "AUTHORIZATION_FAILED", "R008"}
 )
 
 // textualRows are the codes that need no shape around them.
 var textualRows = []row{
-	{on: on401, is: deadTokens, verdict: VerdictRenew},
+	{on: on401, is: deadTokenCodes, verdict: VerdictRenew},
 	{on: on401, is: scopeCodes, verdict: VerdictScope},
-	{on: on401, is: permissions, verdict: VerdictPermission},
+	{on: on401, is: permissionCodes, verdict: VerdictPermission},
 	{on: on401, is: []string{"OAUTH_ORG_MISMATCH"}, verdict: VerdictOrg},
 	{on: on401, is: []string{"INVALID_TICKET"}, verdict: VerdictNoHeader},
 	{on: on401, is: []string{"AUTHENTICATION_FAILURE"}, verdict: VerdictAmbiguous},

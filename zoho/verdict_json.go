@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 )
 
-// fact is a text or number in a JSON body, and where it stands: the names of
+// jsonValue is a text or number in a JSON body, and where it stands: the names of
 // the members that lead to it, joined by dots, list positions left out.
-type fact struct{ path, value string }
+type jsonValue struct{ path, value string }
 
 const (
 	// maxDepth ends the reading of a body nested for its own sake.
@@ -19,26 +19,26 @@ const (
 	elsewhere = "?"
 )
 
-// factsOf reads a JSON object or list up to its first error, so that a body cut
-// at 64 KiB tells what it has told until then. Other bodies have no facts.
-func factsOf(body []byte) []fact {
+// jsonValues reads a JSON object or list up to its first error, so that a body cut
+// at 64 KiB tells what it has told until then. Other bodies have no values.
+func jsonValues(body []byte) []jsonValue {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
 	if len(body) == 0 || body[0] != '{' && body[0] != '[' {
 		return nil
 	}
-	r := factReader{dec: json.NewDecoder(bytes.NewReader(body))}
+	r := jsonReader{dec: json.NewDecoder(bytes.NewReader(body))}
 	r.dec.UseNumber()
 	r.value("", 0)
-	return r.facts
+	return r.values
 }
 
-type factReader struct {
-	dec   *json.Decoder
-	facts []fact
+type jsonReader struct {
+	dec    *json.Decoder
+	values []jsonValue
 }
 
 // value reads the value at path and reports whether reading can go on.
-func (r *factReader) value(path string, depth int) bool {
+func (r *jsonReader) value(path string, depth int) bool {
 	t, err := r.dec.Token()
 	if err != nil || depth > maxDepth {
 		return false
@@ -47,14 +47,14 @@ func (r *factReader) value(path string, depth int) bool {
 	case json.Delim:
 		return r.members(t == '{', path, depth)
 	case string:
-		r.facts = append(r.facts, fact{path, t})
+		r.values = append(r.values, jsonValue{path, t})
 	case json.Number:
-		r.facts = append(r.facts, fact{path, t.String()})
+		r.values = append(r.values, jsonValue{path, t.String()})
 	}
 	return true
 }
 
-func (r *factReader) members(object bool, path string, depth int) bool {
+func (r *jsonReader) members(object bool, path string, depth int) bool {
 	for r.dec.More() {
 		at := path
 		if object {
