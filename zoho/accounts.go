@@ -138,12 +138,12 @@ func (a *Accounts) post(ctx context.Context, to string, form url.Values, secrets
 	ctx, cancel := context.WithTimeout(ctx, accountsTimeout)
 	defer cancel()
 	if err := ctx.Err(); err != nil {
-		return answer{}, &Failure{NoToken: true, Err: shield(err, secrets), reason: "not asked"}
+		return answer{}, &Failure{NoToken: true, Err: redactError(err, secrets), reason: "not asked"}
 	}
-	p := new(progress)
-	req, err := http.NewRequestWithContext(p.trace(ctx), http.MethodPost, to, strings.NewReader(form.Encode()))
+	trace := new(connTrace)
+	req, err := http.NewRequestWithContext(trace.attach(ctx), http.MethodPost, to, strings.NewReader(form.Encode()))
 	if err != nil {
-		return answer{}, &Failure{NoToken: true, Err: shield(err, secrets), reason: "the accounts URL is no URL"}
+		return answer{}, &Failure{NoToken: true, Err: redactError(err, secrets), reason: "the accounts URL is no URL"}
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
@@ -152,7 +152,7 @@ func (a *Accounts) post(ctx context.Context, to string, form url.Values, secrets
 	req.Header.Set("Accept-Encoding", "identity")
 	resp, err := a.client().Do(req)
 	if err != nil {
-		return answer{}, &Failure{NoToken: p.neverSent(err), Err: shield(err, secrets), reason: "no answer"}
+		return answer{}, &Failure{NoToken: trace.neverSent(err), Err: redactError(err, secrets), reason: "no answer"}
 	}
 	defer resp.Body.Close()
 	return readAnswer(resp, secrets)
@@ -190,7 +190,7 @@ func readAnswer(resp *http.Response, secrets []string) (answer, *Failure) {
 	case err != nil:
 		// Who only answered with a 5xx made no token; otherwise it may be lost.
 		f := ans.fail(resp.StatusCode >= 500, "the reply was cut")
-		f.Err = shield(err, secrets)
+		f.Err = redactError(err, secrets)
 		return ans, f
 	case len(body) > maxReply:
 		return ans, ans.fail(resp.StatusCode >= 500, fmt.Sprintf("the reply is longer than %d bytes", maxReply))

@@ -1,6 +1,7 @@
 package zoho
 
 import (
+	"errors"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -72,4 +73,22 @@ func cut(s string, n int) string {
 	for n -= len(dots); n > 0 && s[n]&0xC0 == 0x80; n-- {
 	}
 	return s[:n] + dots
+}
+
+// redactedError prints an error of the network without what could be secret in it;
+// servers choose part of those texts. errors.Is and As see the error itself.
+type redactedError struct {
+	text string
+	err  error
+}
+
+func (e *redactedError) Error() string { return e.text }
+func (e *redactedError) Unwrap() error { return e.err }
+
+// redactError also takes off the url.Error, which repeats the URL.
+func redactError(err error, secrets []string) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	return &redactedError{clean(err.Error(), secrets...), err}
 }
