@@ -41,8 +41,6 @@ const (
 	// accountsTimeout bounds a request to the accounts server in all, a reply
 	// that drips in byte by byte included.
 	accountsTimeout = 15 * time.Second
-	// maxReply is far more than any reply: a token reply has some 300 bytes.
-	maxReply = 1 << 20
 )
 
 // grantType is what a request to the accounts server asks for.
@@ -95,12 +93,12 @@ func (a *Accounts) Refresh(ctx context.Context, refreshToken string) (Reply, err
 // FailureGrantDead.
 func (a *Accounts) Revoke(ctx context.Context, token string) error {
 	secrets := a.secrets(token)
-	ans, f := a.post(ctx, a.DataCenter.RevokeURL(), url.Values{"token": {token}}, secrets)
+	raw, f := a.post(ctx, a.DataCenter.RevokeURL(), url.Values{"token": {token}}, secrets)
 	if f == nil {
-		f = ans.revoked(secrets)
+		f = raw.revoked(secrets)
 	}
 	if f != nil {
-		return a.complete(f, grantRevoke)
+		return a.annotate(f, grantRevoke)
 	}
 	return nil
 }
@@ -115,35 +113,35 @@ func (a *Accounts) secrets(more string) []string { return []string{a.ClientSecre
 
 func (a *Accounts) token(ctx context.Context, g grantType, form url.Values, secret string) (Reply, error) {
 	secrets := a.secrets(secret)
-	ans, f := a.post(ctx, a.DataCenter.TokenURL(), form, secrets)
+	raw, f := a.post(ctx, a.DataCenter.TokenURL(), form, secrets)
 	if f != nil {
-		return Reply{}, a.complete(f, g)
+		return Reply{}, a.annotate(f, g)
 	}
-	r, f := ans.token(g, secrets)
+	r, f := raw.token(g, secrets)
 	if f != nil {
-		return Reply{}, a.complete(f, g)
+		return Reply{}, a.annotate(f, g)
 	}
 	return r, nil
 }
 
-// complete tells a failure what Hint needs to know.
-func (a *Accounts) complete(f *Failure, g grantType) *Failure {
+// annotate adds what Hint needs to know.
+func (a *Accounts) annotate(f *Failure, g grantType) *Failure {
 	f.grant, f.dataCenter = g, a.DataCenter
 	return f
 }
 
 // post sends a form and reads the whole answer, within the limits of time and
 // size.
-func (a *Accounts) post(ctx context.Context, to string, form url.Values, secrets []string) (answer, *Failure) {
+func (a *Accounts) post(ctx context.Context, to string, form url.Values, secrets []string) (rawReply, *Failure) {
 	ctx, cancel := context.WithTimeout(ctx, accountsTimeout)
 	defer cancel()
 	if err := ctx.Err(); err != nil {
-		return answer{}, &Failure{NoToken: true, Err: redactError(err, secrets), reason: "not asked"}
+		return rawReply{}, &Failure{NoToken: true, Err: redactError(err, secrets), reason: "not asked"}
 	}
 	trace := new(connTrace)
 	req, err := http.NewRequestWithContext(trace.attach(ctx), http.MethodPost, to, strings.NewReader(form.Encode()))
 	if err != nil {
-		return answer{}, &Failure{NoToken: true, Err: redactError(err, secrets), reason: "the accounts URL is no URL"}
+		return rawReply{}, &Failure{NoToken: true, Err: redactError(err, secrets), reason: "the accounts URL is no URL"}
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
@@ -152,10 +150,10 @@ func (a *Accounts) post(ctx context.Context, to string, form url.Values, secrets
 	req.Header.Set("Accept-Encoding", "identity")
 	resp, err := a.client().Do(req)
 	if err != nil {
-		return answer{}, &Failure{NoToken: trace.neverSent(err), Err: redactError(err, secrets), reason: "no answer"}
+		return rawReply{}, &Failure{NoToken: trace.neverSent(err), Err: redactError(err, secrets), reason: "no answer"}
 	}
 	defer resp.Body.Close()
-	return readAnswer(resp, secrets)
+	return readReply(resp, secrets)
 }
 
 // client copies the http.Client so that it neither follows a redirect, which
@@ -177,32 +175,6 @@ var ownTransport = func() http.RoundTripper {
 	t.DisableCompression = true
 	return t
 }()
-
-// readAnswer reads a reply as far as it is looked at.
-func readAnswer(resp *http.Response, secrets []string) (answer, *Failure) {
-	ans := answer{status: resp.StatusCode, header: resp.Header}
-	if 300 <= resp.StatusCode && resp.StatusCode < 400 {
-		return ans, ans.fail(true, "the server redirects, which is not followed")
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
-	ans.body = body
-	switch encoding := strings.Join(resp.Header.Values("Content-Encoding"), ","); {
-	case err != nil:
-		// Who only answered with a 5xx made no token; otherwise it may be lost.
-		f := ans.fail(resp.StatusCode >= 500, "the reply was cut")
-		f.Err = redactError(err, secrets)
-		return ans, f
-	case len(body) > maxReply:
-		return ans, ans.fail(resp.StatusCode >= 500, fmt.Sprintf("the reply is longer than %d bytes", maxReply))
-	case encoding != "":
-		decoded, ok := DecodePrefix(encoding, body, maxReply+1)
-		if !ok || len(decoded) > maxReply {
-			return ans, ans.fail(resp.StatusCode >= 500, "the reply is compressed, though that was not asked for, and could not be decoded within bounds")
-		}
-		ans.body = decoded
-	}
-	return ans, nil
-}
 
 // accountsText stands for an Accounts wherever one is printed.
 func (a Accounts) accountsText() string {

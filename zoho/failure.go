@@ -155,7 +155,7 @@ var errorCodes = map[string]FailureKind{
 var codeLike = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)+$`)
 
 // refusal understands a JSON reply that holds no token.
-func (ans answer) refusal(fields replyFields, g grantType, secrets []string) *Failure {
+func (raw rawReply) refusal(fields replyFields, g grantType, secrets []string) *Failure {
 	code, err := fields.text("error")
 	if err != nil {
 		code = ""
@@ -165,12 +165,12 @@ func (ans answer) refusal(fields replyFields, g grantType, secrets []string) *Fa
 	code = strings.TrimSpace(code)
 	kind, known := errorCodes[code]
 	switch {
-	case !known && throttles(code, status, description, ans.status):
+	case !known && throttles(code, status, description, raw.status):
 		kind = FailureThrottled
-	case ans.status >= 500 && kind != FailureThrottled:
+	case raw.status >= 500 && kind != FailureThrottled:
 		kind = FailureTemporary // a server in trouble says nothing about the grant
 	}
-	f := ans.fail(kind != FailureThrottled, "")
+	f := raw.fail(kind != FailureThrottled, "")
 	f.Kind = kind
 	f.Code = code
 	if !known {
@@ -196,49 +196,49 @@ func throttles(code, status, description string, httpStatus int) bool {
 
 // unreadable understands a reply that is no JSON object: Zoho answers HTML
 // when a gateway is in trouble or the domain is wrong.
-func (ans answer) unreadable(err error, secrets []string) *Failure {
-	plain := ans.status >= 400
-	if ans.status == http.StatusTooManyRequests {
-		f := ans.fail(false, err.Error())
+func (raw rawReply) unreadable(err error, secrets []string) *Failure {
+	plain := raw.status >= 400
+	if raw.status == http.StatusTooManyRequests {
+		f := raw.fail(false, err.Error())
 		f.Kind = FailureThrottled
 		return f
 	}
-	if !ans.isHTML() {
-		return ans.fail(plain, err.Error())
+	if !raw.isHTML() {
+		return raw.fail(plain, err.Error())
 	}
-	if title := htmlTitle(ans.body); title != "" {
-		return ans.fail(true, "an HTML page instead of JSON, titled "+show(title, secrets...))
+	if title := htmlTitle(raw.body); title != "" {
+		return raw.fail(true, "an HTML page instead of JSON, titled "+show(title, secrets...))
 	}
-	return ans.fail(true, "an HTML page instead of JSON")
+	return raw.fail(true, "an HTML page instead of JSON")
 }
 
 // revoked understands the reply to a revocation: {"status":"success"}, or for
 // an unknown token a 400 whose body is HTML (measured).
-func (ans answer) revoked(secrets []string) *Failure {
-	fields, err := parseReply(ans.body)
-	refused := ans.refusal(fields, grantRevoke, secrets)
-	switch status := fields.loose("status"); {
-	case ans.status == http.StatusBadRequest && refused.Kind == FailureTemporary:
-		f := ans.fail(true, "the token is unknown or was revoked before")
+func (raw rawReply) revoked(secrets []string) *Failure {
+	fields, err := parseReply(raw.body)
+	refused := raw.refusal(fields, grantRevoke, secrets)
+	switch status := fields.optional("status"); {
+	case raw.status == http.StatusBadRequest && refused.Kind == FailureTemporary:
+		f := raw.fail(true, "the token is unknown or was revoked before")
 		f.Kind = FailureGrantDead
 		return f
 	case fields["error"] != nil || refused.Kind == FailureThrottled:
 		return refused
 	case err != nil:
-		return ans.unreadable(err, secrets)
-	case ans.status >= 300 || status != "" && status != "success":
-		return ans.fail(true, "the token was not revoked")
+		return raw.unreadable(err, secrets)
+	case raw.status >= 300 || status != "" && status != "success":
+		return raw.fail(true, "the token was not revoked")
 	}
 	return nil
 }
 
 // fail makes a temporary failure of an answer. reason must be clean.
-func (ans answer) fail(noToken bool, reason string) *Failure {
-	return &Failure{Status: ans.status, NoToken: noToken, RetryAfter: retryAfter(ans.header), reason: reason}
+func (raw rawReply) fail(noToken bool, reason string) *Failure {
+	return &Failure{Status: raw.status, NoToken: noToken, RetryAfter: retryAfter(raw.header), reason: reason}
 }
 
-func (ans answer) isHTML() bool {
-	return bytes.HasPrefix(bytes.TrimSpace(ans.body), []byte("<")) || strings.HasPrefix(strings.ToLower(ans.header.Get("Content-Type")), "text/html")
+func (raw rawReply) isHTML() bool {
+	return bytes.HasPrefix(bytes.TrimSpace(raw.body), []byte("<")) || strings.HasPrefix(strings.ToLower(raw.header.Get("Content-Type")), "text/html")
 }
 
 var titleTag = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)

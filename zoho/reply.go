@@ -31,18 +31,46 @@ type Reply struct {
 }
 
 const (
-	defaultLife = time.Hour
-	maxLife     = 24 * time.Hour
+	defaultLifetime = time.Hour
+	maxLifetime     = 24 * time.Hour
+	// maxReply is far more than any reply: a token reply has some 300 bytes.
+	maxReply = 1 << 20
 	// maxToken is what fits into a header everywhere. Zoho's have 70 bytes; its
 	// pages promise nothing, so no closer look is taken.
 	maxToken = 8 << 10
 )
 
-// answer is a reply of the accounts server before it is understood.
-type answer struct {
+// rawReply is a reply of the accounts server before it is understood.
+type rawReply struct {
 	status int
 	header http.Header
 	body   []byte
+}
+
+// readReply reads a reply as far as it is looked at.
+func readReply(resp *http.Response, secrets []string) (rawReply, *Failure) {
+	raw := rawReply{status: resp.StatusCode, header: resp.Header}
+	if 300 <= resp.StatusCode && resp.StatusCode < 400 {
+		return raw, raw.fail(true, "the server redirects, which is not followed")
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+	raw.body = body
+	switch encoding := strings.Join(resp.Header.Values("Content-Encoding"), ","); {
+	case err != nil:
+		// Who only answered with a 5xx made no token; otherwise it may be lost.
+		f := raw.fail(resp.StatusCode >= 500, "the reply was cut")
+		f.Err = redactError(err, secrets)
+		return raw, f
+	case len(body) > maxReply:
+		return raw, raw.fail(resp.StatusCode >= 500, fmt.Sprintf("the reply is longer than %d bytes", maxReply))
+	case encoding != "":
+		decoded, ok := DecodePrefix(encoding, body, maxReply+1)
+		if !ok || len(decoded) > maxReply {
+			return raw, raw.fail(resp.StatusCode >= 500, "the reply is compressed, though that was not asked for, and could not be decoded within bounds")
+		}
+		raw.body = decoded
+	}
+	return raw, nil
 }
 
 // replyFields are the members of a reply that count, named exactly so.
@@ -102,8 +130,8 @@ func (f replyFields) text(name string) (string, error) {
 	return s, nil
 }
 
-// loose is text for members whose absence does no harm.
-func (f replyFields) loose(name string) string {
+// optional is text for members whose absence does no harm.
+func (f replyFields) optional(name string) string {
 	s, err := f.text(name)
 	if err != nil || len(s) > maxToken || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return ""
@@ -138,28 +166,28 @@ func (f replyFields) seconds(name string) float64 {
 	return v
 }
 
-// life reads expires_in. Beside expires_in_sec it counts milliseconds, and so
+// lifetime reads expires_in. Beside expires_in_sec it counts milliseconds, and so
 // does a value that would be more than a day: Zoho's tokens live an hour. What
 // makes no sense either way, is missing or negative, counts as an hour.
-func (f replyFields) life() time.Duration {
+func (f replyFields) lifetime() time.Duration {
 	s := f.seconds("expires_in_sec")
 	if s <= 0 {
 		s = f.seconds("expires_in")
-		if _, both := f["expires_in_sec"]; both || s > maxLife.Seconds() {
+		if _, both := f["expires_in_sec"]; both || s > maxLifetime.Seconds() {
 			s /= 1000
 		}
 	}
-	if s <= 0 || s > maxLife.Seconds() {
-		return defaultLife
+	if s <= 0 || s > maxLifetime.Seconds() {
+		return defaultLifetime
 	}
 	if d := time.Duration(s * float64(time.Second)); d > 0 {
 		return d
 	}
-	return defaultLife
+	return defaultLifetime
 }
 
 func (f replyFields) apiDomain() string {
-	s := f.loose("api_domain")
+	s := f.optional("api_domain")
 	if u, err := url.Parse(s); err != nil || u.Host == "" || u.User != nil {
 		return ""
 	}
@@ -168,41 +196,41 @@ func (f replyFields) apiDomain() string {
 
 // token understands an answer as a token reply. Errors come with status 200 as
 // well, so the members decide, not the status.
-func (ans answer) token(g grantType, secrets []string) (Reply, *Failure) {
-	fields, err := parseReply(ans.body)
+func (raw rawReply) token(g grantType, secrets []string) (Reply, *Failure) {
+	fields, err := parseReply(raw.body)
 	if err != nil {
-		return Reply{}, ans.unreadable(err, secrets)
+		return Reply{}, raw.unreadable(err, secrets)
 	}
 	_, refused := fields["error"]
 	_, granted := fields["access_token"]
 	if refused && string(fields["error"]) != "null" {
-		f := ans.refusal(fields, g, secrets)
+		f := raw.refusal(fields, g, secrets)
 		f.NoToken = f.NoToken && !granted
 		return Reply{}, f
 	}
 	access, err := fields.token("access_token")
 	if err != nil {
-		return Reply{}, ans.fail(false, err.Error())
+		return Reply{}, raw.fail(false, err.Error())
 	}
 	refresh, err := fields.token("refresh_token")
 	switch {
 	case err != nil:
-		return Reply{}, ans.fail(false, err.Error())
-	case access == "" && ans.status >= 400:
-		return Reply{}, ans.refusal(fields, g, secrets)
+		return Reply{}, raw.fail(false, err.Error())
+	case access == "" && raw.status >= 400:
+		return Reply{}, raw.refusal(fields, g, secrets)
 	case access == "":
-		return Reply{}, ans.fail(false, "the reply holds neither access_token nor error")
-	case ans.status < 200 || ans.status >= 300:
-		return Reply{}, ans.fail(false, "the reply has an access_token, but its status says failure")
+		return Reply{}, raw.fail(false, "the reply holds neither access_token nor error")
+	case raw.status < 200 || raw.status >= 300:
+		return Reply{}, raw.fail(false, "the reply has an access_token, but its status says failure")
 	}
-	date, _ := http.ParseTime(ans.header.Get("Date"))
+	date, _ := http.ParseTime(raw.header.Get("Date"))
 	return Reply{
 		AccessToken:  access,
 		RefreshToken: refresh,
 		APIDomain:    fields.apiDomain(),
-		TokenType:    fields.loose("token_type"),
-		Scope:        fields.loose("scope"),
-		ExpiresIn:    fields.life(),
+		TokenType:    fields.optional("token_type"),
+		Scope:        fields.optional("scope"),
+		ExpiresIn:    fields.lifetime(),
 		Date:         date,
 	}, nil
 }

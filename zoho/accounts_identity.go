@@ -20,8 +20,8 @@ type Identity struct {
 // ScopeProfile is what lets the authorization server say who a user is.
 const ScopeProfile = "AaaServer.profile.READ"
 
-// TellsUser tells whether Identify can learn the user with these scopes.
-func TellsUser(scopes []string) bool { return grants(scopes, "aaaserver.profile.") }
+// TellsUser reports whether Identify can learn the user with these scopes.
+func TellsUser(scopes []string) bool { return hasScope(scopes, "aaaserver.profile.") }
 
 // Identify asks the authorization server for the user, which takes the scope
 // ScopeProfile, and the CRM for the organization, which takes one of
@@ -37,45 +37,45 @@ func (a *Accounts) Identify(ctx context.Context, accessToken, apiDomain string, 
 			Email string
 			ZUID  json.Number
 		}
-		a.ask(ctx, a.DataCenter.Accounts+"/oauth/user/info", accessToken, &user)
+		a.getJSON(ctx, a.DataCenter.Accounts+"/oauth/user/info", accessToken, &user)
 		id.User = user.Email
 		if id.User == "" {
 			id.User = user.ZUID.String()
 		}
 	}
-	if (unknown || grants(scopes, "zohocrm.org.", "zohocrm.settings.")) && a.DataCenter.OwnsAPIDomain(apiDomain) {
+	if (unknown || hasScope(scopes, "zohocrm.org.", "zohocrm.settings.")) && a.DataCenter.OwnsAPIDomain(apiDomain) {
 		var orgs struct {
 			Org []struct {
 				ZGID json.Number `json:"zgid"`
 			} `json:"org"`
 		}
-		a.ask(ctx, apiDomain+"/crm/v8/org", accessToken, &orgs)
+		a.getJSON(ctx, apiDomain+"/crm/v8/org", accessToken, &orgs)
 		if len(orgs.Org) == 1 {
 			id.Org = orgs.Org[0].ZGID.String()
 		}
 	}
-	return Identity{User: printed(id.User), Org: printed(id.Org)}
+	return Identity{User: printable(id.User), Org: printable(id.Org)}
 }
 
-// longestName is that of an e-mail address.
-const longestName = 254
+// maxIdentity is the length of the longest e-mail address (RFC 5321).
+const maxIdentity = 254
 
-// printed leaves out of a name what would move the text around it.
-func printed(name string) string {
+// printable leaves out of a name what would move the text around it.
+func printable(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if unicode.In(r, unicode.Cc, unicode.Cf) || r == utf8.RuneError {
 			return -1
 		}
 		return r
 	}, name)
-	if runes := []rune(name); len(runes) > longestName {
-		name = string(runes[:longestName])
+	if runes := []rune(name); len(runes) > maxIdentity {
+		name = string(runes[:maxIdentity])
 	}
 	return name
 }
 
-// grants tells whether a scope begins with one of the prefixes, in any letter case.
-func grants(scopes []string, prefixes ...string) bool {
+// hasScope reports whether a scope begins with one of the prefixes, in any letter case.
+func hasScope(scopes []string, prefixes ...string) bool {
 	for _, scope := range scopes {
 		for _, prefix := range prefixes {
 			if strings.HasPrefix(strings.ToLower(scope), prefix) {
@@ -86,7 +86,7 @@ func grants(scopes []string, prefixes ...string) bool {
 	return false
 }
 
-func (a *Accounts) ask(ctx context.Context, url, token string, into any) {
+func (a *Accounts) getJSON(ctx context.Context, url, token string, into any) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return
