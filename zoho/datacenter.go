@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// DataCenter is one of Zoho's regions: its accounts server, API gateway and
+// DataCenter is one of Zoho's hostsByCode: its accounts server, API gateway and
 // product hosts. It is a comparable value; the zero value means unknown.
 type DataCenter struct {
 	Code     string // "us", "eu", ...; "custom" for CustomDataCenter
@@ -134,7 +134,7 @@ func checkOrigin(u *url.URL) error {
 		if isLoopback(name) {
 			return nil
 		}
-		return errors.New("plain http is for localhost and loopback addresses only; use https")
+		return errors.New("plain http is for localhost and loopback dialAddresses only; use https")
 	}
 	return errors.New("the scheme must be https")
 }

@@ -40,8 +40,8 @@ func NearestDataCenter(s string) string {
 		s = rest
 	}
 	s, _, _ = strings.Cut(s, "/")
-	if g := regionOf(s); g != nil {
-		return g.dc.Code
+	if h := domainOwner(s); h != nil {
+		return h.dc.Code
 	}
 	// Canada's domain is the one that everyone gets wrong: zoho.ca.
 	if i := strings.LastIndex(s, "zoho."); i >= 0 {

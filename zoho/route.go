@@ -19,7 +19,7 @@ type Target struct {
 
 // Address is what to dial for the target: host and port.
 func (t Target) Address() string {
-	if address, ok := addresses[t.Host]; ok {
+	if address, ok := dialAddresses[t.Host]; ok {
 		return address
 	}
 	if _, _, err := net.SplitHostPort(t.Host); err == nil {
@@ -123,10 +123,10 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 		return Target{}, isZoho, err
 	}
 	if e.role == roleAccounts {
-		return Target{}, true, fmt.Errorf("%w: %s is an accounts server; tokens are fetched by the proxy, never by the app", ErrTarget, e.region.hosts[e.role])
+		return Target{}, true, fmt.Errorf("%w: %s is an accounts server; tokens are fetched by the proxy, never by the app", ErrTarget, e.center.hosts[e.role])
 	}
-	if !dc.mapsFrom(e.region.dc, o) {
-		return Target{}, true, dc.foreign(host, e.region.dc)
+	if !dc.mapsFrom(e.center.dc, o) {
+		return Target{}, true, dc.otherDataCenter(host, e.center.dc)
 	}
 	if e.service == "" {
 		e = e.byPath(path)
@@ -153,9 +153,9 @@ func (dc DataCenter) environment(r role, host string, o RouteOptions) (role, err
 	}
 	own := dc.gatewayOf(o.APIDomain)
 	if own == "" {
-		own = regions[dc.Code].hosts[roleGateway]
+		own = hostsByCode[dc.Code].hosts[roleGateway]
 	}
-	if own != regions[dc.Code].hosts[r] {
+	if own != hostsByCode[dc.Code].hosts[r] {
 		return r, fmt.Errorf("%w: %s is for grants of that environment, the connection's grant is for %s", ErrEnvironment, show(host), own)
 	}
 	return r, nil
@@ -165,10 +165,10 @@ func (dc DataCenter) environment(r role, host string, o RouteOptions) (role, err
 // data center.
 func IsHost(host string) bool {
 	_, known := lookupHost(host)
-	return known || regionOf(host) != nil
+	return known || domainOwner(host) != nil
 }
 
-// mayBeZoho rules out at a glance what apps mostly call: localhost and addresses.
+// mayBeZoho rules out at a glance what apps mostly call: localhost and dialAddresses.
 // Every domain of Zoho's begins with its name.
 func mayBeZoho(host string) bool {
 	return strings.IndexByte(host, 'z') >= 0 || strings.IndexByte(host, 'Z') >= 0
@@ -239,11 +239,11 @@ func (dc DataCenter) target(service string, r role, path string, o RouteOptions)
 		t.Scheme, t.Host = dc.apiScheme(), dc.apiHost()
 		return t, nil
 	}
-	g, ok := regions[dc.Code]
+	h, ok := hostsByCode[dc.Code]
 	if !ok {
 		return Target{}, fmt.Errorf("%w: the connection's data center %s is unknown", ErrDataCenter, show(dc.Code))
 	}
-	t.Host = g.hosts[r]
+	t.Host = h.hosts[r]
 	if r == roleGateway && o.APIDomain != "" {
 		if host := dc.gatewayOf(o.APIDomain); host != "" {
 			t.Host = host
@@ -284,12 +284,12 @@ func (dc DataCenter) gatewayOf(apiDomain string) string {
 		return ""
 	}
 	const scheme = "https://"
-	g, ok := regions[dc.Code]
+	h, ok := hostsByCode[dc.Code]
 	if !ok || len(apiDomain) < len(scheme) || !equalFold(apiDomain[:len(scheme)], scheme) {
 		return ""
 	}
 	host := strings.TrimSuffix(apiDomain[len(scheme):], ":443")
-	for _, own := range g.hosts[roleGateway : roleDeveloper+1] {
+	for _, own := range h.hosts[roleGateway : roleDeveloper+1] {
 		if own != "" && equalFold(own, host) {
 			return own
 		}
@@ -318,17 +318,17 @@ func (dc DataCenter) trimPort(host string) string {
 
 // unknownHost explains a host that the table does not hold.
 func (dc DataCenter) unknownHost(host string, o RouteOptions) (isZoho bool, err error) {
-	g := regionOf(host)
+	h := domainOwner(host)
 	switch {
-	case g == nil:
+	case h == nil:
 		return false, ErrTarget
-	case !dc.mapsFrom(g.dc, o):
-		return true, dc.foreign(host, g.dc)
+	case !dc.mapsFrom(h.dc, o):
+		return true, dc.otherDataCenter(host, h.dc)
 	}
 	return true, fmt.Errorf("%w: no API is known at %s", ErrServiceUnknown, show(host))
 }
 
-func (dc DataCenter) foreign(host string, other DataCenter) error {
+func (dc DataCenter) otherDataCenter(host string, other DataCenter) error {
 	return fmt.Errorf("%w: %s belongs to %s, the connection to %s", ErrDataCenter, show(host), other.Code, dc.Code)
 }
 

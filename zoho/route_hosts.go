@@ -28,15 +28,15 @@ const (
 	uploadLabel   = "upload"
 )
 
-// region is a data center with all its host names, "" where it has none.
-type region struct {
+// dcHosts is a data center with all its host names, "" where it has none.
+type dcHosts struct {
 	dc    DataCenter
 	hosts [maxRoles]string
 }
 
 // hostEntry says what a host name stands for.
 type hostEntry struct {
-	region  *region
+	center  *dcHosts
 	role    role
 	service string // "" if the path's first segment names it
 	// workdrive is WorkDrive's role on the hosts that it shares with the CRM
@@ -51,15 +51,15 @@ type serviceEntry struct {
 }
 
 var (
-	serviceIndex = indexServices()
-	regions      = indexRegions()
-	hostIndex    = indexHosts()
-	addresses    = indexAddresses()
+	serviceIndex  = indexServices()
+	hostsByCode   = indexDataCenters()
+	hostIndex     = indexHosts()
+	dialAddresses = indexDialAddresses()
 )
 
-// products calls f for each label of a product host, with the role it has
+// eachProductHost calls f for each label of a product host, with the role it has
 // everywhere.
-func products(f func(r role, label string, s Service)) {
+func eachProductHost(f func(r role, label string, s Service)) {
 	r := roleProduct
 	for _, s := range services {
 		f(r, s.Host, s)
@@ -73,7 +73,7 @@ func products(f func(r role, label string, s Service)) {
 
 func indexServices() map[string]serviceEntry {
 	index := make(map[string]serviceEntry, len(services))
-	products(func(r role, label string, s Service) {
+	eachProductHost(func(r role, label string, s Service) {
 		if label == s.Host {
 			index[s.Name] = serviceEntry{s, r}
 		}
@@ -81,42 +81,42 @@ func indexServices() map[string]serviceEntry {
 	return index
 }
 
-func indexRegions() map[string]*region {
-	index := make(map[string]*region, len(dataCenters))
+func indexDataCenters() map[string]*dcHosts {
+	index := make(map[string]*dcHosts, len(dataCenters))
 	for _, dc := range dataCenters {
-		g := &region{dc: dc}
+		h := &dcHosts{dc: dc}
 		if domain := gatewayDomain(dc); domain != "" {
-			g.hosts[roleGateway] = "www." + domain
-			g.hosts[roleSandbox] = "sandbox." + domain
-			g.hosts[roleDeveloper] = "developer." + domain
+			h.hosts[roleGateway] = "www." + domain
+			h.hosts[roleSandbox] = "sandbox." + domain
+			h.hosts[roleDeveloper] = "developer." + domain
 		}
-		g.hosts[roleFiles] = filesHost(dc)
-		g.hosts[roleAccounts] = strings.TrimPrefix(dc.Accounts, "https://")
-		products(func(r role, label string, _ Service) {
-			g.hosts[r] = productLabel(dc, label) + "." + dc.Suffix
+		h.hosts[roleFiles] = filesHost(dc)
+		h.hosts[roleAccounts] = strings.TrimPrefix(dc.Accounts, "https://")
+		eachProductHost(func(r role, label string, _ Service) {
+			h.hosts[r] = productLabel(dc, label) + "." + dc.Suffix
 		})
-		index[dc.Code] = g
+		index[dc.Code] = h
 	}
 	return index
 }
 
 func indexHosts() map[string]hostEntry {
 	index := make(map[string]hostEntry)
-	for _, g := range regions {
-		products(func(r role, _ string, s Service) {
-			index[g.hosts[r]] = hostEntry{region: g, role: r, service: s.Name}
+	for _, h := range hostsByCode {
+		eachProductHost(func(r role, _ string, s Service) {
+			index[h.hosts[r]] = hostEntry{center: h, role: r, service: s.Name}
 		})
 		for r := roleGateway; r < roleProduct; r++ {
-			if host := g.hosts[r]; host != "" {
-				index[host] = hostEntry{region: g, role: r, workdrive: index[host].role}
+			if host := h.hosts[r]; host != "" {
+				index[host] = hostEntry{center: h, role: r, workdrive: index[host].role}
 			}
 		}
 	}
 	return index
 }
 
-// indexAddresses spares putting an address together for each request.
-func indexAddresses() map[string]string {
+// indexDialAddresses spares putting an address together for each request.
+func indexDialAddresses() map[string]string {
 	index := make(map[string]string, len(hostIndex))
 	for host := range hostIndex {
 		index[host] = host + ":443"
@@ -168,14 +168,14 @@ func lookupHost(host string) (hostEntry, bool) {
 // maxHost is more than any host of the table has.
 const maxHost = 48
 
-// regionOf gives the data center under whose domain a host lies that the table
+// domainOwner gives the data center under whose domain a host lies that the table
 // does not hold, nil if it is not Zoho's. Only well-formed names count: no empty
 // label, no xn--, nothing but letters, digits and hyphens.
-func regionOf(host string) *region {
+func domainOwner(host string) *dcHosts {
 	host = trimDefaultPort(host)
 	for i := range dataCenters {
 		dc := &dataCenters[i]
-		if !within(host, dc.Suffix) && (dc.API == "" || !within(host, gatewayDomain(*dc))) {
+		if !isUnder(host, dc.Suffix) && (dc.API == "" || !isUnder(host, gatewayDomain(*dc))) {
 			continue
 		}
 		for label := range strings.SplitSeq(host, ".") {
@@ -183,12 +183,12 @@ func regionOf(host string) *region {
 				return nil
 			}
 		}
-		return regions[dc.Code]
+		return hostsByCode[dc.Code]
 	}
 	return nil
 }
 
-func within(host, domain string) bool {
+func isUnder(host, domain string) bool {
 	n := len(host) - len(domain)
 	return n >= 0 && equalFold(host[n:], domain) && (n == 0 || host[n-1] == '.')
 }
