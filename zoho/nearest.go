@@ -53,10 +53,7 @@ func NearestDataCenter(s string) string {
 	if code, ok := dataCenterWords[strings.ReplaceAll(s, " ", "")]; ok {
 		return code
 	}
-	codes := make([]string, len(dataCenters))
-	for i, dc := range dataCenters {
-		codes[i] = dc.Code
-	}
+	codes := dataCenterCodes()
 	if len(s) == 2 && slices.Contains(codes, s[1:]+s[:1]) { // turned round
 		return s[1:] + s[:1]
 	}
@@ -64,6 +61,14 @@ func NearestDataCenter(s string) string {
 		return "" // a code of two letters is one slip away from most others
 	}
 	return nearest.Word(s, codes)
+}
+
+func dataCenterCodes() []string {
+	codes := make([]string, len(dataCenters))
+	for i, dc := range dataCenters {
+		codes[i] = dc.Code
+	}
+	return codes
 }
 
 // UnknownDataCenter is the error for a code that LookupDataCenter does not
@@ -78,11 +83,8 @@ func UnknownDataCenter(s string) error {
 		return fmt.Errorf("unknown data center %s: did you mean %q? (%s%s at %s)",
 			show(s), near.Code, name, near.Code, strings.TrimPrefix(near.Accounts, "https://"))
 	}
-	codes := make([]string, len(dataCenters))
-	for i, dc := range dataCenters {
-		codes[i] = dc.Code
-	}
-	return fmt.Errorf("unknown data center %s: use one of %s, or two URLs, of accounts server and API", show(s), strings.Join(codes, ", "))
+	return fmt.Errorf("unknown data center %s: use one of %s, or two URLs, of accounts server and API",
+		show(s), strings.Join(dataCenterCodes(), ", "))
 }
 
 // NearestService guesses the service that name was meant to be, "" if nothing
@@ -92,9 +94,5 @@ func NearestService(name string) string {
 	if s, ok := serviceWords[name]; ok {
 		return s
 	}
-	names := make([]string, len(services))
-	for i, s := range services {
-		names[i] = s.Name
-	}
-	return nearest.Word(name, names)
+	return nearest.Word(name, ServiceNames())
 }

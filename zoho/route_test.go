@@ -2,6 +2,7 @@ package zoho_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +43,22 @@ func TestServiceTable(t *testing.T) {
 	}
 	if _, ok := zoho.LookupService("CRM"); ok {
 		t.Error("names are case-sensitive")
+	}
+}
+
+func TestServiceNames(t *testing.T) {
+	names := zoho.ServiceNames()
+	if len(names) != len(zoho.Services()) || !slices.IsSorted(names) {
+		t.Errorf("got %q, want the name of each service, sorted", names)
+	}
+	for _, name := range names {
+		if _, ok := zoho.LookupService(name); !ok {
+			t.Errorf("there is no service %q", name)
+		}
+	}
+	names[0] = "evil"
+	if zoho.ServiceNames()[0] == "evil" {
+		t.Error("the caller's slice is the package's own")
 	}
 }
 

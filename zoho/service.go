@@ -58,6 +58,15 @@ var services = [...]Service{
 // Services returns all services, by name.
 func Services() []Service { return slices.Clone(services[:]) }
 
+// ServiceNames returns the names of all services, sorted.
+func ServiceNames() []string {
+	names := make([]string, len(services))
+	for i, s := range services {
+		names[i] = s.Name
+	}
+	return names
+}
+
 // LookupService finds a service by its exact name.
 func LookupService(name string) (Service, bool) {
 	e, ok := serviceIndex[name]

@@ -103,6 +103,13 @@ func Judge(service string, status int, h http.Header, body []byte) Verdict {
 	return judgeWithoutJSON(service, h, body)
 }
 
+// Accepted reports whether a resource server gives an answer of that status only to a live
+// token: a success, "not modified", an upgrade. A front server gives others, such as 404 or
+// 413, without a look at the token.
+func Accepted(status int) bool {
+	return status/100 == 2 || status == http.StatusNotModified || status == http.StatusSwitchingProtocols
+}
+
 // strongest gives the verdict that wins among the rows that match.
 func strongest(rows []row, status int, values []jsonValue) Verdict {
 	best := VerdictNone

@@ -348,6 +348,17 @@ func TestVerdictNames(t *testing.T) {
 	}
 }
 
+// A resource server looks at the token before it answers with a success, an unchanged page
+// or an upgrade. All other answers may come from a front server that has not looked.
+func TestAccepted(t *testing.T) {
+	for status := -1; status < 1100; status++ {
+		want := status >= 200 && status <= 299 || status == 304 || status == 101
+		if got := zoho.Accepted(status); got != want {
+			t.Errorf("%d: got %v, want %v", status, got, want)
+		}
+	}
+}
+
 func TestMayRefuseAllocatesNothing(t *testing.T) {
 	for _, service := range []string{"", "crm", "people", "nonsense"} {
 		for _, status := range []int{200, 204, 401, 500} {
