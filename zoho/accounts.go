@@ -18,21 +18,25 @@ type Accounts struct {
 	// HTTP sends the requests; nil means a client that ignores the environment's
 	// proxies. Redirects are not followed whatever its CheckRedirect says, and
 	// its cookie jar is not used.
-	HTTP         *http.Client
-	DataCenter   DataCenter
-	ClientID     string
+	HTTP *http.Client
+	// DataCenter is the one that the grant belongs to, not the one where the client
+	// was registered: a code or refresh token is worth nothing at another.
+	DataCenter DataCenter
+	ClientID   string
+	// ClientSecret is that of DataCenter: each has its own, unless the API console is
+	// told to use one everywhere.
 	ClientSecret string
 }
 
 // AuthorizeParams is what an authorization request varies in.
 type AuthorizeParams struct {
-	RedirectURI string
-	State       string
+	RedirectURI string   // one that is registered for the client, to the letter
+	State       string   // comes back with the callback
 	Scopes      []string // sent joined by commas, otherwise untouched
 }
 
-// LooksLikeClientID tells ids from secrets: Zoho's begin with 1000. or, those of newer
-// kinds of clients, with 1004.
+// LooksLikeClientID reports whether text has the form of a client id, which tells it from
+// a secret: Zoho's ids begin with 1000. or, those of newer kinds of clients, with 1004.
 func LooksLikeClientID(text string) bool {
 	return strings.HasPrefix(text, "1000.") || strings.HasPrefix(text, "1004.")
 }
@@ -43,7 +47,8 @@ const (
 	accountsTimeout = 15 * time.Second
 )
 
-// grantType is what a request to the accounts server asks for.
+// grantType is what a request to the accounts server asks for, as the parameter
+// grant_type says it. A revocation sends none; it has a value for Hint's sake.
 type grantType string
 
 const (
@@ -69,8 +74,9 @@ func (a *Accounts) AuthorizeURL(p AuthorizeParams) string {
 }
 
 // Exchange turns an authorization code into tokens. Codes work once and live a
-// minute or two. redirectURI must be the one of the authorization request; it is
-// left out when empty, as a self client's code needs it.
+// minute or two, those of a self client three to ten. redirectURI must be the one
+// of the authorization request; it is left out when empty, as a self client's code
+// needs it. The error is a *Failure.
 func (a *Accounts) Exchange(ctx context.Context, code, redirectURI string) (Reply, error) {
 	form := a.form(grantCode)
 	form.Set("code", code)
@@ -81,7 +87,8 @@ func (a *Accounts) Exchange(ctx context.Context, code, redirectURI string) (Repl
 }
 
 // Refresh asks for a new access token. The reply holds no refresh token: Zoho
-// does not rotate them.
+// does not rotate them. Zoho allows ten calls in ten minutes for a refresh token,
+// and the eleventh live token ends the first. The error is a *Failure.
 func (a *Accounts) Refresh(ctx context.Context, refreshToken string) (Reply, error) {
 	form := a.form(grantRefresh)
 	form.Set("refresh_token", refreshToken)
@@ -109,8 +116,11 @@ func (a *Accounts) form(g grantType) url.Values {
 	return url.Values{"grant_type": {string(g)}, "client_id": {a.ClientID}, "client_secret": {a.ClientSecret}}
 }
 
+// secrets are what the texts of a request's errors must not hold.
 func (a *Accounts) secrets(more string) []string { return []string{a.ClientSecret, more} }
 
+// token makes a request to the token endpoint. secret is the code or the refresh
+// token in form.
 func (a *Accounts) token(ctx context.Context, g grantType, form url.Values, secret string) (Reply, error) {
 	secrets := a.secrets(secret)
 	raw, f := a.post(ctx, a.DataCenter.TokenURL(), form, secrets)
@@ -144,16 +154,20 @@ func (a *Accounts) post(ctx context.Context, to string, form url.Values, secrets
 		return rawReply{}, &Failure{NoToken: true, Err: redactError(err, secrets), reason: "the accounts URL is no URL"}
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", "application/json")
-	// A compressed reply could be a bomb. Asking for none also stops net/http
-	// from decoding one behind our back.
-	req.Header.Set("Accept-Encoding", "identity")
+	wantPlainJSON(req)
 	resp, err := a.client().Do(req)
 	if err != nil {
 		return rawReply{}, &Failure{NoToken: trace.neverSent(err), Err: redactError(err, secrets), reason: "no answer"}
 	}
 	defer resp.Body.Close()
 	return readReply(resp, secrets)
+}
+
+// wantPlainJSON asks for JSON that is not compressed: a compressed reply could be a
+// bomb. Asking for none also stops net/http from decoding one behind our back.
+func wantPlainJSON(req *http.Request) {
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept-Encoding", "identity")
 }
 
 // client copies the http.Client so that it neither follows a redirect, which
@@ -168,7 +182,8 @@ func (a *Accounts) client() *http.Client {
 	return &c
 }
 
-// ownTransport serves Accounts without an http.Client.
+// ownTransport serves Accounts without an http.Client. It ignores the environment's
+// proxies, as Accounts.HTTP promises.
 var ownTransport = func() http.RoundTripper {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.Proxy = nil

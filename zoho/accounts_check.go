@@ -22,7 +22,9 @@ func (a *Accounts) CheckClient(ctx context.Context) error {
 	return err
 }
 
-// KnowsClient asks whether the accounts server knows the client's id. No secret is sent.
+// KnowsClient asks whether the accounts server knows the client's id. No secret is sent:
+// an id that is known is refused with invalid_client_secret, one that is not, or whose data
+// center is not enabled in the API console, with invalid_client.
 func (a *Accounts) KnowsClient(ctx context.Context) (bool, error) {
 	stranger := *a
 	stranger.ClientSecret = "unknown"
@@ -37,7 +39,7 @@ func (a *Accounts) KnowsClient(ctx context.Context) (bool, error) {
 	return false, err
 }
 
-// Reach tells why the accounts server cannot be reached, nil if it can: any answer will
+// Reach returns why the accounts server cannot be reached, nil if it can: any answer will
 // do. ahead is by how much this machine's clock is ahead of the server's, to a second or
 // so; nil if the server does not tell the time.
 func (a *Accounts) Reach(ctx context.Context) (ahead *time.Duration, err error) {

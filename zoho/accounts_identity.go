@@ -11,13 +11,15 @@ import (
 )
 
 // Identity is who granted an access token, as far as its scopes let that be asked. Both
-// members are "" where they do not.
+// members are "" where they do not. They are printable, and no secrets.
 type Identity struct {
 	User string // e-mail address, or Zoho's number for the user (ZUID)
 	Org  string // number of the CRM organization
 }
 
-// ScopeProfile is what lets the authorization server say who a user is.
+// ScopeProfile is what lets the authorization server say who a user is. Without it
+// /oauth/user/info answers INVALID_OAUTHSCOPE. Zoho's pages and apps write it in several
+// letter cases.
 const ScopeProfile = "AaaServer.profile.READ"
 
 // TellsUser reports whether Identify can learn the user with these scopes.
@@ -86,14 +88,14 @@ func hasScope(scopes []string, prefixes ...string) bool {
 	return false
 }
 
+// getJSON reads an API's answer; where there is none, into stays as it is.
 func (a *Accounts) getJSON(ctx context.Context, url, token string, into any) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return
 	}
 	req.Header.Set("Authorization", "Zoho-oauthtoken "+token)
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Accept-Encoding", "identity")
+	wantPlainJSON(req)
 	resp, err := a.client().Do(req)
 	if err != nil {
 		return

@@ -17,6 +17,7 @@ type connTrace struct {
 	connected atomic.Bool // from here on something may have been written
 }
 
+// attach has the request's transport report to t.
 func (t *connTrace) attach(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { t.began.Store(true) },

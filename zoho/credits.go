@@ -10,7 +10,8 @@ import (
 // and Inventory. Keys are canonical.
 var creditHeaders = [...]string{"X-Api-Credits-Remaining", "X-Ratelimit-Remaining", "X-Rate-Limit-Remaining"}
 
-// CreditsRemaining reads how many calls of its API a resource server says are left.
+// CreditsRemaining reads how many calls of its API a resource server says are left. ok is
+// false if it does not say: of CRM that means plenty, and Mail never says it.
 func CreditsRemaining(h http.Header) (credits int64, ok bool) {
 	for _, name := range creditHeaders {
 		if values := h[name]; len(values) > 0 {

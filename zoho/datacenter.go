@@ -13,20 +13,33 @@ import (
 // DataCenter is one of Zoho's hostsByCode: its accounts server, API gateway and
 // product hosts. It is a comparable value; the zero value means unknown.
 type DataCenter struct {
-	Code     string // "us", "eu", ...; "custom" for CustomDataCenter
-	Accounts string // base URL of the authorization server; a path is possible only for a custom one
-	API      string // origin of the shared gateway; "" where none is established (inec)
-	Suffix   string // what product hosts end in: "zoho.com"; "" for a custom one
-	Custom   bool
+	// Code is Zoho's own word in the callback's location: "us", "eu", ...; "custom" for
+	// CustomDataCenter.
+	Code string
+	// Accounts is the base URL of the authorization server, without a final slash; a path
+	// is possible only for a custom one.
+	Accounts string
+	// API is the origin of the shared gateway; "" where none is established (inec).
+	API string
+	// Suffix is what product hosts end in: "zoho.com"; "" for a custom one.
+	Suffix string
+	Custom bool
 }
 
 // customCode is the Code of every DataCenter that CustomDataCenter makes.
 const customCode = "custom"
 
-// dataCenters is the accounts page's multi-DC list joined with `serverinfo`:
-// product pages list only five to eight each. Canada is the irregular one:
-// accounts.zoho.ca does not connect, yet the gateway is zohoapis.ca. No source
-// shows a gateway of inec (India enterprise); sg's follows the pattern.
+// dataCenters is the accounts page's multi-DC list
+// (zoho.com/accounts/protocol/oauth/multi-dc.html) joined with `serverinfo`
+// (accounts.zoho.com/oauth/serverinfo): product pages list only five to eight each.
+//
+//   - Canada is the irregular one: accounts.zoho.ca does not connect, yet the gateway
+//     is zohoapis.ca.
+//   - ae is from WorkDrive's multi-DC page and serverinfo, sg and inec (India
+//     enterprise) from serverinfo alone. No source shows a gateway of inec; sg's
+//     follows the pattern.
+//   - China is in neither list, but in CRM's and Bigin's.
+//   - Catalyst's page prints accounts.zoho.au for Australia; no other source has it.
 var dataCenters = [...]DataCenter{
 	{Code: "us", Accounts: "https://accounts.zoho.com", API: "https://www.zohoapis.com", Suffix: "zoho.com"},
 	{Code: "eu", Accounts: "https://accounts.zoho.eu", API: "https://www.zohoapis.eu", Suffix: "zoho.eu"},
@@ -139,6 +152,7 @@ func checkOrigin(u *url.URL) error {
 	return errors.New("the scheme must be https")
 }
 
+// isLoopback reports whether a host name is this machine, without asking DNS.
 func isLoopback(name string) bool {
 	ip := net.ParseIP(name)
 	return equalFold(name, "localhost") || ip != nil && ip.IsLoopback()
@@ -158,13 +172,15 @@ func (dc DataCenter) TokenURL() string { return dc.oauthBase() + "/token" }
 func (dc DataCenter) AuthURL() string { return dc.oauthBase() + "/auth" }
 
 // RevokeURL is where tokens are given back; the older of Zoho's two forms,
-// which is the one that products document.
+// which is the one that products document. It wants no client credentials. Zoho's pages
+// disagree on whether it is that of the client's data center or of the user's.
 func (dc DataCenter) RevokeURL() string { return dc.TokenURL() + "/revoke" }
 
 // versioned matches bases that hold the protocol's version already: one that
 // ends in it, and a portal's https://{solution}.zohoplatform.com/clientoauth/v2/{portal}.
 var versioned = regexp.MustCompile(`/v[0-9]+$|/clientoauth/v[0-9]+/[^/]+$`)
 
+// oauthBase is what the URLs of the protocol begin with.
 func (dc DataCenter) oauthBase() string {
 	if dc.Custom && versioned.MatchString(dc.Accounts) {
 		return dc.Accounts

@@ -14,4 +14,12 @@
 // the answer depends on service, status and shape.
 //
 // No error and no printed value of this package holds a token or a secret.
+//
+// # Where the facts are from
+//
+// Nothing here was tried against Zoho by this project. Each table says beside its
+// rows where they are known from: a page of Zoho's, Zoho's own SDKs, a reply that
+// somebody measured and wrote down, or a report in another project. Where sources
+// disagree the careful reading counts: a refusal that may be a dead token is
+// [VerdictAmbiguous], a token that may have been made counts as made.
 package zoho

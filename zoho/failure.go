@@ -48,7 +48,7 @@ type Failure struct {
 	// NoToken says that plainly no token was made: a refusal, a 5xx, HTML, no
 	// connection. Otherwise one may have been made and lost.
 	NoToken    bool
-	RetryAfter time.Duration // if the server named it
+	RetryAfter time.Duration // if the server named it, a day at most
 	Err        error         // underlying error, may be nil
 
 	reason     string // cleaned already
@@ -95,37 +95,47 @@ func (f *Failure) Hint() string {
 	}
 	switch {
 	case f.Code == "invalid_client_secret":
-		return fmt.Sprintf("the secret is not the one for %s: each data center has its own, unless Zoho's API console is told to use one everywhere", where)
+		return fmt.Sprintf("the secret is not the one for %s: each data center has its own, "+
+			"unless Zoho's API console is told to use one everywhere", where)
 	case f.Code == "invalid_redirect_uri":
-		return "the redirect URI must equal one registered for the client in Zoho's API console, to the letter; a self client's code goes without"
+		return "the redirect URI must equal one registered for the client in Zoho's API console, to the letter; " +
+			"a self client's code goes without"
 	case f.Kind == FailureClientRejected:
-		return fmt.Sprintf("the client id is unknown at %s: the data center is wrong, or not enabled for the client in Zoho's API console, where each one is switched on by itself", where)
+		return fmt.Sprintf("the client id is unknown at %s: the data center is wrong, or not enabled for the client "+
+			"in Zoho's API console, where each one is switched on by itself", where)
 	case f.Kind == FailureGrantDead:
 		return f.grantHint(where)
 	case f.Kind == FailureThrottled:
-		return "Zoho gives 10 access tokens in 10 minutes for a grant: make no token call for at least 10 minutes, and see that no other program uses this grant"
+		return "Zoho gives 10 access tokens in 10 minutes for a grant: make no token call for at least 10 minutes, " +
+			"and see that no other program uses this grant"
 	}
 	return f.temporaryHint(where)
 }
 
+// grantHint says what to do about a code or a token that is worth nothing.
 func (f *Failure) grantHint(where string) string {
 	switch f.grant {
 	case grantCode:
-		return fmt.Sprintf("the code was used before, is more than a minute or two old, or was not made for %s: start consent again", where)
+		return fmt.Sprintf("the code was used before, is more than a minute or two old, "+
+			"or was not made for %s: start consent again", where)
 	case grantRevoke:
 		return "nothing is left to revoke there: forget the grant"
 	}
-	return fmt.Sprintf("the refresh token is revoked, not from %s, or was evicted by the user's 21st for this client (Zoho keeps 20): grant consent again", where)
+	return fmt.Sprintf("the refresh token is revoked, not from %s, or was evicted by the user's 21st "+
+		"for this client (Zoho keeps 20): grant consent again", where)
 }
 
+// temporaryHint says what to look at where it does not end by itself.
 func (f *Failure) temporaryHint(where string) string {
 	switch {
 	case f.Status == 0:
-		return fmt.Sprintf("see that %s can be reached from here: name resolution, firewall, proxy, certificates", where)
+		return fmt.Sprintf("see that %s can be reached from here: "+
+			"name resolution, firewall, proxy, certificates", where)
 	case f.Status >= 500:
 		return "Zoho Accounts is in trouble, as its status page may say; it is tried again"
 	case f.Status >= 300 && f.Status < 400 || f.Code == "" && f.NoToken:
-		return fmt.Sprintf("see that %s is the URL of an accounts server; otherwise Zoho is in trouble, it is tried again", where)
+		return fmt.Sprintf("see that %s is the URL of an accounts server; "+
+			"otherwise Zoho is in trouble, it is tried again", where)
 	}
 	return "the answer makes no sense for a token request; it is tried again"
 }
@@ -139,7 +149,11 @@ func codeText(code string) string {
 }
 
 // errorCodes are the refusals that Zoho's pages, dumps and clients know.
-// invalid_grant, RFC 6749's name, is not in Zoho's pages; others accept it, too.
+// invalid_code is the word for a dead refresh token, too (Weble/ZohoBooksApi, issue 84;
+// zoho/zcrm-csharp-sdk, issue 7); invalid_client that for a wrong data center
+// (asciisd/zoho, issue 18). access_denied is a limit of codes on CRM's pages and a refused
+// refresh to Weble/ZohoClient: it is taken for the throttle. invalid_grant, RFC 6749's
+// name, is not in Zoho's pages; others accept it, too.
 var errorCodes = map[string]FailureKind{
 	"invalid_code":          FailureGrantDead,
 	"invalid_grant":         FailureGrantDead,
@@ -183,10 +197,11 @@ func (raw rawReply) refusal(fields replyFields, g grantType, secrets []string) *
 }
 
 // throttles recognises the throttle of ten tokens in ten minutes. It comes with
-// 400 or 200, and in the language of whoever: {"error":"Access Denied",
-// "status":"failure","error_description":"You have made too many requests..."},
-// or all of that in Chinese. So a status of failure and a text where the code
-// should be are enough.
+// 400 (captured) or 200 (Zoho's Kaizen #43), and in the language of whoever:
+// {"error":"Access Denied","status":"failure","error_description":"You have made
+// too many requests..."}, or all of that in Chinese (guanguans/notify,
+// Authenticator.php). So a status of failure and a text where the code should be
+// are enough.
 func throttles(code, status, description string, httpStatus int) bool {
 	if httpStatus == http.StatusTooManyRequests || strings.EqualFold(code, "access denied") {
 		return true
@@ -238,11 +253,13 @@ func (raw rawReply) fail(noToken bool, reason string) *Failure {
 }
 
 func (raw rawReply) isHTML() bool {
-	return bytes.HasPrefix(bytes.TrimSpace(raw.body), []byte("<")) || strings.HasPrefix(strings.ToLower(raw.header.Get("Content-Type")), "text/html")
+	return bytes.HasPrefix(bytes.TrimSpace(raw.body), []byte("<")) ||
+		strings.HasPrefix(strings.ToLower(raw.header.Get("Content-Type")), "text/html")
 }
 
 var titleTag = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
 
+// htmlTitle gives what stands between the first title tags, not cleaned.
 func htmlTitle(body []byte) string {
 	if m := titleTag.FindSubmatch(body[:min(len(body), maxSeen)]); m != nil {
 		return string(m[1])

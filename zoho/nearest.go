@@ -63,6 +63,7 @@ func NearestDataCenter(s string) string {
 	return nearest.Word(s, codes)
 }
 
+// dataCenterCodes are the codes of the table, in its order.
 func dataCenterCodes() []string {
 	codes := make([]string, len(dataCenters))
 	for i, dc := range dataCenters {

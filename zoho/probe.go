@@ -45,9 +45,10 @@ var probes = map[string]string{
 // financeProbes are the lists of Books and its family, whose scopes have one form.
 var financeProbes = map[string]string{
 	"fullaccess": "organizations", "settings": "organizations", "contacts": "contacts", "estimates": "estimates",
-	"invoices": "invoices", "customerpayments": "customerpayments", "creditnotes": "creditnotes", "projects": "projects",
-	"expenses": "expenses", "salesorders": "salesorders", "purchaseorders": "purchaseorders", "bills": "bills",
-	"vendorpayments": "vendorpayments", "banking": "bankaccounts", "accountants": "chartofaccounts", "items": "items",
+	"invoices": "invoices", "customerpayments": "customerpayments", "creditnotes": "creditnotes",
+	"projects": "projects", "expenses": "expenses", "salesorders": "salesorders", "purchaseorders": "purchaseorders",
+	"bills": "bills", "vendorpayments": "vendorpayments", "banking": "bankaccounts", "accountants": "chartofaccounts",
+	"items": "items",
 }
 
 // financeFamily are its services, by the scope's first part, with their versions.
@@ -85,10 +86,11 @@ func ProbeOf(scope string) (Probe, bool) {
 
 // usualScopes are those that most apps of a service have, one for each.
 var usualScopes = []string{
-	"ZohoCRM.modules.ALL", "ZohoBigin.modules.ALL", "ZohoRecruit.modules.ALL", "Desk.basic.READ", "ZohoMail.accounts.READ",
-	"ZohoSign.documents.READ", "ZohoCliq.Channels.READ", "ZohoCalendar.calendar.READ", "ZohoProjects.portals.READ",
-	"ZohoAnalytics.metadata.read", "ZOHOPEOPLE.forms.READ", "WorkDrive.users.READ", "ZohoBooks.settings.READ",
-	"ZohoInvoice.settings.READ", "ZohoInventory.settings.READ", "ZohoExpense.settings.READ", "ZohoBilling.settings.READ",
+	"ZohoCRM.modules.ALL", "ZohoBigin.modules.ALL", "ZohoRecruit.modules.ALL", "Desk.basic.READ",
+	"ZohoMail.accounts.READ", "ZohoSign.documents.READ", "ZohoCliq.Channels.READ", "ZohoCalendar.calendar.READ",
+	"ZohoProjects.portals.READ", "ZohoAnalytics.metadata.read", "ZOHOPEOPLE.forms.READ", "WorkDrive.users.READ",
+	"ZohoBooks.settings.READ", "ZohoInvoice.settings.READ", "ZohoInventory.settings.READ",
+	"ZohoExpense.settings.READ", "ZohoBilling.settings.READ",
 }
 
 // ServiceProbe finds a call for a service whose scopes are not known.
@@ -104,16 +106,18 @@ func ServiceProbe(service string) (Probe, bool) {
 // Service is the service that is called.
 func (p Probe) Service() string { return ServiceOfPath(p.Path) }
 
-// Call makes the call as an app behind the proxy would, and judges the answer.
-// authorization is the value of the header.
-func (p Probe) Call(ctx context.Context, client *http.Client, target Target, authorization string) (status int, verdict Verdict, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.Scheme+"://"+target.Host+p.Path[target.Strip:], nil)
+// Call makes the call as an app behind the proxy would, and judges the answer. target
+// is that of Path; authorization is the value of the header.
+func (p Probe) Call(
+	ctx context.Context, client *http.Client, target Target, authorization string,
+) (status int, verdict Verdict, err error) {
+	address := target.Scheme + "://" + target.Host + p.Path[target.Strip:]
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return 0, VerdictNone, fmt.Errorf("%s is no path", show(p.Path))
 	}
 	req.Header.Set("Authorization", authorization)
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Accept-Encoding", "identity")
+	wantPlainJSON(req)
 	accounts := Accounts{HTTP: client} // for its rules: no redirects, no cookies
 	resp, err := accounts.client().Do(req)
 	if err != nil {

@@ -15,11 +15,11 @@ import (
 // would remain at the cut.
 
 const (
-	maxShown  = 160 // bytes of a stranger's text in a message
-	maxSeen   = 4 << 10
-	maxError  = 512
+	maxShown  = 160     // bytes of a stranger's text in a message
+	maxSeen   = 4 << 10 // bytes of it that are looked at
+	maxError  = 512     // bytes of a Failure's text
 	maskedAs  = "[masked]"
-	minSecret = 4 // shorter ones would mask ordinary words
+	minSecret = 4 // bytes; shorter secrets would mask ordinary words
 )
 
 // tokenLike matches Zoho's tokens (1000.<hex>.<hex>) and runs long enough to

@@ -18,8 +18,10 @@ import (
 // Reply is a successful token reply. Wherever it is printed, logged or
 // marshalled, its tokens are left out.
 type Reply struct {
-	AccessToken  string
-	RefreshToken string // of an exchange; "" when the user had consented before
+	AccessToken string
+	// RefreshToken comes with an exchange only; it is "" when the user had consented
+	// before and was not shown the consent screen again.
+	RefreshToken string
 	// APIDomain is as sent, "" if absent or no URL. It must not be used unless
 	// DataCenter.OwnsAPIDomain agrees.
 	APIDomain string
@@ -31,11 +33,12 @@ type Reply struct {
 }
 
 const (
+	// defaultLifetime is what Zoho's pages name.
 	defaultLifetime = time.Hour
 	maxLifetime     = 24 * time.Hour
-	// maxReply is far more than any reply: a token reply has some 300 bytes.
+	// maxReply, in bytes, is far more than any reply: a token reply has some 300.
 	maxReply = 1 << 20
-	// maxToken is what fits into a header everywhere. Zoho's have 70 bytes; its
+	// maxToken, in bytes, is what fits into a header everywhere. Zoho's have 70; its
 	// pages promise nothing, so no closer look is taken.
 	maxToken = 8 << 10
 )
@@ -66,7 +69,8 @@ func readReply(resp *http.Response, secrets []string) (rawReply, *Failure) {
 	case encoding != "":
 		decoded, ok := DecodePrefix(encoding, body, maxReply+1)
 		if !ok || len(decoded) > maxReply {
-			return raw, raw.fail(resp.StatusCode >= 500, "the reply is compressed, though that was not asked for, and could not be decoded within bounds")
+			return raw, raw.fail(resp.StatusCode >= 500,
+				"the reply is compressed, though that was not asked for, and could not be decoded within bounds")
 		}
 		raw.body = decoded
 	}
@@ -77,6 +81,7 @@ func readReply(resp *http.Response, secrets []string) (rawReply, *Failure) {
 // encoding/json would take any letter case, and of two the last.
 type replyFields map[string]json.RawMessage
 
+// replyNames are those members. A reply that has one of them twice is refused.
 var replyNames = map[string]bool{
 	"access_token": true, "refresh_token": true, "api_domain": true, "token_type": true, "scope": true,
 	"expires_in": true, "expires_in_sec": true, "error": true, "error_description": true, "status": true,
@@ -166,7 +171,8 @@ func (f replyFields) seconds(name string) float64 {
 	return v
 }
 
-// lifetime reads expires_in. Beside expires_in_sec it counts milliseconds, and so
+// lifetime reads expires_in. Beside expires_in_sec it counts milliseconds, as replies
+// until 2019 had it (schmorrison/Zoho, pull 18) and Zoho's Node SDK still reads it. So
 // does a value that would be more than a day: Zoho's tokens live an hour. What
 // makes no sense either way, is missing or negative, counts as an hour.
 func (f replyFields) lifetime() time.Duration {
@@ -186,6 +192,7 @@ func (f replyFields) lifetime() time.Duration {
 	return defaultLifetime
 }
 
+// apiDomain gives the API gateway that the reply names, "" if that is no URL.
 func (f replyFields) apiDomain() string {
 	s := f.optional("api_domain")
 	if u, err := url.Parse(s); err != nil || u.Host == "" || u.User != nil {
@@ -195,7 +202,8 @@ func (f replyFields) apiDomain() string {
 }
 
 // token understands an answer as a token reply. Errors come with status 200 as
-// well, so the members decide, not the status.
+// well (a raw dump is in asciisd/zoho, issue 18), so the members decide, not the
+// status.
 func (raw rawReply) token(g grantType, secrets []string) (Reply, *Failure) {
 	fields, err := parseReply(raw.body)
 	if err != nil {

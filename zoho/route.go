@@ -47,7 +47,7 @@ type RouteOptions struct {
 	// AnyDataCenter maps the hosts of every data center, not only those of .com
 	// and of the connection's own.
 	AnyDataCenter bool
-	// Allowed tells which services are served; nil serves all.
+	// Allowed reports whether a service is served; nil serves all.
 	Allowed func(service string) bool
 	// APIDomain is the api_domain of the grant's token reply. Gateway services
 	// use it if it is one of the data center's own gateways, dc.API otherwise.
@@ -66,11 +66,14 @@ func (o RouteOptions) allow(service, path string) error {
 	case !o.Allowed(service):
 		return fmt.Errorf("%w: %s is not among the services allowed here", ErrServiceUnknown, service)
 	case hasDotSegment(path):
-		return fmt.Errorf("%w: the path has a dot segment, which may lead out of the services allowed here", ErrServiceUnknown)
+		return fmt.Errorf("%w: the path has a dot segment, which may lead out of the services allowed here",
+			ErrServiceUnknown)
 	}
 	return nil
 }
 
+// hasDotSegment reports whether some server may read a dot segment in a path: written plainly,
+// percent-encoded, behind a backslash, or with parameters.
 func hasDotSegment(path string) bool {
 	if strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '%') < 0 {
 		return false // most paths
@@ -84,7 +87,8 @@ func hasDotSegment(path string) bool {
 }
 
 // plainSegments writes a path as servers may read it.
-var plainSegments = strings.NewReplacer("%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%5c", "/", "%5C", "/", `\`, "/")
+var plainSegments = strings.NewReplacer(
+	"%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%5c", "/", "%5C", "/", `\`, "/")
 
 // What RouteHost and RoutePath refuse, for errors.Is.
 var (
@@ -105,7 +109,7 @@ const homeCode = "us"
 
 // RouteHost finds the target of a request by the host it was meant for, from
 // its Host header or absolute target: the same service in the data center dc,
-// path untouched. isZoho tells whether host is a Zoho host at all; if it is not,
+// path untouched. isZoho reports whether host is a Zoho host at all; if it is not,
 // err is ErrTarget itself, and a request in origin form is left to RoutePath.
 //
 // The target's host never contains anything of the caller's text.
@@ -123,7 +127,8 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 		return Target{}, isZoho, err
 	}
 	if e.role == roleAccounts {
-		return Target{}, true, fmt.Errorf("%w: %s is an accounts server; tokens are fetched by the proxy, never by the app", ErrTarget, e.center.hosts[e.role])
+		return Target{}, true, fmt.Errorf("%w: %s is an accounts server; tokens are fetched by the proxy, never by the app",
+			ErrTarget, e.center.hosts[e.role])
 	}
 	if !dc.mapsFrom(e.center.dc, o) {
 		return Target{}, true, dc.otherDataCenter(host, e.center.dc)
@@ -156,7 +161,8 @@ func (dc DataCenter) environment(r role, host string, o RouteOptions) (role, err
 		own = hostsByCode[dc.Code].hosts[roleGateway]
 	}
 	if own != hostsByCode[dc.Code].hosts[r] {
-		return r, fmt.Errorf("%w: %s is for grants of that environment, the connection's grant is for %s", ErrEnvironment, show(host), own)
+		return r, fmt.Errorf("%w: %s is for grants of that environment, the connection's grant is for %s",
+			ErrEnvironment, show(host), own)
 	}
 	return r, nil
 }
@@ -250,7 +256,8 @@ func (dc DataCenter) target(service string, r role, path string, o RouteOptions)
 		}
 	}
 	if t.Host == "" {
-		return Target{}, fmt.Errorf("%w: at data center %s no host of its own is known for %s%s", ErrServiceUnknown, dc.Code, service, r.purpose())
+		return Target{}, fmt.Errorf("%w: at data center %s no host of its own is known for %s%s",
+			ErrServiceUnknown, dc.Code, service, r.purpose())
 	}
 	return t, nil
 }
@@ -297,11 +304,13 @@ func (dc DataCenter) gatewayOf(apiDomain string) string {
 	return ""
 }
 
+// apiScheme is that of a custom data center's API URL.
 func (dc DataCenter) apiScheme() string {
 	scheme, _, _ := strings.Cut(dc.API, "://")
 	return scheme
 }
 
+// apiHost is the API URL's host, with its port if it is not the default one.
 func (dc DataCenter) apiHost() string {
 	_, host, _ := strings.Cut(dc.API, "://")
 	return host

@@ -71,6 +71,7 @@ func eachProductHost(f func(r role, label string, s Service)) {
 	}
 }
 
+// indexServices maps the name of a service to it.
 func indexServices() map[string]serviceEntry {
 	index := make(map[string]serviceEntry, len(services))
 	eachProductHost(func(r role, label string, s Service) {
@@ -81,6 +82,8 @@ func indexServices() map[string]serviceEntry {
 	return index
 }
 
+// indexDataCenters maps the code of a data center to all its hosts. Sandboxes and developer
+// editions have gateways beside www., as Zoho's own SDK lists them; grants are bound to one.
 func indexDataCenters() map[string]*dcHosts {
 	index := make(map[string]*dcHosts, len(dataCenters))
 	for _, dc := range dataCenters {
@@ -100,6 +103,8 @@ func indexDataCenters() map[string]*dcHosts {
 	return index
 }
 
+// indexHosts maps each host name to what it stands for. Shared hosts come last: where
+// WorkDrive has the same name, their entry remembers its role.
 func indexHosts() map[string]hostEntry {
 	index := make(map[string]hostEntry)
 	for _, h := range hostsByCode {
@@ -188,13 +193,19 @@ func domainOwner(host string) *dcHosts {
 	return nil
 }
 
+// isUnder reports whether a host is the domain, or lies under it.
 func isUnder(host, domain string) bool {
 	n := len(host) - len(domain)
 	return n >= 0 && equalFold(host[n:], domain) && (n == 0 || host[n-1] == '.')
 }
 
+// plainLabel reports whether a part of a host name is plain ASCII, as all of Zoho's are.
+// Punycode (xn--) is refused: it is how a look-alike would be written.
 func plainLabel(label string) bool {
-	if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || len(label) > 4 && equalFold(label[:4], "xn--") {
+	switch {
+	case label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-':
+		return false
+	case len(label) > 4 && equalFold(label[:4], "xn--"):
 		return false
 	}
 	for i := range len(label) {
@@ -205,6 +216,7 @@ func plainLabel(label string) bool {
 	return true
 }
 
+// trimDefaultPort takes off the port that a host is reached at without one.
 func trimDefaultPort(host string) string {
 	if name, ok := strings.CutSuffix(host, ":443"); ok {
 		return name

@@ -15,7 +15,7 @@ import (
 type Scope struct {
 	Service   string
 	Name      string // may hold dots; "" for scopes of one part, such as zohobookings
-	Operation string // "" if the last part is none, as in PhoneBridge.call.log
+	Operation string // as written; "" if the last part is none, as in PhoneBridge.call.log
 
 	raw string
 }
@@ -49,7 +49,7 @@ func SplitScopes(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 }
 
-// ScopeWarnings tells what looks wrong in a list of scopes. They are warnings
+// ScopeWarnings returns what looks wrong in a list of scopes. They are warnings
 // only: a scope that Zoho does not know stops consent with a page of its own.
 func ScopeWarnings(scopes []string) []string {
 	var warnings []string
@@ -69,7 +69,7 @@ func ScopeWarnings(scopes []string) []string {
 
 func scopeWarning(s string) string {
 	switch {
-	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"'<>;|:/\`, r) }):
+	case strings.ContainsFunc(s, isForeignToScopes):
 		return "holds a character that no scope has; separate scopes by blanks or commas"
 	case slices.Contains(strings.Split(s, "."), ""):
 		return "has an empty part; the form is Service.scope.OPERATION"
@@ -88,6 +88,12 @@ func scopeWarning(s string) string {
 	return ""
 }
 
+// isForeignToScopes reports whether no scope of Zoho's has the character: blanks, quotes,
+// slashes and what else separates or encloses in a configuration.
+func isForeignToScopes(r rune) bool {
+	return r <= ' ' || r > '~' || strings.ContainsRune(`"'<>;|:/\`, r)
+}
+
 // nearestOperation finds slips of one letter. ALL is too short for that (call,
 // mail); of it only doubled letters are taken.
 func nearestOperation(s string) string {
@@ -103,7 +109,7 @@ func nearestOperation(s string) string {
 	return ""
 }
 
-// Covers tells whether one of the granted scopes allows what a scope allows: the same
+// Covers reports whether one of the granted scopes allows what a scope allows: the same
 // one, a wider one, or one for all of the service, in any letter case.
 func Covers(granted []string, scope string) bool {
 	wanted := ParseScope(scope)
@@ -114,7 +120,7 @@ func Covers(granted []string, scope string) bool {
 	})
 }
 
-// isPartOf tells whether a scope's name is another's, or part of it: modules.leads of
+// isPartOf reports whether a scope's name is another's, or part of it: modules.leads of
 // modules, and everything of Books' fullaccess.
 func isPartOf(name, whole string) bool {
 	if strings.EqualFold(whole, "fullaccess") {

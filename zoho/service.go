@@ -2,7 +2,11 @@ package zoho
 
 import "slices"
 
-// Service is a product with an API.
+// Service is a product with an API. Some live behind the API gateway that they share,
+// the others at a host of their own:
+//
+//	https://www.zohoapis.eu/crm/v8/Leads     crm, Gateway
+//	https://desk.zoho.eu/api/v1/tickets      desk, Host "desk"
 type Service struct {
 	// Name is what the service is called in paths, settings and metrics.
 	Name string
@@ -16,8 +20,12 @@ type Service struct {
 	also []string // further labels of that product, reached by host name only
 }
 
-// services holds every product whose host is known. Missing, because no source
-// names their hosts: Social, Backstage, FSM, Commerce, Directory, Workerly.
+// services holds every product whose host is known, by name. Missing, because no source
+// named their hosts when the table was made: Social, Backstage, FSM, Commerce, Directory,
+// Workerly. The sources are the products' pages, rclone for WorkDrive's hosts, and
+// requests that somebody measured: projects.zoho.com/api/v3 answers 401, the same path
+// at the gateway 404.
+//
 // api_domain fits only the gateway services: paths of the others answer 404
 // there, even where Zoho's own pages say otherwise.
 var services = [...]Service{

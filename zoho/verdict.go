@@ -26,7 +26,7 @@ const (
 	VerdictRenew
 	// VerdictNoHeader means that no Authorization header arrived: our own fault.
 	VerdictNoHeader
-	// VerdictOrg is a token bound to another organisation or portal.
+	// VerdictOrg is a token bound to another organization or portal.
 	VerdictOrg
 	// VerdictPermission is something that the resource owner may not do, or that
 	// is not there.
@@ -65,9 +65,10 @@ func MayRefuse(service string, status int, h http.Header) bool {
 	return status != http.StatusOK || containsFold(h.Get("Content-Type"), "json") && !longerThan(h, maxRefusal)
 }
 
-// maxRefusal is more than any refusal under a status of success has.
+// maxRefusal, in bytes, is more than any refusal under a status of success has.
 const maxRefusal = 4 << 10
 
+// longerThan reports whether Content-Length announces more than limit bytes.
 func longerThan(h http.Header, limit int) bool {
 	announced := h.Get("Content-Length")
 	if announced == "" {
@@ -132,6 +133,7 @@ func (r row) matches(values []jsonValue) bool {
 	return r.says == "" || slices.ContainsFunc(values, func(v jsonValue) bool { return containsFold(v.value, r.says) })
 }
 
+// isAt reports whether the value stands where a row's at or beside says.
 func (v jsonValue) isAt(at string) bool {
 	switch {
 	case at == "":
@@ -146,7 +148,8 @@ func (v jsonValue) isAt(at string) bool {
 // others for what nothing is recognized in.
 func judgeWithoutJSON(service string, h http.Header, body []byte) Verdict {
 	switch {
-	case (service == "cliq" || service == "") && containsFold(h.Get("Content-Type"), "text/html") && len(bytes.TrimSpace(body)) == 0:
+	case (service == "cliq" || service == "") && containsFold(h.Get("Content-Type"), "text/html") &&
+		len(bytes.TrimSpace(body)) == 0:
 		return VerdictNoHeader // Cliq: two blank bytes, measured
 	case service == "workdrive" && strings.Contains(h.Get("Www-Authenticate"), "expired_token"):
 		return VerdictRenew // WorkDrive of old; rclone still looks for it
@@ -154,7 +157,8 @@ func judgeWithoutJSON(service string, h http.Header, body []byte) Verdict {
 	return VerdictUnrecognized
 }
 
-// refusalStatuses holds the statuses under which a service's rows can apply at all.
+// refusalStatuses holds the statuses under which a service's rows can apply at all, as a
+// set of statusBits. "" has the 400s of all services, as MayRefuse promises.
 var refusalStatuses = func() map[string]uint8 {
 	index := map[string]uint8{"": 0}
 	for service, rows := range verdictRows {
@@ -185,6 +189,7 @@ var allRows = func() []row {
 	return all
 }()
 
+// rowsOf gives a service's rows, none for a service that has none.
 func rowsOf(service string) []row {
 	if service == "" {
 		return allRows

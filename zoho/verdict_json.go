@@ -32,6 +32,7 @@ func jsonValues(body []byte) []jsonValue {
 	return r.values
 }
 
+// jsonReader collects the values of a document as it is read.
 type jsonReader struct {
 	dec    *json.Decoder
 	values []jsonValue
@@ -54,6 +55,7 @@ func (r *jsonReader) value(path string, depth int) bool {
 	return true
 }
 
+// members reads what an object or a list holds, up to its closing bracket.
 func (r *jsonReader) members(object bool, path string, depth int) bool {
 	for r.dec.More() {
 		at := path
@@ -72,6 +74,8 @@ func (r *jsonReader) members(object bool, path string, depth int) bool {
 	return err == nil
 }
 
+// join gives the path of a member. What lies deeper than any row looks is elsewhere, and
+// stays there.
 func join(path, name string) string {
 	switch {
 	case len(name) > maxName || len(path) > maxPath || path == elsewhere:
