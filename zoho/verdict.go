@@ -37,7 +37,18 @@ const (
 	VerdictLimited
 )
 
-var verdictNames = [...]string{"none", "ambiguous", "ambiguous", "renew", "no-header", "org", "permission", "scope", "limited"}
+// verdictNames are labels of metrics and the values of a header: apps compare them.
+var verdictNames = [...]string{
+	VerdictNone:         "none",
+	VerdictUnrecognized: "ambiguous",
+	VerdictAmbiguous:    "ambiguous",
+	VerdictRenew:        "renew",
+	VerdictNoHeader:     "no-header",
+	VerdictOrg:          "org",
+	VerdictPermission:   "permission",
+	VerdictScope:        "scope",
+	VerdictLimited:      "limited",
+}
 
 // String names the verdict in one word, of a closed set.
 func (v Verdict) String() string {
