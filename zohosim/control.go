@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // serveControl answers the control API; the package comment documents it. It is for tests on the same
@@ -58,48 +57,64 @@ func input(d *json.Decoder, v any) error {
 	return nil
 }
 
+// command is what the control API does with a request: in is its JSON.
 type command func(s *Server, in *json.Decoder) (reply any, err error)
 
-var commands map[string]command
+// commands are the commands by name; the package comment lists their fields.
+var commands = map[string]command{
+	"stats":         func(s *Server, _ *json.Decoder) (any, error) { return s.Stats(), nil },
+	"expire":        onGrants((*Server).Expire),
+	"revoke-access": onGrants((*Server).RevokeAccess),
+	"revoke":        onGrants((*Server).Revoke),
+	"evict":         onGrants((*Server).Evict),
+	"fault":         with(Fault{Where: "*"}, controlFault),
+	"clear":         with(clearInput{}, controlClear),
+	"limits":        with(limits{}, controlLimits),
+	"answer":        with(answerInput{}, controlAnswer),
+	"grant":         onSpec(func(s *Server, g GrantSpec) any { return s.grantLocked(g).GrantSpec }),
+	"token":         with(tokenInput{}, controlToken),
+	"code":          onSpec(func(s *Server, g GrantSpec) any { return map[string]string{"code": s.selfClientCodeLocked(g)} }),
+	"client":        with(clientInput{}, controlClient),
+	"reset":         with(resetInput{}, controlReset),
+}
 
-func init() {
-	commands = map[string]command{
-		"stats":         func(s *Server, _ *json.Decoder) (any, error) { return s.Stats(), nil },
-		"expire":        onGrants((*Server).Expire),
-		"revoke-access": onGrants((*Server).RevokeAccess),
-		"revoke":        onGrants((*Server).Revoke),
-		"evict":         onGrants((*Server).Evict),
-		"fault":         controlFault,
-		"clear":         controlClear,
-		"limits":        controlLimits,
-		"answer":        controlAnswer,
-		"grant":         controlGrant,
-		"token":         controlToken,
-		"code":          controlCode,
-		"client":        controlClient,
-		"reset":         controlReset,
+// with makes a command of a function that takes the JSON decoded. Fields that the JSON
+// leaves out are those of defaults.
+func with[T any](defaults T, do func(*Server, T) (any, error)) command {
+	return func(s *Server, in *json.Decoder) (any, error) {
+		v := defaults
+		if err := input(in, &v); err != nil {
+			return nil, err
+		}
+		return do(s, v)
 	}
 }
 
 // onGrants makes a command of what is done to a refresh token, a user, or everyone.
 func onGrants(do func(*Server, string) int) command {
-	return func(s *Server, in *json.Decoder) (any, error) {
-		var whose struct {
-			RefreshToken string `json:"refresh_token"`
-			User         string `json:"user"`
-		}
-		if err := input(in, &whose); err != nil {
-			return nil, err
-		}
-		return map[string]int{"count": do(s, either(whose.RefreshToken, whose.User))}, nil
+	type whose struct {
+		RefreshToken string `json:"refresh_token"`
+		User         string `json:"user"`
 	}
+	return with(whose{}, func(s *Server, in whose) (any, error) {
+		return map[string]int{"count": do(s, either(in.RefreshToken, in.User))}, nil
+	})
 }
 
-func controlFault(s *Server, in *json.Decoder) (any, error) {
-	f := Fault{Where: "*"}
-	if err := input(in, &f); err != nil {
-		return nil, err
-	}
+// onSpec makes a command of what a consent gives, once the spec is complete.
+func onSpec(do func(*Server, GrantSpec) any) command {
+	return with(GrantSpec{}, func(s *Server, spec GrantSpec) (any, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		spec, err := s.checkSpecLocked(spec)
+		if err != nil {
+			return nil, err
+		}
+		return do(s, spec), nil
+	})
+}
+
+func controlFault(s *Server, f Fault) (any, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
@@ -107,103 +122,67 @@ func controlFault(s *Server, in *json.Decoder) (any, error) {
 	return f, nil
 }
 
-func controlClear(s *Server, in *json.Decoder) (any, error) {
-	var at struct {
-		Where string `json:"where"`
-	}
-	if err := input(in, &at); err != nil {
-		return nil, err
-	}
-	s.ClearFaults(at.Where)
-	return map[string]bool{"ok": true}, nil
+type clearInput struct {
+	Where string `json:"where"`
 }
 
-func controlAnswer(s *Server, in *json.Decoder) (any, error) {
-	var a struct {
-		Service string `json:"service"`
-		Case    string `json:"case"`
-		Answer
-	}
-	if err := input(in, &a); err != nil {
-		return nil, err
-	}
-	if a.Status < 200 || a.Status > 999 {
-		return nil, fmt.Errorf("status %d: want 200 to 999", a.Status)
-	}
-	s.SetAnswer(a.Service, a.Case, a.Answer)
-	return a, nil
+func controlClear(s *Server, in clearInput) (any, error) {
+	s.ClearFaults(in.Where)
+	return done, nil
 }
 
-func controlGrant(s *Server, in *json.Decoder) (any, error) {
-	var spec GrantSpec
-	if err := input(in, &spec); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	spec, err := s.checkSpecLocked(spec)
-	if err != nil {
-		return nil, err
-	}
-	return s.grantLocked(spec).GrantSpec, nil
+// done is the reply of commands that have nothing to tell.
+var done = map[string]bool{"ok": true}
+
+type answerInput struct {
+	Service string `json:"service"`
+	Case    string `json:"case"`
+	Answer
 }
 
-func controlCode(s *Server, in *json.Decoder) (any, error) {
-	var spec GrantSpec
-	if err := input(in, &spec); err != nil {
-		return nil, err
+func controlAnswer(s *Server, in answerInput) (any, error) {
+	if in.Status < 200 || in.Status > 999 {
+		return nil, fmt.Errorf("status %d: want 200 to 999", in.Status)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	spec, err := s.checkSpecLocked(spec)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{"code": s.codeLocked(code{GrantSpec: spec, offline: true, selfClient: true})}, nil
+	s.SetAnswer(in.Service, in.Case, in.Answer)
+	return in, nil
 }
 
-func controlToken(s *Server, in *json.Decoder) (any, error) {
-	var of struct {
-		RefreshToken string `json:"refresh_token"`
-	}
-	if err := input(in, &of); err != nil {
-		return nil, err
-	}
-	token := s.AccessToken(of.RefreshToken)
+type tokenInput struct {
+	RefreshToken string `json:"refresh_token"`
+}
+
+func controlToken(s *Server, in tokenInput) (any, error) {
+	token := s.AccessToken(in.RefreshToken)
 	if token == "" {
 		return nil, errors.New("the refresh token is dead")
 	}
 	return map[string]string{"access_token": token}, nil
 }
 
-func controlClient(s *Server, in *json.Decoder) (any, error) {
-	var c struct {
-		ID           string            `json:"id"`
-		Secret       string            `json:"secret"`
-		Secrets      map[string]string `json:"secrets"`
-		RedirectURIs []string          `json:"redirect_uris"`
-		SelfClient   bool              `json:"self_client"`
-		DataCenters  []string          `json:"data_centers"`
-	}
-	if err := input(in, &c); err != nil {
-		return nil, err
-	}
-	if c.ID == "" {
+// clientInput is Client with the names of its fields in JSON.
+type clientInput struct {
+	ID           string            `json:"id"`
+	Secret       string            `json:"secret"`
+	Secrets      map[string]string `json:"secrets"`
+	RedirectURIs []string          `json:"redirect_uris"`
+	SelfClient   bool              `json:"self_client"`
+	DataCenters  []string          `json:"data_centers"`
+}
+
+func controlClient(s *Server, in clientInput) (any, error) {
+	if in.ID == "" {
 		return nil, errors.New("the id is missing")
 	}
-	s.AddClient(Client(c))
-	return map[string]bool{"ok": true}, nil
+	s.AddClient(Client(in))
+	return done, nil
 }
 
-func controlReset(s *Server, in *json.Decoder) (any, error) {
-	var of struct {
-		Everything bool `json:"everything"`
-	}
-	if err := input(in, &of); err != nil {
-		return nil, err
-	}
-	s.Reset(of.Everything)
-	return map[string]bool{"ok": true}, nil
+type resetInput struct {
+	Everything bool `json:"everything"`
 }
 
-func millis(d time.Duration) int64 { return d.Milliseconds() }
+func controlReset(s *Server, in resetInput) (any, error) {
+	s.Reset(in.Everything)
+	return done, nil
+}

@@ -76,9 +76,7 @@ func (f *Fault) check() error {
 // AddFault makes something go wrong from now on. The fault added first wins. It panics if there is
 // no such kind or place.
 func (s *Server) AddFault(f Fault) {
-	if err := f.check(); err != nil {
-		panic("zohosim: " + err.Error())
-	}
+	must(f.check())
 	f.left = f.Count
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -184,6 +184,11 @@ func (s *Server) codeLocked(c code) string {
 	return value
 }
 
+// selfClientCodeLocked makes a code as the API console does.
+func (s *Server) selfClientCodeLocked(spec GrantSpec) string {
+	return s.codeLocked(code{GrantSpec: spec, offline: true, selfClient: true})
+}
+
 // tooManyCodesLocked counts a consent and reports whether the user had too many for this client.
 func (s *Server) tooManyCodesLocked(h holder) bool {
 	s.consents[h] = s.windowLocked(s.consents[h])

@@ -16,9 +16,7 @@ var quiet = log.New(io.Discard, "", 0)
 // StartHTTP serves plain HTTP on a free port of the loopback address. It panics if there is none.
 func (s *Server) StartHTTP() (baseURL string, close func()) {
 	baseURL, close, err := s.ListenHTTP("127.0.0.1:0")
-	if err != nil {
-		panic("zohosim: " + err.Error())
-	}
+	must(err)
 	return baseURL, close
 }
 
@@ -38,9 +36,7 @@ func (s *Server) ListenHTTP(address string) (baseURL string, close func(), err e
 // dir/ca.pem. It panics if that cannot be.
 func (s *Server) StartTLS(dir string) (addr, caFile string, close func()) {
 	addr, caFile, close, err := s.ListenTLS("127.0.0.1:0", filepath.Join(dir, "ca.pem"))
-	if err != nil {
-		panic("zohosim: " + err.Error())
-	}
+	must(err)
 	return addr, caFile, close
 }
 

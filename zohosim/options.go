@@ -83,6 +83,24 @@ func (o Options) Check() error {
 	return nil
 }
 
+// Change alters the Options of a running simulator. Tokens that exist keep their life. It panics if
+// an option has a value that does not exist.
+func (s *Server) Change(change func(*Options)) {
+	must(s.change(change))
+}
+
+func (s *Server) change(change func(*Options)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.o
+	change(&o)
+	if err := o.Check(); err != nil {
+		return err
+	}
+	s.o = o.withDefaults()
+	return nil
+}
+
 func (o Options) codeLife(selfClient bool) time.Duration {
 	switch {
 	case o.CodeLife != 0:
@@ -101,4 +119,11 @@ func either[T comparable](v, fallback T) T {
 		return fallback
 	}
 	return v
+}
+
+// must panics with what a test got wrong.
+func must(err error) {
+	if err != nil {
+		panic("zohosim: " + err.Error())
+	}
 }

@@ -34,9 +34,7 @@ type Server struct {
 
 // New makes a simulator. It panics if an option has a value that does not exist.
 func New(o Options) *Server {
-	if err := o.Check(); err != nil {
-		panic("zohosim: " + err.Error())
-	}
+	must(o.Check())
 	s := &Server{
 		o:       o.withDefaults(),
 		clients: map[string]*Client{},
@@ -87,9 +85,7 @@ func (s *Server) GrantAs(spec GrantSpec) (refreshToken string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	spec, err := s.checkSpecLocked(spec)
-	if err != nil {
-		panic("zohosim: " + err.Error())
-	}
+	must(err)
 	return s.grantLocked(spec).RefreshToken
 }
 
@@ -122,10 +118,8 @@ func (s *Server) Code(spec GrantSpec) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	spec, err := s.checkSpecLocked(spec)
-	if err != nil {
-		panic("zohosim: " + err.Error())
-	}
-	return s.codeLocked(code{GrantSpec: spec, offline: true, selfClient: true})
+	must(err)
+	return s.selfClientCodeLocked(spec)
 }
 
 // AccessToken makes an access token without a token request: none is counted. It is "" if the

@@ -1,9 +1,6 @@
 package zohosim
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // limits is what the control API can set of the Options. A field left out stays as it is.
 type limits struct {
@@ -26,31 +23,7 @@ type limits struct {
 	Variants       *[]string `json:"variants"`
 }
 
-// Change alters the Options of a running simulator. Tokens that exist keep their life. It panics if
-// an option has a value that does not exist.
-func (s *Server) Change(change func(*Options)) {
-	if err := s.change(change); err != nil {
-		panic("zohosim: " + err.Error())
-	}
-}
-
-func (s *Server) change(change func(*Options)) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o := s.o
-	change(&o)
-	if err := o.Check(); err != nil {
-		return err
-	}
-	s.o = o.withDefaults()
-	return nil
-}
-
-func controlLimits(s *Server, in *json.Decoder) (any, error) {
-	var l limits
-	if err := input(in, &l); err != nil {
-		return nil, err
-	}
+func controlLimits(s *Server, l limits) (any, error) {
 	if err := s.change(l.apply); err != nil {
 		return nil, err
 	}
@@ -91,6 +64,7 @@ func setMillis(to *time.Duration, from *int64) {
 	}
 }
 
+// limitsOf shows all of them, as they are.
 func limitsOf(o Options) limits {
 	tokenLife, codeLife, window := millis(o.TokenLife), millis(o.CodeLife), millis(o.TokenWindow)
 	return limits{
@@ -101,3 +75,5 @@ func limitsOf(o Options) limits {
 		Variants: &o.Variants,
 	}
 }
+
+func millis(d time.Duration) int64 { return d.Milliseconds() }
