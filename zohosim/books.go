@@ -47,10 +47,7 @@ func (c *call) booksResource(path []string, b body) {
 	one := strings.TrimSuffix(resource, "s")
 	key, idField := c.key(resource), one+"_id"
 	name := strings.ToUpper(one[:1]) + one[1:]
-	id := ""
-	if len(path) > 1 {
-		id = path[1]
-	}
+	id := segment(path, 1)
 	var fields map[string]any
 	ok, message := true, "success"
 	switch {
@@ -110,7 +107,7 @@ func booksInput(contentType string, b body) (fields map[string]any, err error) {
 
 // booksFile serves /{resource}/{id}/attachment: one file, the last one uploaded.
 func (c *call) booksFile(path []string) {
-	parent := c.key(path[0]) + "/" + path[1]
+	parent, _ := c.attachment(path)
 	files := c.s.filesOf(parent)
 	switch {
 	case c.r.Method == http.MethodPost:

@@ -29,10 +29,7 @@ func (c *call) deskError(status int, code, message string) {
 }
 
 func (c *call) deskResource(path []string, b body) {
-	key, id := c.key(path[0]), ""
-	if len(path) > 1 {
-		id = path[1]
-	}
+	key, id := c.key(path[0]), segment(path, 1)
 	var input map[string]any
 	if len(b.kept) > 0 && json.Unmarshal(b.kept, &input) != nil {
 		c.deskError(http.StatusUnprocessableEntity, "INVALID_DATA", "The data you provided could not be read.")
@@ -79,13 +76,7 @@ func (c *call) deskList(rows []map[string]any) {
 
 // deskFiles serves /{resource}/{id}/attachments[/{file}[/content]] and /uploads.
 func (c *call) deskFiles(path []string) {
-	parent, id := "", ""
-	if len(path) >= 3 {
-		parent = c.key(path[0]) + "/" + path[1]
-	}
-	if len(path) >= 4 {
-		id = path[3]
-	}
+	parent, id := c.attachment(path)
 	switch {
 	case c.r.Method == http.MethodPost:
 		c.deskUpload(path[0], parent)

@@ -1,7 +1,6 @@
 package zohosim
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"net/http"
@@ -130,8 +129,4 @@ func (c *call) unchanged(modified time.Time) bool {
 		since, err = http.ParseTime(given)
 	}
 	return err == nil && !modified.Truncate(time.Second).After(since)
-}
-
-func (c *call) serveContent(f *file) {
-	http.ServeContent(c.w, c.r, f.name, time.Time{}, bytes.NewReader(f.content.kept))
 }

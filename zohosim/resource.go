@@ -125,7 +125,7 @@ func (c *call) rightOrg(org string, required bool) bool {
 	}
 	_, resource := c.segments()
 	if named == "" {
-		return !required || len(resource) > 0 && resource[0] == "organizations"
+		return !required || segment(resource, 0) == "organizations"
 	}
 	return named == org
 }
@@ -149,10 +149,11 @@ func (c *call) operation() string {
 
 // module is CRM's, for scopes of four parts.
 func (c *call) module() string {
-	if _, resource := c.segments(); c.at.row == "crm" && len(resource) > 0 {
-		return resource[0]
+	if c.at.row != "crm" {
+		return ""
 	}
-	return ""
+	_, resource := c.segments()
+	return segment(resource, 0)
 }
 
 // segments splits the path behind the version: "/api/v1/tickets/7" is "v1" and tickets, 7. Recruit and
@@ -165,6 +166,22 @@ func (c *call) segments() (version string, resource []string) {
 		}
 	}
 	return "", all
+}
+
+// segment gives one of a path's segments, "" if the path is shorter.
+func segment(path []string, i int) string {
+	if i < len(path) {
+		return path[i]
+	}
+	return ""
+}
+
+// atLeast1 reads a number from a query.
+func atLeast1(s string, fallback int) int {
+	if n, err := strconv.Atoi(s); err == nil && n >= 1 {
+		return n
+	}
+	return fallback
 }
 
 // executed counts a request that was carried out.

@@ -137,11 +137,7 @@ func (c *call) serveAnything() {
 		return
 	}
 	_, path := c.segments()
-	resource := ""
-	if len(path) > 0 {
-		resource = path[0]
-	}
-	c.executed(resource)
+	c.executed(segment(path, 0))
 	c.writeJSON(http.StatusOK, map[string]any{
 		"status": "success", "service": c.at.product.name, "data_center": c.at.dc, "user": c.token.grant.User,
 		"method": c.r.Method, "path": c.at.path, "length": b.length, "sha256": b.sha256,
