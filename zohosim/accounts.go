@@ -16,7 +16,7 @@ const maxForm = 1 << 20
 
 // arrive reads the parameters of an accounts request and counts it.
 func (c *call) arrive() {
-	switch c.at.accounts {
+	switch c.route.accounts {
 	case "auth":
 		c.form = parameters(c.r)
 		c.s.count(func(st *Stats) { st.Authorizations++ })
@@ -32,7 +32,7 @@ func (c *call) arrive() {
 }
 
 func (c *call) isTokenRequest() bool {
-	return c.at.accounts == "token" && c.r.Method == http.MethodPost
+	return c.route.accounts == "token" && c.r.Method == http.MethodPost
 }
 
 func (c *call) countTokenRequest(st *Stats) {
@@ -89,7 +89,7 @@ func (c *call) serveAccounts() {
 	for _, name := range []string{"iamcsr", "_zcsr_tmp"} {
 		http.SetCookie(c.w, &http.Cookie{Name: name, Value: "5f2a9c1e", Path: "/"})
 	}
-	switch c.at.accounts {
+	switch c.route.accounts {
 	case "auth":
 		c.authorize()
 	case "token":
@@ -112,10 +112,10 @@ func (c *call) writeJSON(status int, v any) {
 // client finds the client that calls, and names what is wrong with it otherwise.
 func (c *call) clientLocked() (*Client, string) {
 	client := c.s.clients[c.get("client_id")]
-	if client == nil || !client.enabledIn(c.at.dc) {
+	if client == nil || !client.enabledIn(c.route.dc) {
 		return nil, "invalid_client"
 	}
-	secret := client.secretFor(c.at.dc)
+	secret := client.secretFor(c.route.dc)
 	if subtle.ConstantTimeCompare([]byte(secret), []byte(c.get("client_secret"))) != 1 {
 		return nil, "invalid_client_secret"
 	}
@@ -131,11 +131,11 @@ func (c *call) revoke() {
 	}
 	c.s.mu.Lock()
 	wrong, found := "", false
-	if c.at.accounts == "revoke-basic" {
+	if c.route.accounts == "revoke-basic" {
 		_, wrong = c.clientLocked()
 	}
 	if wrong == "" {
-		found = c.s.revokeLocked(c.get("token"), c.at.dc)
+		found = c.s.revokeLocked(c.get("token"), c.route.dc)
 	}
 	c.s.mu.Unlock()
 	switch {
@@ -166,12 +166,12 @@ func (s *Server) revokeLocked(value, dc string) bool {
 func (c *call) serverInfo() {
 	locations := map[string]string{}
 	for _, dc := range dataCenters {
-		if dc.listed && c.at.origin == "" {
+		if dc.listed && c.route.origin == "" {
 			locations[dc.code] = "https://" + dc.accounts
 		}
 	}
-	if c.at.origin != "" {
-		locations[c.at.dc] = c.at.origin
+	if c.route.origin != "" {
+		locations[c.route.dc] = c.route.origin
 	}
 	c.writeJSON(http.StatusOK, map[string]any{"result": "success", "locations": locations})
 }

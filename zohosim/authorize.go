@@ -26,9 +26,9 @@ func (c *call) authorize() {
 		return
 	}
 	user := either(c.get("user"), o.User)
-	dc := either(c.get("data_center"), either(o.UserDataCenter, c.at.dc))
-	if _, ok := lookupDataCenter(dc); !ok || c.at.origin != "" || (dc == "cn") != (c.at.dc == "cn") {
-		dc = c.at.dc // China stands apart: consent cannot lead into it or out of it
+	dc := either(c.get("data_center"), either(o.UserDataCenter, c.route.dc))
+	if _, ok := lookupDataCenter(dc); !ok || c.route.origin != "" || (dc == "cn") != (c.route.dc == "cn") {
+		dc = c.route.dc // China stands apart: consent cannot lead into it or out of it
 	}
 	h := holder{client.ID, user, dc}
 	repeated := c.get("prompt") != "consent" && c.consentedBefore(h)
@@ -45,7 +45,7 @@ func (c *call) authorize() {
 func (c *call) wrongAuthorization(client *Client) (title string) {
 	redirect, err := url.Parse(c.get("redirect_uri"))
 	switch {
-	case client == nil || !client.enabledIn(c.at.dc):
+	case client == nil || !client.enabledIn(c.route.dc):
 		return "Invalid Client"
 	case c.get("response_type") != "code":
 		return "Invalid Response Type"
@@ -119,7 +119,7 @@ func (c *call) state() string {
 
 // back names the data center as Zoho does: percent-encoded and with an ampersand at the end.
 func (c *call) back(dc, state, name, value string) {
-	server := c.at.origin
+	server := c.route.origin
 	if server == "" {
 		center, _ := lookupDataCenter(dc)
 		server = "https://" + center.accounts
@@ -147,7 +147,7 @@ func (c *call) writeConsentPage(user, dc string) {
 	var page strings.Builder
 	var codes []string
 	for _, d := range dataCenters {
-		if c.at.origin == "" || d.code == dc {
+		if c.route.origin == "" || d.code == dc {
 			codes = append(codes, d.code)
 		}
 	}

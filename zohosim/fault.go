@@ -67,7 +67,7 @@ func (f *Fault) check() error {
 		return fmt.Errorf("fault kind %q is unknown: want one of %s", f.Kind, strings.Join(faultKinds, ", "))
 	case f.Where != "accounts" && f.Where != "*" && productByName(f.Where) == nil:
 		return fmt.Errorf("fault where %q: want accounts, a service, or *", f.Where)
-	case (f.Kind == FaultRefuse || f.Kind == FaultMidUpload) && f.Body != "" && rows["other"][f.Body].Status == 0:
+	case (f.Kind == FaultRefuse || f.Kind == FaultMidUpload) && f.Body != "" && refusals["other"][f.Body].Status == 0:
 		return fmt.Errorf("fault body %q: want a case of refusal, such as dead", f.Body)
 	}
 	return nil
@@ -98,7 +98,7 @@ func (s *Server) clearLocked(where string) {
 
 // takeFault finds the fault that hits a request, and counts it.
 func (s *Server) takeFault(c *call) *Fault {
-	where := c.at.service()
+	where := c.route.service()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.faults {
@@ -129,9 +129,9 @@ func (f *Fault) fits(c *call) bool {
 	case FaultError, FaultLocalized, FaultExpiresIn, FaultReply:
 		return c.isTokenRequest()
 	case FaultThrottle:
-		return c.isTokenRequest() || c.at.product != nil
+		return c.isTokenRequest() || c.route.product != nil
 	case FaultRefuse, FaultMidUpload:
-		return c.at.product != nil
+		return c.route.product != nil
 	default:
 		return true
 	}

@@ -183,7 +183,7 @@ func (c *call) bomb() {
 	z.Write(bytes.Repeat([]byte(" "), unpacked))
 	z.Close()
 	status := 401
-	if c.at.accounts != "" {
+	if c.route.accounts != "" {
 		status = 200
 	}
 	c.w.Header().Set("Content-Type", typeJSON)

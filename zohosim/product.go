@@ -8,53 +8,62 @@ type product struct {
 	gateway bool     // behind the shared gateway, under /name/
 	labels  []string // its own hosts, the label before the data center's suffix
 	scopes  []string // the service part of scopes that admit to it
-	row     string   // which refusals it gives, see rows
+	family  string   // which refusals it gives, see refusals
 	bearer  bool     // seen taking "Bearer" as well
 }
 
 var products = []*product{
-	{"crm", true, []string{"crm"}, []string{"ZohoCRM"}, "crm", false},
-	{"bigin", true, []string{"bigin"}, []string{"ZohoBigin"}, "crm", false},
-	{"phonebridge", true, nil, []string{"PhoneBridge"}, "phonebridge", false},
-	{"books", true, []string{"books"}, []string{"ZohoBooks"}, "books", false},
-	{"invoice", true, []string{"invoice"}, []string{"ZohoInvoice"}, "books", false},
-	{"inventory", true, []string{"inventory"}, []string{"ZohoInventory"}, "books", false},
-	{"billing", true, []string{"billing", "subscriptions"}, []string{"ZohoSubscriptions", "ZohoBilling"}, "books", false},
-	{"expense", true, []string{"expense"}, []string{"ZohoExpense"}, "books", false},
-	{"creator", true, []string{"creator"}, []string{"ZohoCreator"}, "creator", false},
-	{"workdrive", true, []string{"workdrive", "download", "upload", "files"}, []string{"WorkDrive", "ZohoFiles"}, "workdrive", false},
-	{"writer", true, []string{"writer"}, []string{"ZohoWriter"}, "other", false},
-	{"bookings", true, []string{"bookings"}, []string{"zohobookings"}, "other", false},
-	{"erp", true, nil, []string{"ZohoERP"}, "books", false},
-	{"commerce", true, []string{"commerce"}, []string{"ZohoCommerce"}, "other", false},
-	{"fsm", true, []string{"fsm"}, []string{"ZohoFSM"}, "crm", false},
-	{"desk", false, []string{"desk"}, []string{"Desk"}, "desk", false},
-	{"mail", false, []string{"mail"}, []string{"ZohoMail", "VirtualOffice"}, "mail", true},
-	{"calendar", false, []string{"calendar"}, []string{"ZohoCalendar"}, "calendar", false},
-	{"people", false, []string{"people"}, []string{"ZOHOPEOPLE"}, "people", false},
-	{"recruit", false, []string{"recruit"}, []string{"ZohoRecruit"}, "crm", false},
-	{"projects", false, []string{"projects", "projectsapi"}, []string{"ZohoProjects"}, "projects", true},
-	{"bugtracker", false, []string{"bugtracker"}, []string{"ZohoBugTracker"}, "projects", false},
-	{"cliq", false, []string{"cliq"}, []string{"ZohoCliq"}, "cliq", true},
-	{"salesiq", false, []string{"salesiq"}, []string{"SalesIQ"}, "salesiq", false},
-	{"campaigns", false, []string{"campaigns"}, []string{"ZohoCampaigns"}, "campaigns", false},
-	{"sign", false, []string{"sign"}, []string{"ZohoSign"}, "sign", false},
-	{"analytics", false, []string{"analytics", "analyticsapi"}, []string{"ZohoAnalytics"}, "analytics", false},
-	{"sheet", false, []string{"sheet"}, []string{"ZohoSheet"}, "sheet", false},
-	{"meeting", false, []string{"meeting"}, []string{"ZohoMeeting"}, "meeting", false},
-	{"social", false, []string{"social"}, []string{"ZohoSocial"}, "social", false},
-	{"backstage", false, []string{"backstage"}, []string{"zohobackstage"}, "other", false},
-	{"catalyst", false, []string{"api.catalyst", "catalyst"}, []string{"ZohoCatalyst", "QuickML"}, "catalyst", false},
-	{"directory", false, []string{"directory"}, []string{"ZohoDirectory"}, "other", false},
-	{"assist", false, []string{"assist"}, []string{"ZohoAssist"}, "other", false},
-	{"contracts", false, []string{"contracts"}, []string{"ZohoContracts"}, "other", false},
-	{"lens", false, []string{"lens"}, []string{"ZohoLens"}, "other", false},
-	{"shifts", false, []string{"shifts"}, []string{"ZohoShifts"}, "other", false},
-	{"workerly", false, []string{"workerly"}, []string{"ZohoWorkerly"}, "other", false},
+	{name: "crm", gateway: true, labels: []string{"crm"}, scopes: []string{"ZohoCRM"}, family: "crm"},
+	{name: "bigin", gateway: true, labels: []string{"bigin"}, scopes: []string{"ZohoBigin"}, family: "crm"},
+	{name: "phonebridge", gateway: true, scopes: []string{"PhoneBridge"}, family: "phonebridge"},
+	{name: "books", gateway: true, labels: []string{"books"}, scopes: []string{"ZohoBooks"}, family: "books"},
+	{name: "invoice", gateway: true, labels: []string{"invoice"}, scopes: []string{"ZohoInvoice"}, family: "books"},
+	{name: "inventory", gateway: true, labels: []string{"inventory"},
+		scopes: []string{"ZohoInventory"}, family: "books"},
+	{name: "billing", gateway: true, labels: []string{"billing", "subscriptions"},
+		scopes: []string{"ZohoSubscriptions", "ZohoBilling"}, family: "books"},
+	{name: "expense", gateway: true, labels: []string{"expense"}, scopes: []string{"ZohoExpense"}, family: "books"},
+	{name: "creator", gateway: true, labels: []string{"creator"}, scopes: []string{"ZohoCreator"}, family: "creator"},
+	{name: "workdrive", gateway: true, labels: []string{"workdrive", "download", "upload", "files"},
+		scopes: []string{"WorkDrive", "ZohoFiles"}, family: "workdrive"},
+	{name: "writer", gateway: true, labels: []string{"writer"}, scopes: []string{"ZohoWriter"}, family: "other"},
+	{name: "bookings", gateway: true, labels: []string{"bookings"}, scopes: []string{"zohobookings"}, family: "other"},
+	{name: "erp", gateway: true, scopes: []string{"ZohoERP"}, family: "books"},
+	{name: "commerce", gateway: true, labels: []string{"commerce"}, scopes: []string{"ZohoCommerce"}, family: "other"},
+	{name: "fsm", gateway: true, labels: []string{"fsm"}, scopes: []string{"ZohoFSM"}, family: "crm"},
+	{name: "desk", labels: []string{"desk"}, scopes: []string{"Desk"}, family: "desk"},
+	{name: "mail", labels: []string{"mail"},
+		scopes: []string{"ZohoMail", "VirtualOffice"}, family: "mail", bearer: true},
+	{name: "calendar", labels: []string{"calendar"}, scopes: []string{"ZohoCalendar"}, family: "calendar"},
+	{name: "people", labels: []string{"people"}, scopes: []string{"ZOHOPEOPLE"}, family: "people"},
+	{name: "recruit", labels: []string{"recruit"}, scopes: []string{"ZohoRecruit"}, family: "crm"},
+	{name: "projects", labels: []string{"projects", "projectsapi"},
+		scopes: []string{"ZohoProjects"}, family: "projects", bearer: true},
+	{name: "bugtracker", labels: []string{"bugtracker"}, scopes: []string{"ZohoBugTracker"}, family: "projects"},
+	{name: "cliq", labels: []string{"cliq"}, scopes: []string{"ZohoCliq"}, family: "cliq", bearer: true},
+	{name: "salesiq", labels: []string{"salesiq"}, scopes: []string{"SalesIQ"}, family: "salesiq"},
+	{name: "campaigns", labels: []string{"campaigns"}, scopes: []string{"ZohoCampaigns"}, family: "campaigns"},
+	{name: "sign", labels: []string{"sign"}, scopes: []string{"ZohoSign"}, family: "sign"},
+	{name: "analytics", labels: []string{"analytics", "analyticsapi"},
+		scopes: []string{"ZohoAnalytics"}, family: "analytics"},
+	{name: "sheet", labels: []string{"sheet"}, scopes: []string{"ZohoSheet"}, family: "sheet"},
+	{name: "meeting", labels: []string{"meeting"}, scopes: []string{"ZohoMeeting"}, family: "meeting"},
+	{name: "social", labels: []string{"social"}, scopes: []string{"ZohoSocial"}, family: "social"},
+	{name: "backstage", labels: []string{"backstage"}, scopes: []string{"zohobackstage"}, family: "other"},
+	{name: "catalyst", labels: []string{"api.catalyst", "catalyst"},
+		scopes: []string{"ZohoCatalyst", "QuickML"}, family: "catalyst"},
+	{name: "directory", labels: []string{"directory"}, scopes: []string{"ZohoDirectory"}, family: "other"},
+	{name: "assist", labels: []string{"assist"}, scopes: []string{"ZohoAssist"}, family: "other"},
+	{name: "contracts", labels: []string{"contracts"}, scopes: []string{"ZohoContracts"}, family: "other"},
+	{name: "lens", labels: []string{"lens"}, scopes: []string{"ZohoLens"}, family: "other"},
+	{name: "shifts", labels: []string{"shifts"}, scopes: []string{"ZohoShifts"}, family: "other"},
+	{name: "workerly", labels: []string{"workerly"}, scopes: []string{"ZohoWorkerly"}, family: "other"},
 }
 
 // profile is the one resource of the accounts server itself.
-var profile = &product{"accounts", false, []string{"accounts"}, []string{"AaaServer"}, "accounts", true}
+var profile = &product{
+	name: "accounts", labels: []string{"accounts"}, scopes: []string{"AaaServer"}, family: "accounts", bearer: true,
+}
 
 // Services lists the services there are, as the control API and Stats name them.
 func Services() []string {
@@ -85,18 +94,18 @@ func productByLabel(label string) *product {
 	return nil
 }
 
-// rowFor names the refusals that hold for one path: some products have older or other APIs beside
+// familyFor names the refusals that hold for one path: some products have older or other APIs beside
 // the main one, and they refuse in their own way.
-func (p *product) rowFor(label, path string) string {
+func (p *product) familyFor(label, path string) string {
 	switch {
-	case p.row == "projects" && strings.HasPrefix(path, "/restapi"):
+	case p.family == "projects" && strings.HasPrefix(path, "/restapi"):
 		return "projects-v1"
-	case p.row == "catalyst" && strings.Contains(path, "/quickml"):
+	case p.family == "catalyst" && strings.Contains(path, "/quickml"):
 		return "quickml"
-	case p.row == "workdrive" && label != "" && label != "workdrive":
+	case p.family == "workdrive" && label != "" && label != "workdrive":
 		return "workdrive-files"
 	default:
-		return p.row
+		return p.family
 	}
 }
 

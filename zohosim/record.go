@@ -24,7 +24,7 @@ type collection struct {
 
 // key names a resource's collection: each data center has its own.
 func (c *call) key(resource string) string {
-	return c.at.dc + "/" + c.at.environment + "/" + c.at.product.name + "/" + strings.ToLower(resource)
+	return c.route.dc + "/" + c.route.environment + "/" + c.route.product.name + "/" + strings.ToLower(resource)
 }
 
 func formatID(n int) string { return fmt.Sprintf("5725767%012d", n) }

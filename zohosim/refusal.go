@@ -34,37 +34,37 @@ func jsonAnswer(status int, body string) Answer {
 	return Answer{Status: status, ContentType: typeJSON, Body: body}
 }
 
-// Refusal gives the answer of a service, or of one of its rows ("projects-v1"), in a case; variants
+// Refusal gives the answer of a service, or of one of its refusals ("projects-v1"), in a case; variants
 // and Options.Answers count. The zero Answer means that there is no such service or case.
 func (s *Server) Refusal(service, refusalCase string) Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	row := service
+	family := service
 	if p := productByName(service); p != nil {
-		row = p.row
+		family = p.family
 	}
-	return s.answerLocked(service, row, refusalCase)
+	return s.answerLocked(service, family, refusalCase)
 }
 
-// answerLocked looks for an answer of the user's own, then the variants, the row, and the row "other".
-func (s *Server) answerLocked(service, row, refusalCase string) Answer {
-	for _, key := range []string{service + "/" + refusalCase, row + "/" + refusalCase} {
+// answerLocked looks for an answer of the user's own, then the variants, the family, and the family "other".
+func (s *Server) answerLocked(service, family, refusalCase string) Answer {
+	for _, key := range []string{service + "/" + refusalCase, family + "/" + refusalCase} {
 		if a, ok := s.o.Answers[key]; ok {
 			return a
 		}
 	}
 	for _, name := range s.o.Variants {
-		if v := variants[name]; v.row == row && v.refusalCase == refusalCase {
+		if v := variants[name]; v.family == family && v.refusalCase == refusalCase {
 			return v.answer
 		}
 	}
-	if a, ok := rows[row][refusalCase]; ok {
+	if a, ok := refusals[family][refusalCase]; ok {
 		return a
 	}
-	if rows[row] == nil {
+	if refusals[family] == nil {
 		return Answer{}
 	}
-	return rows["other"][refusalCase]
+	return refusals["other"][refusalCase]
 }
 
 // SetAnswer replaces an answer, as Options.Answers does.

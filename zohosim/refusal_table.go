@@ -1,8 +1,8 @@
 package zohosim
 
-// rows are the refusals by product family: what Zoho was measured or documented to answer, completed
+// refusals are the refusals by product family: what Zoho was measured or documented to answer, completed
 // by the family's pattern where nothing is established (marked "by pattern").
-var rows = map[string]map[string]Answer{
+var refusals = map[string]map[string]Answer{
 	"crm": {
 		CaseNoHeader:   jsonAnswer(401, `{"code":"AUTHENTICATION_FAILURE","details":{},"message":"Authentication failed","status":"error"}`),
 		CaseDead:       jsonAnswer(401, `{"code":"INVALID_TOKEN","details":{},"message":"invalid oauth token","status":"error"}`),
@@ -147,7 +147,7 @@ var rows = map[string]map[string]Answer{
 		CaseDead:     jsonAnswer(401, `{"response":"error","cause":"INVALID_OAUTHTOKEN"}`),
 		CaseScope:    jsonAnswer(401, `{"response":"error","cause":"INVALID_OAUTHSCOPE"}`),
 	},
-	"other": { // products of which no refusal is known, and the cases that rows leave out
+	"other": { // products of which no refusal is known, and the cases that refusals leave out
 		CaseNoHeader:   jsonAnswer(401, `{"error":{"code":"INVALID_TICKET","message":"Invalid ticket."}}`),
 		CaseDead:       jsonAnswer(401, `{"error":{"code":"INVALID_OAUTHTOKEN","message":"Invalid OAuth token."}}`),
 		CaseScope:      jsonAnswer(401, `{"error":{"code":"INVALID_OAUTHSCOPE","message":"Invalid OAuth scope."}}`),
@@ -160,8 +160,8 @@ var rows = map[string]map[string]Answer{
 
 // A variant is an answer that was seen beside the usual one, or that sources disagree about.
 type variant struct {
-	row, refusalCase string
-	answer           Answer
+	family, refusalCase string
+	answer              Answer
 }
 
 var variants = map[string]variant{
@@ -169,12 +169,12 @@ var variants = map[string]variant{
 	"books-old-text":   {"books", CaseNoHeader, jsonAnswer(401, `{"code":14,"message":"Invalid value passed for authtoken"}`)},
 	"cliq-scope-403":   {"cliq", CaseScope, jsonAnswer(403, `{"code":"oauthtoken_scope_invalid","message":"Request was rejected because of invalid AuthToken Scope."}`)},
 	"desk-html":        {"desk", CasePermission, Answer{Status: 401, ContentType: typeHTML, Body: "<html><head><title>Error</title></head><body><h1>Unauthorized</h1></body></html>"}},
-	"people-200":       {"people", CaseDead, jsonAnswer(200, rows["people"][CaseDead].Body)},
-	"people-400":       {"people", CaseDead, jsonAnswer(400, rows["people"][CaseDead].Body)},
+	"people-200":       {"people", CaseDead, jsonAnswer(200, refusals["people"][CaseDead].Body)},
+	"people-400":       {"people", CaseDead, jsonAnswer(400, refusals["people"][CaseDead].Body)},
 	"projects-403":     {"projects", CaseScope, jsonAnswer(403, `{"error":{"status_code":"403","title":"INVALID_OAUTHSCOPE","details":[{"message":"Invalid OAuth scope."}]}}`)},
-	"projects-v1-400":  {"projects-v1", CaseDead, jsonAnswer(400, rows["projects-v1"][CaseDead].Body)},
-	"projects-200":     {"projects", CaseLimit, jsonAnswer(200, rows["projects"][CaseLimit].Body)},
+	"projects-v1-400":  {"projects-v1", CaseDead, jsonAnswer(400, refusals["projects-v1"][CaseDead].Body)},
+	"projects-200":     {"projects", CaseLimit, jsonAnswer(200, refusals["projects"][CaseLimit].Body)},
 	"salesiq-400":      {"salesiq", CaseDead, jsonAnswer(400, `{"error":{"code":1001,"message":"Unknown authentication error, Contact SalesIQ Team!"}}`)},
 	"workdrive-f7004":  {"workdrive", CaseScope, Answer{Status: 401, ContentType: typeJSONAPI, Body: `{"errors":[{"id":"F7004","title":"Invalid OAuth scope."}]}`}},
-	"workdrive-header": {"workdrive", CaseDead, Answer{Status: 401, ContentType: typeJSONAPI, Body: rows["workdrive"][CaseDead].Body, Header: map[string]string{"WWW-Authenticate": `Bearer error="expired_token"`}}},
+	"workdrive-header": {"workdrive", CaseDead, Answer{Status: 401, ContentType: typeJSONAPI, Body: refusals["workdrive"][CaseDead].Body, Header: map[string]string{"WWW-Authenticate": `Bearer error="expired_token"`}}},
 }

@@ -9,7 +9,7 @@ import (
 // serveAPI answers as a resource server: who calls, then what is wanted. A refusal comes before a
 // byte of the body is read, so that an Expect: 100-continue is never answered by a 100.
 func (c *call) serveAPI() {
-	service := c.at.product.name
+	service := c.route.product.name
 	c.s.count(func(st *Stats) {
 		st.APIRequests[service]++
 		if len(c.r.Header.Values("Authorization")) > 1 {
@@ -27,7 +27,7 @@ func (c *call) serveAPI() {
 	header := c.w.Header()
 	header.Set("X-Sim-User", g.User)
 	header.Set("X-Sim-Token", strconv.Itoa(c.token.number))
-	if c.at.product == profile {
+	if c.route.product == profile {
 		c.executed("")
 		c.userInfo()
 		return
@@ -35,7 +35,7 @@ func (c *call) serveAPI() {
 	if c.serveTool() {
 		return
 	}
-	switch c.at.row {
+	switch c.route.family {
 	case "crm":
 		c.serveCRM()
 	case "books":
@@ -52,11 +52,11 @@ func (c *call) refuseCase(refusal string) { c.refuse(c.refusal(refusal)) }
 
 // refusal counts a refusal and gives the service's answer for it.
 func (c *call) refusal(refusal string) Answer {
-	name := c.at.product.name
+	name := c.route.product.name
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	c.s.stats.Refusals[name+"/"+refusal]++
-	return c.s.answerLocked(name, c.at.row, refusal)
+	return c.s.answerLocked(name, c.route.family, refusal)
 }
 
 // refusedByFault plays the faults that are a service's own refusals.
@@ -89,16 +89,16 @@ func (c *call) authenticate() (refusal string) {
 	}
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	if scheme == "Bearer" && !c.s.o.AcceptBearer && !c.at.product.bearerFor(c.at.path) {
+	if scheme == "Bearer" && !c.s.o.AcceptBearer && !c.route.product.bearerFor(c.route.path) {
 		return CaseDead
 	}
-	t := c.s.liveLocked(value, c.at.dc)
+	t := c.s.liveLocked(value, c.route.dc)
 	switch {
 	case t == nil:
 		return CaseDead
-	case c.at.row == "crm" && !c.at.anyEnv && t.grant.Environment != c.at.environment:
+	case c.route.family == "crm" && !c.route.anyEnv && t.grant.Environment != c.route.environment:
 		return CaseDead
-	case !admits(t.grant.Scopes, c.at.product, c.operation(), c.module()):
+	case !admits(t.grant.Scopes, c.route.product, c.operation(), c.module()):
 		return CaseScope
 	case !c.rightOrg(t.grant.Org, c.s.o.RequireOrg):
 		return CaseOrg
@@ -110,7 +110,7 @@ func (c *call) authenticate() (refusal string) {
 // rightOrg looks for an organization where the service wants one, and compares it with the grant's.
 func (c *call) rightOrg(org string, required bool) bool {
 	var named string
-	switch c.at.row {
+	switch c.route.family {
 	case "books":
 		named = c.r.URL.Query().Get("organization_id")
 		for name := range c.r.Header {
@@ -134,7 +134,7 @@ func (c *call) rightOrg(org string, required bool) bool {
 func (c *call) operation() string {
 	switch c.r.Method {
 	case http.MethodPost:
-		if strings.HasSuffix(c.at.path, "/coql") {
+		if strings.HasSuffix(c.route.path, "/coql") {
 			return "READ"
 		}
 		return "CREATE"
@@ -149,7 +149,7 @@ func (c *call) operation() string {
 
 // module is CRM's, for scopes of four parts.
 func (c *call) module() string {
-	if c.at.row != "crm" {
+	if c.route.family != "crm" {
 		return ""
 	}
 	_, resource := c.segments()
@@ -159,7 +159,7 @@ func (c *call) module() string {
 // segments splits the path behind the version: "/api/v1/tickets/7" is "v1" and tickets, 7. Recruit and
 // People repeat their name before the version.
 func (c *call) segments() (version string, resource []string) {
-	all := strings.FieldsFunc(c.at.path, func(r rune) bool { return r == '/' })
+	all := strings.FieldsFunc(c.route.path, func(r rune) bool { return r == '/' })
 	for i, segment := range all[:min(len(all), 3)] {
 		if len(segment) > 1 && segment[0] == 'v' && segment[1] >= '0' && segment[1] <= '9' {
 			return segment, all[i+1:]
@@ -186,7 +186,7 @@ func atLeast1(s string, fallback int) int {
 
 // executed counts a request that was carried out.
 func (c *call) executed(resource string) {
-	name := c.at.product.name
+	name := c.route.product.name
 	c.s.count(func(st *Stats) {
 		st.Accepted[name]++
 		if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {

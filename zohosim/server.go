@@ -196,7 +196,7 @@ type call struct {
 	s     *Server
 	w     http.ResponseWriter
 	r     *http.Request
-	at    place
+	route route
 	form  map[string][]string // parameters of an accounts request
 	token *token              // who calls, once known
 
@@ -210,10 +210,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveControl(w, r)
 		return
 	}
-	c := &call{s: s, w: w, r: r, at: s.locate(r)}
+	c := &call{s: s, w: w, r: r, route: s.routeOf(r)}
 	w.Header().Set("Server", "ZGS")
 	w.Header().Set("X-Sim-Request-Id", strconv.FormatInt(s.requestIDs.Add(1), 10))
-	if c.at.accounts != "" {
+	if c.route.accounts != "" {
 		c.arrive()
 	}
 	c.fault = s.takeFault(c)
@@ -222,9 +222,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	finish := c.wrap()
 	switch {
-	case c.at.accounts != "":
+	case c.route.accounts != "":
 		c.serveAccounts()
-	case c.at.product != nil:
+	case c.route.product != nil:
 		c.serveAPI()
 	default:
 		c.write(notFound)

@@ -96,7 +96,7 @@ func (c *call) tokenLocked() (t *token, withRefresh bool, wrong string) {
 		if !client.SelfClient || c.get("scope") == "" {
 			return nil, false, "invalid_client"
 		}
-		spec := c.s.completeLocked(GrantSpec{ClientID: client.ID, DataCenter: c.at.dc, Scopes: []string{c.get("scope")}})
+		spec := c.s.completeLocked(GrantSpec{ClientID: client.ID, DataCenter: c.route.dc, Scopes: []string{c.get("scope")}})
 		return c.s.mintLocked(c.s.onlineLocked(spec)), false, ""
 	default:
 		return nil, false, "invalid_client"
@@ -109,7 +109,7 @@ func (c *call) exchangeLocked(client *Client) (t *token, withRefresh bool, wrong
 	value := c.get("code")
 	code, ok := c.s.codes[value]
 	switch {
-	case !ok || code.ClientID != client.ID || code.DataCenter != c.at.dc:
+	case !ok || code.ClientID != client.ID || code.DataCenter != c.route.dc:
 		return nil, false, "invalid_code"
 	case !code.expires.After(c.s.o.Now()):
 		delete(c.s.codes, value)
@@ -126,7 +126,7 @@ func (c *call) exchangeLocked(client *Client) (t *token, withRefresh bool, wrong
 
 func (c *call) refreshLocked(client *Client) (*token, string) {
 	g := c.s.grants[c.get("refresh_token")]
-	if g == nil || g.online || g.ClientID != client.ID || g.DataCenter != c.at.dc {
+	if g == nil || g.online || g.ClientID != client.ID || g.DataCenter != c.route.dc {
 		return nil, "invalid_code"
 	}
 	if c.s.throttledLocked(g) {
@@ -138,8 +138,8 @@ func (c *call) refreshLocked(client *Client) (*token, string) {
 // replyLocked writes a token reply in Zoho's order of fields, faults included.
 func (c *call) replyLocked(t *token, withRefresh bool) Answer {
 	g, o := t.grant, c.s.o
-	apiDomain := c.at.origin
-	if dc, _ := lookupDataCenter(c.at.dc); apiDomain == "" {
+	apiDomain := c.route.origin
+	if dc, _ := lookupDataCenter(c.route.dc); apiDomain == "" {
 		apiDomain = dc.apiDomain(g.Environment)
 	}
 	expiresIn := quote(int(math.Ceil(o.TokenLife.Seconds())))

@@ -14,7 +14,7 @@ import (
 // serveTool answers the endpoints that every service has for tests; the path contains one of the
 // names. done is false for all other paths.
 func (c *call) serveTool() (done bool) {
-	_, tool, found := strings.Cut(c.at.path, "/_")
+	_, tool, found := strings.Cut(c.route.path, "/_")
 	if !found {
 		return false
 	}
@@ -55,8 +55,8 @@ func (c *call) echo() {
 	}
 	c.executed("_echo")
 	c.writeJSON(http.StatusOK, map[string]any{
-		"service": c.at.product.name, "data_center": c.at.dc, "user": c.token.grant.User, "token": c.token.number,
-		"method": c.r.Method, "uri": c.r.RequestURI, "path": c.at.path, "host": c.r.Host, "proto": c.r.Proto,
+		"service": c.route.product.name, "data_center": c.route.dc, "user": c.token.grant.User, "token": c.token.number,
+		"method": c.r.Method, "uri": c.r.RequestURI, "path": c.route.path, "host": c.r.Host, "proto": c.r.Proto,
 		"headers": c.r.Header, "trailer": c.r.Trailer,
 		"content_length": c.r.ContentLength, "transfer_encoding": c.r.TransferEncoding,
 		"length": b.length, "sha256": b.sha256,
@@ -139,8 +139,8 @@ func (c *call) serveAnything() {
 	_, path := c.segments()
 	c.executed(segment(path, 0))
 	c.writeJSON(http.StatusOK, map[string]any{
-		"status": "success", "service": c.at.product.name, "data_center": c.at.dc, "user": c.token.grant.User,
-		"method": c.r.Method, "path": c.at.path, "length": b.length, "sha256": b.sha256,
+		"status": "success", "service": c.route.product.name, "data_center": c.route.dc, "user": c.token.grant.User,
+		"method": c.r.Method, "path": c.route.path, "length": b.length, "sha256": b.sha256,
 	})
 }
 

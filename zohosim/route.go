@@ -5,91 +5,91 @@ import (
 	"strings"
 )
 
-// place is where a request arrived: an endpoint of an accounts server, or a product's API.
-type place struct {
+// route is where a request arrived: an endpoint of an accounts server, or a product's API.
+type route struct {
 	dc          string
 	origin      string // of the single-origin mode: scheme and host as called; "" on a Zoho host
 	accounts    string // endpoint of the accounts server: "auth", "token", "revoke", ...
 	product     *product
-	row         string // which refusals hold
+	family      string // which refusals hold
 	path        string // within the product: "/v8/Leads", "/api/v1/tickets"
 	environment string // of the gateway
 	anyEnv      bool   // the single-origin mode has no environments
 }
 
-// service is the name that faults and statistics know the place by.
-func (p place) service() string {
+// service is the name that faults and statistics know it by.
+func (to route) service() string {
 	switch {
-	case p.accounts != "":
+	case to.accounts != "":
 		return "accounts"
-	case p.product != nil:
-		return p.product.name
+	case to.product != nil:
+		return to.product.name
 	default:
 		return ""
 	}
 }
 
-// locate finds the place of a request by its host, or by its path if the host is none of Zoho's.
-func (s *Server) locate(r *http.Request) place {
+// routeOf finds the route of a request by its host, or by its path if the host is none of Zoho's.
+func (s *Server) routeOf(r *http.Request) route {
 	h, known, zoho := lookupHost(hostOnly(r.Host))
 	switch {
 	case zoho && !known:
-		return place{}
+		return route{}
 	case !zoho:
-		return s.locateByPath(r)
+		return s.routeByPath(r)
 	case h.accounts:
-		return place{dc: h.dc}.withAccounts(accountsEndpoint(r.URL.Path))
+		return route{dc: h.dc}.withAccounts(accountsEndpoint(r.URL.Path))
 	case h.gateway:
-		return locateGateway(h, r.URL.Path)
+		return routeGateway(h, r.URL.Path)
 	default:
-		return place{dc: h.dc}.in(productByLabel(h.label), h.label, r.URL.Path)
+		return route{dc: h.dc}.in(productByLabel(h.label), h.label, r.URL.Path)
 	}
 }
 
-// locateByPath is the single-origin mode: one server plays them all for one data center.
-func (s *Server) locateByPath(r *http.Request) place {
+// routeByPath is the single-origin mode: one server plays them all for one data center.
+func (s *Server) routeByPath(r *http.Request) route {
 	s.mu.Lock()
-	p := place{dc: s.o.DataCenter, anyEnv: true}
+	to := route{dc: s.o.DataCenter, anyEnv: true}
 	s.mu.Unlock()
-	p.origin = "http://" + r.Host
+	to.origin = "http://" + r.Host
 	if r.TLS != nil {
-		p.origin = "https://" + r.Host
+		to.origin = "https://" + r.Host
 	}
 	label, rest := firstSegment(r.URL.Path)
 	if product := productByName(label); product != nil {
-		return p.in(product, "", rest)
+		return to.in(product, "", rest)
 	}
 	if product := productByLabel(label); product != nil {
-		return p.in(product, label, rest)
+		return to.in(product, label, rest)
 	}
-	return p.withAccounts(accountsEndpoint(r.URL.Path))
+	return to.withAccounts(accountsEndpoint(r.URL.Path))
 }
 
-// locateGateway finds the service behind the shared gateway by its path. Services with a host of
+// routeGateway finds the service behind the shared gateway by its path. Services with a host of
 // their own are not found there.
-func locateGateway(h host, path string) place {
-	p := place{dc: h.dc, environment: h.environment}
+func routeGateway(h host, path string) route {
+	to := route{dc: h.dc, environment: h.environment}
 	name, rest := firstSegment(path)
 	if product := productByName(name); product != nil && product.gateway {
-		return p.in(product, "", rest)
+		return to.in(product, "", rest)
 	}
 	if product := productByLabel(h.label); product != nil {
-		return p.in(product, h.label, path) // files.zoho.sa serves CRM and WorkDrive
+		return to.in(product, h.label, path) // files.zoho.sa serves CRM and WorkDrive
 	}
-	return p
+	return to
 }
 
-func (p place) in(product *product, label, path string) place {
-	p.product, p.path, p.row = product, path, product.rowFor(label, path)
-	return p
+func (to route) in(product *product, label, path string) route {
+	to.product, to.path, to.family = product, path, product.familyFor(label, path)
+	return to
 }
 
-func (p place) withAccounts(endpoint string) place {
-	p.accounts = endpoint
+func (to route) withAccounts(endpoint string) route {
+	to.accounts = endpoint
 	if endpoint == "userinfo" {
-		p.product, p.row = profile, profile.row
+		to.product, to.family = profile, profile.family
 	}
-	return p
+	return to
 }
 
 // endpoints of an accounts server, by the end of their path.
