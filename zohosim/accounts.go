@@ -2,7 +2,6 @@ package zohosim
 
 import (
 	"crypto/subtle"
-	"encoding/json"
 	"hash/fnv"
 	"io"
 	"maps"
@@ -101,12 +100,6 @@ func (c *call) serveAccounts() {
 	case "userinfo":
 		c.serveAPI()
 	}
-}
-
-// writeJSON sends one line without a newline at its end: Zoho's PHP SDK depends on it.
-func (c *call) writeJSON(status int, v any) {
-	b, _ := json.Marshal(v)
-	c.write(jsonAnswer(status, string(b)))
 }
 
 // client finds the client that calls, and names what is wrong with it otherwise.

@@ -42,7 +42,7 @@ func (s *Server) StartTLS(dir string) (addr, caFile string, close func()) {
 
 // ListenTLS is StartTLS at an address and with a CA file of your choice.
 func (s *Server) ListenTLS(address, file string) (addr, caFile string, close func(), err error) {
-	ca, err := newAuthority(s.o.ExtraHosts)
+	ca, err := newCertAuthority(s.o.ExtraHosts)
 	if err != nil {
 		return "", "", nil, err
 	}

@@ -5,14 +5,6 @@ import (
 	"slices"
 )
 
-// Answer is a refusal as it leaves.
-type Answer struct {
-	Status      int               `json:"status"`
-	ContentType string            `json:"content_type"`
-	Body        string            `json:"body"`
-	Header      map[string]string `json:"header,omitempty"` // further header fields
-}
-
 // The cases of refusal. Every service has an answer for each.
 const (
 	CaseNoHeader   = "no-header"  // no Authorization header, or none that is an OAuth token
@@ -23,16 +15,6 @@ const (
 	CaseLimit      = "limit"      // too many requests
 	CaseOther      = "other"      // looks like a token's failure and is none, where the service has such a thing
 )
-
-const (
-	typeJSON    = "application/json;charset=UTF-8"
-	typeJSONAPI = "application/vnd.api+json;charset=UTF-8"
-	typeHTML    = "text/html;charset=UTF-8"
-)
-
-func jsonAnswer(status int, body string) Answer {
-	return Answer{Status: status, ContentType: typeJSON, Body: body}
-}
 
 // Refusal gives the answer of a service, or of one of its refusals ("projects-v1"), in a case; variants
 // and Options.Answers count. The zero Answer means that there is no such service or case.

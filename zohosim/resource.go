@@ -32,7 +32,7 @@ func (c *call) serveAPI() {
 		c.userInfo()
 		return
 	}
-	if c.serveTool() {
+	if c.serveTestEndpoint() {
 		return
 	}
 	switch c.route.family {
@@ -45,6 +45,20 @@ func (c *call) serveAPI() {
 	default:
 		c.serveAnything()
 	}
+}
+
+// serveAnything answers for services without resources of their own.
+func (c *call) serveAnything() {
+	b, ok := c.digestBody()
+	if !ok {
+		return
+	}
+	_, path := c.segments()
+	c.executed(segment(path, 0))
+	c.writeJSON(http.StatusOK, map[string]any{
+		"status": "success", "service": c.route.product.name, "data_center": c.route.dc, "user": c.token.grant.User,
+		"method": c.r.Method, "path": c.route.path, "length": b.length, "sha256": b.sha256,
+	})
 }
 
 // refuseCase sends the service's answer for a case.

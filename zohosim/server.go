@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Server is the simulator: accounts servers, resource servers and the control API in one
@@ -217,10 +218,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.arrive()
 	}
 	c.fault = s.takeFault(c)
-	if c.early() {
+	if c.faultBefore() {
 		return
 	}
-	finish := c.wrap()
+	finish := c.holdBack()
 	switch {
 	case c.route.accounts != "":
 		c.serveAccounts()
@@ -230,6 +231,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.write(notFound)
 	}
 	finish()
+}
+
+func (c *call) now() time.Time {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.s.o.Now()
 }
 
 var notFound = Answer{Status: 404, ContentType: typeHTML, Body: "<html><head><title>Zoho</title></head><body>API endpoint not found</body></html>"}

@@ -17,18 +17,18 @@ import (
 	"time"
 )
 
-// authority is a CA that makes a certificate for a host of Zoho's when it is first asked for. Its key
+// certAuthority is a CA that makes a certificate for a host of Zoho's when it is first asked for. Its key
 // never leaves memory.
-type authority struct {
+type certAuthority struct {
 	cert  *x509.Certificate
 	key   *ecdsa.PrivateKey
 	extra []string
 
-	mu   sync.Mutex
-	made map[string]*tls.Certificate // :: host name → certificate
+	mu     sync.Mutex
+	signed map[string]*tls.Certificate // :: host name → certificate
 }
 
-func newAuthority(extra []string) (*authority, error) {
+func newCertAuthority(extra []string) (*certAuthority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func newAuthority(extra []string) (*authority, error) {
 		return nil, err
 	}
 	cert, err := x509.ParseCertificate(der)
-	return &authority{cert: cert, key: key, extra: extra, made: map[string]*tls.Certificate{}}, err
+	return &certAuthority{cert: cert, key: key, extra: extra, signed: map[string]*tls.Certificate{}}, err
 }
 
 func certificateFor(name string) *x509.Certificate {
@@ -55,13 +55,13 @@ func certificateFor(name string) *x509.Certificate {
 	}
 }
 
-func (a *authority) pem() []byte {
+func (a *certAuthority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
 // certificate serves a handshake. Hosts that Zoho does not have get none: accounts.zoho.ca does not
 // connect.
-func (a *authority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (a *certAuthority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := strings.ToLower(either(hello.ServerName, "localhost"))
 	if _, known, _ := lookupHost(name); !known && !slices.Contains(a.extra, name) &&
 		name != "localhost" && name != "sim.localhost" {
@@ -69,17 +69,17 @@ func (a *authority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, e
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if c := a.made[name]; c != nil {
+	if c := a.signed[name]; c != nil {
 		return c, nil
 	}
-	c, err := a.make(name)
+	c, err := a.sign(name)
 	if err == nil {
-		a.made[name] = c
+		a.signed[name] = c
 	}
 	return c, err
 }
 
-func (a *authority) make(name string) (*tls.Certificate, error) {
+func (a *certAuthority) sign(name string) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err

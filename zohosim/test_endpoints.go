@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// serveTool answers the endpoints that every service has for tests; the path contains one of the
+// serveTestEndpoint answers the endpoints that every service has for tests; the path contains one of the
 // names. done is false for all other paths.
-func (c *call) serveTool() (done bool) {
+func (c *call) serveTestEndpoint() (done bool) {
 	_, tool, found := strings.Cut(c.route.path, "/_")
 	if !found {
 		return false
@@ -128,24 +128,4 @@ func (c *call) bytes(n int64) {
 		}
 		n -= int64(sent)
 	}
-}
-
-// serveAnything answers for services without resources of their own.
-func (c *call) serveAnything() {
-	b, ok := c.digestBody()
-	if !ok {
-		return
-	}
-	_, path := c.segments()
-	c.executed(segment(path, 0))
-	c.writeJSON(http.StatusOK, map[string]any{
-		"status": "success", "service": c.route.product.name, "data_center": c.route.dc, "user": c.token.grant.User,
-		"method": c.r.Method, "path": c.route.path, "length": b.length, "sha256": b.sha256,
-	})
-}
-
-func (c *call) now() time.Time {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	return c.s.o.Now()
 }

@@ -2,7 +2,6 @@ package zohosim
 
 import (
 	"bytes"
-	"compress/flate"
 	"compress/gzip"
 	"io"
 	"net"
@@ -10,9 +9,9 @@ import (
 	"strconv"
 )
 
-// early plays the faults that need no knowledge of the request, and reports whether it has been
+// faultBefore plays the faults that need no knowledge of the request, and reports whether it has been
 // answered.
-func (c *call) early() (done bool) {
+func (c *call) faultBefore() (done bool) {
 	if c.fault == nil {
 		return false
 	}
@@ -33,13 +32,13 @@ func (c *call) early() (done bool) {
 		c.countFault()
 		c.bomb()
 	default:
-		return c.instead()
+		return c.faultAnswer()
 	}
 	return true
 }
 
-// instead plays the faults that are an answer by themselves.
-func (c *call) instead() (done bool) {
+// faultAnswer plays the faults that are an answer by themselves.
+func (c *call) faultAnswer() (done bool) {
 	f := c.fault
 	a := Answer{ContentType: either(f.ContentType, typeHTML), Body: f.Body}
 	switch f.Kind {
@@ -79,24 +78,24 @@ func (c *call) hang() (done bool) {
 	return true
 }
 
-// wrap puts a writer in place that holds back the answer where a fault wants to alter it. The
+// holdBack puts a writer in place that holds back the answer where a fault wants to alter it. The
 // function it gives sends the altered answer.
-func (c *call) wrap() (finish func()) {
+func (c *call) holdBack() (finish func()) {
 	if c.fault == nil {
 		return func() {}
 	}
-	var alter func(*held)
+	var alter func(*heldAnswer)
 	switch c.fault.Kind {
 	case FaultDrip:
 		alter = c.drip
 	case FaultTruncated:
 		alter = c.truncate
 	case FaultLost:
-		alter = func(*held) { c.reset() }
+		alter = func(*heldAnswer) { c.reset() }
 	default:
 		return func() {}
 	}
-	h := &held{ResponseWriter: c.w, status: http.StatusOK}
+	h := &heldAnswer{ResponseWriter: c.w, status: http.StatusOK}
 	c.w = h
 	return func() {
 		c.w = h.ResponseWriter
@@ -104,19 +103,19 @@ func (c *call) wrap() (finish func()) {
 	}
 }
 
-// held is an answer held back.
-type held struct {
+// heldAnswer is an answer held back.
+type heldAnswer struct {
 	http.ResponseWriter // whose header is used
 	status              int
 	body                bytes.Buffer
 }
 
-func (h *held) WriteHeader(status int)            { h.status = status }
-func (h *held) Write(b []byte) (int, error)       { return h.body.Write(b) }
-func (h *held) Flush()                            {}
-func (h *held) WriteString(s string) (int, error) { return h.body.WriteString(s) }
+func (h *heldAnswer) WriteHeader(status int)            { h.status = status }
+func (h *heldAnswer) Write(b []byte) (int, error)       { return h.body.Write(b) }
+func (h *heldAnswer) Flush()                            {}
+func (h *heldAnswer) WriteString(s string) (int, error) { return h.body.WriteString(s) }
 
-func (c *call) drip(h *held) {
+func (c *call) drip(h *heldAnswer) {
 	out := http.NewResponseController(c.w)
 	c.w.WriteHeader(h.status)
 	out.Flush()
@@ -127,7 +126,7 @@ func (c *call) drip(h *held) {
 	}
 }
 
-func (c *call) truncate(h *held) {
+func (c *call) truncate(h *heldAnswer) {
 	half := h.body.Bytes()[:h.body.Len()/2]
 	if c.fault.Mode != "cut" {
 		c.w.Header().Set("Content-Length", strconv.Itoa(len(half)))
@@ -194,49 +193,6 @@ func (c *call) bomb() {
 			return
 		}
 	}
-}
-
-// write sends an answer, unless it is a refusal that a fault compresses.
-func (c *call) write(a Answer) {
-	header := c.w.Header()
-	for name, value := range a.Header {
-		header.Set(name, value)
-	}
-	if a.ContentType != "" {
-		header.Set("Content-Type", a.ContentType)
-	}
-	body := []byte(a.Body)
-	if a.Status != 204 && a.Status != 304 {
-		header.Set("Content-Length", strconv.Itoa(len(body)))
-	}
-	c.w.WriteHeader(a.Status)
-	c.w.Write(body)
-}
-
-// refuse sends a refusal, compressed if a fault says so.
-func (c *call) refuse(a Answer) {
-	if c.fault != nil && c.fault.Kind == FaultGzip {
-		mode := either(c.fault.Mode, "gzip")
-		c.w.Header().Set("Content-Encoding", mode)
-		a.Body = compress(mode, a.Body)
-	}
-	c.write(a)
-}
-
-func compress(mode, body string) string {
-	var b bytes.Buffer
-	var z io.WriteCloser
-	switch mode {
-	case "gzip":
-		z = gzip.NewWriter(&b)
-	case "deflate":
-		z, _ = flate.NewWriter(&b, flate.DefaultCompression)
-	default:
-		return body
-	}
-	io.WriteString(z, body)
-	z.Close()
-	return b.String()
 }
 
 // midUpload refuses when part of the body has been read, and then reads on or ends the connection.
