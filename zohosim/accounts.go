@@ -11,6 +11,7 @@ import (
 	"strings"
 )
 
+// maxForm is how many bytes of a request's parameters, or of a command's JSON, are read.
 const maxForm = 1 << 20
 
 // arrive reads the parameters of an accounts request and counts it.
@@ -30,10 +31,13 @@ func (c *call) arrive() {
 	}
 }
 
+// isTokenRequest reports whether the request counts against the limit of ten in ten minutes. A GET is
+// refused before.
 func (c *call) isTokenRequest() bool {
 	return c.route.accounts == "token" && c.r.Method == http.MethodPost
 }
 
+// countTokenRequest counts what was asked for, whatever comes of it.
 func (c *call) countTokenRequest(st *Stats) {
 	st.TokenRequests++
 	switch c.get("grant_type") {
@@ -51,6 +55,8 @@ func (c *call) countTokenRequest(st *Stats) {
 func (c *call) get(name string) string { return url.Values(c.form).Get(name) }
 
 // parameters collects what came in the query, as a form or as multipart. HTTP Basic gives the client.
+// All four are in use: Zoho's pages show the query, most clients send a form, Zoho's Node SDK nothing but
+// multipart, and OAuth libraries try Basic first.
 func parameters(r *http.Request) url.Values {
 	all := url.Values{}
 	maps.Copy(all, r.URL.Query())
@@ -83,7 +89,7 @@ func decoded(s string) string {
 	return s
 }
 
-// serveAccounts answers as an authorization server.
+// serveAccounts answers as an authorization server. Raw dumps of Zoho's replies have these cookies.
 func (c *call) serveAccounts() {
 	for _, name := range []string{"iamcsr", "_zcsr_tmp"} {
 		http.SetCookie(c.w, &http.Cookie{Name: name, Value: "5f2a9c1e", Path: "/"})
@@ -102,7 +108,8 @@ func (c *call) serveAccounts() {
 	}
 }
 
-// client finds the client that calls, and names what is wrong with it otherwise.
+// clientLocked finds the client that calls, and otherwise names Zoho's error: a data center that is not
+// enabled for the client is answered like an unknown id.
 func (c *call) clientLocked() (*Client, string) {
 	client := c.s.clients[c.get("client_id")]
 	if client == nil || !client.enabledIn(c.route.dc) {
@@ -141,8 +148,12 @@ func (c *call) revoke() {
 	}
 }
 
-var badRequest = Answer{Status: 400, ContentType: typeHTML, Body: "<!DOCTYPE html><html><head><title>Zoho Accounts</title></head><body>Invalid request</body></html>"}
+// badRequest is measured of the revoke endpoint; of the token endpoint only the status is known, for GET
+// and for a missing grant_type.
+var badRequest = htmlAnswer(400,
+	"<!DOCTYPE html><html><head><title>Zoho Accounts</title></head><body>Invalid request</body></html>")
 
+// revokeLocked reports whether there was something to revoke at that data center.
 func (s *Server) revokeLocked(value, dc string) bool {
 	if g := s.grants[value]; g != nil && g.DataCenter == dc {
 		s.removeLocked(g)
@@ -156,6 +167,7 @@ func (s *Server) revokeLocked(value, dc string) bool {
 }
 
 // serverInfo names the accounts servers by data center. In the single-origin mode there is only one.
+// The keys result and locations are those that two clients read; a whole body was not found.
 func (c *call) serverInfo() {
 	locations := map[string]string{}
 	for _, dc := range dataCenters {
@@ -169,7 +181,7 @@ func (c *call) serverInfo() {
 	c.writeJSON(http.StatusOK, map[string]any{"result": "success", "locations": locations})
 }
 
-// userInfo tells whose token it is.
+// userInfo tells whose token it is. ZUID is a number made of the name, so that it is always the same.
 func (c *call) userInfo() {
 	user := c.token.grant.User
 	first, _, _ := strings.Cut(user, "@")

@@ -11,23 +11,37 @@ import (
 
 // Answer is a refusal as it leaves.
 type Answer struct {
-	Status      int               `json:"status"`
-	ContentType string            `json:"content_type"`
-	Body        string            `json:"body"`
-	Header      map[string]string `json:"header,omitempty"` // further header fields
+	Status      int    `json:"status"`
+	ContentType string `json:"content_type"`
+	// Body goes out as it is written here, without a newline at its end.
+	Body string `json:"body"`
+	// Header are further header fields, Retry-After for instance.
+	Header map[string]string `json:"header,omitempty"`
 }
 
+// The content types of answers; typeJSONAPI is WorkDrive's.
 const (
 	typeJSON    = "application/json;charset=UTF-8"
 	typeJSONAPI = "application/vnd.api+json;charset=UTF-8"
 	typeHTML    = "text/html;charset=UTF-8"
 )
 
+// jsonAnswer is an answer as most products give it.
 func jsonAnswer(status int, body string) Answer {
 	return Answer{Status: status, ContentType: typeJSON, Body: body}
 }
 
-// write sends an answer, unless it is a refusal that a fault compresses.
+// jsonAPIAnswer is an answer as WorkDrive gives it, which speaks JSON:API.
+func jsonAPIAnswer(status int, body string) Answer {
+	return Answer{Status: status, ContentType: typeJSONAPI, Body: body}
+}
+
+// htmlAnswer is a page, as a front server or an error handler of Zoho's sends it.
+func htmlAnswer(status int, body string) Answer {
+	return Answer{Status: status, ContentType: typeHTML, Body: body}
+}
+
+// write sends an answer as it is.
 func (c *call) write(a Answer) {
 	header := c.w.Header()
 	for name, value := range a.Header {
@@ -60,6 +74,8 @@ func (c *call) refuse(a Answer) {
 	c.write(a)
 }
 
+// compress gives the body in an encoding, or as it is if the encoding is none that is known: a fault
+// may announce any.
 func compress(mode, body string) string {
 	var b bytes.Buffer
 	var z io.WriteCloser

@@ -12,6 +12,7 @@ import (
 //go:embed consent.html
 var consentHTML string
 
+// consentPage lets a person, or a browser under test, choose who consents and where that user lives.
 var consentPage = template.Must(template.New("consent").Parse(consentHTML))
 
 // authorize is the authorization page. What is wrong with client, redirect URI, scope or response type
@@ -42,6 +43,7 @@ func (c *call) authorize() {
 	}
 }
 
+// wrongAuthorization gives the title of Zoho's error page, "" if nothing is wrong.
 func (c *call) wrongAuthorization(client *Client) (title string) {
 	redirect, err := url.Parse(c.get("redirect_uri"))
 	switch {
@@ -71,6 +73,7 @@ func plausibleScopes(scopes []string) bool {
 	return len(scopes) > 0
 }
 
+// consentedBefore reports whether the user has a refresh token of this client.
 func (c *call) consentedBefore(h holder) bool {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
@@ -110,6 +113,7 @@ func (c *call) deny(bare bool, dc string) {
 	c.back(dc, c.state(), "error", "access_denied")
 }
 
+// state gives the parameter back that the callback has to carry, as a prefix of its query.
 func (c *call) state() string {
 	if state := c.get("state"); state != "" {
 		return "state=" + url.QueryEscape(state) + "&"
@@ -117,7 +121,8 @@ func (c *call) state() string {
 	return ""
 }
 
-// back names the data center as Zoho does: percent-encoded and with an ampersand at the end.
+// back names the data center as Zoho does: percent-encoded and with an ampersand at the end. That is how
+// a callback was observed: ?code=...&location=us&accounts-server=https%3A%2F%2Faccounts.zoho.com&
 func (c *call) back(dc, state, name, value string) {
 	server := c.route.origin
 	if server == "" {
@@ -127,6 +132,7 @@ func (c *call) back(dc, state, name, value string) {
 	c.redirect(state + name + "=" + value + "&location=" + dc + "&accounts-server=" + url.QueryEscape(server) + "&")
 }
 
+// redirect sends the browser to the callback, whatever query its URI has already.
 func (c *call) redirect(query string) {
 	target := c.get("redirect_uri")
 	if strings.Contains(target, "?") {
@@ -137,9 +143,11 @@ func (c *call) redirect(query string) {
 	c.write(Answer{Status: http.StatusFound, Header: map[string]string{"Location": target}})
 }
 
+// writeErrorPage shows what Zoho shows in place of a callback ("Invalid Client").
 func (c *call) writeErrorPage(title string) {
-	c.write(Answer{Status: 400, ContentType: typeHTML, Body: "<!DOCTYPE html><html><head><title>" + title +
-		"</title></head><body><h1>" + title + "</h1><p>ERROR_" + strings.ToLower(strings.ReplaceAll(title, " ", "_")) + "</p></body></html>"})
+	c.write(htmlAnswer(400, "<!DOCTYPE html><html><head><title>"+title+
+		"</title></head><body><h1>"+title+"</h1><p>ERROR_"+strings.ToLower(strings.ReplaceAll(title, " ", "_"))+
+		"</p></body></html>"))
 }
 
 // writeConsentPage asks. The form posts to the very same URL, so nothing is remembered meanwhile.
@@ -159,5 +167,5 @@ func (c *call) writeConsentPage(user, dc string) {
 	if err != nil {
 		panic(err) // the template is ours
 	}
-	c.write(Answer{Status: http.StatusOK, ContentType: typeHTML, Body: page.String()})
+	c.write(htmlAnswer(http.StatusOK, page.String()))
 }

@@ -8,14 +8,21 @@ import (
 
 // dataCenter is one of Zoho's regions, by host names.
 type dataCenter struct {
-	code     string
-	accounts string   // authorization server
-	gateway  string   // what follows "www." in the shared API gateway's name; "" where there is none
-	suffix   string   // what follows the product's label in the name of its own host
-	uploads  []string // where CRM takes files
-	listed   bool     // named by serverinfo
+	code string
+	// accounts is the host of the authorization server.
+	accounts string
+	// gateway is what follows "www." in the shared API gateway's name; "" where there is none.
+	gateway string
+	// suffix is what follows the product's label in the name of its own host.
+	suffix string
+	// uploads are the hosts where CRM takes files, from Zoho's own SDK (zohocrm-nodejs-sdk-8.0,
+	// lib/routes/dc); it names none for the other data centers.
+	uploads []string
+	// listed is whether serverinfo names it.
+	listed bool
 }
 
+// dataCenters are from the accounts page's multi-DC list, WorkDrive's (ae) and serverinfo (sg, inec).
 // Canada is irregular: its accounts server and products live under zohocloud.ca, its gateway under
 // zohoapis.ca. China stands apart and serverinfo does not name it. No gateway is known for inec.
 var dataCenters = []dataCenter{
@@ -33,6 +40,7 @@ var dataCenters = []dataCenter{
 	{"cn", "accounts.zoho.com.cn", "zohoapis.com.cn", "zoho.com.cn", []string{"content.zohoapis.com.cn"}, false},
 }
 
+// lookupDataCenter finds a data center by its code.
 func lookupDataCenter(code string) (dataCenter, bool) {
 	for _, dc := range dataCenters {
 		if dc.code == code {
@@ -42,7 +50,7 @@ func lookupDataCenter(code string) (dataCenter, bool) {
 	return dataCenter{}, false
 }
 
-// environments are the gateways beside "www": a CRM grant is bound to one of them.
+// environments by the first label of their gateway: a CRM grant is bound to one of them.
 var environments = map[string]string{"www": "", "sandbox": "sandbox", "developer": "developer"}
 
 // apiDomain is what a token reply names: the gateway of the grant's environment.
@@ -55,16 +63,22 @@ func (dc dataCenter) apiDomain(environment string) string {
 
 // A host is what a host name of Zoho's stands for.
 type host struct {
-	dc          string
-	accounts    bool
-	gateway     bool   // the shared gateway: the first segment of the path names the service
-	environment string // of the gateway: "", "sandbox", "developer"
-	label       string // of a product's own host: "desk", "api.catalyst"
+	dc       string // code of the data center
+	accounts bool   // an authorization server
+	// gateway is the shared gateway, or a host for uploads: the first segment of the path names
+	// the service.
+	gateway bool
+	// environment of a gateway: "", "sandbox", "developer".
+	environment string
+	// label of a product's own host: "desk", "api.catalyst".
+	label string
 }
 
 // hosts are all host names there are.
 var hosts = allHosts()
 
+// allHosts puts the names together. Hosts for uploads come after those of products: files.zoho.sa and
+// upload.zohocloud.ca are WorkDrive's as well, and only the path tells.
 func allHosts() map[string]host {
 	all := map[string]host{}
 	for _, dc := range dataCenters {
@@ -87,6 +101,7 @@ func allHosts() map[string]host {
 	return all
 }
 
+// zohoLabel finds a label that begins a domain of Zoho's.
 var zohoLabel = regexp.MustCompile(`(^|\.)zoho(apis|cloud|hq)?\.`)
 
 // lookupHost finds a host name, given without port. zoho reports whether the name looks like

@@ -10,14 +10,22 @@ import (
 
 // Client is an OAuth client as Zoho's API console registers it.
 type Client struct {
-	ID           string
-	Secret       string            // valid in every data center that has none of its own
-	Secrets      map[string]string // by data center code
-	RedirectURIs []string          // empty: any
-	SelfClient   bool              // takes codes made in the console and client_credentials
-	DataCenters  []string          // enabled ones; empty: all
+	// ID as Zoho's look begins with 1000.; any will do.
+	ID string
+	// Secret is valid in every data center that has none of its own.
+	Secret string
+	// Secrets by data center code: once multi-DC is switched on, each has its own by default.
+	Secrets map[string]string
+	// RedirectURIs are those that are registered, compared to the letter; empty: any.
+	RedirectURIs []string
+	// SelfClient takes codes made in the console, and client_credentials.
+	SelfClient bool
+	// DataCenters are those that are enabled for the client; empty: all. Elsewhere it is
+	// answered like a stranger.
+	DataCenters []string
 }
 
+// secretFor gives the secret that is valid at a data center.
 func (c *Client) secretFor(dc string) string {
 	if s, ok := c.Secrets[dc]; ok {
 		return s
@@ -25,6 +33,7 @@ func (c *Client) secretFor(dc string) string {
 	return c.Secret
 }
 
+// enabledIn reports whether a data center is switched on for the client in the API console.
 func (c *Client) enabledIn(dc string) bool {
 	return len(c.DataCenters) == 0 || slices.Contains(c.DataCenters, dc)
 }
@@ -32,12 +41,17 @@ func (c *Client) enabledIn(dc string) bool {
 // GrantSpec says what a consent gives. Only ClientID is needed, and that only where there are
 // several clients.
 type GrantSpec struct {
-	ClientID    string   `json:"client_id"`
-	User        string   `json:"user"`
-	DataCenter  string   `json:"data_center"`
-	Environment string   `json:"environment"` // "sandbox" or "developer": CRM answers only there
-	Org         string   `json:"org"`
-	Scopes      []string `json:"scopes"` // none: everything
+	ClientID string `json:"client_id"`
+	// User is who consents; that of the Options.
+	User string `json:"user"`
+	// DataCenter is where the user lives, and the only place where tokens are good.
+	DataCenter string `json:"data_center"`
+	// Environment is "sandbox" or "developer": CRM answers only there. "" is production.
+	Environment string `json:"environment"`
+	// Org is the organization that the grant is for; that of the Options.
+	Org string `json:"org"`
+	// Scopes may stand in one string, separated by commas or blanks; none: everything.
+	Scopes []string `json:"scopes"`
 	// RefreshToken fixes the refresh token, so that it survives a restart of the simulator.
 	RefreshToken string `json:"refresh_token"`
 }
@@ -45,17 +59,21 @@ type GrantSpec struct {
 // grant is what a consent gave: one refresh token and the access tokens made from it.
 type grant struct {
 	GrantSpec
-	online   bool        // without a refresh token that anybody knows
-	tokens   []*token    // live ones, the oldest first
-	issued   int         // access tokens ever made
-	requests []time.Time // token requests within the running window
+	online bool // without a refresh token that anybody knows
+	// tokens are the live ones, the oldest first: the one over MaxLive ends it.
+	tokens []*token
+	issued int // access tokens ever made
+	// requests are the times of token requests within the running window.
+	requests []time.Time
 }
 
 // token is an access token. One that is expired, revoked or evicted is gone from Server.tokens.
 type token struct {
-	value   string
-	grant   *grant
-	number  int // counts the grant's access tokens, from 1
+	value string
+	grant *grant
+	// number counts the grant's access tokens, from 1. Answers have it in X-Sim-Token, so that a
+	// test sees which token was sent without seeing the token.
+	number  int
 	expires time.Time
 }
 
@@ -68,12 +86,12 @@ type code struct {
 	expires     time.Time
 }
 
-// holder is whom Zoho counts refresh tokens by.
+// holder is whom Zoho counts refresh tokens and codes by.
 type holder struct{ client, user, dc string }
 
 func (g *GrantSpec) holder() holder { return holder{g.ClientID, g.User, g.DataCenter} }
 
-// newToken makes a token or code as Zoho's look.
+// newToken makes a token or code as Zoho's look: 1000.<32 hex>.<32 hex>.
 func newToken() string {
 	var b [32]byte
 	rand.Read(b[:]) // never fails
@@ -115,6 +133,7 @@ func (s *Server) removeLocked(g *grant) {
 	s.holders[h] = slices.DeleteFunc(s.holders[h], func(o *grant) bool { return o == g })
 }
 
+// killTokensLocked ends all access tokens of a grant. The refresh token lives.
 func (s *Server) killTokensLocked(g *grant) {
 	for _, t := range g.tokens {
 		delete(s.tokens, t.value)
@@ -122,6 +141,7 @@ func (s *Server) killTokensLocked(g *grant) {
 	g.tokens = nil
 }
 
+// killTokenLocked ends one access token.
 func (s *Server) killTokenLocked(t *token) {
 	delete(s.tokens, t.value)
 	t.grant.tokens = slices.DeleteFunc(t.grant.tokens, func(o *token) bool { return o == t })
@@ -151,7 +171,7 @@ func (s *Server) pruneLocked(g *grant, now time.Time) {
 	}
 }
 
-// liveLocked finds a token that is good for a data center.
+// liveLocked finds a token that is good for a data center. Another one's is answered like a dead token.
 func (s *Server) liveLocked(value, dc string) *token {
 	t := s.tokens[value]
 	if t == nil || !t.expires.After(s.o.Now()) || t.grant.DataCenter != dc {
@@ -160,7 +180,9 @@ func (s *Server) liveLocked(value, dc string) *token {
 	return t
 }
 
-// throttledLocked counts a token request against the window and reports whether it is one too many.
+// throttledLocked counts a token request against the window and reports whether it is one too many. Zoho
+// blocks for the rest of the window; here it slides, and one that is refused counts only if Options.Sticky
+// says so.
 func (s *Server) throttledLocked(g *grant) bool {
 	g.requests = s.windowLocked(g.requests)
 	over := s.o.MaxTokens >= 0 && len(g.requests) >= s.o.MaxTokens

@@ -11,28 +11,55 @@ type Options struct {
 	// Delays (the faults slow, hang, drip) always take real time.
 	Now func() time.Time
 
-	TokenLife   time.Duration // life of an access token and its expires_in; 1h
-	CodeLife    time.Duration // life of an authorization code; 2m, a self client's 3m
-	MaxTokens   int           // token requests per refresh token and TokenWindow; 10, negative: unlimited
-	TokenWindow time.Duration // 10m
-	MaxLive     int           // live access tokens of a grant, one more kills the oldest; 10, negative: unlimited
-	MaxGrants   int           // refresh tokens of a user and client, one more kills the first; 20, negative: unlimited
-	MaxCodes    int           // authorization codes per user, client and TokenWindow; 10, negative: unlimited
-	Sticky      bool          // throttled requests count too, so that calling on keeps the window closed
+	// TokenLife is the life of an access token and its expires_in; 1h.
+	TokenLife time.Duration
+	// CodeLife is the life of an authorization code; 2m, a self client's 3m.
+	CodeLife time.Duration
+	// MaxTokens is how many token requests a refresh token has in a TokenWindow; 10, negative:
+	// unlimited (zoho.com/accounts/protocol/oauth/token-limits.html).
+	MaxTokens int
+	// TokenWindow is the time that MaxTokens and MaxCodes count in; 10m.
+	TokenWindow time.Duration
+	// MaxLive is how many live access tokens a grant has, one more kills the oldest; 10,
+	// negative: unlimited. Zoho's pages disagree: 10, 15 and 30.
+	MaxLive int
+	// MaxGrants is how many refresh tokens a user and client have, one more kills the first,
+	// even if it is in use; 20, negative: unlimited.
+	MaxGrants int
+	// MaxCodes is how many authorization codes a user and client get in a TokenWindow; 10,
+	// negative: unlimited.
+	MaxCodes int
+	// Sticky has throttled requests count too, so that calling on keeps the window closed, as
+	// users report of Zoho.
+	Sticky bool
 
-	Consent        string // what the authorization page does: "page" asks, "auto" consents, "deny" refuses; "page"
-	User           string // who sits at the browser; "user@example.com"
-	UserDataCenter string // where that user lives; the data center where consent began
-	BareDenial     bool   // a denied callback carries nothing but the error
+	// Consent is what the authorization page does: "page" asks, "auto" consents, "deny"
+	// refuses; "page".
+	Consent string
+	// User is who sits at the browser; "user@example.com".
+	User string
+	// UserDataCenter is where that user lives; the data center where consent began.
+	UserDataCenter string
+	// BareDenial has a denied callback carry nothing but the error. What Zoho's carries is
+	// not established.
+	BareDenial bool
 
-	DataCenter string // data center of the single-origin mode; "us"
-	Org        string // organization that grants are made for; "60001234567"
-	RequireOrg bool   // Books family and Desk refuse a request that names no organization
+	// DataCenter is that of the single-origin mode; "us".
+	DataCenter string
+	// Org is the organization that grants are made for; "60001234567".
+	Org string
+	// RequireOrg has the Books family and Desk refuse a request that names no organization.
+	RequireOrg bool
 
-	AcceptBearer bool              // every service takes Bearer, not only those that were seen doing so
-	OmitScope    bool              // token replies carry no scope
-	Variants     []string          // answers that Zoho was seen giving instead of the usual ones, see Variants
-	Answers      map[string]Answer // answers of your own, by "service/case", for example "books/org"
+	// AcceptBearer has every service take Bearer, not only those that were seen doing so.
+	AcceptBearer bool
+	// OmitScope leaves the scope out of token replies, as many of Zoho's have none.
+	OmitScope bool
+	// Variants are answers that Zoho was seen giving instead of the usual ones; the function
+	// Variants names them.
+	Variants []string
+	// Answers are answers of your own, by "service/case", for example "books/org".
+	Answers map[string]Answer
 
 	// ExtraHosts are names the TLS listener has certificates for, beside Zoho's own and localhost.
 	ExtraHosts []string
@@ -58,9 +85,9 @@ func (o Options) withDefaults() Options {
 
 // The modes of Options.Consent.
 const (
-	ConsentPage = "page"
-	ConsentAuto = "auto"
-	ConsentDeny = "deny"
+	ConsentPage = "page" // shows a page that asks
+	ConsentAuto = "auto" // redirects with a code at once
+	ConsentDeny = "deny" // redirects with access_denied at once
 )
 
 // Check refuses values that do not exist. New and Change panic with its error.
@@ -89,6 +116,7 @@ func (s *Server) Change(change func(*Options)) {
 	must(s.change(change))
 }
 
+// change is Change with an error. Nothing is changed if there is one.
 func (s *Server) change(change func(*Options)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,6 +129,7 @@ func (s *Server) change(change func(*Options)) error {
 	return nil
 }
 
+// codeLife is what Zoho's pages say: two minutes, and three by default for a self client's code.
 func (o Options) codeLife(selfClient bool) time.Duration {
 	switch {
 	case o.CodeLife != 0:

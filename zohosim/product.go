@@ -4,14 +4,23 @@ import "strings"
 
 // product is a service of Zoho's with an API: where it lives and how it refuses.
 type product struct {
-	name    string
-	gateway bool     // behind the shared gateway, under /name/
-	labels  []string // its own hosts, the label before the data center's suffix
-	scopes  []string // the service part of scopes that admit to it
-	family  string   // which refusals it gives, see refusals
-	bearer  bool     // seen taking "Bearer" as well
+	// name is what faults, statistics and the path at the gateway call it.
+	name string
+	// gateway is whether it lives behind the shared gateway, under /name/.
+	gateway bool
+	// labels are those of its own hosts, which stand before the data center's suffix.
+	labels []string
+	// scopes are the service parts of scopes that admit to it, in any letter case.
+	scopes []string
+	// family says which refusals it gives: a key of refusals.
+	family string
+	// bearer is whether it was seen taking "Bearer" beside "Zoho-oauthtoken".
+	bearer bool
 }
 
+// products are from their introductions on zoho.com, from the clients that use them, and from requests
+// that somebody measured. Behind the gateway stand those whose path answers there: Desk's, Projects',
+// People's and Recruit's do not, whatever Zoho's pages say.
 var products = []*product{
 	{name: "crm", gateway: true, labels: []string{"crm"}, scopes: []string{"ZohoCRM"}, family: "crm"},
 	{name: "bigin", gateway: true, labels: []string{"bigin"}, scopes: []string{"ZohoBigin"}, family: "crm"},
@@ -74,6 +83,7 @@ func Services() []string {
 	return names
 }
 
+// productByName finds a product as a path or a fault names it.
 func productByName(name string) *product {
 	for _, p := range products {
 		if p.name == name {
@@ -83,6 +93,7 @@ func productByName(name string) *product {
 	return nil
 }
 
+// productByLabel finds a product by a host of its own.
 func productByLabel(label string) *product {
 	for _, p := range products {
 		for _, l := range p.labels {
@@ -95,7 +106,7 @@ func productByLabel(label string) *product {
 }
 
 // familyFor names the refusals that hold for one path: some products have older or other APIs beside
-// the main one, and they refuse in their own way.
+// the main one, and they refuse in their own way. label is that of the host, "" at the gateway.
 func (p *product) familyFor(label, path string) string {
 	switch {
 	case p.family == "projects" && strings.HasPrefix(path, "/restapi"):

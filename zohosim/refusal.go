@@ -7,16 +7,23 @@ import (
 
 // The cases of refusal. Every service has an answer for each.
 const (
-	CaseNoHeader   = "no-header"  // no Authorization header, or none that is an OAuth token
-	CaseDead       = "dead"       // unknown, expired, revoked or evicted token, or another data center's
-	CaseScope      = "scope"      // the grant lacks the scope
-	CasePermission = "permission" // the user may not
-	CaseOrg        = "org"        // the token is another organization's
-	CaseLimit      = "limit"      // too many requests
-	CaseOther      = "other"      // looks like a token's failure and is none, where the service has such a thing
+	// CaseNoHeader: there is no Authorization header, or none that is an OAuth token.
+	CaseNoHeader = "no-header"
+	// CaseDead: the token is unknown, expired, revoked, evicted or another data center's.
+	CaseDead = "dead"
+	// CaseScope: the grant lacks the scope.
+	CaseScope = "scope"
+	// CasePermission: the user may not, whatever the scopes.
+	CasePermission = "permission"
+	// CaseOrg: the token is another organization's or portal's.
+	CaseOrg = "org"
+	// CaseLimit: there were too many requests.
+	CaseLimit = "limit"
+	// CaseOther: it looks like a token's failure and is none, where the service has such a thing.
+	CaseOther = "other"
 )
 
-// Refusal gives the answer of a service, or of one of its refusals ("projects-v1"), in a case; variants
+// Refusal gives the answer of a service, or of one of its families ("projects-v1"), in a case; variants
 // and Options.Answers count. The zero Answer means that there is no such service or case.
 func (s *Server) Refusal(service, refusalCase string) Answer {
 	s.mu.Lock()
@@ -49,7 +56,7 @@ func (s *Server) answerLocked(service, family, refusalCase string) Answer {
 	return refusals["other"][refusalCase]
 }
 
-// SetAnswer replaces an answer, as Options.Answers does.
+// SetAnswer replaces an answer of a service, or of a family, as Options.Answers does.
 func (s *Server) SetAnswer(service, refusalCase string, a Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

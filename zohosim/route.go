@@ -7,14 +7,20 @@ import (
 
 // route is where a request arrived: an endpoint of an accounts server, or a product's API.
 type route struct {
-	dc          string
-	origin      string // of the single-origin mode: scheme and host as called; "" on a Zoho host
-	accounts    string // endpoint of the accounts server: "auth", "token", "revoke", ...
-	product     *product
-	family      string // which refusals hold
-	path        string // within the product: "/v8/Leads", "/api/v1/tickets"
-	environment string // of the gateway
-	anyEnv      bool   // the single-origin mode has no environments
+	// dc is the code of the data center.
+	dc string
+	// origin is that of the single-origin mode, scheme and host as called; "" on a host of Zoho's.
+	origin string
+	// accounts is an endpoint of the accounts server: "auth", "token", "revoke", ...
+	accounts string
+	product  *product
+	// family says which refusals hold for the path.
+	family string
+	// path is what follows within the product: "/v8/Leads", "/api/v1/tickets".
+	path string
+	// environment is that of the gateway; anyEnv is the single-origin mode, which has none.
+	environment string
+	anyEnv      bool
 }
 
 // service is the name that faults and statistics know it by.
@@ -79,11 +85,14 @@ func routeGateway(h host, path string) route {
 	return to
 }
 
+// in completes a route to a product's API.
 func (to route) in(product *product, label, path string) route {
 	to.product, to.path, to.family = product, path, product.familyFor(label, path)
 	return to
 }
 
+// withAccounts completes a route to an accounts server. User info is asked for with an access token, so
+// it is answered as an API.
 func (to route) withAccounts(endpoint string) route {
 	to.accounts = endpoint
 	if endpoint == "userinfo" {
@@ -92,7 +101,8 @@ func (to route) withAccounts(endpoint string) route {
 	return to
 }
 
-// endpoints of an accounts server, by the end of their path.
+// endpoints of an accounts server, by the end of their path. There are two for revocation: products
+// document the first, which wants no credentials; a newer page of Zoho's has the second, with Basic.
 var endpoints = []struct{ path, name string }{
 	{"/oauth/v2/token", "token"},
 	{"/oauth/v2/auth", "auth"},

@@ -14,23 +14,39 @@ import (
 // Server is the simulator: accounts servers, resource servers and the control API in one
 // http.Handler. It is safe for concurrent use.
 type Server struct {
-	requestIDs atomic.Int64
+	requestIDs atomic.Int64 // the last X-Sim-Request-Id
 
-	mu        sync.Mutex // guards all below
-	o         Options    // without zero values
-	clients   map[string]*Client
-	grants    map[string]*grant // :: refresh token → grant
-	holders   map[holder][]*grant
-	tokens    map[string]*token // :: access token → token, while it lives
-	codes     map[string]code
-	consents  holderTimes
-	data      map[string]*collection // :: "dc/service/resource" → its records
-	files     map[string]*file       // :: id → what was uploaded
-	filesSize int                    // bytes kept of them
-	lastID    int
-	faults    []*Fault
-	cleared   chan struct{} // closed when faults are cleared: who hangs goes on
-	stats     Stats
+	// mu guards all below. Methods whose names end in Locked are called with it held.
+	mu sync.Mutex
+	o  Options // without zero values
+
+	// clients by id.
+	clients map[string]*Client
+	// grants by refresh token. Those of access_type online have one that nobody was told.
+	grants map[string]*grant
+	// holders are the grants of a user and client, the oldest first: the one over MaxGrants takes
+	// the first away.
+	holders map[holder][]*grant
+	// tokens by access token, while they live.
+	tokens map[string]*token
+	// codes by authorization code, until they are exchanged.
+	codes map[string]code
+	// consents are when a user and client were given codes.
+	consents holderTimes
+
+	// data are the records by collection, see call.key.
+	data map[string]*collection
+	// files by id: what was uploaded. filesSize is how many bytes of it are kept.
+	files     map[string]*file
+	filesSize int
+	// lastID counts records and files; formatID makes the id of it.
+	lastID int
+
+	// faults in the order in which they were added: the first that fits a request hits it.
+	faults []*Fault
+	// cleared is closed, and made anew, when faults are cleared: who hangs goes on.
+	cleared chan struct{}
+	stats   Stats
 }
 
 // New makes a simulator. It panics if an option has a value that does not exist.
@@ -54,7 +70,8 @@ func (s *Server) resetLocked() {
 	s.restartLocked()
 }
 
-// restartLocked forgets what happened, and keeps clients, grants and live tokens.
+// restartLocked forgets what happened, and keeps clients, grants and live tokens. The windows of ten
+// minutes begin anew.
 func (s *Server) restartLocked() {
 	s.consents = holderTimes{}
 	s.data = map[string]*collection{}
@@ -169,6 +186,7 @@ func (s *Server) Evict(whose string) int {
 	})
 }
 
+// eachGrant does something to the grants of a refresh token or user, or to all, and adds up what it gives.
 func (s *Server) eachGrant(whose string, do func(*grant) int) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,17 +213,23 @@ func (s *Server) Reset(everything bool) {
 // call is one request on its way through the simulator.
 type call struct {
 	s     *Server
-	w     http.ResponseWriter
+	w     http.ResponseWriter // writes through a fault that alters the answer
 	r     *http.Request
 	route route
-	form  map[string][]string // parameters of an accounts request
-	token *token              // who calls, once known
+	// form are the parameters of an accounts request, wherever they came.
+	form map[string][]string
+	// token is that of an API request, once it is admitted.
+	token *token
 
-	fault   *Fault          // what is to go wrong
-	cleared <-chan struct{} // closed when that fault is cleared
+	// fault is what is to go wrong, nil for nothing; cleared is closed when it is cleared.
+	fault   *Fault
+	cleared <-chan struct{}
 }
 
-// ServeHTTP answers as the host or path that was called does.
+// ServeHTTP answers as the host or path that was called does. It is safe for concurrent use.
+//
+// A request is counted and its fault taken before anything is answered; a fault may answer by itself, alter
+// what is answered, or leave it to the endpoint to make use of it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isControl(r) {
 		s.serveControl(w, r)
@@ -233,14 +257,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	finish()
 }
 
+// now is the simulator's time.
 func (c *call) now() time.Time {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	return c.s.o.Now()
 }
 
-var notFound = Answer{Status: 404, ContentType: typeHTML, Body: "<html><head><title>Zoho</title></head><body>API endpoint not found</body></html>"}
+// notFound is for hosts and paths that no service has. Desk's paths at the API gateway were reported to be
+// answered in these words.
+var notFound = htmlAnswer(404,
+	"<html><head><title>Zoho</title></head><body>API endpoint not found</body></html>")
 
+// isControl reports whether a request is for the control API.
 func isControl(r *http.Request) bool {
 	return strings.HasPrefix(r.URL.Path, "/_sim/") || hostOnly(r.Host) == "sim.localhost"
 }

@@ -5,35 +5,58 @@ import (
 	"time"
 )
 
+// holderTimes are times by user, client and data center.
 type holderTimes map[holder][]time.Time
 
 // Stats counts what arrived and what came of it. Stats of a Server are exact: a request is counted
 // before its answer leaves.
 type Stats struct {
-	TokenRequests  int            `json:"token_requests"`   // POSTs to the token endpoint, whatever came of them
-	TokenResults   map[string]int `json:"token_results"`    // by result: "ok", Zoho's error code, "throttled", "bad-request", "fault:KIND"
-	ByRefreshToken map[string]int `json:"by_refresh_token"` // token requests by the refresh token they named
-	Exchanges      int            `json:"exchanges"`        // token requests of grant_type authorization_code
-	Refreshes      int            `json:"refreshes"`        // token requests of grant_type refresh_token
-	TokensIssued   int            `json:"tokens_issued"`    // access tokens made, those of Server.AccessToken included
-	Evicted        int            `json:"evicted"`          // refresh tokens killed by one too many
-	Revocations    int            `json:"revocations"`      // requests to the revoke endpoints
-	Authorizations int            `json:"authorizations"`   // requests to the authorization page
+	// TokenRequests counts POSTs to the token endpoint, whatever came of them.
+	TokenRequests int `json:"token_requests"`
+	// TokenResults counts them by result: "ok", Zoho's error code, "throttled", "bad-request", "fault:KIND".
+	TokenResults map[string]int `json:"token_results"`
+	// ByRefreshToken counts token requests by the refresh token they named.
+	ByRefreshToken map[string]int `json:"by_refresh_token"`
+	// Exchanges counts token requests of grant_type authorization_code.
+	Exchanges int `json:"exchanges"`
+	// Refreshes counts token requests of grant_type refresh_token.
+	Refreshes int `json:"refreshes"`
+	// TokensIssued counts access tokens made, those of Server.AccessToken included.
+	TokensIssued int `json:"tokens_issued"`
+	// Evicted counts refresh tokens killed by one too many.
+	Evicted int `json:"evicted"`
+	// Revocations counts requests to the revoke endpoints.
+	Revocations int `json:"revocations"`
+	// Authorizations counts requests to the authorization page.
+	Authorizations int `json:"authorizations"`
 
-	APIRequests  map[string]int `json:"api_requests"`  // by service, refused ones included
-	Accepted     map[string]int `json:"accepted"`      // by service: authenticated and executed
-	Refusals     map[string]int `json:"refusals"`      // by "service/case"
-	Writes       map[string]int `json:"writes"`        // executed requests other than GET and HEAD, by "service/resource"
-	Executed     map[string]int `json:"executed"`      // executed requests by their header X-Test-Id
-	Malformed    int            `json:"malformed"`     // requests with more than one Authorization header, or one as trailer
-	BrokenBodies int            `json:"broken_bodies"` // API requests whose body broke off: not executed
-	Faults       map[string]int `json:"faults"`        // by "where/kind"
+	// APIRequests counts requests by service, refused ones included.
+	APIRequests map[string]int `json:"api_requests"`
+	// Accepted counts those that were authenticated and executed, by service.
+	Accepted map[string]int `json:"accepted"`
+	// Refusals counts refusals by "service/case".
+	Refusals map[string]int `json:"refusals"`
+	// Writes counts executed requests other than GET and HEAD, by "service/resource".
+	Writes map[string]int `json:"writes"`
+	// Executed counts executed requests by their header X-Test-Id: a request that was executed twice
+	// shows as 2.
+	Executed map[string]int `json:"executed"`
+	// Malformed counts requests with more than one Authorization header, or one as trailer.
+	Malformed int `json:"malformed"`
+	// BrokenBodies counts API requests whose body broke off; they were not executed.
+	BrokenBodies int `json:"broken_bodies"`
+	// Faults counts the requests that a fault hit, by "where/kind".
+	Faults map[string]int `json:"faults"`
 
-	LiveTokens         int            `json:"live_tokens"`
+	// LiveTokens is how many access tokens live now.
+	LiveTokens int `json:"live_tokens"`
+	// LiveByRefreshToken is the same by refresh token, for those that are not revoked.
 	LiveByRefreshToken map[string]int `json:"live_by_refresh_token"`
-	Grants             int            `json:"grants"`
+	// Grants is how many refresh tokens live now.
+	Grants int `json:"grants"`
 }
 
+// newStats has maps to count in.
 func newStats() Stats {
 	return Stats{
 		TokenResults: map[string]int{}, ByRefreshToken: map[string]int{},

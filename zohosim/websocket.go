@@ -11,13 +11,18 @@ import (
 	"strings"
 )
 
+// maxFrame is how many bytes of payload a frame may have.
 const maxFrame = 16 << 20
 
-// webSocket accepts an upgrade (RFC 6455) and sends every frame back.
+// webSocket accepts an upgrade (RFC 6455) and sends every frame back, fragments and all. It does not know
+// extensions. A ping is answered by a pong, and a close frame ends it.
 func (c *call) webSocket() {
 	key := c.r.Header.Get("Sec-WebSocket-Key")
 	if !strings.EqualFold(c.r.Header.Get("Upgrade"), "websocket") || key == "" {
-		c.write(Answer{Status: http.StatusUpgradeRequired, ContentType: typeHTML, Header: map[string]string{"Upgrade": "websocket"}})
+		c.write(Answer{
+			Status: http.StatusUpgradeRequired, ContentType: typeHTML,
+			Header: map[string]string{"Upgrade": "websocket"},
+		})
 		return
 	}
 	conn, rw, err := http.NewResponseController(c.w).Hijack()
@@ -77,6 +82,7 @@ func readFrame(r *bufio.Reader) (first byte, payload []byte, err error) {
 	return head[0], payload, err
 }
 
+// writeFrame writes a frame as servers do, unmasked.
 func writeFrame(w *bufio.Writer, first byte, payload []byte) error {
 	head := []byte{first, byte(len(payload))}
 	switch n := len(payload); {
