@@ -15,9 +15,9 @@ const maxKept = 16 << 20
 
 // A body is what arrived with a request.
 type body struct {
-	length int64
-	sha256 string
-	kept   []byte
+	length int64  // in bytes, all of it
+	sha256 string // of all of it, in hex
+	kept   []byte // the beginning, as far as it was asked for
 }
 
 // intake digests what is written to it, and keeps the beginning.
@@ -28,8 +28,10 @@ type intake struct {
 	kept   bytes.Buffer
 }
 
+// newIntake keeps the first keep bytes.
 func newIntake(keep int) *intake { return &intake{hash: sha256.New(), keep: keep} }
 
+// Write never fails: a body too large to keep is digested all the same.
 func (in *intake) Write(b []byte) (int, error) {
 	in.hash.Write(b)
 	in.length += int64(len(b))
@@ -39,6 +41,7 @@ func (in *intake) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// done gives what was written until now.
 func (in *intake) done() body {
 	return body{in.length, hex.EncodeToString(in.hash.Sum(nil)), in.kept.Bytes()}
 }
@@ -50,12 +53,14 @@ func (c *call) readBody() (b body, ok bool) { return c.read(maxKept) }
 // digestBody is readBody for who does not care what the body says.
 func (c *call) digestBody() (b body, ok bool) { return c.read(0) }
 
+// read reads the body to its end and keeps the beginning.
 func (c *call) read(keep int) (b body, ok bool) {
 	in := newIntake(keep)
 	_, err := io.Copy(in, c.r.Body)
 	return c.arrived(in, err)
 }
 
+// arrived tells in the answer's header what arrived, and counts bodies that broke off.
 func (c *call) arrived(in *intake, err error) (body, bool) {
 	b := in.done()
 	c.w.Header().Set("X-Sim-Body-Length", strconv.FormatInt(b.length, 10))

@@ -34,6 +34,7 @@ func (c *call) serveBooks() {
 	c.booksResource(path, b)
 }
 
+// booksReply answers with the family's code and message. more are further members of the object.
 func (c *call) booksReply(status, code int, message string, more map[string]any) {
 	reply := map[string]any{"code": code, "message": message}
 	for name, value := range more {
@@ -42,6 +43,8 @@ func (c *call) booksReply(status, code int, message string, more map[string]any)
 	c.writeJSON(status, reply)
 }
 
+// booksResource creates, lists, shows, changes or deletes: /invoices, /invoices/{id}. The singular of the
+// resource names the record and, with _id, its id.
 func (c *call) booksResource(path []string, b body) {
 	resource := path[0]
 	one := strings.TrimSuffix(resource, "s")
@@ -57,7 +60,8 @@ func (c *call) booksResource(path []string, b body) {
 			c.booksReply(http.StatusBadRequest, 1038, "JSON is not well formed", nil)
 			return
 		}
-		c.booksReply(http.StatusCreated, 0, "The "+one+" has been created.", map[string]any{one: c.s.insert(key, idField, input)})
+		created := map[string]any{one: c.s.insert(key, idField, input)}
+		c.booksReply(http.StatusCreated, 0, "The "+one+" has been created.", created)
 		return
 	case id == "":
 		c.booksList(resource, key)
@@ -82,6 +86,7 @@ func (c *call) booksResource(path []string, b body) {
 	}
 }
 
+// booksList gives a page; an empty list is a success with an empty list.
 func (c *call) booksList(resource, key string) {
 	query := c.r.URL.Query()
 	page, perPage := atLeast1(query.Get("page"), 1), atLeast1(query.Get("per_page"), 200)

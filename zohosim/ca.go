@@ -28,6 +28,7 @@ type certAuthority struct {
 	signed map[string]*tls.Certificate // :: host name → certificate
 }
 
+// newCertAuthority makes a CA that is good for a year. extra are names beside Zoho's.
 func newCertAuthority(extra []string) (*certAuthority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -45,6 +46,8 @@ func newCertAuthority(extra []string) (*certAuthority, error) {
 	return &certAuthority{cert: cert, key: key, extra: extra, signed: map[string]*tls.Certificate{}}, err
 }
 
+// certificateFor is what root and leaves have in common. It begins a day ago, for
+// machines whose clocks are behind.
 func certificateFor(name string) *x509.Certificate {
 	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	return &x509.Certificate{
@@ -55,6 +58,7 @@ func certificateFor(name string) *x509.Certificate {
 	}
 }
 
+// pem is what clients have to trust.
 func (a *certAuthority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
@@ -79,6 +83,7 @@ func (a *certAuthority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificat
 	return c, err
 }
 
+// sign makes a certificate for one name.
 func (a *certAuthority) sign(name string) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -40,6 +40,7 @@ func (s *Server) serveControl(w http.ResponseWriter, r *http.Request) {
 	writeControl(w, http.StatusOK, reply)
 }
 
+// writeControl answers in lines that a person can read: curl is the usual client.
 func writeControl(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -48,7 +49,8 @@ func writeControl(w http.ResponseWriter, status int, v any) {
 	e.Encode(v)
 }
 
-// input reads a command's JSON. An empty body leaves everything at zero.
+// input reads a command's JSON. An empty body leaves everything as it is; a field that is not known is an
+// error, because a test with a slip in it would pass.
 func input(d *json.Decoder, v any) error {
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil && !errors.Is(err, io.EOF) {
@@ -73,7 +75,7 @@ var commands = map[string]command{
 	"answer":        with(answerInput{}, controlAnswer),
 	"grant":         onSpec(func(s *Server, g GrantSpec) any { return s.grantLocked(g).GrantSpec }),
 	"token":         with(tokenInput{}, controlToken),
-	"code":          onSpec(func(s *Server, g GrantSpec) any { return map[string]string{"code": s.selfClientCodeLocked(g)} }),
+	"code":          onSpec(controlCode),
 	"client":        with(clientInput{}, controlClient),
 	"reset":         with(resetInput{}, controlReset),
 }
@@ -114,6 +116,12 @@ func onSpec(do func(*Server, GrantSpec) any) command {
 	})
 }
 
+// controlCode makes a self client's code.
+func controlCode(s *Server, spec GrantSpec) any {
+	return map[string]string{"code": s.selfClientCodeLocked(spec)}
+}
+
+// controlFault adds a fault and replies with it. A fault without a place hits everywhere.
 func controlFault(s *Server, f Fault) (any, error) {
 	if err := f.check(); err != nil {
 		return nil, err
@@ -122,6 +130,7 @@ func controlFault(s *Server, f Fault) (any, error) {
 	return f, nil
 }
 
+// clearInput says where faults end; "" is everywhere.
 type clearInput struct {
 	Where string `json:"where"`
 }
@@ -134,12 +143,15 @@ func controlClear(s *Server, in clearInput) (any, error) {
 // done is the reply of commands that have nothing to tell.
 var done = map[string]bool{"ok": true}
 
+// answerInput is an answer, and what it stands in for.
 type answerInput struct {
 	Service string `json:"service"`
 	Case    string `json:"case"`
 	Answer
 }
 
+// controlAnswer replaces a refusal. net/http panics at statuses below 100, and those below 200 end no
+// request.
 func controlAnswer(s *Server, in answerInput) (any, error) {
 	if in.Status < 200 || in.Status > 999 {
 		return nil, fmt.Errorf("status %d: want 200 to 999", in.Status)
@@ -148,6 +160,7 @@ func controlAnswer(s *Server, in answerInput) (any, error) {
 	return in, nil
 }
 
+// tokenInput is whose access token is made.
 type tokenInput struct {
 	RefreshToken string `json:"refresh_token"`
 }
@@ -178,6 +191,7 @@ func controlClient(s *Server, in clientInput) (any, error) {
 	return done, nil
 }
 
+// resetInput is whether grants and tokens go, too.
 type resetInput struct {
 	Everything bool `json:"everything"`
 }

@@ -2,7 +2,8 @@ package zohosim
 
 import "time"
 
-// limits is what the control API can set of the Options. A field left out stays as it is.
+// limits is what the control API can set of the Options, times in milliseconds. A field left out stays as
+// it is: that is why they are pointers. Now, DataCenter and ExtraHosts are set by New alone.
 type limits struct {
 	TokenLife      *int64    `json:"token_life_ms"`
 	CodeLife       *int64    `json:"code_life_ms"`
@@ -23,6 +24,7 @@ type limits struct {
 	Variants       *[]string `json:"variants"`
 }
 
+// controlLimits sets what was given and replies with all of them.
 func controlLimits(s *Server, l limits) (any, error) {
 	if err := s.change(l.apply); err != nil {
 		return nil, err
@@ -32,6 +34,7 @@ func controlLimits(s *Server, l limits) (any, error) {
 	return limitsOf(s.o), nil
 }
 
+// apply sets what was given.
 func (l limits) apply(o *Options) {
 	setMillis(&o.TokenLife, l.TokenLife)
 	setMillis(&o.CodeLife, l.CodeLife)
@@ -52,6 +55,7 @@ func (l limits) apply(o *Options) {
 	set(&o.Variants, l.Variants)
 }
 
+// set copies a value, if there is one.
 func set[T any](to, from *T) {
 	if from != nil {
 		*to = *from

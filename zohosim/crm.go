@@ -26,6 +26,7 @@ func (c *call) serveCRM() {
 	}
 }
 
+// crmResource serves /{Module}[/{id}], and the resources that are none of records: queries, settings.
 func (c *call) crmResource(path []string, b body) {
 	id := segment(path, 1)
 	switch {
@@ -44,6 +45,7 @@ func (c *call) crmResource(path []string, b body) {
 	}
 }
 
+// crmError answers with CRM's four members of an error.
 func (c *call) crmError(status int, code, message string) {
 	c.writeJSON(status, map[string]any{"code": code, "details": map[string]any{}, "message": message, "status": "error"})
 }
@@ -63,7 +65,11 @@ func (c *call) crmRead(module, id string) {
 	})
 }
 
-func (c *call) crmPage(module string, rows []map[string]any, found bool, modified time.Time, info map[string]any) {
+// crmPage answers with records: 204 if there are none, 304 if the caller has seen them. info says which part
+// of all they are; a single record has none.
+func (c *call) crmPage(
+	module string, rows []map[string]any, found bool, modified time.Time, info map[string]any,
+) {
 	switch {
 	case !found:
 		c.write(Answer{Status: http.StatusNoContent})
@@ -100,6 +106,7 @@ func (c *call) crmWrite(module, id string, b body) {
 	c.writeJSON(status, map[string]any{"data": results})
 }
 
+// crmWriteOne creates or updates a record, by the id of the path or of the record itself.
 func (c *call) crmWriteOne(module, id string, fields map[string]any) (result map[string]any, good bool) {
 	key := c.key(module)
 	c.s.mu.Lock()
@@ -111,28 +118,39 @@ func (c *call) crmWriteOne(module, id string, fields map[string]any) (result map
 	}
 	if c.r.Method == http.MethodPost && id == "" {
 		if needsName[strings.ToLower(module)] && fields["Last_Name"] == nil {
-			return crmResult("error", "MANDATORY_NOT_FOUND", "required field not found", map[string]any{"api_name": "Last_Name"}), false
+			return crmResult("error", "MANDATORY_NOT_FOUND", "required field not found",
+				map[string]any{"api_name": "Last_Name"}), false
 		}
 		fields["Created_Time"] = now
 		rec := c.s.insert(key, "id", fields)
 		return crmResult("success", "SUCCESS", "record added", crmDetails(rec["id"], now)), true
 	}
 	if _, ok := c.s.update(key, "id", id, fields); !ok {
-		return crmResult("error", "INVALID_DATA", "the id given seems to be invalid", map[string]any{"id": id}), false
+		return crmUnknownID(id), false
 	}
 	return crmResult("success", "SUCCESS", "record updated", crmDetails(id, now)), true
 }
 
+// needsName are the modules, in lower case, whose records must have a Last_Name.
 var needsName = map[string]bool{"leads": true, "contacts": true, "candidates": true}
 
+// crmResult is what CRM says of one record of several.
 func crmResult(status, code, message string, details map[string]any) map[string]any {
 	return map[string]any{"code": code, "details": details, "message": message, "status": status}
 }
 
+// crmUnknownID is the result for a record that is not there.
+func crmUnknownID(id string) map[string]any {
+	return crmResult("error", "INVALID_DATA", "the id given seems to be invalid", map[string]any{"id": id})
+}
+
+// crmDetails are those of a record that was written.
 func crmDetails(id any, now string) map[string]any {
 	return map[string]any{"id": id, "Modified_Time": now, "Created_Time": now}
 }
 
+// crmDelete deletes the record of the path, or those of the query's ids. It is 200 in any case; each has
+// its own result.
 func (c *call) crmDelete(module, id string) {
 	ids := strings.Split(either(id, c.r.URL.Query().Get("ids")), ",")
 	var results []map[string]any
@@ -140,12 +158,13 @@ func (c *call) crmDelete(module, id string) {
 		if c.s.remove(c.key(module), id) {
 			results = append(results, crmResult("success", "SUCCESS", "record deleted", map[string]any{"id": id}))
 		} else {
-			results = append(results, crmResult("error", "INVALID_DATA", "the id given seems to be invalid", map[string]any{"id": id}))
+			results = append(results, crmUnknownID(id))
 		}
 	}
 	c.writeJSON(http.StatusOK, map[string]any{"data": results})
 }
 
+// fromModule finds the module of a COQL query.
 var fromModule = regexp.MustCompile(`(?i)\bfrom\s+(\w+)`)
 
 // coql answers any query with all records of its module.
@@ -163,15 +182,22 @@ func (c *call) coql(b body) {
 	c.crmPage(m[1], rows, len(rows) > 0, c.now(), map[string]any{"count": len(rows), "more_records": more})
 }
 
+// crmSettings answers what clients ask for at their start: who and where they are, which modules there are.
 func (c *call) crmSettings(what string) {
 	g := c.token.grant
 	switch what {
 	case "org":
-		c.writeJSON(http.StatusOK, map[string]any{"org": []any{map[string]any{"id": g.Org, "zgid": g.Org, "company_name": "Example"}}})
+		c.writeJSON(http.StatusOK, map[string]any{"org": []any{
+			map[string]any{"id": g.Org, "zgid": g.Org, "company_name": "Example"},
+		}})
 	case "users":
-		c.writeJSON(http.StatusOK, map[string]any{"users": []any{map[string]any{"id": formatID(0), "email": g.User, "status": "active"}}})
+		c.writeJSON(http.StatusOK, map[string]any{"users": []any{
+			map[string]any{"id": formatID(0), "email": g.User, "status": "active"},
+		}})
 	default:
-		c.writeJSON(http.StatusOK, map[string]any{"modules": []any{map[string]any{"api_name": "Leads"}, map[string]any{"api_name": "Contacts"}}})
+		c.writeJSON(http.StatusOK, map[string]any{"modules": []any{
+			map[string]any{"api_name": "Leads"}, map[string]any{"api_name": "Contacts"},
+		}})
 	}
 }
 
@@ -196,6 +222,7 @@ func (c *call) crmFiles(path []string) {
 	}
 }
 
+// crmUpload stores a file, attached to a record or, with /files, to none.
 func (c *call) crmUpload(module, parent string) {
 	f, whole, ok := c.readUpload()
 	if !ok {
@@ -212,6 +239,7 @@ func (c *call) crmUpload(module, parent string) {
 	}})
 }
 
+// crmDropFile deletes a file.
 func (c *call) crmDropFile(module, id string) {
 	c.executed(module)
 	if !c.s.dropFile(id) {
@@ -223,11 +251,13 @@ func (c *call) crmDropFile(module, id string) {
 	}})
 }
 
+// crmAttachments lists the files of a record.
 func (c *call) crmAttachments(module, parent string) {
 	c.executed(module)
 	var rows []map[string]any
 	for _, f := range c.s.filesOf(parent) {
 		rows = append(rows, map[string]any{"id": f.id, "File_Name": f.name, "Size": f.content.length})
 	}
-	c.crmPage(strings.ToLower(module), rows, len(rows) > 0, c.now(), map[string]any{"count": len(rows), "more_records": false})
+	info := map[string]any{"count": len(rows), "more_records": false}
+	c.crmPage(strings.ToLower(module), rows, len(rows) > 0, c.now(), info)
 }

@@ -24,10 +24,13 @@ func (c *call) serveDesk() {
 	}
 }
 
+// deskError answers with Desk's two members of an error.
 func (c *call) deskError(status int, code, message string) {
 	c.writeJSON(status, map[string]any{"errorCode": code, "message": message})
 }
 
+// deskResource creates, lists, shows, changes (PATCH) or deletes: /tickets, /tickets/{id}. from counts
+// records from 1, not pages.
 func (c *call) deskResource(path []string, b body) {
 	key, id := c.key(path[0]), segment(path, 1)
 	var input map[string]any
@@ -66,6 +69,7 @@ func (c *call) deskResource(path []string, b body) {
 	c.writeJSON(http.StatusOK, fields)
 }
 
+// deskList answers with records, 204 if there are none.
 func (c *call) deskList(rows []map[string]any) {
 	if len(rows) == 0 {
 		c.write(Answer{Status: http.StatusNoContent})
@@ -100,6 +104,7 @@ func (c *call) deskFiles(path []string) {
 	}
 }
 
+// deskUpload stores a file, attached to a record or, with /uploads, to none.
 func (c *call) deskUpload(resource, parent string) {
 	f, whole, ok := c.readUpload()
 	if !ok {

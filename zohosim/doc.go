@@ -13,6 +13,17 @@
 // refresh tokens per user and client, codes good once, tokens good at one data center. Times and limits
 // can be set, the clock too. It does not check what Zoho checks of the data itself.
 //
+// # How it is built
+//
+// A request becomes a call. Its route says which data center it is for, and which endpoint of an accounts
+// server or which product; then a fault may take it. An accounts server answers from clients, codes, grants
+// and tokens; a resource server finds the token, its scopes and its organization, and refuses in the words of
+// the product's family, before it executes anything. Everything is in memory, under one lock.
+//
+// What Zoho does is written down here a second time. Nothing is imported from package zoho: a mistake that
+// both shared would pass every test. Where an answer is from stands beside it in the table of refusals: most
+// were measured or documented, some have only their family's pattern.
+//
 // # Addresses
 //
 // On a host of Zoho's (accounts.zoho.eu, www.zohoapis.in, sandbox.zohoapis.com, desk.zoho.com.au) the

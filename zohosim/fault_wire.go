@@ -47,7 +47,8 @@ func (c *call) faultAnswer() (done bool) {
 		a.Body = either(f.Body, "<html><body>Internal Server Error</body></html>")
 	case FaultHTML:
 		a.Status = either(f.Status, 200)
-		a.Body = either(f.Body, "<!DOCTYPE html><html><head><title>Zoho Accounts</title></head><body>Sorry, something went wrong.</body></html>")
+		a.Body = either(f.Body, "<!DOCTYPE html><html><head><title>Zoho Accounts</title></head>"+
+			"<body>Sorry, something went wrong.</body></html>")
 	case FaultEmpty:
 		a = Answer{Status: either(f.Status, 200), ContentType: either(f.ContentType, typeJSON)}
 	case FaultRedirect:
@@ -110,11 +111,13 @@ type heldAnswer struct {
 	body                bytes.Buffer
 }
 
+// WriteHeader, Write, WriteString and Flush keep everything back.
 func (h *heldAnswer) WriteHeader(status int)            { h.status = status }
 func (h *heldAnswer) Write(b []byte) (int, error)       { return h.body.Write(b) }
 func (h *heldAnswer) Flush()                            {}
 func (h *heldAnswer) WriteString(s string) (int, error) { return h.body.WriteString(s) }
 
+// drip sends a held answer in small pieces, each on its own.
 func (c *call) drip(h *heldAnswer) {
 	out := http.NewResponseController(c.w)
 	c.w.WriteHeader(h.status)
@@ -126,6 +129,8 @@ func (c *call) drip(h *heldAnswer) {
 	}
 }
 
+// truncate sends half of a held answer. Where the length announced is that of the whole, net/http is made
+// to end the connection amid it.
 func (c *call) truncate(h *heldAnswer) {
 	half := h.body.Bytes()[:h.body.Len()/2]
 	if c.fault.Mode != "cut" {
@@ -150,6 +155,7 @@ func (c *call) reset() {
 	resetConn(conn)
 }
 
+// resetConn closes a connection so that the other side gets a RST: what is in flight is lost.
 func resetConn(conn net.Conn) {
 	raw := conn
 	if t, ok := conn.(interface{ NetConn() net.Conn }); ok { // below TLS

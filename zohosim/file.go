@@ -16,8 +16,9 @@ const maxFiles = 256 << 20
 // file is something uploaded.
 type file struct {
 	id, name, contentType string
-	parent                string // what it is attached to, "" for nothing
-	content               body
+	// parent is what it is attached to, a collection's key and an id; "" for nothing.
+	parent  string
+	content body
 }
 
 // readUpload reads a body that brings a file: the first part with a file name of a multipart body,
@@ -42,6 +43,7 @@ func (c *call) readUpload() (f *file, whole body, ok bool) {
 	return f, whole, ok
 }
 
+// readFirstFile gives the first part that has a file name, nil if there is none.
 func readFirstFile(parts *multipart.Reader) *file {
 	for {
 		part, err := parts.NextPart()
@@ -71,12 +73,14 @@ func (s *Server) keep(f *file, parent string) {
 	s.files[f.id] = f
 }
 
+// file finds a file, nil if there is none.
 func (s *Server) file(id string) *file {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.files[id]
 }
 
+// dropFile deletes a file and reports whether there was one.
 func (s *Server) dropFile(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +120,10 @@ func (c *call) download(f *file) {
 	header.Set("Content-Type", either(f.contentType, "application/octet-stream"))
 	header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": f.name}))
 	if f.content.length > int64(len(f.content.kept)) {
-		c.write(Answer{Status: http.StatusInsufficientStorage, ContentType: "text/plain", Body: "the simulator kept only the digest of this file"})
+		c.write(Answer{
+			Status: http.StatusInsufficientStorage, ContentType: "text/plain",
+			Body: "the simulator kept only the digest of this file",
+		})
 		return
 	}
 	c.executed("download")

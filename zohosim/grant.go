@@ -1,5 +1,13 @@
 package zohosim
 
+// What the accounts servers know: clients, and what came of consents.
+//
+//	Client --< code            good once, for two minutes
+//	       --< grant           a refresh token: 20 for a user and client, at one data center
+//	             --< token     an access token: 10 live ones, made by at most 10 requests in 10 minutes
+//
+// A token that is dead in whatever way is gone from Server.tokens; nothing remembers why.
+
 import (
 	"crypto/rand"
 	"encoding/hex"
@@ -10,7 +18,7 @@ import (
 
 // Client is an OAuth client as Zoho's API console registers it.
 type Client struct {
-	// ID as Zoho's look begins with 1000.; any will do.
+	// ID begins with 1000. at Zoho; here any will do.
 	ID string
 	// Secret is valid in every data center that has none of its own.
 	Secret string

@@ -20,7 +20,7 @@ func (s *Server) StartHTTP() (baseURL string, close func()) {
 	return baseURL, close
 }
 
-// ListenHTTP is StartHTTP at an address of your choice.
+// ListenHTTP is StartHTTP at an address of your choice. Who reaches that address controls the simulator.
 func (s *Server) ListenHTTP(address string) (baseURL string, close func(), err error) {
 	ln, err := net.Listen("tcp", address)
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// record is one thing in a service: a lead, an invoice, a ticket.
+// record is one thing in a service: a lead, an invoice, a ticket. Its fields are those that a client sent,
+// of any kind; nothing of Zoho's own checks of the data is done.
 type record struct {
 	id       string
 	fields   map[string]any
@@ -22,13 +23,16 @@ type collection struct {
 	modified time.Time
 }
 
-// key names a resource's collection: each data center has its own.
+// key names a resource's collection: "us/sandbox/crm/leads". Each data center and environment has its own;
+// organizations share them.
 func (c *call) key(resource string) string {
 	return c.route.dc + "/" + c.route.environment + "/" + c.route.product.name + "/" + strings.ToLower(resource)
 }
 
+// formatID is an id as CRM's look: 19 digits.
 func formatID(n int) string { return fmt.Sprintf("5725767%012d", n) }
 
+// newIDLocked counts on. Records and files share the numbers.
 func (s *Server) newIDLocked() string {
 	s.lastID++
 	return formatID(s.lastID)
@@ -70,6 +74,7 @@ func (s *Server) list(key string, page, perPage int) (rows []map[string]any, mor
 	return rows, end < len(col.order), col.modified
 }
 
+// find gives a copy of a record's fields.
 func (s *Server) find(key, id string) (fields map[string]any, modified time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,6 +100,7 @@ func (s *Server) update(key, idField, id string, changes map[string]any) (fields
 	return maps.Clone(rec.fields), true
 }
 
+// remove deletes a record and reports whether there was one.
 func (s *Server) remove(key, id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,6 +114,7 @@ func (s *Server) remove(key, id string) bool {
 	return true
 }
 
+// byID finds a record; a nil collection has none.
 func (col *collection) byID(id string) *record {
 	if col == nil {
 		return nil

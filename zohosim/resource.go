@@ -91,7 +91,9 @@ func (c *call) refusedByFault() bool {
 	return true
 }
 
-// authenticate finds out who calls. It gives the case of refusal, or "" and sets c.token.
+// authenticate finds out who calls. It gives the case of refusal, or "" and sets c.token. Both schemes that
+// are known count in exactly these letters: whether Zoho takes others is not established. Where Bearer was
+// not seen to work it is answered like a dead token, as it is reported of CRM.
 func (c *call) authenticate() (refusal string) {
 	given := c.r.Header.Values("Authorization")
 	if len(given) != 1 {
@@ -121,7 +123,9 @@ func (c *call) authenticate() (refusal string) {
 	return ""
 }
 
-// rightOrg looks for an organization where the service wants one, and compares it with the grant's.
+// rightOrg looks for an organization where the service wants one, and compares it with the grant's. The
+// Books family has it in the query, or in a header of the product's (X-com-zoho-invoice-organizationid);
+// Desk has it in orgId. The lists of organizations need none: that is where a client learns it.
 func (c *call) rightOrg(org string, required bool) bool {
 	var named string
 	switch c.route.family {
@@ -161,7 +165,7 @@ func (c *call) operation() string {
 	}
 }
 
-// module is CRM's, for scopes of four parts.
+// module is CRM's, for scopes of four parts such as ZohoCRM.modules.leads.READ; "" for other families.
 func (c *call) module() string {
 	if c.route.family != "crm" {
 		return ""
@@ -190,7 +194,7 @@ func segment(path []string, i int) string {
 	return ""
 }
 
-// atLeast1 reads a number from a query.
+// atLeast1 reads a number from a query; what is no number, or below 1, is fallback.
 func atLeast1(s string, fallback int) int {
 	if n, err := strconv.Atoi(s); err == nil && n >= 1 {
 		return n
@@ -198,7 +202,8 @@ func atLeast1(s string, fallback int) int {
 	return fallback
 }
 
-// executed counts a request that was carried out.
+// executed counts a request that was carried out. X-Test-Id is the test's own: it finds requests that were
+// carried out twice. A trailer named Authorization is none of a well-behaved client's.
 func (c *call) executed(resource string) {
 	name := c.route.product.name
 	c.s.count(func(st *Stats) {

@@ -1,6 +1,9 @@
 package zohosim
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // operations of a scope's last part, and what each allows. ALL allows everything.
 var operations = map[string]string{
@@ -25,13 +28,9 @@ func admits(scopes []string, p *product, operation, module string) bool {
 	return len(scopes) == 0
 }
 
+// named reports whether a scope's first part is one of a product's.
 func named(service string, services []string) bool {
-	for _, s := range services {
-		if strings.EqualFold(s, service) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(services, func(s string) bool { return strings.EqualFold(s, service) })
 }
 
 // allows judges what follows the service: "modules.leads.READ". Without an operation at its end

@@ -43,6 +43,7 @@ func (c *call) serveTestEndpoint() (done bool) {
 	return true
 }
 
+// queryMillis is the query's ms, 1 if there is none.
 func (c *call) queryMillis() time.Duration {
 	return time.Duration(atLeast1(c.r.URL.Query().Get("ms"), 1)) * time.Millisecond
 }
@@ -92,6 +93,7 @@ func (c *call) gzipped() {
 		Header: map[string]string{"Content-Encoding": "gzip"}})
 }
 
+// answerStatus answers with the status that the path names, 404 if that is none that ends a request.
 func (c *call) answerStatus(number string) {
 	if _, ok := c.digestBody(); !ok {
 		return

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 )
 
-// serveToken answers the token endpoint. Refusals are JSON with status 200.
+// serveToken answers the token endpoint. Refusals are JSON with status 200, as raw dumps of Zoho's replies
+// have it; only the throttle has another.
 func (c *call) serveToken() {
 	if !c.isTokenRequest() {
 		c.write(badRequest)
@@ -68,14 +70,14 @@ func (c *call) tokenFault() (done bool) {
 	return true
 }
 
+// throttle is the answer to too many token requests. Captures have 400, Zoho's Kaizen #43 says 200.
 func (c *call) throttle() Answer {
-	a := jsonAnswer(400, `{"error_description":"You have made too many requests continuously. Please try again after some time.","error":"Access Denied","status":"failure"}`)
+	a := jsonAnswer(400, `{"error_description":"You have made too many requests continuously. `+
+		`Please try again after some time.","error":"Access Denied","status":"failure"}`)
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	for _, name := range c.s.o.Variants {
-		if name == "throttle-200" {
-			a.Status = 200
-		}
+	if slices.Contains(c.s.o.Variants, "throttle-200") {
+		a.Status = 200
 	}
 	return a
 }
@@ -96,7 +98,9 @@ func (c *call) tokenLocked() (t *token, withRefresh bool, wrong string) {
 		if !client.SelfClient || c.get("scope") == "" {
 			return nil, false, "invalid_client"
 		}
-		spec := c.s.completeLocked(GrantSpec{ClientID: client.ID, DataCenter: c.route.dc, Scopes: []string{c.get("scope")}})
+		spec := c.s.completeLocked(GrantSpec{
+			ClientID: client.ID, DataCenter: c.route.dc, Scopes: []string{c.get("scope")},
+		})
 		return c.s.mintLocked(c.s.onlineLocked(spec)), false, ""
 	default:
 		return nil, false, "invalid_client"
@@ -124,6 +128,8 @@ func (c *call) exchangeLocked(client *Client) (t *token, withRefresh bool, wrong
 	return c.s.mintLocked(c.s.grantLocked(code.GrantSpec)), true, ""
 }
 
+// refreshLocked renews. A refresh token that is unknown, revoked, evicted, another client's or another data
+// center's is invalid_code, and does not count against the throttle.
 func (c *call) refreshLocked(client *Client) (*token, string) {
 	g := c.s.grants[c.get("refresh_token")]
 	if g == nil || g.online || g.ClientID != client.ID || g.DataCenter != c.route.dc {

@@ -1,5 +1,6 @@
 package main
 
+// usage stands above the flags, controlHelp below them. A test finds every command and kind of fault in it.
 const usage = `usage: zohosim [flags]
 
 Runs a Zoho to test against: accounts servers, resource servers and faults on demand.

@@ -41,6 +41,8 @@ type config struct {
 	options                     zohosim.Options
 }
 
+// parse reads the flags. The defaults are what a newcomer needs: one client, one grant for everything,
+// Zoho's own limits.
 func parse(args []string, stderr io.Writer) (config, error) {
 	var c config
 	f := flag.NewFlagSet("zohosim", flag.ContinueOnError)
@@ -53,7 +55,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	f.StringVar(&c.address, "address", "127.0.0.1:8900", "plain HTTP, one data center at one origin; empty: off")
 	f.StringVar(&c.tlsAddress, "tls-address", "127.0.0.1:8943", "TLS for every host name of Zoho's; empty: off")
 	f.StringVar(&c.caFile, "ca-file", "zohosim-ca.pem", "where the CA's certificate is written, anew at each start")
-	f.BoolVar(&c.anyAddress, "any-address", false, "allow addresses other than loopback: whoever reaches them controls the simulator")
+	f.BoolVar(&c.anyAddress, "any-address", false,
+		"allow addresses other than loopback: whoever reaches them controls the simulator")
 	f.StringVar(&c.clientID, "client-id", "1000.SIMULATEDCLIENT", "the client")
 	f.StringVar(&c.clientSecret, "client-secret", "simulated-secret", "its secret")
 	f.StringVar(&c.refreshToken, "refresh-token", "", "its refresh token; empty: a new one")
@@ -68,7 +71,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	f.DurationVar(&o.TokenWindow, "token-window", 10*time.Minute, "that window")
 	f.IntVar(&o.MaxLive, "max-live", 10, "live access tokens of a refresh token; negative: unlimited")
 	f.IntVar(&o.MaxGrants, "max-grants", 20, "refresh tokens of a user and client; negative: unlimited")
-	f.Func("variant", "an answer seen instead of the usual one, may be repeated: "+strings.Join(zohosim.Variants(), ", "), func(s string) error {
+	names := strings.Join(zohosim.Variants(), ", ")
+	f.Func("variant", "an answer seen instead of the usual one, may be repeated: "+names, func(s string) error {
 		o.Variants = append(o.Variants, s)
 		return nil
 	})
@@ -79,6 +83,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	return c, c.check(f.Args())
 }
 
+// check refuses what would listen nowhere, or where others could take control.
 func (c *config) check(rest []string) error {
 	if len(rest) > 0 {
 		return fmt.Errorf("unexpected argument %q", rest[0])
@@ -88,12 +93,14 @@ func (c *config) check(rest []string) error {
 	}
 	for _, address := range []string{c.address, c.tlsAddress} {
 		if address != "" && !c.anyAddress && !loopback(address) {
-			return fmt.Errorf("%s is no loopback address, and the control API asks nobody who he is (-any-address allows it)", address)
+			return fmt.Errorf("%s is no loopback address, "+
+				"and the control API asks nobody who he is (-any-address allows it)", address)
 		}
 	}
 	return c.options.Check()
 }
 
+// loopback reports whether an address can be reached from this machine alone.
 func loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -103,6 +110,7 @@ func loopback(address string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// run serves until ctx ends, and then says how many token requests there were.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	c, err := parse(args, stderr)
 	if err != nil {
@@ -153,10 +161,12 @@ func (c *config) announcement(base, secure string) string {
 	if secure != "" {
 		fmt.Fprintf(&b, "\n# TLS for Zoho's host names at %s; in the Caddyfile, in the client's block:\n", secure)
 		fmt.Fprintf(&b, "#     data_center %s\n#     simulator %s %s\n", c.dataCenter, secure, c.caFile)
-		fmt.Fprintf(&b, "# curl --cacert %s --connect-to ::%s https://accounts.zoho.com/oauth/serverinfo\n", c.caFile, secure)
+		fmt.Fprintf(&b, "# curl --cacert %s --connect-to ::%s https://accounts.zoho.com/oauth/serverinfo\n",
+			c.caFile, secure)
 	}
 	if base != "" {
-		fmt.Fprintf(&b, "\n# a self client's code, for `caddy zoho connect --self-client`: curl -d '{}' %s/_sim/code\n", base)
+		fmt.Fprintf(&b, "\n# a self client's code, for `caddy zoho connect --self-client`: "+
+			"curl -d '{}' %s/_sim/code\n", base)
 		fmt.Fprintf(&b, "# control API: curl %s/_sim/stats; curl -d '{}' %[1]s/_sim/expire\n", base)
 	}
 	return b.String()
