@@ -141,7 +141,8 @@ func TestRefreshSendsForm(t *testing.T) {
 		"client_id": {clientID}, "client_secret": {clientSecret},
 	}
 	if got.Method != "POST" || got.URL.RequestURI() != "/oauth/v2/token" || got.PostForm.Encode() != form.Encode() {
-		t.Errorf("got %s %s with %d form fields, want POST /oauth/v2/token with 4", got.Method, got.URL.RequestURI(), len(got.PostForm))
+		t.Errorf("got %s %s with %d form fields, want POST /oauth/v2/token with 4", got.Method,
+			got.URL.RequestURI(), len(got.PostForm))
 	}
 	for name, want := range map[string]string{
 		"Accept": "application/json", "Accept-Encoding": "identity",
@@ -165,7 +166,8 @@ func TestExchange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.RefreshToken != refreshToken || r.Scope != "ZohoCRM.modules.ALL ZohoBooks.fullaccess.all" || !r.Date.After(time.Unix(0, 0)) {
+		if r.RefreshToken != refreshToken || r.Scope != "ZohoCRM.modules.ALL ZohoBooks.fullaccess.all" ||
+			!r.Date.After(time.Unix(0, 0)) {
 			t.Error("refresh token, scope or date of the reply got lost")
 		}
 		if form.Has("redirect_uri") != (redirect != "") || form.Get("redirect_uri") != redirect {
@@ -188,7 +190,8 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 		a.HTTP.Jar, _ = cookiejar.New(nil)
 		_, err := a.Refresh(t.Context(), refreshToken)
 		f := mustFail(t, err)
-		if f.Kind != zoho.FailureTemporary || !f.NoToken || f.Status != status || !strings.Contains(f.Error(), "redirect") {
+		if f.Kind != zoho.FailureTemporary || !f.NoToken || f.Status != status ||
+			!strings.Contains(f.Error(), "redirect") {
 			t.Errorf("%d: got %v, no token %v", status, f, f.NoToken)
 		}
 		if a.HTTP.CheckRedirect == nil || a.HTTP.Jar == nil {
@@ -217,7 +220,8 @@ func TestRevoke(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			a := accountsAt(t, func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.RequestURI() != "/oauth/v2/token/revoke" || r.PostFormValue("token") != refreshToken || r.PostForm.Has("client_secret") {
+				if r.URL.RequestURI() != "/oauth/v2/token/revoke" || r.PostFormValue("token") != refreshToken ||
+					r.PostForm.Has("client_secret") {
 					t.Errorf("got %s with %d fields, want the token alone", r.URL.Path, len(r.PostForm))
 				}
 				w.WriteHeader(test.status)
@@ -263,7 +267,8 @@ func TestNoToken(t *testing.T) {
 			return a
 		}, true},
 		{"unknown name", func(t *testing.T) *zoho.Accounts {
-			return failing(&url.Error{Op: "Post", URL: "https://x/?" + clientSecret, Err: &net.DNSError{Err: "no such host", Name: "accounts"}})
+			return failing(&url.Error{Op: "Post", URL: "https://x/?" + clientSecret,
+				Err: &net.DNSError{Err: "no such host", Name: "accounts"}})
 		}, true},
 		{"a transport that reports no steps", func(t *testing.T) *zoho.Accounts {
 			return failing(errors.New("something with " + clientSecret))
@@ -377,7 +382,9 @@ func TestCancelled(t *testing.T) {
 // which wants all that to have ended: wait.
 func pipeServer(serve func(net.Conn)) (c *http.Client, wait func()) {
 	var serving sync.WaitGroup
-	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(
+		context.Context, string, string,
+	) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		serving.Go(func() { serve(theirs) })
 		return ours, nil
@@ -408,7 +415,8 @@ func TestTimeIsBounded(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client, wait := pipeServer(serve)
 				defer wait()
-				a := &zoho.Accounts{HTTP: client, DataCenter: dataCenterAt(t, "http://localhost:1"), ClientSecret: clientSecret}
+				a := &zoho.Accounts{HTTP: client, DataCenter: dataCenterAt(t, "http://localhost:1"),
+					ClientSecret: clientSecret}
 				start := time.Now()
 				_, err := a.Refresh(t.Context(), refreshToken)
 				f := mustFail(t, err)
@@ -520,7 +528,8 @@ func TestPrintingRedacts(t *testing.T) {
 	}
 	fmt.Fprintln(&out, a.String(), r.String(), r.GoString())
 	for _, secret := range []string{clientSecret, accessToken, refreshToken} {
-		if strings.Contains(out.String(), secret[:12]) || strings.Contains(out.String(), fmt.Sprintf("%x", secret[:12])) {
+		if strings.Contains(out.String(), secret[:12]) ||
+			strings.Contains(out.String(), fmt.Sprintf("%x", secret[:12])) {
 			t.Errorf("a secret is printed:\n%s", out.String())
 		}
 	}

@@ -46,7 +46,8 @@ func TestDataCenterTable(t *testing.T) {
 	}
 	for i, w := range want {
 		dc := all[i]
-		if dc.Code != w.code || dc.Accounts != "https://"+w.accounts || strings.TrimPrefix(dc.API, "https://") != w.api || dc.Suffix != w.suffix || dc.Custom {
+		if dc.Code != w.code || dc.Accounts != "https://"+w.accounts ||
+			strings.TrimPrefix(dc.API, "https://") != w.api || dc.Suffix != w.suffix || dc.Custom {
 			t.Errorf("got %+v, want %+v", dc, w)
 		}
 		if found, ok := zoho.LookupDataCenter(w.code); !ok || found != dc {
@@ -55,7 +56,8 @@ func TestDataCenterTable(t *testing.T) {
 		if found, ok := zoho.LookupAccountsServer(dc.Accounts); !ok || found != dc {
 			t.Errorf("look-up of %s: got %v", dc.Accounts, found)
 		}
-		if dc.TokenURL() != dc.Accounts+"/oauth/v2/token" || dc.AuthURL() != dc.Accounts+"/oauth/v2/auth" || dc.RevokeURL() != dc.Accounts+"/oauth/v2/token/revoke" {
+		if dc.TokenURL() != dc.Accounts+"/oauth/v2/token" || dc.AuthURL() != dc.Accounts+"/oauth/v2/auth" ||
+			dc.RevokeURL() != dc.Accounts+"/oauth/v2/token/revoke" {
 			t.Errorf("%s: got %s, %s, %s", w.code, dc.TokenURL(), dc.AuthURL(), dc.RevokeURL())
 		}
 		if dc.Isolated() != (w.code == "cn") {
@@ -112,7 +114,8 @@ func TestCustomDataCenter(t *testing.T) {
 			t.Errorf("%s: %v", test.accounts, err)
 			continue
 		}
-		if dc.TokenURL() != test.token || dc.API != test.wantAPI || dc.Code != "custom" || !dc.Custom || dc.Suffix != "" {
+		if dc.TokenURL() != test.token || dc.API != test.wantAPI || dc.Code != "custom" || !dc.Custom ||
+			dc.Suffix != "" {
 			t.Errorf("%s: got %s and %+v", test.accounts, dc.TokenURL(), dc)
 		}
 		if dc.RevokeURL() != test.token+"/revoke" || dc.AuthURL() != strings.TrimSuffix(test.token, "token")+"auth" {
@@ -164,7 +167,8 @@ func TestCustomDataCenterRefused(t *testing.T) {
 			checkError(t, err)
 		}
 	}
-	if _, err := zoho.CustomDataCenter(good, good+"/crm"); err == nil || !strings.Contains(err.Error(), "https://host.example") {
+	if _, err := zoho.CustomDataCenter(good, good+"/crm"); err == nil ||
+		!strings.Contains(err.Error(), "https://host.example") {
 		t.Errorf("API URL with a path: got %v", err)
 	}
 }
@@ -174,9 +178,11 @@ func TestOriginTarget(t *testing.T) {
 	if want := (zoho.Target{Scheme: "https", Host: "api.example.com"}); err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
-	for _, s := range []string{"", "api.example.com", "http://api.example.com", "https://api.example.com/crm", "https://u:p4ssw0rd@api.example.com"} {
+	for _, s := range []string{"", "api.example.com", "http://api.example.com", "https://api.example.com/crm",
+		"https://u:p4ssw0rd@api.example.com"} {
 		got, err := zoho.OriginTarget(s)
-		if err == nil || got != (zoho.Target{}) || !strings.HasPrefix(err.Error(), "origin") || strings.Contains(err.Error(), "p4ssw0rd") {
+		if err == nil || got != (zoho.Target{}) || !strings.HasPrefix(err.Error(), "origin") ||
+			strings.Contains(err.Error(), "p4ssw0rd") {
 			t.Errorf("%q: got %+v, %v", s, got, err)
 		}
 	}

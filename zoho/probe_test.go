@@ -123,11 +123,14 @@ func TestProbeCall(t *testing.T) {
 	}))
 	defer server.Close()
 	p, _ := zoho.ProbeOf("Desk.basic.READ")
-	target := zoho.Target{Service: "desk", Scheme: "http", Host: strings.TrimPrefix(server.URL, "http://"), Strip: len("/desk")}
-	if status, verdict, err := p.Call(context.Background(), server.Client(), target, "Zoho-oauthtoken t"); status != 403 || verdict != zoho.VerdictScope || err != nil {
+	target := zoho.Target{Service: "desk", Scheme: "http", Host: strings.TrimPrefix(server.URL, "http://"),
+		Strip: len("/desk")}
+	status, verdict, err := p.Call(context.Background(), server.Client(), target, "Zoho-oauthtoken t")
+	if status != 403 || verdict != zoho.VerdictScope || err != nil {
 		t.Error(status, verdict, err)
 	}
-	if status, verdict, err := p.Call(context.Background(), server.Client(), target, "Zoho-oauthtoken x"); status != 302 || verdict != zoho.VerdictNone || err != nil {
+	status, verdict, err = p.Call(context.Background(), server.Client(), target, "Zoho-oauthtoken x")
+	if status != 302 || verdict != zoho.VerdictNone || err != nil {
 		t.Error("a redirect was followed", status, verdict, err)
 	}
 }

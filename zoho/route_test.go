@@ -94,7 +94,8 @@ func TestRoutePath(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.code+test.path, func(t *testing.T) {
 			got, err := mustDC(t, test.code).RoutePath(test.path, zoho.RouteOptions{})
-			want := zoho.Target{Service: test.service, Scheme: "https", Host: test.host, Strip: len(test.path) - len(test.rest)}
+			want := zoho.Target{Service: test.service, Scheme: "https", Host: test.host,
+				Strip: len(test.path) - len(test.rest)}
 			if test.code == "custom" {
 				want.Scheme = "http"
 			}
@@ -119,7 +120,8 @@ func TestRoutePathRefused(t *testing.T) {
 	}
 	for _, test := range tests {
 		got, err := mustDC(t, test.code).RoutePath(test.path, zoho.RouteOptions{})
-		if !errors.Is(err, zoho.ErrServiceUnknown) || got != (zoho.Target{}) || !strings.Contains(err.Error(), test.says) {
+		if !errors.Is(err, zoho.ErrServiceUnknown) || got != (zoho.Target{}) ||
+			!strings.Contains(err.Error(), test.says) {
 			t.Errorf("%q: got %+v, %v, want an error with %q", test.path, got, err, test.says)
 			continue
 		}
@@ -242,8 +244,10 @@ func TestRouteHostRefused(t *testing.T) {
 	}
 	for _, test := range tests {
 		got, isZoho, err := mustDC(t, test.code).RouteHost(test.host, test.path, test.o)
-		if !isZoho || !errors.Is(err, test.want) || got != (zoho.Target{}) || !strings.Contains(err.Error(), test.says) {
-			t.Errorf("%s, %s%s: got %+v, %v, %v, want %v with %q", test.code, test.host, test.path, got, isZoho, err, test.want, test.says)
+		if !isZoho || !errors.Is(err, test.want) || got != (zoho.Target{}) ||
+			!strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s, %s%s: got %+v, %v, %v, want %v with %q", test.code, test.host, test.path, got, isZoho,
+				err, test.want, test.says)
 			continue
 		}
 		checkError(t, err)
@@ -254,12 +258,15 @@ func TestRouteHostRefused(t *testing.T) {
 // A host of another one is refused; the production host, which everyone has built in, leads
 // to the grant's own.
 func TestRouteHostOfEnvironment(t *testing.T) {
-	hosts := map[string]string{"https://www.zohoapis.eu": "www.zohoapis.eu", "https://sandbox.zohoapis.eu": "sandbox.zohoapis.eu",
+	hosts := map[string]string{
+		"https://www.zohoapis.eu":       "www.zohoapis.eu",
+		"https://sandbox.zohoapis.eu":   "sandbox.zohoapis.eu",
 		"https://developer.zohoapis.eu": "developer.zohoapis.eu", "": "www.zohoapis.eu", "https://www.zohoapis.com": "www.zohoapis.eu", "https://evil.tld": "www.zohoapis.eu"}
 	for _, asked := range []string{"www", "sandbox", "developer"} {
 		for _, domain := range []string{".zohoapis.eu", ".zohoapis.com", ".zohoapis.COM:443"} {
 			for apiDomain, own := range hosts {
-				got, isZoho, err := mustDC(t, "eu").RouteHost(asked+domain, "/crm/v8", zoho.RouteOptions{APIDomain: apiDomain})
+				got, isZoho, err := mustDC(t, "eu").RouteHost(asked+domain, "/crm/v8",
+					zoho.RouteOptions{APIDomain: apiDomain})
 				switch good := asked == "www" || strings.HasPrefix(own, asked); {
 				case good && (err != nil || got.Host != own || got.Service != "crm"):
 					t.Errorf("%s with %q: got %+v, %v, want %s", asked+domain, apiDomain, got, err, own)
@@ -289,10 +296,12 @@ func TestRouteOptions(t *testing.T) {
 	if _, err := eu.RoutePath("/crm/v8", onlyCRM); err != nil {
 		t.Error(err)
 	}
-	if _, err := eu.RoutePath("/desk/api", onlyCRM); !errors.Is(err, zoho.ErrServiceUnknown) || !strings.Contains(err.Error(), "not among the services allowed") {
+	if _, err := eu.RoutePath("/desk/api", onlyCRM); !errors.Is(err, zoho.ErrServiceUnknown) ||
+		!strings.Contains(err.Error(), "not among the services allowed") {
 		t.Errorf("got %v", err)
 	}
-	if _, isZoho, err := eu.RouteHost("desk.zoho.com", "/api", onlyCRM); !isZoho || !errors.Is(err, zoho.ErrServiceUnknown) {
+	if _, isZoho, err := eu.RouteHost("desk.zoho.com", "/api", onlyCRM); !isZoho ||
+		!errors.Is(err, zoho.ErrServiceUnknown) {
 		t.Errorf("got %v", err)
 	}
 	for domain, want := range map[string]string{
@@ -335,7 +344,8 @@ func TestCustomOwnHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, isZoho, err := plain.RouteHost("localhost:80", "/crm/v8", zoho.RouteOptions{}); !isZoho || err != nil || got.Scheme != "http" {
+	if got, isZoho, err := plain.RouteHost("localhost:80", "/crm/v8", zoho.RouteOptions{}); !isZoho ||
+		err != nil || got.Scheme != "http" {
 		t.Errorf("got %+v, %v, %v", got, isZoho, err)
 	}
 }
@@ -381,7 +391,8 @@ func TestNearestService(t *testing.T) {
 // routings are the ways a request finds its target, for the measurements.
 func routings(t testing.TB) map[string]func() error {
 	eu, custom := mustDC(t, "eu"), mustDC(t, "custom")
-	o := zoho.RouteOptions{APIDomain: "https://sandbox.zohoapis.eu", Allowed: func(s string) bool { return s != "mail" }}
+	o := zoho.RouteOptions{APIDomain: "https://sandbox.zohoapis.eu",
+		Allowed: func(s string) bool { return s != "mail" }}
 	host := func(dc zoho.DataCenter, host, path string) func() error {
 		return func() error { _, _, err := dc.RouteHost(host, path, o); return err }
 	}
@@ -430,7 +441,8 @@ func BenchmarkRoute(b *testing.B) {
 // FuzzRoute: whatever host and path say, a target's host belongs to the table
 // of the connection's data center, and an error holds no secret.
 func FuzzRoute(f *testing.F) {
-	for _, host := range []string{"desk.zoho.com", "WWW.zohoapis.com:443", "upload.zohocloud.ca", "desk.zoho.com.", "u@desk.zoho.com", "zoho.com.evil.tld", "xn--a.zoho.com", "127.0.0.1:9090"} {
+	for _, host := range []string{"desk.zoho.com", "WWW.zohoapis.com:443", "upload.zohocloud.ca",
+		"desk.zoho.com.", "u@desk.zoho.com", "zoho.com.evil.tld", "xn--a.zoho.com", "127.0.0.1:9090"} {
 		for _, path := range []string{"/crm/v8", "/desk/../crm", "/workdrive-api/v1", "//x", "/" + accessToken} {
 			f.Add(host, path, "https://sandbox.zohoapis.eu", uint8(1), true)
 		}
@@ -453,7 +465,8 @@ func FuzzRoute(f *testing.F) {
 			return
 		}
 		checkTarget(t, dc, target)
-		if zoho.ServiceOfPath(path) != target.Service || target.Strip > len(path) || target.Strip != 0 && path[:target.Strip] != "/"+target.Service {
+		if zoho.ServiceOfPath(path) != target.Service || target.Strip > len(path) ||
+			target.Strip != 0 && path[:target.Strip] != "/"+target.Service {
 			t.Errorf("%q: got %+v", path, target)
 		}
 	})
@@ -461,7 +474,8 @@ func FuzzRoute(f *testing.F) {
 
 func checkRefusal(t *testing.T, target zoho.Target, err error) {
 	t.Helper()
-	if target != (zoho.Target{}) || !errors.Is(err, zoho.ErrTarget) && !errors.Is(err, zoho.ErrDataCenter) && !errors.Is(err, zoho.ErrServiceUnknown) {
+	if target != (zoho.Target{}) || !errors.Is(err, zoho.ErrTarget) && !errors.Is(err, zoho.ErrDataCenter) &&
+		!errors.Is(err, zoho.ErrServiceUnknown) {
 		t.Errorf("got %+v with %v", target, err)
 	}
 	checkError(t, err)
@@ -503,7 +517,8 @@ func TestIsHost(t *testing.T) {
 		if got := zoho.IsHost(host); got != want {
 			t.Errorf("%q: got %v", host, got)
 		}
-		if _, isZoho, _ := zoho.DataCenters()[0].RouteHost(host, "/", zoho.RouteOptions{AnyDataCenter: true}); isZoho != want {
+		_, isZoho, _ := zoho.DataCenters()[0].RouteHost(host, "/", zoho.RouteOptions{AnyDataCenter: true})
+		if isZoho != want {
 			t.Errorf("%q: RouteHost says %v", host, isZoho)
 		}
 	}
@@ -542,7 +557,8 @@ func TestDotSegments(t *testing.T) {
 			if err := route(zoho.RouteOptions{}); err != nil {
 				t.Errorf("by %s, %s: %v", name, path, err)
 			}
-			if err := route(zoho.RouteOptions{Allowed: func(s string) bool { return s == "crm" }}); errors.Is(err, zoho.ErrServiceUnknown) != dotted {
+			err := route(zoho.RouteOptions{Allowed: func(s string) bool { return s == "crm" }})
+			if errors.Is(err, zoho.ErrServiceUnknown) != dotted {
 				t.Errorf("by %s, only CRM, %s: %v", name, path, err)
 			}
 		}

@@ -26,7 +26,8 @@ func TestParseScope(t *testing.T) {
 	}
 	for _, test := range tests {
 		got := zoho.ParseScope(test.scope)
-		if got.Service != test.service || got.Name != test.name || got.Operation != test.operation || got.String() != test.scope {
+		if got.Service != test.service || got.Name != test.name || got.Operation != test.operation ||
+			got.String() != test.scope {
 			t.Errorf("%q: got %q %q %q, %q", test.scope, got.Service, got.Name, got.Operation, got)
 		}
 	}
@@ -93,7 +94,8 @@ func FuzzScopes(f *testing.F) {
 				t.Errorf("%q: got scope %q", list, s)
 			}
 			parsed := zoho.ParseScope(s)
-			if parsed.String() != s || strings.Contains(parsed.Service, ".") || strings.Contains(parsed.Operation, ".") {
+			if parsed.String() != s || strings.Contains(parsed.Service, ".") ||
+				strings.Contains(parsed.Operation, ".") {
 				t.Errorf("%q: got %+v", s, parsed)
 			}
 		}

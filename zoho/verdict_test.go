@@ -197,7 +197,8 @@ func TestJudge(t *testing.T) {
 		if got := zoho.Judge(a.service, a.status, jsonHeader, []byte(a.body)); got != a.want {
 			t.Errorf("%s %d %s: got %v, want %v", a.service, a.status, a.body, got, a.want)
 		}
-		if a.want != none && a.status != http.StatusTooManyRequests && !zoho.MayRefuse(a.service, a.status, jsonHeader) {
+		if a.want != none && a.status != http.StatusTooManyRequests &&
+			!zoho.MayRefuse(a.service, a.status, jsonHeader) {
 			t.Errorf("%s %d may not refuse, but does: %s", a.service, a.status, a.body)
 		}
 	}
@@ -404,10 +405,12 @@ func FuzzJudge(f *testing.F) {
 		if v != none && status != http.StatusTooManyRequests && !zoho.MayRefuse(service, status, h) {
 			t.Errorf("%q %d: %v, though it may not refuse", service, status, v)
 		}
-		if v != none && v != limited && status/100 != 4 && service != "people" && service != "salesiq" && service != "workdrive" {
+		if v != none && v != limited && status/100 != 4 && service != "people" && service != "salesiq" &&
+			service != "workdrive" {
 			t.Errorf("%q %d: %v", service, status, v)
 		}
-		if more := append(body[:len(body):len(body)], make([]byte, 64<<10)...); len(body) >= 64<<10 && zoho.Judge(service, status, h, more) != v {
+		if more := append(body[:len(body):len(body)], make([]byte, 64<<10)...); len(body) >= 64<<10 &&
+			zoho.Judge(service, status, h, more) != v {
 			t.Error("what stands beyond 64 KiB counts")
 		}
 		if v == renew && service == "crm" && !strings.ContainsAny(string(body), `"`) {

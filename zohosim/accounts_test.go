@@ -120,7 +120,8 @@ func TestTokenErrors(t *testing.T) {
 	revoked := sim.Grant(clientID, "", "")
 	sim.Revoke(revoked)
 	form := func(id, secret, refreshToken string) url.Values {
-		return url.Values{"grant_type": {"refresh_token"}, "client_id": {id}, "client_secret": {secret}, "refresh_token": {refreshToken}}
+		return url.Values{"grant_type": {"refresh_token"}, "client_id": {id}, "client_secret": {secret},
+			"refresh_token": {refreshToken}}
 	}
 	const eu = "https://accounts.zoho.eu"
 	for _, tt := range []struct {
@@ -169,7 +170,8 @@ func TestBadTokenRequests(t *testing.T) {
 	} {
 		res := do(sim, r)
 		if res.StatusCode != 400 || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
-			t.Errorf("%s %s: got %d %s, want 400 and HTML", r.Method, r.URL, res.StatusCode, res.Header.Get("Content-Type"))
+			t.Errorf("%s %s: got %d %s, want 400 and HTML", r.Method, r.URL, res.StatusCode,
+				res.Header.Get("Content-Type"))
 		}
 	}
 	wantStatus(t, do(sim, request("GET", usAccounts+"/", "")), 404)
@@ -188,13 +190,15 @@ func TestRevoke(t *testing.T) {
 			return request("POST", usAccounts+"/oauth/v2/token/revoke?token="+r, "")
 		}, true},
 		{"refresh token by form", func(r, a string) *http.Request {
-			return request("POST", usAccounts+"/oauth/v2/token/revoke", "token="+r, "Content-Type", "application/x-www-form-urlencoded")
+			return request("POST", usAccounts+"/oauth/v2/token/revoke", "token="+r,
+				"Content-Type", "application/x-www-form-urlencoded")
 		}, true},
 		{"access token", func(r, a string) *http.Request {
 			return request("POST", usAccounts+"/oauth/v2/token/revoke?token="+a, "")
 		}, false},
 		{"newer endpoint", func(r, a string) *http.Request {
-			req := request("POST", usAccounts+"/oauth/v2/revoke/token", "token_type=refresh_token&token="+r, "Content-Type", "application/x-www-form-urlencoded")
+			req := request("POST", usAccounts+"/oauth/v2/revoke/token", "token_type=refresh_token&token="+r,
+				"Content-Type", "application/x-www-form-urlencoded")
 			req.SetBasicAuth(clientID, secret)
 			return req
 		}, true},
@@ -220,7 +224,8 @@ func TestRevoke(t *testing.T) {
 	if body := bodyOf(t, res); body != `{"error":"invalid_client"}` {
 		t.Errorf("newer endpoint without credentials: got %q", body)
 	}
-	wantStatus(t, do(sim, request("POST", "https://accounts.zoho.eu/oauth/v2/token/revoke?token="+refreshToken, "")), 400)
+	elsewhere := request("POST", "https://accounts.zoho.eu/oauth/v2/token/revoke?token="+refreshToken, "")
+	wantStatus(t, do(sim, elsewhere), 400)
 	if got := sim.Stats().Revocations; got != 2 {
 		t.Errorf("revocations: got %d, want 2", got)
 	}
@@ -230,7 +235,8 @@ func TestServerInfo(t *testing.T) {
 	sim := newSim(zohosim.Options{})
 	info := decode(t, bodyOf(t, do(sim, request("GET", usAccounts+"/oauth/serverinfo", ""))))
 	locations, _ := info["locations"].(map[string]any)
-	if info["result"] != "success" || len(locations) != 11 || locations["inec"] != "https://accounts.zohohq.in" || locations["cn"] != nil {
+	if info["result"] != "success" || len(locations) != 11 || locations["inec"] != "https://accounts.zohohq.in" ||
+		locations["cn"] != nil {
 		t.Errorf("got %v, want eleven locations, without China", info)
 	}
 	info = decode(t, bodyOf(t, do(sim, request("GET", "http://127.0.0.1:1/oauth/serverinfo", ""))))
@@ -254,7 +260,8 @@ func TestClientCredentials(t *testing.T) {
 	sim := newSim(zohosim.Options{})
 	sim.AddClient(zohosim.Client{ID: "1000.SERVER", Secret: "s"})
 	ask := func(id, secret, scope string) map[string]any {
-		return tokenReply(t, sim, usAccounts, url.Values{"grant_type": {"client_credentials"}, "client_id": {id}, "client_secret": {secret}, "scope": {scope}})
+		return tokenReply(t, sim, usAccounts, url.Values{"grant_type": {"client_credentials"}, "client_id": {id},
+			"client_secret": {secret}, "scope": {scope}})
 	}
 	reply := ask(clientID, secret, "ZohoCRM.modules.READ")
 	if reply["refresh_token"] != nil || reply["scope"] != "ZohoCRM.modules.READ" {

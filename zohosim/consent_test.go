@@ -51,14 +51,16 @@ func TestConsentPage(t *testing.T) {
 	res := do(sim, request("GET", target, ""))
 	wantStatus(t, res, 200)
 	page := bodyOf(t, res)
-	for _, want := range []string{clientID, "ZohoCRM.modules.ALL", "Desk.tickets.READ", `value="accept"`, `value="reject"`, "user@example.com"} {
+	for _, want := range []string{clientID, "ZohoCRM.modules.ALL", "Desk.tickets.READ", `value="accept"`,
+		`value="reject"`, "user@example.com"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("page lacks %q", want)
 		}
 	}
 	back := decide(t, sim, target, "decision=accept&user=ann%40example.com")
 	if !strings.HasSuffix(back.RawQuery, "&location=us&accounts-server=https%3A%2F%2Faccounts.zoho.com&") {
-		t.Errorf("callback query: got %q, want location, encoded accounts-server and an ampersand at the end", back.RawQuery)
+		t.Errorf("callback query: got %q, want location, encoded accounts-server and an ampersand at the end",
+			back.RawQuery)
 	}
 	if got := back.Query().Get("state"); got != "s t&te" {
 		t.Errorf("state: got %q", got)
@@ -109,7 +111,8 @@ func TestAuthorizationErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			res := do(sim, request("GET", authURL(tt.accounts, tt.change...), ""))
 			body := bodyOf(t, res)
-			if res.StatusCode != 400 || !strings.Contains(body, "<h1>"+tt.want+"</h1>") || res.Header.Get("Location") != "" {
+			if res.StatusCode != 400 || !strings.Contains(body, "<h1>"+tt.want+"</h1>") ||
+				res.Header.Get("Location") != "" {
 				t.Errorf("got %d %q, want a page that says %s", res.StatusCode, body, tt.want)
 			}
 		})
@@ -131,7 +134,8 @@ func TestConsentInAnotherDataCenter(t *testing.T) {
 	if reply := exchange(t, sim, "https://accounts.zoho.eu", q.Get("code")); reply["error"] != "invalid_client_secret" {
 		t.Errorf("exchange with home's secret: got %v", reply)
 	}
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {q.Get("code")}, "redirect_uri": {callback}, "client_id": {clientID}, "client_secret": {"europe"}}
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {q.Get("code")}, "redirect_uri": {callback},
+		"client_id": {clientID}, "client_secret": {"europe"}}
 	reply := tokenReply(t, sim, "https://accounts.zoho.eu", form)
 	if reply["api_domain"] != "https://www.zohoapis.eu" {
 		t.Fatalf("exchange: got %v", reply)
@@ -183,7 +187,8 @@ func TestCodes(t *testing.T) {
 	clock := newClock()
 	sim := newSim(zohosim.Options{Consent: zohosim.ConsentAuto, Now: clock.Now})
 	code := location(t, do(sim, request("GET", authURL(usAccounts), ""))).Query().Get("code")
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "client_id": {clientID}, "client_secret": {secret}, "redirect_uri": {callback + "x"}}
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "client_id": {clientID},
+		"client_secret": {secret}, "redirect_uri": {callback + "x"}}
 	if reply := tokenReply(t, sim, usAccounts, form); reply["error"] != "invalid_redirect_uri" {
 		t.Errorf("other redirect URI: got %v", reply)
 	}

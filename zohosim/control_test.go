@@ -30,7 +30,8 @@ func TestControl(t *testing.T) {
 	control(t, sim, 200, "client", `{"id":"1000.TESTCLIENT","secret":"test-secret","self_client":true,"redirect_uris":["`+callback+`"],"secrets":{"eu":"e"},"data_centers":["us","eu"]}`)
 	grant := control(t, sim, 200, "grant", `{"client_id":"1000.TESTCLIENT","user":"ann","scopes":["ZohoCRM.modules.ALL,Desk.tickets.ALL"]}`)
 	refreshToken, _ := grant["refresh_token"].(string)
-	if !tokenShape.MatchString(refreshToken) || at(grant, "scopes", 1) != "Desk.tickets.ALL" || grant["data_center"] != "us" {
+	if !tokenShape.MatchString(refreshToken) || at(grant, "scopes", 1) != "Desk.tickets.ALL" ||
+		grant["data_center"] != "us" {
 		t.Fatalf("grant: got %v", grant)
 	}
 	fixed := control(t, sim, 200, "grant", `{"client_id":"1000.TESTCLIENT","user":"bob","refresh_token":"1000.fixed"}`)
@@ -137,7 +138,8 @@ func TestControlErrors(t *testing.T) {
 	}
 	sim.AddClient(zohosim.Client{ID: "1000.SECOND", Secret: "s"})
 	for _, name := range []string{"grant", "code"} {
-		if reply := control(t, sim, 400, name, `{}`); reply["error"] != "client_id is missing: 2 clients are registered" {
+		reply := control(t, sim, 400, name, `{}`)
+		if reply["error"] != "client_id is missing: 2 clients are registered" {
 			t.Errorf("%s: got %v", name, reply)
 		}
 	}

@@ -186,7 +186,8 @@ func TestFiles(t *testing.T) {
 				if tt.list != "" {
 					a.json(tt.empty, "GET", tt.list, "")
 				}
-				reply := a.json(tt.status, "POST", tt.upload, upload.body, "Content-Type", upload.contentType, "X-Test-Id", "up")
+				reply := a.json(tt.status, "POST", tt.upload, upload.body, "Content-Type", upload.contentType,
+					"X-Test-Id", "up")
 				receipt := at(reply, tt.receipt...)
 				a.want(at(receipt, "length"), float64(len(upload.body)))
 				a.want(at(receipt, "sha256"), digest(upload.body))
@@ -194,7 +195,8 @@ func TestFiles(t *testing.T) {
 				a.want(at(receipt, "file_sha256"), digest(content))
 				target := strings.ReplaceAll(tt.download, "ID", at(receipt, "id").(string))
 				res := call(a.Server, "GET", target, a.access, "")
-				if got := bodyOf(t, res); got != content || !strings.Contains(res.Header.Get("Content-Disposition"), "attachment") {
+				if got := bodyOf(t, res); got != content ||
+					!strings.Contains(res.Header.Get("Content-Disposition"), "attachment") {
 					t.Errorf("download: got %d bytes, %v", len(got), res.Header)
 				}
 				res = call(a.Server, "GET", target, a.access, "", "Range", "bytes=16-19")
@@ -235,7 +237,8 @@ func TestLargeUpload(t *testing.T) {
 	reply := a.json(200, "POST", "https://desk.zoho.com/api/v1/uploads", content)
 	a.want(reply["sha256"], digest(content))
 	a.want(reply["length"], float64(len(content)))
-	res := call(a.Server, "GET", "https://desk.zoho.com/api/v1/uploads/x/attachments/"+reply["id"].(string), a.access, "")
+	res := call(a.Server, "GET", "https://desk.zoho.com/api/v1/uploads/x/attachments/"+reply["id"].(string),
+		a.access, "")
 	if res.StatusCode == 200 {
 		t.Error("download: got 200, want no part of a file")
 	}
@@ -243,7 +246,8 @@ func TestLargeUpload(t *testing.T) {
 
 func TestAnyService(t *testing.T) {
 	a := newApp(t, zohosim.Options{})
-	reply := a.json(200, "POST", "https://cliq.zoho.com/api/v2/channelsbyname/x/message", `{"text":"hi"}`, "X-Test-Id", "one")
+	reply := a.json(200, "POST", "https://cliq.zoho.com/api/v2/channelsbyname/x/message", `{"text":"hi"}`,
+		"X-Test-Id", "one")
 	a.want(reply["service"], "cliq")
 	a.want(reply["sha256"], digest(`{"text":"hi"}`))
 	st := a.Stats()

@@ -44,7 +44,8 @@ func TestFaultAnswers(t *testing.T) {
 				beginning, _ := strings.CutSuffix(tt.body, "…")
 				if res.StatusCode != tt.status || !strings.HasPrefix(body, beginning) || tt.body == "" && body != "" ||
 					!strings.HasPrefix(res.Header.Get("Content-Type"), tt.contentType) {
-					t.Errorf("got %d %v %q, want %d %s %q", res.StatusCode, res.Header, body, tt.status, tt.contentType, tt.body)
+					t.Errorf("got %d %v %q, want %d %s %q", res.StatusCode, res.Header, body, tt.status,
+						tt.contentType, tt.body)
 				}
 				if tt.fault.Kind == "redirect" && res.Header.Get("Location") != "https://evil.example/" {
 					t.Errorf("location: got %q", res.Header.Get("Location"))

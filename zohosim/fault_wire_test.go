@@ -78,7 +78,8 @@ func TestConnectionFaults(t *testing.T) {
 			a := newApp(t, zohosim.Options{})
 			base := start(t, a.Server)
 			a.fault(zohosim.Fault{Where: "books", Kind: tt.kind, Mode: tt.mode, Millis: 1, Bytes: 64, Count: 1})
-			res, err := send(t, "POST", base+"/books/v3/items", a.access, strings.NewReader(`{"name":"`+strings.Repeat("x", 300)+`"}`), "X-Test-Id", "one")
+			res, err := send(t, "POST", base+"/books/v3/items", a.access,
+				strings.NewReader(`{"name":"`+strings.Repeat("x", 300)+`"}`), "X-Test-Id", "one")
 			tt.check(t, res, err)
 			a.want(a.Stats().Executed["one"], tt.executed)
 		})
@@ -183,7 +184,8 @@ func TestMidUpload(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := io.ReadAll(res.Body); string(got) != a.Refusal("desk", "dead").Body || res.StatusCode != 401 || err != nil {
+			if got, err := io.ReadAll(res.Body); string(got) != a.Refusal("desk", "dead").Body ||
+				res.StatusCode != 401 || err != nil {
 				t.Errorf("got %d %q, %v, want Desk's refusal while the body was under way", res.StatusCode, got, err)
 			}
 			st := a.Stats()

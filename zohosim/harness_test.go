@@ -118,7 +118,8 @@ const usAccounts = "https://accounts.zoho.com"
 // tokenReply asks an accounts server for a token and gives the reply, whatever it is.
 func tokenReply(t *testing.T, sim http.Handler, accounts string, form url.Values) map[string]any {
 	t.Helper()
-	res := do(sim, request("POST", accounts+"/oauth/v2/token", form.Encode(), "Content-Type", "application/x-www-form-urlencoded"))
+	res := do(sim, request("POST", accounts+"/oauth/v2/token", form.Encode(),
+		"Content-Type", "application/x-www-form-urlencoded"))
 	return decode(t, bodyOf(t, res))
 }
 

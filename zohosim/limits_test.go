@@ -135,7 +135,8 @@ func TestSelfClientCode(t *testing.T) {
 	clock := newClock()
 	sim := newSim(zohosim.Options{Now: clock.Now})
 	exchange := func(code, redirect string) map[string]any {
-		form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "client_id": {clientID}, "client_secret": {secret}}
+		form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "client_id": {clientID},
+			"client_secret": {secret}}
 		if redirect != "" {
 			form.Set("redirect_uri", redirect)
 		}

@@ -273,7 +273,8 @@ func TestOwnAnswers(t *testing.T) {
 	sim := newSim(zohosim.Options{Answers: map[string]zohosim.Answer{
 		"books/org": {Status: 401, ContentType: "application/json", Body: `{"code":6041}`},
 	}})
-	sim.SetAnswer("crm", zohosim.CaseDead, zohosim.Answer{Status: 418, ContentType: "text/plain", Body: "tea", Header: map[string]string{"X-Pot": "1"}})
+	sim.SetAnswer("crm", zohosim.CaseDead, zohosim.Answer{Status: 418, ContentType: "text/plain", Body: "tea",
+		Header: map[string]string{"X-Pot": "1"}})
 	access := sim.AccessToken(sim.Grant(clientID, "", ""))
 	res := call(sim, "GET", "https://www.zohoapis.com/books/v3/contacts?organization_id=1", access, "")
 	if got := bodyOf(t, res); got != `{"code":6041}` {

@@ -93,7 +93,8 @@ func (c *call) refusedByFault() bool {
 
 // authenticate finds out who calls. It gives the case of refusal, or "" and sets c.token. Both schemes that
 // are known count in exactly these letters: whether Zoho takes others is not established. Where Bearer was
-// not seen to work it is answered like a dead token, as it is reported of CRM.
+// not seen to work when the table was made it is answered like a dead token: a proxy that sends it by mistake
+// shall fail its tests. CRM is reported to refuse it and measured to take it.
 func (c *call) authenticate() (refusal string) {
 	given := c.r.Header.Values("Authorization")
 	if len(given) != 1 {

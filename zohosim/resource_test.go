@@ -107,7 +107,8 @@ func TestOrganizations(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			sim := newSim(zohosim.Options{Org: org, RequireOrg: tt.required})
-			wantStatus(t, call(sim, "GET", tt.url, sim.AccessToken(sim.Grant(clientID, "", "")), "", tt.header...), tt.want)
+			wantStatus(t, call(sim, "GET", tt.url, sim.AccessToken(sim.Grant(clientID, "", "")), "",
+				tt.header...), tt.want)
 		})
 	}
 }

@@ -79,7 +79,8 @@ func TestTLS(t *testing.T) {
 				t.Errorf("%s: got %d over %s, want %d", target, res.StatusCode, res.Proto, want)
 			}
 		}
-		for _, host := range []string{"accounts.zoho.ca", "www.example.com", "accounts.zoho.com.evil.example", "nonesuch.zoho.com"} {
+		strangers := "accounts.zoho.ca www.example.com accounts.zoho.com.evil.example nonesuch.zoho.com"
+		for _, host := range strings.Fields(strangers) {
 			if _, err := client.Get("https://" + host + "/"); err == nil {
 				t.Errorf("%s: got an answer, want a failed handshake", host)
 			}
@@ -94,7 +95,8 @@ func TestFaultsOverHTTP2(t *testing.T) {
 	defer stop()
 	client := tlsClient(t, addr, caFile, true)
 	post := func() (*http.Response, error) {
-		r, _ := http.NewRequest("POST", "https://desk.zoho.com/api/v1/tickets", strings.NewReader(strings.Repeat(" ", 5000)+"{}"))
+		r, _ := http.NewRequest("POST", "https://desk.zoho.com/api/v1/tickets",
+			strings.NewReader(strings.Repeat(" ", 5000)+"{}"))
 		r.Header.Set("Authorization", "Zoho-oauthtoken "+a.access)
 		return client.Do(r)
 	}

@@ -51,7 +51,8 @@ func TestExpectContinue(t *testing.T) {
 func TestBrokenBody(t *testing.T) {
 	a := newApp(t, zohosim.Options{})
 	base := start(t, a.Server)
-	for i, path := range []string{"/desk/api/v1/tickets", "/crm/v8/Leads/1/Attachments", "/books/v3/items", "/cliq/api/v2/x", "/crm/v8/_echo"} {
+	for i, path := range []string{"/desk/api/v1/tickets", "/crm/v8/Leads/1/Attachments", "/books/v3/items",
+		"/cliq/api/v2/x", "/crm/v8/_echo"} {
 		conn, _ := dial(t, base, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nX-Test-Id: broken\r\nContent-Length: 100\r\nAuthorization: Zoho-oauthtoken %s\r\n\r\n{}", path, a.access))
 		conn.Close()
 		waitFor(t, func() bool { return a.Stats().BrokenBodies == i+1 })
@@ -105,7 +106,8 @@ func TestTools(t *testing.T) {
 		t.Errorf("bytes: got %d", len(body))
 	}
 	res = call(a.Server, "GET", base+"/_sse?n=2&ms=1", a.access, "")
-	if got := bodyOf(t, res); got != "id: 1\ndata: event 1\n\nid: 2\ndata: event 2\n\n" || res.Header.Get("Content-Type") != "text/event-stream" {
+	if got := bodyOf(t, res); got != "id: 1\ndata: event 1\n\nid: 2\ndata: event 2\n\n" ||
+		res.Header.Get("Content-Type") != "text/event-stream" {
 		t.Errorf("events: got %q", got)
 	}
 	res = call(a.Server, "GET", base+"/_gzip", a.access, "")

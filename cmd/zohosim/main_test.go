@@ -50,7 +50,8 @@ func TestRun(t *testing.T) {
 	}
 	body, _ := io.ReadAll(res.Body)
 	res.Body.Close()
-	if !strings.Contains(string(body), `"api_domain":"`+base+`"`) || !strings.Contains(string(body), `"expires_in":30`) {
+	if !strings.Contains(string(body), `"api_domain":"`+base+`"`) ||
+		!strings.Contains(string(body), `"expires_in":30`) {
 		t.Errorf("got %s, want a token", body)
 	}
 	cancel()
