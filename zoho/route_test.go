@@ -261,7 +261,11 @@ func TestRouteHostOfEnvironment(t *testing.T) {
 	hosts := map[string]string{
 		"https://www.zohoapis.eu":       "www.zohoapis.eu",
 		"https://sandbox.zohoapis.eu":   "sandbox.zohoapis.eu",
-		"https://developer.zohoapis.eu": "developer.zohoapis.eu", "": "www.zohoapis.eu", "https://www.zohoapis.com": "www.zohoapis.eu", "https://evil.tld": "www.zohoapis.eu"}
+		"https://developer.zohoapis.eu": "developer.zohoapis.eu",
+		"":                              "www.zohoapis.eu",
+		"https://www.zohoapis.com":      "www.zohoapis.eu",
+		"https://evil.tld":              "www.zohoapis.eu",
+	}
 	for _, asked := range []string{"www", "sandbox", "developer"} {
 		for _, domain := range []string{".zohoapis.eu", ".zohoapis.com", ".zohoapis.COM:443"} {
 			for apiDomain, own := range hosts {

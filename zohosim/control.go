@@ -94,7 +94,7 @@ func with[T any](defaults T, do func(*Server, T) (any, error)) command {
 
 // onGrants makes a command of what is done to a refresh token, a user, or everyone.
 func onGrants(do func(*Server, string) int) command {
-	type whose struct {
+	type whose = struct {
 		RefreshToken string `json:"refresh_token"`
 		User         string `json:"user"`
 	}
@@ -130,8 +130,11 @@ func controlFault(s *Server, f Fault) (any, error) {
 	return f, nil
 }
 
+// The inputs of commands have unnamed types, so that what encoding/json says of a field of the wrong kind
+// names the field alone.
+
 // clearInput says where faults end; "" is everywhere.
-type clearInput struct {
+type clearInput = struct {
 	Where string `json:"where"`
 }
 
@@ -144,7 +147,7 @@ func controlClear(s *Server, in clearInput) (any, error) {
 var done = map[string]bool{"ok": true}
 
 // answerInput is an answer, and what it stands in for.
-type answerInput struct {
+type answerInput = struct {
 	Service string `json:"service"`
 	Case    string `json:"case"`
 	Answer
@@ -161,7 +164,7 @@ func controlAnswer(s *Server, in answerInput) (any, error) {
 }
 
 // tokenInput is whose access token is made.
-type tokenInput struct {
+type tokenInput = struct {
 	RefreshToken string `json:"refresh_token"`
 }
 
@@ -174,7 +177,7 @@ func controlToken(s *Server, in tokenInput) (any, error) {
 }
 
 // clientInput is Client with the names of its fields in JSON.
-type clientInput struct {
+type clientInput = struct {
 	ID           string            `json:"id"`
 	Secret       string            `json:"secret"`
 	Secrets      map[string]string `json:"secrets"`
@@ -192,7 +195,7 @@ func controlClient(s *Server, in clientInput) (any, error) {
 }
 
 // resetInput is whether grants and tokens go, too.
-type resetInput struct {
+type resetInput = struct {
 	Everything bool `json:"everything"`
 }
 
