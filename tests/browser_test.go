@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-rod/rod"
+	"github.com/go-rod/rod/lib/cdp"
 	"github.com/go-rod/rod/lib/launcher"
 	"github.com/go-rod/rod/lib/proto"
 
@@ -40,35 +42,57 @@ func newWindow(t *testing.T, b *rod.Browser) *window {
 }
 
 func (w *window) open(url string) *window {
-	w.MustNavigate(url).MustWaitLoad()
+	w.MustNavigate(url)
+	w.find("body", anything)
 	return w
+}
+
+// anything is a text for find.
+const anything = "^"
+
+// find waits for an element that has a text, which is a regular expression. On its way from one page to the
+// next the browser says that what was looked at is gone: then it is looked for anew.
+func (w *window) find(selector, text string) *rod.Element {
+	w.t.Helper()
+	for {
+		element, err := w.ElementR(selector, text)
+		if err == nil {
+			err = w.WaitLoad()
+		}
+		if gone := new(cdp.Error); errors.As(err, &gone) {
+			continue
+		}
+		if err != nil {
+			w.t.Fatalf("%s %q: %v", selector, text, err)
+		}
+		return element
+	}
 }
 
 // press presses the button with that text.
 func (w *window) press(text string) *window {
-	w.MustElementR("button", text).MustClick()
+	w.find("button", text).MustClick()
 	return w
 }
 
 // heading waits for the page with that heading.
 func (w *window) heading(text string) *window {
-	w.MustElementR("h1", text)
-	w.MustWaitLoad()
+	w.find("h1", text)
 	return w
 }
 
 func (w *window) says(text string) *window {
-	w.MustElementR("main", text)
+	w.find("main", text)
 	return w
 }
 
 // accept consents on Zoho's page, as the user given or the one it knows.
 func (w *window) accept(user string) *window {
-	w.MustElement("#accept")
+	w.find("#accept", anything)
 	if user != "" {
-		w.MustElement("input[name=user]").MustSelectAllText().MustInput(user)
+		w.find("input[name=user]", anything).MustSelectAllText().MustInput(user)
 	}
-	w.MustElement("#accept").MustClick()
+	w.find("#accept", anything).MustClick()
 	return w
 }
 
@@ -118,13 +142,13 @@ func TestInTheBrowser(t *testing.T) {
 	w := newWindow(t, browser)
 	begin := func(account string) *window {
 		w.open(c.pages()).heading("Connections of main")
-		w.MustElement("#account").MustSelectAllText().MustInput(account)
+		w.find("#account", anything).MustSelectAllText().MustInput(account)
 		return w.press("Go on").heading("Connect " + account)
 	}
 
 	w.open(c.pages()).heading("Connections of main").keep("empty")
 	w.press("Go on").heading("Connect default").keep("before-consent").press("Ask for consent")
-	w.MustElement("#accept")
+	w.find("#accept", anything)
 	consent := w.MustInfo().URL
 	w.accept("").heading("Connected").keep("connected")
 	if at := w.MustInfo().URL; strings.Contains(at, "code=") || strings.Contains(at, "state=") {
@@ -134,7 +158,7 @@ func TestInTheBrowser(t *testing.T) {
 
 	// A second account, by a double click.
 	begin("second")
-	if err := w.MustElementR("button", "Ask for consent").Click(proto.InputMouseButtonLeft, 2); err != nil {
+	if err := w.find("button", "Ask for consent").Click(proto.InputMouseButtonLeft, 2); err != nil {
 		t.Fatal(err)
 	}
 	w.accept("").heading("Connected")
@@ -145,7 +169,7 @@ func TestInTheBrowser(t *testing.T) {
 
 	// Consent is refused; what was connected stays.
 	begin("default").press("Ask for consent")
-	w.MustElement("#reject").MustClick()
+	w.find("#reject", anything).MustClick()
 	w.heading("That did not work").says("Consent was refused").keep("refused")
 	works("default")
 
@@ -166,7 +190,7 @@ func TestInTheBrowser(t *testing.T) {
 
 	// An answer to a consent that is gone with the Caddy that began it.
 	begin("third").press("Ask for consent")
-	w.MustElement("#accept")
+	w.find("#accept", anything)
 	c.stop()
 	c.start()
 	w.accept("").heading("That did not work").says("was forgotten").keep("forgotten")
@@ -200,7 +224,7 @@ func TestExpiredInTheBrowser(t *testing.T) {
 	c.start()
 	w := newWindow(t, browser)
 	w.open(c.pages()).press("Go on").heading("Connect default").press("Ask for consent")
-	w.MustElement("#accept")
+	w.find("#accept", anything)
 	w = &window{t, w.CancelTimeout()}
 	time.Sleep(10*time.Minute + time.Second) // a consent's life: nothing else is to happen
 	w = &window{t, w.Timeout(patience)}
