@@ -34,9 +34,9 @@ func (s *session) refusal(verdict zoho.Verdict) (how tokencache.Refusal, renewab
 // judge says what an answer means for the token that was sent. It reads the body only of
 // answers that can be a refusal.
 func (s *session) judge(res *http.Response, token *tokencache.Token) zoho.Verdict {
-	metrics := s.handler.app.state.metrics
+	counted := s.handler.app.state.metrics
 	if credits, ok := zoho.CreditsRemaining(res.Header); ok {
-		metrics.credits(tokencache.Key{Client: s.client.name, Account: s.account}, s.target.Service, credits)
+		counted.Credits(tokencache.Key{Client: s.client.name, Account: s.account}, s.target.Service, credits)
 	}
 	var said []byte
 	if zoho.MayRefuse(s.target.Service, res.StatusCode, res.Header) {
@@ -49,9 +49,9 @@ func (s *session) judge(res *http.Response, token *tokencache.Token) zoho.Verdic
 	switch verdict {
 	case zoho.VerdictNone:
 	case zoho.VerdictLimited:
-		metrics.limited(s.client.name, s.target.Service)
+		counted.Limited(s.client.name, s.target.Service)
 	default:
-		metrics.refusal(s.client.name, s.target.Service, verdict.String())
+		counted.Refusal(s.client.name, s.target.Service, verdict.String())
 	}
 	return verdict
 }
@@ -63,7 +63,7 @@ func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict z
 	}
 	switch verdict {
 	case zoho.VerdictNone:
-		if accepted(res.StatusCode) {
+		if zoho.Accepted(res.StatusCode) {
 			s.resource.Accepted(token.Generation)
 		}
 	case zoho.VerdictLimited: // nothing of ours: the app has to wait
@@ -75,12 +75,6 @@ func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict z
 		return s.refused(res, verdict.String())
 	}
 	return s.settled(res)
-}
-
-// accepted tells answers that a resource server gives only to a live token. A front
-// server gives others, such as 404 or 413, without a look at it.
-func accepted(status int) bool {
-	return status/100 == 2 || status == http.StatusNotModified || status == http.StatusSwitchingProtocols
 }
 
 // maxReplays bounds how often a request is sent again.
@@ -123,7 +117,7 @@ func (s *session) settled(res *http.Response) *http.Response {
 	delete(res.Header, problemHeader)
 	delete(res.Header, verdictHeader)
 	s.body.Settle()
-	s.client.requests.count(s.target.Service, res.StatusCode)
+	s.handler.requests.Count(s.target.Service, res.StatusCode)
 	return res
 }
 
@@ -143,7 +137,7 @@ func (s *session) fields(more ...zap.Field) []zap.Field {
 
 // refuse answers in our own name.
 func (s *session) refuse(req *http.Request, p *problem) *http.Response {
-	s.handler.app.state.metrics.problem(s.client.name, p.code)
+	s.handler.app.state.metrics.Problem(s.client.name, p.code)
 	return p.response(req)
 }
 
@@ -156,7 +150,7 @@ func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
 		s.handler.logger.Debug("the body of a request did not come to its end", s.fields(zap.Error(cause))...)
 		return nil, err
 	}
-	s.client.requests.count(s.target.Service, 0)
+	s.handler.requests.Count(s.target.Service, 0)
 	if errors.Is(err, egress.ErrLoop) {
 		return s.refuse(req, problemLoop(s.target.Host)), nil
 	}
@@ -177,5 +171,5 @@ func (b *brake) holds() bool {
 }
 
 func (s *session) count(result string) {
-	s.handler.app.state.metrics.replay(s.client.name, result)
+	s.handler.app.state.metrics.Replay(s.client.name, result)
 }

@@ -82,7 +82,6 @@ type Client struct {
 	http     *http.Client      // for the authorization server
 	cache    *tokencache.Client
 	accepted sync.Map // data center code → which of its secrets was accepted last
-	requests *requestCounters
 	livesAt  sync.Map // configured refresh tokens at the wrong data center → code of the right one
 	granted  sync.Map // accounts whose configured grant had a value once
 	last     atomic.Pointer[authorization]

@@ -139,7 +139,7 @@ func (c *doctorCall) run(ctx context.Context) outcome {
 		c.tell(checkCall, resultFailed, c.account, c.what()+" got no answer", err.Error(), "see network, firewall and `network_proxy`")
 		return callUseless
 	}
-	if accepted(status) {
+	if zoho.Accepted(status) {
 		resource.Accepted(token.Generation)
 	}
 	return c.judged(status, verdict, token)
@@ -218,7 +218,7 @@ func (c *doctorCall) whyRefused(token *tokencache.Token) string {
 func (c *doctorCall) answered(status int) outcome {
 	what := fmt.Sprintf("%s: Zoho answers %d", c.what(), status)
 	switch {
-	case accepted(status):
+	case zoho.Accepted(status):
 		c.tell(checkCall, resultOK, c.account, what+", the token is accepted", "", "")
 		return callTold
 	case status >= http.StatusInternalServerError:

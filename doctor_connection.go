@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
@@ -281,7 +282,7 @@ func (e *exam) unrecognized(s tokencache.Status) {
 	services, refusals := e.client.app.state.unknown.of(s.Key)
 	for _, service := range services {
 		r := refusals[service]
-		e.tell(checkCall, resultWarning, s.Account, fmt.Sprintf("%s refused calls in a way that is not known, the last one at %s", serviceLabel(service), r.at.Local().Format(time.DateTime)),
+		e.tell(checkCall, resultWarning, s.Account, fmt.Sprintf("%s refused calls in a way that is not known, the last one at %s", metrics.ServiceLabel(service), r.at.Local().Format(time.DateTime)),
 			fmt.Sprintf("it answered %d with the content type %q, %s; a dead token, a missing scope and a service in trouble can look like that", r.status, r.contentType, words.Times(r.count)),
 			"see what the log says of the answer; compare the scopes with those that the service takes, and call it by hand")
 	}

@@ -89,7 +89,7 @@ func TestPanicClosesAnswer(t *testing.T) {
 	r.answer = func(req *http.Request) *http.Response {
 		return &http.Response{StatusCode: http.StatusOK, Body: body, Header: http.Header{}, Request: req}
 	}
-	r.handler.client.requests = nil // so that counting the answer fails
+	r.handler.requests = nil // so that counting the answer fails
 	req := r.request("/crm/v8/Leads")
 	next := caddyhttp.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) error {
 		if _, err := (Upstreams{}).GetUpstreams(req); err != nil {

@@ -70,7 +70,7 @@ func TestClockThatIsOff(t *testing.T) {
 		}
 		core, logs := observer.New(zap.WarnLevel)
 		app := &App{state: newState(t.TempDir())}
-		app.state.config.Store(&runningConfig{notifyConfig: notify.Config{Logger: zap.New(core)}})
+		app.state.config.Store(&runningConfig{Config: notify.Config{Logger: zap.New(core)}})
 		client := &Client{name: "main", app: app, centers: []zoho.DataCenter{center}, http: server.Client(),
 			ClientID: secret.Literal("1000.ID"), ClientSecret: []secret.Ref{secret.Literal("secret")}}
 		for range 3 {

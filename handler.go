@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
+	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -62,6 +63,7 @@ type Handler struct {
 	upstream *zoho.Target
 	stranger bool // upstream is none of Zoho's hosts
 	allowed  func(service string) bool
+	requests *metrics.Requests
 	logger   *zap.Logger
 
 	unanswered, unseen, refused brake // lines about Zoho not answering, not seeing the token, refusing fresh ones
@@ -85,6 +87,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.client, err = h.app.client(h.Client); err != nil {
 		return err
 	}
+	h.requests = h.app.state.metrics.Requests(h.client.name)
 	return h.prepare()
 }
 
@@ -132,15 +135,7 @@ func unknownService(name string) error {
 	if near := zoho.NearestService(name); near != "" {
 		hint = fmt.Sprintf(" (did you mean %s?)", near)
 	}
-	return fmt.Errorf("zoho_proxy: there is no service %q%s; known are %s", name, hint, strings.Join(serviceNames(), " "))
-}
-
-func serviceNames() []string {
-	var names []string
-	for _, service := range zoho.Services() {
-		names = append(names, service.Name)
-	}
-	return names
+	return fmt.Errorf("zoho_proxy: there is no service %q%s; known are %s", name, hint, strings.Join(zoho.ServiceNames(), " "))
 }
 
 // ServeHTTP lets reverse_proxy send what a session could be opened for.
@@ -245,7 +240,7 @@ func withoutGuess(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler
 const statusClientClosed = 499
 
 func (h *Handler) answer(w http.ResponseWriter, p *problem) error {
-	h.app.state.metrics.problem(h.client.name, p.code)
+	h.app.state.metrics.Problem(h.client.name, p.code)
 	if p.code == codeCallerRefused {
 		h.logger.Debug("refused a caller", zap.String("code", p.code), zap.String("detail", p.detail))
 	}

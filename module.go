@@ -122,6 +122,15 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return a.attach(ctx)
 }
 
+// statuses are those of all connections, by client.
+func (a *App) statuses(yield func(client string, statuses []tokencache.Status) bool) {
+	for _, name := range a.clientNames() {
+		if !yield(name, a.state.cache.Status(a.Clients[name].cache)) {
+			return
+		}
+	}
+}
+
 // emitter tells Caddy's events app, which servers bring along; nil without it.
 func (a *App) emitter() func(name string, data map[string]any) {
 	app, err := a.ctx.AppIfConfigured("events")
@@ -154,9 +163,6 @@ func (a *App) attach(ctx caddy.Context) error {
 		return err
 	}
 	a.cleanup = sync.OnceFunc(func() { detachState(dir) })
-	for name, client := range a.Clients {
-		client.requests = a.state.metrics.requestCounters(name)
-	}
 	return err
 }
 
@@ -223,7 +229,7 @@ func (a *App) Start() error {
 
 // runningConfig is what the shared state goes by while this configuration runs.
 func (a *App) runningConfig() *runningConfig {
-	return &runningConfig{notifyConfig: notify.Config{Logger: a.logger, To: notify.URL(a.Notify), Consent: a.consent}, emit: a.emitter(), seal: a.seal}
+	return &runningConfig{Config: notify.Config{Logger: a.logger, To: notify.URL(a.Notify), Consent: a.consent}, emit: a.emitter(), seal: a.seal}
 }
 
 // lookAtGrants tells of clients that nobody has connected yet, and of those whose stored

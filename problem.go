@@ -183,7 +183,7 @@ func routeProblem(err error, host string, s *session) *problem {
 	default:
 		names := s.handler.Services
 		if len(names) == 0 {
-			names = serviceNames()
+			names = zoho.ServiceNames()
 		}
 		return &problem{status: http.StatusNotFound, code: codeServiceUnknown, title: "no such service",
 			detail: strings.TrimPrefix(err.Error(), zoho.ErrServiceUnknown.Error()+": ") + "; the path must begin with a service, as in /crm/v8/Leads or /desk/api/v1/tickets, or the Host be Zoho's; served here: " + strings.Join(names, " ")}

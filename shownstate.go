@@ -9,8 +9,9 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-// shownStates are those that people and programs are told; metrics know the first four alone.
-var shownStates = slices.Concat(connectionStates, []string{tokencache.StateNotConnected, tokencache.StateUnreadable})
+// shownStates are those that people and programs are told.
+var shownStates = []string{tokencache.StateOK, tokencache.StateDegraded, tokencache.StateContended, tokencache.StateDead,
+	tokencache.StateNotConnected, tokencache.StateUnreadable}
 
 // stateWord is a state as tables show it.
 func stateWord(c connectionInfo) string {

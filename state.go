@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
+	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -26,7 +27,7 @@ type state struct {
 	store   *tokencache.Bolt
 	cache   *tokencache.Cache
 	flow    *onboard.Flow
-	metrics *metrics
+	metrics *metrics.Metrics
 	notices *notify.Notifier
 	events  notify.Queue
 	unknown unrecognized
@@ -58,7 +59,7 @@ func attachState(dir string, ctx caddy.Context, app *App) (*state, error) {
 	}
 	s := value.(*state)
 	if registry := ctx.GetMetricsRegistry(); registry != nil {
-		err = s.metrics.register(registry, connections{app})
+		err = s.metrics.Register(registry, metrics.Connections(app.statuses))
 	}
 	return s, err
 }
@@ -69,12 +70,12 @@ func detachState(dir string) {
 }
 
 func newState(dir string) *state {
-	s := &state{dir: dir, store: tokencache.NewBolt(dir), metrics: newMetrics(), asked: rate.NewLimiter(rate.Every(10*time.Second), 60)}
+	s := &state{dir: dir, store: tokencache.NewBolt(dir), metrics: metrics.New(), asked: rate.NewLimiter(rate.Every(10*time.Second), 60)}
 	s.config.Store(&runningConfig{
-		notifyConfig: notify.Config{Logger: zap.NewNop(), Consent: func(tokencache.Key) string { return "" }},
-		seal:         func() error { return nil },
+		Config: notify.Config{Logger: zap.NewNop(), Consent: func(tokencache.Key) string { return "" }},
+		seal:   func() error { return nil },
 	})
-	s.notices = notify.New(func() *notify.Config { return &s.config.Load().notifyConfig })
+	s.notices = notify.New(func() *notify.Config { return &s.config.Load().Config })
 	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})
 	s.flow = onboard.New(s.cache, s.store, onboard.Hooks{
 		Connected: s.connected,
@@ -138,7 +139,7 @@ func (s *state) event(name string, key tokencache.Key, more map[string]any) {
 
 // gone forgets what is told of an account that there is no more.
 func (s *state) gone(key tokencache.Key) {
-	s.metrics.forget(key)
+	s.metrics.Forget(key)
 	s.unknown.forget(key)
 }
 
@@ -152,7 +153,7 @@ func (s *state) connected(r onboard.Result) {
 
 // observe turns what happens to tokens into metrics and log lines.
 func (s *state) observe(e tokencache.Event) {
-	s.metrics.observe(e)
+	s.metrics.Observe(e)
 	s.notices.Observe(e)
 	logger := s.logger()
 	connection := []zap.Field{zap.String("client", e.Key.Client), zap.String("account", e.Key.Account)}

@@ -1,22 +1,26 @@
-package caddyzoho
+// Package metrics counts what happens. Its collectors live with the shared state, so that
+// counters survive reloads.
+package metrics
 
 import (
 	"errors"
+	"iter"
 	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // maxAccountSeries is the number of accounts of a client up to which each has
 // series of its own; above it only the counts per client and state are exported.
 const maxAccountSeries = 1000
 
-// metrics lives with the shared state, so that counters survive reloads; each
+// Metrics lives with the shared state, so that counters survive reloads; each
 // configuration's registry gets the same collectors.
-type metrics struct {
+type Metrics struct {
 	requests        *prometheus.CounterVec
 	problems        *prometheus.CounterVec
 	refusals        *prometheus.CounterVec
@@ -43,7 +47,7 @@ type creditKey struct {
 	service string
 }
 
-func newMetrics() *metrics {
+func New() *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"client"}, labels...))
 	}
@@ -51,7 +55,7 @@ func newMetrics() *metrics {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help,
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15}}, []string{"client"})
 	}
-	return &metrics{
+	return &Metrics{
 		labelled:    make(map[tokencache.Key]bool),
 		count:       make(map[string]int),
 		requests:    counter("zoho_requests_total", "Requests sent to Zoho, by service and class of the answer's status.", "service", "code_class"),
@@ -69,13 +73,13 @@ func newMetrics() *metrics {
 	}
 }
 
-func (m *metrics) collectors() []prometheus.Collector {
+func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.requests, m.problems, m.refusals, m.rateLimited, m.creditsLeft, m.replays,
 		m.tokenRequests, m.tokenDuration, m.tokenWait, m.tokensLostEarly, m.storeErrors}
 }
 
-// register puts the collectors into a configuration's registry.
-func (m *metrics) register(registry *prometheus.Registry, more ...prometheus.Collector) error {
+// Register puts the collectors into a configuration's registry.
+func (m *Metrics) Register(registry *prometheus.Registry, more ...prometheus.Collector) error {
 	for _, collector := range append(m.collectors(), more...) {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(collector); err != nil && !errors.As(err, &already) {
@@ -85,8 +89,8 @@ func (m *metrics) register(registry *prometheus.Registry, more ...prometheus.Col
 	return nil
 }
 
-// observe counts what happened to a token.
-func (m *metrics) observe(e tokencache.Event) {
+// Observe counts what happened to a token.
+func (m *Metrics) Observe(e tokencache.Event) {
 	client := e.Key.Client
 	switch e.Type {
 	case tokencache.EventTokenRequest:
@@ -104,7 +108,7 @@ func (m *metrics) observe(e tokencache.Event) {
 
 // accountLabel is the account, as long as its client has not too many of them with
 // such a series; "other" stands for the rest.
-func (m *metrics) accountLabel(key tokencache.Key) (label string, own bool) {
+func (m *Metrics) accountLabel(key tokencache.Key) (label string, own bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.labelled[key] {
@@ -120,24 +124,24 @@ func (m *metrics) accountLabel(key tokencache.Key) (label string, own bool) {
 // codeClasses are the values of the label code_class, by the status' first digit.
 var codeClasses = [...]string{"error", "1xx", "2xx", "3xx", "4xx", "5xx"}
 
-// requestCounters are a client's counters of requests. Looking a series up by its
+// Requests are a client's counters of requests. Looking a series up by its
 // labels costs as much as all else that is done for a request, so each is kept.
-type requestCounters struct {
+type Requests struct {
 	client   string
 	vec      *prometheus.CounterVec
 	services map[string]*[len(codeClasses)]atomic.Pointer[prometheus.Counter]
 }
 
-func (m *metrics) requestCounters(client string) *requestCounters {
-	c := &requestCounters{client: client, vec: m.requests, services: make(map[string]*[len(codeClasses)]atomic.Pointer[prometheus.Counter])}
-	for _, service := range append(serviceNames(), "") {
+func (m *Metrics) Requests(client string) *Requests {
+	c := &Requests{client: client, vec: m.requests, services: make(map[string]*[len(codeClasses)]atomic.Pointer[prometheus.Counter])}
+	for _, service := range append(zoho.ServiceNames(), "") {
 		c.services[service] = new([len(codeClasses)]atomic.Pointer[prometheus.Counter])
 	}
 	return c
 }
 
-// count counts an answer; status 0 stands for none.
-func (c *requestCounters) count(service string, status int) {
+// Count counts an answer; status 0 stands for none.
+func (c *Requests) Count(service string, status int) {
 	class := status / 100
 	if class >= len(codeClasses) {
 		class = 0
@@ -145,29 +149,29 @@ func (c *requestCounters) count(service string, status int) {
 	kept := &c.services[service][class]
 	counter := kept.Load()
 	if counter == nil {
-		made := c.vec.WithLabelValues(c.client, serviceLabel(service), codeClasses[class])
+		made := c.vec.WithLabelValues(c.client, ServiceLabel(service), codeClasses[class])
 		counter = &made
 		kept.Store(counter)
 	}
 	(*counter).Inc()
 }
 
-func (m *metrics) refusal(client, service, verdict string) {
-	m.refusals.WithLabelValues(client, serviceLabel(service), verdict).Inc()
+func (m *Metrics) Refusal(client, service, verdict string) {
+	m.refusals.WithLabelValues(client, ServiceLabel(service), verdict).Inc()
 }
 
-func (m *metrics) limited(client, service string) {
-	m.rateLimited.WithLabelValues(client, serviceLabel(service)).Inc()
+func (m *Metrics) Limited(client, service string) {
+	m.rateLimited.WithLabelValues(client, ServiceLabel(service)).Inc()
 }
 
-// credits keeps what an account may still call. Of accounts without series of their
+// Credits keeps what an account may still call. Of accounts without series of their
 // own there is nothing to add up.
-func (m *metrics) credits(key tokencache.Key, service string, left int64) {
+func (m *Metrics) Credits(key tokencache.Key, service string, left int64) {
 	kept, ok := m.credit.Load(creditKey{key, service})
 	if !ok {
 		var gauge prometheus.Gauge
 		if account, own := m.accountLabel(key); own {
-			gauge = m.creditsLeft.WithLabelValues(key.Client, account, serviceLabel(service))
+			gauge = m.creditsLeft.WithLabelValues(key.Client, account, ServiceLabel(service))
 		}
 		kept, _ = m.credit.LoadOrStore(creditKey{key, service}, gauge)
 	}
@@ -176,8 +180,8 @@ func (m *metrics) credits(key tokencache.Key, service string, left int64) {
 	}
 }
 
-// forget ends the series of an account that is gone, and lets another have theirs.
-func (m *metrics) forget(key tokencache.Key) {
+// Forget ends the series of an account that is gone, and lets another have theirs.
+func (m *Metrics) Forget(key tokencache.Key) {
 	m.mu.Lock()
 	if m.labelled[key] {
 		delete(m.labelled, key)
@@ -195,20 +199,20 @@ func (m *metrics) forget(key tokencache.Key) {
 	m.tokensLostEarly.DeletePartialMatch(series)
 }
 
-func (m *metrics) problem(client, code string) { m.problems.WithLabelValues(client, code).Inc() }
+func (m *Metrics) Problem(client, code string) { m.problems.WithLabelValues(client, code).Inc() }
 
-func (m *metrics) replay(client, result string) { m.replays.WithLabelValues(client, result).Inc() }
+func (m *Metrics) Replay(client, result string) { m.replays.WithLabelValues(client, result).Inc() }
 
-// serviceLabel names what goes to an `upstream` under a path of no known service.
-func serviceLabel(service string) string {
+// ServiceLabel names what goes to an `upstream` under a path of no known service.
+func ServiceLabel(service string) string {
 	if service == "" {
 		return "other"
 	}
 	return service
 }
 
-// connections exports the state of every connection of a configuration.
-type connections struct{ app *App }
+// Connections exports the state of every connection of a configuration, by client.
+type Connections iter.Seq2[string, []tokencache.Status]
 
 var (
 	connectionLabels = []string{"client", "account"}
@@ -225,16 +229,15 @@ var (
 var connectionStates = []string{tokencache.StateOK, tokencache.StateDegraded, tokencache.StateContended, tokencache.StateDead}
 
 // Describe names the series.
-func (c connections) Describe(descs chan<- *prometheus.Desc) {
+func (c Connections) Describe(descs chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{descExpiry, descGeneration, descBudget, descIssued, descState, descStates} {
 		descs <- desc
 	}
 }
 
 // Collect reads the connections as they are now.
-func (c connections) Collect(out chan<- prometheus.Metric) {
-	for _, name := range c.app.clientNames() {
-		statuses := c.app.state.cache.Status(c.app.Clients[name].cache)
+func (c Connections) Collect(out chan<- prometheus.Metric) {
+	for name, statuses := range c {
 		counts := make(map[string]int)
 		for _, s := range statuses {
 			counts[s.State]++

@@ -1,4 +1,4 @@
-package caddyzoho
+package metrics
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 // TestSeriesOfAccounts: as many accounts of a client have series as are documented, and one
 // that is gone makes room for another.
 func TestSeriesOfAccounts(t *testing.T) {
-	m := newMetrics()
+	m := New()
 	key := func(i int) tokencache.Key { return tokencache.Key{Client: "main", Account: fmt.Sprint("a", i)} }
 	wantSeries := func(when string, want int) {
 		t.Helper()
@@ -22,21 +22,21 @@ func TestSeriesOfAccounts(t *testing.T) {
 	}
 	for i := range maxAccountSeries + 1 {
 		for range 2 {
-			m.credits(key(i), "crm", int64(i))
+			m.Credits(key(i), "crm", int64(i))
 		}
 	}
 	wantSeries("one too many", maxAccountSeries)
-	m.credits(key(0), "books", 5)
-	m.observe(tokencache.Event{Type: tokencache.EventLostEarly, Key: key(0)})
+	m.Credits(key(0), "books", 5)
+	m.Observe(tokencache.Event{Type: tokencache.EventLostEarly, Key: key(0)})
 	wantSeries("another service", maxAccountSeries+1)
-	m.forget(key(0))
-	m.forget(key(0))
+	m.Forget(key(0))
+	m.Forget(key(0))
 	wantSeries("one is gone", maxAccountSeries-1)
 	if n := countSeries(t, m.tokensLostEarly); n != 0 {
 		t.Errorf("%d series of tokens lost early are left", n)
 	}
-	m.credits(key(maxAccountSeries), "crm", 7)
-	m.credits(key(0), "crm", 7)
+	m.Credits(key(maxAccountSeries), "crm", 7)
+	m.Credits(key(0), "crm", 7)
 	wantSeries("another one came", maxAccountSeries)
 }
 
