@@ -3,6 +3,7 @@ package caddyzoho
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
+	"github.com/caddy-zoho/caddy-zoho/internal/unrecognized"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -54,6 +56,22 @@ func (s *session) judge(res *http.Response, token *tokencache.Token) zoho.Verdic
 		counted.Refusal(s.client.name, s.target.Service, verdict.String())
 	}
 	return verdict
+}
+
+// excerptLimit is how much of a body stands in a log line.
+const excerptLimit = 200
+
+// tellUnrecognized tells of a refusal in which nothing was recognized. Its body may repeat
+// the token that was sent.
+func (s *session) tellUnrecognized(res *http.Response, body []byte, token *tokencache.Token) {
+	key := tokencache.Key{Client: s.client.name, Account: s.account}
+	contentType := zoho.Excerpt(strings.Join(res.Header["Content-Type"], ", "), excerptLimit, token.Value)
+	refusal := unrecognized.Refusal{Service: s.target.Service, Status: res.StatusCode, ContentType: contentType}
+	s.handler.app.state.unknown.Note(key, refusal, func() {
+		s.handler.logger.Warn("Zoho refused a call in a way that is not known; the token is renewed if that may help",
+			s.fields(zap.Int("status", res.StatusCode), zap.String("content_type", contentType),
+				zap.String("body", zoho.Excerpt(string(body), excerptLimit, token.Value)))...)
+	})
 }
 
 // deliver hands an answer to the app that says nothing against the token.

@@ -279,11 +279,9 @@ func (e *exam) contention(s tokencache.Status) {
 
 // unrecognized tells of refusals that the proxy does not know. They may mean anything.
 func (e *exam) unrecognized(s tokencache.Status) {
-	services, refusals := e.client.app.state.unknown.of(s.Key)
-	for _, service := range services {
-		r := refusals[service]
-		e.tell(checkCall, resultWarning, s.Account, fmt.Sprintf("%s refused calls in a way that is not known, the last one at %s", metrics.ServiceLabel(service), r.at.Local().Format(time.DateTime)),
-			fmt.Sprintf("it answered %d with the content type %q, %s; a dead token, a missing scope and a service in trouble can look like that", r.status, r.contentType, words.Times(r.count)),
+	for _, r := range e.client.app.state.unknown.Of(s.Key) {
+		e.tell(checkCall, resultWarning, s.Account, fmt.Sprintf("%s refused calls in a way that is not known, the last one at %s", metrics.ServiceLabel(r.Service), r.At.Local().Format(time.DateTime)),
+			fmt.Sprintf("it answered %d with the content type %q, %s; a dead token, a missing scope and a service in trouble can look like that", r.Status, r.ContentType, words.Times(r.Count)),
 			"see what the log says of the answer; compare the scopes with those that the service takes, and call it by hand")
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/unrecognized"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -30,7 +31,7 @@ type state struct {
 	metrics *metrics.Metrics
 	notices *notify.Notifier
 	events  notify.Queue
-	unknown unrecognized
+	unknown unrecognized.Refusals
 	asked   *rate.Limiter                 // doctor's questions to token endpoints, which are not to be asked in a loop
 	config  atomic.Pointer[runningConfig] // the one that runs
 
@@ -140,7 +141,7 @@ func (s *state) event(name string, key tokencache.Key, more map[string]any) {
 // gone forgets what is told of an account that there is no more.
 func (s *state) gone(key tokencache.Key) {
 	s.metrics.Forget(key)
-	s.unknown.forget(key)
+	s.unknown.Forget(key)
 }
 
 // connected tells of a grant that came in.
