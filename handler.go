@@ -87,12 +87,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.client, err = h.app.client(h.Client); err != nil {
 		return err
 	}
-	h.requests = h.app.state.metrics.Requests(h.client.name)
 	return h.prepare()
 }
 
 // prepare reads the rules.
 func (h *Handler) prepare() (err error) {
+	h.requests = h.app.state.metrics.Requests(h.client.name)
 	if h.Account == "" {
 		h.Account = defaultAccount
 	}
