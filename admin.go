@@ -150,8 +150,8 @@ func (a *App) connectionInfos(client, account string) []connectionInfo {
 		if client != "" && name != client {
 			continue
 		}
-		for _, s := range a.state.cache.Status(a.Clients[name].cache, only...) {
-			infos = append(infos, a.Clients[name].info(s))
+		for _, s := range a.state.cache.Status(a.clients[name].cache, only...) {
+			infos = append(infos, a.clients[name].info(s))
 		}
 	}
 	return infos

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -35,7 +36,7 @@ func newRig(tb testing.TB) *rig {
 	tb.Cleanup(cancel)
 	app := &App{
 		Store: &Store{Bolt: tb.TempDir()},
-		Clients: map[string]*Client{"main": {
+		Clients: map[string]*ClientConfig{"main": {
 			DataCenter:   []string{accounts.URL, accounts.URL},
 			ClientID:     secret.Literal("1000.ID"),
 			ClientSecret: []secret.Ref{secret.Literal("secret")},
@@ -49,11 +50,11 @@ func newRig(tb testing.TB) *rig {
 	r := &rig{answer: func(req *http.Request) *http.Response {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{}, Request: req}
 	}}
-	r.handler = &Handler{app: app, client: app.Clients["main"], Account: defaultAccount, logger: zap.NewNop(), ReplayBuffer: &body.Limits{Memory: 1 << 20, File: 64 << 20}}
+	r.handler = &Handler{app: app, client: app.clients["main"], Account: defaultAccount, logger: zap.NewNop(), ReplayBuffer: &body.Limits{Memory: 1 << 20, File: 64 << 20}}
 	if err := r.handler.prepare(); err != nil {
 		tb.Fatal(err)
 	}
-	r.transport = &Transport{HTTPTransport: new(reverseproxy.HTTPTransport), client: app.Clients["main"]}
+	r.transport = &Transport{HTTPTransport: new(reverseproxy.HTTPTransport), client: app.clients["main"], last: new(atomic.Pointer[authorization])}
 	r.transport.Transport = new(http.Transport)
 	r.transport.Transport.RegisterProtocol("http", r)
 	return r

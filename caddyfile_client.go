@@ -23,7 +23,7 @@ var clientName = regexp.MustCompile(`^[A-Za-z0-9._-][A-Za-z0-9._@-]{0,127}$`)
 
 // clientBlock is a client while it is being parsed.
 type clientBlock struct {
-	*Client
+	*ClientConfig
 	accountLines map[string]*syntax.Line // by account
 	secretLines  map[string]*syntax.Line // of client_secret, by code
 }
@@ -39,7 +39,7 @@ func (a *App) parseClient(l *syntax.Line) error {
 	if !l.HasBlock() {
 		return l.Errorf("client %s needs a block with options: write `client %s {`, then its options on lines of their own, then `}`", name, name)
 	}
-	c := &clientBlock{Client: &Client{DefinedAt: l.Where()}, accountLines: make(map[string]*syntax.Line), secretLines: make(map[string]*syntax.Line)}
+	c := &clientBlock{ClientConfig: &ClientConfig{DefinedAt: l.Where()}, accountLines: make(map[string]*syntax.Line), secretLines: make(map[string]*syntax.Line)}
 	seen, err := syntax.ReadBlock(l.Rest, c, func(l *syntax.Line) (syntax.Option[clientBlock], error) { return lookupClient(l, name) })
 	if err != nil {
 		return err
@@ -53,9 +53,9 @@ func (a *App) parseClient(l *syntax.Line) error {
 		return err
 	}
 	if a.Clients == nil {
-		a.Clients = make(map[string]*Client)
+		a.Clients = make(map[string]*ClientConfig)
 	}
-	a.Clients[name] = c.Client
+	a.Clients[name] = c.ClientConfig
 	return nil
 }
 

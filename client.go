@@ -1,6 +1,7 @@
 package caddyzoho
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,9 +13,11 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -23,8 +26,8 @@ import (
 // defaultAccount is the account of whoever does not say which.
 const defaultAccount = "default"
 
-// Client is an OAuth client as registered in Zoho's API console.
-type Client struct {
+// ClientConfig is an OAuth client as registered in Zoho's API console.
+type ClientConfig struct {
 	// Data center codes, the home of the client first; or two URLs, those of the
 	// authorization server and of the API, for any other server that speaks the
 	// protocol (http only on loopback addresses).
@@ -74,20 +77,35 @@ type Client struct {
 
 	// File and line of the Caddyfile that this client came from, for messages.
 	DefinedAt string `json:"defined_at,omitempty"`
+}
 
-	name     string
-	app      *App
-	centers  []zoho.DataCenter // home first
-	network  *egress.Network   // how Zoho is reached
-	http     *http.Client      // for the authorization server
-	cache    *tokencache.Client
-	accepted sync.Map // data center code → which of its secrets was accepted last
-	livesAt  sync.Map // configured refresh tokens at the wrong data center → code of the right one
-	granted  sync.Map // accounts whose configured grant had a value once
-	last     atomic.Pointer[authorization]
+// Client is an OAuth client while its configuration runs.
+type Client struct {
+	*ClientConfig
+	name    string
+	scheme  string // of the Authorization header
+	shared  *clientShared
+	centers []zoho.DataCenter           // home first
+	owners  map[string]*zoho.DataCenter // of configured accounts that are not at home
+	network *egress.Network             // how Zoho is reached
+	http    *http.Client                // for the authorization server
+	cache   *tokencache.Client
 
+	accepted  sync.Map     // data center code → which of its secrets was accepted last
+	granted   sync.Map     // accounts whose configured grant had a value once
 	served    atomic.Value // string: where zoho_connect has the callback of this client, by the configuration
 	clockTold atomic.Int64 // second of the last word on a clock that is off
+}
+
+// clientShared is what the clients of a configuration share.
+type clientShared struct {
+	logger  *zap.Logger
+	running func() *zap.Logger // of the configuration that runs, which may be a later one
+	cache   *tokencache.Cache
+	store   *tokencache.Bolt
+	sealing *sealing.Sealing
+	asked   *rate.Limiter    // questions to token endpoints, which are not to be asked in a loop
+	all     func() []*Client // by name
 }
 
 // Account is a resource owner's place with a client.
@@ -96,8 +114,6 @@ type Account struct {
 	DataCenter string `json:"data_center,omitempty"`
 
 	RefreshToken secret.Ref `json:"refresh_token,omitzero"`
-
-	center *zoho.DataCenter // nil = the client's home
 }
 
 // longestWindow is well below what ledgers are kept for.
@@ -109,20 +125,30 @@ type TokenBudget struct {
 	Window caddy.Duration `json:"window"`
 }
 
-func (c *Client) provision(app *App, name string) error {
-	c.app, c.name = app, name
+// newClient makes a client of what is configured.
+func newClient(config *ClientConfig, name string, shared *clientShared) (*Client, error) {
+	c := &Client{ClientConfig: config, name: name, shared: shared, owners: make(map[string]*zoho.DataCenter)}
 	steps := []func() error{
 		c.provisionDataCenters, c.provisionSecrets, c.provisionAccounts, c.provisionTimes, c.provisionNetwork,
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			return c.located(err)
+			return nil, c.located(err)
 		}
 	}
-	app.warnOfSecretFiles(c.allSecrets()...)
+	warnOfSecretFiles(shared.logger, c.allSecrets()...)
 	c.cache = c.cacheClient()
 	c.http = c.network.AccountsClient()
-	return nil
+	return c, nil
+}
+
+// warnOfSecretFiles tells of files that others of this machine can read.
+func warnOfSecretFiles(logger *zap.Logger, secrets ...secret.Ref) {
+	for _, ref := range secrets {
+		if text := ref.Exposed(); text != "" {
+			logger.Warn(text)
+		}
+	}
 }
 
 // located says which client an error belongs to and where that stands, of each that was joined.
@@ -142,10 +168,10 @@ func (c *Client) located(err error) error {
 
 func (c *Client) provisionAccounts() error {
 	for _, warning := range zoho.ScopeWarnings(c.Scopes) {
-		c.app.logger.Warn(warning, zap.String("client", c.name))
+		c.shared.logger.Warn(warning, zap.String("client", c.name))
 	}
-	if len(c.accountNames()) > 1 && len(c.app.EncryptionKey) == 0 {
-		c.app.logger.Warn("what is stored of several accounts opens by a key on the same disk; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
+	if len(c.accountNames()) > 1 && c.shared.sealing.ByMasterKey() {
+		c.shared.logger.Warn("what is stored of several accounts opens by a key on the same disk; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
 			zap.String("client", c.name))
 	}
 	if err := c.warnWithoutGrant(c.RefreshToken, defaultAccount); err != nil {
@@ -170,7 +196,7 @@ func (c *Client) provisionAccounts() error {
 			if !ok {
 				return fmt.Errorf("account %s: %w", name, zoho.UnknownDataCenter(code))
 			}
-			account.center = &center
+			c.owners[name] = &center
 		}
 		if err := c.warnWithoutGrant(account.RefreshToken, name); err != nil {
 			return err
@@ -184,13 +210,13 @@ func (c *Client) warnWithoutGrant(ref secret.Ref, account string) error {
 	if !ref.IsSet() {
 		return nil
 	}
-	c.app.warnOfSecretFiles(ref)
+	warnOfSecretFiles(c.shared.logger, ref)
 	_, err := ref.Resolve()
 	if err != nil && !errors.Is(err, secret.ErrEmpty) {
 		return fmt.Errorf("account %s: refresh_token %w", account, err)
 	}
 	if err != nil {
-		c.app.logger.Warn("refresh_token is empty, the account has no configured grant: set it, or connect the account by `"+c.connectCommand(account)+"`",
+		c.shared.logger.Warn("refresh_token is empty, the account has no configured grant: set it, or connect the account by `"+c.connectCommand(account)+"`",
 			zap.String("client", c.name), zap.String("account", account), zap.String("refresh_token", ref.String()))
 	}
 	return nil
@@ -199,9 +225,6 @@ func (c *Client) warnWithoutGrant(ref secret.Ref, account string) error {
 func (c *Client) provisionTimes() error {
 	if c.RefreshBefore < 0 {
 		return errors.New("refresh_before must not be negative")
-	}
-	if c.RefreshBefore == 0 {
-		c.RefreshBefore = caddy.Duration(5 * time.Minute)
 	}
 	if c.KeepWarm != nil && *c.KeepWarm < 0 {
 		return errors.New("keep_warm must not be negative; 0 turns it off")
@@ -212,9 +235,7 @@ func (c *Client) provisionTimes() error {
 	if b := c.TokenBudget; b != nil && time.Duration(b.Window) > longestWindow {
 		return fmt.Errorf("token_budget: the window is %s, and can be %s at most", time.Duration(b.Window), longestWindow)
 	}
-	if c.AuthorizationScheme == "" {
-		c.AuthorizationScheme = "Zoho-oauthtoken"
-	}
+	c.scheme = cmp.Or(c.AuthorizationScheme, "Zoho-oauthtoken")
 	return nil
 }
 
@@ -228,7 +249,7 @@ func (c *Client) provisionNetwork() error {
 func (c *Client) cacheClient() *tokencache.Client {
 	cc := &tokencache.Client{
 		Name:          c.name,
-		RefreshBefore: time.Duration(c.RefreshBefore),
+		RefreshBefore: cmp.Or(time.Duration(c.RefreshBefore), 5*time.Minute),
 		KeepWarm:      24 * time.Hour,
 		Budget:        10,
 		BudgetWindow:  10 * time.Minute,

@@ -118,8 +118,8 @@ func (c *Client) onboard() *onboard.Client {
 
 // kin are the other clients with the same client id.
 func (c *Client) kin() (kin []*tokencache.Client) {
-	for _, name := range c.app.clientNames() {
-		if other := c.app.Clients[name]; other != c && other.clientID() == c.clientID() {
+	for _, other := range c.shared.all() {
+		if other != c && other.clientID() == c.clientID() {
 			kin = append(kin, other.cache)
 		}
 	}

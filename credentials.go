@@ -27,7 +27,7 @@ func (c *Client) provisionSecrets() error {
 		unset = append(unset, fmt.Errorf("client_id %w", err))
 	}
 	if err == nil && !zoho.LooksLikeClientID(id) && !c.centers[0].Custom {
-		c.app.logger.Warn("client_id does not look like one of Zoho's, which begin with 1000. or 1004.: compare it with the API console", zap.String("client", c.name))
+		c.shared.logger.Warn("client_id does not look like one of Zoho's, which begin with 1000. or 1004.: compare it with the API console", zap.String("client", c.name))
 	}
 	for _, ref := range c.ClientSecret {
 		value, err := ref.Resolve()
@@ -77,14 +77,7 @@ func (c *Client) allSecrets() []secret.Ref {
 
 // sealingSecrets wrap the data keys of the store. The first one signs invitations, too.
 func (c *Client) sealingSecrets() [][]byte {
-	if !c.app.sealsByMasterKey() {
-		return secret.ResolveAll(c.app.EncryptionKey)
-	}
-	secrets := secret.ResolveAll(c.allSecrets())
-	if key, _ := c.app.masterKey(); key != nil {
-		secrets = append(secrets, key)
-	}
-	return secrets
+	return c.shared.sealing.Secrets(secret.ResolveAll(c.allSecrets()))
 }
 
 // credentials are what the authorization server may reject.

@@ -92,7 +92,7 @@ func (c *Client) centerOf(account, accountsServer string) *zoho.DataCenter {
 
 // centerNow is centerOf for what is known of the connection.
 func (c *Client) centerNow(account string) *zoho.DataCenter {
-	conn, err := c.app.state.cache.Conn(c.cache, account)
+	conn, err := c.shared.cache.Conn(c.cache, account)
 	if err != nil {
 		return c.configuredCenter(account)
 	}
@@ -101,8 +101,8 @@ func (c *Client) centerNow(account string) *zoho.DataCenter {
 
 // configuredCenter is where an account's grant is from, if the configuration has it.
 func (c *Client) configuredCenter(account string) *zoho.DataCenter {
-	if a, ok := c.Accounts[account]; ok && a.center != nil {
-		return a.center
+	if center := c.owners[account]; center != nil {
+		return center
 	}
 	return &c.centers[0]
 }

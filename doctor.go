@@ -11,7 +11,9 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
+	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/internal/unrecognized"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -72,7 +74,7 @@ func (a *App) examine(ctx context.Context, only, account string) findings {
 		if only != "" && name != only {
 			continue
 		}
-		e := &exam{client: a.Clients[name], sites: walks}
+		e := &exam{client: a.clients[name], sites: walks, unknown: &a.state.unknown, moved: a.livesAt}
 		exams = append(exams, e)
 		running.Go(func() {
 			e.guarded(func() { e.run(ctx, account) })
@@ -120,18 +122,18 @@ func (a *App) examineStore() (found findings) {
 
 // examineMasterKey looks at the key of our own, where one is used.
 func (a *App) examineMasterKey() (found findings) {
-	if !a.sealsByMasterKey() {
+	if !a.sealing.ByMasterKey() {
 		return nil
 	}
-	key, err := a.masterKey()
+	key, err := a.sealing.MasterKey()
 	if err == nil && key == nil {
-		err = fmt.Errorf("%s is missing", a.master.Path())
+		err = fmt.Errorf("%s is missing", a.sealing.MasterKeyFile())
 	}
 	if err != nil {
-		found.add(finding{Check: checkStore, Result: resultWarning, What: noMasterKey, Why: err.Error(),
+		found.add(finding{Check: checkStore, Result: resultWarning, What: sealing.WithoutMasterKey, Why: err.Error(),
 			Do: "mend that, or put the file back if there is a copy; one that is missing is made at the next start or reload, unless stored grants cannot be opened"})
 	}
-	return append(found, examineFile("", a.masterKeySecret())...)
+	return append(found, examineFile("", a.sealing.MasterKeyRef())...)
 }
 
 // noticed explains what the store has noticed since Caddy opened it.
@@ -205,6 +207,8 @@ type exam struct {
 	known      func() []string // data centers that know the client's id, asked when first needed
 	down       []string        // authorization servers that cannot be reached, of which that is told already
 	throttling []string        // authorization servers that throttle
+	unknown    *unrecognized.Refusals
+	moved      *sync.Map // configured refresh tokens at the wrong data center → code of the right one
 	found      findings
 }
 
@@ -223,7 +227,7 @@ func (e *exam) tellConsent(check, account, what, why, do string) {
 // that found nothing.
 func (e *exam) guarded(look func()) {
 	done := false
-	fault.Guard(e.client.app.logger, func() {
+	fault.Guard(e.client.shared.logger, func() {
 		look()
 		done = true
 	})
@@ -239,7 +243,7 @@ func (e *exam) run(ctx context.Context, account string) {
 		e.tell(checkDataCenter, resultWarning, "", "a simulator stands in for Zoho: nothing reaches the real one", "the client has the option `simulator`", "remove it for real work")
 	}
 	// gofail: var inDoctor struct{}
-	statuses := c.app.state.cache.Status(c.cache, namedAccounts(account)...)
+	statuses := c.shared.cache.Status(c.cache, namedAccounts(account)...)
 	e.credentials()
 	e.dataCenters(ctx, statuses)
 	e.connections(ctx, statuses, account)

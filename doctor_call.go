@@ -24,7 +24,7 @@ func (e *exam) calls(ctx context.Context, s tokencache.Status) {
 }
 
 func (e *exam) callAll(ctx context.Context, s tokencache.Status) {
-	conn, err := e.client.app.state.cache.Conn(e.client.cache, s.Account)
+	conn, err := e.client.shared.cache.Conn(e.client.cache, s.Account)
 	if err != nil {
 		return // the status has told why
 	}
@@ -68,7 +68,7 @@ func (e *exam) callAll(ctx context.Context, s tokencache.Status) {
 }
 
 func (e *exam) noToken(ctx context.Context, account string, err error) {
-	for _, s := range e.client.app.state.cache.Status(e.client.cache, account) {
+	for _, s := range e.client.shared.cache.Status(e.client.cache, account) {
 		if s.Waiting == tokencache.KindDead { // as has just come out
 			e.deadGrant(ctx, s)
 			return
@@ -156,7 +156,7 @@ func (c *doctorCall) where(center *zoho.DataCenter, token *tokencache.Token) (zo
 func (c *doctorCall) send(ctx context.Context, token *tokencache.Token) (status int, verdict zoho.Verdict, err error) {
 	ctx, cancel := context.WithTimeout(ctx, reachLimit)
 	defer cancel()
-	return c.probe.Call(ctx, c.client.http, c.target, c.client.AuthorizationScheme+" "+token.Value)
+	return c.probe.Call(ctx, c.client.http, c.target, c.client.scheme+" "+token.Value)
 }
 
 func (c *doctorCall) what() string {

@@ -115,7 +115,7 @@ func (e *exam) dataCenter(ctx context.Context, center zoho.DataCenter, statuses 
 		e.tell(checkDataCenter, resultSkipped, "", center.Accounts+" can be reached; it was asked nothing more", "Zoho throttles the client, and each call keeps the door shut", "")
 		return ahead
 	}
-	if !e.client.app.state.asked.AllowN(time.Now(), len(ways)) {
+	if !e.client.shared.asked.AllowN(time.Now(), len(ways)) {
 		e.tell(checkDataCenter, resultSkipped, "", center.Accounts+" can be reached; it was asked nothing more", "doctor was run so often that Zoho might take it for an attack",
 			"wait some minutes")
 		return ahead
@@ -229,7 +229,7 @@ func (e *exam) elsewhere(here zoho.DataCenter) (known []string) {
 // knownAt asks all of Zoho's data centers whether they know the client's id.
 func (c *Client) knownAt(ctx context.Context) []string {
 	centers := zoho.DataCenters()
-	if c.centers[0].Custom || !c.app.state.asked.AllowN(time.Now(), len(centers)) {
+	if c.centers[0].Custom || !c.shared.asked.AllowN(time.Now(), len(centers)) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, reachLimit)
@@ -239,7 +239,7 @@ func (c *Client) knownAt(ctx context.Context) []string {
 	for i, center := range centers {
 		stranger := &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID()}
 		running.Go(func() {
-			fault.Guard(c.app.logger, func() { yes[i], _ = stranger.KnowsClient(ctx) })
+			fault.Guard(c.shared.logger, func() { yes[i], _ = stranger.KnowsClient(ctx) })
 		})
 	}
 	running.Wait()

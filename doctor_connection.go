@@ -27,12 +27,12 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 		what, why := "no account is connected", "neither the configuration nor the store has a refresh token"
 		if account != "" {
 			what = "there is no account " + printable(account)
-			why = noAccount(e.client.name, account, e.client.app.state.cache.Accounts(e.client.cache)).Error()
+			why = noAccount(e.client.name, account, e.client.shared.cache.Accounts(e.client.cache)).Error()
 		}
 		e.tellConsent(checkGrant, "", what, why, e.client.consent(cmp.Or(account, defaultAccount)))
 		return
 	}
-	for _, text := range onboard.CountPlaces(e.client.app.state.cache.Status(e.client.cache)).Warnings() {
+	for _, text := range onboard.CountPlaces(e.client.shared.cache.Status(e.client.cache)).Warnings() {
 		e.tell(checkGrant, resultWarning, "", text, "each consent takes one, and what is only forgotten here keeps it at Zoho", "`caddy zoho revoke` gives back those that are not needed, `connect --revoke-old` the one that it replaces")
 	}
 	called := 0
@@ -165,7 +165,7 @@ func (e *exam) noGrant(s tokencache.Status) {
 func (c *Client) readable(account string) string {
 	key := tokencache.Key{Client: c.name, Account: account}
 	opens := func(secrets [][]byte) error {
-		_, _, err := c.app.state.store.LoadGrant(key, secrets)
+		_, _, err := c.shared.store.LoadGrant(key, secrets)
 		return err
 	}
 	err := opens(c.cache.Secrets())
@@ -182,11 +182,11 @@ func (c *Client) readable(account string) string {
 
 // keyLine is what to write so that a grant opens, which none of the configured secrets does.
 func (c *Client) keyLine(opens func(secrets [][]byte) error) string {
-	if c.app.sealsByMasterKey() {
+	if c.shared.sealing.ByMasterKey() {
 		return c.secretLine()
 	}
-	first := c.app.EncryptionKey[0]
-	for _, ref := range append(c.allSecrets(), c.app.masterKeySecret()) {
+	first := c.shared.sealing.Keys()[0]
+	for _, ref := range append(c.allSecrets(), c.shared.sealing.MasterKeyRef()) {
 		if opens(secret.ResolveAll([]secret.Ref{ref})) == nil {
 			return fmt.Sprintf("the store was begun without encryption_key, so add what opens it as a further key: encryption_key %s %s", first, ref)
 		}
@@ -204,7 +204,7 @@ func (c *Client) secretLine() string {
 	}
 	return fmt.Sprintf("add the secret of before behind that of now: %s %s {env.OLD_CLIENT_SECRET}; "+
 		"if the store had its zoho-master.key elsewhere than at %s, name that place: master_key_file /path/to/zoho-master.key; "+
-		"if it had an encryption_key, write that again: encryption_key {env.ZOHO_ENCRYPTION_KEY}", option, secrets[0], c.app.master.Path())
+		"if it had an encryption_key, write that again: encryption_key {env.ZOHO_ENCRYPTION_KEY}", option, secrets[0], c.shared.sealing.MasterKeyFile())
 }
 
 // deadGrant looks whether the grant is only asked for at the wrong data center.
@@ -242,7 +242,7 @@ func (e *exam) livesAt(ctx context.Context, s tokencache.Status) (code string, u
 	if err != nil || !configured {
 		return "", err
 	}
-	if code, ok := e.client.livesAt.Load(grant.RefreshToken); ok {
+	if code, ok := e.moved.Load(grant.RefreshToken); ok {
 		return code.(string), nil
 	}
 	for _, center := range e.client.centers {
@@ -253,11 +253,11 @@ func (e *exam) livesAt(ctx context.Context, s tokencache.Status) (code string, u
 			return "", errors.New("there was no time left")
 		}
 		grant.AccountsServer = center.Accounts
-		_, err := e.client.app.state.cache.Prove(e.client.cache, s.Key, grant)
+		_, err := e.client.shared.cache.Prove(e.client.cache, s.Key, grant)
 		var failure *tokencache.Error
 		switch {
 		case err == nil:
-			e.client.livesAt.Store(grant.RefreshToken, center.Code)
+			e.moved.Store(grant.RefreshToken, center.Code)
 			return center.Code, nil
 		case !errors.As(err, &failure) || failure.Kind != tokencache.KindDead && failure.Kind != tokencache.KindRejected:
 			unknown = err
@@ -279,7 +279,7 @@ func (e *exam) contention(s tokencache.Status) {
 
 // unrecognized tells of refusals that the proxy does not know. They may mean anything.
 func (e *exam) unrecognized(s tokencache.Status) {
-	for _, r := range e.client.app.state.unknown.Of(s.Key) {
+	for _, r := range e.unknown.Of(s.Key) {
 		e.tell(checkCall, resultWarning, s.Account, fmt.Sprintf("%s refused calls in a way that is not known, the last one at %s", metrics.ServiceLabel(r.Service), r.At.Local().Format(time.DateTime)),
 			fmt.Sprintf("it answered %d with the content type %q, %s; a dead token, a missing scope and a service in trouble can look like that", r.Status, r.ContentType, words.Times(r.Count)),
 			"see what the log says of the answer; compare the scopes with those that the service takes, and call it by hand")

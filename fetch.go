@@ -90,7 +90,7 @@ func (c *Client) compareClocks(server time.Time) {
 	if server.IsZero() || off.Abs() <= clockTolerance || now.Unix()-told < 3600 || !c.clockTold.CompareAndSwap(told, now.Unix()) {
 		return
 	}
-	c.app.state.logger().Warn("this machine's clock is not that of the authorization server: look at the time service",
+	c.shared.running().Warn("this machine's clock is not that of the authorization server: look at the time service",
 		zap.String("client", c.name), zap.Duration("ahead", off))
 }
 

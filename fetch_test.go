@@ -12,7 +12,6 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -23,11 +22,10 @@ import (
 func TestSecretsOfDataCenters(t *testing.T) {
 	us, _ := zoho.LookupDataCenter("us")
 	eu, _ := zoho.LookupDataCenter("eu")
-	client := &Client{
-		centers: []zoho.DataCenter{us, eu}, ClientID: secret.Literal("1000.ID"), ClientSecret: []secret.Ref{secret.Literal("old"), secret.Literal("new")},
+	client := &Client{centers: []zoho.DataCenter{us, eu}, ClientConfig: &ClientConfig{
+		ClientID: secret.Literal("1000.ID"), ClientSecret: []secret.Ref{secret.Literal("old"), secret.Literal("new")},
 		DataCenterSecret: map[string][]secret.Ref{"eu": {secret.Literal("europe")}},
-		app:              &App{state: newState(t.TempDir())},
-	}
+	}}
 	var asked []string
 	client.http = &http.Client{Transport: roundTrip(func(req *http.Request) *http.Response {
 		_ = req.ParseForm()
@@ -69,10 +67,9 @@ func TestClockThatIsOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		core, logs := observer.New(zap.WarnLevel)
-		app := &App{state: newState(t.TempDir())}
-		app.state.config.Store(&runningConfig{Config: notify.Config{Logger: zap.New(core)}})
-		client := &Client{name: "main", app: app, centers: []zoho.DataCenter{center}, http: server.Client(),
-			ClientID: secret.Literal("1000.ID"), ClientSecret: []secret.Ref{secret.Literal("secret")}}
+		client := &Client{name: "main", centers: []zoho.DataCenter{center}, http: server.Client(),
+			shared:       &clientShared{running: func() *zap.Logger { return zap.New(core) }},
+			ClientConfig: &ClientConfig{ClientID: secret.Literal("1000.ID"), ClientSecret: []secret.Ref{secret.Literal("secret")}}}
 		for range 3 {
 			if _, err := client.fetch(t.Context(), tokencache.Key{}, tokencache.Grant{RefreshToken: "1000.r", AccountsServer: center.Accounts}); err != nil {
 				t.Fatal(err)

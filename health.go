@@ -83,7 +83,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.H
 func (h *Health) statuses() []tokencache.Status {
 	var statuses []tokencache.Status
 	for _, name := range h.app.clientNames() {
-		client := h.app.Clients[name]
+		client := h.app.clients[name]
 		if h.Client != "" && name != h.Client {
 			continue
 		}

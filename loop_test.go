@@ -44,8 +44,7 @@ func TestLoopIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	app := &App{state: newState(t.TempDir())}
-	client := &Client{name: "main", app: app, cache: &tokencache.Client{Name: "main"}, centers: []zoho.DataCenter{center}, network: n, http: &http.Client{Transport: &http.Transport{DialContext: n.Guard(astray)}}}
+	client := &Client{name: "main", shared: &clientShared{cache: tokencache.New(tokencache.Options{})}, cache: &tokencache.Client{Name: "main"}, centers: []zoho.DataCenter{center}, network: n, http: &http.Client{Transport: &http.Transport{DialContext: n.Guard(astray)}}}
 	accounts := &zoho.Accounts{HTTP: client.http, DataCenter: center, ClientID: "1000.ID", ClientSecret: "secret"}
 	_, err = accounts.Refresh(t.Context(), "1000.refresh")
 	failure := fetchError(err)

@@ -15,6 +15,7 @@
 package caddyzoho
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,8 +29,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
-	"github.com/caddy-zoho/caddy-zoho/internal/masterkey"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
+	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -61,15 +62,16 @@ type App struct {
 	Notify string `json:"notify,omitempty"`
 
 	// OAuth clients by name. With one client its name may be left out elsewhere.
-	Clients map[string]*Client `json:"clients,omitempty"`
+	Clients map[string]*ClientConfig `json:"clients,omitempty"`
 
-	ctx       caddy.Context
-	logger    *zap.Logger
-	state     *state
-	master    *masterkey.File
-	misplaced error  // why the key in it is not used
-	release   func() // takes back what Start gave to the shared state
-	cleanup   func()
+	ctx     caddy.Context
+	logger  *zap.Logger
+	state   *state
+	sealing *sealing.Sealing
+	clients map[string]*Client
+	livesAt *sync.Map // what doctor has found out of configured refresh tokens
+	release func()    // takes back what Start gave to the shared state
+	cleanup func()
 }
 
 // Store says where grants and tokens are kept.
@@ -89,12 +91,20 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // Provision checks the configuration. It opens nothing, so that `caddy validate`
 // works beside a running server.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.ctx, a.logger = ctx, ctx.Logger()
+	a.ctx, a.logger, a.livesAt = ctx, ctx.Logger(), new(sync.Map)
 	if len(a.Clients) == 0 {
 		return errors.New("zoho: no client is configured: add `client NAME { … }` to the global option `zoho`")
 	}
+	if err := a.attach(ctx); err != nil {
+		return err
+	}
+	return errors.Join(a.checkKeys(), a.checkNotify(), a.makeClients())
+}
+
+// checkKeys looks at what seals the store.
+func (a *App) checkKeys() error {
 	var errs []error
-	a.warnOfSecretFiles(a.EncryptionKey...)
+	warnOfSecretFiles(a.logger, a.EncryptionKey...)
 	for _, key := range a.EncryptionKey {
 		value, err := key.Resolve()
 		if err != nil {
@@ -103,29 +113,60 @@ func (a *App) Provision(ctx caddy.Context) error {
 			a.logger.Warn(secret.GuessableWarning, zap.String("encryption_key", key.String()))
 		}
 	}
-	if err := notify.URL(a.Notify).Check(); err != nil {
-		errs = append(errs, fmt.Errorf("zoho: notify: %w", err))
+	switch {
+	case !a.sealing.ByMasterKey() && a.MasterKeyFile != "":
+		a.logger.Warn("master_key_file is not used: encryption_key seals what is stored")
+	case a.sealing.ByMasterKey():
+		if err := a.sealing.Misplaced(); err != nil {
+			a.logger.Warn(sealing.WithoutMasterKey, zap.Error(err))
+		}
+		warnOfSecretFiles(a.logger, a.sealing.MasterKeyRef())
 	}
+	return errors.Join(errs...)
+}
+
+func (a *App) checkNotify() error {
+	if err := notify.URL(a.Notify).Check(); err != nil {
+		return fmt.Errorf("zoho: notify: %w", err)
+	}
+	return nil
+}
+
+// makeClients makes the clients that run of those that are configured.
+func (a *App) makeClients() error {
+	shared := &clientShared{logger: a.logger, running: a.state.logger, cache: a.state.cache, store: a.state.store,
+		sealing: a.sealing, asked: a.state.asked, all: a.allClients}
+	a.clients = make(map[string]*Client)
+	var errs []error
 	for _, name := range a.clientNames() {
-		client := a.Clients[name]
-		if client == nil {
+		config := a.Clients[name]
+		if config == nil {
 			errs = append(errs, fmt.Errorf("zoho: client %q has no configuration", name))
 			continue
 		}
-		if err := client.provision(a, name); err != nil {
+		client, err := newClient(config, name, shared)
+		if err != nil {
 			errs = append(errs, err)
+			continue
 		}
+		a.clients[name] = client
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
+	return errors.Join(errs...)
+}
+
+// allClients are the clients by name.
+func (a *App) allClients() []*Client {
+	var all []*Client
+	for _, name := range a.clientNames() {
+		all = append(all, a.clients[name])
 	}
-	return a.attach(ctx)
+	return all
 }
 
 // statuses are those of all connections, by client.
 func (a *App) statuses(yield func(client string, statuses []tokencache.Status) bool) {
 	for _, name := range a.clientNames() {
-		if !yield(name, a.state.cache.Status(a.Clients[name].cache)) {
+		if !yield(name, a.state.cache.Status(a.clients[name].cache)) {
 			return
 		}
 	}
@@ -140,24 +181,17 @@ func (a *App) emitter() func(name string, data map[string]any) {
 	return func(name string, data map[string]any) { app.(*caddyevents.App).Emit(a.ctx, name, data) }
 }
 
-// warnOfSecretFiles tells of files that others of this machine can read.
-func (a *App) warnOfSecretFiles(secrets ...secret.Ref) {
-	for _, ref := range secrets {
-		if text := ref.Exposed(); text != "" {
-			a.logger.Warn(text)
-		}
-	}
-}
-
 // attach joins the state that reloads share.
 func (a *App) attach(ctx caddy.Context) error {
 	dir, err := a.storeDirectory()
 	if err != nil {
 		return err
 	}
-	if err := a.provisionMasterKey(dir); err != nil {
-		return err
+	masterKey, err := filepath.Abs(cmp.Or(a.MasterKeyFile, filepath.Join(caddy.AppDataDir(), "zoho-master.key")))
+	if err != nil {
+		return fmt.Errorf("zoho: master_key_file %s: %w", a.MasterKeyFile, err)
 	}
+	a.sealing = sealing.New(a.EncryptionKey, resolved(masterKey), dir)
 	a.state, err = attachState(dir, ctx, a)
 	if a.state == nil {
 		return err
@@ -197,7 +231,7 @@ func (a *App) Start() error {
 		return fmt.Errorf("zoho: %w", err)
 	}
 	a.release = a.state.use(a.runningConfig(), func(name string) *tokencache.Client {
-		if client, ok := a.Clients[name]; ok {
+		if client, ok := a.clients[name]; ok {
 			return client.cache
 		}
 		return nil
@@ -216,7 +250,7 @@ func (a *App) Start() error {
 		a.logger.Warn(text + "; was an old grants.db put in place?")
 	}
 	for _, name := range a.clientNames() {
-		if s := a.Clients[name].Simulator; s != nil {
+		if s := a.clients[name].Simulator; s != nil {
 			a.logger.Warn("a simulator stands in for Zoho: nothing reaches the real one",
 				zap.String("client", name), zap.String("address", s.Address))
 		}
@@ -232,11 +266,22 @@ func (a *App) runningConfig() *runningConfig {
 	return &runningConfig{Config: notify.Config{Logger: a.logger, To: notify.URL(a.Notify), Consent: a.consent}, emit: a.emitter(), seal: a.seal}
 }
 
+// seal has each data key wrapped by all that shall open it.
+func (a *App) seal() error {
+	return a.sealing.Apply(a.state.store, func() map[string][][]byte {
+		secrets := make(map[string][][]byte)
+		for name, client := range a.clients {
+			secrets[name] = client.sealingSecrets()
+		}
+		return secrets
+	}, a.logger)
+}
+
 // lookAtGrants tells of clients that nobody has connected yet, and of those whose stored
 // grants cannot be read, as with another key. One grant of each is tried.
 func (a *App) lookAtGrants() {
 	for _, name := range a.clientNames() {
-		c := a.Clients[name]
+		c := a.clients[name]
 		stored := a.state.store.Accounts(name)
 		if len(stored) == 0 && len(c.accountNames()) == 0 {
 			a.logger.Warn("no account is connected: `"+c.connectCommand("")+"` brings one in", zap.String("client", name))
@@ -253,7 +298,7 @@ func (a *App) lookAtGrants() {
 
 // consent is how to get another grant for a connection.
 func (a *App) consent(key tokencache.Key) string {
-	client, ok := a.Clients[key.Client]
+	client, ok := a.clients[key.Client]
 	if !ok {
 		return "" // gone with a reload
 	}
@@ -264,7 +309,7 @@ func (a *App) consent(key tokencache.Key) string {
 // that is back; a reload leaves the timers of others alone.
 func (a *App) warm() {
 	for _, name := range a.clientNames() {
-		a.state.cache.Warm(a.Clients[name].cache)
+		a.state.cache.Warm(a.clients[name].cache)
 	}
 }
 
@@ -288,7 +333,7 @@ func (a *App) clientNames() []string {
 
 // client finds a client by name; with a single one the name may be empty.
 func (a *App) client(name string) (*Client, error) {
-	if client, ok := a.Clients[name]; ok {
+	if client, ok := a.clients[name]; ok {
 		return client, nil
 	}
 	names := a.clientNames()
@@ -298,7 +343,7 @@ func (a *App) client(name string) (*Client, error) {
 	if len(names) != 1 {
 		return nil, fmt.Errorf("zoho: several clients are configured, name one of them: %s", strings.Join(names, ", "))
 	}
-	return a.Clients[names[0]], nil
+	return a.clients[names[0]], nil
 }
 
 // configuredApp is the app of the configuration that ctx belongs to.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -42,6 +43,7 @@ type Transport struct {
 
 	client *Client
 	logger *zap.Logger
+	last   *atomic.Pointer[authorization]
 }
 
 // CaddyModule returns the Caddy module information.
@@ -71,6 +73,7 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	if t.client, err = app.client(t.Client); err != nil {
 		return err
 	}
+	t.last = new(atomic.Pointer[authorization])
 	network := t.client.network
 	t.fillDefaults()
 	t.TLS = new(reverseproxy.TLSConfig)
@@ -209,11 +212,11 @@ type authorization struct {
 }
 
 // authorization returns the value of the header; it must not be written to.
-func (c *Client) authorization(token *tokencache.Token) []string {
-	last := c.last.Load()
+func (t *Transport) authorization(token *tokencache.Token) []string {
+	last := t.last.Load()
 	if last == nil || last.token != token {
-		last = &authorization{token, []string{c.AuthorizationScheme + " " + token.Value}}
-		c.last.Store(last)
+		last = &authorization{token, []string{t.client.scheme + " " + token.Value}}
+		t.last.Store(last)
 	}
 	return last.value
 }
@@ -225,7 +228,7 @@ func (t *Transport) send(req *http.Request, s *session, token *tokencache.Token)
 	out := &a.request
 	*out = *req
 	out.URL, out.Host = &a.url, s.target.Host
-	out.Header = forward.Header(req.Header, t.client.authorization(token), t.KeepHeaders)
+	out.Header = forward.Header(req.Header, t.authorization(token), t.KeepHeaders)
 	if req.Body != nil && req.Body != http.NoBody {
 		if s.body == nil {
 			s.body = body.NewRecorder(req, *s.handler.ReplayBuffer)

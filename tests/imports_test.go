@@ -14,7 +14,7 @@ const modulePath = "github.com/caddy-zoho/caddy-zoho"
 // layers says which packages of this module a package may import; nothing points
 // upward, and no package is without a line. Its tests may import zohosim as well.
 var layers = map[string][]string{
-	"":                      {"internal/unrecognized", "internal/admin", "internal/adminapi", "internal/body", "internal/callers", "internal/cause", "internal/cli", "internal/client", "internal/doctor", "internal/egress", "internal/fault", "internal/forward", "internal/masterkey", "internal/metrics", "internal/notify", "internal/onboard", "internal/problem", "internal/secret", "internal/sites", "internal/syntax", "internal/words", "tokencache", "tokencache/boltstore", "zoho"},
+	"":                      {"internal/sealing", "internal/unrecognized", "internal/admin", "internal/adminapi", "internal/body", "internal/callers", "internal/cause", "internal/cli", "internal/client", "internal/doctor", "internal/egress", "internal/fault", "internal/forward", "internal/masterkey", "internal/metrics", "internal/notify", "internal/onboard", "internal/problem", "internal/secret", "internal/sites", "internal/syntax", "internal/words", "tokencache", "tokencache/boltstore", "zoho"},
 	"zoho":                  {"internal/nearest"},
 	"tokencache":            {},
 	"tokencache/boltstore":  {"tokencache"},

@@ -147,7 +147,7 @@ func checkOrigin(u *url.URL) error {
 		if isLoopback(name) {
 			return nil
 		}
-		return errors.New("plain http is for localhost and loopback dialAddresses only; use https")
+		return errors.New("plain http is for localhost and loopback addresses only; use https")
 	}
 	return errors.New("the scheme must be https")
 }
