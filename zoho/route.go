@@ -174,7 +174,7 @@ func IsHost(host string) bool {
 	return known || domainOwner(host) != nil
 }
 
-// mayBeZoho rules out at a glance what apps mostly call: localhost and dialAddresses.
+// mayBeZoho rules out at a glance what apps mostly call: localhost and addresses.
 // Every domain of Zoho's begins with its name.
 func mayBeZoho(host string) bool {
 	return strings.IndexByte(host, 'z') >= 0 || strings.IndexByte(host, 'Z') >= 0
