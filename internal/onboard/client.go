@@ -82,7 +82,7 @@ func (cl *Client) accounts(g tokencache.Grant) (*zoho.Accounts, error) {
 // AccountName is what an account may be called.
 var AccountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
 
-// configured tells whether an account's grant comes from the configuration, where nothing
+// configured reports whether an account's grant comes from the configuration, where nothing
 // may replace it.
 func (cl *Client) configured(account string) bool {
 	_, configured, _ := cl.Cache.Grant(account)

@@ -3,10 +3,10 @@
 // pasted, by a refresh token from elsewhere. It takes them out again as well.
 //
 // flow.go holds the consents that are under way, grant.go what becomes of a code or a
-// refresh token, adopt.go how that becomes the grant of an account, held.go what a person
-// has to confirm, revoke.go how a grant ends, invite.go the links for customers. pages.go
-// is what a browser sees, guard.go whether it may, checks.go what is looked at before
-// consent, consent.go the way through it.
+// refresh token, store.go how that becomes the grant of an account, pending.go the grant
+// until then, confirm.go what a person has to confirm, revoke.go how a grant ends, invite.go
+// the links for customers. pages.go is what a browser sees, guard.go whether it may,
+// preflight.go what is looked at before consent, pages_consent.go the way through it.
 package onboard
 
 import (

@@ -64,7 +64,7 @@ func (cl *Client) Invite(account string, life time.Duration, returnTo string) (l
 	return base + "invite?token=" + payload + "." + sign(keys[0], payload), inv, nil
 }
 
-// returnable tells whether a browser may be sent there. Only the operator can name it.
+// returnable reports whether a browser may be sent there. Only the operator can name it.
 func returnable(text string) bool {
 	if text == "" {
 		return true

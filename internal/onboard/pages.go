@@ -31,14 +31,14 @@ var templates = template.Must(template.New("pages").Funcs(template.FuncMap{"scop
 type Pages struct {
 	Flow   *Flow
 	Client *Client
-	// Admit tells whether a request may see the connections and begin a consent. The
+	// Admit reports whether a request may see the connections and begin a consent. The
 	// callback is guarded by its state and a cookie, an invitation by its signature.
 	Admit func(*http.Request) bool
 	// Failed is told of what went wrong on a page.
 	Failed func(*http.Request, *Error)
 	// Path is the path that the browser asked for, before anything took a prefix off it.
 	Path func(*http.Request) string
-	// Folder tells whether the pages are in a folder, as the path ends up here.
+	// Folder reports whether the pages are in a folder, as the path ends up here.
 	Folder func(string) bool
 }
 

@@ -86,7 +86,7 @@ func (cand *candidate) asks(old tokencache.Grant) bool {
 	return old.RefreshToken != "" && !cand.replace && cand.asked != old.RefreshToken && differ(old, cand.grant)
 }
 
-// differ tells whether somebody else has consented than before, as far as that is known.
+// differ reports whether somebody else has consented than before, as far as that is known.
 // Who was known and is not any more is somebody else: a browser can take the scope that
 // Zoho names its user by out of the address that it is sent to.
 func differ(old, now tokencache.Grant) bool {

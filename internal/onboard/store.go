@@ -79,7 +79,7 @@ func (cand *candidate) places(old tokencache.Grant, replaces bool) int {
 	return max(old.RefreshTokens, 1)
 }
 
-// ready tells whether a grant could be stored, before one is asked for: a code is good once, and
+// ready reports whether a grant could be stored, before one is asked for: a code is good once, and
 // a consent takes a place at Zoho.
 func (f *Flow) ready(cl *Client, account string, replaceLost bool) *Error {
 	if _, _, err := f.before(cl, account, replaceLost); err != nil {
