@@ -173,7 +173,7 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 	}
 	redirectURI := cmp.Or(client.RedirectURI, client.Served)
 	url, state, failure := flow.Begin(client, onboard.Start{Account: account, RedirectURI: redirectURI, RevokeOld: req.RevokeOld, ReplaceLost: req.Replace || req.ReplaceUnreadable})
-	return either(connectStarted{URL: url, State: state, RedirectURI: redirectURI, Warnings: flow.PlaceWarnings(client, account)}, failure)
+	return either(connectStarted{URL: url, State: state, RedirectURI: redirectURI, Warnings: flow.QuotaWarnings(client, account)}, failure)
 }
 
 // belongs tells that a consent, or the question that came of it, is another account's.

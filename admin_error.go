@@ -79,7 +79,7 @@ var waitReasons = map[tokencache.Kind]string{
 // refused is what onboarding has against a wish.
 func refused(failure *onboard.Error) *adminError {
 	return &adminError{
-		Text: failure.Text, Code: failure.Code, Reason: waitReasons[failure.Kind], Hint: strings.TrimSpace(failure.Remedy + " " + failure.Places), Confirm: failure.Confirm, Replaceable: failure.Replaceable,
+		Text: failure.Text, Code: failure.Code, Reason: waitReasons[failure.Kind], Hint: strings.TrimSpace(failure.Remedy + " " + failure.Quota), Confirm: failure.Confirm, Replaceable: failure.Replaceable,
 		RetryAfter: seconds(failure.RetryAfter), status: failure.Status,
 	}
 }

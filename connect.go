@@ -111,7 +111,7 @@ func (c *Client) onboard() *onboard.Client {
 	return &onboard.Client{
 		Served: served, Name: c.name, ID: c.clientID, Cache: c.cache, Centers: c.centers, Scopes: c.Scopes, RedirectURI: c.RedirectURI,
 		Accounts: c.accountsOf,
-		Kin:      c.kin,
+		Siblings: c.kin,
 		KnownAt:  c.knownAt,
 	}
 }

@@ -32,7 +32,7 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 		e.tellConsent(checkGrant, "", what, why, e.client.consent(cmp.Or(account, defaultAccount)))
 		return
 	}
-	for _, text := range onboard.CountPlaces(e.client.shared.cache.Status(e.client.cache)).Warnings() {
+	for _, text := range onboard.CountQuota(e.client.shared.cache.Status(e.client.cache)).Warnings() {
 		e.tell(checkGrant, resultWarning, "", text, "each consent takes one, and what is only forgotten here keeps it at Zoho", "`caddy zoho revoke` gives back those that are not needed, `connect --revoke-old` the one that it replaces")
 	}
 	called := 0

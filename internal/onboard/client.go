@@ -22,9 +22,9 @@ type Client struct {
 	// Accounts are the ways to speak to a data center, one for each secret that it may
 	// accept, the likeliest first.
 	Accounts func(zoho.DataCenter) []*zoho.Accounts
-	// Kin are the other clients with the same id, whose accounts may have the same refresh
+	// Siblings are the other clients with the same id, whose accounts may have the same refresh
 	// tokens.
-	Kin func() []*tokencache.Client
+	Siblings func() []*tokencache.Client
 	// KnownAt asks Zoho's data centers which of them know the client's id, by their codes.
 	KnownAt func(context.Context) []string
 }

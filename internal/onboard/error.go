@@ -20,9 +20,9 @@ type Error struct {
 	RetryAfter time.Duration
 	Kind       tokencache.Kind // why a code or refresh token brought nothing, 0 if that is not what failed
 	Reference  string          // by which a page and the log speak of it, "" if it was not on a page
-	// Places says what the failure cost of the 20 refresh tokens that Zoho keeps of a user
+	// Quota says what the failure cost of the 20 refresh tokens that Zoho keeps of a user
 	// and client, "" if it has nothing to do with them.
-	Places    string
+	Quota     string
 	toInvited string // remedy for whoever has an invitation and nothing else, "" if they can do nothing
 	// Replaceable says that the stored grant cannot be read, and may be replaced by whoever
 	// agrees to that.
@@ -35,9 +35,9 @@ type Error struct {
 }
 
 // Error is all of it in one line.
-func (e *Error) Error() string { return strings.TrimSpace(e.Text + " " + e.Remedy + " " + e.Places) }
+func (e *Error) Error() string { return strings.TrimSpace(e.Text + " " + e.Remedy + " " + e.Quota) }
 
-const noPlace = "It took none of the 20 refresh tokens that Zoho keeps for a user."
+const quotaUntouched = "It took none of the 20 refresh tokens that Zoho keeps for a user."
 
 // forInvited is the error for whoever has an invitation and nothing else: what concerns
 // the machine stays in its log.
@@ -62,7 +62,7 @@ const (
 )
 
 func errState(text string) *Error {
-	return &Error{Status: http.StatusForbidden, Code: codeState, Text: text, Remedy: "Nothing was exchanged or stored. Begin the consent anew.", Places: noPlace,
+	return &Error{Status: http.StatusForbidden, Code: codeState, Text: text, Remedy: "Nothing was exchanged or stored. Begin the consent anew.", Quota: quotaUntouched,
 		toInvited: "Nothing was changed. Open the link again."}
 }
 
@@ -110,7 +110,7 @@ func errTooManyStarts(wait time.Duration) *Error {
 
 func errUsed() *Error {
 	return &Error{Status: http.StatusConflict, Code: codeUsed, Text: "This answer of Zoho's was used already.",
-		Remedy: "Nothing was exchanged a second time. See what became of it in the list of connections.", Places: "It took no second one of the 20 refresh tokens that Zoho keeps for a user.", toInvited: "You can close this page."}
+		Remedy: "Nothing was exchanged a second time. See what became of it in the list of connections.", Quota: "It took no second one of the 20 refresh tokens that Zoho keeps for a user.", toInvited: "You can close this page."}
 }
 
 func errNoPage() *Error {
@@ -118,7 +118,7 @@ func errNoPage() *Error {
 }
 
 func errCallback(text, remedy string) *Error {
-	return &Error{Status: http.StatusBadRequest, Code: "callback", Text: text, Remedy: remedy, Places: noPlace}
+	return &Error{Status: http.StatusBadRequest, Code: "callback", Text: text, Remedy: remedy, Quota: quotaUntouched}
 }
 
 func errStore(err error) *Error {
@@ -185,8 +185,8 @@ func errInvitation(text string) *Error {
 	return &Error{Status: http.StatusForbidden, Code: "invitation", Text: text, Remedy: remedy, toInvited: remedy}
 }
 
-// shown64 quotes what somebody else wrote, a part of it.
-func shown64(text string) string {
+// quoted quotes what somebody else wrote, a part of it.
+func quoted(text string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return -1

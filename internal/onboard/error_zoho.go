@@ -18,7 +18,7 @@ import (
 
 // errDenied explains why Zoho brought no code.
 func errDenied(code string) *Error {
-	e := &Error{Status: http.StatusForbidden, Code: "denied", Text: "Zoho says " + shown64(code) + " instead of giving a code.", Remedy: "Begin the consent anew.", Places: noPlace}
+	e := &Error{Status: http.StatusForbidden, Code: "denied", Text: "Zoho says " + quoted(code) + " instead of giving a code.", Remedy: "Begin the consent anew.", Quota: quotaUntouched}
 	switch code {
 	case "access_denied":
 		e.Text = "Consent was refused, or codes were asked for too often: Zoho says access_denied for both."
@@ -38,7 +38,7 @@ func errDenied(code string) *Error {
 func errServer(cl *Client, server string) *Error {
 	e := &Error{Status: http.StatusBadRequest, Code: "accounts-server",
 		Text:   "The answer names an accounts server that is none of this client's, so the code was not sent there.",
-		Remedy: "If you did not write that link yourself, somebody may be after the code. Begin the consent anew.", Places: noPlace}
+		Remedy: "If you did not write that link yourself, somebody may be after the code. Begin the consent anew.", Quota: quotaUntouched}
 	if center, ok := zoho.LookupAccountsServer(server); ok && !cl.Centers[0].Custom && !slices.Contains(cl.Centers, center) {
 		e.Text = fmt.Sprintf("This user's account is in the data center %s, which client %s does not have.", center.Code, cl.Name)
 		e.Remedy = fmt.Sprintf("Enable %[1]s for the client in Zoho's API console, add %[1]s to its data_center in the Caddyfile, with its client_secret if it has one of its own, and begin anew.", center.Code)
@@ -48,7 +48,7 @@ func errServer(cl *Client, server string) *Error {
 
 func errNoRefreshToken() *Error {
 	return &Error{Status: http.StatusBadGateway, Code: "no-refresh-token", Text: "Zoho gave an access token, but no refresh token, so there is nothing to keep.",
-		Remedy: "Begin the consent anew. For a self client's code, make a new one.", Places: noPlace}
+		Remedy: "Begin the consent anew. For a self client's code, make a new one.", Quota: quotaUntouched}
 }
 
 // errExchange explains why a code was not taken.
@@ -57,26 +57,26 @@ func errExchange(err error) *Error {
 	if errors.As(err, &known) {
 		return known
 	}
-	e := &Error{Status: http.StatusBadGateway, Code: codeExchange, Text: "Zoho did not take the code: " + err.Error() + ".", Remedy: "Begin the consent anew.", Places: noPlace}
+	e := &Error{Status: http.StatusBadGateway, Code: codeExchange, Text: "Zoho did not take the code: " + err.Error() + ".", Remedy: "Begin the consent anew.", Quota: quotaUntouched}
 	var failure *zoho.Failure
 	if !errors.As(err, &failure) {
 		return e
 	}
 	if failure.Kind != zoho.FailureTemporary { // of which the hint says that it is tried again
-		e.Remedy, e.RetryAfter = sentence(failure.Hint()), silence(failure)
+		e.Remedy, e.RetryAfter = sentence(failure.Hint()), retryAfter(failure)
 	}
 	if failure.Kind == zoho.FailureThrottled {
 		e.Kind = tokencache.KindThrottled
 	}
 	if !failure.NoToken {
-		e.Places = "Whether it took one of the 20 refresh tokens that Zoho keeps for a user is not known: an answer may have been lost."
+		e.Quota = "Whether it took one of the 20 refresh tokens that Zoho keeps for a user is not known: an answer may have been lost."
 	}
 	return e
 }
 
-// silence is how long nothing should be asked for, 0 if that does not help: Zoho throttles
+// retryAfter is how long nothing should be asked for, 0 if that does not help: Zoho throttles
 // by what was asked for in ten minutes, mostly without saying for how long.
-func silence(failure *zoho.Failure) time.Duration {
+func retryAfter(failure *zoho.Failure) time.Duration {
 	if failure.Kind == zoho.FailureThrottled {
 		return cmp.Or(failure.RetryAfter, 10*time.Minute)
 	}
@@ -131,14 +131,14 @@ func (cl *Client) knownAt(ctx context.Context) string {
 }
 
 // errProof explains why a refresh token brings no access token.
-func errProof(err error, cand *candidate) *Error {
+func errProof(err error, p *pendingGrant) *Error {
 	e := &Error{Status: http.StatusBadGateway, Code: "not-proved", Text: "The refresh token brings no access token, so it was not stored: " + err.Error() + ".",
 		Remedy: "What was stored before is untouched."}
 	var failure *zoho.Failure
 	if errors.As(err, &failure) {
 		e.Text, e.Remedy = "The refresh token brings no access token, so it was not stored: "+failure.Error()+".", sentence(failure.Hint())
-		e.RetryAfter = silence(failure)
-		if failure.Kind == zoho.FailureGrantDead && !cand.fresh() {
+		e.RetryAfter = retryAfter(failure)
+		if failure.Kind == zoho.FailureGrantDead && !p.fresh() {
 			e.Remedy = "Compare it first: one that was copied incompletely, or that belongs to another client id or data center (--data-center), is refused alike, and so is a self client's code, which is for `connect --self-client`. " + e.Remedy
 		}
 	}

@@ -38,12 +38,12 @@ type Flow struct {
 	// accordingly: Zoho is not asked meanwhile. Taken before mu.
 	changing sync.Mutex
 
-	mu       sync.Mutex          // guards all below
-	consents map[string]*consent // :: state → consent
-	starts   map[tokencache.Key][]time.Time
-	held     map[string]*candidate // :: id → a grant of somebody else than before, until confirmed
-	results  map[string]*shown     // :: id → what a browser may be shown after its consent
-	closed   bool                  // nothing is held any more
+	mu          sync.Mutex          // guards all below
+	consents    map[string]*consent // :: state → consent
+	starts      map[tokencache.Key][]time.Time
+	unconfirmed map[string]*pendingGrant // :: id → a grant of somebody else than before, until confirmed
+	results     map[string]*pageResult   // :: id → what a browser may be shown after its consent
+	closed      bool                     // nothing is held any more
 }
 
 // Hooks are what a Flow tells others, and what they do for it. All are needed.
@@ -58,7 +58,7 @@ func New(cache *tokencache.Cache, store *tokencache.Bolt, hooks Hooks) *Flow {
 	return &Flow{
 		Hooks: hooks, cache: cache, store: store,
 		consents: make(map[string]*consent), starts: make(map[tokencache.Key][]time.Time),
-		held: make(map[string]*candidate), results: make(map[string]*shown),
+		unconfirmed: make(map[string]*pendingGrant), results: make(map[string]*pageResult),
 	}
 }
 
@@ -104,12 +104,12 @@ func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ *Error) {
 	case s.RedirectURI == "":
 		return "", "", errNoRedirectURI(cl)
 	}
-	if err := f.ready(cl, s.Account, s.ReplaceLost); err != nil {
+	if err := f.checkStore(cl, s.Account, s.ReplaceLost); err != nil {
 		return "", "", err
 	}
 	c := &consent{Start: s, client: cl.Name, browser: identify(s.Browser), expires: time.Now().Add(consentLife)}
 	state = rand.Text()
-	if err := f.note(s.startsOf(cl), state, c); err != nil {
+	if err := f.register(s.startsOf(cl), state, c); err != nil {
 		return "", "", err
 	}
 	accounts := zoho.Accounts{DataCenter: cl.Centers[0], ClientID: cl.ID()}
@@ -126,11 +126,11 @@ func (s *Start) startsOf(cl *Client) tokencache.Key {
 	return key
 }
 
-func (f *Flow) note(key tokencache.Key, state string, c *consent) *Error {
+func (f *Flow) register(key tokencache.Key, state string, c *consent) *Error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
-	f.tidy(now)
+	f.dropExpired(now)
 	recent := f.starts[key]
 	if len(recent) >= maxStarts {
 		return errTooManyStarts(recent[0].Add(startWindow).Sub(now))
@@ -143,8 +143,8 @@ func (f *Flow) note(key tokencache.Key, state string, c *consent) *Error {
 	return nil
 }
 
-// tidy drops what has expired. With mu held.
-func (f *Flow) tidy(now time.Time) {
+// dropExpired drops what has expired. With mu held.
+func (f *Flow) dropExpired(now time.Time) {
 	for state, c := range f.consents {
 		if now.After(c.expires.Add(consentLife)) { // for a while it is told that it has expired
 			delete(f.consents, state)
@@ -173,19 +173,19 @@ func (f *Flow) AccountOf(cl *Client, id string) string {
 	if c := f.consents[id]; c != nil && c.client == cl.Name {
 		return c.Account
 	}
-	if cand := f.held[id]; cand != nil && cand.client == cl.Name {
-		return cand.account
+	if p := f.unconfirmed[id]; p != nil && p.client == cl.Name {
+		return p.account
 	}
 	return ""
 }
 
-// take uses a state up. It is good once, for its client, in the browser that it was
+// takeConsent uses a state up. It is good once, for its client, in the browser that it was
 // made for.
-func (f *Flow) take(cl *Client, state, browser string) (*consent, *Error) {
+func (f *Flow) takeConsent(cl *Client, state, browser string) (*consent, *Error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
-	f.tidy(now)
+	f.dropExpired(now)
 	c := f.consents[state]
 	switch {
 	case state == "":

@@ -23,10 +23,10 @@ func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser stri
 	if cb.repeated {
 		return Result{}, nil, errCallback("The answer names a parameter twice, which Zoho does not do. Nothing in it was used.", "Begin the consent anew.")
 	}
-	if err := cl.notACode(cl.Centers[0], cb.Code); err != nil { // the consent goes on
+	if err := cl.validateCode(cl.Centers[0], cb.Code); err != nil { // the consent goes on
 		return Result{}, nil, err
 	}
-	c, err := f.take(cl, cb.State, browser)
+	c, err := f.takeConsent(cl, cb.State, browser)
 	if err != nil {
 		return Result{}, c, err
 	}
@@ -43,21 +43,21 @@ func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser stri
 			return Result{}, c, errServer(cl, cb.AccountsServer)
 		}
 	}
-	if err := f.invited(cl, c.invitation); err != nil {
+	if err := f.checkInvitation(cl, c.invitation); err != nil {
 		return Result{}, c, err
 	}
 	if err := cl.mayReplace(c.Account); err != nil {
 		return Result{}, c, err
 	}
-	if err := f.ready(cl, c.Account, c.ReplaceLost); err != nil {
+	if err := f.checkStore(cl, c.Account, c.ReplaceLost); err != nil {
 		return Result{}, c, err
 	}
-	cand, failed := f.exchange(ctx, cl, center, c.Account, cb.Code, c.RedirectURI)
+	p, failed := f.exchange(ctx, cl, center, c.Account, cb.Code, c.RedirectURI)
 	if failed != nil {
 		return Result{}, c, errCallbackCode(failed, cb, center)
 	}
-	cand.browser, cand.invited, cand.revokeOld, cand.replaceLost = c.browser, c.invitation, c.RevokeOld, c.ReplaceLost
-	result, err := f.settle(ctx, cl, cand)
+	p.browser, p.invited, p.revokeOld, p.replaceLost = c.browser, c.invitation, c.RevokeOld, c.ReplaceLost
+	result, err := f.complete(ctx, cl, p)
 	return result, c, err
 }
 
@@ -68,18 +68,18 @@ func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCente
 	if err := cl.mayReplace(account); err != nil {
 		return Result{}, err
 	}
-	if err := cl.notACode(center, code); err != nil {
+	if err := cl.validateCode(center, code); err != nil {
 		return Result{}, err
 	}
-	if err := f.ready(cl, account, replace); err != nil {
+	if err := f.checkStore(cl, account, replace); err != nil {
 		return Result{}, err
 	}
-	cand, err := f.exchange(ctx, cl, center, account, code, "")
+	p, err := f.exchange(ctx, cl, center, account, code, "")
 	if err != nil {
 		return Result{}, errSelfClientCode(ctx, err, cl, center)
 	}
-	cand.replace, cand.revokeOld = replace, revokeOld
-	return f.settle(ctx, cl, cand)
+	p.replace, p.revokeOld = replace, revokeOld
+	return f.complete(ctx, cl, p)
 }
 
 // Import takes a refresh token that another program was given.
@@ -91,21 +91,21 @@ func (f *Flow) Import(ctx context.Context, cl *Client, center zoho.DataCenter, a
 		return Result{}, &Error{Status: http.StatusBadRequest, Code: "refresh-token", Text: "This is no refresh token.",
 			Remedy: "It is printable text without blanks, such as 1000.….…, alone on its line."}
 	}
-	if err := cl.notARefreshToken(center, refreshToken); err != nil {
+	if err := cl.validateRefreshToken(center, refreshToken); err != nil {
 		return Result{}, err
 	}
-	if _, _, err := f.before(cl, account, replace); err != nil { // a store that fails costs no token call
+	if _, _, err := f.currentGrant(cl, account, replace); err != nil { // a store that fails costs no token call
 		return Result{}, err
 	}
 	grant := tokencache.Grant{RefreshToken: refreshToken, AccountsServer: center.Accounts, GrantedAt: time.Now()}
-	cand := candidateFor(cl, account, grant)
-	cand.replace = replace
-	return f.settle(ctx, cl, cand)
+	p := newPending(cl, account, grant)
+	p.replace = replace
+	return f.complete(ctx, cl, p)
 }
 
 // exchange trades a code for tokens, at the data center that it was given at. Several
 // secrets are tried in order: a refused one does not use the code up.
-func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter, account, code, redirectURI string) (*candidate, error) {
+func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter, account, code, redirectURI string) (*pendingGrant, error) {
 	ctx = context.WithoutCancel(ctx) // who closes the browser now must not lose the code
 	failed := errNoSecret(center)
 	for _, accounts := range cl.Accounts(center) {
@@ -128,43 +128,43 @@ func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter,
 		}
 		grant := tokencache.Grant{RefreshToken: reply.RefreshToken, AccountsServer: center.Accounts, APIDomain: reply.APIDomain,
 			Scopes: slices.Clone(scopes), GrantedAt: time.Now()}
-		cand := candidateFor(cl, account, grant)
-		cand.exchanged = f.cache.Exchanged(cl.Cache, cl.key(account), grant, tokencache.Fetched{
+		p := newPending(cl, account, grant)
+		p.exchanged = f.cache.Exchanged(cl.Cache, cl.key(account), grant, tokencache.Fetched{
 			AccessToken: reply.AccessToken, Life: reply.ExpiresIn - time.Since(asked), APIDomain: reply.APIDomain, Scope: reply.Scope})
-		return cand, nil
+		return p, nil
 	}
 	return nil, failed
 }
 
-// settle has a grant prove itself by a renewal, and makes it that of its account.
-func (f *Flow) settle(ctx context.Context, cl *Client, cand *candidate) (_ Result, err *Error) {
+// complete has a grant prove itself by a renewal, and makes it that of its account.
+func (f *Flow) complete(ctx context.Context, cl *Client, p *pendingGrant) (_ Result, err *Error) {
 	ctx = context.WithoutCancel(ctx) // who closes the browser now must not lose the grant
-	defer func() { f.giveBack(ctx, cl, cand, err) }()
-	if err := f.prove(cl, cand); err != nil {
+	defer func() { f.giveBack(ctx, cl, p, err) }()
+	if err := f.verify(cl, p); err != nil {
 		return Result{}, err
 	}
-	cand.describe(ctx, cl)
-	return f.adopt(ctx, cl, cand)
+	p.describe(ctx, cl)
+	return f.storeGrant(ctx, cl, p)
 }
 
-// prove has a grant bring an access token.
-func (f *Flow) prove(cl *Client, cand *candidate) *Error {
-	proof, err := f.cache.Prove(cl.Cache, cl.key(cand.account), cand.grant)
+// verify has a grant bring an access token.
+func (f *Flow) verify(cl *Client, p *pendingGrant) *Error {
+	proof, err := f.cache.Prove(cl.Cache, cl.key(p.account), p.grant)
 	switch {
 	case err == nil:
-		cand.proof = proof
-	case !cand.fresh() || plainlyBad(err):
-		return errProof(err, cand)
+		p.proof = proof
+	case !p.fresh() || permanent(err):
+		return errProof(err, p)
 	default: // A code is used up by now, and what its exchange has given is good for an hour.
-		cand.proof = cand.exchanged
-		cand.warnings = append(cand.warnings, "a renewal could not be tried yet: "+err.Error())
+		p.proof = p.exchanged
+		p.warnings = append(p.warnings, "a renewal could not be tried yet: "+err.Error())
 	}
 	return nil
 }
 
-// plainlyBad tells failures that say something about the grant from those that say
+// permanent reports whether a failure says something about the grant, and not only
 // something about the moment.
-func plainlyBad(err error) bool {
+func permanent(err error) bool {
 	var known *tokencache.Error
 	return errors.As(err, &known) && (known.Kind == tokencache.KindDead || known.Kind == tokencache.KindRejected)
 }

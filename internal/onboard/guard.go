@@ -31,13 +31,13 @@ func (v *visit) browser() string {
 	return cookie.Value
 }
 
-// prefetches tells that a browser guesses what a person might open next.
+// prefetches reports whether a browser guesses what a person might open next.
 func prefetches(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Sec-Purpose")+r.Header.Get("Purpose"), "prefetch")
 }
 
-// Private tells the requests that must not be logged: their addresses hold a code, a state
-// or an invitation, or may do so in a damaged form, or they lead to Zoho with one. name is
+// Private reports whether a request must not be logged: its address holds a code, a state
+// or an invitation, or may do so in a damaged form, or it leads to Zoho with one. name is
 // "" if it is none of ours.
 func (p *Pages) Private(r *http.Request) (name string, private bool) {
 	here, name := path.Split(r.URL.Path)
@@ -52,9 +52,9 @@ func (p *Pages) Private(r *http.Request) (name string, private bool) {
 	return name, private || page.private || err != nil || !p.Folder(here)
 }
 
-// rebound tells names that a stranger can point at this machine, so that a page of his
-// in an operator's browser reads these. Over TLS the certificate would not fit.
-func (p *Pages) rebound(r *http.Request) bool {
+// dnsRebound reports whether a name is one that a stranger can point at this machine, so
+// that a page of his in an operator's browser reads these. Over TLS the certificate would not fit.
+func (p *Pages) dnsRebound(r *http.Request) bool {
 	host := strings.TrimSuffix((&url.URL{Host: r.Host}).Hostname(), ".")
 	if _, err := netip.ParseAddr(host); r.TLS != nil || err == nil || strings.EqualFold(host, "localhost") {
 		return false

@@ -42,7 +42,7 @@ func (cl *Client) Invite(account string, life time.Duration, returnTo string) (l
 		return "", inv, &Error{Status: http.StatusBadRequest, Code: "expires", Text: "An invitation lives for more than nothing and at most 90 days, which " + life.String() + " is not.",
 			Remedy: "Give another --expires, as in 168h or 90d."}
 	}
-	if !returnable(returnTo) {
+	if !validReturnTo(returnTo) {
 		return "", inv, errReturnTo(returnTo)
 	}
 	base, ok := strings.CutSuffix(cmp.Or(cl.RedirectURI, cl.Served), "callback")
@@ -64,8 +64,8 @@ func (cl *Client) Invite(account string, life time.Duration, returnTo string) (l
 	return base + "invite?token=" + payload + "." + sign(keys[0], payload), inv, nil
 }
 
-// returnable reports whether a browser may be sent there. Only the operator can name it.
-func returnable(text string) bool {
+// validReturnTo reports whether a browser may be sent there. Only the operator can name it.
+func validReturnTo(text string) bool {
 	if text == "" {
 		return true
 	}
@@ -104,14 +104,14 @@ func (f *Flow) readInvitation(cl *Client, token string) (*Invitation, *Error) {
 	if !genuine || err != nil || json.Unmarshal(text, inv) != nil || inv.Client != cl.Name {
 		return nil, errInvitation("This link is no invitation, or not a whole one.")
 	}
-	if err := f.invited(cl, inv); err != nil {
+	if err := f.checkInvitation(cl, inv); err != nil {
 		return nil, err
 	}
 	return inv, nil
 }
 
-// invited tells why an invitation is not good any more.
-func (f *Flow) invited(cl *Client, inv *Invitation) *Error {
+// checkInvitation says why an invitation is not good any more.
+func (f *Flow) checkInvitation(cl *Client, inv *Invitation) *Error {
 	if inv == nil {
 		return nil
 	}

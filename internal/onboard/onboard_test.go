@@ -34,7 +34,7 @@ func testClient(t *testing.T) (*Flow, *Client) {
 			},
 		},
 		Accounts: func(zoho.DataCenter) []*zoho.Accounts { return nil },
-		Kin:      func() []*tokencache.Client { return nil },
+		Siblings: func() []*tokencache.Client { return nil },
 		KnownAt:  func(context.Context) []string { return []string{"eu"} },
 	}
 	return New(cache, store, Hooks{Connected: func(Result) {}, Gone: func(tokencache.Key) {}, Guard: func(f func()) { f() }}), cl
@@ -60,15 +60,15 @@ func TestConsentExpires(t *testing.T) {
 		}
 		late, inTime := begin(), begin()
 		time.Sleep(consentLife)
-		if _, err := flow.take(cl, inTime, "cookie"); err != nil {
+		if _, err := flow.takeConsent(cl, inTime, "cookie"); err != nil {
 			t.Errorf("after ten minutes: %v", err)
 		}
 		time.Sleep(time.Second)
-		if _, err := flow.take(cl, late, "cookie"); err == nil || !strings.Contains(err.Text, "10 minutes ago") {
+		if _, err := flow.takeConsent(cl, late, "cookie"); err == nil || !strings.Contains(err.Text, "10 minutes ago") {
 			t.Errorf("too late: %v", err)
 		}
 		time.Sleep(2 * consentLife)
-		if _, err := flow.take(cl, late, "cookie"); err == nil || !strings.Contains(err.Text, "forgotten") {
+		if _, err := flow.takeConsent(cl, late, "cookie"); err == nil || !strings.Contains(err.Text, "forgotten") {
 			t.Errorf("much too late: %v", err)
 		}
 		if n := len(flow.consents) + len(flow.starts); n != 0 {
@@ -120,7 +120,7 @@ func TestInvitationsExpire(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	inv.Expires = time.Now().Add(-time.Second)
-	if err := flow.invited(cl, &inv); err == nil || !strings.Contains(err.Text, "expired") {
+	if err := flow.checkInvitation(cl, &inv); err == nil || !strings.Contains(err.Text, "expired") {
 		t.Errorf("too late: %v", err)
 	}
 	other := *cl
@@ -139,9 +139,9 @@ func TestInvitationWithoutStore(t *testing.T) {
 		t.Fatal(failure)
 	}
 	adopt := func() *Error {
-		cand := candidateFor(cl, "acme", tokencache.Grant{RefreshToken: "1000.refresh", AccountsServer: cl.Centers[0].Accounts})
-		cand.invited = &inv
-		_, err := flow.adopt(t.Context(), cl, cand)
+		p := newPending(cl, "acme", tokencache.Grant{RefreshToken: "1000.refresh", AccountsServer: cl.Centers[0].Accounts})
+		p.invited = &inv
+		_, err := flow.storeGrant(t.Context(), cl, p)
 		return err
 	}
 	secrets := cl.Cache.Secrets
@@ -164,7 +164,7 @@ func FuzzReturnTo(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if text == "" || !returnable(text) {
+		if text == "" || !validReturnTo(text) {
 			return
 		}
 		u, err := url.Parse(text)
@@ -255,10 +255,10 @@ func TestRefusedCodes(t *testing.T) {
 		says       []string
 		not        string
 	}{
-		{"a self client's code", "invalid_code", selfClient, []string{"Generate a new code", "10 minutes", "tried at us", "--data-center", "us, eu", noPlace}, "start consent"},
-		{"a self client of elsewhere", "invalid_client", selfClient, []string{"unknown at us", "--data-center", "It is known at eu.", noPlace}, "consent"},
-		{"a code of elsewhere", "invalid_code", func() *Error { return callback("") }, []string{"named no accounts-server", "accounts.zoho.com", noPlace}, "self client"},
-		{"a used code", "invalid_code", func() *Error { return callback("https://accounts.zoho.eu") }, []string{"start consent again", noPlace}, "named no accounts-server"},
+		{"a self client's code", "invalid_code", selfClient, []string{"Generate a new code", "10 minutes", "tried at us", "--data-center", "us, eu", quotaUntouched}, "start consent"},
+		{"a self client of elsewhere", "invalid_client", selfClient, []string{"unknown at us", "--data-center", "It is known at eu.", quotaUntouched}, "consent"},
+		{"a code of elsewhere", "invalid_code", func() *Error { return callback("") }, []string{"named no accounts-server", "accounts.zoho.com", quotaUntouched}, "self client"},
+		{"a used code", "invalid_code", func() *Error { return callback("https://accounts.zoho.eu") }, []string{"start consent again", quotaUntouched}, "named no accounts-server"},
 	} {
 		refuse(test.code)
 		err := test.try()
@@ -310,11 +310,11 @@ func TestUnconfirmedGrants(t *testing.T) {
 		given := new(revocations)
 		via(cl, given)
 		hold := func(token string, fresh bool) (id string) {
-			cand := candidateFor(cl, "shop", tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts})
+			p := newPending(cl, "shop", tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts})
 			if fresh {
-				cand.exchanged.AccessToken = "1000.access"
+				p.exchanged.AccessToken = "1000.access"
 			}
-			return flow.hold(cl, cand, Result{}, Result{}).Confirm
+			return flow.askFirst(cl, p, Result{}, Result{}).Confirm
 		}
 		hold("forgotten", true)
 		hold("imported", false)
@@ -329,19 +329,19 @@ func TestUnconfirmedGrants(t *testing.T) {
 		}
 		time.Sleep(consentLife)
 		synctest.Wait()
-		if got := given.String(); got != "dropped, forgotten" || len(flow.held) != 0 {
-			t.Errorf("given back: %s; %d are held", got, len(flow.held))
+		if got := given.String(); got != "dropped, forgotten" || len(flow.unconfirmed) != 0 {
+			t.Errorf("given back: %s; %d are held", got, len(flow.unconfirmed))
 		}
 		if _, err := flow.Confirm(t.Context(), cl, dropped, "", true); err == nil {
 			t.Error("confirmed twice")
 		}
 		flow.Close()
-		cand := candidateFor(cl, "shop", tokencache.Grant{RefreshToken: "late", AccountsServer: cl.Centers[0].Accounts})
-		cand.exchanged.AccessToken = "1000.access"
-		failure := flow.hold(cl, cand, Result{}, Result{})
-		flow.giveBack(t.Context(), cl, cand, failure)
-		if got := given.String(); got != "dropped, forgotten, late" || len(flow.held) != 0 || failure.Confirm != "" {
-			t.Errorf("after the end: given back %s, %d are held, %v", got, len(flow.held), failure)
+		p := newPending(cl, "shop", tokencache.Grant{RefreshToken: "late", AccountsServer: cl.Centers[0].Accounts})
+		p.exchanged.AccessToken = "1000.access"
+		failure := flow.askFirst(cl, p, Result{}, Result{})
+		flow.giveBack(t.Context(), cl, p, failure)
+		if got := given.String(); got != "dropped, forgotten, late" || len(flow.unconfirmed) != 0 || failure.Confirm != "" {
+			t.Errorf("after the end: given back %s, %d are held, %v", got, len(flow.unconfirmed), failure)
 		}
 	})
 }
@@ -409,8 +409,8 @@ func TestSharedGrant(t *testing.T) {
 	}
 	twin := *cl
 	twin.Name, twin.Cache = "twin", &tokencache.Client{Name: "twin", Grant: cl.Cache.Grant, Secrets: cl.Cache.Secrets}
-	cl.Kin = func() []*tokencache.Client { return []*tokencache.Client{twin.Cache} }
-	if err := flow.put(&twin, "x", tokencache.Grant{RefreshToken: "1000.twin", AccountsServer: cl.Centers[0].Accounts}); err != nil {
+	cl.Siblings = func() []*tokencache.Client { return []*tokencache.Client{twin.Cache} }
+	if err := flow.saveGrant(&twin, "x", tokencache.Grant{RefreshToken: "1000.twin", AccountsServer: cl.Centers[0].Accounts}); err != nil {
 		t.Fatal(err)
 	}
 	store("e", "1000.twin")
@@ -441,9 +441,9 @@ func TestSharedGrant(t *testing.T) {
 	if got := given.String(); got != "1000.own" {
 		t.Errorf("revoked: %s", got)
 	}
-	cand := candidateFor(cl, "a", tokencache.Grant{RefreshToken: "1000.new", AccountsServer: cl.Centers[0].Accounts})
-	cand.revokeOld = true
-	if r, err := flow.adopt(t.Context(), cl, cand); err != nil || r.Revoked || !strings.Contains(strings.Join(r.Warnings, " "), "account b") {
+	p := newPending(cl, "a", tokencache.Grant{RefreshToken: "1000.new", AccountsServer: cl.Centers[0].Accounts})
+	p.revokeOld = true
+	if r, err := flow.storeGrant(t.Context(), cl, p); err != nil || r.Revoked || !strings.Contains(strings.Join(r.Warnings, " "), "account b") {
 		t.Errorf("replaced: %+v, %v", r, err)
 	}
 	store("a", "1000.shared")
@@ -461,9 +461,9 @@ func TestDoubleClick(t *testing.T) {
 	given := new(revocations)
 	via(pages.Client, given)
 	const browser = "COOKIE-OF-THIS-BROWSER"
-	cand := candidateFor(pages.Client, "shop", tokencache.Grant{RefreshToken: "new", AccountsServer: pages.Client.Centers[0].Accounts})
-	cand.browser, cand.exchanged.AccessToken = identify(browser), "1000.access"
-	id := pages.Flow.keep(&shown{err: pages.Flow.hold(pages.Client, cand, Result{}, Result{})}, browser)
+	p := newPending(pages.Client, "shop", tokencache.Grant{RefreshToken: "new", AccountsServer: pages.Client.Centers[0].Accounts})
+	p.browser, p.exchanged.AccessToken = identify(browser), "1000.access"
+	id := pages.Flow.keepResult(&pageResult{err: pages.Flow.askFirst(pages.Client, p, Result{}, Result{})}, browser)
 	visit := func(r *http.Request) (status int, to string) {
 		r.AddCookie(&http.Cookie{Name: cookieName, Value: browser})
 		w := httptest.NewRecorder()

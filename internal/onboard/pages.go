@@ -46,7 +46,7 @@ type Pages struct {
 func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	base, _ := path.Split(p.Path(r))
 	v := &visit{Pages: p, w: w, r: r, base: base}
-	v.secure()
+	v.setSecurityHeaders()
 	here, name := path.Split(r.URL.Path)
 	page, known := pages[name]
 	switch {
@@ -73,8 +73,8 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !page.open && !p.Admit(r):
 		v.fail(&Error{Status: http.StatusForbidden, Code: "caller", Text: "Your address is not admitted here.", Remedy: "The operator can admit it by `callers` of zoho_connect; the default is this machine alone."})
 		return
-	case !page.open && p.rebound(r):
-		v.fail(&Error{Status: http.StatusForbidden, Code: "host", Text: "These pages are not known by the name " + shown64(r.Host) + ".",
+	case !page.open && p.dnsRebound(r):
+		v.fail(&Error{Status: http.StatusForbidden, Code: "host", Text: "These pages are not known by the name " + quoted(r.Host) + ".",
 			Remedy: "Open them by an address, by https, or by the name that stands in the client's redirect_uri."})
 		return
 	}
@@ -145,7 +145,7 @@ type visit struct {
 	invited bool
 }
 
-func (v *visit) secure() {
+func (v *visit) setSecurityHeaders() {
 	h := v.w.Header()
 	// Browsers hold redirects that follow a form to form-action as well.
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' "+strings.Join(v.formTargets(), " "))
@@ -185,12 +185,12 @@ func (v *visit) render(status int, page string, data any) {
 }
 
 func (v *visit) fail(e *Error) {
-	v.note(e)
+	v.logFailure(e)
 	v.failWith(e, "That did not work")
 }
 
-// note gives an error a reference, and has it logged.
-func (v *visit) note(e *Error) {
+// logFailure gives an error a reference, and has it logged.
+func (v *visit) logFailure(e *Error) {
 	e.Reference = rand.Text()[:8]
 	v.Failed(v.r, e)
 }

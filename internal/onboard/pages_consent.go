@@ -54,30 +54,30 @@ func (v *visit) callback() {
 		v.fail(failure)
 		return
 	}
-	s := &shown{result: result, err: failure, invited: v.invited}
+	s := &pageResult{result: result, err: failure, invited: v.invited}
 	if v.invited {
 		s.returnTo = c.invitation.ReturnTo
 	}
-	v.leadTo(v.keep(s))
+	v.redirectToResult(v.keepResult(s))
 }
 
-// keep keeps what is to be seen.
-func (v *visit) keep(s *shown) (id string) {
+// keepResult keeps what is to be seen.
+func (v *visit) keepResult(s *pageResult) (id string) {
 	if s.err != nil && s.err.Confirm == "" {
-		v.note(s.err)
+		v.logFailure(s.err)
 	}
-	return v.Flow.keep(s, v.browser())
+	return v.Flow.keepResult(s, v.browser())
 }
 
-// leadTo sends the browser to what was kept.
-func (v *visit) leadTo(id string) {
+// redirectToResult sends the browser to what was kept.
+func (v *visit) redirectToResult(id string) {
 	v.w.Header().Set("Location", "result?id="+id)
 	v.w.WriteHeader(http.StatusSeeOther)
 }
 
 func (v *visit) result() {
 	id := query(v.r, "id")
-	s := v.Flow.kept(id, v.browser())
+	s := v.Flow.resultOf(id, v.browser())
 	if s == nil {
 		v.fail(&Error{Status: http.StatusNotFound, Code: "result", Text: "There is nothing to see here any more.", Remedy: "The list shows how the connection is."})
 		return
@@ -105,7 +105,7 @@ func (v *visit) result() {
 
 // confirm takes what the person has decided about a grant of somebody else.
 func (v *visit) confirm() {
-	s := v.Flow.kept(v.form("id"), v.browser())
+	s := v.Flow.resultOf(v.form("id"), v.browser())
 	if s == nil || s.err == nil || s.err.Confirm == "" {
 		v.fail(errState("There is nothing to confirm here any more."))
 		return
@@ -115,9 +115,9 @@ func (v *visit) confirm() {
 	if s.outcome == "" {
 		accept := v.form("decision") == "replace"
 		result, err := v.Flow.Confirm(v.r.Context(), v.Client, s.err.Confirm, v.browser(), accept)
-		s.outcome = v.keep(&shown{result: result, err: err, dropped: !accept})
+		s.outcome = v.keepResult(&pageResult{result: result, err: err, dropped: !accept})
 	}
-	v.leadTo(s.outcome)
+	v.redirectToResult(s.outcome)
 }
 
 // invite shows the invited what is asked of them.

@@ -37,8 +37,8 @@ func (r Result) who() string {
 	return "somebody of data center " + r.DataCenter + " whom Zoho does not name"
 }
 
-// candidate is a grant that is not stored yet.
-type candidate struct {
+// pendingGrant is a grant that is not stored yet.
+type pendingGrant struct {
 	client    string
 	account   string
 	grant     tokencache.Grant
@@ -54,26 +54,26 @@ type candidate struct {
 	replaceLost bool // also a grant that cannot be read
 
 	// While it waits to be confirmed:
-	waits    *time.Timer
-	unwanted func(context.Context) // gives it back
+	expiry  *time.Timer
+	discard func(context.Context) // gives it back
 }
 
-// fresh tells a grant that a code has brought just now, which nobody else knows, from one
-// that was imported and may be in use elsewhere.
-func (cand *candidate) fresh() bool { return cand.exchanged.AccessToken != "" }
+// fresh reports whether a code has brought the grant just now, so that nobody else knows
+// it. One that was imported may be in use elsewhere.
+func (p *pendingGrant) fresh() bool { return p.exchanged.AccessToken != "" }
 
-// candidateFor is a candidate without a browser: what a terminal brings.
-func candidateFor(cl *Client, account string, grant tokencache.Grant) *candidate {
-	return &candidate{client: cl.Name, account: account, grant: grant, browser: identify("")}
+// newPending is a pendingGrant without a browser: what a terminal brings.
+func newPending(cl *Client, account string, grant tokencache.Grant) *pendingGrant {
+	return &pendingGrant{client: cl.Name, account: account, grant: grant, browser: identify("")}
 }
 
 // describe completes what is known of a grant by what its renewal said, and asks whose
 // it is.
-func (cand *candidate) describe(ctx context.Context, cl *Client) {
-	g, token := &cand.grant, cand.proof.AccessToken
-	g.APIDomain = cmp.Or(g.APIDomain, cand.proof.APIDomain)
+func (p *pendingGrant) describe(ctx context.Context, cl *Client) {
+	g, token := &p.grant, p.proof.AccessToken
+	g.APIDomain = cmp.Or(g.APIDomain, p.proof.APIDomain)
 	if len(g.Scopes) == 0 {
-		g.Scopes = zoho.SplitScopes(cand.proof.Scope)
+		g.Scopes = zoho.SplitScopes(p.proof.Scope)
 	}
 	if accounts, err := cl.accounts(*g); err == nil {
 		who := accounts.Identify(ctx, token, g.APIDomain, g.Scopes)
@@ -81,9 +81,9 @@ func (cand *candidate) describe(ctx context.Context, cl *Client) {
 	}
 }
 
-// asks tells that a person has to agree before the grant takes the place of the old one.
-func (cand *candidate) asks(old tokencache.Grant) bool {
-	return old.RefreshToken != "" && !cand.replace && cand.asked != old.RefreshToken && differ(old, cand.grant)
+// asks reports whether a person has to agree before the grant takes the place of the old one.
+func (p *pendingGrant) asks(old tokencache.Grant) bool {
+	return old.RefreshToken != "" && !p.replace && p.asked != old.RefreshToken && differ(old, p.grant)
 }
 
 // differ reports whether somebody else has consented than before, as far as that is known.

@@ -23,7 +23,7 @@ func (v *visit) prepare() {
 	v.render(http.StatusOK, "connect", map[string]any{
 		"Title": "Connect " + account, "Client": v.Client.Name, "Account": account, "ClientID": v.Client.ID(),
 		"Scopes": v.Client.Scopes, "RedirectURI": v.redirectURI(), "Home": v.Client.Centers[0],
-		"Centers": v.Client.Centers, "Checks": v.checks(account), "Before": v.statusOf(account), "Lost": v.Flow.Unreadable(v.Client, account), "Warnings": v.Flow.PlaceWarnings(v.Client, account),
+		"Centers": v.Client.Centers, "Checks": v.preflight(account), "Before": v.statusOf(account), "Lost": v.Flow.Unreadable(v.Client, account), "Warnings": v.Flow.QuotaWarnings(v.Client, account),
 	})
 }
 
@@ -37,20 +37,20 @@ func (v *visit) statusOf(account string) *row {
 	return nil
 }
 
-// forwarded tells that a request says of itself that another server has passed it on.
+// forwarded reports whether a request says of itself that another server has passed it on.
 func forwarded(r *http.Request) bool {
 	return slices.ContainsFunc([]string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"}, func(name string) bool { return r.Header[name] != nil })
 }
 
-// check is something that was looked at before consent.
-type check struct {
+// preflightCheck is something that was looked at before consent.
+type preflightCheck struct {
 	OK     bool
 	Text   string
 	Remedy string // in place of Text, if that is not so
 }
 
-// elsewhere says what to do where redirect_uri leads to another address than this one.
-func (v *visit) elsewhere() string {
+// redirectMismatch says what to do where redirect_uri leads to another address than this one.
+func (v *visit) redirectMismatch() string {
 	text := "redirect_uri is " + v.redirectURI() + ", but these pages are at " + v.origin() + v.base + ": "
 	to, toErr := url.Parse(v.redirectURI())
 	here, err := url.Parse(v.origin() + v.base + "callback")
@@ -61,43 +61,43 @@ func (v *visit) elsewhere() string {
 	return text + "if something in between does not map the one to the other, the answer gets lost."
 }
 
-// IsLoopback tells a name of this machine's own, of which each has cookies of its own.
+// IsLoopback reports whether a name is one of this machine's own, of which each has cookies of its own.
 func IsLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || (err == nil && ip.IsLoopback())
 }
 
-func (v *visit) checks(account string) []check {
-	checks := []check{
+func (v *visit) preflight(account string) []preflightCheck {
+	checks := []preflightCheck{
 		{v.redirectURI() == v.origin()+v.base+"callback", "The redirect URI leads to these pages, as this browser sees them.",
-			v.elsewhere()},
+			v.redirectMismatch()},
 		{zoho.LooksLikeClientID(v.Client.ID()), "The client id looks like one of Zoho's.",
 			"Zoho's client ids begin with 1000. or 1004.: compare client_id with the API console."},
 		{len(v.Client.Scopes) > 0, "Scopes are configured.", errNoScopes(v.Client).Remedy},
 	}
 	for _, warning := range zoho.ScopeWarnings(v.Client.Scopes) {
-		checks = append(checks, check{Remedy: warning})
+		checks = append(checks, preflightCheck{Remedy: warning})
 	}
 	if forwarded(v.r) {
-		checks = append(checks, check{Remedy: "This browser came by another web server, and to these pages all who do are callers from its address: that server has to ask who they are."})
+		checks = append(checks, preflightCheck{Remedy: "This browser came by another web server, and to these pages all who do are callers from its address: that server has to ask who they are."})
 	}
 	if len(v.Client.Scopes) > 0 {
-		checks = append(checks, check{zoho.TellsUser(v.Client.Scopes), "The scopes let Zoho say who has consented.",
+		checks = append(checks, preflightCheck{zoho.TellsUser(v.Client.Scopes), "The scopes let Zoho say who has consented.",
 			zoho.ScopeProfile + " is not among the scopes: that somebody else consents than before is not noticed then, and replaces the grant."})
 	}
-	if err := v.Flow.ready(v.Client, account, false); err != nil {
-		checks = append(checks, check{Remedy: err.Text + " " + err.Remedy})
+	if err := v.Flow.checkStore(v.Client, account, false); err != nil {
+		checks = append(checks, preflightCheck{Remedy: err.Text + " " + err.Remedy})
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), 3*time.Second)
 	defer cancel()
 	server := v.Client.Centers[0].Accounts
-	home := check{OK: true, Text: server + " can be reached."}
+	home := preflightCheck{OK: true, Text: server + " can be reached."}
 	accounts, err := v.Client.accounts(tokencache.Grant{AccountsServer: server})
 	if err == nil {
 		_, err = accounts.Reach(ctx)
 	}
 	if err != nil {
-		home = check{Remedy: server + " cannot be reached: " + err.Error() + ". See name resolution, firewall, proxy and certificates."}
+		home = preflightCheck{Remedy: server + " cannot be reached: " + err.Error() + ". See name resolution, firewall, proxy and certificates."}
 	}
 	return append(checks, home)
 }

@@ -12,9 +12,9 @@ import (
 // more ends the first, even if it is in use.
 const RefreshTokenLimit = 20
 
-// Places counts the refresh tokens that are known of each user of a client, whichever
+// Quota counts the refresh tokens that are known of each user of a client, whichever
 // accounts they serve: one user may have connected several, as with several organizations.
-type Places map[holder]int
+type Quota map[holder]int
 
 // holder is a user; where that is not known each account counts for itself.
 type holder struct{ accountsServer, user, account string }
@@ -26,16 +26,16 @@ func holderOf(s tokencache.Status) holder {
 	return holder{accountsServer: s.AccountsServer, user: s.User}
 }
 
-// CountPlaces counts what all connections of a client have taken.
-func CountPlaces(all []tokencache.Status) Places {
-	p := make(Places)
+// CountQuota counts what all connections of a client have taken.
+func CountQuota(all []tokencache.Status) Quota {
+	p := make(Quota)
 	for _, s := range all {
 		p[holderOf(s)] += s.RefreshTokens
 	}
 	return p
 }
 
-func (p Places) warning(h holder) string {
+func (p Quota) warning(h holder) string {
 	if p[h] < RefreshTokenLimit-1 {
 		return ""
 	}
@@ -51,7 +51,7 @@ func (p Places) warning(h holder) string {
 }
 
 // Warnings are those of all users.
-func (p Places) Warnings() (all []string) {
+func (p Quota) Warnings() (all []string) {
 	for h := range p {
 		if text := p.warning(h); text != "" {
 			all = append(all, text)
@@ -61,15 +61,15 @@ func (p Places) Warnings() (all []string) {
 	return all
 }
 
-// PlaceWarnings tells whose places are hardly enough for one more consent for an account:
+// QuotaWarnings tells whose places are hardly enough for one more consent for an account:
 // those of who has given the last one, or of anybody if nobody has.
-func (f *Flow) PlaceWarnings(cl *Client, account string) []string {
+func (f *Flow) QuotaWarnings(cl *Client, account string) []string {
 	all := f.cache.Status(cl.Cache)
-	p := CountPlaces(all)
+	p := CountQuota(all)
 	for _, s := range all {
 		if s.Account == account && s.HasGrant {
 			h := holderOf(s)
-			return Places{h: p[h]}.Warnings()
+			return Quota{h: p[h]}.Warnings()
 		}
 	}
 	return p.Warnings()

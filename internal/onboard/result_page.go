@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// shown is what a browser may see after its consent, for a while.
-type shown struct {
+// pageResult is what a browser may see after its consent, for a while.
+type pageResult struct {
 	browser  browserID
 	expires  time.Time
 	result   Result
@@ -20,23 +20,23 @@ type shown struct {
 	outcome    string // id of what came of it once it was confirmed, "" until then
 }
 
-// keep keeps what a browser is to see.
-func (f *Flow) keep(s *shown, browser string) (id string) {
+// keepResult keeps what a browser is to see.
+func (f *Flow) keepResult(s *pageResult, browser string) (id string) {
 	id = rand.Text()
 	now := time.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.tidy(now)
+	f.dropExpired(now)
 	s.browser, s.expires = identify(browser), now.Add(consentLife)
 	f.results[id] = s
 	return id
 }
 
-// kept is what a browser may see, nil if there is nothing.
-func (f *Flow) kept(id, browser string) *shown {
+// resultOf is what a browser may see, nil if there is nothing.
+func (f *Flow) resultOf(id, browser string) *pageResult {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.tidy(time.Now())
+	f.dropExpired(time.Now())
 	if s := f.results[id]; s != nil && s.browser.is(browser) {
 		return s
 	}

@@ -78,7 +78,7 @@ func (f *Flow) revoked(cl *Client, account string, grant tokencache.Grant) (Resu
 		result.Warnings = append(result.Warnings, "the account was connected anew meanwhile, and stays so")
 		return result, nil
 	}
-	if err := f.drop(cl, account); err != nil {
+	if err := f.deleteGrant(cl, account); err != nil {
 		return Result{}, errRevokedOnly(cl, account, err)
 	}
 	return result, nil
@@ -102,7 +102,7 @@ func (f *Flow) revokeOld(ctx context.Context, cl *Client, r *Result, old tokenca
 // sharers are the other accounts that have the same refresh token. The error tells that one
 // of them cannot be read, so that there may be more.
 func (f *Flow) sharers(cl *Client, account string, g tokencache.Grant) (names []string, unread *Error) {
-	for _, of := range append([]*tokencache.Client{cl.Cache}, cl.Kin()...) {
+	for _, of := range append([]*tokencache.Client{cl.Cache}, cl.Siblings()...) {
 		for _, name := range f.cache.Accounts(of) {
 			key := tokencache.Key{Client: of.Name, Account: name}
 			if key == cl.key(account) {
@@ -135,7 +135,7 @@ func (f *Flow) Forget(cl *Client, account string) (Result, *Error) {
 	if err != nil && (err.Code != codeStore || !f.store.HasGrant(cl.key(account))) {
 		return Result{}, err
 	}
-	if err := f.drop(cl, account); err != nil {
+	if err := f.deleteGrant(cl, account); err != nil {
 		return Result{}, err
 	}
 	result := cl.result(account, grant)
@@ -160,7 +160,7 @@ func (f *Flow) stored(cl *Client, account string) (tokencache.Grant, *Error) {
 	return grant, nil
 }
 
-func (f *Flow) drop(cl *Client, account string) *Error {
+func (f *Flow) deleteGrant(cl *Client, account string) *Error {
 	key := cl.key(account)
 	err := f.store.DeleteGrant(key)
 	f.cache.GrantChanged(key)

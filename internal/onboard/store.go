@@ -8,81 +8,81 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// adopt makes a grant that of its account, and gives the one before back if that is wanted.
-func (f *Flow) adopt(ctx context.Context, cl *Client, cand *candidate) (Result, *Error) {
-	result, old, err := f.replace(cl, cand)
+// storeGrant makes a grant that of its account, and gives the one before back if that is wanted.
+func (f *Flow) storeGrant(ctx context.Context, cl *Client, p *pendingGrant) (Result, *Error) {
+	result, old, err := f.replace(cl, p)
 	if err != nil {
 		return Result{}, err
 	}
-	if result.Replaced && cand.revokeOld && old.RefreshToken != "" {
+	if result.Replaced && p.revokeOld && old.RefreshToken != "" {
 		f.revokeOld(ctx, cl, &result, old)
-		if !result.Revoked && !another(old, cand.grant) { // it keeps its place
-			f.countOne(cl, cand, &result)
+		if !result.Revoked && !differentUsers(old, p.grant) { // it keeps its place
+			f.countOne(cl, p, &result)
 		}
 	}
-	result.Warnings = append(result.Warnings, f.PlaceWarnings(cl, cand.account)...)
+	result.Warnings = append(result.Warnings, f.QuotaWarnings(cl, p.account)...)
 	f.Connected(result)
 	return result, nil
 }
 
 // replace stores a grant in place of the one that the account has by now, unless a person
 // has to be asked about that one first.
-func (f *Flow) replace(cl *Client, cand *candidate) (_ Result, old tokencache.Grant, err *Error) {
+func (f *Flow) replace(cl *Client, p *pendingGrant) (_ Result, old tokencache.Grant, err *Error) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
-	if err := cl.mayReplace(cand.account); err != nil {
+	if err := cl.mayReplace(p.account); err != nil {
 		return Result{}, old, err
 	}
-	old, lost, err := f.before(cl, cand.account, cand.replace || cand.replaceLost)
+	old, lost, err := f.currentGrant(cl, p.account, p.replace || p.replaceLost)
 	if err != nil {
 		return Result{}, old, err
 	}
-	if cand.asks(old) {
-		if cand.invited != nil {
+	if p.asks(old) {
+		if p.invited != nil {
 			return Result{}, old, errTaken()
 		}
-		cand.asked = old.RefreshToken
-		return Result{}, old, f.hold(cl, cand, cl.result(cand.account, old), cl.result(cand.account, cand.grant))
+		p.asked = old.RefreshToken
+		return Result{}, old, f.askFirst(cl, p, cl.result(p.account, old), cl.result(p.account, p.grant))
 	}
-	if err := f.useUp(cand); err != nil {
+	if err := f.consumeInvitation(p); err != nil {
 		return Result{}, old, err
 	}
-	replaces := old.RefreshToken != "" && old.RefreshToken != cand.grant.RefreshToken
-	cand.grant.RefreshTokens = cand.places(old, replaces)
+	replaces := old.RefreshToken != "" && old.RefreshToken != p.grant.RefreshToken
+	p.grant.RefreshTokens = p.tokensKnown(old, replaces)
 	store := f.cache.Replace
 	if lost {
 		store = f.cache.ReplaceUnreadable
-		cand.warnings = append(cand.warnings, "the grant before could not be read, so it was neither compared nor revoked: it lives on at Zoho, and keeps its place among the 20 of its user, until it is ended there (Connected Apps)")
+		p.warnings = append(p.warnings, "the grant before could not be read, so it was neither compared nor revoked: it lives on at Zoho, and keeps its place among the 20 of its user, until it is ended there (Connected Apps)")
 	}
-	if err := store(cl.Cache, cl.key(cand.account), cand.grant, cand.proof); err != nil {
-		if cand.invited != nil {
-			_ = f.store.Unuse(cand.invited.ID) // what was not completed can be tried again
+	if err := store(cl.Cache, cl.key(p.account), p.grant, p.proof); err != nil {
+		if p.invited != nil {
+			_ = f.store.Unuse(p.invited.ID) // what was not completed can be tried again
 		}
 		return Result{}, old, errStore(err)
 	}
-	result := cl.result(cand.account, cand.grant)
-	result.Replaced, result.Warnings = replaces || lost, cand.warnings
-	if replaces && (old.User == "" || cand.grant.User == "") {
-		result.Warnings = append(result.Warnings, "whether it is the same user as before is not known, since Zoho has not said who gave "+unnamed(old, cand.grant)+"; with the scope "+zoho.ScopeProfile+" it does")
+	result := cl.result(p.account, p.grant)
+	result.Replaced, result.Warnings = replaces || lost, p.warnings
+	if replaces && (old.User == "" || p.grant.User == "") {
+		result.Warnings = append(result.Warnings, "whether it is the same user as before is not known, since Zoho has not said who gave "+unnamed(old, p.grant)+"; with the scope "+zoho.ScopeProfile+" it does")
 	}
 	return result, old, nil
 }
 
-// places are the refresh tokens that the account's user has then, as far as they are known.
-func (cand *candidate) places(old tokencache.Grant, replaces bool) int {
+// tokensKnown are the refresh tokens that the account's user has then, as far as they are known.
+func (p *pendingGrant) tokensKnown(old tokencache.Grant, replaces bool) int {
 	switch {
-	case another(old, cand.grant):
+	case differentUsers(old, p.grant):
 		return 1
-	case replaces && !cand.revokeOld:
+	case replaces && !p.revokeOld:
 		return max(old.RefreshTokens, 1) + 1
 	}
 	return max(old.RefreshTokens, 1)
 }
 
-// ready reports whether a grant could be stored, before one is asked for: a code is good once, and
+// checkStore reports whether a grant could be stored, before one is asked for: a code is good once, and
 // a consent takes a place at Zoho.
-func (f *Flow) ready(cl *Client, account string, replaceLost bool) *Error {
-	if _, _, err := f.before(cl, account, replaceLost); err != nil {
+func (f *Flow) checkStore(cl *Client, account string, replaceLost bool) *Error {
+	if _, _, err := f.currentGrant(cl, account, replaceLost); err != nil {
 		return err
 	}
 	if err := f.store.TryWrite(); err != nil {
@@ -91,10 +91,10 @@ func (f *Flow) ready(cl *Client, account string, replaceLost bool) *Error {
 	return nil
 }
 
-// before is the grant that the account has, the zero Grant if it has none. One that cannot
+// currentGrant is the grant that the account has, the zero Grant if it has none. One that cannot
 // be read is an error, unless it may be replaced and a person has agreed to that: then it
 // is lost.
-func (f *Flow) before(cl *Client, account string, replaceLost bool) (old tokencache.Grant, lost bool, _ *Error) {
+func (f *Flow) currentGrant(cl *Client, account string, replaceLost bool) (old tokencache.Grant, lost bool, _ *Error) {
 	old, _, err := f.store.LoadGrant(cl.key(account), cl.Cache.Secrets())
 	switch {
 	case err == nil:
@@ -112,7 +112,7 @@ func replaceable(err error) bool {
 	return errors.As(err, &known) && known.Replaceable
 }
 
-// Unreadable tells that the account has a grant which cannot be read, and may be replaced.
+// Unreadable reports whether the account has a grant which cannot be read, and may be replaced.
 func (f *Flow) Unreadable(cl *Client, account string) bool {
 	_, _, err := f.store.LoadGrant(cl.key(account), cl.Cache.Secrets())
 	return replaceable(err)
@@ -129,18 +129,18 @@ func unnamed(old, now tokencache.Grant) string {
 	return "either grant"
 }
 
-// another tells that two grants are of different users, each of whom has places of their own.
-func another(old, now tokencache.Grant) bool {
+// differentUsers reports whether two grants are of different users, each of whom has places of their own.
+func differentUsers(old, now tokencache.Grant) bool {
 	return old.User != "" && now.User != "" && old.User != now.User
 }
 
-// useUp ends an invitation, before what it brought is stored: of several browsers that
+// consumeInvitation ends an invitation, before what it brought is stored: of several browsers that
 // come back at the same time one is served. What the others brought is given back.
-func (f *Flow) useUp(cand *candidate) *Error {
-	if cand.invited == nil {
+func (f *Flow) consumeInvitation(p *pendingGrant) *Error {
+	if p.invited == nil {
 		return nil
 	}
-	first, err := f.store.UseOnce(cand.invited.ID, cand.invited.Expires)
+	first, err := f.store.UseOnce(p.invited.ID, p.invited.Expires)
 	switch {
 	case err != nil:
 		return errStore(err)
@@ -150,7 +150,7 @@ func (f *Flow) useUp(cand *candidate) *Error {
 	return nil
 }
 
-func (f *Flow) put(cl *Client, account string, grant tokencache.Grant) error {
+func (f *Flow) saveGrant(cl *Client, account string, grant tokencache.Grant) error {
 	err := f.store.SaveGrant(cl.key(account), cl.Cache.Secrets(), grant)
 	f.cache.GrantChanged(cl.key(account))
 	return err
@@ -158,14 +158,14 @@ func (f *Flow) put(cl *Client, account string, grant tokencache.Grant) error {
 
 // countOne counts one more refresh token of the account's user, with the grant that it has by now.
 // If that cannot be stored, the count is one too low.
-func (f *Flow) countOne(cl *Client, cand *candidate, result *Result) {
+func (f *Flow) countOne(cl *Client, p *pendingGrant, result *Result) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
-	grant, _, err := f.before(cl, cand.account, false)
-	if err != nil || grant.RefreshToken == "" || another(grant, cand.grant) {
+	grant, _, err := f.currentGrant(cl, p.account, false)
+	if err != nil || grant.RefreshToken == "" || differentUsers(grant, p.grant) {
 		return
 	}
 	grant.RefreshTokens++
 	result.RefreshTokens = grant.RefreshTokens
-	_ = f.put(cl, cand.account, grant)
+	_ = f.saveGrant(cl, p.account, grant)
 }

@@ -12,16 +12,16 @@ import (
 )
 
 // fresh is what a code of a user's has brought.
-func fresh(cl *Client, account, token, user string) *candidate {
-	cand := candidateFor(cl, account, tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts, User: user})
-	cand.exchanged.AccessToken = "1000.access"
-	return cand
+func fresh(cl *Client, account, token, user string) *pendingGrant {
+	p := newPending(cl, account, tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts, User: user})
+	p.exchanged.AccessToken = "1000.access"
+	return p
 }
 
 // has has an account connected, by a grant that may be there already.
 func (f *Flow) has(t *testing.T, cl *Client, account, token, user string) {
 	t.Helper()
-	if err := f.put(cl, account, tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts, User: user, RefreshTokens: 1}); err != nil {
+	if err := f.saveGrant(cl, account, tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts, User: user, RefreshTokens: 1}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -58,16 +58,16 @@ func TestTwoConsentsAtOnce(t *testing.T) {
 	go func() {
 		bob := fresh(cl, "new", "of bob", "")
 		bob.grant.AccountsServer = cl.Centers[1].Accounts // which says that it is somebody else
-		_, err := flow.settle(t.Context(), cl, bob)
+		_, err := flow.complete(t.Context(), cl, bob)
 		outcome <- err
 	}()
 	<-proving
-	if _, err := flow.settle(t.Context(), cl, fresh(cl, "new", "of carol", "")); err != nil {
+	if _, err := flow.complete(t.Context(), cl, fresh(cl, "new", "of carol", "")); err != nil {
 		t.Error(err)
 	}
 	close(on)
-	if err := <-outcome; err == nil || err.Confirm == "" || len(flow.held) != 1 {
-		t.Errorf("the second one: %v, %d are held", err, len(flow.held))
+	if err := <-outcome; err == nil || err.Confirm == "" || len(flow.unconfirmed) != 1 {
+		t.Errorf("the second one: %v, %d are held", err, len(flow.unconfirmed))
 	}
 	if got := flow.now(t, cl, "new").RefreshToken; got != "of carol" || given.String() != "" {
 		t.Errorf("stored is the grant %q, given back %q", got, given)
@@ -80,9 +80,9 @@ func TestConfirmMeansTheGrantThatWasShown(t *testing.T) {
 	given := new(revocations)
 	via(cl, given)
 	flow.has(t, cl, "a", "of alice", "alice")
-	cand := fresh(cl, "a", "of carol", "carol")
-	cand.revokeOld = true
-	_, asked := flow.adopt(t.Context(), cl, cand)
+	p := fresh(cl, "a", "of carol", "carol")
+	p.revokeOld = true
+	_, asked := flow.storeGrant(t.Context(), cl, p)
 	if asked == nil || asked.Before.User != "alice" {
 		t.Fatal(asked)
 	}
@@ -103,7 +103,7 @@ func TestDropWithoutBrowser(t *testing.T) {
 	given := new(revocations)
 	via(cl, given)
 	flow.has(t, cl, "a", "of alice", "alice")
-	_, asked := flow.adopt(t.Context(), cl, fresh(cl, "a", "of carol", "carol"))
+	_, asked := flow.storeGrant(t.Context(), cl, fresh(cl, "a", "of carol", "carol"))
 	gone, hangUp := context.WithCancel(t.Context())
 	hangUp()
 	if r, err := flow.Confirm(gone, cl, asked.Confirm, "", false); err != nil || !r.Revoked || given.String() != "of carol" {
@@ -120,7 +120,7 @@ func TestRevocationTakesItsTime(t *testing.T) {
 			}
 		},
 		"connected anew": func(t *testing.T, f *Flow, cl *Client) {
-			if _, err := f.adopt(t.Context(), cl, fresh(cl, "a", "newest", "alice")); err != nil {
+			if _, err := f.storeGrant(t.Context(), cl, fresh(cl, "a", "newest", "alice")); err != nil {
 				t.Error(err)
 			}
 		},
@@ -150,9 +150,9 @@ func TestRevocationTakesItsTime(t *testing.T) {
 				flow, cl := testClient(t)
 				flow.has(t, cl, "a", "old", "alice")
 				once(t, flow, cl)
-				cand := fresh(cl, "a", "new", "alice")
-				cand.revokeOld = true
-				if r, err := flow.adopt(t.Context(), cl, cand); err != nil || r.Revoked == fails {
+				p := fresh(cl, "a", "new", "alice")
+				p.revokeOld = true
+				if r, err := flow.storeGrant(t.Context(), cl, p); err != nil || r.Revoked == fails {
 					t.Errorf("%+v, %v", r, err)
 				}
 				places := 2 // the new one and the newest
@@ -195,11 +195,11 @@ func TestConfiguredMeanwhile(t *testing.T) {
 	given := new(revocations)
 	via(cl, given)
 	flow.has(t, cl, "late", "before", "alice")
-	cand := fresh(cl, "late", "of alice", "alice")
+	p := fresh(cl, "late", "of alice", "alice")
 	cl.Cache.Fetch = func(context.Context, tokencache.Key, tokencache.Grant) (tokencache.Fetched, error) {
 		return tokencache.Fetched{AccessToken: "1000.proof"}, nil
 	}
-	if _, err := flow.settle(t.Context(), cl, cand); err == nil || err.Code != codeConfigured || given.String() != "of alice" {
+	if _, err := flow.complete(t.Context(), cl, p); err == nil || err.Code != codeConfigured || given.String() != "of alice" {
 		t.Errorf("%v, given back %q", err, given)
 	}
 }
@@ -249,14 +249,14 @@ func TestReplaceUnreadable(t *testing.T) {
 	}
 	invited := fresh(cl, "a", "of a stranger", "")
 	invited.invited = &Invitation{ID: "x"}
-	for _, cand := range []*candidate{fresh(cl, "a", "of carol", "carol"), invited} {
-		if _, err := flow.adopt(t.Context(), cl, cand); err == nil || err.Code != codeStore || !err.Replaceable {
+	for _, p := range []*pendingGrant{fresh(cl, "a", "of carol", "carol"), invited} {
+		if _, err := flow.storeGrant(t.Context(), cl, p); err == nil || err.Code != codeStore || !err.Replaceable {
 			t.Errorf("adopted without agreement: %v", err)
 		}
 	}
-	cand := fresh(cl, "a", "of carol", "carol")
-	cand.replaceLost, cand.revokeOld = true, true
-	r, err := flow.adopt(t.Context(), cl, cand)
+	p := fresh(cl, "a", "of carol", "carol")
+	p.replaceLost, p.revokeOld = true, true
+	r, err := flow.storeGrant(t.Context(), cl, p)
 	if err != nil || !r.Replaced || r.Revoked || given.String() != "" || !strings.Contains(strings.Join(r.Warnings, ""), "could not be read") {
 		t.Errorf("%+v, %v, given back %q", r, err, given)
 	}
@@ -315,7 +315,7 @@ func TestWhatLivesOn(t *testing.T) {
 	flow, cl := testClient(t)
 	via(cl, new(revocations))
 	flow.has(t, cl, "a", "first", "alice")
-	if _, err := flow.adopt(t.Context(), cl, fresh(cl, "a", "second", "alice")); err != nil {
+	if _, err := flow.storeGrant(t.Context(), cl, fresh(cl, "a", "second", "alice")); err != nil {
 		t.Fatal(err)
 	}
 	if r, err := flow.Revoke(t.Context(), cl, "a", false); err != nil || !strings.Contains(strings.Join(r.Warnings, " "), "1 older") {
@@ -333,7 +333,7 @@ func TestWhatLivesOn(t *testing.T) {
 // TestTooManyPlaces: once there are more than Zoho keeps, the oldest are gone.
 func TestTooManyPlaces(t *testing.T) {
 	for n, says := range map[int]string{RefreshTokenLimit - 2: "", RefreshTokenLimit: "the next one beyond them ends the first", RefreshTokenLimit + 1: "so the oldest have ended"} {
-		all := CountPlaces([]tokencache.Status{{User: "ann", RefreshTokens: n}}).Warnings()
+		all := CountQuota([]tokencache.Status{{User: "ann", RefreshTokens: n}}).Warnings()
 		if (len(all) == 0) != (says == "") || !strings.Contains(strings.Join(all, " "), says) {
 			t.Errorf("%d: %v", n, all)
 		}

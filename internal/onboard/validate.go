@@ -7,9 +7,9 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// mistaken tells that what should be a code or a refresh token is the client's own id or
+// ownCredential names what was given in place of a code or a refresh token: the client's own id or
 // secret. No more is judged here: Zoho promises no form of its codes.
-func (cl *Client) mistaken(center zoho.DataCenter, text string) (what string) {
+func (cl *Client) ownCredential(center zoho.DataCenter, text string) (what string) {
 	if text == cl.ID() {
 		return "client id"
 	}
@@ -21,8 +21,8 @@ func (cl *Client) mistaken(center zoho.DataCenter, text string) (what string) {
 	return ""
 }
 
-func (cl *Client) notACode(center zoho.DataCenter, code string) *Error {
-	what := cl.mistaken(center, code)
+func (cl *Client) validateCode(center zoho.DataCenter, code string) *Error {
+	what := cl.ownCredential(center, code)
 	if what == "" {
 		return nil
 	}
@@ -30,8 +30,8 @@ func (cl *Client) notACode(center zoho.DataCenter, code string) *Error {
 		"A code looks like 1000.….…, and comes with a consent or from Generate Code in the API console.")
 }
 
-func (cl *Client) notARefreshToken(center zoho.DataCenter, token string) *Error {
-	what := cl.mistaken(center, token)
+func (cl *Client) validateRefreshToken(center zoho.DataCenter, token string) *Error {
+	what := cl.ownCredential(center, token)
 	if what == "" {
 		return nil
 	}
