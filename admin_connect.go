@@ -105,15 +105,15 @@ func importToken(ctx context.Context, flow *onboard.Flow, client *onboard.Client
 	if err != nil {
 		return nil, err
 	}
-	return either(flow.Import(ctx, client, center, account, req.RefreshToken, req.Replace || req.ReplaceUnreadable && flow.Unreadable(client, account)))
+	return flow.Import(ctx, client, center, account, req.RefreshToken, req.Replace || req.ReplaceUnreadable && flow.Unreadable(client, account))
 }
 
 func revoke(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req revokeRequest) (any, error) {
-	return either(flow.Revoke(ctx, client, account, req.Shared))
+	return flow.Revoke(ctx, client, account, req.Shared)
 }
 
 func forget(_ context.Context, flow *onboard.Flow, client *onboard.Client, account string, _ struct{}) (any, error) {
-	return either(flow.Forget(client, account))
+	return flow.Forget(client, account)
 }
 
 // dataCenter finds one of the client's. A mistyped code is told from one that the
@@ -131,14 +131,6 @@ func dataCenter(client *onboard.Client, code string) (zoho.DataCenter, error) {
 	return center, e
 }
 
-// either keeps a nil *Error from becoming an error that is not nil.
-func either[T any](value T, failure *onboard.Error) (any, error) {
-	if failure != nil {
-		return nil, failure
-	}
-	return value, nil
-}
-
 func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req connectRequest) (any, error) {
 	switch {
 	case req.SelfClient != "":
@@ -146,21 +138,21 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 		if err != nil {
 			return nil, err
 		}
-		cb, failure := onboard.ParsePasted(req.SelfClient)
-		if failure != nil {
-			return nil, failure
+		cb, err := onboard.ParsePasted(req.SelfClient)
+		if err != nil {
+			return nil, err
 		}
 		replace := req.Replace || req.ReplaceUnreadable && flow.Unreadable(client, account)
-		return either(flow.SelfClient(ctx, client, center, account, cb.Code, replace, req.RevokeOld))
+		return flow.SelfClient(ctx, client, center, account, cb.Code, replace, req.RevokeOld)
 	case req.Confirm != "":
 		if err := belongs(flow, client, account, req.Confirm); err != nil {
 			return nil, err
 		}
-		return either(flow.Confirm(ctx, client, req.Confirm, "", !req.Drop))
+		return flow.Confirm(ctx, client, req.Confirm, "", !req.Drop)
 	case req.Callback != "":
-		cb, failure := onboard.ParsePasted(req.Callback)
-		if failure != nil {
-			return nil, failure
+		cb, err := onboard.ParsePasted(req.Callback)
+		if err != nil {
+			return nil, err
 		}
 		cb.State = cmp.Or(cb.State, req.State) // the code alone may have been pasted
 		if cb.State != req.State {
@@ -169,11 +161,21 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 		if err := belongs(flow, client, account, cb.State); err != nil {
 			return nil, err
 		}
-		return either(flow.Finish(ctx, client, cb, ""))
+		return flow.Finish(ctx, client, cb, "")
 	}
 	redirectURI := cmp.Or(client.RedirectURI, client.Served)
-	url, state, failure := flow.Begin(client, onboard.Start{Account: account, RedirectURI: redirectURI, RevokeOld: req.RevokeOld, ReplaceLost: req.Replace || req.ReplaceUnreadable})
-	return either(connectStarted{URL: url, State: state, RedirectURI: redirectURI, Warnings: flow.QuotaWarnings(client, account)}, failure)
+	url, state, err := flow.Begin(client, onboard.Start{
+		Account:     account,
+		RedirectURI: redirectURI,
+		RevokeOld:   req.RevokeOld,
+		ReplaceLost: req.Replace || req.ReplaceUnreadable,
+	})
+	return connectStarted{
+		URL:         url,
+		State:       state,
+		RedirectURI: redirectURI,
+		Warnings:    flow.QuotaWarnings(client, account),
+	}, err
 }
 
 // belongs tells that a consent, or the question that came of it, is another account's.
@@ -192,8 +194,14 @@ func invite(_ context.Context, _ *onboard.Flow, client *onboard.Client, account 
 			return nil, refuse(http.StatusBadRequest, "expires", "expires: %.64q is no duration: write a number and a unit, as in 168h", req.Expires)
 		}
 	}
-	link, inv, failure := client.Invite(account, life, req.ReturnTo)
-	return either(invitationInfo{Client: client.Name, Account: account, URL: link, Expires: inv.Expires, Warnings: linkWarnings(link)}, failure)
+	link, inv, err := client.Invite(account, life, req.ReturnTo)
+	return invitationInfo{
+		Client:   client.Name,
+		Account:  account,
+		URL:      link,
+		Expires:  inv.Expires,
+		Warnings: linkWarnings(link),
+	}, err
 }
 
 // linkWarnings tells of a link that whoever it is sent to cannot open.

@@ -18,15 +18,19 @@ type Callback struct {
 // ParsePasted reads what somebody has copied from the browser: the address that it
 // ended at, or the code alone. Line breaks, blanks, quotes, a trailing & and a second
 // encoding, as mail programs and terminals leave them, of the address or of a part of it, are forgiven.
-func ParsePasted(text string) (Callback, *Error) {
-	words := slices.ContainsFunc(strings.Split(text, "\n"), func(line string) bool { return len(strings.Fields(line)) > 1 })
+func ParsePasted(text string) (Callback, error) {
+	words := slices.ContainsFunc(strings.Split(text, "\n"), func(line string) bool {
+		return len(strings.Fields(line)) > 1
+	})
 	text = strings.Trim(strings.Join(strings.Fields(text), ""), `"'<>`)
 	text = strings.ReplaceAll(text, "&amp;", "&")
-	if whole := unescaped(text); !strings.Contains(text, "=") && strings.Contains(whole, "=") { // as by a link checker: https%3A%2F%2F…%3Fcode%3D…
+	// As by a link checker: https%3A%2F%2F…%3Fcode%3D…
+	if whole := unescaped(text); !strings.Contains(text, "=") && strings.Contains(whole, "=") {
 		text = whole
 	}
 	if text == "" {
-		return Callback{}, errCallback("Nothing was pasted.", "Paste the whole address that the browser ended at, or the code.")
+		return Callback{}, errCallback("Nothing was pasted.",
+			"Paste the whole address that the browser ended at, or the code.")
 	}
 	address, query, isURL := strings.Cut(text, "?")
 	if !isURL {
@@ -34,7 +38,8 @@ func ParsePasted(text string) (Callback, *Error) {
 	}
 	if !isURL && !strings.Contains(text, "=") {
 		if strings.Contains(text, "://") || words || len(text) > 2048 {
-			return Callback{}, errCallback("What was pasted holds no code.", "Paste the whole address that the browser ended at after you accepted, which has `code=` in it, or the code alone.")
+			return Callback{}, errCallback("What was pasted holds no code.",
+				"Paste the whole address that the browser ended at after you accepted, which has `code=` in it, or the code alone.")
 		}
 		return Callback{Code: unescaped(text)}, nil
 	}
@@ -47,10 +52,13 @@ func ParsePasted(text string) (Callback, *Error) {
 		}
 	}
 	if err != nil {
-		return Callback{}, errCallback("What was pasted is not a whole address.", "Copy it once more from the browser's address bar.")
+		return Callback{}, errCallback("What was pasted is not a whole address.",
+			"Copy it once more from the browser's address bar.")
 	}
 	if strings.HasSuffix(address, "/oauth/v2/auth") && values.Get("code") == "" {
-		return Callback{}, errCallback("This is the address to open, not the one that the browser ended at.", "Open it in a browser, sign in to Zoho and accept; then paste the address that the browser ends at, which has `code=` in it.")
+		return Callback{}, errCallback("This is the address to open, not the one that the browser ended at.",
+			"Open it in a browser, sign in to Zoho and accept; "+
+				"then paste the address that the browser ends at, which has `code=` in it.")
 	}
 	return parseCallback(values), nil
 }

@@ -79,6 +79,10 @@ func (cl *Client) accounts(g tokencache.Grant) (*zoho.Accounts, error) {
 	return all[0], nil
 }
 
+func errNoSecret(center zoho.DataCenter) error {
+	return fmt.Errorf("no client_secret has a value for the data center %s", center.Code)
+}
+
 // AccountName is what an account may be called.
 var AccountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
 
@@ -90,12 +94,12 @@ func (cl *Client) configured(account string) bool {
 }
 
 // mayReplace tells why an account cannot be connected here.
-func (cl *Client) mayReplace(account string) *Error {
+func (cl *Client) mayReplace(account string) error {
 	if !AccountName.MatchString(account) {
 		return errAccountName()
 	}
 	if cl.configured(account) {
-		return errConfigured(cl, account)
+		return errConfigured(cl, account, "Take its refresh_token out of the configuration first, or connect another account.")
 	}
 	return nil
 }

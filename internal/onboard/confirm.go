@@ -10,7 +10,7 @@ import (
 
 // askFirst keeps a grant until a person has confirmed it; one that nobody confirms is given
 // back to Zoho, by the client that has brought it.
-func (f *Flow) askFirst(cl *Client, p *pendingGrant, before, after Result) *Error {
+func (f *Flow) askFirst(cl *Client, p *pendingGrant, before, after Result) error {
 	id := rand.Text()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -53,7 +53,7 @@ func (f *Flow) Close() {
 }
 
 // takeUnconfirmed gives out a grant that waits to be confirmed, once, in the browser that brought it.
-func (f *Flow) takeUnconfirmed(cl *Client, id string, browser browserID) (*pendingGrant, *Error) {
+func (f *Flow) takeUnconfirmed(cl *Client, id string, browser browserID) (*pendingGrant, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.unconfirmed[id]
@@ -67,7 +67,7 @@ func (f *Flow) takeUnconfirmed(cl *Client, id string, browser browserID) (*pendi
 
 // Confirm stores a grant that waits for it, or drops it: a fresh one is given back to Zoho. If
 // the account has another grant by now than the one that was asked about, it asks again.
-func (f *Flow) Confirm(ctx context.Context, cl *Client, id, browser string, accept bool) (_ Result, err *Error) {
+func (f *Flow) Confirm(ctx context.Context, cl *Client, id, browser string, accept bool) (_ Result, err error) {
 	p, err := f.takeUnconfirmed(cl, id, identify(browser))
 	if err != nil {
 		return Result{}, err
@@ -86,13 +86,16 @@ func (f *Flow) Confirm(ctx context.Context, cl *Client, id, browser string, acce
 
 // giveBack revokes a fresh grant that was not stored for some reason: at Zoho it would
 // keep its place for ever. A store that failed late may have it all the same.
-func (f *Flow) giveBack(ctx context.Context, cl *Client, p *pendingGrant, why *Error) {
+func (f *Flow) giveBack(ctx context.Context, cl *Client, p *pendingGrant, err error) {
+	why := asError(err)
 	if why == nil || why.Confirm != "" || !p.fresh() {
 		return
 	}
-	why.Quota = "The new grant may count among the 20 refresh tokens that Zoho keeps for a user: if it does not appear in the list, revoke it in the user's account at Zoho (Connected Apps)."
+	why.Quota = "The new grant may count among the 20 refresh tokens that Zoho keeps for a user: " +
+		"if it does not appear in the list, revoke it in the user's account at Zoho (Connected Apps)."
 	stored, _, err := f.store.LoadGrant(cl.key(p.account), cl.Cache.Secrets())
 	if err == nil && stored.RefreshToken != p.grant.RefreshToken && cl.revoke(ctx, p.grant) == nil {
-		why.Quota = "The new grant was given back to Zoho, and does not count among the 20 refresh tokens that it keeps for a user."
+		why.Quota = "The new grant was given back to Zoho, " +
+			"and does not count among the 20 refresh tokens that it keeps for a user."
 	}
 }

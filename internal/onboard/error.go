@@ -1,13 +1,14 @@
 package onboard
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
-	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // Error is what went wrong, for a person: what, and what to do about it. Never with a
@@ -37,19 +38,46 @@ type Error struct {
 // Error is all of it in one line.
 func (e *Error) Error() string { return strings.TrimSpace(e.Text + " " + e.Remedy + " " + e.Quota) }
 
+// asError is what a function of this package has returned, as an Error; nil for nil.
+func asError(err error) *Error {
+	var known *Error
+	if err == nil || errors.As(err, &known) {
+		return known
+	}
+	return &Error{
+		Status: http.StatusInternalServerError,
+		Code:   "internal",
+		Text:   "The proxy failed: " + err.Error() + ".",
+		Remedy: "See the log, and report it.",
+	}
+}
+
+// hasCode reports whether an error is one of those codes.
+func hasCode(err error, codes ...string) bool {
+	return err != nil && slices.Contains(codes, asError(err).Code)
+}
+
 const quotaUntouched = "It took none of the 20 refresh tokens that Zoho keeps for a user."
 
 // forInvited is the error for whoever has an invitation and nothing else: what concerns
 // the machine stays in its log.
 func (e *Error) forInvited() *Error {
-	told := &Error{Status: e.Status, Code: e.Code, Text: e.Text, Remedy: e.toInvited, RetryAfter: e.RetryAfter, Reference: e.Reference}
+	told := &Error{
+		Status:     e.Status,
+		Code:       e.Code,
+		Text:       e.Text,
+		Remedy:     e.toInvited,
+		RetryAfter: e.RetryAfter,
+		Reference:  e.Reference,
+	}
 	if e.toInvited == "" {
-		told.Text, told.Remedy = "Your account could not be connected.", "Open the link again later, or ask whoever sent it: they can see why, by what is written below."
+		told.Text = "Your account could not be connected."
+		told.Remedy = "Open the link again later, or ask whoever sent it: they can see why, by what is written below."
 	}
 	return told
 }
 
-// Codes that are asked for.
+// Codes that are asked for, or stand in several places.
 const (
 	codeState = "state"
 	codeStore = "store"
@@ -59,115 +87,213 @@ const (
 	codeExchange   = "exchange"
 	codeNoGrant    = "no-grant"
 	codeConfigured = "configured"
+
+	codeNoRedirectURI = "no-redirect-uri"
 )
 
-func errState(text string) *Error {
-	return &Error{Status: http.StatusForbidden, Code: codeState, Text: text, Remedy: "Nothing was exchanged or stored. Begin the consent anew.", Quota: quotaUntouched,
-		toInvited: "Nothing was changed. Open the link again."}
+func errState(text string) error {
+	return &Error{
+		Status:    http.StatusForbidden,
+		Code:      codeState,
+		Text:      text,
+		Remedy:    "Nothing was exchanged or stored. Begin the consent anew.",
+		Quota:     quotaUntouched,
+		toInvited: "Nothing was changed. Open the link again.",
+	}
 }
 
 // errPaste is for a browser that has ended where somebody at a terminal waits for it.
-func errPaste() *Error {
-	return &Error{Status: http.StatusForbidden, Code: codePaste, Text: "This consent was begun in a terminal, by `caddy zoho connect`.",
-		Remedy: "Copy the whole address of this page and paste it there: it is used there alone, within 10 minutes."}
+func errPaste() error {
+	return &Error{
+		Status: http.StatusForbidden,
+		Code:   codePaste,
+		Text:   "This consent was begun in a terminal, by `caddy zoho connect`.",
+		Remedy: "Copy the whole address of this page and paste it there: it is used there alone, within 10 minutes.",
+	}
 }
 
-func errClosed() *Error {
-	return &Error{Status: http.StatusServiceUnavailable, Code: "closed", Text: "The proxy is being stopped, and nobody could be asked any more whether the grant is to be replaced.", Remedy: "Begin anew when it runs again."}
+func errClosed() error {
+	return &Error{
+		Status: http.StatusServiceUnavailable,
+		Code:   "closed",
+		Text: "The proxy is being stopped, and nobody could be asked any more " +
+			"whether the grant is to be replaced.",
+		Remedy: "Begin anew when it runs again.",
+	}
 }
 
-func errNoSecret(center zoho.DataCenter) error {
-	return fmt.Errorf("no client_secret has a value for the data center %s", center.Code)
+func errAccountName() error {
+	return &Error{
+		Status: http.StatusBadRequest,
+		Code:   "account-name",
+		Text:   "This is no name for an account.",
+		Remedy: "1 to 128 of letters, digits and ._@- are allowed.",
+	}
 }
 
-func errAccountName() *Error {
-	return &Error{Status: http.StatusBadRequest, Code: "account-name", Text: "This is no name for an account.",
-		Remedy: "1 to 128 of letters, digits and ._@- are allowed."}
+// errConfigured is for what only the configuration can change.
+func errConfigured(cl *Client, account, remedy string) error {
+	return &Error{
+		Status: http.StatusConflict,
+		Code:   codeConfigured,
+		Text: fmt.Sprintf("The grant of account %s of client %s comes from the configuration, which always wins.",
+			account, cl.Name),
+		Remedy: remedy,
+	}
 }
 
-func errConfigured(cl *Client, account string) *Error {
-	return &Error{Status: http.StatusConflict, Code: codeConfigured,
-		Text:   fmt.Sprintf("The grant of account %s of client %s comes from the configuration, which always wins.", account, cl.Name),
-		Remedy: "Take its refresh_token out of the configuration first, or connect another account."}
+const addScopes = "Add `scopes ZohoCRM.modules.ALL …` to the client in the Caddyfile, as the documentation of the APIs " +
+	"that your app calls names them. Or take a self client's code, which brings its own: `caddy zoho connect --self-client`."
+
+func errNoScopes(cl *Client) error {
+	return &Error{
+		Status: http.StatusConflict,
+		Code:   "no-scopes",
+		Text:   fmt.Sprintf("Client %s has no scopes to ask consent for.", cl.Name),
+		Remedy: addScopes,
+	}
 }
 
-func errNoScopes(cl *Client) *Error {
-	return &Error{Status: http.StatusConflict, Code: "no-scopes", Text: fmt.Sprintf("Client %s has no scopes to ask consent for.", cl.Name),
-		Remedy: "Add `scopes ZohoCRM.modules.ALL …` to the client in the Caddyfile, as the documentation of the APIs that your app calls names them. Or take a self client's code, which brings its own: `caddy zoho connect --self-client`."}
+func errNoRedirectURI(cl *Client) error {
+	return &Error{
+		Status: http.StatusConflict,
+		Code:   codeNoRedirectURI,
+		Text: fmt.Sprintf("Client %s has no redirect_uri, so it is not known where Zoho is to send the browser.",
+			cl.Name),
+		Remedy: "Serve its pages by `zoho_connect`, or add `redirect_uri URL` to the client in the Caddyfile: " +
+			"one that is registered for it in Zoho's API console. For a pasted callback nothing needs to answer there. " +
+			"Or use a self client's code.",
+	}
 }
 
-func errNoRedirectURI(cl *Client) *Error {
-	return &Error{Status: http.StatusConflict, Code: "no-redirect-uri", Text: fmt.Sprintf("Client %s has no redirect_uri, so it is not known where Zoho is to send the browser.", cl.Name),
-		Remedy: "Serve its pages by `zoho_connect`, or add `redirect_uri URL` to the client in the Caddyfile: one that is registered for it in Zoho's API console. For a pasted callback nothing needs to answer there. Or use a self client's code."}
-}
-
-func errTooManyStarts(wait time.Duration) *Error {
+func errTooManyStarts(wait time.Duration) error {
 	again := fmt.Sprintf("Try again in %s.", wait.Round(time.Second))
-	return &Error{Status: http.StatusTooManyRequests, Code: "starts", RetryAfter: wait,
-		Text:   "Consent was begun too often in the last 10 minutes. Zoho gives 10 codes in 10 minutes, and each consent can take one of the 20 refresh tokens that it keeps for a user.",
-		Remedy: again, toInvited: again}
+	return &Error{
+		Status:     http.StatusTooManyRequests,
+		Code:       "starts",
+		RetryAfter: wait,
+		Text: "Consent was begun too often in the last 10 minutes. Zoho gives 10 codes in 10 minutes, " +
+			"and each consent can take one of the 20 refresh tokens that it keeps for a user.",
+		Remedy:    again,
+		toInvited: again,
+	}
 }
 
-func errUsed() *Error {
-	return &Error{Status: http.StatusConflict, Code: codeUsed, Text: "This answer of Zoho's was used already.",
-		Remedy: "Nothing was exchanged a second time. See what became of it in the list of connections.", Quota: "It took no second one of the 20 refresh tokens that Zoho keeps for a user.", toInvited: "You can close this page."}
+func errUsed() error {
+	return &Error{
+		Status:    http.StatusConflict,
+		Code:      codeUsed,
+		Text:      "This answer of Zoho's was used already.",
+		Remedy:    "Nothing was exchanged a second time. See what became of it in the list of connections.",
+		Quota:     "It took no second one of the 20 refresh tokens that Zoho keeps for a user.",
+		toInvited: "You can close this page.",
+	}
 }
 
-func errNoPage() *Error {
-	return &Error{Status: http.StatusNotFound, Code: "page", Text: "There is no such page.", Remedy: "Go back to the list of connections."}
+func errCallback(text, remedy string) error {
+	return &Error{
+		Status: http.StatusBadRequest,
+		Code:   "callback",
+		Text:   text,
+		Remedy: remedy,
+		Quota:  quotaUntouched,
+	}
 }
 
-func errCallback(text, remedy string) *Error {
-	return &Error{Status: http.StatusBadRequest, Code: "callback", Text: text, Remedy: remedy, Quota: quotaUntouched}
-}
-
-func errStore(err error) *Error {
-	return &Error{Status: http.StatusServiceUnavailable, Code: codeStore, Text: "The store cannot be used: " + err.Error() + ".",
-		Remedy: "Mend that and try again."}
+func errStore(err error) error {
+	return &Error{
+		Status: http.StatusServiceUnavailable,
+		Code:   codeStore,
+		Text:   "The store cannot be used: " + err.Error() + ".",
+		Remedy: "Mend that and try again.",
+	}
 }
 
 // errLost is errStore for a grant that cannot be read and may be replaced.
-func errLost(err error) *Error {
-	e := errStore(err)
-	e.Replaceable = true
-	e.Remedy = "Mend that and try again. Or replace the grant: it is gone here then, and lives on at Zoho."
-	return e
+func errLost(err error) error {
+	return &Error{
+		Status:      http.StatusServiceUnavailable,
+		Code:        codeStore,
+		Text:        "The store cannot be used: " + err.Error() + ".",
+		Remedy:      "Mend that and try again. Or replace the grant: it is gone here then, and lives on at Zoho.",
+		Replaceable: true,
+	}
 }
 
 // errRevokedOnly is for a grant that Zoho has taken back and the store has not.
-func errRevokedOnly(cl *Client, account string, why *Error) *Error {
-	return &Error{Status: why.Status, Code: why.Code, Text: "Zoho has taken the grant back, but it is still stored here. " + why.Text,
-		Remedy: fmt.Sprintf("Mend that, then take it away by `caddy zoho forget %s %s`.", cl.Name, account)}
+func errRevokedOnly(cl *Client, account string, err error) error {
+	why := asError(err)
+	return &Error{
+		Status: why.Status,
+		Code:   why.Code,
+		Text:   "Zoho has taken the grant back, but it is still stored here. " + why.Text,
+		Remedy: fmt.Sprintf("Mend that, then take it away by `caddy zoho forget %s %s`.", cl.Name, account),
+	}
 }
 
-func errOther(confirm string, before, after Result) *Error {
-	return &Error{Status: http.StatusConflict, Code: "other-user", Confirm: confirm, Before: &before, After: &after,
-		Text:   fmt.Sprintf("Account %s was connected by %s before, and now by %s.", after.Account, before.who(), after.who()),
-		Remedy: "Confirm it within 10 minutes to replace the grant; until then the old one stays."}
+func errNotRevoked(err error) error {
+	return &Error{
+		Status: http.StatusBadGateway,
+		Code:   "not-revoked",
+		Text:   "Zoho did not revoke the grant, so it was not forgotten: " + err.Error() + ".",
+		Remedy: "Try again, or forget it here and revoke it in the user's account at Zoho (Connected Apps).",
+	}
+}
+
+func errOther(confirm string, before, after Result) error {
+	return &Error{
+		Status:  http.StatusConflict,
+		Code:    "other-user",
+		Confirm: confirm,
+		Before:  &before,
+		After:   &after,
+		Text: fmt.Sprintf("Account %s was connected by %s before, and now by %s.",
+			after.Account, before.who(), after.who()),
+		Remedy: "Confirm it within 10 minutes to replace the grant; until then the old one stays.",
+	}
 }
 
 // errTaken tells an invited nothing of who was there before.
-func errTaken() *Error {
-	const remedy = "If you have several Zoho accounts, sign in there as the one that was connected before and open the link again. Otherwise ask whoever sent the link: they can take the other one away first."
-	return &Error{Status: http.StatusConflict, Code: "taken", Text: "This account is connected to another Zoho account already. That was left as it is, and your consent was given back.",
-		Remedy: remedy, toInvited: remedy}
+func errTaken() error {
+	const remedy = "If you have several Zoho accounts, sign in there as the one that was connected before and " +
+		"open the link again. Otherwise ask whoever sent the link: they can take the other one away first."
+	return &Error{
+		Status: http.StatusConflict,
+		Code:   "taken",
+		Text: "This account is connected to another Zoho account already. " +
+			"That was left as it is, and your consent was given back.",
+		Remedy:    remedy,
+		toInvited: remedy,
+	}
 }
 
-func errNoGrant(cl *Client, account string) *Error {
-	return &Error{Status: http.StatusNotFound, Code: codeNoGrant, Text: fmt.Sprintf("Client %s has no stored grant of an account %s.", cl.Name, account),
-		Remedy: "`caddy zoho status` lists those that there are."}
+func errNoGrant(cl *Client, account string) error {
+	return &Error{
+		Status: http.StatusNotFound,
+		Code:   codeNoGrant,
+		Text:   fmt.Sprintf("Client %s has no stored grant of an account %s.", cl.Name, account),
+		Remedy: "`caddy zoho status` lists those that there are.",
+	}
 }
 
-func errShared(cl *Client, account string, others []string) *Error {
-	return &Error{Status: http.StatusConflict, Code: "shared",
-		Text:   fmt.Sprintf("Account %s of client %s has the same refresh token as %s, which ends with it.", account, cl.Name, accountList(others)),
-		Remedy: fmt.Sprintf("Take this one away alone by `caddy zoho forget %s %s`, or say by --shared that it is meant for all of them.", cl.Name, account)}
+func errShared(cl *Client, account string, others []string) error {
+	return &Error{
+		Status: http.StatusConflict,
+		Code:   "shared",
+		Text: fmt.Sprintf("Account %s of client %s has the same refresh token as %s, which ends with it.",
+			account, cl.Name, accountList(others)),
+		Remedy: fmt.Sprintf("Take this one away alone by `caddy zoho forget %s %s`, "+
+			"or say by --shared that it is meant for all of them.", cl.Name, account),
+	}
 }
 
-func errSharer(other string, err error) *Error {
-	return &Error{Status: http.StatusServiceUnavailable, Code: codeStore,
+func errSharer(other string, err error) error {
+	return &Error{
+		Status: http.StatusServiceUnavailable,
+		Code:   codeStore,
 		Text:   fmt.Sprintf("Whether account %s has the same refresh token is not known: %v.", other, err),
-		Remedy: "Mend that and try again, or say by --shared that all who have it may lose it."}
+		Remedy: "Mend that and try again, or say by --shared that all who have it may lose it.",
+	}
 }
 
 // accountList names accounts, some of them.
@@ -180,9 +306,15 @@ func accountList(names []string) string {
 	return text
 }
 
-func errInvitation(text string) *Error {
+func errInvitation(text string) error {
 	const remedy = "Ask whoever sent it for a new one."
-	return &Error{Status: http.StatusForbidden, Code: "invitation", Text: text, Remedy: remedy, toInvited: remedy}
+	return &Error{
+		Status:    http.StatusForbidden,
+		Code:      "invitation",
+		Text:      text,
+		Remedy:    remedy,
+		toInvited: remedy,
+	}
 }
 
 // quoted quotes what somebody else wrote, a part of it.

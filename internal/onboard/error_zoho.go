@@ -17,50 +17,75 @@ import (
 // What Zoho did not want, and what to do about it.
 
 // errDenied explains why Zoho brought no code.
-func errDenied(code string) *Error {
-	e := &Error{Status: http.StatusForbidden, Code: "denied", Text: "Zoho says " + quoted(code) + " instead of giving a code.", Remedy: "Begin the consent anew.", Quota: quotaUntouched}
+func errDenied(code string) error {
+	e := &Error{
+		Status: http.StatusForbidden,
+		Code:   "denied",
+		Text:   "Zoho says " + quoted(code) + " instead of giving a code.",
+		Remedy: "Begin the consent anew.",
+		Quota:  quotaUntouched,
+	}
 	switch code {
 	case "access_denied":
 		e.Text = "Consent was refused, or codes were asked for too often: Zoho says access_denied for both."
 		e.Remedy = "Begin the consent anew and accept it. If you did accept, wait ten minutes first."
 		e.toInvited = "If that was not meant, open the link again and accept. If you did accept, wait ten minutes first."
 	case "invalid_scope":
-		e.Text, e.Remedy = "Zoho does not know one of the scopes.", "Compare `scopes` with the documentation of the API, letter by letter."
+		e.Text = "Zoho does not know one of the scopes."
+		e.Remedy = "Compare `scopes` with the documentation of the API, letter by letter."
 	case "invalid_client", "unauthorized_client":
-		e.Text, e.Remedy = "Zoho does not know this client id in this data center.", "Compare `client_id` and `data_center` with Zoho's API console."
+		e.Text = "Zoho does not know this client id in this data center."
+		e.Remedy = "Compare `client_id` and `data_center` with Zoho's API console."
 	case "invalid_redirect_uri":
-		e.Text, e.Remedy = "The redirect URI is not one that is registered for the client.", "Register it in Zoho's API console, letter by letter."
+		e.Text = "The redirect URI is not one that is registered for the client."
+		e.Remedy = "Register it in Zoho's API console, letter by letter."
 	}
 	return e
 }
 
 // errServer is S-21's: a callback that names an accounts server which is none of ours.
-func errServer(cl *Client, server string) *Error {
-	e := &Error{Status: http.StatusBadRequest, Code: "accounts-server",
+func errServer(cl *Client, server string) error {
+	e := &Error{
+		Status: http.StatusBadRequest,
+		Code:   "accounts-server",
 		Text:   "The answer names an accounts server that is none of this client's, so the code was not sent there.",
-		Remedy: "If you did not write that link yourself, somebody may be after the code. Begin the consent anew.", Quota: quotaUntouched}
-	if center, ok := zoho.LookupAccountsServer(server); ok && !cl.Centers[0].Custom && !slices.Contains(cl.Centers, center) {
-		e.Text = fmt.Sprintf("This user's account is in the data center %s, which client %s does not have.", center.Code, cl.Name)
-		e.Remedy = fmt.Sprintf("Enable %[1]s for the client in Zoho's API console, add %[1]s to its data_center in the Caddyfile, with its client_secret if it has one of its own, and begin anew.", center.Code)
+		Remedy: "If you did not write that link yourself, somebody may be after the code. Begin the consent anew.",
+		Quota:  quotaUntouched,
+	}
+	center, ok := zoho.LookupAccountsServer(server)
+	if ok && !cl.Centers[0].Custom && !slices.Contains(cl.Centers, center) {
+		e.Text = fmt.Sprintf("This user's account is in the data center %s, which client %s does not have.",
+			center.Code, cl.Name)
+		e.Remedy = fmt.Sprintf("Enable %[1]s for the client in Zoho's API console, add %[1]s to its data_center "+
+			"in the Caddyfile, with its client_secret if it has one of its own, and begin anew.", center.Code)
 	}
 	return e
 }
 
-func errNoRefreshToken() *Error {
-	return &Error{Status: http.StatusBadGateway, Code: "no-refresh-token", Text: "Zoho gave an access token, but no refresh token, so there is nothing to keep.",
-		Remedy: "Begin the consent anew. For a self client's code, make a new one.", Quota: quotaUntouched}
+func errNoRefreshToken() error {
+	return &Error{
+		Status: http.StatusBadGateway,
+		Code:   "no-refresh-token",
+		Text:   "Zoho gave an access token, but no refresh token, so there is nothing to keep.",
+		Remedy: "Begin the consent anew. For a self client's code, make a new one.",
+		Quota:  quotaUntouched,
+	}
 }
 
-// errExchange explains why a code was not taken.
-func errExchange(err error) *Error {
-	var known *Error
-	if errors.As(err, &known) {
-		return known
+// errExchange explains why a code was not taken. The failure is Zoho's, if there is one.
+func errExchange(err error) (e *Error, failure *zoho.Failure) {
+	if errors.As(err, &e) {
+		return e, nil
 	}
-	e := &Error{Status: http.StatusBadGateway, Code: codeExchange, Text: "Zoho did not take the code: " + err.Error() + ".", Remedy: "Begin the consent anew.", Quota: quotaUntouched}
-	var failure *zoho.Failure
+	e = &Error{
+		Status: http.StatusBadGateway,
+		Code:   codeExchange,
+		Text:   "Zoho did not take the code: " + err.Error() + ".",
+		Remedy: "Begin the consent anew.",
+		Quota:  quotaUntouched,
+	}
 	if !errors.As(err, &failure) {
-		return e
+		return e, nil
 	}
 	if failure.Kind != zoho.FailureTemporary { // of which the hint says that it is tried again
 		e.Remedy, e.RetryAfter = sentence(failure.Hint()), retryAfter(failure)
@@ -69,9 +94,10 @@ func errExchange(err error) *Error {
 		e.Kind = tokencache.KindThrottled
 	}
 	if !failure.NoToken {
-		e.Quota = "Whether it took one of the 20 refresh tokens that Zoho keeps for a user is not known: an answer may have been lost."
+		e.Quota = "Whether it took one of the 20 refresh tokens that Zoho keeps for a user is not known: " +
+			"an answer may have been lost."
 	}
-	return e
+	return e, failure
 }
 
 // retryAfter is how long nothing should be asked for, 0 if that does not help: Zoho throttles
@@ -85,8 +111,8 @@ func retryAfter(failure *zoho.Failure) time.Duration {
 
 // errCallbackCode is errExchange for the code of a callback, which should say where the
 // code is good.
-func errCallbackCode(err error, cb Callback, center zoho.DataCenter) *Error {
-	e := errExchange(err)
+func errCallbackCode(err error, cb Callback, center zoho.DataCenter) error {
+	e, _ := errExchange(err)
 	if cb.AccountsServer == "" && e.Code == codeExchange && !center.Custom {
 		e.Text += " The answer named no accounts-server, so the code was tried at " + center.Accounts + ", the client's home."
 	}
@@ -95,31 +121,33 @@ func errCallbackCode(err error, cb Callback, center zoho.DataCenter) *Error {
 
 // errSelfClientCode is errExchange for a code that was made in an API console, of which
 // each data center has one.
-func errSelfClientCode(ctx context.Context, err error, cl *Client, center zoho.DataCenter) *Error {
-	e := errExchange(err)
-	var failure *zoho.Failure
-	if !errors.As(err, &failure) {
-		return e
-	}
-	const anew = "Generate a new code in the API console and use it at once: it is good once, for the time chosen there (at most 10 minutes)"
-	if center.Custom {
-		if failure.Kind == zoho.FailureGrantDead {
-			e.Remedy = anew + ". This one was tried at " + center.Accounts + "."
-		}
-		return e
-	}
-	elsewhere := fmt.Sprintf("if that console is not the one of %s, put its data center first in the client's `data_center`", center.Code)
-	if len(cl.Centers) > 1 {
-		elsewhere = fmt.Sprintf("if that console is not the one of %s, name its data center by --data-center, which can be %s", center.Code, strings.Join(cl.codes(), ", "))
-	}
+func errSelfClientCode(ctx context.Context, err error, cl *Client, center zoho.DataCenter) error {
+	e, failure := errExchange(err)
+	const anew = "Generate a new code in the API console and use it at once: " +
+		"it is good once, for the time chosen there (at most 10 minutes)"
 	switch {
+	case failure == nil:
+	case failure.Kind == zoho.FailureGrantDead && center.Custom:
+		e.Remedy = anew + ". This one was tried at " + center.Accounts + "."
 	case failure.Kind == zoho.FailureGrantDead:
-		e.Remedy = fmt.Sprintf("%s, and at the data center of that console alone. This one was tried at %s (%s); %s.", anew, center.Code, center.Accounts, elsewhere)
-	case failure.Code == "invalid_client":
-		e.Remedy = fmt.Sprintf("The client id is unknown at %s (%s): a self client is known in the data center of the API console that it was made in; %s.%s",
-			center.Code, center.Accounts, elsewhere, cl.knownAt(ctx))
+		e.Remedy = fmt.Sprintf("%s, and at the data center of that console alone. This one was tried at %s (%s); %s.",
+			anew, center.Code, center.Accounts, cl.otherConsole(center))
+	case failure.Code == "invalid_client" && !center.Custom:
+		e.Remedy = fmt.Sprintf("The client id is unknown at %s (%s): a self client is known in the data center "+
+			"of the API console that it was made in; %s.%s",
+			center.Code, center.Accounts, cl.otherConsole(center), cl.knownAt(ctx))
 	}
 	return e
+}
+
+// otherConsole is what to do if the console is that of another data center.
+func (cl *Client) otherConsole(center zoho.DataCenter) string {
+	if len(cl.Centers) > 1 {
+		return fmt.Sprintf("if that console is not the one of %s, name its data center by --data-center, which can be %s",
+			center.Code, strings.Join(cl.codes(), ", "))
+	}
+	return fmt.Sprintf("if that console is not the one of %s, put its data center first in the client's `data_center`",
+		center.Code)
 }
 
 // knownAt is a sentence on the data centers that know the client's id, "" if none does.
@@ -131,15 +159,21 @@ func (cl *Client) knownAt(ctx context.Context) string {
 }
 
 // errProof explains why a refresh token brings no access token.
-func errProof(err error, p *pendingGrant) *Error {
-	e := &Error{Status: http.StatusBadGateway, Code: "not-proved", Text: "The refresh token brings no access token, so it was not stored: " + err.Error() + ".",
-		Remedy: "What was stored before is untouched."}
+func errProof(err error, p *pendingGrant) error {
+	e := &Error{
+		Status: http.StatusBadGateway,
+		Code:   "not-proved",
+		Text:   "The refresh token brings no access token, so it was not stored: " + err.Error() + ".",
+		Remedy: "What was stored before is untouched.",
+	}
 	var failure *zoho.Failure
 	if errors.As(err, &failure) {
-		e.Text, e.Remedy = "The refresh token brings no access token, so it was not stored: "+failure.Error()+".", sentence(failure.Hint())
-		e.RetryAfter = retryAfter(failure)
+		e.Text = "The refresh token brings no access token, so it was not stored: " + failure.Error() + "."
+		e.Remedy, e.RetryAfter = sentence(failure.Hint()), retryAfter(failure)
 		if failure.Kind == zoho.FailureGrantDead && !p.fresh() {
-			e.Remedy = "Compare it first: one that was copied incompletely, or that belongs to another client id or data center (--data-center), is refused alike, and so is a self client's code, which is for `connect --self-client`. " + e.Remedy
+			e.Remedy = "Compare it first: one that was copied incompletely, or that belongs to another client id " +
+				"or data center (--data-center), is refused alike, and so is a self client's code, " +
+				"which is for `connect --self-client`. " + e.Remedy
 		}
 	}
 	var known *tokencache.Error

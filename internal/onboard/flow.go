@@ -94,7 +94,7 @@ type consent struct {
 
 // Begin notes a consent and gives the address at Zoho that the browser is sent to, and
 // the state that the callback brings back.
-func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ *Error) {
+func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ error) {
 	if err := cl.mayReplace(s.Account); err != nil {
 		return "", "", err
 	}
@@ -126,7 +126,7 @@ func (s *Start) startsOf(cl *Client) tokencache.Key {
 	return key
 }
 
-func (f *Flow) register(key tokencache.Key, state string, c *consent) *Error {
+func (f *Flow) register(key tokencache.Key, state string, c *consent) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
@@ -181,7 +181,7 @@ func (f *Flow) AccountOf(cl *Client, id string) string {
 
 // takeConsent uses a state up. It is good once, for its client, in the browser that it was
 // made for.
-func (f *Flow) takeConsent(cl *Client, state, browser string) (*consent, *Error) {
+func (f *Flow) takeConsent(cl *Client, state, browser string) (*consent, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()

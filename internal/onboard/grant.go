@@ -3,9 +3,7 @@ package onboard
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -14,14 +12,15 @@ import (
 
 // Finish takes the callback of a consent: exchanges the code where it was given, and
 // stores the grant before it says so. An error leaves what was stored as it was.
-func (f *Flow) Finish(ctx context.Context, cl *Client, cb Callback, browser string) (Result, *Error) {
+func (f *Flow) Finish(ctx context.Context, cl *Client, cb Callback, browser string) (Result, error) {
 	result, _, err := f.finish(ctx, cl, cb, browser)
 	return result, err
 }
 
-func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser string) (Result, *consent, *Error) {
+func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser string) (Result, *consent, error) {
 	if cb.repeated {
-		return Result{}, nil, errCallback("The answer names a parameter twice, which Zoho does not do. Nothing in it was used.", "Begin the consent anew.")
+		return Result{}, nil, errCallback("The answer names a parameter twice, which Zoho does not do. Nothing in it was used.",
+			"Begin the consent anew.")
 	}
 	if err := cl.validateCode(cl.Centers[0], cb.Code); err != nil { // the consent goes on
 		return Result{}, nil, err
@@ -34,7 +33,8 @@ func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser stri
 	case cb.Error != "":
 		return Result{}, c, errDenied(cb.Error)
 	case cb.Code == "":
-		return Result{}, c, errCallback("The answer holds no code.", "Paste the whole address that the browser ended at, or begin anew.")
+		return Result{}, c, errCallback("The answer holds no code.",
+			"Paste the whole address that the browser ended at, or begin anew.")
 	}
 	center := cl.Centers[0]
 	if cb.AccountsServer != "" {
@@ -64,7 +64,7 @@ func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser stri
 // SelfClient takes a code that Zoho's API console made for a self client; center is where
 // the console was. With replace a grant of somebody else's is replaced without a question,
 // or one that cannot be read; with revokeOld the one that is replaced is given back.
-func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCenter, account, code string, replace, revokeOld bool) (Result, *Error) {
+func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCenter, account, code string, replace, revokeOld bool) (Result, error) {
 	if err := cl.mayReplace(account); err != nil {
 		return Result{}, err
 	}
@@ -83,13 +83,9 @@ func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCente
 }
 
 // Import takes a refresh token that another program was given.
-func (f *Flow) Import(ctx context.Context, cl *Client, center zoho.DataCenter, account, refreshToken string, replace bool) (Result, *Error) {
+func (f *Flow) Import(ctx context.Context, cl *Client, center zoho.DataCenter, account, refreshToken string, replace bool) (Result, error) {
 	if err := cl.mayReplace(account); err != nil {
 		return Result{}, err
-	}
-	if refreshToken == "" || len(refreshToken) > 4096 || strings.ContainsFunc(refreshToken, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return Result{}, &Error{Status: http.StatusBadRequest, Code: "refresh-token", Text: "This is no refresh token.",
-			Remedy: "It is printable text without blanks, such as 1000.….…, alone on its line."}
 	}
 	if err := cl.validateRefreshToken(center, refreshToken); err != nil {
 		return Result{}, err
@@ -137,7 +133,7 @@ func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter,
 }
 
 // complete has a grant prove itself by a renewal, and makes it that of its account.
-func (f *Flow) complete(ctx context.Context, cl *Client, p *pendingGrant) (_ Result, err *Error) {
+func (f *Flow) complete(ctx context.Context, cl *Client, p *pendingGrant) (_ Result, err error) {
 	ctx = context.WithoutCancel(ctx) // who closes the browser now must not lose the grant
 	defer func() { f.giveBack(ctx, cl, p, err) }()
 	if err := f.verify(cl, p); err != nil {
@@ -148,7 +144,7 @@ func (f *Flow) complete(ctx context.Context, cl *Client, p *pendingGrant) (_ Res
 }
 
 // verify has a grant bring an access token.
-func (f *Flow) verify(cl *Client, p *pendingGrant) *Error {
+func (f *Flow) verify(cl *Client, p *pendingGrant) error {
 	proof, err := f.cache.Prove(cl.Cache, cl.key(p.account), p.grant)
 	switch {
 	case err == nil:

@@ -34,28 +34,33 @@ const (
 
 // Invite makes the link of an invitation: where the pages are served, which is where
 // the client's redirect_uri points to, short of its last segment.
-func (cl *Client) Invite(account string, life time.Duration, returnTo string) (link string, inv Invitation, _ *Error) {
+func (cl *Client) Invite(account string, life time.Duration, returnTo string) (link string, inv Invitation, _ error) {
 	if err := cl.mayReplace(account); err != nil {
 		return "", inv, err
 	}
 	if life <= 0 || life > maxInvitationLife {
-		return "", inv, &Error{Status: http.StatusBadRequest, Code: "expires", Text: "An invitation lives for more than nothing and at most 90 days, which " + life.String() + " is not.",
-			Remedy: "Give another --expires, as in 168h or 90d."}
+		return "", inv, errLife(life)
 	}
 	if !validReturnTo(returnTo) {
 		return "", inv, errReturnTo(returnTo)
 	}
 	base, ok := strings.CutSuffix(cmp.Or(cl.RedirectURI, cl.Served), "callback")
 	if !ok {
-		return "", inv, &Error{Status: http.StatusConflict, Code: "no-redirect-uri", Text: "It is not known where the pages of zoho_connect are served.",
-			Remedy: "Give the client a redirect_uri that ends in callback, as in https://connect.example.com/zoho-connect/callback, and register it in Zoho's API console."}
+		return "", inv, errPagesUnknown()
 	}
 	keys := cl.Cache.Secrets()
 	if len(keys) == 0 {
-		return "", inv, &Error{Status: http.StatusConflict, Code: "no-secret", Text: "The client's secret has no value now, so nothing can be signed.", Remedy: "Set it and try again."}
+		return "", inv, errNoKey()
 	}
 	now := time.Now().UTC().Truncate(time.Second)
-	inv = Invitation{ID: rand.Text(), Client: cl.Name, Account: account, ReturnTo: returnTo, Issued: now, Expires: now.Add(life)}
+	inv = Invitation{
+		ID:       rand.Text(),
+		Client:   cl.Name,
+		Account:  account,
+		ReturnTo: returnTo,
+		Issued:   now,
+		Expires:  now.Add(life),
+	}
 	text, err := json.Marshal(inv)
 	if err != nil {
 		return "", inv, errStore(fmt.Errorf("encoding failed"))
@@ -70,17 +75,51 @@ func validReturnTo(text string) bool {
 		return true
 	}
 	u, err := url.Parse(text)
-	return err == nil && len(text) <= 2000 && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && u.Opaque == "" &&
-		!strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f })
+	if err != nil || len(text) > 2000 || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Opaque != "" {
+		return false
+	}
+	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f })
 }
 
-func errReturnTo(text string) *Error {
+func errReturnTo(text string) error {
 	why := "."
 	if strings.HasPrefix(strings.ToLower(text), "http://") {
 		why = ": https is needed, since over http others can change on the way what your customer is shown."
 	}
-	return &Error{Status: http.StatusBadRequest, Code: "return-to", Text: "--return-to is no address to return to" + why,
-		Remedy: "Give an absolute URL that begins with https:// and holds a host name, no user and no control characters."}
+	return &Error{
+		Status: http.StatusBadRequest,
+		Code:   "return-to",
+		Text:   "--return-to is no address to return to" + why,
+		Remedy: "Give an absolute URL that begins with https:// and holds a host name, no user and no control characters.",
+	}
+}
+
+func errLife(life time.Duration) error {
+	return &Error{
+		Status: http.StatusBadRequest,
+		Code:   "expires",
+		Text:   "An invitation lives for more than nothing and at most 90 days, which " + life.String() + " is not.",
+		Remedy: "Give another --expires, as in 168h or 90d.",
+	}
+}
+
+func errPagesUnknown() error {
+	return &Error{
+		Status: http.StatusConflict,
+		Code:   codeNoRedirectURI,
+		Text:   "It is not known where the pages of zoho_connect are served.",
+		Remedy: "Give the client a redirect_uri that ends in callback, " +
+			"as in https://connect.example.com/zoho-connect/callback, and register it in Zoho's API console.",
+	}
+}
+
+func errNoKey() error {
+	return &Error{
+		Status: http.StatusConflict,
+		Code:   "no-secret",
+		Text:   "The client's secret has no value now, so nothing can be signed.",
+		Remedy: "Set it and try again.",
+	}
 }
 
 func sign(key []byte, payload string) string {
@@ -93,7 +132,7 @@ func sign(key []byte, payload string) string {
 }
 
 // readInvitation opens the token of a link.
-func (f *Flow) readInvitation(cl *Client, token string) (*Invitation, *Error) {
+func (f *Flow) readInvitation(cl *Client, token string) (*Invitation, error) {
 	payload, mac, _ := strings.Cut(token, ".")
 	genuine := false
 	for _, key := range cl.Cache.Secrets() {
@@ -111,7 +150,7 @@ func (f *Flow) readInvitation(cl *Client, token string) (*Invitation, *Error) {
 }
 
 // checkInvitation says why an invitation is not good any more.
-func (f *Flow) checkInvitation(cl *Client, inv *Invitation) *Error {
+func (f *Flow) checkInvitation(cl *Client, inv *Invitation) error {
 	if inv == nil {
 		return nil
 	}

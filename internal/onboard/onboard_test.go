@@ -64,11 +64,11 @@ func TestConsentExpires(t *testing.T) {
 			t.Errorf("after ten minutes: %v", err)
 		}
 		time.Sleep(time.Second)
-		if _, err := flow.takeConsent(cl, late, "cookie"); err == nil || !strings.Contains(err.Text, "10 minutes ago") {
+		if _, err := flow.takeConsent(cl, late, "cookie"); err == nil || !strings.Contains(asError(err).Text, "10 minutes ago") {
 			t.Errorf("too late: %v", err)
 		}
 		time.Sleep(2 * consentLife)
-		if _, err := flow.takeConsent(cl, late, "cookie"); err == nil || !strings.Contains(err.Text, "forgotten") {
+		if _, err := flow.takeConsent(cl, late, "cookie"); err == nil || !strings.Contains(asError(err).Text, "forgotten") {
 			t.Errorf("much too late: %v", err)
 		}
 		if n := len(flow.consents) + len(flow.starts); n != 0 {
@@ -81,7 +81,7 @@ func TestConsentExpires(t *testing.T) {
 func TestStartsAreLimited(t *testing.T) {
 	flow, cl := testClient(t)
 	synctest.Test(t, func(t *testing.T) {
-		begin := func(account string) *Error {
+		begin := func(account string) error {
 			_, _, err := flow.Begin(cl, Start{Account: account, RedirectURI: cl.RedirectURI})
 			return err
 		}
@@ -90,7 +90,7 @@ func TestStartsAreLimited(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := begin("default"); err == nil || err.RetryAfter != startWindow {
+		if err := begin("default"); err == nil || asError(err).RetryAfter != startWindow {
 			t.Errorf("one more: %+v", err)
 		}
 		if err := begin("other"); err != nil {
@@ -100,7 +100,7 @@ func TestStartsAreLimited(t *testing.T) {
 		if err := begin("default"); err != nil {
 			t.Errorf("later: %v", err)
 		}
-		if err := begin("configured"); err == nil || err.Code != "configured" {
+		if err := begin("configured"); err == nil || asError(err).Code != "configured" {
 			t.Errorf("a configured account: %v", err)
 		}
 	})
@@ -120,7 +120,7 @@ func TestInvitationsExpire(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	inv.Expires = time.Now().Add(-time.Second)
-	if err := flow.checkInvitation(cl, &inv); err == nil || !strings.Contains(err.Text, "expired") {
+	if err := flow.checkInvitation(cl, &inv); err == nil || !strings.Contains(asError(err).Text, "expired") {
 		t.Errorf("too late: %v", err)
 	}
 	other := *cl
@@ -138,7 +138,7 @@ func TestInvitationWithoutStore(t *testing.T) {
 	if failure != nil {
 		t.Fatal(failure)
 	}
-	adopt := func() *Error {
+	adopt := func() error {
 		p := newPending(cl, "acme", tokencache.Grant{RefreshToken: "1000.refresh", AccountsServer: cl.Centers[0].Accounts})
 		p.invited = &inv
 		_, err := flow.storeGrant(t.Context(), cl, p)
@@ -146,14 +146,14 @@ func TestInvitationWithoutStore(t *testing.T) {
 	}
 	secrets := cl.Cache.Secrets
 	cl.Cache.Secrets = func() [][]byte { return nil } // so that nothing can be sealed
-	if err := adopt(); err == nil || err.Code != codeStore {
+	if err := adopt(); err == nil || asError(err).Code != codeStore {
 		t.Fatalf("stored without a secret: %v", err)
 	}
 	cl.Cache.Secrets = secrets
 	if err := adopt(); err != nil {
 		t.Errorf("tried again: %v", err)
 	}
-	if err := adopt(); err == nil || err.Text != "This invitation was used." {
+	if err := adopt(); err == nil || asError(err).Text != "This invitation was used." {
 		t.Errorf("a third time: %v", err)
 	}
 }
@@ -184,7 +184,7 @@ func FuzzParsePasted(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		cb, err := ParsePasted(text)
-		if err != nil && (err.Text == "" || err.Remedy == "" || err.Status == 0) {
+		if err != nil && (asError(err).Text == "" || asError(err).Remedy == "" || asError(err).Status == 0) {
 			t.Errorf("%q: %+v", text, err)
 		}
 		if err == nil && strings.ContainsAny(cb.State, "\r\n") && !strings.Contains(text, "%0") {
@@ -214,7 +214,7 @@ func TestParsePasted(t *testing.T) {
 	}
 	const toOpen = "https://accounts.zoho.com/oauth/v2/auth?client_id=1000.ID&redirect_uri=https%3A%2F%2Fx.example%2Fcallback&response_type=code&state=s"
 	for _, text := range []string{toOpen, toOpen[:60] + "\n" + toOpen[60:], url.QueryEscape(toOpen)} {
-		if _, err := ParsePasted(text); err == nil || !strings.Contains(err.Text, "address to open") {
+		if _, err := ParsePasted(text); err == nil || !strings.Contains(asError(err).Text, "address to open") {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
@@ -237,11 +237,11 @@ func TestRefusedCodes(t *testing.T) {
 			return []*zoho.Accounts{{HTTP: &http.Client{Transport: answering(`{"error":"` + code + `"}`)}, DataCenter: dc, ClientID: "1000.ID", ClientSecret: "secret"}}
 		}
 	}
-	selfClient := func() *Error {
+	selfClient := func() error {
 		_, err := flow.SelfClient(t.Context(), cl, cl.Centers[0], "default", "1000.a.b", false, false)
 		return err
 	}
-	callback := func(server string) *Error {
+	callback := func(server string) error {
 		_, state, failure := flow.Begin(cl, Start{Account: "default", RedirectURI: cl.RedirectURI})
 		if failure != nil {
 			t.Fatal(failure)
@@ -251,18 +251,18 @@ func TestRefusedCodes(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name, code string
-		try        func() *Error
+		try        func() error
 		says       []string
 		not        string
 	}{
 		{"a self client's code", "invalid_code", selfClient, []string{"Generate a new code", "10 minutes", "tried at us", "--data-center", "us, eu", quotaUntouched}, "start consent"},
 		{"a self client of elsewhere", "invalid_client", selfClient, []string{"unknown at us", "--data-center", "It is known at eu.", quotaUntouched}, "consent"},
-		{"a code of elsewhere", "invalid_code", func() *Error { return callback("") }, []string{"named no accounts-server", "accounts.zoho.com", quotaUntouched}, "self client"},
-		{"a used code", "invalid_code", func() *Error { return callback("https://accounts.zoho.eu") }, []string{"start consent again", quotaUntouched}, "named no accounts-server"},
+		{"a code of elsewhere", "invalid_code", func() error { return callback("") }, []string{"named no accounts-server", "accounts.zoho.com", quotaUntouched}, "self client"},
+		{"a used code", "invalid_code", func() error { return callback("https://accounts.zoho.eu") }, []string{"start consent again", quotaUntouched}, "named no accounts-server"},
 	} {
 		refuse(test.code)
 		err := test.try()
-		if err == nil || err.Code != codeExchange {
+		if err == nil || asError(err).Code != codeExchange {
 			t.Errorf("%s: %v", test.name, err)
 			continue
 		}
@@ -314,7 +314,7 @@ func TestUnconfirmedGrants(t *testing.T) {
 			if fresh {
 				p.exchanged.AccessToken = "1000.access"
 			}
-			return flow.askFirst(cl, p, Result{}, Result{}).Confirm
+			return asError(flow.askFirst(cl, p, Result{}, Result{})).Confirm
 		}
 		hold("forgotten", true)
 		hold("imported", false)
@@ -340,7 +340,7 @@ func TestUnconfirmedGrants(t *testing.T) {
 		p.exchanged.AccessToken = "1000.access"
 		failure := flow.askFirst(cl, p, Result{}, Result{})
 		flow.giveBack(t.Context(), cl, p, failure)
-		if got := given.String(); got != "dropped, forgotten, late" || len(flow.unconfirmed) != 0 || failure.Confirm != "" {
+		if got := given.String(); got != "dropped, forgotten, late" || len(flow.unconfirmed) != 0 || asError(failure).Confirm != "" {
 			t.Errorf("after the end: given back %s, %d are held, %v", got, len(flow.unconfirmed), failure)
 		}
 	})
@@ -426,12 +426,12 @@ func TestSharedGrant(t *testing.T) {
 		}
 		return g, configured, err
 	}
-	if _, err := flow.Revoke(t.Context(), cl, "d", false); err == nil || err.Code != codeStore || !strings.Contains(err.Text, "configured") {
+	if _, err := flow.Revoke(t.Context(), cl, "d", false); err == nil || asError(err).Code != codeStore || !strings.Contains(asError(err).Text, "configured") {
 		t.Errorf("beside an account that cannot be read: %v", err)
 	}
 	cl.Cache.Grant = readable
 	for account, others := range map[string]string{"a": "b", "d": "configured", "e": "twin/x"} {
-		if _, err := flow.Revoke(t.Context(), cl, account, false); err == nil || err.Code != "shared" || !strings.Contains(err.Text, "account "+others+",") {
+		if _, err := flow.Revoke(t.Context(), cl, account, false); err == nil || asError(err).Code != "shared" || !strings.Contains(asError(err).Text, "account "+others+",") {
 			t.Errorf("%s: %v", account, err)
 		}
 	}
@@ -463,7 +463,7 @@ func TestDoubleClick(t *testing.T) {
 	const browser = "COOKIE-OF-THIS-BROWSER"
 	p := newPending(pages.Client, "shop", tokencache.Grant{RefreshToken: "new", AccountsServer: pages.Client.Centers[0].Accounts})
 	p.browser, p.exchanged.AccessToken = identify(browser), "1000.access"
-	id := pages.Flow.keepResult(&pageResult{err: pages.Flow.askFirst(pages.Client, p, Result{}, Result{})}, browser)
+	id := pages.Flow.keepResult(&pageResult{failure: asError(pages.Flow.askFirst(pages.Client, p, Result{}, Result{}))}, browser)
 	visit := func(r *http.Request) (status int, to string) {
 		r.AddCookie(&http.Cookie{Name: cookieName, Value: browser})
 		w := httptest.NewRecorder()

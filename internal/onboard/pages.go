@@ -92,6 +92,15 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(v)
 }
 
+func errNoPage() error {
+	return &Error{
+		Status: http.StatusNotFound,
+		Code:   "page",
+		Text:   "There is no such page.",
+		Remedy: "Go back to the list of connections.",
+	}
+}
+
 // page is what there is by one name, the last segment of a path.
 type page struct {
 	get, post func(*visit)
@@ -184,7 +193,8 @@ func (v *visit) render(status int, page string, data any) {
 	}
 }
 
-func (v *visit) fail(e *Error) {
+func (v *visit) fail(err error) {
+	e := asError(err)
 	v.logFailure(e)
 	v.failWith(e, "That did not work")
 }

@@ -11,8 +11,12 @@ import (
 )
 
 func (v *visit) start() {
-	s := Start{Account: strings.TrimSpace(v.form("account")), RedirectURI: v.redirectURI(), RevokeOld: v.form("revoke") != "", ReplaceLost: v.form("lost") != ""}
-	v.begin(s)
+	v.begin(Start{
+		Account:     strings.TrimSpace(v.form("account")),
+		RedirectURI: v.redirectURI(),
+		RevokeOld:   v.form("revoke") != "",
+		ReplaceLost: v.form("lost") != "",
+	})
 }
 
 // begin sends the browser to Zoho. It keeps its cookie, so that two tabs can be at it.
@@ -47,14 +51,14 @@ func (v *visit) callback() {
 	result, c, failure := v.Flow.finish(v.r.Context(), v.Client, parseCallback(values), browser)
 	v.invited = c != nil && c.invitation != nil
 	switch {
-	case failure != nil && failure.Code == codePaste: // as it should be: nothing for the log
-		v.failWith(failure, "Go on in the terminal")
+	case hasCode(failure, codePaste): // as it should be: nothing for the log
+		v.failWith(asError(failure), "Go on in the terminal")
 		return
-	case c == nil, failure != nil && (failure.Code == codeUsed || failure.Code == codeState):
+	case c == nil, hasCode(failure, codeUsed, codeState):
 		v.fail(failure)
 		return
 	}
-	s := &pageResult{result: result, err: failure, invited: v.invited}
+	s := &pageResult{result: result, failure: asError(failure), invited: v.invited}
 	if v.invited {
 		s.returnTo = c.invitation.ReturnTo
 	}
@@ -63,8 +67,8 @@ func (v *visit) callback() {
 
 // keepResult keeps what is to be seen.
 func (v *visit) keepResult(s *pageResult) (id string) {
-	if s.err != nil && s.err.Confirm == "" {
-		v.logFailure(s.err)
+	if s.failure != nil && s.failure.Confirm == "" {
+		v.logFailure(s.failure)
 	}
 	return v.Flow.keepResult(s, v.browser())
 }
@@ -79,17 +83,22 @@ func (v *visit) result() {
 	id := query(v.r, "id")
 	s := v.Flow.resultOf(id, v.browser())
 	if s == nil {
-		v.fail(&Error{Status: http.StatusNotFound, Code: "result", Text: "There is nothing to see here any more.", Remedy: "The list shows how the connection is."})
+		v.fail(&Error{
+			Status: http.StatusNotFound,
+			Code:   "result",
+			Text:   "There is nothing to see here any more.",
+			Remedy: "The list shows how the connection is.",
+		})
 		return
 	}
 	v.invited = s.invited
-	data := map[string]any{"Result": s.result, "Error": s.err, "ReturnTo": s.returnTo, "ID": id}
+	data := map[string]any{"Result": s.result, "Error": s.failure, "ReturnTo": s.returnTo, "ID": id}
 	switch {
-	case s.err != nil && s.err.Confirm != "":
+	case s.failure != nil && s.failure.Confirm != "":
 		data["Title"] = "Somebody else than before"
 		v.render(http.StatusOK, "confirm", data)
-	case s.err != nil:
-		v.failWith(s.err, "That did not work")
+	case s.failure != nil:
+		v.failWith(s.failure, "That did not work")
 	case s.dropped:
 		data["Title"] = "Nothing was changed"
 		v.render(http.StatusOK, "dropped", data)
@@ -106,7 +115,7 @@ func (v *visit) result() {
 // confirm takes what the person has decided about a grant of somebody else.
 func (v *visit) confirm() {
 	s := v.Flow.resultOf(v.form("id"), v.browser())
-	if s == nil || s.err == nil || s.err.Confirm == "" {
+	if s == nil || s.failure == nil || s.failure.Confirm == "" {
 		v.fail(errState("There is nothing to confirm here any more."))
 		return
 	}
@@ -114,8 +123,8 @@ func (v *visit) confirm() {
 	defer s.confirming.Unlock()
 	if s.outcome == "" {
 		accept := v.form("decision") == "replace"
-		result, err := v.Flow.Confirm(v.r.Context(), v.Client, s.err.Confirm, v.browser(), accept)
-		s.outcome = v.keepResult(&pageResult{result: result, err: err, dropped: !accept})
+		result, err := v.Flow.Confirm(v.r.Context(), v.Client, s.failure.Confirm, v.browser(), accept)
+		s.outcome = v.keepResult(&pageResult{result: result, failure: asError(err), dropped: !accept})
 	}
 	v.redirectToResult(s.outcome)
 }
@@ -129,9 +138,13 @@ func (v *visit) invite() {
 		return
 	}
 	v.render(http.StatusOK, "invite", map[string]any{
-		"Title": "Give access to your Zoho account", "Account": inv.Account, "Client": v.Client.Name, "Scopes": v.Client.Scopes,
-		"Expires": inv.Expires.Format("2 January 2006 15:04 MST"), "Token": query(v.r, "token"),
+		"Title":    "Give access to your Zoho account",
+		"Account":  inv.Account,
+		"Client":   v.Client.Name,
+		"Scopes":   v.Client.Scopes,
 		"Services": services(v.Client.Scopes),
+		"Expires":  inv.Expires.Format("2 January 2006 15:04 MST"),
+		"Token":    query(v.r, "token"),
 	})
 }
 

@@ -73,7 +73,7 @@ func (v *visit) preflight(account string) []preflightCheck {
 			v.redirectMismatch()},
 		{zoho.LooksLikeClientID(v.Client.ID()), "The client id looks like one of Zoho's.",
 			"Zoho's client ids begin with 1000. or 1004.: compare client_id with the API console."},
-		{len(v.Client.Scopes) > 0, "Scopes are configured.", errNoScopes(v.Client).Remedy},
+		{len(v.Client.Scopes) > 0, "Scopes are configured.", addScopes},
 	}
 	for _, warning := range zoho.ScopeWarnings(v.Client.Scopes) {
 		checks = append(checks, preflightCheck{Remedy: warning})
@@ -86,7 +86,8 @@ func (v *visit) preflight(account string) []preflightCheck {
 			zoho.ScopeProfile + " is not among the scopes: that somebody else consents than before is not noticed then, and replaces the grant."})
 	}
 	if err := v.Flow.checkStore(v.Client, account, false); err != nil {
-		checks = append(checks, preflightCheck{Remedy: err.Text + " " + err.Remedy})
+		why := asError(err)
+		checks = append(checks, preflightCheck{Remedy: why.Text + " " + why.Remedy})
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), 3*time.Second)
 	defer cancel()

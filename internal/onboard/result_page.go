@@ -11,7 +11,7 @@ type pageResult struct {
 	browser  browserID
 	expires  time.Time
 	result   Result
-	err      *Error
+	failure  *Error
 	dropped  bool // the grant was not wanted after all
 	returnTo string
 	invited  bool // it sees this and nothing else

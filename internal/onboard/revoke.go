@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -37,7 +36,7 @@ func (r *Result) revoke(ctx context.Context, cl *Client, g tokencache.Grant, oth
 // Revoke gives the stored grant of an account back to Zoho, and then forgets it. If Zoho
 // cannot be asked, nothing is forgotten. One that other accounts have as well is given back
 // if shared says that this is known.
-func (f *Flow) Revoke(ctx context.Context, cl *Client, account string, shared bool) (Result, *Error) {
+func (f *Flow) Revoke(ctx context.Context, cl *Client, account string, shared bool) (Result, error) {
 	grant, err := f.stored(cl, account)
 	if err != nil {
 		return Result{}, err
@@ -51,8 +50,7 @@ func (f *Flow) Revoke(ctx context.Context, cl *Client, account string, shared bo
 		return Result{}, errShared(cl, account, others)
 	}
 	if err := cl.revoke(ctx, grant); err != nil {
-		return Result{}, &Error{Status: http.StatusBadGateway, Code: "not-revoked", Text: "Zoho did not revoke the grant, so it was not forgotten: " + err.Error() + ".",
-			Remedy: "Try again, or forget it here and revoke it in the user's account at Zoho (Connected Apps)."}
+		return Result{}, errNotRevoked(err)
 	}
 	result, err := f.revoked(cl, account, grant)
 	if len(others) > 0 {
@@ -62,7 +60,7 @@ func (f *Flow) Revoke(ctx context.Context, cl *Client, account string, shared bo
 }
 
 // revoked drops a grant that Zoho has no more, unless the account has another one by now.
-func (f *Flow) revoked(cl *Client, account string, grant tokencache.Grant) (Result, *Error) {
+func (f *Flow) revoked(cl *Client, account string, grant tokencache.Grant) (Result, error) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	result := cl.result(account, grant)
@@ -72,7 +70,7 @@ func (f *Flow) revoked(cl *Client, account string, grant tokencache.Grant) (Resu
 	}
 	now, err := f.stored(cl, account)
 	switch {
-	case err != nil && err.Code == codeNoGrant, err != nil && err.Code == codeConfigured:
+	case hasCode(err, codeNoGrant, codeConfigured):
 		return result, nil
 	case err == nil && now.RefreshToken != grant.RefreshToken:
 		result.Warnings = append(result.Warnings, "the account was connected anew meanwhile, and stays so")
@@ -90,7 +88,7 @@ func (f *Flow) revokeOld(ctx context.Context, cl *Client, r *Result, old tokenca
 	others, err := f.sharers(cl, r.Account, old)
 	switch {
 	case err != nil:
-		r.Warnings = append(r.Warnings, kept+": "+err.Text)
+		r.Warnings = append(r.Warnings, kept+": "+asError(err).Text)
 		return
 	case len(others) > 0:
 		r.Warnings = append(r.Warnings, kept+": "+accountList(others)+" has it as well")
@@ -101,7 +99,7 @@ func (f *Flow) revokeOld(ctx context.Context, cl *Client, r *Result, old tokenca
 
 // sharers are the other accounts that have the same refresh token. The error tells that one
 // of them cannot be read, so that there may be more.
-func (f *Flow) sharers(cl *Client, account string, g tokencache.Grant) (names []string, unread *Error) {
+func (f *Flow) sharers(cl *Client, account string, g tokencache.Grant) (names []string, unread error) {
 	for _, of := range append([]*tokencache.Client{cl.Cache}, cl.Siblings()...) {
 		for _, name := range f.cache.Accounts(of) {
 			key := tokencache.Key{Client: of.Name, Account: name}
@@ -128,11 +126,11 @@ func (f *Flow) sharers(cl *Client, account string, g tokencache.Grant) (names []
 
 // Forget drops the stored grant of an account, one that cannot be read included. At Zoho
 // it lives on.
-func (f *Flow) Forget(cl *Client, account string) (Result, *Error) {
+func (f *Flow) Forget(cl *Client, account string) (Result, error) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	grant, err := f.stored(cl, account)
-	if err != nil && (err.Code != codeStore || !f.store.HasGrant(cl.key(account))) {
+	if err != nil && !(hasCode(err, codeStore) && f.store.HasGrant(cl.key(account))) {
 		return Result{}, err
 	}
 	if err := f.deleteGrant(cl, account); err != nil {
@@ -144,11 +142,10 @@ func (f *Flow) Forget(cl *Client, account string) (Result, *Error) {
 }
 
 // stored is the grant of an account that was connected here.
-func (f *Flow) stored(cl *Client, account string) (tokencache.Grant, *Error) {
+func (f *Flow) stored(cl *Client, account string) (tokencache.Grant, error) {
 	if cl.configured(account) {
-		e := errConfigured(cl, account)
-		e.Remedy = "Take its refresh_token out of the configuration; revoke it in the user's account at Zoho (Connected Apps)."
-		return tokencache.Grant{}, e
+		return tokencache.Grant{}, errConfigured(cl, account, "Take its refresh_token out of the configuration; "+
+			"revoke it in the user's account at Zoho (Connected Apps).")
 	}
 	grant, found, err := f.store.LoadGrant(cl.key(account), cl.Cache.Secrets())
 	switch {
@@ -160,7 +157,7 @@ func (f *Flow) stored(cl *Client, account string) (tokencache.Grant, *Error) {
 	return grant, nil
 }
 
-func (f *Flow) deleteGrant(cl *Client, account string) *Error {
+func (f *Flow) deleteGrant(cl *Client, account string) error {
 	key := cl.key(account)
 	err := f.store.DeleteGrant(key)
 	f.cache.GrantChanged(key)

@@ -9,7 +9,7 @@ import (
 )
 
 // storeGrant makes a grant that of its account, and gives the one before back if that is wanted.
-func (f *Flow) storeGrant(ctx context.Context, cl *Client, p *pendingGrant) (Result, *Error) {
+func (f *Flow) storeGrant(ctx context.Context, cl *Client, p *pendingGrant) (Result, error) {
 	result, old, err := f.replace(cl, p)
 	if err != nil {
 		return Result{}, err
@@ -27,7 +27,7 @@ func (f *Flow) storeGrant(ctx context.Context, cl *Client, p *pendingGrant) (Res
 
 // replace stores a grant in place of the one that the account has by now, unless a person
 // has to be asked about that one first.
-func (f *Flow) replace(cl *Client, p *pendingGrant) (_ Result, old tokencache.Grant, err *Error) {
+func (f *Flow) replace(cl *Client, p *pendingGrant) (_ Result, old tokencache.Grant, err error) {
 	f.changing.Lock()
 	defer f.changing.Unlock()
 	if err := cl.mayReplace(p.account); err != nil {
@@ -81,7 +81,7 @@ func (p *pendingGrant) tokensKnown(old tokencache.Grant, replaces bool) int {
 
 // checkStore reports whether a grant could be stored, before one is asked for: a code is good once, and
 // a consent takes a place at Zoho.
-func (f *Flow) checkStore(cl *Client, account string, replaceLost bool) *Error {
+func (f *Flow) checkStore(cl *Client, account string, replaceLost bool) error {
 	if _, _, err := f.currentGrant(cl, account, replaceLost); err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (f *Flow) checkStore(cl *Client, account string, replaceLost bool) *Error {
 // currentGrant is the grant that the account has, the zero Grant if it has none. One that cannot
 // be read is an error, unless it may be replaced and a person has agreed to that: then it
 // is lost.
-func (f *Flow) currentGrant(cl *Client, account string, replaceLost bool) (old tokencache.Grant, lost bool, _ *Error) {
+func (f *Flow) currentGrant(cl *Client, account string, replaceLost bool) (old tokencache.Grant, lost bool, _ error) {
 	old, _, err := f.store.LoadGrant(cl.key(account), cl.Cache.Secrets())
 	switch {
 	case err == nil:
@@ -136,7 +136,7 @@ func differentUsers(old, now tokencache.Grant) bool {
 
 // consumeInvitation ends an invitation, before what it brought is stored: of several browsers that
 // come back at the same time one is served. What the others brought is given back.
-func (f *Flow) consumeInvitation(p *pendingGrant) *Error {
+func (f *Flow) consumeInvitation(p *pendingGrant) error {
 	if p.invited == nil {
 		return nil
 	}

@@ -54,7 +54,7 @@ func TestTwoConsentsAtOnce(t *testing.T) {
 		}
 		return tokencache.Fetched{AccessToken: "1000.proof"}, nil
 	}
-	outcome := make(chan *Error)
+	outcome := make(chan error)
 	go func() {
 		bob := fresh(cl, "new", "of bob", "")
 		bob.grant.AccountsServer = cl.Centers[1].Accounts // which says that it is somebody else
@@ -66,7 +66,7 @@ func TestTwoConsentsAtOnce(t *testing.T) {
 		t.Error(err)
 	}
 	close(on)
-	if err := <-outcome; err == nil || err.Confirm == "" || len(flow.unconfirmed) != 1 {
+	if err := <-outcome; err == nil || asError(err).Confirm == "" || len(flow.unconfirmed) != 1 {
 		t.Errorf("the second one: %v, %d are held", err, len(flow.unconfirmed))
 	}
 	if got := flow.now(t, cl, "new").RefreshToken; got != "of carol" || given.String() != "" {
@@ -83,15 +83,15 @@ func TestConfirmMeansTheGrantThatWasShown(t *testing.T) {
 	p := fresh(cl, "a", "of carol", "carol")
 	p.revokeOld = true
 	_, asked := flow.storeGrant(t.Context(), cl, p)
-	if asked == nil || asked.Before.User != "alice" {
+	if asked == nil || asError(asked).Before.User != "alice" {
 		t.Fatal(asked)
 	}
 	flow.has(t, cl, "a", "of bob", "bob")
-	_, again := flow.Confirm(t.Context(), cl, asked.Confirm, "", true)
-	if again == nil || again.Confirm == "" || again.Before.User != "bob" || given.String() != "" {
+	_, again := flow.Confirm(t.Context(), cl, asError(asked).Confirm, "", true)
+	if again == nil || asError(again).Confirm == "" || asError(again).Before.User != "bob" || given.String() != "" {
 		t.Fatalf("%v, given back %q", again, given)
 	}
-	r, err := flow.Confirm(t.Context(), cl, again.Confirm, "", true)
+	r, err := flow.Confirm(t.Context(), cl, asError(again).Confirm, "", true)
 	if err != nil || !r.Replaced || !r.Revoked || given.String() != "of bob" || flow.now(t, cl, "a").User != "carol" {
 		t.Errorf("%+v, %v, given back %q", r, err, given)
 	}
@@ -106,7 +106,7 @@ func TestDropWithoutBrowser(t *testing.T) {
 	_, asked := flow.storeGrant(t.Context(), cl, fresh(cl, "a", "of carol", "carol"))
 	gone, hangUp := context.WithCancel(t.Context())
 	hangUp()
-	if r, err := flow.Confirm(gone, cl, asked.Confirm, "", false); err != nil || !r.Revoked || given.String() != "of carol" {
+	if r, err := flow.Confirm(gone, cl, asError(asked).Confirm, "", false); err != nil || !r.Revoked || given.String() != "of carol" {
 		t.Errorf("%+v, %v, given back %q", r, err, given)
 	}
 }
@@ -189,7 +189,7 @@ func TestConfiguredMeanwhile(t *testing.T) {
 	cl.Cache.Grant = func(string) (tokencache.Grant, bool, error) {
 		return tokencache.Grant{RefreshToken: "configured"}, true, nil
 	}
-	if _, err := flow.Finish(t.Context(), cl, Callback{State: state, Code: "1000.code"}, ""); err == nil || err.Code != codeConfigured {
+	if _, err := flow.Finish(t.Context(), cl, Callback{State: state, Code: "1000.code"}, ""); err == nil || asError(err).Code != codeConfigured {
 		t.Errorf("%v", err)
 	}
 	given := new(revocations)
@@ -199,7 +199,7 @@ func TestConfiguredMeanwhile(t *testing.T) {
 	cl.Cache.Fetch = func(context.Context, tokencache.Key, tokencache.Grant) (tokencache.Fetched, error) {
 		return tokencache.Fetched{AccessToken: "1000.proof"}, nil
 	}
-	if _, err := flow.complete(t.Context(), cl, p); err == nil || err.Code != codeConfigured || given.String() != "of alice" {
+	if _, err := flow.complete(t.Context(), cl, p); err == nil || asError(err).Code != codeConfigured || given.String() != "of alice" {
 		t.Errorf("%v, given back %q", err, given)
 	}
 }
@@ -221,8 +221,8 @@ func TestNothingIsAskedForInVain(t *testing.T) {
 	_, _, began := flow.Begin(cl, Start{Account: "a", RedirectURI: cl.RedirectURI})
 	_, finished := flow.Finish(t.Context(), cl, Callback{State: state, Code: "1000.code"}, "")
 	_, took := flow.SelfClient(t.Context(), cl, cl.Centers[0], "a", "1000.code", false, false)
-	for what, err := range map[string]*Error{"begin": began, "finish": finished, "self client": took} {
-		if err == nil || err.Code != codeStore {
+	for what, err := range map[string]error{"begin": began, "finish": finished, "self client": took} {
+		if err == nil || asError(err).Code != codeStore {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -241,7 +241,7 @@ func TestReplaceUnreadable(t *testing.T) {
 	if !flow.Unreadable(cl, "a") || flow.Unreadable(cl, "new") {
 		t.Error("what is unreadable is not told")
 	}
-	if _, _, err := flow.Begin(cl, Start{Account: "a", RedirectURI: cl.RedirectURI}); err == nil || !err.Replaceable {
+	if _, _, err := flow.Begin(cl, Start{Account: "a", RedirectURI: cl.RedirectURI}); err == nil || !asError(err).Replaceable {
 		t.Errorf("begun without agreement: %v", err)
 	}
 	if _, _, err := flow.Begin(cl, Start{Account: "a", RedirectURI: cl.RedirectURI, ReplaceLost: true}); err != nil {
@@ -250,7 +250,7 @@ func TestReplaceUnreadable(t *testing.T) {
 	invited := fresh(cl, "a", "of a stranger", "")
 	invited.invited = &Invitation{ID: "x"}
 	for _, p := range []*pendingGrant{fresh(cl, "a", "of carol", "carol"), invited} {
-		if _, err := flow.storeGrant(t.Context(), cl, p); err == nil || err.Code != codeStore || !err.Replaceable {
+		if _, err := flow.storeGrant(t.Context(), cl, p); err == nil || asError(err).Code != codeStore || !asError(err).Replaceable {
 			t.Errorf("adopted without agreement: %v", err)
 		}
 	}
@@ -305,7 +305,7 @@ func TestRevocationThatIsNotNoted(t *testing.T) {
 		return given.RoundTrip(r)
 	}))
 	_, err := flow.Revoke(t.Context(), cl, "a", false)
-	if err == nil || !strings.Contains(err.Text, "Zoho has taken the grant back") || !strings.Contains(err.Remedy, "caddy zoho forget main a") || given.String() != "of alice" {
+	if err == nil || !strings.Contains(asError(err).Text, "Zoho has taken the grant back") || !strings.Contains(asError(err).Remedy, "caddy zoho forget main a") || given.String() != "of alice" {
 		t.Errorf("%v, given back %q", err, given)
 	}
 }
@@ -325,7 +325,7 @@ func TestWhatLivesOn(t *testing.T) {
 	if r, err := flow.Forget(cl, "a"); err != nil || !strings.Contains(strings.Join(r.Warnings, " "), "lives on at Zoho") {
 		t.Errorf("forgotten: %+v, %v", r, err)
 	}
-	if _, err := flow.Forget(cl, "a"); err == nil || err.Code != codeNoGrant {
+	if _, err := flow.Forget(cl, "a"); err == nil || asError(err).Code != codeNoGrant {
 		t.Errorf("forgotten twice: %v", err)
 	}
 }

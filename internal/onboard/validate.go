@@ -3,6 +3,7 @@ package onboard
 import (
 	"crypto/subtle"
 	"net/http"
+	"strings"
 
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -21,7 +22,8 @@ func (cl *Client) ownCredential(center zoho.DataCenter, text string) (what strin
 	return ""
 }
 
-func (cl *Client) validateCode(center zoho.DataCenter, code string) *Error {
+// validateCode looks at a code before it is sent to Zoho.
+func (cl *Client) validateCode(center zoho.DataCenter, code string) error {
 	what := cl.ownCredential(center, code)
 	if what == "" {
 		return nil
@@ -30,11 +32,26 @@ func (cl *Client) validateCode(center zoho.DataCenter, code string) *Error {
 		"A code looks like 1000.….…, and comes with a consent or from Generate Code in the API console.")
 }
 
-func (cl *Client) validateRefreshToken(center zoho.DataCenter, token string) *Error {
+// validateRefreshToken looks at a refresh token before it is sent to Zoho.
+func (cl *Client) validateRefreshToken(center zoho.DataCenter, token string) error {
+	strange := func(r rune) bool { return r <= ' ' || r > '~' }
+	if token == "" || len(token) > 4096 || strings.ContainsFunc(token, strange) {
+		return errRefreshToken("This is no refresh token.",
+			"It is printable text without blanks, such as 1000.….…, alone on its line.")
+	}
 	what := cl.ownCredential(center, token)
 	if what == "" {
 		return nil
 	}
-	return &Error{Status: http.StatusBadRequest, Code: "refresh-token", Text: "This is the " + what + ", not a refresh token, and was not sent to Zoho.",
-		Remedy: "A refresh token looks like 1000.….…, and comes with a consent; `caddy zoho connect` asks for one."}
+	return errRefreshToken("This is the "+what+", not a refresh token, and was not sent to Zoho.",
+		"A refresh token looks like 1000.….…, and comes with a consent; `caddy zoho connect` asks for one.")
+}
+
+func errRefreshToken(text, remedy string) error {
+	return &Error{
+		Status: http.StatusBadRequest,
+		Code:   "refresh-token",
+		Text:   text,
+		Remedy: remedy,
+	}
 }
