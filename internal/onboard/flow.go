@@ -5,8 +5,9 @@
 // flow.go holds the consents that are under way, grant.go what becomes of a code or a
 // refresh token, store.go how that becomes the grant of an account, pending.go the grant
 // until then, confirm.go what a person has to confirm, revoke.go how a grant ends, invite.go
-// the links for customers. pages.go is what a browser sees, guard.go whether it may,
-// preflight.go what is looked at before consent, pages_consent.go the way through it.
+// the links for customers. serve.go answers a browser, guard.go says whether it may see a
+// page, pages.go makes them, preflight.go is what is looked at before consent,
+// pages_consent.go the way through it.
 package onboard
 
 import (

@@ -4,52 +4,128 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"path"
-	"slices"
 	"strings"
 )
 
-const cookieName = "zoho-connect"
-
-// cookie is the browser's, without a value. Over TLS its name keeps other hosts of the
-// domain, and whoever is on the way of plain http, from planting one of theirs (RFC 6265bis,
-// 4.1.3.2).
-func (v *visit) cookie() http.Cookie {
-	c := http.Cookie{Name: cookieName, Path: v.base, MaxAge: 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode}
-	if v.r.TLS != nil {
-		c.Name, c.Path, c.Secure = "__Host-"+cookieName, "/", true
-	}
-	return c
+// guards look at each request before its page does, in this order. The first that answers
+// ends it.
+var guards = []func(*visit) (answered bool){
+	(*visit).refuseForeignForm,
+	(*visit).refuseStrangeForm,
+	(*visit).refusePrefetch,
+	(*visit).refuseLostCallback,
+	(*visit).addSlash,
+	(*visit).refuseUnknownPage,
+	(*visit).refuseCaller,
+	(*visit).refuseHost,
 }
 
-// browser is what the browser's cookie says, "" without one.
-func (v *visit) browser() string {
-	cookie, err := v.r.Cookie(v.cookie().Name)
-	if err != nil || len(cookie.Value) < 20 || len(cookie.Value) > 64 {
-		return ""
+func (v *visit) refuse(err error) (answered bool) {
+	v.fail(err)
+	return true
+}
+
+// refuseForeignForm keeps pages of other sites from deciding for whoever looks at them.
+func (v *visit) refuseForeignForm() bool {
+	if v.r.Method != http.MethodPost || http.NewCrossOriginProtection().Check(v.r) == nil {
+		return false
 	}
-	return cookie.Value
+	return v.refuse(&Error{
+		Status: http.StatusForbidden,
+		Code:   "origin",
+		Text:   "This form was sent by a page of another site.",
+		Remedy: "Use the form of this page.",
+	})
+}
+
+func (v *visit) refuseStrangeForm() bool {
+	if v.r.Method != http.MethodPost || v.readForm() {
+		return false
+	}
+	return v.refuse(&Error{
+		Status: http.StatusBadRequest,
+		Code:   "form",
+		Text:   "This is no form of these pages.",
+		Remedy: "Use the form of the page.",
+	})
+}
+
+// refusePrefetch keeps a browser that guesses from using up what is good once.
+func (v *visit) refusePrefetch() bool {
+	if !v.page.once || !prefetches(v.r) {
+		return false
+	}
+	return v.refuse(&Error{
+		Status: http.StatusServiceUnavailable,
+		Code:   "prefetch",
+		Text:   "This page is not fetched in advance.",
+		Remedy: "Open it.",
+	})
+}
+
+// refuseLostCallback explains an answer of Zoho's that came where no callback is.
+func (v *visit) refuseLostCallback() bool {
+	if v.name == "callback" && v.Folder(v.folder) || query(v.r, "code") == "" || query(v.r, "state") == "" {
+		return false
+	}
+	return v.refuse(errCallback("Zoho's answer came to another address than that of the callback, and was not used.",
+		"The redirect URI must end in "+v.base+"callback, to the letter, "+
+			"in the client's redirect_uri and in Zoho's API console."))
+}
+
+// addSlash leads whoever has left the last slash of the folder out.
+func (v *visit) addSlash() bool {
+	if v.r.Method != http.MethodGet || v.Folder(v.folder) || !v.Folder(v.r.URL.Path+"/") {
+		return false
+	}
+	v.w.Header().Set("Location", "./"+url.PathEscape(v.name)+"/")
+	v.w.WriteHeader(http.StatusPermanentRedirect)
+	return true
+}
+
+func (v *visit) refuseUnknownPage() bool {
+	if v.known && v.Folder(v.folder) {
+		return false
+	}
+	return v.refuse(errNoPage())
+}
+
+func (v *visit) refuseCaller() bool {
+	if v.page.open || v.Admit(v.r) {
+		return false
+	}
+	return v.refuse(&Error{
+		Status: http.StatusForbidden,
+		Code:   "caller",
+		Text:   "Your address is not admitted here.",
+		Remedy: "The operator can admit it by `callers` of zoho_connect; the default is this machine alone.",
+	})
+}
+
+func (v *visit) refuseHost() bool {
+	if v.page.open || !v.dnsRebound(v.r) {
+		return false
+	}
+	return v.refuse(&Error{
+		Status: http.StatusForbidden,
+		Code:   "host",
+		Text:   "These pages are not known by the name " + quoted(v.r.Host) + ".",
+		Remedy: "Open them by an address, by https, or by the name that stands in the client's redirect_uri.",
+	})
+}
+
+func errNoPage() error {
+	return &Error{
+		Status: http.StatusNotFound,
+		Code:   "page",
+		Text:   "There is no such page.",
+		Remedy: "Go back to the list of connections.",
+	}
 }
 
 // prefetches reports whether a browser guesses what a person might open next.
 func prefetches(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Sec-Purpose")+r.Header.Get("Purpose"), "prefetch")
-}
-
-// Private reports whether a request must not be logged: its address holds a code, a state
-// or an invitation, or may do so in a damaged form, or it leads to Zoho with one. name is
-// "" if it is none of ours.
-func (p *Pages) Private(r *http.Request) (name string, private bool) {
-	here, name := path.Split(r.URL.Path)
-	page, known := pages[name]
-	if !known {
-		return "", true
-	}
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	for parameter := range values {
-		private = private || !slices.Contains([]string{"account", "id", "page", "q"}, parameter)
-	}
-	return name, private || page.private || err != nil || !p.Folder(here)
 }
 
 // dnsRebound reports whether a name is one that a stranger can point at this machine, so

@@ -9,7 +9,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -42,84 +41,6 @@ type Pages struct {
 	Folder func(string) bool
 }
 
-// ServeHTTP answers by the last segment of the path, in whatever folder the pages are served.
-func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	base, _ := path.Split(p.Path(r))
-	v := &visit{Pages: p, w: w, r: r, base: base}
-	v.setSecurityHeaders()
-	here, name := path.Split(r.URL.Path)
-	page, known := pages[name]
-	switch {
-	case r.Method == http.MethodPost && http.NewCrossOriginProtection().Check(r) != nil:
-		v.fail(&Error{Status: http.StatusForbidden, Code: "origin", Text: "This form was sent by a page of another site.", Remedy: "Use the form of this page."})
-		return
-	case r.Method == http.MethodPost && !v.readForm():
-		v.fail(&Error{Status: http.StatusBadRequest, Code: "form", Text: "This is no form of these pages.", Remedy: "Use the form of the page."})
-		return
-	case page.once && prefetches(r):
-		v.fail(&Error{Status: http.StatusServiceUnavailable, Code: "prefetch", Text: "This page is not fetched in advance.", Remedy: "Open it."})
-		return
-	case (name != "callback" || !p.Folder(here)) && query(r, "code") != "" && query(r, "state") != "":
-		v.fail(errCallback("Zoho's answer came to another address than that of the callback, and was not used.",
-			"The redirect URI must end in "+v.base+"callback, to the letter, in the client's redirect_uri and in Zoho's API console."))
-		return
-	case r.Method == http.MethodGet && !p.Folder(here) && p.Folder(r.URL.Path+"/"): // the last slash is missing
-		v.w.Header().Set("Location", "./"+url.PathEscape(name)+"/")
-		v.w.WriteHeader(http.StatusPermanentRedirect)
-		return
-	case !known || !p.Folder(here):
-		v.fail(errNoPage())
-		return
-	case !page.open && !p.Admit(r):
-		v.fail(&Error{Status: http.StatusForbidden, Code: "caller", Text: "Your address is not admitted here.", Remedy: "The operator can admit it by `callers` of zoho_connect; the default is this machine alone."})
-		return
-	case !page.open && p.dnsRebound(r):
-		v.fail(&Error{Status: http.StatusForbidden, Code: "host", Text: "These pages are not known by the name " + quoted(r.Host) + ".",
-			Remedy: "Open them by an address, by https, or by the name that stands in the client's redirect_uri."})
-		return
-	}
-	answer := page.get
-	switch {
-	case r.Method == http.MethodPost:
-		answer = page.post
-	case r.Method == http.MethodHead && page.once, r.Method != http.MethodHead && r.Method != http.MethodGet:
-		answer = nil
-	}
-	if answer == nil {
-		v.fail(errNoPage())
-		return
-	}
-	answer(v)
-}
-
-func errNoPage() error {
-	return &Error{
-		Status: http.StatusNotFound,
-		Code:   "page",
-		Text:   "There is no such page.",
-		Remedy: "Go back to the list of connections.",
-	}
-}
-
-// page is what there is by one name, the last segment of a path.
-type page struct {
-	get, post func(*visit)
-	open      bool // guarded by a state and a cookie, or by a signature, and not by Admit
-	private   bool // its address holds a code, a state or an invitation, or leads to Zoho with one
-	once      bool // a GET uses something up
-}
-
-var pages = map[string]page{
-	"":          {get: (*visit).list},
-	"connect":   {get: (*visit).prepare},
-	"start":     {post: (*visit).start, private: true},
-	"callback":  {get: (*visit).callback, open: true, private: true, once: true},
-	"result":    {get: (*visit).result, open: true},
-	"confirm":   {post: (*visit).confirm, open: true},
-	"invite":    {get: (*visit).invite, post: (*visit).accept, open: true, private: true},
-	"style.css": {get: (*visit).style, open: true},
-}
-
 func (v *visit) style() {
 	v.w.Header().Set("Content-Type", "text/css; charset=utf-8")
 	_, _ = v.w.Write(styleCSS)
@@ -144,12 +65,25 @@ func (v *visit) form(name string) string { return v.r.PostForm.Get(name) }
 // query is a parameter of the address.
 func query(r *http.Request, name string) string { return r.URL.Query().Get(name) }
 
+// page is what there is by one name, the last segment of a path.
+type page struct {
+	get, post func(*visit)
+	open      bool // guarded by a state and a cookie, or by a signature, and not by Admit
+	private   bool // its address holds a code, a state or an invitation, or leads to Zoho with one
+	once      bool // a GET uses something up
+}
+
 // visit is one request.
 type visit struct {
 	*Pages
 	w    http.ResponseWriter
 	r    *http.Request
 	base string // path that all pages are below of
+
+	folder, name string // of the path as it ends up here
+	page         page
+	known        bool // there is such a page
+
 	// It came by an invitation, and sees nothing else.
 	invited bool
 }
