@@ -198,7 +198,7 @@ func TestInTheBrowser(t *testing.T) {
 	server.Revoke("ann@customer.example")
 	server.RevokeAccess("ann@customer.example")
 	wantProblem(t, c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "acme"), "grant-dead", http.StatusServiceUnavailable)
-	w.open(c.pages()).heading("Connections of main").says("Needs consent").says("refused by Zoho").keep("connections")
+	w.open(c.pages()).heading("Connections of main").says("give consent: connect it").says("refused by Zoho").keep("connections")
 	w.dark(true).open(c.pages()).heading("Connections of main").keep("connections-dark").dark(false)
 	w.MustSetViewport(360, 740, 2, true)
 	w.open(c.pages()).heading("Connections of main").keep("connections-phone")

@@ -330,11 +330,3 @@ func quoted(text string) string {
 	}
 	return fmt.Sprintf("%q", clean)
 }
-
-// sentence makes one of a hint.
-func sentence(hint string) string {
-	if hint == "" {
-		return ""
-	}
-	return strings.ToUpper(hint[:1]) + hint[1:] + "."
-}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -34,13 +35,17 @@ func errDenied(code string) error {
 		e.Text = "Zoho does not know one of the scopes."
 		e.Remedy = "Compare `scopes` with the documentation of the API, letter by letter."
 	case "invalid_client", "unauthorized_client":
-		e.Text = "Zoho does not know this client id in this data center."
-		e.Remedy = "Compare `client_id` and `data_center` with Zoho's API console."
+		e.explain(cause.ClientUnknown)
 	case "invalid_redirect_uri":
-		e.Text = "The redirect URI is not one that is registered for the client."
-		e.Remedy = "Register it in Zoho's API console, letter by letter."
+		e.explain(cause.RedirectURI)
 	}
 	return e
+}
+
+// explain has an error say what is said of a cause everywhere.
+func (e *Error) explain(c cause.Cause) {
+	told := cause.Of(c, cause.Facts{})
+	e.Text, e.Remedy = cause.Sentence(told.What), cause.Sentence(told.Do)
 }
 
 // errServer is S-21's: a callback that names an accounts server which is none of ours.
@@ -88,7 +93,7 @@ func errExchange(err error) (e *Error, failure *zoho.Failure) {
 		return e, nil
 	}
 	if failure.Kind != zoho.FailureTemporary { // of which the hint says that it is tried again
-		e.Remedy, e.RetryAfter = sentence(failure.Hint()), retryAfter(failure)
+		e.Remedy, e.RetryAfter = cause.Sentence(failure.Hint()), retryAfter(failure)
 	}
 	if failure.Kind == zoho.FailureThrottled {
 		e.Kind = tokencache.KindThrottled
@@ -169,7 +174,7 @@ func errProof(err error, p *pendingGrant) error {
 	var failure *zoho.Failure
 	if errors.As(err, &failure) {
 		e.Text = "The refresh token brings no access token, so it was not stored: " + failure.Error() + "."
-		e.Remedy, e.RetryAfter = sentence(failure.Hint()), retryAfter(failure)
+		e.Remedy, e.RetryAfter = cause.Sentence(failure.Hint()), retryAfter(failure)
 		if failure.Kind == zoho.FailureGrantDead && !p.fresh() {
 			e.Remedy = "Compare it first: one that was copied incompletely, or that belongs to another client id " +
 				"or data center (--data-center), is refused alike, and so is a self client's code, " +

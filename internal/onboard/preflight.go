@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -89,16 +90,21 @@ func (v *visit) preflight(account string) []preflightCheck {
 		why := asError(err)
 		checks = append(checks, preflightCheck{Remedy: why.Text + " " + why.Remedy})
 	}
+	return append(checks, v.reach())
+}
+
+// reach looks whether the client's home can be reached.
+func (v *visit) reach() preflightCheck {
 	ctx, cancel := context.WithTimeout(v.r.Context(), 3*time.Second)
 	defer cancel()
 	server := v.Client.Centers[0].Accounts
-	home := preflightCheck{OK: true, Text: server + " can be reached."}
 	accounts, err := v.Client.accounts(tokencache.Grant{AccountsServer: server})
 	if err == nil {
 		_, err = accounts.Reach(ctx)
 	}
 	if err != nil {
-		home = preflightCheck{Remedy: server + " cannot be reached: " + err.Error() + ". See name resolution, firewall, proxy and certificates."}
+		e := cause.Of(cause.Unreachable, cause.Facts{Server: server})
+		return preflightCheck{Remedy: e.What + ": " + err.Error() + ". " + cause.Sentence(e.Do)}
 	}
-	return append(checks, home)
+	return preflightCheck{OK: true, Text: server + " can be reached."}
 }

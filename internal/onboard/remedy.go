@@ -3,29 +3,35 @@ package onboard
 import (
 	"strings"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-// remedies say what to do about a failure, by the word that its text begins with.
-var remedies = map[string]string{
-	tokencache.KindRejected.String():  "Compare client id, secret and data center with Zoho's API console.",
-	tokencache.KindThrottled.String(): "Zoho gives no token for a while, and is asked again by itself. See who else asks for tokens with this grant: a second copy of this proxy, or a script.",
-	tokencache.KindBudget.String():    "The next token is asked for by itself once that is allowed. See in the log why so many were: revoked ones, another program, restarts without the store.",
-	tokencache.KindTemporary.String(): "It is tried again by itself. If that goes on, see name resolution, firewall, proxy and certificates.",
-	tokencache.KindStore.String():     "Mend what the last failure says; until then a restart loses what could not be written.",
+// remedy says what is wrong with a connection and what to do about it, "" if it needs nothing.
+func remedy(s tokencache.Status) string {
+	e := cause.Of(causeOf(s), cause.Facts{
+		Client:  s.Client,
+		Account: s.Account,
+		Server:  s.AccountsServer,
+		Consent: "give consent: connect it",
+		Lost:    s.LostEarly,
+	})
+	return strings.TrimSpace(cause.Sentence(e.What) + " " + cause.Sentence(e.Do))
 }
 
-// remedy is what to do about a connection, "" if it needs nothing.
-func remedy(s tokencache.Status) string {
+// causeOf is why a connection needs somebody, "" if it does not.
+func causeOf(s tokencache.Status) cause.Cause {
 	switch {
 	case s.Unreadable():
-		return "Its grant cannot be read: mend what the last failure says."
+		return cause.Unreadable
+	case s.NoGrant == tokencache.KindNoGrant:
+		return cause.NoGrant
 	case s.NeedsConsent():
-		return "Needs consent: connect it."
+		return cause.Dead
 	case s.State == tokencache.StateContended:
-		return "Another program uses this grant, as it seems: give it a client of its own."
+		return cause.Contended
 	}
-	return remedies[failing(s)]
+	return cause.Cause(failing(s))
 }
 
 // failing is the word for what goes wrong now, "" for a failure that is over. That of

@@ -9,15 +9,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // TestRemedies: beside each failure of a token call the list says what to do about it.
 func TestRemedies(t *testing.T) {
 	for kind, says := range map[tokencache.Kind]string{
-		tokencache.KindDead:      "Needs consent",
-		tokencache.KindRejected:  "Compare client id",
-		tokencache.KindThrottled: "See who else asks for tokens",
+		tokencache.KindDead:      "give consent: connect it",
+		tokencache.KindRejected:  "Compare client_id, client_secret and data_center",
+		tokencache.KindThrottled: "see who else asks for tokens",
 		tokencache.KindTemporary: "see name resolution",
 	} {
 		pages := testPages(t)
@@ -31,7 +32,7 @@ func TestRemedies(t *testing.T) {
 	pages.Client.Cache.Fetch = func(context.Context, tokencache.Key, tokencache.Grant) (tokencache.Fetched, error) {
 		return tokencache.Fetched{AccessToken: "1000.access"}, nil
 	}
-	pages.wantRemedy(t, "budget_spent", "See in the log why so many were")
+	pages.wantRemedy(t, "budget_spent", "see the log's `access token renewed` lines")
 }
 
 // wantRemedy asks for a token, and looks at what the list says of its account then.
@@ -58,8 +59,8 @@ func TestRemedyOfNow(t *testing.T) {
 	}{
 		{"over", tokencache.Status{State: tokencache.StateOK, LastError: "throttled: slow down"}, ""},
 		{"nothing is asked yet", tokencache.Status{State: tokencache.StateDegraded, LastError: "throttled: slow down"}, "who else asks"},
-		{"a token was not written", tokencache.Status{State: tokencache.StateOK, LastError: "store: tokens.db: no space left"}, "Mend what"},
-		{"dead, and not written", tokencache.Status{State: tokencache.StateDead, Waiting: tokencache.KindDead, LastError: "store: tokens.db: no space left"}, "Needs consent"},
+		{"a token was not written", tokencache.Status{State: tokencache.StateOK, LastError: "store: tokens.db: no space left"}, "Mend that"},
+		{"dead, and not written", tokencache.Status{State: tokencache.StateDead, Waiting: tokencache.KindDead, LastError: "store: tokens.db: no space left"}, "give consent"},
 	} {
 		test.status.HasGrant = true
 		if got := remedy(test.status); !strings.Contains(got, test.says) || (test.says == "") != (got == "") {
@@ -76,5 +77,15 @@ func TestStateOfNoGrant(t *testing.T) {
 	pages.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost/zoho-connect/", nil))
 	if text := w.Body.String(); !strings.Contains(text, `<span class="state not_connected">not connected</span>`) {
 		t.Errorf("%d %s", w.Code, text)
+	}
+}
+
+// TestCausesOfKinds: each kind of failure that the cache tells of has its row in the table of
+// causes, by the word that it goes by.
+func TestCausesOfKinds(t *testing.T) {
+	for kind := tokencache.KindTemporary; kind.String() != "unknown"; kind++ {
+		if e := cause.Of(cause.Cause(kind.String()), cause.Facts{}); e.What == "" {
+			t.Errorf("%s has no explanation", kind)
+		}
 	}
 }
