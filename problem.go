@@ -2,6 +2,7 @@ package caddyzoho
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -158,8 +160,13 @@ func problemReading(why string) *problem {
 
 // problemLoop is for a Zoho host that the machine's name service leads elsewhere.
 func problemLoop(host string) *problem {
-	return &problem{status: http.StatusBadGateway, code: codeLoop, title: "Zoho's host name leads back here",
-		detail: host + " " + egress.ErrLoop.Error() + "; check the hosts file and the DNS server of this machine"}
+	e := cause.Of(cause.Loop, cause.Facts{})
+	return &problem{
+		status: http.StatusBadGateway,
+		code:   codeLoop,
+		title:  e.What,
+		detail: host + " " + egress.ErrLoop.Error() + "; " + e.Do,
+	}
 }
 
 func problemInternal() *problem {
@@ -190,59 +197,66 @@ func routeProblem(err error, host string, s *session) *problem {
 	}
 }
 
-// tokenProblem is the one translation of the cache's failures into answers.
+// tokenProblem is the one translation of the cache's failures into answers. Their words are
+// those of the table of causes.
 func tokenProblem(err error, client *Client, account string) *problem {
 	var failure *tokencache.Error
 	if !errors.As(err, &failure) {
 		failure = &tokencache.Error{Kind: tokencache.KindTemporary, Err: err}
 	}
 	p := &problem{status: http.StatusServiceUnavailable, retryAfter: failure.RetryAfter}
+	why, reason := cause.Cause(failure.Kind.String()), ""
 	connection := fmt.Sprintf("client %s, account %s", client.name, printable(account))
 	switch failure.Kind {
 	case tokencache.KindNoGrant:
-		p.code, p.title, p.retryAfter = codeNoGrant, "the account is not connected", 0
-		p.detail = connection + ": there is no grant; set refresh_token in the configuration, or connect the account by `" + client.connectCommand(account) + "`"
+		p.code, p.retryAfter = codeNoGrant, 0
 		if account == "" {
-			p.detail = "client " + client.name + ": the request does not say which account it is for; `account` of zoho_proxy says where that is read from"
+			why, connection = cause.Unnamed, "client "+client.name
 		}
 	case tokencache.KindDead:
-		p.code, p.title, p.retryAfter = codeGrantDead, "Zoho does not accept the grant", 0
-		p.detail = connection + ": the refresh token is not accepted by data center " + client.centerNow(account).Code +
-			"; if it has never worked, check data_center and client_id first; otherwise it was revoked or replaced by a 21st one, and consent must be given anew"
+		p.code, p.retryAfter = codeGrantDead, 0
 	case tokencache.KindRejected:
-		p.code, p.title, p.retryAfter = codeClientRejected, "Zoho rejects the client", 0
-		p.detail = connection + ": client_id, client_secret or data_center is wrong, or that data center is not enabled for the client in Zoho's API console"
+		p.code, p.retryAfter = codeClientRejected, 0
 	case tokencache.KindThrottled:
-		p.code, p.title = codeThrottled, "Zoho refuses token requests for a while"
-		p.detail = connection + ": too many access tokens were asked for; the proxy keeps silent until Zoho answers again"
+		p.code = codeThrottled
 	case tokencache.KindBudget:
-		p.code, p.title = codeBudgetSpent, "the budget of access tokens is spent"
-		p.detail = fmt.Sprintf("%s: %d access tokens in %s are used up; the next one is asked for when the window allows it",
-			connection, client.cache.Budget, client.cache.BudgetWindow)
+		p.code = codeBudgetSpent
 	case tokencache.KindStore:
-		p.code, p.title = codeStore, "the token store cannot be used"
-		p.detail = connection + ": " + storeRemedy(failure)
-		p.retryAfter = max(p.retryAfter, 5*time.Second)
+		p.code, p.retryAfter = codeStore, max(p.retryAfter, 5*time.Second)
+		reason = storeReason(failure)
 		if errors.Is(err, errGrantUnreadable) {
-			p.title, p.detail = "the grant cannot be read", connection+": "+failure.Err.Error()
+			why, reason = cause.Unreadable, failure.Err.Error()
 		}
 	default:
 		if errors.Is(err, egress.ErrLoop) {
 			return problemLoop(client.centerNow(account).Accounts)
 		}
-		p.code, p.title = codeAccountsUnreachable, "Zoho's authorization server gives no token"
-		p.detail = connection + ": it could not be reached or did not answer usably; the proxy tries again by itself"
-		p.retryAfter = max(p.retryAfter, time.Second)
+		p.code, why, p.retryAfter = codeAccountsUnreachable, cause.Temporary, max(p.retryAfter, time.Second)
 	}
+	e := client.explain(why, account)
+	p.title, p.detail = e.What, fmt.Sprintf("%s: %s; %s", connection, cmp.Or(reason, e.Why), e.Do)
 	return p
 }
 
-func storeRemedy(failure *tokencache.Error) string {
+// explain is a cause in the words for one of the client's connections.
+func (c *Client) explain(why cause.Cause, account string) cause.Explanation {
+	return cause.Of(why, cause.Facts{
+		Client:  c.name,
+		Account: printable(account),
+		Server:  c.centerNow(account).Accounts,
+		Consent: c.consent(account),
+		Budget:  c.cache.Budget,
+		Window:  c.cache.BudgetWindow,
+	})
+}
+
+// storeReason is what is wrong with the store, "" if only the log tells.
+func storeReason(failure *tokencache.Error) string {
 	var store *tokencache.StoreError
 	if errors.As(failure, &store) {
 		return store.Error()
 	}
-	return "see the log for the reason"
+	return ""
 }
 
 // printable keeps a caller's text from breaking out of a message.
