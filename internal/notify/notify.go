@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -87,7 +88,7 @@ func (n *Notifier) Observe(e tokencache.Event) {
 	switch {
 	case e.Type == tokencache.EventState && bad(e.State):
 		n.prove(e.Key)
-		n.tell(e.State, e.Key, stateTexts[e.State], causeOf(e.Err), n.remedyOf(e))
+		n.needsSomebody(e)
 	case e.Type == tokencache.EventState && bad(e.Was) && e.Generation == 0:
 		n.doubt(e.Key)
 	case e.Type == tokencache.EventState && bad(e.Was):
@@ -145,27 +146,25 @@ func (n *Notifier) prove(key tokencache.Key) bool {
 	return was
 }
 
-var stateTexts = map[string]string{
-	tokencache.StateDead:      "dead: no access token can be had any more",
-	tokencache.StateContended: "contended: another program uses this grant, as it seems: three access tokens were lost within an hour",
-}
-
-func causeOf(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-
-func (n *Notifier) remedyOf(e tokencache.Event) string {
+// needsSomebody tells of a connection that does not mend by itself.
+func (n *Notifier) needsSomebody(e tokencache.Event) {
+	why := cause.Dead
 	var failure *tokencache.FetchError
 	switch {
 	case e.State == tokencache.StateContended:
-		return "give that program a client of its own in Zoho's API console, or let it call through the proxy"
+		why = cause.Contended
 	case errors.As(e.Err, &failure) && failure.Kind == tokencache.KindRejected:
-		return "correct client_id, client_secret or data_center; caddy zoho doctor " + e.Key.Client + " " + e.Key.Account + " tells which"
+		why = cause.Rejected
 	}
-	return n.config().Consent(e.Key)
+	told := cause.Of(why, cause.Facts{
+		Client:  e.Key.Client,
+		Account: e.Key.Account,
+		Consent: n.config().Consent(e.Key),
+	})
+	if e.Err != nil && why != cause.Contended { // which no answer of Zoho's tells
+		told.Why = e.Err.Error()
+	}
+	n.tell(e.State, e.Key, e.State+": "+told.What, told.Why, told.Do)
 }
 
 // tell queues a notification, and holds nobody up.

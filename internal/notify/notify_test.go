@@ -128,6 +128,31 @@ func TestNotificationOfConsent(t *testing.T) {
 	})
 }
 
+// TestNotificationTexts: each names its cause, why, and what to do.
+func TestNotificationTexts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, r, _ := newTestNotifier("https://alerts.example.com/zoho")
+		defer n.close()
+		rejected := stateEvent(tokencache.StateOK, tokencache.StateDead, 0)
+		rejected.Err = &tokencache.FetchError{Kind: tokencache.KindRejected, Err: errors.New("invalid_client")}
+		n.observe(stateEvent(tokencache.StateOK, tokencache.StateContended, 3))
+		n.observe(stateEvent(tokencache.StateContended, tokencache.StateDead, 0))
+		n.observe(rejected)
+		synctest.Wait()
+		for i, want := range []struct{ text, why, do string }{
+			{"is contended: another program uses this grant", "lost early", "a client of its own"},
+			{"is dead: Zoho does not accept the refresh token", "grant_dead: invalid_code", "caddy zoho connect main shop"},
+			{"is dead: Zoho rejects the client", "client_rejected: invalid_client", "caddy zoho doctor main shop"},
+		} {
+			x := r.got[i]
+			if !strings.Contains(x.Text, want.text) || !strings.Contains(x.Why, want.why) || !strings.Contains(x.Do, want.do) ||
+				!strings.HasSuffix(x.Text, "; "+x.Why+"; "+x.Do) {
+				t.Errorf("%+v", x)
+			}
+		}
+	})
+}
+
 // TestNotificationRetries: what is not taken is sent again after 1, 2, 5, 10, 30 and 60
 // seconds, under the same id, and then given up; the next one has its own chance.
 func TestNotificationRetries(t *testing.T) {
