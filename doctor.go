@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
@@ -90,8 +91,8 @@ func (a *App) examine(ctx context.Context, only, account string) findings {
 func (a *App) examineStore() (found findings) {
 	store := a.state.store
 	if err := store.TryWrite(); err != nil {
-		found.add(finding{Check: checkStore, Result: resultFailed, What: "the store cannot be written", Why: err.Error(),
-			Do: "mend that; until then tokens and grants live in memory only, and a restart loses them"})
+		told := cause.Of(cause.Unwritten, cause.Facts{})
+		found.add(finding{Check: checkStore, Result: resultFailed, What: told.What, Why: err.Error(), Do: told.Do})
 	}
 	if err := store.CheckGrants(); err != nil {
 		found.add(finding{Check: checkStore, Result: resultFailed, What: "the stored grants cannot be read", Why: err.Error(), Do: "mend that: their accounts get no tokens until then"})

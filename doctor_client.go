@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -136,13 +137,14 @@ func (e *exam) unreachable(where string, err error) {
 	var name *net.DNSError
 	switch {
 	case errors.Is(err, egress.ErrLoop):
-		do = "see the hosts file and the DNS server of this machine"
+		do = cause.Of(cause.Loop, cause.Facts{}).Do
 	case errors.As(err, &authority):
 		do = "if something here inspects TLS, give its certificate authority by `trusted_ca`"
 	case errors.As(err, &name):
 		do = "see the DNS server of this machine"
 	}
-	e.tell(checkDataCenter, resultFailed, "", where+" cannot be reached", err.Error(), do)
+	told := cause.Of(cause.Unreachable, cause.Facts{Server: where})
+	e.tell(checkDataCenter, resultFailed, "", told.What, err.Error(), do)
 }
 
 // clientAt tells whether a data center takes the client's id and one of its secrets.
@@ -169,7 +171,8 @@ func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoh
 			return
 		}
 		if failure == nil || failure.Kind != zoho.FailureClientRejected {
-			e.tell(checkDataCenter, resultFailed, "", center.Accounts+" does not answer as an authorization server does", err.Error(), hintOf(err))
+			told := cause.Of(cause.NoAccounts, cause.Facts{Server: center.Accounts})
+			e.tell(checkDataCenter, resultFailed, "", told.What, err.Error(), hintOf(err))
 			return
 		}
 	}
@@ -182,9 +185,9 @@ func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoh
 
 // rightSecret is how to come by the secret that a data center takes, the likeliest first.
 func (e *exam) rightSecret(center zoho.DataCenter) string {
-	do := "compare client_secret with the API console, it may have been rolled over"
+	do := cause.Of(cause.WrongSecret, cause.Facts{}).Do
 	if len(e.client.centers) > 1 {
-		do += fmt.Sprintf("; each data center has its own, unless the console is told to use one everywhere: see `client_secret %s …`", center.Code)
+		do += fmt.Sprintf(": see `client_secret %s …`", center.Code)
 	}
 	return do
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
@@ -24,7 +25,7 @@ const maxCalled = 20
 // connections looks at all of the client's, and makes calls for some of those that look well.
 func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, account string) {
 	if len(statuses) == 0 {
-		what, why := "no account is connected", "neither the configuration nor the store has a refresh token"
+		what, why := "no account is connected", e.client.explain(cause.NoGrant, account).Why
 		if account != "" {
 			what = "there is no account " + printable(account)
 			why = noAccount(e.client.name, account, e.client.shared.cache.Accounts(e.client.cache)).Error()
@@ -130,15 +131,15 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 		e.deadGrant(ctx, s)
 		return false
 	case s.Waiting == tokencache.KindRejected:
-		e.tell(checkGrant, resultFailed, s.Account, "Zoho rejects the client at the renewal"+next, s.LastError, seeCredentials)
+		told := e.client.explain(cause.Rejected, s.Account)
+		e.tell(checkGrant, resultFailed, s.Account, told.What+" at the renewal"+next, s.LastError, seeCredentials)
 		return false
 	case s.Waiting == tokencache.KindThrottled:
-		e.tell(checkBudget, resultFailed, s.Account, "Zoho throttles: it gives no access token for a while"+next, s.LastError,
-			"see who else asks for tokens with this grant, a second copy of this proxy or a script; the proxy keeps silent meanwhile")
+		told := e.client.explain(cause.Throttled, s.Account)
+		e.tell(checkBudget, resultFailed, s.Account, told.What+next, s.LastError, told.Do)
 	case s.BudgetLeft == 0:
-		e.tell(checkBudget, resultFailed, s.Account, "the budget of access tokens is spent"+next,
-			fmt.Sprintf("%d were asked for within %s, and Zoho blocks whoever asks for more", e.client.cache.Budget, e.client.cache.BudgetWindow),
-			"see the log's `access token renewed` lines for their causes: tokens that are revoked, a restart loop without its store")
+		told := e.client.explain(cause.Budget, s.Account)
+		e.tell(checkBudget, resultFailed, s.Account, told.What+next, told.Why, told.Do)
 	case s.Waiting == tokencache.KindTemporary && !slices.Contains(e.down, s.AccountsServer):
 		e.tell(checkGrant, resultWarning, s.Account, "the last renewal failed"+next, s.LastError, "nothing, if the authorization server can be reached now")
 	}
@@ -149,16 +150,17 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 
 func (e *exam) noGrant(s tokencache.Status) {
 	if s.NoGrant != tokencache.KindNoGrant {
-		e.tell(checkGrant, resultFailed, s.Account, "the grant cannot be had", s.LastError, e.client.readable(s.Account))
+		told := e.client.explain(cause.Unreadable, s.Account)
+		e.tell(checkGrant, resultFailed, s.Account, told.What, s.LastError, e.client.readable(s.Account))
 		return
 	}
-	why := "neither the configuration nor the store has a refresh token"
+	told := e.client.explain(cause.NoGrant, s.Account)
 	if ref := e.client.refreshToken(s.Account); ref.IsSet() {
 		if _, err := ref.Resolve(); err != nil {
-			why = err.Error()
+			told.Why = err.Error()
 		}
 	}
-	e.tellConsent(checkGrant, s.Account, "the account is not connected", why, e.client.consent(s.Account))
+	e.tellConsent(checkGrant, s.Account, told.What, told.Why, told.Do)
 }
 
 // readable is how to get at a grant that cannot be had: the line to write, if a key is missing.
@@ -209,7 +211,8 @@ func (c *Client) secretLine() string {
 
 // deadGrant looks whether the grant is only asked for at the wrong data center.
 func (e *exam) deadGrant(ctx context.Context, s tokencache.Status) {
-	why := cmp.Or(s.LastError, "Zoho has refused it")
+	told := e.client.explain(cause.Dead, s.Account)
+	why := cmp.Or(s.LastError, told.Why)
 	if s.Configured {
 		center, unknown := e.livesAt(ctx, s)
 		if center != "" {
@@ -224,7 +227,7 @@ func (e *exam) deadGrant(ctx context.Context, s tokencache.Status) {
 			why += "; the client is known at " + strings.Join(known, ", ") + " as well: if the token was made there, that is the data center to configure"
 		}
 	}
-	e.tellConsent(checkGrant, s.Account, "dead grant: Zoho does not accept the refresh token any more", why, e.client.consent(s.Account))
+	e.tellConsent(checkGrant, s.Account, "dead grant: "+told.What, why, e.client.consent(s.Account))
 }
 
 func (e *exam) moveTo(account, center string) string {
@@ -269,8 +272,8 @@ func (e *exam) livesAt(ctx context.Context, s tokencache.Status) (code string, u
 func (e *exam) contention(s tokencache.Status) {
 	switch {
 	case s.State == tokencache.StateContended:
-		e.tell(checkContention, resultFailed, s.Account, "another program uses this grant, as it seems", fmt.Sprintf("%s were lost early: Zoho refused them long before their end and took the next one; revoking them by hand looks the same", words.Plural(s.LostEarly, "access token")),
-			"unless it was you, give that program a client of its own in the API console, or let it call through this proxy")
+		told := cause.Of(cause.Contended, cause.Facts{Lost: s.LostEarly})
+		e.tell(checkContention, resultFailed, s.Account, told.What, told.Why, told.Do)
 	case s.LostEarly > 0:
 		e.tell(checkContention, resultWarning, s.Account, words.Plural(s.LostEarly, "access token")+" lost early", "Zoho refused it before its end and took the next one: revoked by hand, or another program uses this grant",
 			"if it goes on, give that program a client of its own")

@@ -240,14 +240,19 @@ func tokenProblem(err error, client *Client, account string) *problem {
 
 // explain is a cause in the words for one of the client's connections.
 func (c *Client) explain(why cause.Cause, account string) cause.Explanation {
-	return cause.Of(why, cause.Facts{
+	facts := cause.Facts{
 		Client:  c.name,
 		Account: printable(account),
-		Server:  c.centerNow(account).Accounts,
-		Consent: c.consent(account),
 		Budget:  c.cache.Budget,
 		Window:  c.cache.BudgetWindow,
-	})
+	}
+	if why == cause.Dead || why == cause.NoGrant {
+		facts.Consent = c.consent(account)
+	}
+	if why == cause.Dead || why == cause.Temporary {
+		facts.Server = c.centerNow(account).Accounts
+	}
+	return cause.Of(why, facts)
 }
 
 // storeReason is what is wrong with the store, "" if only the log tells.

@@ -602,7 +602,7 @@ func TestKeyAdded(t *testing.T) {
 		cli{"status --state unreadable --json", 1, `"state": "unreadable"`, ""},
 		cli{"status --state ok", 0, "no connection", ""},
 	)
-	found(c.doctor(1, "main", "shop")).want(t, "grant", "failed", "the grant cannot be had")
+	found(c.doctor(1, "main", "shop")).want(t, "grant", "failed", "the grant cannot be read")
 	if out, _ := c.runInput("", 1, "zoho", "doctor", "main", "shop"); !strings.Contains(out, "encryption_key {env.ZOHO_KEY} {file.") {
 		t.Errorf("doctor does not say what to write: %s", out)
 	}

@@ -132,12 +132,12 @@ func TestNotificationOfConsent(t *testing.T) {
 func TestNotificationTexts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, r, _ := newTestNotifier("https://alerts.example.com/zoho")
-		defer n.close()
+		defer n.Close()
 		rejected := stateEvent(tokencache.StateOK, tokencache.StateDead, 0)
 		rejected.Err = &tokencache.FetchError{Kind: tokencache.KindRejected, Err: errors.New("invalid_client")}
-		n.observe(stateEvent(tokencache.StateOK, tokencache.StateContended, 3))
-		n.observe(stateEvent(tokencache.StateContended, tokencache.StateDead, 0))
-		n.observe(rejected)
+		n.Observe(stateEvent(tokencache.StateOK, tokencache.StateContended, 3))
+		n.Observe(stateEvent(tokencache.StateContended, tokencache.StateDead, 0))
+		n.Observe(rejected)
 		synctest.Wait()
 		for i, want := range []struct{ text, why, do string }{
 			{"is contended: another program uses this grant", "lost early", "a client of its own"},
