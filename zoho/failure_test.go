@@ -157,7 +157,7 @@ func TestHints(t *testing.T) {
 		{"network", func() error {
 			_, err := failing(errors.New("x")).Refresh(t.Context(), refreshToken)
 			return err
-		}, "can be reached"},
+		}, "cannot be reached: see name resolution"},
 		{"trouble", func() error { _, err := refreshOf(t, 503, "", ""); return err }, "in trouble"},
 		{"redirected", func() error { _, err := refreshOf(t, 302, "", ""); return err }, "URL of an accounts server"},
 		{"page", func() error { _, err := refreshOf(t, 200, "", "<html>"); return err }, "URL of an accounts server"},
