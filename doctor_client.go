@@ -187,7 +187,7 @@ func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoh
 func (e *exam) rightSecret(center zoho.DataCenter) string {
 	do := cause.Of(cause.WrongSecret, cause.Facts{}).Do
 	if len(e.client.centers) > 1 {
-		do += fmt.Sprintf(": see `client_secret %s …`", center.Code)
+		do += fmt.Sprintf("; each data center has its own, unless the console is told to use one everywhere: see `client_secret %s …`", center.Code)
 	}
 	return do
 }

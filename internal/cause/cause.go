@@ -131,9 +131,9 @@ var table = map[Cause]Explanation{
 	},
 	WrongSecret: {
 		What: "Zoho refuses the client secret",
-		Why:  "the secret is not the one for {server}",
-		Do: "compare client_secret with the API console, it may have been rolled over; " +
+		Why: "the secret is not the one for {server}; " +
 			"each data center has its own, unless the console is told to use one everywhere",
+		Do: "compare client_secret with the API console, it may have been rolled over",
 	},
 	RedirectURI: {
 		What: "the redirect URI is not one that is registered for the client",
