@@ -2,8 +2,8 @@ package onboard
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -83,9 +83,6 @@ func errNoSecret(center zoho.DataCenter) error {
 	return fmt.Errorf("no client_secret has a value for the data center %s", center.Code)
 }
 
-// AccountName is what an account may be called.
-var AccountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
-
 // configured reports whether an account's grant comes from the configuration, where nothing
 // may replace it.
 func (cl *Client) configured(account string) bool {
@@ -93,17 +90,7 @@ func (cl *Client) configured(account string) bool {
 	return configured
 }
 
-// mayReplace tells why an account cannot be connected here.
-func (cl *Client) mayReplace(account string) error {
-	if !AccountName.MatchString(account) {
-		return errAccountName()
-	}
-	if cl.configured(account) {
-		return errConfigured(cl, account, "Take its refresh_token out of the configuration first, or connect another account.")
-	}
-	return nil
-}
-
+// result is a grant as others may know of it.
 func (cl *Client) result(account string, g tokencache.Grant) Result {
 	center, _ := cl.center(g.AccountsServer)
 	code := center.Code
@@ -111,4 +98,19 @@ func (cl *Client) result(account string, g tokencache.Grant) Result {
 		code = g.AccountsServer
 	}
 	return Result{Client: cl.Name, Account: account, DataCenter: code, User: g.User, Org: g.Org, Scopes: g.Scopes, RefreshTokens: g.RefreshTokens}
+}
+
+// revoke gives a grant back to Zoho. One that Zoho does not know any more is as good as
+// given back.
+func (cl *Client) revoke(ctx context.Context, g tokencache.Grant) error {
+	accounts, err := cl.accounts(g)
+	if err != nil {
+		return err
+	}
+	err = accounts.Revoke(ctx, g.RefreshToken)
+	var failure *zoho.Failure
+	if errors.As(err, &failure) && failure.Kind == zoho.FailureGrantDead {
+		return nil
+	}
+	return err
 }

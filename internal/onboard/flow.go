@@ -2,23 +2,19 @@
 // code), by an invitation to somebody else's browser, by a code or callback that was
 // pasted, by a refresh token from elsewhere. It takes them out again as well.
 //
-// flow.go holds the consents that are under way, grant.go what becomes of a code or a
-// refresh token, store.go how that becomes the grant of an account, pending.go the grant
-// until then, confirm.go what a person has to confirm, revoke.go how a grant ends, invite.go
-// the links for customers. serve.go answers a browser, guard.go says whether it may see a
-// page, pages.go makes them, preflight.go is what is looked at before consent,
-// pages_consent.go the way through it.
+// flow.go holds what is under way, consent.go begins a consent and takes its callback,
+// grant.go takes what is brought otherwise and has it prove itself, store.go makes it the
+// grant of an account, pending.go is the grant until then, confirm.go what a person has to
+// confirm, revoke.go how a grant ends, invite.go the links for customers and invited.go their
+// use. serve.go answers a browser, guard.go says whether it may see a page, pages.go makes
+// them, preflight.go is what is looked at before consent, pages_consent.go the way through it.
 package onboard
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"sync"
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
-	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 const (
@@ -63,17 +59,6 @@ func New(cache *tokencache.Cache, store *tokencache.Bolt, hooks Hooks) *Flow {
 	}
 }
 
-// browserID tells browsers apart by their cookie. What is pasted has none.
-type browserID [sha256.Size]byte
-
-func identify(cookie string) browserID { return sha256.Sum256([]byte(cookie)) }
-
-// is compares in constant time.
-func (id browserID) is(cookie string) bool {
-	other := identify(cookie)
-	return subtle.ConstantTimeCompare(id[:], other[:]) == 1
-}
-
 // Start is what a consent begins with.
 type Start struct {
 	Account     string
@@ -91,40 +76,6 @@ type consent struct {
 	browser browserID
 	expires time.Time
 	used    bool // kept until it expires, to tell a second use from an invention
-}
-
-// Begin notes a consent and gives the address at Zoho that the browser is sent to, and
-// the state that the callback brings back.
-func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ error) {
-	if err := cl.mayReplace(s.Account); err != nil {
-		return "", "", err
-	}
-	switch {
-	case len(cl.Scopes) == 0:
-		return "", "", errNoScopes(cl)
-	case s.RedirectURI == "":
-		return "", "", errNoRedirectURI(cl)
-	}
-	if err := f.checkStore(cl, s.Account, s.ReplaceLost); err != nil {
-		return "", "", err
-	}
-	c := &consent{Start: s, client: cl.Name, browser: identify(s.Browser), expires: time.Now().Add(consentLife)}
-	state = rand.Text()
-	if err := f.register(s.startsOf(cl), state, c); err != nil {
-		return "", "", err
-	}
-	accounts := zoho.Accounts{DataCenter: cl.Centers[0], ClientID: cl.ID()}
-	return accounts.AuthorizeURL(zoho.AuthorizeParams{RedirectURI: s.RedirectURI, State: state, Scopes: cl.Scopes}), state, nil
-}
-
-// startsOf is what starts are counted by: whoever has an invitation is not to keep the
-// operator from the account.
-func (s *Start) startsOf(cl *Client) tokencache.Key {
-	key := cl.key(s.Account)
-	if s.invitation != nil {
-		key.Account += " by invitation " + s.invitation.ID
-	}
-	return key
 }
 
 func (f *Flow) register(key tokencache.Key, state string, c *consent) error {

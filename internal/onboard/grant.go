@@ -10,57 +10,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// Finish takes the callback of a consent: exchanges the code where it was given, and
-// stores the grant before it says so. An error leaves what was stored as it was.
-func (f *Flow) Finish(ctx context.Context, cl *Client, cb Callback, browser string) (Result, error) {
-	result, _, err := f.finish(ctx, cl, cb, browser)
-	return result, err
-}
-
-func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser string) (Result, *consent, error) {
-	if cb.repeated {
-		return Result{}, nil, errCallback("The answer names a parameter twice, which Zoho does not do. Nothing in it was used.",
-			"Begin the consent anew.")
-	}
-	if err := cl.validateCode(cl.Centers[0], cb.Code); err != nil { // the consent goes on
-		return Result{}, nil, err
-	}
-	c, err := f.takeConsent(cl, cb.State, browser)
-	if err != nil {
-		return Result{}, c, err
-	}
-	switch {
-	case cb.Error != "":
-		return Result{}, c, errDenied(cb.Error)
-	case cb.Code == "":
-		return Result{}, c, errCallback("The answer holds no code.",
-			"Paste the whole address that the browser ended at, or begin anew.")
-	}
-	center := cl.Centers[0]
-	if cb.AccountsServer != "" {
-		var ok bool
-		if center, ok = cl.center(cb.AccountsServer); !ok {
-			return Result{}, c, errServer(cl, cb.AccountsServer)
-		}
-	}
-	if err := f.checkInvitation(cl, c.invitation); err != nil {
-		return Result{}, c, err
-	}
-	if err := cl.mayReplace(c.Account); err != nil {
-		return Result{}, c, err
-	}
-	if err := f.checkStore(cl, c.Account, c.ReplaceLost); err != nil {
-		return Result{}, c, err
-	}
-	p, failed := f.exchange(ctx, cl, center, c.Account, cb.Code, c.RedirectURI)
-	if failed != nil {
-		return Result{}, c, errCallbackCode(failed, cb, center)
-	}
-	p.browser, p.invited, p.revokeOld, p.replaceLost = c.browser, c.invitation, c.RevokeOld, c.ReplaceLost
-	result, err := f.complete(ctx, cl, p)
-	return result, c, err
-}
-
 // SelfClient takes a code that Zoho's API console made for a self client; center is where
 // the console was. With replace a grant of somebody else's is replaced without a question,
 // or one that cannot be read; with revokeOld the one that is replaced is given back.

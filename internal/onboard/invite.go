@@ -130,38 +130,3 @@ func sign(key []byte, payload string) string {
 	mac.Write([]byte(payload))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
-
-// readInvitation opens the token of a link.
-func (f *Flow) readInvitation(cl *Client, token string) (*Invitation, error) {
-	payload, mac, _ := strings.Cut(token, ".")
-	genuine := false
-	for _, key := range cl.Cache.Secrets() {
-		genuine = hmac.Equal([]byte(mac), []byte(sign(key, payload))) || genuine
-	}
-	inv := new(Invitation)
-	text, err := base64.RawURLEncoding.DecodeString(payload)
-	if !genuine || err != nil || json.Unmarshal(text, inv) != nil || inv.Client != cl.Name {
-		return nil, errInvitation("This link is no invitation, or not a whole one.")
-	}
-	if err := f.checkInvitation(cl, inv); err != nil {
-		return nil, err
-	}
-	return inv, nil
-}
-
-// checkInvitation says why an invitation is not good any more.
-func (f *Flow) checkInvitation(cl *Client, inv *Invitation) error {
-	if inv == nil {
-		return nil
-	}
-	used, err := f.store.Used(inv.ID)
-	switch {
-	case err != nil:
-		return errStore(err)
-	case used:
-		return errInvitation("This invitation was used.")
-	case time.Now().After(inv.Expires):
-		return errInvitation("This invitation has expired.")
-	}
-	return cl.mayReplace(inv.Account)
-}

@@ -2,27 +2,10 @@ package onboard
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
-	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
-
-// revoke gives a grant back to Zoho. One that Zoho does not know any more is as good as
-// given back.
-func (cl *Client) revoke(ctx context.Context, g tokencache.Grant) error {
-	accounts, err := cl.accounts(g)
-	if err != nil {
-		return err
-	}
-	err = accounts.Revoke(ctx, g.RefreshToken)
-	var failure *zoho.Failure
-	if errors.As(err, &failure) && failure.Kind == zoho.FailureGrantDead {
-		return nil
-	}
-	return err
-}
 
 // revoke notes what became of a grant that was to be given back, whatever that is.
 func (r *Result) revoke(ctx context.Context, cl *Client, g tokencache.Grant, otherwise string) {

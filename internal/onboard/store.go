@@ -134,22 +134,6 @@ func differentUsers(old, now tokencache.Grant) bool {
 	return old.User != "" && now.User != "" && old.User != now.User
 }
 
-// consumeInvitation ends an invitation, before what it brought is stored: of several browsers that
-// come back at the same time one is served. What the others brought is given back.
-func (f *Flow) consumeInvitation(p *pendingGrant) error {
-	if p.invited == nil {
-		return nil
-	}
-	first, err := f.store.UseOnce(p.invited.ID, p.invited.Expires)
-	switch {
-	case err != nil:
-		return errStore(err)
-	case !first:
-		return errInvitation("This invitation was used.")
-	}
-	return nil
-}
-
 func (f *Flow) saveGrant(cl *Client, account string, grant tokencache.Grant) error {
 	err := f.store.SaveGrant(cl.key(account), cl.Cache.Secrets(), grant)
 	f.cache.GrantChanged(cl.key(account))

@@ -3,10 +3,25 @@ package onboard
 import (
 	"crypto/subtle"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
+
+// AccountName is what an account may be called.
+var AccountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
+
+// mayReplace tells why an account cannot be connected here.
+func (cl *Client) mayReplace(account string) error {
+	if !AccountName.MatchString(account) {
+		return errAccountName()
+	}
+	if cl.configured(account) {
+		return errConfigured(cl, account, "Take its refresh_token out of the configuration first, or connect another account.")
+	}
+	return nil
+}
 
 // ownCredential names what was given in place of a code or a refresh token: the client's own id or
 // secret. No more is judged here: Zoho promises no form of its codes.

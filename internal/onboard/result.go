@@ -1,0 +1,30 @@
+package onboard
+
+import "fmt"
+
+// Result says what was connected, without any secret.
+type Result struct {
+	Client        string   `json:"client"`
+	Account       string   `json:"account"`
+	DataCenter    string   `json:"data_center"`
+	User          string   `json:"user,omitempty"`
+	Org           string   `json:"org,omitempty"`
+	Scopes        []string `json:"scopes,omitempty"`
+	RefreshTokens int      `json:"refresh_tokens_known"`
+	Replaced      bool     `json:"replaced,omitempty"` // another grant
+	Revoked       bool     `json:"revoked,omitempty"`  // the one that was replaced, or is gone
+	Warnings      []string `json:"warnings,omitempty"`
+}
+
+// who names the user and organization as far as they are known.
+func (r Result) who() string {
+	switch {
+	case r.User != "" && r.Org != "":
+		return fmt.Sprintf("%s of organization %s", r.User, r.Org)
+	case r.User != "":
+		return r.User
+	case r.Org != "":
+		return "organization " + r.Org
+	}
+	return "somebody of data center " + r.DataCenter + " whom Zoho does not name"
+}
