@@ -39,7 +39,8 @@ func ParsePasted(text string) (Callback, error) {
 	if !isURL && !strings.Contains(text, "=") {
 		if strings.Contains(text, "://") || words || len(text) > 2048 {
 			return Callback{}, errCallback("What was pasted holds no code.",
-				"Paste the whole address that the browser ended at after you accepted, which has `code=` in it, or the code alone.")
+				"Paste the whole address that the browser ended at after you accepted, "+
+					"which has `code=` in it, or the code alone.")
 		}
 		return Callback{Code: unescaped(text)}, nil
 	}

@@ -18,7 +18,9 @@ type Client struct {
 	Centers     []zoho.DataCenter // home first; no other one is trusted with a code
 	Scopes      []string          // asked for at consent
 	RedirectURI string            // "": where the pages are served
-	Served      string            // callback of the pages as far as the configuration tells, for who has no browser here
+	// Served is the callback of the pages as far as the configuration tells, for who has no
+	// browser here.
+	Served string
 	// Accounts are the ways to speak to a data center, one for each secret that it may
 	// accept, the likeliest first.
 	Accounts func(zoho.DataCenter) []*zoho.Accounts
@@ -55,7 +57,8 @@ func (cl *Client) DataCenter(code string) (zoho.DataCenter, error) {
 	if _, known := zoho.LookupDataCenter(code); !known {
 		return zoho.DataCenter{}, zoho.UnknownDataCenter(code)
 	}
-	return zoho.DataCenter{}, fmt.Errorf("client %s does not have the data center %s, only %s: add it to data_center", cl.Name, code, strings.Join(cl.codes(), ", "))
+	return zoho.DataCenter{}, fmt.Errorf("client %s does not have the data center %s, only %s: add it to data_center",
+		cl.Name, code, strings.Join(cl.codes(), ", "))
 }
 
 // codes are those of the client's data centers.
@@ -97,7 +100,15 @@ func (cl *Client) result(account string, g tokencache.Grant) Result {
 	if code == "" {
 		code = g.AccountsServer
 	}
-	return Result{Client: cl.Name, Account: account, DataCenter: code, User: g.User, Org: g.Org, Scopes: g.Scopes, RefreshTokens: g.RefreshTokens}
+	return Result{
+		Client:        cl.Name,
+		Account:       account,
+		DataCenter:    code,
+		User:          g.User,
+		Org:           g.Org,
+		Scopes:        g.Scopes,
+		RefreshTokens: g.RefreshTokens,
+	}
 }
 
 // revoke gives a grant back to Zoho. One that Zoho does not know any more is as good as

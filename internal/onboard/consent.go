@@ -30,7 +30,8 @@ func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ error) {
 		return "", "", err
 	}
 	accounts := zoho.Accounts{DataCenter: cl.Centers[0], ClientID: cl.ID()}
-	return accounts.AuthorizeURL(zoho.AuthorizeParams{RedirectURI: s.RedirectURI, State: state, Scopes: cl.Scopes}), state, nil
+	params := zoho.AuthorizeParams{RedirectURI: s.RedirectURI, State: state, Scopes: cl.Scopes}
+	return accounts.AuthorizeURL(params), state, nil
 }
 
 // startsOf is what starts are counted by: whoever has an invitation is not to keep the
@@ -52,7 +53,8 @@ func (f *Flow) Finish(ctx context.Context, cl *Client, cb Callback, browser stri
 
 func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser string) (Result, *consent, error) {
 	if cb.repeated {
-		return Result{}, nil, errCallback("The answer names a parameter twice, which Zoho does not do. Nothing in it was used.",
+		return Result{}, nil, errCallback(
+			"The answer names a parameter twice, which Zoho does not do. Nothing in it was used.",
 			"Begin the consent anew.")
 	}
 	if err := cl.validateCode(cl.Centers[0], cb.Code); err != nil { // the consent goes on

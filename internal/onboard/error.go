@@ -142,8 +142,9 @@ func errConfigured(cl *Client, account, remedy string) error {
 	}
 }
 
-const addScopes = "Add `scopes ZohoCRM.modules.ALL …` to the client in the Caddyfile, as the documentation of the APIs " +
-	"that your app calls names them. Or take a self client's code, which brings its own: `caddy zoho connect --self-client`."
+const addScopes = "Add `scopes ZohoCRM.modules.ALL …` to the client in the Caddyfile, " +
+	"as the documentation of the APIs that your app calls names them. " +
+	"Or take a self client's code, which brings its own: `caddy zoho connect --self-client`."
 
 func errNoScopes(cl *Client) error {
 	return &Error{
@@ -161,8 +162,8 @@ func errNoRedirectURI(cl *Client) error {
 		Text: fmt.Sprintf("Client %s has no redirect_uri, so it is not known where Zoho is to send the browser.",
 			cl.Name),
 		Remedy: "Serve its pages by `zoho_connect`, or add `redirect_uri URL` to the client in the Caddyfile: " +
-			"one that is registered for it in Zoho's API console. For a pasted callback nothing needs to answer there. " +
-			"Or use a self client's code.",
+			"one that is registered for it in Zoho's API console. " +
+			"For a pasted callback nothing needs to answer there. Or use a self client's code.",
 	}
 }
 

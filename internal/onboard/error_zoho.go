@@ -30,7 +30,8 @@ func errDenied(code string) error {
 	case "access_denied":
 		e.Text = "Consent was refused, or codes were asked for too often: Zoho says access_denied for both."
 		e.Remedy = "Begin the consent anew and accept it. If you did accept, wait ten minutes first."
-		e.toInvited = "If that was not meant, open the link again and accept. If you did accept, wait ten minutes first."
+		e.toInvited = "If that was not meant, open the link again and accept. " +
+			"If you did accept, wait ten minutes first."
 	case "invalid_scope":
 		e.Text = "Zoho does not know one of the scopes."
 		e.Remedy = "Compare `scopes` with the documentation of the API, letter by letter."
@@ -119,7 +120,8 @@ func retryAfter(failure *zoho.Failure) time.Duration {
 func errCallbackCode(err error, cb Callback, center zoho.DataCenter) error {
 	e, _ := errExchange(err)
 	if cb.AccountsServer == "" && e.Code == codeExchange && !center.Custom {
-		e.Text += " The answer named no accounts-server, so the code was tried at " + center.Accounts + ", the client's home."
+		e.Text += " The answer named no accounts-server, so the code was tried at " + center.Accounts +
+			", the client's home."
 	}
 	return e
 }
@@ -148,7 +150,8 @@ func errSelfClientCode(ctx context.Context, err error, cl *Client, center zoho.D
 // otherConsole is what to do if the console is that of another data center.
 func (cl *Client) otherConsole(center zoho.DataCenter) string {
 	if len(cl.Centers) > 1 {
-		return fmt.Sprintf("if that console is not the one of %s, name its data center by --data-center, which can be %s",
+		return fmt.Sprintf("if that console is not the one of %s, "+
+			"name its data center by --data-center, which can be %s",
 			center.Code, strings.Join(cl.codes(), ", "))
 	}
 	return fmt.Sprintf("if that console is not the one of %s, put its data center first in the client's `data_center`",

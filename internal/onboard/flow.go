@@ -147,7 +147,8 @@ func (f *Flow) takeConsent(cl *Client, state, browser string) (*consent, error) 
 	case c.Browser == "" && browser != "":
 		return nil, errPaste()
 	case !c.browser.is(browser):
-		return nil, errState("This consent was begun in another browser, or under another name of this server, or the browser does not keep cookies.")
+		return nil, errState("This consent was begun in another browser, or under another name of this server, " +
+			"or the browser does not keep cookies.")
 	case c.used:
 		return c, errUsed()
 	case now.After(c.expires):

@@ -13,7 +13,9 @@ import (
 // SelfClient takes a code that Zoho's API console made for a self client; center is where
 // the console was. With replace a grant of somebody else's is replaced without a question,
 // or one that cannot be read; with revokeOld the one that is replaced is given back.
-func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCenter, account, code string, replace, revokeOld bool) (Result, error) {
+func (f *Flow) SelfClient(
+	ctx context.Context, cl *Client, center zoho.DataCenter, account, code string, replace, revokeOld bool,
+) (Result, error) {
 	if err := cl.mayReplace(account); err != nil {
 		return Result{}, err
 	}
@@ -32,7 +34,9 @@ func (f *Flow) SelfClient(ctx context.Context, cl *Client, center zoho.DataCente
 }
 
 // Import takes a refresh token that another program was given.
-func (f *Flow) Import(ctx context.Context, cl *Client, center zoho.DataCenter, account, refreshToken string, replace bool) (Result, error) {
+func (f *Flow) Import(
+	ctx context.Context, cl *Client, center zoho.DataCenter, account, refreshToken string, replace bool,
+) (Result, error) {
 	if err := cl.mayReplace(account); err != nil {
 		return Result{}, err
 	}
@@ -50,7 +54,9 @@ func (f *Flow) Import(ctx context.Context, cl *Client, center zoho.DataCenter, a
 
 // exchange trades a code for tokens, at the data center that it was given at. Several
 // secrets are tried in order: a refused one does not use the code up.
-func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter, account, code, redirectURI string) (*pendingGrant, error) {
+func (f *Flow) exchange(
+	ctx context.Context, cl *Client, center zoho.DataCenter, account, code, redirectURI string,
+) (*pendingGrant, error) {
 	ctx = context.WithoutCancel(ctx) // who closes the browser now must not lose the code
 	failed := errNoSecret(center)
 	for _, accounts := range cl.Accounts(center) {
@@ -71,11 +77,20 @@ func (f *Flow) exchange(ctx context.Context, cl *Client, center zoho.DataCenter,
 		if len(scopes) == 0 && redirectURI != "" {
 			scopes = cl.Scopes
 		}
-		grant := tokencache.Grant{RefreshToken: reply.RefreshToken, AccountsServer: center.Accounts, APIDomain: reply.APIDomain,
-			Scopes: slices.Clone(scopes), GrantedAt: time.Now()}
+		grant := tokencache.Grant{
+			RefreshToken:   reply.RefreshToken,
+			AccountsServer: center.Accounts,
+			APIDomain:      reply.APIDomain,
+			Scopes:         slices.Clone(scopes),
+			GrantedAt:      time.Now(),
+		}
 		p := newPending(cl, account, grant)
 		p.exchanged = f.cache.Exchanged(cl.Cache, cl.key(account), grant, tokencache.Fetched{
-			AccessToken: reply.AccessToken, Life: reply.ExpiresIn - time.Since(asked), APIDomain: reply.APIDomain, Scope: reply.Scope})
+			AccessToken: reply.AccessToken,
+			Life:        reply.ExpiresIn - time.Since(asked),
+			APIDomain:   reply.APIDomain,
+			Scope:       reply.Scope,
+		})
 		return p, nil
 	}
 	return nil, failed

@@ -90,7 +90,8 @@ func errReturnTo(text string) error {
 		Status: http.StatusBadRequest,
 		Code:   "return-to",
 		Text:   "--return-to is no address to return to" + why,
-		Remedy: "Give an absolute URL that begins with https:// and holds a host name, no user and no control characters.",
+		Remedy: "Give an absolute URL that begins with https:// and holds a host name, " +
+			"no user and no control characters.",
 	}
 }
 

@@ -91,7 +91,8 @@ type visit struct {
 func (v *visit) setSecurityHeaders() {
 	h := v.w.Header()
 	// Browsers hold redirects that follow a form to form-action as well.
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' "+strings.Join(v.formTargets(), " "))
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "+
+		"form-action 'self' "+strings.Join(v.formTargets(), " "))
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
@@ -200,7 +201,13 @@ func (v *visit) list() {
 }
 
 func (v *visit) row(s tokencache.Status) row {
-	r := row{Status: s, StateWord: strings.ReplaceAll(s.Shown(), "_", " "), Left: lifeLeft(s), Tokens: "none", Remedy: remedy(s)}
+	r := row{
+		Status:    s,
+		StateWord: strings.ReplaceAll(s.Shown(), "_", " "),
+		Left:      lifeLeft(s),
+		Tokens:    "none",
+		Remedy:    remedy(s),
+	}
 	if s.HasGrant {
 		r.Tokens = fmt.Sprintf("%d of %d known to us", s.RefreshTokens, RefreshTokenLimit)
 	}

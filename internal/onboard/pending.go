@@ -62,5 +62,7 @@ func (p *pendingGrant) asks(old tokencache.Grant) bool {
 // Who was known and is not any more is somebody else: a browser can take the scope that
 // Zoho names its user by out of the address that it is sent to.
 func differ(old, now tokencache.Grant) bool {
-	return old.AccountsServer != now.AccountsServer || old.User != "" && old.User != now.User || old.Org != "" && old.Org != now.Org
+	return old.AccountsServer != now.AccountsServer ||
+		old.User != "" && old.User != now.User ||
+		old.Org != "" && old.Org != now.Org
 }

@@ -22,9 +22,18 @@ func (v *visit) prepare() {
 		return
 	}
 	v.render(http.StatusOK, "connect", map[string]any{
-		"Title": "Connect " + account, "Client": v.Client.Name, "Account": account, "ClientID": v.Client.ID(),
-		"Scopes": v.Client.Scopes, "RedirectURI": v.redirectURI(), "Home": v.Client.Centers[0],
-		"Centers": v.Client.Centers, "Checks": v.preflight(account), "Before": v.statusOf(account), "Lost": v.Flow.Unreadable(v.Client, account), "Warnings": v.Flow.QuotaWarnings(v.Client, account),
+		"Title":       "Connect " + account,
+		"Client":      v.Client.Name,
+		"Account":     account,
+		"ClientID":    v.Client.ID(),
+		"Scopes":      v.Client.Scopes,
+		"RedirectURI": v.redirectURI(),
+		"Home":        v.Client.Centers[0],
+		"Centers":     v.Client.Centers,
+		"Checks":      v.preflight(account),
+		"Before":      v.statusOf(account),
+		"Lost":        v.Flow.Unreadable(v.Client, account),
+		"Warnings":    v.Flow.QuotaWarnings(v.Client, account),
 	})
 }
 
@@ -40,7 +49,8 @@ func (v *visit) statusOf(account string) *row {
 
 // forwarded reports whether a request says of itself that another server has passed it on.
 func forwarded(r *http.Request) bool {
-	return slices.ContainsFunc([]string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"}, func(name string) bool { return r.Header[name] != nil })
+	names := []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"}
+	return slices.ContainsFunc(names, func(name string) bool { return r.Header[name] != nil })
 }
 
 // preflightCheck is something that was looked at before consent.
@@ -57,7 +67,8 @@ func (v *visit) redirectMismatch() string {
 	here, err := url.Parse(v.origin() + v.base + "callback")
 	if toErr == nil && err == nil && IsLoopback(to.Hostname()) && IsLoopback(here.Hostname()) &&
 		!strings.EqualFold(to.Hostname(), here.Hostname()) && to.Path == here.Path {
-		return text + "open " + strings.TrimSuffix(v.redirectURI(), "callback") + " instead: the cookie of this address is not sent there."
+		return text + "open " + strings.TrimSuffix(v.redirectURI(), "callback") +
+			" instead: the cookie of this address is not sent there."
 	}
 	return text + "if something in between does not map the one to the other, the answer gets lost."
 }
@@ -70,21 +81,38 @@ func IsLoopback(host string) bool {
 
 func (v *visit) preflight(account string) []preflightCheck {
 	checks := []preflightCheck{
-		{v.redirectURI() == v.origin()+v.base+"callback", "The redirect URI leads to these pages, as this browser sees them.",
-			v.redirectMismatch()},
-		{zoho.LooksLikeClientID(v.Client.ID()), "The client id looks like one of Zoho's.",
-			"Zoho's client ids begin with 1000. or 1004.: compare client_id with the API console."},
-		{len(v.Client.Scopes) > 0, "Scopes are configured.", addScopes},
+		{
+			OK:     v.redirectURI() == v.origin()+v.base+"callback",
+			Text:   "The redirect URI leads to these pages, as this browser sees them.",
+			Remedy: v.redirectMismatch(),
+		},
+		{
+			OK:     zoho.LooksLikeClientID(v.Client.ID()),
+			Text:   "The client id looks like one of Zoho's.",
+			Remedy: "Zoho's client ids begin with 1000. or 1004.: compare client_id with the API console.",
+		},
+		{
+			OK:     len(v.Client.Scopes) > 0,
+			Text:   "Scopes are configured.",
+			Remedy: addScopes,
+		},
 	}
 	for _, warning := range zoho.ScopeWarnings(v.Client.Scopes) {
 		checks = append(checks, preflightCheck{Remedy: warning})
 	}
 	if forwarded(v.r) {
-		checks = append(checks, preflightCheck{Remedy: "This browser came by another web server, and to these pages all who do are callers from its address: that server has to ask who they are."})
+		checks = append(checks, preflightCheck{
+			Remedy: "This browser came by another web server, and to these pages all who do are callers " +
+				"from its address: that server has to ask who they are.",
+		})
 	}
 	if len(v.Client.Scopes) > 0 {
-		checks = append(checks, preflightCheck{zoho.TellsUser(v.Client.Scopes), "The scopes let Zoho say who has consented.",
-			zoho.ScopeProfile + " is not among the scopes: that somebody else consents than before is not noticed then, and replaces the grant."})
+		checks = append(checks, preflightCheck{
+			OK:   zoho.TellsUser(v.Client.Scopes),
+			Text: "The scopes let Zoho say who has consented.",
+			Remedy: zoho.ScopeProfile + " is not among the scopes: that somebody else consents than before " +
+				"is not noticed then, and replaces the grant.",
+		})
 	}
 	if err := v.Flow.checkStore(v.Client, account, false); err != nil {
 		why := asError(err)

@@ -47,7 +47,8 @@ func (p Quota) warning(h holder) string {
 	if p[h] > RefreshTokenLimit {
 		end = "so the oldest have ended, even if they were in use: accounts that need consent may be theirs"
 	}
-	return fmt.Sprintf("%d refresh tokens of %s are known; Zoho keeps %d of a user and client, %s", p[h], whose, RefreshTokenLimit, end)
+	return fmt.Sprintf("%d refresh tokens of %s are known; Zoho keeps %d of a user and client, %s",
+		p[h], whose, RefreshTokenLimit, end)
 }
 
 // Warnings are those of all users.

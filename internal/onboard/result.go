@@ -16,6 +16,10 @@ type Result struct {
 	Warnings      []string `json:"warnings,omitempty"`
 }
 
+func (r *Result) warn(format string, args ...any) {
+	r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...))
+}
+
 // who names the user and organization as far as they are known.
 func (r Result) who() string {
 	switch {

@@ -2,7 +2,6 @@ package onboard
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -10,7 +9,7 @@ import (
 // revoke notes what became of a grant that was to be given back, whatever that is.
 func (r *Result) revoke(ctx context.Context, cl *Client, g tokencache.Grant, otherwise string) {
 	if err := cl.revoke(ctx, g); err != nil {
-		r.Warnings = append(r.Warnings, otherwise+": "+err.Error())
+		r.warn("%s: %v", otherwise, err)
 		return
 	}
 	r.Revoked = true
@@ -37,7 +36,7 @@ func (f *Flow) Revoke(ctx context.Context, cl *Client, account string, shared bo
 	}
 	result, err := f.revoked(cl, account, grant)
 	if len(others) > 0 {
-		result.Warnings = append(result.Warnings, accountList(others)+" had the same refresh token, and needs consent now")
+		result.warn("%s had the same refresh token, and needs consent now", accountList(others))
 	}
 	return result, err
 }
@@ -49,14 +48,15 @@ func (f *Flow) revoked(cl *Client, account string, grant tokencache.Grant) (Resu
 	result := cl.result(account, grant)
 	result.Revoked = true
 	if older := grant.RefreshTokens - 1; older > 0 {
-		result.Warnings = append(result.Warnings, fmt.Sprintf("%d older refresh tokens of this account were replaced and not revoked: they live on until they are ended in the user's account at Zoho (Connected Apps)", older))
+		result.warn("%d older refresh tokens of this account were replaced and not revoked: "+
+			"they live on until they are ended in the user's account at Zoho (Connected Apps)", older)
 	}
 	now, err := f.stored(cl, account)
 	switch {
 	case hasCode(err, codeNoGrant, codeConfigured):
 		return result, nil
 	case err == nil && now.RefreshToken != grant.RefreshToken:
-		result.Warnings = append(result.Warnings, "the account was connected anew meanwhile, and stays so")
+		result.warn("the account was connected anew meanwhile, and stays so")
 		return result, nil
 	}
 	if err := f.deleteGrant(cl, account); err != nil {
@@ -71,10 +71,10 @@ func (f *Flow) revokeOld(ctx context.Context, cl *Client, r *Result, old tokenca
 	others, err := f.sharers(cl, r.Account, old)
 	switch {
 	case err != nil:
-		r.Warnings = append(r.Warnings, kept+": "+asError(err).Text)
+		r.warn("%s: %s", kept, asError(err).Text)
 		return
 	case len(others) > 0:
-		r.Warnings = append(r.Warnings, kept+": "+accountList(others)+" has it as well")
+		r.warn("%s: %s has it as well", kept, accountList(others))
 		return
 	}
 	r.revoke(ctx, cl, old, kept)
@@ -120,7 +120,8 @@ func (f *Flow) Forget(cl *Client, account string) (Result, error) {
 		return Result{}, err
 	}
 	result := cl.result(account, grant)
-	result.Warnings = append(result.Warnings, "its refresh token lives on at Zoho, and keeps its place among the 20 of its user, until it is ended there (Connected Apps)")
+	result.warn("its refresh token lives on at Zoho, and keeps its place among the 20 of its user, " +
+		"until it is ended there (Connected Apps)")
 	return result, nil
 }
 

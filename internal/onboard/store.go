@@ -52,7 +52,9 @@ func (f *Flow) replace(cl *Client, p *pendingGrant) (_ Result, old tokencache.Gr
 	store := f.cache.Replace
 	if lost {
 		store = f.cache.ReplaceUnreadable
-		p.warnings = append(p.warnings, "the grant before could not be read, so it was neither compared nor revoked: it lives on at Zoho, and keeps its place among the 20 of its user, until it is ended there (Connected Apps)")
+		p.warnings = append(p.warnings, "the grant before could not be read, so it was neither compared nor revoked: "+
+			"it lives on at Zoho, and keeps its place among the 20 of its user, "+
+			"until it is ended there (Connected Apps)")
 	}
 	if err := store(cl.Cache, cl.key(p.account), p.grant, p.proof); err != nil {
 		if p.invited != nil {
@@ -63,7 +65,8 @@ func (f *Flow) replace(cl *Client, p *pendingGrant) (_ Result, old tokencache.Gr
 	result := cl.result(p.account, p.grant)
 	result.Replaced, result.Warnings = replaces || lost, p.warnings
 	if replaces && (old.User == "" || p.grant.User == "") {
-		result.Warnings = append(result.Warnings, "whether it is the same user as before is not known, since Zoho has not said who gave "+unnamed(old, p.grant)+"; with the scope "+zoho.ScopeProfile+" it does")
+		result.warn("whether it is the same user as before is not known, since Zoho has not said who gave %s; "+
+			"with the scope %s it does", unnamed(old, p.grant), zoho.ScopeProfile)
 	}
 	return result, old, nil
 }

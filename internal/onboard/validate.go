@@ -18,7 +18,8 @@ func (cl *Client) mayReplace(account string) error {
 		return errAccountName()
 	}
 	if cl.configured(account) {
-		return errConfigured(cl, account, "Take its refresh_token out of the configuration first, or connect another account.")
+		return errConfigured(cl, account,
+			"Take its refresh_token out of the configuration first, or connect another account.")
 	}
 	return nil
 }
