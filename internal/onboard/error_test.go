@@ -4,8 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 )
+
+// refusedBy reports whether an error has that code, and says words.
+func refusedBy(err error, code, words string) bool {
+	return hasCode(err, code) && strings.Contains(err.Error(), words)
+}
 
 // TestAsError: whatever a function of onboarding returns can be shown, and no error stays none.
 func TestAsError(t *testing.T) {

@@ -234,7 +234,12 @@ func TestRefusedCodes(t *testing.T) {
 	flow, cl := testClient(t)
 	refuse := func(code string) {
 		cl.Accounts = func(dc zoho.DataCenter) []*zoho.Accounts {
-			return []*zoho.Accounts{{HTTP: &http.Client{Transport: answering(`{"error":"` + code + `"}`)}, DataCenter: dc, ClientID: "1000.ID", ClientSecret: "secret"}}
+			return []*zoho.Accounts{{
+				HTTP:         &http.Client{Transport: answering(`{"error":"` + code + `"}`)},
+				DataCenter:   dc,
+				ClientID:     "1000.ID",
+				ClientSecret: "secret",
+			}}
 		}
 	}
 	selfClient := func() error {
@@ -299,7 +304,7 @@ func (r *revocations) RoundTrip(req *http.Request) (*http.Response, error) {
 	if token := req.Form.Get("token"); token != "" {
 		r.tokens = append(r.tokens, token)
 	}
-	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"status":"success"}`)), Request: req}, nil
+	return answering(`{"status":"success"}`).RoundTrip(req)
 }
 
 // TestUnconfirmedGrants: what nobody confirms within ten minutes is given back to Zoho,
@@ -372,7 +377,8 @@ func TestCookie(t *testing.T) {
 		}
 		return cookies[0]
 	}
-	if c := start("https://connect.example"); c.Name != "__Host-zoho-connect" || !c.Secure || c.Path != "/" || c.Domain != "" || strings.Contains(c.Value, "PLANTED") {
+	c := start("https://connect.example")
+	if c.Name != "__Host-zoho-connect" || !c.Secure || c.Path != "/" || c.Domain != "" || strings.Contains(c.Value, "PLANTED") {
 		t.Errorf("over TLS: %v", c)
 	}
 	if c := start("http://connect.example"); c.Name != "zoho-connect" || c.Secure || c.Path != "/zoho-connect/" {
@@ -403,7 +409,8 @@ func TestSharedGrant(t *testing.T) {
 	via(cl, given)
 	store := func(account, token string) {
 		t.Helper()
-		if err := flow.store.SaveGrant(cl.key(account), cl.Cache.Secrets(), tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts}); err != nil {
+		grant := tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts}
+		if err := flow.store.SaveGrant(cl.key(account), cl.Cache.Secrets(), grant); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -426,12 +433,12 @@ func TestSharedGrant(t *testing.T) {
 		}
 		return g, configured, err
 	}
-	if _, err := flow.Revoke(t.Context(), cl, "d", false); err == nil || asError(err).Code != codeStore || !strings.Contains(asError(err).Text, "configured") {
+	if _, err := flow.Revoke(t.Context(), cl, "d", false); !refusedBy(err, codeStore, "configured") {
 		t.Errorf("beside an account that cannot be read: %v", err)
 	}
 	cl.Cache.Grant = readable
 	for account, others := range map[string]string{"a": "b", "d": "configured", "e": "twin/x"} {
-		if _, err := flow.Revoke(t.Context(), cl, account, false); err == nil || asError(err).Code != "shared" || !strings.Contains(asError(err).Text, "account "+others+",") {
+		if _, err := flow.Revoke(t.Context(), cl, account, false); !refusedBy(err, "shared", "account "+others+",") {
 			t.Errorf("%s: %v", account, err)
 		}
 	}
