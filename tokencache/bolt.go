@@ -34,9 +34,9 @@ type Bolt struct {
 	existed atomic.Bool // grants.db was there while this process ran
 	index   grantIndex
 
-	mu       sync.Mutex // guards all below
-	warnings []string   // the latest
-	news     []string   // those of them that nobody was told of
+	mu         sync.Mutex // guards all below
+	warnings   []string   // the latest
+	unreported []string   // those of them that nobody was told of
 }
 
 // NewBolt returns the store in dir. It opens nothing.
@@ -68,7 +68,7 @@ func (b *Bolt) Open() error {
 	if err := b.readyGrants(); errors.As(err, &locked) {
 		return locked
 	}
-	b.untold()
+	b.UnreportedWarnings()
 	return nil
 }
 
@@ -267,19 +267,19 @@ func (b *Bolt) warn(format string, args ...any) {
 	defer b.mu.Unlock()
 	if !slices.Contains(b.warnings, text) {
 		b.warnings = latest(append(b.warnings, text))
-		b.news = latest(append(b.news, text))
+		b.unreported = latest(append(b.unreported, text))
 	}
 }
 
 func latest(list []string) []string { return slices.Delete(list, 0, max(0, len(list)-maxWarnings)) }
 
-// untold are the warnings since the last call.
-func (b *Bolt) untold() []string {
+// UnreportedWarnings are the warnings since the last call.
+func (b *Bolt) UnreportedWarnings() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	news := b.news
-	b.news = nil
-	return news
+	unreported := b.unreported
+	b.unreported = nil
+	return unreported
 }
 
 // checkKey refuses what bbolt cannot take as the name of a bucket or a key.

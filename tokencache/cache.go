@@ -24,7 +24,7 @@ import (
 
 // Options configure a Cache. The zero value works, without a store.
 type Options struct {
-	Store   *Bolt
+	Store   Store
 	Clock   Clock          // nil = the real one
 	Observe func(Event)    // called outside of locks, must not block; nil = nobody listens
 	Rand    func() float64 // jitter in [0, 1); nil = math/rand/v2
@@ -32,7 +32,7 @@ type Options struct {
 
 // Cache holds the state of all connections, across configurations.
 type Cache struct {
-	store   *Bolt
+	store   Store
 	clock   *clock
 	observe func(Event)
 	rand    func() float64

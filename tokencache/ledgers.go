@@ -9,9 +9,9 @@ import (
 
 // The ledgers of grants in tokens.db.
 
-// calls is the stored ledger of a grant. One that cannot be read counts as none; Warnings
+// LoadLedger is the stored ledger of a grant. One that cannot be read counts as none; Warnings
 // tells.
-func (b *Bolt) calls(of Fingerprint) (calls []time.Time, err error) {
+func (b *Bolt) LoadLedger(of Fingerprint) (calls []time.Time, err error) {
 	err = b.withTokens(false, func(tx *bolt.Tx) error {
 		calls = b.ledger(tx, of)
 		return nil
@@ -19,9 +19,9 @@ func (b *Bolt) calls(of Fingerprint) (calls []time.Time, err error) {
 	return calls, err
 }
 
-// saveCalls stores the ledger of a grant that has come in, and drops some of those that
+// SaveLedger stores the ledger of a grant that has come in, and drops some of those that
 // nobody has called by for long, or each consent would leave one behind.
-func (b *Bolt) saveCalls(of Fingerprint, calls []time.Time, now time.Time) error {
+func (b *Bolt) SaveLedger(of Fingerprint, calls []time.Time, now time.Time) error {
 	return b.withTokens(true, func(tx *bolt.Tx) error {
 		return errors.Join(putLedger(tx, of, calls), sweepLedgers(tx, of, now.Add(-ledgerLife)))
 	})

@@ -60,7 +60,7 @@ func (c *Cache) tellWarnings() {
 	if c.store == nil || c.observe == nil {
 		return
 	}
-	for _, text := range c.store.untold() {
+	for _, text := range c.store.UnreportedWarnings() {
 		c.emit(Event{Type: EventStoreWarning, Err: errors.New(text)})
 	}
 }

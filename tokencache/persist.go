@@ -27,7 +27,7 @@ func (n *Conn) load(cl *Client) error {
 		var err error
 		rec, _, err = store.Load(n.key, cl.secrets())
 		if calls = rec.Ledger; err == nil && rec.Fingerprint != fp {
-			calls, err = store.calls(fp) // another connection may have had the grant
+			calls, err = store.LoadLedger(fp) // another connection may have had the grant
 		}
 		n.cache.tellWarnings()
 		if err != nil {

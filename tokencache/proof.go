@@ -112,7 +112,7 @@ func (c *Cache) openBook(fp Fingerprint) (*book, error) {
 	if c.store == nil {
 		return b, nil
 	}
-	calls, err := c.store.calls(fp)
+	calls, err := c.store.LoadLedger(fp)
 	if err == nil {
 		b.restore(calls, c.clock.now())
 	}
@@ -126,7 +126,7 @@ func (c *Cache) keepBook(key Key, fp Fingerprint, b *book) {
 	}
 	c.saving.Lock()
 	now := c.clock.now()
-	err := c.store.saveCalls(fp, b.times(now), now.time())
+	err := c.store.SaveLedger(fp, b.times(now), now.time())
 	c.saving.Unlock()
 	if err != nil {
 		c.emit(Event{Type: EventStoreError, Key: key, Operation: "save", Err: err})

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Sealing in two layers. What is stored is sealed by a data key: random, one
@@ -212,4 +213,21 @@ func digest(secrets [][]byte) [sha256.Size]byte {
 		parts[i] = string(s)
 	}
 	return sha256.Sum256(lengthPrefixed(parts...))
+}
+
+// keyError says which keys a client's data key is wrapped by, and which ones
+// were offered. Ids reveal nothing of the keys.
+type keyError struct{ wanted, offered []string }
+
+func (e *keyError) Error() string {
+	return fmt.Sprintf("%v: sealed under key id %s, offered %s", ErrWrongKey, listIDs(e.wanted), listIDs(e.offered))
+}
+
+func (e *keyError) Unwrap() error { return ErrWrongKey }
+
+func listIDs(ids []string) string {
+	if len(ids) == 0 {
+		return "none"
+	}
+	return strings.Join(ids, ", ")
 }

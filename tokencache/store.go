@@ -6,12 +6,64 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"time"
 )
 
-// Record is what tokens.db keeps of a connection, see recordJSON for its
-// layout. Printed or marshalled, it leaves the token out.
+// Store keeps grants and records over restarts. It is all that the life of a token
+// knows of where things are kept; storetest says by tests what each method promises.
+//
+// Secrets are what seals: any one of them opens what was sealed by one of them before.
+// A store holds none itself. It is safe for concurrent use, and its errors hold no secret.
+//
+// There are two kinds of things in it, and they fail in two ways. A grant costs a human to
+// bring back: in doubt the answer is an error, never "there is none", and nothing that
+// cannot be read is overwritten. A record is a cache: one that cannot be read counts as
+// none, and UnreportedWarnings has a word of it.
+type Store interface {
+	// Accounts lists the accounts of a client that have a stored grant, sorted, and
+	// HasGrant says whether one has. Both read memory alone and never fail: while the
+	// store cannot be read they say what was there last. CheckGrants says whether to
+	// rely on that.
+	Accounts(client string) []string
+	HasGrant(key Key) bool
+
+	// CheckGrants says why what is stored of grants cannot be relied on, nil if it can.
+	// It notices what others have done to the store, and takes a look at it each time.
+	CheckGrants() error
+
+	// LoadGrant returns the grant of a connection, and whether there is one.
+	LoadGrant(key Key, secrets [][]byte) (g Grant, found bool, err error)
+	// SaveGrant stores a grant for good: without an error it is safe from a power cut.
+	// It refuses a grant without a refresh token, and one whose client has grants that
+	// none of the secrets opens (ErrWrongKey).
+	SaveGrant(key Key, secrets [][]byte, g Grant) error
+	// ReplaceGrant is SaveGrant where the error of LoadGrant is a Replaceable
+	// *StoreError. Grants of other accounts stay as they are.
+	ReplaceGrant(key Key, secrets [][]byte, g Grant) error
+	// DeleteGrant deletes a grant, and the access token in the record along with it.
+	// The ledger and the generation stay: they hold for the next grant.
+	DeleteGrant(key Key) error
+
+	// Load returns the record of a connection, and whether there is one. Its ledger is
+	// that of the grant it belongs to. A token that the secrets do not open is left out.
+	Load(key Key, secrets [][]byte) (r Record, found bool, err error)
+	// Save writes the record, and the ledger of its grant. A token that cannot be sealed
+	// is left out of it and the error says so; all else is written.
+	Save(key Key, secrets [][]byte, r Record) error
+
+	// LoadLedger and SaveLedger are for the ledger of a grant that no connection has
+	// yet, or that another one had. Whoever saves at the time now may drop ledgers
+	// that nobody has called by for days.
+	LoadLedger(of Fingerprint) (calls []time.Time, err error)
+	SaveLedger(of Fingerprint, calls []time.Time, now time.Time) error
+
+	// UnreportedWarnings are those that have come up since the last call: what does
+	// not stop the store, but should be looked at. Each is given out once.
+	UnreportedWarnings() []string
+}
+
+// Record is what a store keeps of a connection. Printed or marshalled, it leaves
+// the token out.
 type Record struct {
 	Fingerprint Fingerprint // of the grant that it belongs to
 	Generation  uint64
@@ -51,8 +103,8 @@ func (r Record) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 func (r Record) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
 
 var (
-	// ErrWrongKey says that none of the secrets opens the data key of a client.
-	// The error around it names the key ids wanted and offered.
+	// ErrWrongKey says that none of the secrets opens what is stored of a client.
+	// The error around it names the ids of the keys wanted and offered.
 	ErrWrongKey = errors.New("none of the keys opens it")
 	// ErrDamaged says that a file or a record is not what was written.
 	ErrDamaged = errors.New("damaged")
@@ -91,21 +143,4 @@ func (e *LockedError) Error() string {
 		holder = fmt.Sprintf("process %d", e.PID)
 	}
 	return fmt.Sprintf("%s is in use by %s; stop it, or give this one a store directory of its own", e.File, holder)
-}
-
-// keyError says which keys a client's data key is wrapped by, and which ones
-// were offered. Ids reveal nothing of the keys.
-type keyError struct{ wanted, offered []string }
-
-func (e *keyError) Error() string {
-	return fmt.Sprintf("%v: sealed under key id %s, offered %s", ErrWrongKey, listIDs(e.wanted), listIDs(e.offered))
-}
-
-func (e *keyError) Unwrap() error { return ErrWrongKey }
-
-func listIDs(ids []string) string {
-	if len(ids) == 0 {
-		return "none"
-	}
-	return strings.Join(ids, ", ")
 }

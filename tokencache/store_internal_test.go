@@ -265,7 +265,7 @@ func TestWarningsAreBounded(t *testing.T) {
 	for i := range 3 * maxWarnings {
 		b.warn("number %d", i)
 		b.warn("number %d", i)
-		if news := b.untold(); len(news) != 1 || news[0] != fmt.Sprint("number ", i) {
+		if news := b.UnreportedWarnings(); len(news) != 1 || news[0] != fmt.Sprint("number ", i) {
 			t.Fatalf("after number %d: %q", i, news)
 		}
 	}
