@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -102,7 +103,7 @@ type clientShared struct {
 	logger  *zap.Logger
 	running func() *zap.Logger // of the configuration that runs, which may be a later one
 	cache   *tokencache.Cache
-	store   *tokencache.Bolt
+	store   *boltstore.Store
 	sealing *sealing.Sealing
 	asked   *rate.Limiter    // questions to token endpoints, which are not to be asked in a loop
 	all     func() []*Client // by name

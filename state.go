@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/unrecognized"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
 
 // state is what outlives a reload: the store, the tokens with their flights and
@@ -25,7 +26,7 @@ import (
 // the app passes its clients along with each call.
 type state struct {
 	dir     string
-	store   *tokencache.Bolt
+	store   *boltstore.Store
 	cache   *tokencache.Cache
 	flow    *onboard.Flow
 	metrics *metrics.Metrics
@@ -71,7 +72,7 @@ func detachState(dir string) {
 }
 
 func newState(dir string) *state {
-	s := &state{dir: dir, store: tokencache.NewBolt(dir), metrics: metrics.New(), asked: rate.NewLimiter(rate.Every(10*time.Second), 60)}
+	s := &state{dir: dir, store: boltstore.New(dir), metrics: metrics.New(), asked: rate.NewLimiter(rate.Every(10*time.Second), 60)}
 	s.config.Store(&runningConfig{
 		Config: notify.Config{Logger: zap.NewNop(), Consent: func(tokencache.Key) string { return "" }},
 		seal:   func() error { return nil },

@@ -24,7 +24,8 @@ var withFailpoints = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	replace := make(map[string]string)
-	for name, folder := range map[string]string{"caddyzoho": ".", "tokencache": "tokencache"} { // gofail takes the copy's folder for the package's name
+	folders := map[string]string{"caddyzoho": ".", "tokencache": "tokencache", "boltstore": "tokencache/boltstore"}
+	for name, folder := range folders { // gofail takes the copy's folder for the package's name
 		if err := enableFailpoints(filepath.Join(root, folder), filepath.Join(dir, name), replace); err != nil {
 			return "", err
 		}

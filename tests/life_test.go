@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
@@ -285,7 +286,7 @@ func TestBooksRefusalIsAmbiguous(t *testing.T) {
 // ageToken makes the stored token older, as time would, while Caddy does not run.
 func ageToken(t *testing.T, c *proxy, by time.Duration) {
 	t.Helper()
-	store := tokencache.NewBolt(c.storeDir())
+	store := boltstore.New(c.storeDir())
 	defer store.Close()
 	key, secrets := tokencache.Key{Client: "main", Account: "default"}, [][]byte{[]byte(clientSecret)}
 	record, found, err := store.Load(key, secrets)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
@@ -19,7 +20,7 @@ func TestManyAccounts(t *testing.T) {
 	baseURL, stop := server.StartHTTP()
 	t.Cleanup(stop)
 	c := newCaddy(t, onboarding, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_CONNECT_OPTIONS=")
-	store := tokencache.NewBolt(c.storeDir())
+	store := boltstore.New(c.storeDir())
 	for i := range many {
 		user := fmt.Sprintf("user%04d@example.com", i)
 		err := store.SaveGrant(tokencache.Key{Client: "main", Account: fmt.Sprintf("account-%04d", i)}, [][]byte{[]byte(clientSecret)},

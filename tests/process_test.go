@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
@@ -115,7 +116,7 @@ func TestSIGTERM(t *testing.T) {
 			t.Logf("it ended %s after the grace period", time.Since(told)-grace)
 			c.cmd = nil
 			stuck.Wait()
-			store := tokencache.NewBolt(c.storeDir())
+			store := boltstore.New(c.storeDir())
 			if err := store.Open(); err != nil {
 				t.Fatal(err)
 			}

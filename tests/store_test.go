@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
@@ -43,7 +44,7 @@ func newStored(t *testing.T) (*proxy, *zohosim.Server, string) {
 	server, baseURL, grant := sim(t, zohosim.Options{})
 	c := newCaddy(t, storedGrants, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL)
 	c.secrets = append(c.secrets, grant)
-	store := tokencache.NewBolt(c.storeDir())
+	store := boltstore.New(c.storeDir())
 	defer store.Close()
 	err := store.SaveGrant(tokencache.Key{Client: "main", Account: "shop"}, [][]byte{[]byte(clientSecret)},
 		tokencache.Grant{RefreshToken: grant, AccountsServer: baseURL})

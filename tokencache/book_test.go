@@ -1,14 +1,11 @@
 package tokencache_test
 
 import (
-	"fmt"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
-	bolt "go.etcd.io/bbolt"
 )
 
 // A call that brought no token does not count, though its grant was replaced meanwhile.
@@ -32,45 +29,6 @@ func TestSupersededCallIsSettled(t *testing.T) {
 				t.Errorf("%d calls are left", left)
 			}
 			r.restart()
-		}
-	})
-}
-
-// Ledgers of grants that are gone do not stay for ever, those that count do.
-func TestOldLedgersAreDropped(t *testing.T) {
-	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		b := openBolt(t, dir)
-		r := newRig(t, withBolt(b))
-		key := tokencache.Key{Client: "main", Account: "many"}
-		connect := func(name string) {
-			t.Helper()
-			p, err := r.cache.Prove(r.client, key, grant(name))
-			if err == nil {
-				err = r.cache.Replace(r.client, key, grant(name), p)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		for i := range 100 {
-			connect(fmt.Sprint("day ", i))
-			time.Sleep(24 * time.Hour)
-		}
-		for i := range 50 {
-			connect(fmt.Sprint("now ", i))
-		}
-		_ = r.cache.Close()
-		_ = b.Close()
-		kept := 0
-		if err := inBolt(filepath.Join(dir, "tokens.db"), func(tx *bolt.Tx) error {
-			kept = tx.Bucket([]byte("ledgers")).Stats().KeyN
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		if kept < 50+6 || kept > 50+6+20 {
-			t.Errorf("%d ledgers are kept", kept)
 		}
 	})
 }

@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
 
 // storedRig has the account default connected by a stored grant, the first.
-func storedRig(t *testing.T, dir string) (*rig, *tokencache.Bolt, tokencache.Key) {
+func storedRig(t *testing.T, dir string) (*rig, *boltstore.Store, tokencache.Key) {
 	t.Helper()
 	b := openBolt(t, dir)
 	r := newRig(t, withBolt(b))
@@ -118,13 +119,13 @@ func TestConsent(t *testing.T) {
 // A grant that goes while a token is asked for takes along what comes of that, which
 // reaches neither callers nor the files.
 func TestGrantGoesInFlight(t *testing.T) {
-	for what, then := range map[string]func(r *rig, b *tokencache.Bolt, key tokencache.Key){
-		"forgotten": func(r *rig, b *tokencache.Bolt, key tokencache.Key) {
+	for what, then := range map[string]func(r *rig, b *boltstore.Store, key tokencache.Key){
+		"forgotten": func(r *rig, b *boltstore.Store, key tokencache.Key) {
 			if err := b.DeleteGrant(key); err != nil {
 				r.Fatal(err)
 			}
 		},
-		"replaced": func(r *rig, b *tokencache.Bolt, key tokencache.Key) {
+		"replaced": func(r *rig, b *boltstore.Store, key tokencache.Key) {
 			mustSaveGrant(r, b, key, grant("second"))
 		},
 	} {
@@ -235,23 +236,23 @@ func TestFlightEndsThoughItsGrantCannotBeRead(t *testing.T) {
 func TestFailedLookAtTheGrant(t *testing.T) {
 	key := tokencache.Key{Client: "main", Account: "default"}
 	for what, test := range map[string]struct {
-		change  func(r *rig, b *tokencache.Bolt)
+		change  func(r *rig, b *boltstore.Store)
 		served  bool   // while it cannot be looked at
 		then    string // token once it can, "" = none
 		reloads bool
 	}{
-		"replaced": {func(r *rig, b *tokencache.Bolt) {
+		"replaced": {func(r *rig, b *boltstore.Store) {
 			mustSaveGrant(r, b, key, grant("second"))
 			r.cache.GrantChanged(key)
 		}, false, "token-2", false},
-		"forgotten": {func(r *rig, b *tokencache.Bolt) {
+		"forgotten": {func(r *rig, b *boltstore.Store) {
 			if err := b.DeleteGrant(key); err != nil {
 				r.Fatal(err)
 			}
 			r.cache.GrantChanged(key)
 		}, false, "", false},
-		"a reload that changes nothing": {func(*rig, *tokencache.Bolt) {}, true, "token-1", true},
-		"configured otherwise": {func(r *rig, _ *tokencache.Bolt) {
+		"a reload that changes nothing": {func(*rig, *boltstore.Store) {}, true, "token-1", true},
+		"configured otherwise": {func(r *rig, _ *boltstore.Store) {
 			r.grants.set("default", "another one")
 		}, false, "token-2", true},
 	} {
@@ -366,7 +367,7 @@ func TestUnreadableGrants(t *testing.T) {
 func TestUnreadableTokens(t *testing.T) {
 	dir := t.TempDir()
 	openBolt(t, dir) // another process, say
-	r := newRig(t, withBolt(tokencache.NewBolt(dir)))
+	r := newRig(t, withBolt(boltstore.New(dir)))
 	for range 100 {
 		if e := r.refusal("crm", tokencache.KindStore); e.RetryAfter == 0 {
 			t.Fatalf("got %v", e)

@@ -8,12 +8,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
 
 // A closed cache leaves no goroutine, whatever it was doing.
 func TestNothingIsLeftRunning(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	b := tokencache.NewBolt(t.TempDir())
+	b := boltstore.New(t.TempDir())
 	r := newRig(t, withBolt(b))
 	r.client.KeepWarm = time.Hour
 	release := r.cache.Use(func(string) *tokencache.Client { return r.client })

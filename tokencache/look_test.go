@@ -1,6 +1,7 @@
 package tokencache_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -90,7 +91,7 @@ func TestWarningsBecomeEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "tokens.db")
-	if err := errors.Join(os.Remove(path), os.WriteFile(path, garbage(8192), 0o600)); err != nil {
+	if err := errors.Join(os.Remove(path), os.WriteFile(path, bytes.Repeat([]byte("garbage "), 1024), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	r.restart()
@@ -106,7 +107,7 @@ func TestWarningsBecomeEvents(t *testing.T) {
 	}
 	// What Open meets is in Warnings, where whoever opens looks.
 	_ = b.Close()
-	if err := errors.Join(os.Remove(path), os.WriteFile(path, garbage(8192), 0o600), b.Open()); err != nil {
+	if err := errors.Join(os.Remove(path), os.WriteFile(path, bytes.Repeat([]byte("garbage "), 1024), 0o600), b.Open()); err != nil {
 		t.Fatal(err)
 	}
 	r.restart()

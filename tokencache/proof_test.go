@@ -15,7 +15,7 @@ import (
 func TestProvedGrantReplaces(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	store := mustOpen(t, dir)
+	store := openBolt(t, dir)
 	r := newRig(t, func(o *tokencache.Options) { o.Store = store })
 	r.grants.remove("default")
 	key := tokencache.Key{Client: r.client.Name, Account: "default"}
@@ -59,7 +59,7 @@ func TestProvedGrantReplaces(t *testing.T) {
 // A grant that proves nothing changes nothing, and cannot be tried without end.
 func TestUnprovedGrantChangesNothing(t *testing.T) {
 	t.Parallel()
-	store := mustOpen(t, t.TempDir())
+	store := openBolt(t, t.TempDir())
 	r := newRig(t, func(o *tokencache.Options) { o.Store = store })
 	r.grants.remove("default")
 	key := tokencache.Key{Client: r.client.Name, Account: "default"}
@@ -105,7 +105,7 @@ func TestUnprovedGrantChangesNothing(t *testing.T) {
 // A call that was made elsewhere counts as well.
 func TestCountedElsewhere(t *testing.T) {
 	t.Parallel()
-	store := mustOpen(t, t.TempDir())
+	store := openBolt(t, t.TempDir())
 	r := newRig(t, func(o *tokencache.Options) { o.Store = store })
 	r.grants.remove("default")
 	key, g := tokencache.Key{Client: r.client.Name, Account: "default"}, grant("exchanged")
@@ -142,44 +142,5 @@ func TestCountedElsewhere(t *testing.T) {
 	var spent *tokencache.Error
 	if _, err := r.cache.Prove(r.client, key, g); !errors.As(err, &spent) || spent.Kind != tokencache.KindBudget {
 		t.Errorf("after ten: %v", err)
-	}
-}
-
-// An id is good once, over restarts too, and forgotten when its time is over.
-func TestUseOnce(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	b := mustOpen(t, dir)
-	want := func(id string, until time.Time, want bool) {
-		t.Helper()
-		if first, err := b.UseOnce(id, until); first != want || err != nil {
-			t.Errorf("%s: %v, %v", id, first, err)
-		}
-	}
-	hour := time.Now().Add(time.Hour)
-	if used, err := b.Used("a"); used || err != nil {
-		t.Errorf("used before: %v, %v", used, err)
-	}
-	want("a", hour, true)
-	want("a", hour, false)
-	want("c", hour, true)
-	if err := b.Unuse("c"); err != nil {
-		t.Error(err)
-	}
-	if used, err := b.Used("c"); used || err != nil {
-		t.Errorf("taken back: %v, %v", used, err)
-	}
-	want("past", time.Now().Add(-time.Hour), true)
-	want("b", hour, true)
-	if used, _ := b.Used("past"); used {
-		t.Error("what is over is kept")
-	}
-	if err := b.Close(); err != nil {
-		t.Fatal(err)
-	}
-	b = mustOpen(t, dir)
-	want("a", hour, false)
-	if used, err := b.Used("b"); !used || err != nil {
-		t.Errorf("after a restart: %v, %v", used, err)
 	}
 }

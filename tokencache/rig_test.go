@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
 
 // server stands for the authorization server behind Client.Fetch.
@@ -218,13 +219,13 @@ func (r *rig) restart() {
 	r.client = r.newClient()
 }
 
-func withBolt(b *tokencache.Bolt) func(*tokencache.Options) {
+func withBolt(b *boltstore.Store) func(*tokencache.Options) {
 	return func(o *tokencache.Options) { o.Store = b }
 }
 
-func openBolt(t testing.TB, dir string) *tokencache.Bolt {
+func openBolt(t testing.TB, dir string) *boltstore.Store {
 	t.Helper()
-	b := tokencache.NewBolt(dir)
+	b := boltstore.New(dir)
 	if err := b.Open(); err != nil {
 		t.Fatal(err)
 	}
@@ -293,4 +294,27 @@ func (r *rig) wantState(want string) {
 func settle(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
+}
+
+var (
+	secrets  = [][]byte{[]byte("first secret of the client")} // as storedRig has it
+	someTime = time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
+)
+
+// grant is one that tells no other but by its refresh token.
+func grant(name string) tokencache.Grant {
+	return tokencache.Grant{
+		RefreshToken:   "1000.refresh." + name,
+		AccountsServer: "https://accounts.zoho.eu",
+		APIDomain:      "https://www.zohoapis.eu",
+		Scopes:         []string{"ZohoCRM.modules.ALL", "offline"},
+		GrantedAt:      someTime,
+	}
+}
+
+func mustSaveGrant(tb testing.TB, s tokencache.Store, key tokencache.Key, g tokencache.Grant) {
+	tb.Helper()
+	if err := s.SaveGrant(key, secrets, g); err != nil {
+		tb.Fatal(err)
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
 
 // world is a process with its store, the authorization server, and what is true of
@@ -61,7 +62,7 @@ type call struct {
 type process struct {
 	number  int
 	cache   *tokencache.Cache
-	store   *tokencache.Bolt
+	store   *boltstore.Store
 	dir     string
 	release func()          // of Cache.Use
 	read    map[string]bool // refresh tokens whose ledger it has read from its files
@@ -260,7 +261,7 @@ func (w *world) lives(m minted) bool {
 // begin starts a process on the files in dir.
 func (w *world) begin(dir string) {
 	w.started++
-	p := &process{number: w.started, dir: dir, store: tokencache.NewBolt(dir), release: func() {}, read: make(map[string]bool), flying: make(map[tokencache.Key]int)}
+	p := &process{number: w.started, dir: dir, store: boltstore.New(dir), release: func() {}, read: make(map[string]bool), flying: make(map[tokencache.Key]int)}
 	if err := p.store.Open(); err != nil {
 		w.violation("start: %v", err)
 	}

@@ -29,7 +29,7 @@ const (
 type Flow struct {
 	Hooks
 	cache *tokencache.Cache
-	store *tokencache.Bolt
+	store Store
 
 	// Held while the stored grant of an account, any of them, is looked at and changed
 	// accordingly: Zoho is not asked meanwhile. Taken before mu.
@@ -43,6 +43,20 @@ type Flow struct {
 	closed      bool                     // nothing is held any more
 }
 
+// Store is the cache's store, and what else onboarding needs of it.
+type Store interface {
+	tokencache.Store
+
+	// TryWrite says why a grant could not be stored now, nil if it could.
+	TryWrite() error
+
+	// UseOnce reports whether an id is used the first time, and remembers it until then;
+	// Unuse takes that back, Used reports whether it is remembered.
+	UseOnce(id string, until time.Time) (first bool, err error)
+	Unuse(id string) error
+	Used(id string) (used bool, err error)
+}
+
 // Hooks are what a Flow tells others, and what they do for it. All are needed.
 type Hooks struct {
 	Connected func(Result)         // a grant was stored
@@ -51,7 +65,7 @@ type Hooks struct {
 }
 
 // New returns a Flow without a consent.
-func New(cache *tokencache.Cache, store *tokencache.Bolt, hooks Hooks) *Flow {
+func New(cache *tokencache.Cache, store Store, hooks Hooks) *Flow {
 	return &Flow{
 		Hooks: hooks, cache: cache, store: store,
 		consents: make(map[string]*consent), starts: make(map[tokencache.Key][]time.Time),

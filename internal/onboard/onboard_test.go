@@ -14,12 +14,13 @@ import (
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 func testClient(t *testing.T) (*Flow, *Client) {
 	t.Helper()
-	store := tokencache.NewBolt(t.TempDir())
+	store := boltstore.New(t.TempDir())
 	cache := tokencache.New(tokencache.Options{Store: store})
 	t.Cleanup(func() { _ = cache.Close(); _ = store.Close() })
 	us, _ := zoho.LookupDataCenter("us")

@@ -3,6 +3,7 @@ package onboard
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -303,7 +304,7 @@ func TestRevocationThatIsNotNoted(t *testing.T) {
 	flow.has(t, cl, "a", "of alice", "alice")
 	given := new(revocations)
 	via(cl, zohoIs(func(r *http.Request) (*http.Response, error) {
-		_ = flow.store.Close()
+		_ = flow.store.(io.Closer).Close()
 		return given.RoundTrip(r)
 	}))
 	_, err := flow.Revoke(t.Context(), cl, "a", false)

@@ -1,4 +1,4 @@
-package tokencache
+package boltstore
 
 import (
 	"errors"
@@ -10,16 +10,18 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // What makes sure that grants.db is never begun anew in doubt: the mark in
 // tokens.db that it existed, and the version before the last change beside it.
 
-func (b *Bolt) beforePath() string { return filepath.Join(b.dir, grantsFile+".before") }
+func (b *Store) beforePath() string { return filepath.Join(b.dir, grantsFile+".before") }
 
 // readyGrants opens grants.db. Without an error it is either open, or there is
 // none and never was one. The caller holds grants.mu.
-func (b *Bolt) readyGrants() error {
+func (b *Store) readyGrants() error {
 	f := &b.grants
 	if b.closed.Load() {
 		return f.closedError()
@@ -35,7 +37,7 @@ func (b *Bolt) readyGrants() error {
 		}
 		_ = f.close()
 	}
-	var locked *LockedError
+	var locked *tokencache.LockedError
 	if err := b.withTokens(false, func(*bolt.Tx) error { return nil }); errors.As(err, &locked) {
 		return err // the lock of tokens.db is that of the directory
 	}
@@ -60,7 +62,7 @@ func (b *Bolt) readyGrants() error {
 }
 
 // missingGrants is nil if there never was a grants.db.
-func (b *Bolt) missingGrants() error {
+func (b *Store) missingGrants() error {
 	marked, err := b.marked()
 	if err != nil && !b.existed.Load() {
 		return err // in doubt
@@ -73,7 +75,7 @@ func (b *Bolt) missingGrants() error {
 	if err == nil {
 		remedy = fmt.Sprintf("put a backup in its place, or %s, the version before the last change", b.beforePath())
 	}
-	return &StoreError{
+	return &tokencache.StoreError{
 		File:   b.grants.path,
 		Reason: "it is gone, but grants were stored in it",
 		Remedy: remedy + fmt.Sprintf("; to begin without any grant, stop Caddy and remove %s and %s too", b.beforePath(), b.tokens.path),
@@ -82,7 +84,7 @@ func (b *Bolt) missingGrants() error {
 }
 
 // readIndex names the accounts, and what is wrong.
-func (b *Bolt) readIndex() error {
+func (b *Store) readIndex() error {
 	var found inspection
 	err := b.grants.run(false, func(tx *bolt.Tx) (err error) {
 		found, err = inspect(tx)
@@ -116,7 +118,7 @@ func addToCount(tx *bolt.Tx, n int) error {
 // note runs a transaction on tokens.db that notes something about grants.db
 // beside the mark that it existed. The grant itself is safe: a failure is a
 // warning, and the mark is tried again when the files are opened.
-func (b *Bolt) note(fn func(*bolt.Tx) error) {
+func (b *Store) note(fn func(*bolt.Tx) error) {
 	err := b.withTokens(true, func(tx *bolt.Tx) error {
 		return errors.Join(markExisted(tx), fn(tx))
 	})
@@ -126,7 +128,7 @@ func (b *Bolt) note(fn func(*bolt.Tx) error) {
 }
 
 // marked tells whether tokens.db knows that grants.db existed.
-func (b *Bolt) marked() (marked bool, err error) {
+func (b *Store) marked() (marked bool, err error) {
 	err = b.withTokens(false, func(tx *bolt.Tx) error {
 		about := tx.Bucket([]byte(bucketAbout))
 		marked = about != nil && about.Get([]byte(bucketGrants)) != nil
@@ -136,7 +138,7 @@ func (b *Bolt) marked() (marked bool, err error) {
 }
 
 // mark notes in tokens.db that grants.db exists. The caller holds tokens.mu.
-func (b *Bolt) mark() error { return b.tokens.run(true, markExisted) }
+func (b *Store) mark() error { return b.tokens.run(true, markExisted) }
 
 func markExisted(tx *bolt.Tx) error {
 	about, err := tx.CreateBucketIfNotExists([]byte(bucketAbout))

@@ -1,4 +1,11 @@
-package tokencache
+// Package boltstore keeps the grants and records of package tokencache in two bbolt
+// files, on the disk of one machine, for one process.
+//
+// store.go opens the files and holds what is a cache, grants*.go what a human would have
+// to bring back: how it is read, written and never lost. seal.go says how things are
+// sealed, record.go how they are laid out. dbfile.go stands between all that and bbolt,
+// which a damaged file must not reach: dbcheck.go reads its structure before.
+package boltstore
 
 import (
 	"errors"
@@ -12,9 +19,11 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-// Bolt keeps grants and tokens in two bbolt files of one directory:
+// Store is a tokencache.Store in two files of one directory:
 //
 //	grants.db          what a human must bring back; written only when a grant changes, or a key or its wraps
 //	grants.db.before   the version before the last change
@@ -24,7 +33,7 @@ import (
 // answers a *StoreError that names file, reason and remedy, and a damaged or
 // vanished grants.db is never begun anew. Both are opened on first use and
 // held, locked, until Close. Safe for concurrent use.
-type Bolt struct {
+type Store struct {
 	dir    string
 	tokens dbFile
 	grants dbFile // its mutex is taken before that of tokens
@@ -39,9 +48,9 @@ type Bolt struct {
 	unreported []string   // those of them that nobody was told of
 }
 
-// NewBolt returns the store in dir. It opens nothing.
-func NewBolt(dir string) *Bolt {
-	b := &Bolt{dir: dir}
+// New returns the store in dir. It opens nothing.
+func New(dir string) *Store {
+	b := &Store{dir: dir}
 	b.tokens.name, b.tokens.path = tokensFile, filepath.Join(dir, tokensFile)
 	b.tokens.remedy = "remove it, it is only a cache"
 	b.grants.name, b.grants.path = grantsFile, filepath.Join(dir, grantsFile)
@@ -52,14 +61,14 @@ func NewBolt(dir string) *Bolt {
 // Open opens the files. Its only error is a *LockedError: another process uses
 // them. All else that is wrong is answered by the calls that it concerns, or
 // found in Warnings; a Cache makes events of warnings that come up later.
-func (b *Bolt) Open() error {
+func (b *Store) Open() error {
 	b.closed.Store(false)
 	for _, f := range []*dbFile{&b.grants, &b.tokens} {
 		f.mu.Lock()
 		f.retry = time.Time{}
 		f.mu.Unlock()
 	}
-	var locked *LockedError
+	var locked *tokencache.LockedError
 	if err := b.withTokens(false, func(*bolt.Tx) error { return nil }); errors.As(err, &locked) {
 		return locked
 	}
@@ -73,7 +82,7 @@ func (b *Bolt) Open() error {
 }
 
 // Close closes the files. Calls that come later are refused until Open.
-func (b *Bolt) Close() error {
+func (b *Store) Close() error {
 	b.closed.Store(true)
 	var errs []error
 	for _, f := range []*dbFile{&b.grants, &b.tokens} {
@@ -90,7 +99,7 @@ func (b *Bolt) Close() error {
 // Load returns the record of a connection from tokens.db, and whether there is
 // one. A token that the secrets do not open is left out. A record that cannot
 // be read counts as none; Warnings tells.
-func (b *Bolt) Load(key Key, secrets [][]byte) (r Record, found bool, err error) {
+func (b *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record, found bool, err error) {
 	var dk cachedKey
 	var keyErr error
 	var w recordJSON
@@ -108,11 +117,11 @@ func (b *Bolt) Load(key Key, secrets [][]byte) (r Record, found bool, err error)
 		return nil
 	})
 	if err != nil || !found {
-		return Record{}, false, err
+		return tokencache.Record{}, false, err
 	}
 	if damaged != nil {
 		b.warn("%s: the record of %s is damaged and counts as none", b.tokens.path, key)
-		return Record{}, false, nil
+		return tokencache.Record{}, false, nil
 	}
 	if w.Token == nil {
 		return r, true, nil
@@ -123,7 +132,7 @@ func (b *Bolt) Load(key Key, secrets [][]byte) (r Record, found bool, err error)
 		r.Token = string(text)
 	}
 	switch {
-	case errors.Is(keyErr, ErrWrongKey):
+	case errors.Is(keyErr, tokencache.ErrWrongKey):
 		b.warn("%s: tokens of client %q are left out: %v", b.tokens.path, key.Client, keyErr)
 	case keyErr != nil:
 		b.warn("%s: the token of %s is left out: %v", b.tokens.path, key, keyErr)
@@ -134,7 +143,7 @@ func (b *Bolt) Load(key Key, secrets [][]byte) (r Record, found bool, err error)
 // Save writes the record of a connection to tokens.db. The token is sealed
 // under the client's data key; one that the secrets do not open is replaced.
 // Without any secret all but the token is written, and the error says so.
-func (b *Bolt) Save(key Key, secrets [][]byte, r Record) error {
+func (b *Store) Save(key tokencache.Key, secrets [][]byte, r tokencache.Record) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
@@ -147,7 +156,7 @@ func (b *Bolt) Save(key Key, secrets [][]byte, r Record) error {
 			if keyErr = err; err == nil {
 				s := dk.seal([]byte(r.Token), w.place(key))
 				w.Token = &s
-			} else if !errors.Is(err, ErrWrongKey) {
+			} else if !errors.Is(err, tokencache.ErrWrongKey) {
 				return err
 			}
 		}
@@ -159,11 +168,11 @@ func (b *Bolt) Save(key Key, secrets [][]byte, r Record) error {
 
 // withTokens runs a transaction on tokens.db. If the file turns out to be
 // damaged, it is set aside, a new one is begun, and fn runs again on that.
-func (b *Bolt) withTokens(write bool, fn func(*bolt.Tx) error) error {
+func (b *Store) withTokens(write bool, fn func(*bolt.Tx) error) error {
 	b.tokens.mu.Lock()
 	defer b.tokens.mu.Unlock()
 	err := b.tryTokens(write, fn)
-	if b.tokens.db == nil && (errors.Is(err, ErrDamaged) || errors.Is(err, errNewer)) {
+	if b.tokens.db == nil && (errors.Is(err, tokencache.ErrDamaged) || errors.Is(err, errNewer)) {
 		if aside := b.setAside(err); aside != nil {
 			return b.tokens.explain(aside)
 		}
@@ -172,7 +181,7 @@ func (b *Bolt) withTokens(write bool, fn func(*bolt.Tx) error) error {
 	return b.tokens.explain(err)
 }
 
-func (b *Bolt) tryTokens(write bool, fn func(*bolt.Tx) error) error {
+func (b *Store) tryTokens(write bool, fn func(*bolt.Tx) error) error {
 	f := &b.tokens
 	if b.closed.Load() {
 		return f.closedError()
@@ -198,7 +207,7 @@ func (b *Bolt) tryTokens(write bool, fn func(*bolt.Tx) error) error {
 }
 
 // setAside renames a tokens.db that cannot be read.
-func (b *Bolt) setAside(why error) error {
+func (b *Store) setAside(why error) error {
 	aside := b.tokens.path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000000Z")
 	if err := os.Rename(b.tokens.path, aside); err != nil {
 		return err
@@ -211,7 +220,7 @@ func (b *Bolt) setAside(why error) error {
 // TryWrite tells why the store could not keep what it is given now, nil if it could: it
 // commits a transaction that changes nothing, and writes as much beside it as a
 // consent does.
-func (b *Bolt) TryWrite() error {
+func (b *Store) TryWrite() error {
 	if err := b.withTokens(true, func(*bolt.Tx) error { return nil }); err != nil {
 		return err
 	}
@@ -229,10 +238,10 @@ const tryBytes = 128 << 10
 
 // Warnings lists what does not stop the store but should be looked at: modes
 // that let others read, files set aside, records that cannot be read.
-func (b *Bolt) Warnings() []string { return append(b.TooOpen(), b.Noticed()...) }
+func (b *Store) Warnings() []string { return append(b.TooOpen(), b.Noticed()...) }
 
 // TooOpen lists files with modes that let others than their owner read them.
-func (b *Bolt) TooOpen() []string {
+func (b *Store) TooOpen() []string {
 	var list []string
 	for path, limit := range b.modes() {
 		if info, err := os.Stat(path); err == nil && info.IsDir() == (path == b.dir) && info.Mode().Perm()&^limit != 0 {
@@ -244,14 +253,14 @@ func (b *Bolt) TooOpen() []string {
 }
 
 // Noticed lists what was noticed while files were read since they were opened.
-func (b *Bolt) Noticed() []string {
+func (b *Store) Noticed() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.warnings)
 }
 
 // modes lists the widest mode of each file, where the system has modes.
-func (b *Bolt) modes() map[string]os.FileMode {
+func (b *Store) modes() map[string]os.FileMode {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
@@ -261,7 +270,7 @@ func (b *Bolt) modes() map[string]os.FileMode {
 const maxWarnings = 100
 
 // warn keeps a warning, the same one once. The latest count.
-func (b *Bolt) warn(format string, args ...any) {
+func (b *Store) warn(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -274,7 +283,7 @@ func (b *Bolt) warn(format string, args ...any) {
 func latest(list []string) []string { return slices.Delete(list, 0, max(0, len(list)-maxWarnings)) }
 
 // UnreportedWarnings are the warnings since the last call.
-func (b *Bolt) UnreportedWarnings() []string {
+func (b *Store) UnreportedWarnings() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	unreported := b.unreported
@@ -283,7 +292,7 @@ func (b *Bolt) UnreportedWarnings() []string {
 }
 
 // checkKey refuses what bbolt cannot take as the name of a bucket or a key.
-func checkKey(key Key) error {
+func checkKey(key tokencache.Key) error {
 	if key.Client == "" || key.Account == "" || len(key.Client)+len(key.Account) > bolt.MaxKeySize {
 		return fmt.Errorf("connection %.200q: client and account must have a name, and not an endless one", key.String())
 	}

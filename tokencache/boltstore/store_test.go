@@ -1,4 +1,4 @@
-package tokencache_test
+package boltstore_test
 
 import (
 	"errors"
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
 
 var (
@@ -50,9 +51,9 @@ func grant(name string) tokencache.Grant {
 }
 
 // mustOpen opens a store that ends with the test.
-func mustOpen(tb testing.TB, dir string) *tokencache.Bolt {
+func mustOpen(tb testing.TB, dir string) *boltstore.Store {
 	tb.Helper()
-	b := tokencache.NewBolt(dir)
+	b := boltstore.New(dir)
 	if err := b.Open(); err != nil {
 		tb.Fatal(err)
 	}
@@ -60,7 +61,7 @@ func mustOpen(tb testing.TB, dir string) *tokencache.Bolt {
 	return b
 }
 
-func mustSaveGrant(tb testing.TB, b *tokencache.Bolt, key tokencache.Key, g tokencache.Grant) {
+func mustSaveGrant(tb testing.TB, b *boltstore.Store, key tokencache.Key, g tokencache.Grant) {
 	tb.Helper()
 	if err := b.SaveGrant(key, secrets, g); err != nil {
 		tb.Fatal(err)
@@ -68,7 +69,7 @@ func mustSaveGrant(tb testing.TB, b *tokencache.Bolt, key tokencache.Key, g toke
 }
 
 // wantGrant fails unless the grant comes back as it was saved.
-func wantGrant(tb testing.TB, b *tokencache.Bolt, key tokencache.Key, want tokencache.Grant) {
+func wantGrant(tb testing.TB, b *boltstore.Store, key tokencache.Key, want tokencache.Grant) {
 	tb.Helper()
 	got, ok, err := b.LoadGrant(key, secrets)
 	if err != nil || !ok {
@@ -143,9 +144,9 @@ func TestRecordIsStoredInUTCWithoutMonotonicReading(t *testing.T) {
 func TestNothingIsOpenedBeforeItIsNeeded(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "a", "store")
-	b := tokencache.NewBolt(dir)
+	b := boltstore.New(dir)
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Fatalf("NewBolt touched the disk: %v", err)
+		t.Fatalf("New touched the disk: %v", err)
 	}
 	if b.HasGrant(main1) {
 		t.Error("an empty store has a grant")
@@ -238,7 +239,7 @@ func TestClosedStoreStaysClosed(t *testing.T) {
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	b := tokencache.NewBolt(dir)
+	b := boltstore.New(dir)
 	t.Cleanup(func() { _ = b.Close() })
 	var all sync.WaitGroup
 	for i := range 8 {

@@ -1,4 +1,4 @@
-package tokencache
+package boltstore
 
 import (
 	"errors"
@@ -13,6 +13,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 const (
@@ -66,11 +68,11 @@ func (f *dbFile) fail(err error) {
 		return
 	}
 	f.seen, _ = os.Stat(f.path)
-	var locked *LockedError
+	var locked *tokencache.LockedError
 	switch {
 	case errors.As(err, &locked):
 		f.retry = time.Now().Add(retryLocked)
-	case errors.Is(err, ErrDamaged):
+	case errors.Is(err, tokencache.ErrDamaged):
 		f.retry = time.Now().Add(retryDamaged)
 	}
 }
@@ -91,13 +93,13 @@ func (f *dbFile) open(create bool) error {
 	switch {
 	case fresh:
 	case errors.Is(err, syscall.ELOOP):
-		return fmt.Errorf("%w: a loop of symbolic links", ErrDamaged)
+		return fmt.Errorf("%w: a loop of symbolic links", tokencache.ErrDamaged)
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%w: not a regular file (%s)", ErrDamaged, info.Mode())
+		return fmt.Errorf("%w: not a regular file (%s)", tokencache.ErrDamaged, info.Mode())
 	case info.Size() == 0:
-		return fmt.Errorf("%w: empty", ErrDamaged)
+		return fmt.Errorf("%w: empty", tokencache.ErrDamaged)
 	}
 	f.keys = make(map[keyName]cachedKey)
 	panicked, err := guard(func() (err error) {
@@ -115,7 +117,7 @@ func (f *dbFile) open(create bool) error {
 	if err != nil {
 		f.db, f.raw = nil, nil
 		if errors.Is(err, bolterrors.ErrTimeout) {
-			err = &LockedError{File: f.path}
+			err = &tokencache.LockedError{File: f.path}
 		}
 		return err
 	}
@@ -149,7 +151,7 @@ func (f *dbFile) openRaw(path string, flag int, fresh bool) (_ *os.File, err err
 		return nil, err
 	}
 	if now, err := os.Stat(path); err != nil || !os.SameFile(now, info) {
-		return nil, &LockedError{File: path} // the holder before us put another one in its place
+		return nil, &tokencache.LockedError{File: path} // the holder before us put another one in its place
 	}
 	if fresh {
 		err = raw.Chmod(0o600)
@@ -178,7 +180,7 @@ func (f *dbFile) run(write bool, fn func(*bolt.Tx) error) error {
 		f.fail(err)
 	}
 	if errors.Is(err, bolterrors.ErrIncompatibleValue) { // a value where a bucket was
-		err = fmt.Errorf("%w: %v", ErrDamaged, err)
+		err = fmt.Errorf("%w: %v", tokencache.ErrDamaged, err)
 		_ = f.close()
 		f.fail(err)
 	}
@@ -194,7 +196,7 @@ func guard(fn func() error) (panicked bool, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			panicked, err = true, fmt.Errorf("%w: %.200s", ErrDamaged, fmt.Sprint(p))
+			panicked, err = true, fmt.Errorf("%w: %.200s", tokencache.ErrDamaged, fmt.Sprint(p))
 		}
 	}()
 	return false, fn()

@@ -1,4 +1,4 @@
-package tokencache
+package boltstore
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // Buckets. Every value in them is a checksum, which covers its place too, a
@@ -96,7 +98,7 @@ func utc(t time.Time) time.Time {
 	return t.Round(0).UTC()
 }
 
-func toJSON(r Record) recordJSON {
+func toJSON(r tokencache.Record) recordJSON {
 	return recordJSON{
 		Fingerprint: r.Fingerprint.String(),
 		Generation:  r.Generation,
@@ -114,8 +116,8 @@ func toJSON(r Record) recordJSON {
 }
 
 // record is w without its token, which only the data key opens.
-func (w recordJSON) record() (Record, error) {
-	r := Record{
+func (w recordJSON) record() (tokencache.Record, error) {
+	r := tokencache.Record{
 		Generation:  w.Generation,
 		Issued:      utc(w.Issued),
 		Expiry:      utc(w.Expiry),
@@ -130,19 +132,21 @@ func (w recordJSON) record() (Record, error) {
 	}
 	n, err := hex.Decode(r.Fingerprint[:], []byte(w.Fingerprint)[:min(len(w.Fingerprint), 2*len(r.Fingerprint))])
 	if err != nil || n != len(r.Fingerprint) || len(w.Fingerprint) != 2*n {
-		return Record{}, fmt.Errorf("%w: fingerprint", ErrDamaged)
+		return tokencache.Record{}, fmt.Errorf("%w: fingerprint", tokencache.ErrDamaged)
 	}
 	return r, nil
 }
 
 // place says where a token is sealed: moved to another record, or beside other
 // times, it does not open.
-func (w recordJSON) place(key Key) place {
+func (w recordJSON) place(key tokencache.Key) place {
 	return place{tokensFile, bucketTokens, key.Client, key.Account, w.Fingerprint,
 		fmt.Sprint(w.Generation), w.Expiry.Format(time.RFC3339Nano)}
 }
 
-func grantPlace(key Key) place { return place{grantsFile, bucketGrants, key.Client, key.Account} }
+func grantPlace(key tokencache.Key) place {
+	return place{grantsFile, bucketGrants, key.Client, key.Account}
+}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -161,10 +165,10 @@ func pack(v any, at ...string) ([]byte, error) {
 // nothing of the data.
 func unpack(data []byte, v any, at ...string) error {
 	if !intact(data, at...) {
-		return fmt.Errorf("%w: wrong checksum", ErrDamaged)
+		return fmt.Errorf("%w: wrong checksum", tokencache.ErrDamaged)
 	}
 	if err := json.Unmarshal(data[sumSize:], v); err != nil {
-		return fmt.Errorf("%w: not the JSON that was written", ErrDamaged)
+		return fmt.Errorf("%w: not the JSON that was written", tokencache.ErrDamaged)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package tokencache_test
+package boltstore_test
 
 import (
 	"encoding/binary"

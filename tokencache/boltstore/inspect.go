@@ -1,4 +1,4 @@
-package tokencache
+package boltstore
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // inspection is what a look at all records of grants.db has found.
@@ -24,7 +26,7 @@ func inspect(tx *bolt.Tx) (inspection, error) {
 	x := inspection{accounts: make(map[string]map[string]struct{})}
 	clients := tx.Bucket([]byte(bucketGrants))
 	if clients == nil {
-		return x, fmt.Errorf("%w: it has no grants", ErrDamaged)
+		return x, fmt.Errorf("%w: it has no grants", tokencache.ErrDamaged)
 	}
 	err := clients.ForEachBucket(func(name []byte) error {
 		return x.client(tx, string(name), clients.Bucket(name))

@@ -1,4 +1,4 @@
-package tokencache
+package boltstore
 
 import (
 	"bytes"
@@ -14,12 +14,14 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // FuzzRecord reads strangers' bytes as a record, once as they are and once
 // under a right checksum: no panic, and nothing of them in the error.
 func FuzzRecord(f *testing.F) {
-	whole, err := pack(toJSON(Record{Generation: 3, Ledger: []time.Time{time.Unix(1, 2)}}), "tokens", "c", "a")
+	whole, err := pack(toJSON(tokencache.Record{Generation: 3, Ledger: []time.Time{time.Unix(1, 2)}}), "tokens", "c", "a")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -33,7 +35,7 @@ func FuzzRecord(f *testing.F) {
 			if err == nil {
 				_, err = w.record()
 			}
-			if err != nil && (!errors.Is(err, ErrDamaged) || strings.Contains(err.Error(), "secret")) {
+			if err != nil && (!errors.Is(err, tokencache.ErrDamaged) || strings.Contains(err.Error(), "secret")) {
 				t.Errorf("got %v", err)
 			}
 		}
@@ -53,7 +55,7 @@ func FuzzFile(f *testing.F) {
 	err = db.Update(func(tx *bolt.Tx) error {
 		var errs error
 		for i := range 30 {
-			errs = errors.Join(errs, putAccount(tx, "b", Key{"client", strings.Repeat("x", 1+i)}, strings.Repeat("y", 40)))
+			errs = errors.Join(errs, putAccount(tx, "b", tokencache.Key{Client: "client", Account: strings.Repeat("x", 1+i)}, strings.Repeat("y", 40)))
 		}
 		return errs
 	})
@@ -112,7 +114,7 @@ func readAll(t *testing.T, path string) {
 					}
 					return walk(b)
 				}),
-				putAccount(tx, "new", Key{"c", "a"}, strings.Repeat("z", 3000)))
+				putAccount(tx, "new", tokencache.Key{Client: "c", Account: "a"}, strings.Repeat("z", 3000)))
 		})
 		return errors.Join(err, db.Close())
 	})
@@ -140,33 +142,33 @@ func TestKeyRing(t *testing.T) {
 	if err := open(grantsFile, "c", append(two, one...)); err != nil {
 		t.Errorf("the second of two: %v", err)
 	}
-	if err := open(grantsFile, "c", two); !errors.Is(err, ErrWrongKey) {
+	if err := open(grantsFile, "c", two); !errors.Is(err, tokencache.ErrWrongKey) {
 		t.Errorf("wrong key: got %v", err)
 	}
 	for _, at := range [][2]string{{tokensFile, "c"}, {grantsFile, "d"}} {
-		if err := open(at[0], at[1], one); !errors.Is(err, ErrDamaged) || errors.Is(err, ErrWrongKey) {
+		if err := open(at[0], at[1], one); !errors.Is(err, tokencache.ErrDamaged) || errors.Is(err, tokencache.ErrWrongKey) {
 			t.Errorf("moved to %v: got %v", at, err)
 		}
 	}
-	if _, err := key.open(s, place{"y"}); !errors.Is(err, ErrDamaged) {
+	if _, err := key.open(s, place{"y"}); !errors.Is(err, tokencache.ErrDamaged) {
 		t.Errorf("another place: got %v", err)
 	}
 	s.Data[20] ^= 1
-	if err := open(grantsFile, "c", one); !errors.Is(err, ErrDamaged) {
+	if err := open(grantsFile, "c", one); !errors.Is(err, tokencache.ErrDamaged) {
 		t.Errorf("a flipped bit: got %v", err)
 	}
 	ring.Wraps[0].Data[20] ^= 1
-	if err := open(grantsFile, "c", one); !errors.Is(err, ErrDamaged) {
+	if err := open(grantsFile, "c", one); !errors.Is(err, tokencache.ErrDamaged) {
 		t.Errorf("a flipped bit in the wrap: got %v", err)
 	}
-	if _, _, err := newDataKey(grantsFile, "c", [][]byte{nil}); !errors.Is(err, ErrWrongKey) {
+	if _, _, err := newDataKey(grantsFile, "c", [][]byte{nil}); !errors.Is(err, tokencache.ErrWrongKey) {
 		t.Errorf("no secret: got %v", err)
 	}
 }
 
 func TestPanicInATransactionBlocksNobody(t *testing.T) {
 	t.Parallel()
-	b := NewBolt(t.TempDir())
+	b := New(t.TempDir())
 	t.Cleanup(func() { _ = b.Close() })
 	for _, write := range []bool{true, false} {
 		runs := 0
@@ -191,22 +193,22 @@ func TestPanicInATransactionBlocksNobody(t *testing.T) {
 		t.Errorf("got %v after %d runs, want tokens.db begun anew", err, runs)
 	}
 	secrets := [][]byte{[]byte("s")}
-	if err := b.SaveGrant(Key{"c", "a"}, secrets, Grant{RefreshToken: "r"}); err != nil {
+	if err := b.SaveGrant(tokencache.Key{Client: "c", Account: "a"}, secrets, tokencache.Grant{RefreshToken: "r"}); err != nil {
 		t.Fatal(err)
 	}
 	b.grants.mu.Lock()
 	err = b.grants.run(true, func(*bolt.Tx) error { panic("upside down") })
 	b.grants.mu.Unlock()
-	if !errors.Is(err, ErrDamaged) {
+	if !errors.Is(err, tokencache.ErrDamaged) {
 		t.Errorf("got %v", err)
 	}
-	if _, _, err := b.LoadGrant(Key{"c", "a"}, secrets); !errors.Is(err, ErrDamaged) {
+	if _, _, err := b.LoadGrant(tokencache.Key{Client: "c", Account: "a"}, secrets); !errors.Is(err, tokencache.ErrDamaged) {
 		t.Errorf("got %v", err)
 	}
 	b.grants.mu.Lock()
 	b.grants.retry = time.Time{} // half a minute later
 	b.grants.mu.Unlock()
-	if g, ok, err := b.LoadGrant(Key{"c", "a"}, secrets); !ok || err != nil || g.RefreshToken != "r" {
+	if g, ok, err := b.LoadGrant(tokencache.Key{Client: "c", Account: "a"}, secrets); !ok || err != nil || g.RefreshToken != "r" {
 		t.Errorf("got %v, %v, %v, want the sound file to be read again", g, ok, err)
 	}
 }
@@ -216,16 +218,16 @@ func TestPanicInATransactionBlocksNobody(t *testing.T) {
 func TestSecondMark(t *testing.T) {
 	t.Parallel()
 	secrets := [][]byte{[]byte("s")}
-	a, z := Key{"c", "a"}, Key{"c", "z"}
+	a, z := tokencache.Key{Client: "c", Account: "a"}, tokencache.Key{Client: "c", Account: "z"}
 	for name, breakAfter := range map[string]func(f *dbFile, tx *bolt.Tx){
 		"the second fails": func(f *dbFile, tx *bolt.Tx) { tx.OnCommit(func() { _ = f.db.Close() }) },
 		"the first fails":  func(f *dbFile, _ *bolt.Tx) { _ = f.raw.Close() },
 	} {
-		b := NewBolt(t.TempDir())
-		if err := b.SaveGrant(a, secrets, Grant{RefreshToken: "1000.a"}); err != nil {
+		b := New(t.TempDir())
+		if err := b.SaveGrant(a, secrets, tokencache.Grant{RefreshToken: "1000.a"}); err != nil {
 			t.Fatal(err)
 		}
-		g := Grant{RefreshToken: "1000.z"}
+		g := tokencache.Grant{RefreshToken: "1000.z"}
 		text, err := json.Marshal(sealedGrant(g))
 		if err != nil {
 			t.Fatal(err)
@@ -261,7 +263,7 @@ func TestSecondMark(t *testing.T) {
 
 // TestWarningsAreBounded: the latest are kept, and each is told once, however many came.
 func TestWarningsAreBounded(t *testing.T) {
-	b := NewBolt(t.TempDir())
+	b := New(t.TempDir())
 	for i := range 3 * maxWarnings {
 		b.warn("number %d", i)
 		b.warn("number %d", i)

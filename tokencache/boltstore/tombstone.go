@@ -1,4 +1,4 @@
-package tokencache
+package boltstore
 
 import (
 	"cmp"
@@ -8,13 +8,15 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // Returned lists connections whose grant is stored although it was deleted
 // here: an old grants.db was put back. Saving or deleting the grant settles it.
-func (b *Bolt) Returned() []Key {
+func (b *Store) Returned() []tokencache.Key {
 	b.openOnce()
-	var deleted []Key
+	var deleted []tokencache.Key
 	_ = b.withTokens(false, func(tx *bolt.Tx) error {
 		clients := tx.Bucket([]byte(bucketDeleted))
 		if clients == nil {
@@ -22,13 +24,13 @@ func (b *Bolt) Returned() []Key {
 		}
 		return clients.ForEachBucket(func(client []byte) error {
 			return clients.Bucket(client).ForEach(func(account, _ []byte) error {
-				deleted = append(deleted, Key{Client: string(client), Account: string(account)})
+				deleted = append(deleted, tokencache.Key{Client: string(client), Account: string(account)})
 				return nil
 			})
 		})
 	})
-	deleted = slices.DeleteFunc(deleted, func(k Key) bool { return !b.index.has(k) })
-	slices.SortFunc(deleted, func(x, y Key) int {
+	deleted = slices.DeleteFunc(deleted, func(k tokencache.Key) bool { return !b.index.has(k) })
+	slices.SortFunc(deleted, func(x, y tokencache.Key) int {
 		return cmp.Or(strings.Compare(x.Client, y.Client), strings.Compare(x.Account, y.Account))
 	})
 	return deleted
@@ -36,7 +38,7 @@ func (b *Bolt) Returned() []Key {
 
 // rememberDeleted notes in tokens.db that the grant was deleted, and drops the
 // access token that came from it; ledger and generation stay.
-func (b *Bolt) rememberDeleted(key Key) {
+func (b *Store) rememberDeleted(key tokencache.Key) {
 	b.note(func(tx *bolt.Tx) error {
 		err := putAccount(tx, bucketDeleted, key, utc(time.Now()))
 		var w recordJSON
@@ -53,7 +55,7 @@ func (b *Bolt) rememberDeleted(key Key) {
 }
 
 // rememberSaved forgets that the grant was ever deleted.
-func (b *Bolt) rememberSaved(key Key) {
+func (b *Store) rememberSaved(key tokencache.Key) {
 	b.note(func(tx *bolt.Tx) error {
 		if deleted := clientBucket(tx, bucketDeleted, key.Client); deleted != nil {
 			return deleted.Delete([]byte(key.Account))

@@ -1,4 +1,4 @@
-package tokencache
+package boltstore
 
 import (
 	"bytes"
@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // A damaged file must not reach bbolt: following a wrong page number it ends
@@ -48,7 +50,7 @@ type boltMeta struct {
 // It looks at no values. Its error wraps ErrDamaged.
 func checkFile(r io.ReaderAt, size int64) error {
 	if err := checkStructure(r, size); err != nil {
-		return fmt.Errorf("%w: %v", ErrDamaged, err)
+		return fmt.Errorf("%w: %v", tokencache.ErrDamaged, err)
 	}
 	return nil
 }

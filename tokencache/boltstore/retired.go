@@ -1,9 +1,11 @@
-package tokencache
+package boltstore
 
 import (
 	"errors"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // A data key that no secret opens is never thrown away while grants are sealed
@@ -21,12 +23,12 @@ func retire(tx *bolt.Tx, client string, ring *keyRing) error {
 // giveUpKey makes way for another data key of a client, for the sake of one
 // grant. It refuses where others would lose a key that is damaged, and not only
 // unknown.
-func (f *dbFile) giveUpKey(tx *bolt.Tx, key Key, secrets [][]byte) error {
+func (f *dbFile) giveUpKey(tx *bolt.Tx, key tokencache.Key, secrets [][]byte) error {
 	_, err := f.dataKey(tx, keyName{client: key.Client}, secrets)
 	if err == nil || alone(tx, key) {
 		return nil
 	}
-	if !errors.Is(err, ErrWrongKey) {
+	if !errors.Is(err, tokencache.ErrWrongKey) {
 		return err
 	}
 	ring, err := readRing(tx, key.Client)
@@ -37,7 +39,7 @@ func (f *dbFile) giveUpKey(tx *bolt.Tx, key Key, secrets [][]byte) error {
 }
 
 // alone tells that a client has no grant but this one.
-func alone(tx *bolt.Tx, key Key) bool {
+func alone(tx *bolt.Tx, key tokencache.Key) bool {
 	grants := clientBucket(tx, bucketGrants, key.Client)
 	if grants == nil {
 		return true
@@ -91,7 +93,7 @@ func dropRetired(tx *bolt.Tx, client string) error {
 
 // ReplaceGrant is SaveGrant for an account whose stored grant cannot be read, as
 // far as its error says Replaceable. Grants of other accounts stay as they are.
-func (b *Bolt) ReplaceGrant(key Key, secrets [][]byte, g Grant) error {
+func (b *Store) ReplaceGrant(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
 	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx, text []byte) error {
 		if err := f.giveUpKey(tx, key, secrets); err != nil {
 			return err
@@ -102,16 +104,16 @@ func (b *Bolt) ReplaceGrant(key Key, secrets [][]byte, g Grant) error {
 
 // unreadable is grantError for a grant that is stored: it tells whether
 // ReplaceGrant would store another one.
-func (b *Bolt) unreadable(key Key, secrets [][]byte, err error) error {
+func (b *Store) unreadable(key tokencache.Key, secrets [][]byte, err error) error {
 	err = b.grantError(key, err)
-	var e *StoreError
+	var e *tokencache.StoreError
 	if b.grants.db == nil || !errors.As(err, &e) {
 		return err
 	}
 	about := *e
 	_ = b.grants.run(false, func(tx *bolt.Tx) error {
 		_, err := b.grants.dataKey(tx, keyName{client: key.Client}, secrets)
-		about.Replaceable = err == nil || errors.Is(err, ErrWrongKey) || alone(tx, key)
+		about.Replaceable = err == nil || errors.Is(err, tokencache.ErrWrongKey) || alone(tx, key)
 		return nil
 	})
 	return &about

@@ -1,4 +1,4 @@
-package tokencache
+package boltstore
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // What a file says of itself in bucket "about", see record.go.
@@ -31,20 +33,20 @@ func (f *dbFile) identify(create bool) error {
 	version, _ := strconv.Atoi(about["schema"])
 	switch {
 	case empty:
-		return fmt.Errorf("%w: nothing in it", ErrDamaged)
+		return fmt.Errorf("%w: nothing in it", tokencache.ErrDamaged)
 	case about["program"] != program:
-		return fmt.Errorf("%w: a bbolt file of another program", ErrDamaged)
+		return fmt.Errorf("%w: a bbolt file of another program", tokencache.ErrDamaged)
 	case about["file"] != f.name:
-		return fmt.Errorf("%w: it is a %q", ErrDamaged, about["file"])
+		return fmt.Errorf("%w: it is a %q", tokencache.ErrDamaged, about["file"])
 	case version > schema:
-		return &StoreError{
+		return &tokencache.StoreError{
 			File:   f.path,
 			Reason: fmt.Sprintf("written by a newer version (schema %d, this one knows %d)", version, schema),
 			Remedy: "run that version again, or put a backup of this one's time in its place",
 			Err:    errNewer,
 		}
 	case version < 1:
-		return fmt.Errorf("%w: schema %q", ErrDamaged, about["schema"])
+		return fmt.Errorf("%w: schema %q", tokencache.ErrDamaged, about["schema"])
 	}
 	return nil
 }

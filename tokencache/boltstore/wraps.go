@@ -1,4 +1,4 @@
-package tokencache
+package boltstore
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 // AddWraps wraps the data keys of clients in both files by each of their secrets that
 // has no wrap yet. Keys that none of the secrets opens stay as they are: whoever needs
 // one is told. An error says that a secret may not be relied on alone yet.
-func (b *Bolt) AddWraps(secrets map[string][][]byte) error {
+func (b *Store) AddWraps(secrets map[string][][]byte) error {
 	b.grants.mu.Lock()
 	defer b.grants.mu.Unlock()
 	var errs []error
@@ -28,7 +28,7 @@ func (b *Bolt) AddWraps(secrets map[string][][]byte) error {
 	return errors.Join(append(errs, b.addTokenWraps(secrets))...)
 }
 
-func (b *Bolt) addTokenWraps(secrets map[string][][]byte) error {
+func (b *Store) addTokenWraps(secrets map[string][][]byte) error {
 	var lacking []keyName
 	err := b.withTokens(false, func(tx *bolt.Tx) error {
 		lacking = b.tokens.lackingIn(tx, secrets)
@@ -78,7 +78,7 @@ func (f *dbFile) wrapAll(tx *bolt.Tx, names []keyName, secrets map[string][][]by
 
 // Opens tells why none of the secrets opens the data key by which a client's grants
 // are sealed now, nil if one does, or if the client has no grant.
-func (b *Bolt) Opens(client string, secrets [][]byte) error {
+func (b *Store) Opens(client string, secrets [][]byte) error {
 	b.grants.mu.Lock()
 	defer b.grants.mu.Unlock()
 	if err := b.readyGrants(); err != nil || b.grants.db == nil {

@@ -1,4 +1,4 @@
-package tokencache
+package boltstore
 
 import (
 	"crypto/aes"
@@ -6,10 +6,13 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // Sealing in two layers. What is stored is sealed by a data key: random, one
@@ -152,7 +155,7 @@ func (r *keyRing) open(file, client string, secrets [][]byte) (*dataKey, error) 
 		damaged = true
 	}
 	if damaged {
-		return nil, fmt.Errorf("%w: the data key of client %q does not open by the key that wrapped it", ErrDamaged, client)
+		return nil, fmt.Errorf("%w: the data key of client %q does not open by the key that wrapped it", tokencache.ErrDamaged, client)
 	}
 	return nil, unfit
 }
@@ -184,11 +187,11 @@ func (k *dataKey) seal(text []byte, at place) sealed {
 // open opens what was sealed for the same place by this key.
 func (k *dataKey) open(s sealed, at place) ([]byte, error) {
 	if s.Key != k.id {
-		return nil, fmt.Errorf("%w: sealed by data key %s, the client's is %s", ErrWrongKey, s.Key, k.id)
+		return nil, fmt.Errorf("%w: sealed by data key %s, the client's is %s", tokencache.ErrWrongKey, s.Key, k.id)
 	}
 	text, err := k.aead.Open(nil, nil, s.Data, lengthPrefixed(at...))
 	if err != nil {
-		return nil, fmt.Errorf("%w: what is sealed was altered, or belongs elsewhere", ErrDamaged)
+		return nil, fmt.Errorf("%w: what is sealed was altered, or belongs elsewhere", tokencache.ErrDamaged)
 	}
 	return text, nil
 }
@@ -220,14 +223,30 @@ func digest(secrets [][]byte) [sha256.Size]byte {
 type keyError struct{ wanted, offered []string }
 
 func (e *keyError) Error() string {
-	return fmt.Sprintf("%v: sealed under key id %s, offered %s", ErrWrongKey, listIDs(e.wanted), listIDs(e.offered))
+	return fmt.Sprintf("%v: sealed under key id %s, offered %s", tokencache.ErrWrongKey, listIDs(e.wanted), listIDs(e.offered))
 }
 
-func (e *keyError) Unwrap() error { return ErrWrongKey }
+func (e *keyError) Unwrap() error { return tokencache.ErrWrongKey }
 
 func listIDs(ids []string) string {
 	if len(ids) == 0 {
 		return "none"
 	}
 	return strings.Join(ids, ", ")
+}
+
+// lengthPrefixed joins the parts, each after its length in four bytes, big endian, so
+// that no two lists give the same bytes. What is stored is bound to its place by it: it
+// is part of the file format.
+func lengthPrefixed(parts ...string) []byte {
+	n := 0
+	for _, p := range parts {
+		n += 4 + len(p)
+	}
+	b := make([]byte, 0, n)
+	for _, p := range parts {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
+		b = append(b, p...)
+	}
+	return b
 }

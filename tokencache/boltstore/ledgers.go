@@ -1,17 +1,19 @@
-package tokencache
+package boltstore
 
 import (
 	"errors"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // The ledgers of grants in tokens.db.
 
 // LoadLedger is the stored ledger of a grant. One that cannot be read counts as none; Warnings
 // tells.
-func (b *Bolt) LoadLedger(of Fingerprint) (calls []time.Time, err error) {
+func (b *Store) LoadLedger(of tokencache.Fingerprint) (calls []time.Time, err error) {
 	err = b.withTokens(false, func(tx *bolt.Tx) error {
 		calls = b.ledger(tx, of)
 		return nil
@@ -21,7 +23,7 @@ func (b *Bolt) LoadLedger(of Fingerprint) (calls []time.Time, err error) {
 
 // SaveLedger stores the ledger of a grant that has come in, and drops some of those that
 // nobody has called by for long, or each consent would leave one behind.
-func (b *Bolt) SaveLedger(of Fingerprint, calls []time.Time, now time.Time) error {
+func (b *Store) SaveLedger(of tokencache.Fingerprint, calls []time.Time, now time.Time) error {
 	return b.withTokens(true, func(tx *bolt.Tx) error {
 		return errors.Join(putLedger(tx, of, calls), sweepLedgers(tx, of, now.Add(-ledgerLife)))
 	})
@@ -34,7 +36,7 @@ const (
 
 // sweepLedgers looks at some of the ledgers after that of a grant, whose place among them
 // is as good as random.
-func sweepLedgers(tx *bolt.Tx, after Fingerprint, before time.Time) error {
+func sweepLedgers(tx *bolt.Tx, after tokencache.Fingerprint, before time.Time) error {
 	ledgers := tx.Bucket([]byte(bucketLedgers))
 	if ledgers == nil {
 		return nil
@@ -74,7 +76,7 @@ func newestCall(value []byte, of string) (newest time.Time) {
 	return newest
 }
 
-func (b *Bolt) ledger(tx *bolt.Tx, of Fingerprint) (calls []time.Time) {
+func (b *Store) ledger(tx *bolt.Tx, of tokencache.Fingerprint) (calls []time.Time) {
 	ledgers := tx.Bucket([]byte(bucketLedgers))
 	if ledgers == nil {
 		return nil
@@ -91,7 +93,7 @@ func (b *Bolt) ledger(tx *bolt.Tx, of Fingerprint) (calls []time.Time) {
 }
 
 // putLedger writes the ledger of a grant; an empty one is left out.
-func putLedger(tx *bolt.Tx, of Fingerprint, calls []time.Time) error {
+func putLedger(tx *bolt.Tx, of tokencache.Fingerprint, calls []time.Time) error {
 	ledgers, err := tx.CreateBucketIfNotExists([]byte(bucketLedgers))
 	if err != nil {
 		return err

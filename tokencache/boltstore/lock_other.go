@@ -1,6 +1,6 @@
 //go:build !((darwin || dragonfly || freebsd || linux || netbsd || openbsd) && !android)
 
-package tokencache
+package boltstore
 
 import (
 	"os"

@@ -1,4 +1,4 @@
-package tokencache
+package boltstore
 
 import (
 	"errors"
@@ -32,7 +32,7 @@ type change func(f *dbFile, tx *bolt.Tx) error
 // turns, so now each of them leads to the grant, and the loss of one loses nothing.
 // The change is made if that fails: it is only less safe until the next one. What a
 // commit that failed has left in the file is found out by opening it anew.
-func (b *Bolt) commit(f *dbFile, do change) error {
+func (b *Store) commit(f *dbFile, do change) error {
 	var refused error
 	err := f.run(true, func(tx *bolt.Tx) error {
 		refused = do(f, tx)
@@ -53,7 +53,7 @@ func (b *Bolt) commit(f *dbFile, do change) error {
 
 // changeGrants makes the change and keeps the version before it. It makes
 // grants.db if there is none.
-func (b *Bolt) changeGrants(do change) error {
+func (b *Store) changeGrants(do change) error {
 	f := &b.grants
 	if f.db == nil {
 		return b.createGrants(do)
@@ -79,7 +79,7 @@ func (b *Bolt) changeGrants(do change) error {
 
 // changeWraps makes a change of wraps alone. The version before differs in nothing but
 // that fewer secrets open it, so what is kept is the one after.
-func (b *Bolt) changeWraps(do change) error {
+func (b *Store) changeWraps(do change) error {
 	if err := b.commit(&b.grants, do); err != nil || b.grants.db == nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (b *Bolt) changeWraps(do change) error {
 }
 
 // changed warns of what went wrong after a change was made, which is no failure of it.
-func (b *Bolt) changed(err error) {
+func (b *Store) changed(err error) {
 	if err != nil {
 		b.warn("%s: the last change was written, but could not be read back: %v", b.grants.path, err)
 	}
@@ -100,7 +100,7 @@ func (b *Bolt) changed(err error) {
 
 // createGrants makes grants.db with its first grant in it: whenever the file
 // exists, it is whole.
-func (b *Bolt) createGrants(do change) error {
+func (b *Store) createGrants(do change) error {
 	f := &dbFile{name: grantsFile, path: b.grants.path + ".new"}
 	if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -122,10 +122,10 @@ func (b *Bolt) createGrants(do change) error {
 	return nil
 }
 
-func (b *Bolt) copyPath() string { return b.beforePath() + ".new" }
+func (b *Store) copyPath() string { return b.beforePath() + ".new" }
 
 // keepBefore makes a copy that is to become the version before, if one is due.
-func (b *Bolt) keepBefore() (made bool, err error) {
+func (b *Store) keepBefore() (made bool, err error) {
 	kept, err := os.Stat(b.beforePath())
 	if err == nil && b.grants.info.Size() > largeCopy && time.Since(kept.ModTime()).Abs() < copyEvery {
 		return false, nil
@@ -135,7 +135,7 @@ func (b *Bolt) keepBefore() (made bool, err error) {
 
 // copyGrants copies grants.db, if it is sound: a copy of damaged records must not
 // displace a sound one.
-func (b *Bolt) copyGrants() (made bool, err error) {
+func (b *Store) copyGrants() (made bool, err error) {
 	tmp := b.copyPath()
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
@@ -177,7 +177,7 @@ func (b *Bolt) copyGrants() (made bool, err error) {
 }
 
 // keepCopy makes the copy the version before.
-func (b *Bolt) keepCopy() error {
+func (b *Store) keepCopy() error {
 	err := os.Rename(b.copyPath(), b.beforePath())
 	syncDir(b.dir)
 	return err
@@ -186,7 +186,7 @@ func (b *Bolt) keepCopy() error {
 // settleCopy decides on a copy that a process has left behind which ended during a
 // change: if grants.db has gone on since, the change was made, and the copy is the
 // version before it. A commit begins when the copy is on the disk, so it is whole then.
-func (b *Bolt) settleCopy() {
+func (b *Store) settleCopy() {
 	waiting, err := os.Open(b.copyPath())
 	if err != nil {
 		return

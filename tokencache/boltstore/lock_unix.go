@@ -1,6 +1,6 @@
 //go:build (darwin || dragonfly || freebsd || linux || netbsd || openbsd) && !android
 
-package tokencache
+package boltstore
 
 import (
 	"bufio"
@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // lockFile takes the lock that bbolt takes, before anything is read: a file
@@ -26,7 +28,7 @@ func lockFile(f *os.File, timeout time.Duration) error {
 		case !errors.Is(err, syscall.EWOULDBLOCK):
 			return fmt.Errorf("locking: %w", err)
 		case time.Now().After(end):
-			return &LockedError{File: f.Name(), PID: lockHolder(f)}
+			return &tokencache.LockedError{File: f.Name(), PID: lockHolder(f)}
 		}
 	}
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package tokencache_test
+package boltstore_test
 
 import (
 	"bytes"

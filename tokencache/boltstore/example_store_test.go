@@ -1,14 +1,15 @@
-package tokencache_test
+package boltstore_test
 
 import (
 	"fmt"
 	"os"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
 
 // A grant is sealed by the client's secret, and printing it gives nothing away.
-func ExampleBolt() {
+func ExampleStore() {
 	dir, err := os.MkdirTemp("", "store")
 	if err != nil {
 		fmt.Println(err)
@@ -16,7 +17,7 @@ func ExampleBolt() {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 
-	store := tokencache.NewBolt(dir)
+	store := boltstore.New(dir)
 	defer func() { _ = store.Close() }()
 	key := tokencache.Key{Client: "main", Account: "default"}
 	secrets := [][]byte{[]byte("the client secret")}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package tokencache_test
+package boltstore_test
 
 import (
 	"bytes"
@@ -19,6 +19,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
 
 const accounts = 40 // enough for branch pages in both files
@@ -32,7 +33,7 @@ var made = sync.OnceValues(func() (map[string][]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(tmp) }()
-	b := tokencache.NewBolt(tmp)
+	b := boltstore.New(tmp)
 	for i := range accounts {
 		err = errors.Join(err, b.SaveGrant(key(name(i)), secrets, grant(name(i))), b.Save(key(name(i)), secrets, someRecord))
 	}
@@ -61,7 +62,7 @@ func makeStore(tb testing.TB) string {
 
 // wantSoundOrError fails if a grant is another than the one saved, or if one is
 // missing without an error.
-func wantSoundOrError(tb testing.TB, b *tokencache.Bolt) (errs int) {
+func wantSoundOrError(tb testing.TB, b *boltstore.Store) (errs int) {
 	tb.Helper()
 	for i := range accounts {
 		g, ok, err := b.LoadGrant(key(name(i)), secrets)
@@ -79,7 +80,7 @@ func wantSoundOrError(tb testing.TB, b *tokencache.Bolt) (errs int) {
 }
 
 // wantTokensToGoOn fails unless records are written and read, whatever happened.
-func wantTokensToGoOn(tb testing.TB, b *tokencache.Bolt) {
+func wantTokensToGoOn(tb testing.TB, b *boltstore.Store) {
 	tb.Helper()
 	for i := range accounts {
 		if _, _, err := b.Load(key(name(i)), secrets); err != nil {
@@ -171,7 +172,7 @@ func inBolt(path string, fn func(*bolt.Tx) error) error {
 func TestRemovedDamagedFileIsNotKept(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	b := tokencache.NewBolt(dir)
+	b := boltstore.New(dir)
 	for _, account := range []string{"one", "two"} {
 		mustSaveGrant(t, b, tokencache.Key{Client: "main", Account: account}, grant(account))
 	}
@@ -301,7 +302,7 @@ func TestTruncatedFiles(t *testing.T) {
 					continue
 				}
 				dir := makeStore(t)
-				b := tokencache.NewBolt(dir)
+				b := boltstore.New(dir)
 				if running {
 					if err := b.Open(); err != nil {
 						t.Fatal(err)

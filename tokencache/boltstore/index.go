@@ -1,9 +1,11 @@
-package tokencache
+package boltstore
 
 import (
 	"maps"
 	"slices"
 	"sync"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // grantIndex names the accounts that have a grant in grants.db. It stays as it
@@ -21,7 +23,7 @@ func (x *grantIndex) set(found inspection) {
 	x.accounts, x.damaged, x.faults = found.accounts, found.damaged, found.faults
 }
 
-func (x *grantIndex) has(key Key) bool {
+func (x *grantIndex) has(key tokencache.Key) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	_, ok := x.accounts[key.Client][key.Account]
@@ -48,7 +50,7 @@ func (x *grantIndex) incomplete() bool {
 	return x.damaged > 0
 }
 
-func (x *grantIndex) add(key Key) {
+func (x *grantIndex) add(key tokencache.Key) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.accounts == nil {
@@ -60,7 +62,7 @@ func (x *grantIndex) add(key Key) {
 	x.accounts[key.Client][key.Account] = struct{}{}
 }
 
-func (x *grantIndex) remove(key Key) {
+func (x *grantIndex) remove(key tokencache.Key) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.accounts[key.Client], key.Account)

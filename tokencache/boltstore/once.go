@@ -1,4 +1,4 @@
-package tokencache
+package boltstore
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 
 // UseOnce tells whether it is asked for an id the first time, and remembers it until
 // the time given, over restarts as well. Ids are kept in clear: they must tell nothing.
-func (b *Bolt) UseOnce(id string, until time.Time) (first bool, err error) {
+func (b *Store) UseOnce(id string, until time.Time) (first bool, err error) {
 	err = b.withTokens(true, func(tx *bolt.Tx) error {
 		spent, err := tx.CreateBucketIfNotExists([]byte(bucketSpent))
 		if err != nil {
@@ -27,7 +27,7 @@ func (b *Bolt) UseOnce(id string, until time.Time) (first bool, err error) {
 }
 
 // Unuse takes back what UseOnce has noted.
-func (b *Bolt) Unuse(id string) error {
+func (b *Store) Unuse(id string) error {
 	return b.withTokens(true, func(tx *bolt.Tx) error {
 		spent := tx.Bucket([]byte(bucketSpent))
 		if spent == nil {
@@ -38,7 +38,7 @@ func (b *Bolt) Unuse(id string) error {
 }
 
 // Used tells whether UseOnce has seen the id, and remembers it still.
-func (b *Bolt) Used(id string) (used bool, err error) {
+func (b *Store) Used(id string) (used bool, err error) {
 	err = b.withTokens(false, func(tx *bolt.Tx) error {
 		spent := tx.Bucket([]byte(bucketSpent))
 		used = spent != nil && spent.Get([]byte(id)) != nil

@@ -1,4 +1,4 @@
-package tokencache_test
+package boltstore_test
 
 import (
 	"flag"
@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
 
 // testdata/stores holds stores as released versions have left them. Every later
 // version has to open them. A release adds its own:
 //
-//	go test ./tokencache -run '^TestGoldenStores$' -golden v1.2.3
+//	go test ./tokencache/boltstore -run '^TestGoldenStores$' -golden v1.2.3
 //
 // A store that is there is never written again.
 var golden = flag.String("golden", "", "a version whose stores are written to testdata/stores")
@@ -132,7 +133,7 @@ func wantGoldenStore(t *testing.T, dir string, secrets [][]byte) {
 	wantGrantBy(t, b, goldenForgotten, secrets, grant("again"))
 }
 
-func wantGrantBy(t *testing.T, b *tokencache.Bolt, key tokencache.Key, secrets [][]byte, want tokencache.Grant) {
+func wantGrantBy(t *testing.T, b *boltstore.Store, key tokencache.Key, secrets [][]byte, want tokencache.Grant) {
 	t.Helper()
 	if got, found, err := b.LoadGrant(key, secrets); err != nil || !found || !reflect.DeepEqual(got, want) {
 		t.Errorf("grant of %s: %+v, %v, %v; want %+v", key, got, found, err, want)

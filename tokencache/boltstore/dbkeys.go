@@ -1,4 +1,4 @@
-package tokencache
+package boltstore
 
 import (
 	"crypto/sha256"
@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // cachedKey is an opened data key and the list of secrets that opened it, so
@@ -130,7 +132,7 @@ func putRing(tx *bolt.Tx, client string, ring *keyRing) error {
 }
 
 // account returns the value at bucket/client/account, in mapped memory.
-func account(tx *bolt.Tx, bucket string, key Key) []byte {
+func account(tx *bolt.Tx, bucket string, key tokencache.Key) []byte {
 	if b := clientBucket(tx, bucket, key.Client); b != nil {
 		return b.Get([]byte(key.Account))
 	}
@@ -145,7 +147,7 @@ func clientBucket(tx *bolt.Tx, bucket, client string) *bolt.Bucket {
 }
 
 // putAccount packs v and puts it at bucket/client/account.
-func putAccount(tx *bolt.Tx, bucket string, key Key, v any) error {
+func putAccount(tx *bolt.Tx, bucket string, key tokencache.Key, v any) error {
 	return putAt(tx, bucket, key.Client, key.Account, v)
 }
 
@@ -166,12 +168,12 @@ func putAt(tx *bolt.Tx, bucket, client, name string, v any) error {
 
 // explain turns what went wrong with the file into an answer for the operator.
 func (f *dbFile) explain(err error) error {
-	var known *StoreError
-	var locked *LockedError
+	var known *tokencache.StoreError
+	var locked *tokencache.LockedError
 	if err == nil || errors.As(err, &known) || errors.As(err, &locked) {
 		return err
 	}
-	e := &StoreError{File: f.path, Reason: err.Error(), Remedy: "see that its directory exists and can be written", Err: err}
+	e := &tokencache.StoreError{File: f.path, Reason: err.Error(), Remedy: "see that its directory exists and can be written", Err: err}
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		e.Reason = path.Op + ": " + path.Err.Error()
@@ -180,9 +182,9 @@ func (f *dbFile) explain(err error) error {
 		}
 	}
 	switch {
-	case errors.Is(err, ErrDamaged):
+	case errors.Is(err, tokencache.ErrDamaged):
 		e.Remedy = f.remedy
-	case errors.Is(err, ErrWrongKey):
+	case errors.Is(err, tokencache.ErrWrongKey):
 		e.Remedy = "configure the key that it was sealed by, after the new one (a store that was begun without encryption_key is sealed by the client secret, and by the key in master_key_file): `caddy zoho doctor` names the line to write; or connect the account anew"
 	case caused(err, syscall.ENOSPC), caused(err, syscall.EFBIG):
 		e.Remedy = "make room on its disk"
@@ -212,5 +214,5 @@ func (f *dbFile) permission() string {
 }
 
 func (f *dbFile) closedError() error {
-	return &StoreError{File: f.path, Reason: "the store was closed", Remedy: "use the running configuration's", Err: fs.ErrClosed}
+	return &tokencache.StoreError{File: f.path, Reason: "the store was closed", Remedy: "use the running configuration's", Err: fs.ErrClosed}
 }

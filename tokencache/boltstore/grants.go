@@ -1,4 +1,4 @@
-package tokencache
+package boltstore
 
 import (
 	"encoding/json"
@@ -7,24 +7,26 @@ import (
 	"maps"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // Accounts lists the accounts of a client that have a stored grant, sorted. It
 // reads memory only, and lists what was there last while grants.db cannot be read.
-func (b *Bolt) Accounts(client string) []string {
+func (b *Store) Accounts(client string) []string {
 	b.openOnce()
 	return b.index.list(client)
 }
 
 // HasGrant tells whether a grant is stored, from memory. Where it is false,
 // LoadGrant still tells by an error that there may be one which cannot be read.
-func (b *Bolt) HasGrant(key Key) bool {
+func (b *Store) HasGrant(key tokencache.Key) bool {
 	b.openOnce()
 	return b.index.has(key)
 }
 
 // openOnce opens the files if nobody did; what is wrong is answered elsewhere.
-func (b *Bolt) openOnce() {
+func (b *Store) openOnce() {
 	if !b.opened.Load() && !b.closed.Load() {
 		_ = b.Check()
 	}
@@ -32,14 +34,14 @@ func (b *Bolt) openOnce() {
 
 // Check returns what is wrong with the files now, nil if nothing is. It notices
 // a grants.db that was deleted, replaced or put back.
-func (b *Bolt) Check() error {
+func (b *Store) Check() error {
 	tokens := b.withTokens(false, func(*bolt.Tx) error { return nil })
 	return errors.Join(tokens, b.CheckGrants())
 }
 
 // CheckGrants tells why the stored grants cannot be relied on, nil if they can: it is
 // Check for grants.db alone.
-func (b *Bolt) CheckGrants() error {
+func (b *Store) CheckGrants() error {
 	b.grants.mu.Lock()
 	defer b.grants.mu.Unlock()
 	err := b.readyGrants()
@@ -51,18 +53,18 @@ func (b *Bolt) CheckGrants() error {
 
 // LoadGrant returns the stored grant of a connection, and whether there is one.
 // If that cannot be known for certain, it is an error.
-func (b *Bolt) LoadGrant(key Key, secrets [][]byte) (Grant, bool, error) {
+func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Grant, bool, error) {
 	f := &b.grants
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := b.readyGrants(); err != nil || f.db == nil {
-		return Grant{}, false, err
+		return tokencache.Grant{}, false, err
 	}
 	if !b.index.has(key) {
 		if b.index.incomplete() {
-			return Grant{}, false, b.damagedRecord("a record is missing or not as it was written, it may be that of " + key.String())
+			return tokencache.Grant{}, false, b.damagedRecord("a record is missing or not as it was written, it may be that of " + key.String())
 		}
-		return Grant{}, false, nil
+		return tokencache.Grant{}, false, nil
 	}
 	var w grantJSON
 	var dk cachedKey
@@ -75,15 +77,15 @@ func (b *Bolt) LoadGrant(key Key, secrets [][]byte) (Grant, bool, error) {
 		return err
 	})
 	if err != nil {
-		return Grant{}, false, b.unreadable(key, secrets, err)
+		return tokencache.Grant{}, false, b.unreadable(key, secrets, err)
 	}
 	text, err := dk.open(w.Grant, grantPlace(key))
 	var s sealedGrant
 	if err == nil && json.Unmarshal(text, &s) != nil {
-		err = fmt.Errorf("%w: not the JSON that was written", ErrDamaged)
+		err = fmt.Errorf("%w: not the JSON that was written", tokencache.ErrDamaged)
 	}
 	if err != nil {
-		return Grant{}, false, b.unreadable(key, secrets, err)
+		return tokencache.Grant{}, false, b.unreadable(key, secrets, err)
 	}
 	if !dk.complete { // a secret was added: without its wrap it could not replace the old one
 		err := b.changeWraps(func(f *dbFile, tx *bolt.Tx) error {
@@ -94,19 +96,19 @@ func (b *Bolt) LoadGrant(key Key, secrets [][]byte) (Grant, bool, error) {
 		}
 	}
 	s.GrantedAt = utc(s.GrantedAt)
-	return Grant(s), true, nil
+	return tokencache.Grant(s), true, nil
 }
 
 // SaveGrant stores the grant of a connection; it is on the disk when SaveGrant
 // returns, and the version before is kept. Nothing is overwritten if the
 // secrets do not open the client's data key.
-func (b *Bolt) SaveGrant(key Key, secrets [][]byte, g Grant) error {
+func (b *Store) SaveGrant(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
 	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx, text []byte) error {
 		return putGrant(f, tx, key, secrets, g, text, false)
 	})
 }
 
-func (b *Bolt) saveGrant(key Key, g Grant, put func(f *dbFile, tx *bolt.Tx, text []byte) error) error {
+func (b *Store) saveGrant(key tokencache.Key, g tokencache.Grant, put func(f *dbFile, tx *bolt.Tx, text []byte) error) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
@@ -136,7 +138,7 @@ func (b *Bolt) saveGrant(key Key, g Grant, put func(f *dbFile, tx *bolt.Tx, text
 // putGrant seals a grant. A data key is made only for a client without any grant:
 // where there are some, one that cannot be had must not be displaced, unless that
 // was asked for.
-func putGrant(f *dbFile, tx *bolt.Tx, key Key, secrets [][]byte, g Grant, text []byte, anew bool) error {
+func putGrant(f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, text []byte, anew bool) error {
 	grants := clientBucket(tx, bucketGrants, key.Client)
 	dk, err := f.writeDataKey(tx, key.Client, secrets, anew || grants == nil)
 	if err != nil {
@@ -154,7 +156,7 @@ func putGrant(f *dbFile, tx *bolt.Tx, key Key, secrets [][]byte, g Grant, text [
 // DeleteGrant deletes the grant of a connection and the access token in its
 // record, and remembers that it did. With the last grant of a client its data
 // key goes too.
-func (b *Bolt) DeleteGrant(key Key) error {
+func (b *Store) DeleteGrant(key tokencache.Key) error {
 	f := &b.grants
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -191,12 +193,12 @@ func (b *Bolt) DeleteGrant(key Key) error {
 }
 
 // grantError says which grant it is about.
-func (b *Bolt) grantError(key Key, err error) error {
+func (b *Store) grantError(key tokencache.Key, err error) error {
 	if errors.Is(err, errNoRing) {
-		err = fmt.Errorf("%w: the data key is missing", ErrDamaged)
+		err = fmt.Errorf("%w: the data key is missing", tokencache.ErrDamaged)
 	}
 	known := b.grants.explain(err)
-	var e *StoreError
+	var e *tokencache.StoreError
 	if !errors.As(known, &e) {
 		return known
 	}
@@ -205,6 +207,6 @@ func (b *Bolt) grantError(key Key, err error) error {
 	return &about
 }
 
-func (b *Bolt) damagedRecord(reason string) error {
-	return &StoreError{File: b.grants.path, Reason: reason, Remedy: b.grants.remedy + "; or forget the account and connect it anew", Err: ErrDamaged}
+func (b *Store) damagedRecord(reason string) error {
+	return &tokencache.StoreError{File: b.grants.path, Reason: reason, Remedy: b.grants.remedy + "; or forget the account and connect it anew", Err: tokencache.ErrDamaged}
 }

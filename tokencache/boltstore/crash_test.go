@@ -1,6 +1,6 @@
 //go:build unix
 
-package tokencache_test
+package boltstore_test
 
 import (
 	"bufio"
@@ -18,6 +18,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
 
 // child runs the test binary once more, as a process of its own with a part to play.
@@ -168,7 +169,7 @@ func TestLockedByAnotherProcess(t *testing.T) {
 	}
 	for lines := bufio.NewScanner(out); lines.Scan() && lines.Text() != "open"; {
 	}
-	b := tokencache.NewBolt(dir)
+	b := boltstore.New(dir)
 	t.Cleanup(func() { _ = b.Close() })
 	err := b.Open()
 	var locked *tokencache.LockedError
