@@ -50,11 +50,11 @@ type Store interface {
 	// TryWrite says why a grant could not be stored now, nil if it could.
 	TryWrite() error
 
-	// UseOnce reports whether an id is used the first time, and remembers it until then;
-	// Unuse takes that back, Used reports whether it is remembered.
-	UseOnce(id string, until time.Time) (first bool, err error)
-	Unuse(id string) error
-	Used(id string) (used bool, err error)
+	// ConsumeNonce reports whether an id is used the first time, and remembers it until then;
+	// ReturnNonce takes that back, NonceConsumed reports whether it is remembered.
+	ConsumeNonce(id string, until time.Time) (first bool, err error)
+	ReturnNonce(id string) error
+	NonceConsumed(id string) (used bool, err error)
 }
 
 // Hooks are what a Flow tells others, and what they do for it. All are needed.

@@ -31,7 +31,7 @@ func (f *Flow) checkInvitation(cl *Client, inv *Invitation) error {
 	if inv == nil {
 		return nil
 	}
-	used, err := f.store.Used(inv.ID)
+	used, err := f.store.NonceConsumed(inv.ID)
 	switch {
 	case err != nil:
 		return errStore(err)
@@ -49,7 +49,7 @@ func (f *Flow) consumeInvitation(p *pendingGrant) error {
 	if p.invited == nil {
 		return nil
 	}
-	first, err := f.store.UseOnce(p.invited.ID, p.invited.Expires)
+	first, err := f.store.ConsumeNonce(p.invited.ID, p.invited.Expires)
 	switch {
 	case err != nil:
 		return errStore(err)

@@ -58,7 +58,7 @@ func (f *Flow) replace(cl *Client, p *pendingGrant) (_ Result, old tokencache.Gr
 	}
 	if err := store(cl.Cache, cl.key(p.account), p.grant, p.proof); err != nil {
 		if p.invited != nil {
-			_ = f.store.Unuse(p.invited.ID) // what was not completed can be tried again
+			_ = f.store.ReturnNonce(p.invited.ID) // what was not completed can be tried again
 		}
 		return Result{}, old, errStore(err)
 	}

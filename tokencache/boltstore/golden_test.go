@@ -75,7 +75,7 @@ func writeGoldenStore(t *testing.T, dir string, secrets [][]byte) {
 	if err := b.Save(goldenConnection, secrets, goldenRecord); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.UseOnce("golden invitation", goldenUntil); err != nil {
+	if _, err := b.ConsumeNonce("golden invitation", goldenUntil); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Close(); err != nil {
@@ -118,7 +118,7 @@ func wantGoldenStore(t *testing.T, dir string, secrets [][]byte) {
 	if r, found, err := b.Load(goldenConnection, secrets); err != nil || !found || !reflect.DeepEqual(r, goldenRecord) {
 		t.Errorf("record %+v, %v, %v; want %+v", r, found, err, goldenRecord)
 	}
-	if used, err := b.Used("golden invitation"); err != nil || !used {
+	if used, err := b.NonceConsumed("golden invitation"); err != nil || !used {
 		t.Errorf("the used invitation: %v, %v", used, err)
 	}
 	if err := b.Check(); err != nil {

@@ -27,7 +27,7 @@ import (
 //	           tokens  client -> account  -> recordJSON
 //	           ledgers fingerprint        -> times of the token calls of that grant
 //	           deleted client -> account  -> time: a grant that was deleted
-//	           spent   id                 -> time until which UseOnce remembers it
+//	           spent   id                 -> time until which ConsumeNonce remembers it
 const (
 	bucketAbout   = "about"
 	bucketKeys    = "keys"

@@ -7,9 +7,9 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// UseOnce tells whether it is asked for an id the first time, and remembers it until
+// ConsumeNonce reports whether an id is used the first time, and remembers it until
 // the time given, over restarts as well. Ids are kept in clear: they must tell nothing.
-func (b *Store) UseOnce(id string, until time.Time) (first bool, err error) {
+func (b *Store) ConsumeNonce(id string, until time.Time) (first bool, err error) {
 	err = b.withTokens(true, func(tx *bolt.Tx) error {
 		spent, err := tx.CreateBucketIfNotExists([]byte(bucketSpent))
 		if err != nil {
@@ -26,8 +26,8 @@ func (b *Store) UseOnce(id string, until time.Time) (first bool, err error) {
 	return first && err == nil, err
 }
 
-// Unuse takes back what UseOnce has noted.
-func (b *Store) Unuse(id string) error {
+// ReturnNonce takes back what ConsumeNonce has noted.
+func (b *Store) ReturnNonce(id string) error {
 	return b.withTokens(true, func(tx *bolt.Tx) error {
 		spent := tx.Bucket([]byte(bucketSpent))
 		if spent == nil {
@@ -37,8 +37,8 @@ func (b *Store) Unuse(id string) error {
 	})
 }
 
-// Used tells whether UseOnce has seen the id, and remembers it still.
-func (b *Store) Used(id string) (used bool, err error) {
+// NonceConsumed reports whether ConsumeNonce has seen the id, and remembers it still.
+func (b *Store) NonceConsumed(id string) (used bool, err error) {
 	err = b.withTokens(false, func(tx *bolt.Tx) error {
 		spent := tx.Bucket([]byte(bucketSpent))
 		used = spent != nil && spent.Get([]byte(id)) != nil

@@ -6,32 +6,32 @@ import (
 )
 
 // An id is good once, over restarts too, and forgotten when its time is over.
-func TestUseOnce(t *testing.T) {
+func TestNonces(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	b := mustOpen(t, dir)
 	want := func(id string, until time.Time, want bool) {
 		t.Helper()
-		if first, err := b.UseOnce(id, until); first != want || err != nil {
+		if first, err := b.ConsumeNonce(id, until); first != want || err != nil {
 			t.Errorf("%s: %v, %v", id, first, err)
 		}
 	}
 	hour := time.Now().Add(time.Hour)
-	if used, err := b.Used("a"); used || err != nil {
+	if used, err := b.NonceConsumed("a"); used || err != nil {
 		t.Errorf("used before: %v, %v", used, err)
 	}
 	want("a", hour, true)
 	want("a", hour, false)
 	want("c", hour, true)
-	if err := b.Unuse("c"); err != nil {
+	if err := b.ReturnNonce("c"); err != nil {
 		t.Error(err)
 	}
-	if used, err := b.Used("c"); used || err != nil {
+	if used, err := b.NonceConsumed("c"); used || err != nil {
 		t.Errorf("taken back: %v, %v", used, err)
 	}
 	want("past", time.Now().Add(-time.Hour), true)
 	want("b", hour, true)
-	if used, _ := b.Used("past"); used {
+	if used, _ := b.NonceConsumed("past"); used {
 		t.Error("what is over is kept")
 	}
 	if err := b.Close(); err != nil {
@@ -39,7 +39,7 @@ func TestUseOnce(t *testing.T) {
 	}
 	b = mustOpen(t, dir)
 	want("a", hour, false)
-	if used, err := b.Used("b"); !used || err != nil {
+	if used, err := b.NonceConsumed("b"); !used || err != nil {
 		t.Errorf("after a restart: %v, %v", used, err)
 	}
 }
