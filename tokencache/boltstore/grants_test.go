@@ -248,67 +248,6 @@ func TestWrongKey(t *testing.T) {
 	}
 }
 
-func TestSaveWithoutSecretKeepsTheLedger(t *testing.T) {
-	t.Parallel()
-	b := mustOpen(t, t.TempDir())
-	err := b.Save(main1, nil, someRecord)
-	if wantStoreError(t, err, "tokens.db"); !errors.Is(err, tokencache.ErrWrongKey) {
-		t.Errorf("got %v", err)
-	}
-	if r, ok, err := b.Load(main1, nil); !ok || err != nil || r.Token != "" || len(r.Ledger) != 2 {
-		t.Errorf("got %v, %v, %v", r, ok, err)
-	}
-	noToken := someRecord
-	noToken.Token = ""
-	if err := b.Save(main1, nil, noToken); err != nil {
-		t.Errorf("nothing to seal: %v", err)
-	}
-}
-
-func TestForgettingAllEndsALostKey(t *testing.T) {
-	t.Parallel()
-	b := mustOpen(t, t.TempDir())
-	mustSaveGrant(t, b, main1, grant("a"))
-	other := [][]byte{[]byte("second secret")}
-	if err := b.DeleteGrant(main1); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.SaveGrant(main1, other, grant("b")); err != nil {
-		t.Errorf("got %v", err)
-	}
-	if g, ok, err := b.LoadGrant(main1, other); !ok || err != nil || g.RefreshToken != grant("b").RefreshToken {
-		t.Errorf("got %v, %v, %v", g, ok, err)
-	}
-}
-
-func TestRolloverOfSecrets(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	old, both, young := secrets, [][]byte{[]byte("second secret"), secrets[0]}, [][]byte{[]byte("second secret")}
-	b := mustOpen(t, dir)
-	mustSaveGrant(t, b, main1, grant("a"))
-	if err := b.Save(main1, old, someRecord); err != nil {
-		t.Fatal(err)
-	}
-	if _, ok, err := b.LoadGrant(main1, both); !ok || err != nil { // reading is enough
-		t.Fatal(ok, err)
-	}
-	if err := b.Save(main1, both, someRecord); err != nil {
-		t.Fatal(err)
-	}
-	_ = b.Close()
-	b = mustOpen(t, dir)
-	for _, s := range [][][]byte{young, both, old} {
-		g, ok, err := b.LoadGrant(main1, s)
-		if !ok || err != nil || g.RefreshToken != grant("a").RefreshToken {
-			t.Errorf("got %v, %v, %v", g, ok, err)
-		}
-		if r, ok, err := b.Load(main1, s); !ok || err != nil || r.Token != someRecord.Token {
-			t.Errorf("got %v, %v, %v", r, ok, err)
-		}
-	}
-}
-
 func TestMovedRecordDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

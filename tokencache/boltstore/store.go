@@ -298,3 +298,5 @@ func checkKey(key tokencache.Key) error {
 	}
 	return nil
 }
+
+var _ tokencache.Store = (*Store)(nil)

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -103,44 +102,6 @@ func noSecret(tb testing.TB, text string) {
 	}
 }
 
-func TestRecordComesBack(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	b := mustOpen(t, dir)
-	if _, ok, err := b.Load(main1, secrets); ok || err != nil {
-		t.Fatalf("an empty store: got %v, %v", ok, err)
-	}
-	if err := b.Save(main1, secrets, someRecord); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // by the same handle, and after a restart
-		got, ok, err := b.Load(main1, secrets)
-		if err != nil || !ok || !reflect.DeepEqual(got, someRecord) || got.Token != someRecord.Token {
-			t.Fatalf("got %v, %v, %v, want %v", got, ok, err, someRecord)
-		}
-		if _, ok, err := b.Load(tokencache.Key{Client: "main", Account: "other"}, secrets); ok || err != nil {
-			t.Fatalf("another account: got %v, %v", ok, err)
-		}
-		if err := b.Close(); err != nil {
-			t.Fatal(err)
-		}
-		b = mustOpen(t, dir)
-	}
-}
-
-func TestRecordIsStoredInUTCWithoutMonotonicReading(t *testing.T) {
-	t.Parallel()
-	b := mustOpen(t, t.TempDir())
-	now := time.Now().In(time.FixedZone("east", 7200))
-	if err := b.Save(main1, secrets, tokencache.Record{Token: "x", Expiry: now, Ledger: []time.Time{now}}); err != nil {
-		t.Fatal(err)
-	}
-	got, _, err := b.Load(main1, secrets)
-	if err != nil || !got.Expiry.Equal(now) || got.Expiry.Location() != time.UTC || !got.Ledger[0].Equal(now) || !got.Issued.IsZero() {
-		t.Errorf("got %v %v (%v), want %v", got.Expiry, got.Ledger, err, now)
-	}
-}
-
 func TestNothingIsOpenedBeforeItIsNeeded(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "a", "store")
@@ -157,68 +118,6 @@ func TestNothingIsOpenedBeforeItIsNeeded(t *testing.T) {
 	}
 	if err := b.Check(); err != nil {
 		t.Errorf("a fresh store: %v", err)
-	}
-}
-
-func TestGrantsComeBack(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "store")
-	b := mustOpen(t, dir)
-	for _, name := range []string{"b", "a", "c"} {
-		mustSaveGrant(t, b, tokencache.Key{Client: "main", Account: name}, grant(name))
-	}
-	mustSaveGrant(t, b, tokencache.Key{Client: "second", Account: "a"}, grant("second"))
-	mustSaveGrant(t, b, tokencache.Key{Client: "main", Account: "a"}, grant("anew"))
-	for range 2 {
-		if got, want := b.Accounts("main"), []string{"a", "b", "c"}; !slices.Equal(got, want) {
-			t.Errorf("accounts: got %v, want %v", got, want)
-		}
-		if got := b.Accounts("nobody"); len(got) != 0 {
-			t.Errorf("accounts of no client: got %v", got)
-		}
-		wantGrant(t, b, tokencache.Key{Client: "main", Account: "a"}, grant("anew"))
-		wantGrant(t, b, tokencache.Key{Client: "main", Account: "c"}, grant("c"))
-		wantGrant(t, b, tokencache.Key{Client: "second", Account: "a"}, grant("second"))
-		if _, ok, err := b.LoadGrant(tokencache.Key{Client: "second", Account: "b"}, secrets); ok || err != nil {
-			t.Errorf("a grant nobody gave: got %v, %v", ok, err)
-		}
-		if got := b.Warnings(); len(got) != 0 {
-			t.Errorf("warnings: %v", got)
-		}
-		_ = b.Close()
-		b = mustOpen(t, dir)
-	}
-}
-
-func TestGrantWithoutRefreshTokenDisplacesNothing(t *testing.T) {
-	t.Parallel()
-	b := mustOpen(t, t.TempDir())
-	mustSaveGrant(t, b, main1, grant("kept"))
-	if err := b.SaveGrant(main1, secrets, tokencache.Grant{AccountsServer: "https://accounts.zoho.com"}); err == nil {
-		t.Error("a grant without refresh token was stored")
-	}
-	wantGrant(t, b, main1, grant("kept"))
-}
-
-func TestNamesThatCannotBeStored(t *testing.T) {
-	t.Parallel()
-	b := mustOpen(t, t.TempDir())
-	for _, key := range []tokencache.Key{{}, {Client: "main"}, {Account: "a"}, {Client: "main", Account: strings.Repeat("a", 40000)}} {
-		if err := b.Save(key, secrets, someRecord); err == nil {
-			t.Errorf("Save took %.50q", key)
-		}
-		if err := b.SaveGrant(key, secrets, grant("x")); err == nil {
-			t.Errorf("SaveGrant took %.50q", key)
-		}
-		if _, ok, err := b.Load(key, secrets); ok || err != nil {
-			t.Errorf("Load of %.50q: got %v, %v", key, ok, err)
-		}
-		if _, ok, err := b.LoadGrant(key, secrets); ok || err != nil {
-			t.Errorf("LoadGrant of %.50q: got %v, %v", key, ok, err)
-		}
-	}
-	if err := b.Check(); err != nil {
-		t.Error(err)
 	}
 }
 
