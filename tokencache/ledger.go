@@ -1,9 +1,50 @@
 package tokencache
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
+
+// ledger holds when the token calls of a grant were made, as mono, oldest
+// first. A call stands in it from before it is sent, and once its answer is
+// there, at the time of the answer: the server counted it at some time between.
+type ledger []int64
+
+func (l *ledger) add(now int64) { *l = append(*l, now) }
+
+// strike takes back the call entered at a time.
+func (l *ledger) strike(at int64) {
+	if i := slices.Index(*l, at); i >= 0 {
+		*l = slices.Delete(*l, i, i+1)
+	}
+}
+
+// trim forgets what has left the window.
+func (l *ledger) trim(now int64, window time.Duration) {
+	if *l = slices.Delete(*l, 0, len(*l)-l.within(now, window)); len(*l) == 0 {
+		*l = nil
+	}
+}
+
+// within is how many calls are in the window.
+func (l ledger) within(now int64, window time.Duration) int {
+	old := 0
+	for old < len(l) && now-l[old] >= int64(window) {
+		old++
+	}
+	return len(l) - old
+}
+
+func (l ledger) sort() { slices.Sort(l) }
+
+// wait is how long it takes until one more call fits into the budget; 0 = it does.
+func (l ledger) wait(now int64, budget int, window time.Duration) time.Duration {
+	if len(l) < budget {
+		return 0
+	}
+	return max(0, time.Duration(l[len(l)-budget]+int64(window)-now))
+}
 
 // book is the ledger of a grant. Connections that have the same grant share it, as
 // they share what Zoho counts; it outlives their changing to another grant.
