@@ -125,7 +125,7 @@ func (n *Conn) held(cl *Client, w want, digest [8]byte, now moment) *Error {
 		err.NextTry = time.Duration(wt.next - now.mono)
 		return err
 	}
-	if d := n.book.wait(now.mono, cl); d > 0 {
+	if d := n.ledger.wait(now.mono, cl); d > 0 {
 		return n.spent(cl, d)
 	}
 	return nil
@@ -155,5 +155,5 @@ func (n *Conn) unblocked(cl *Client, now moment) int64 {
 		}
 		return n.waiting.next
 	}
-	return now.mono + int64(max(n.book.wait(now.mono, cl), lookAgain))
+	return now.mono + int64(max(n.ledger.wait(now.mono, cl), lookAgain))
 }

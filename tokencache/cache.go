@@ -41,7 +41,7 @@ type Cache struct {
 	conns map[Key]*Conn
 
 	saving  sync.Mutex // one write at a time, each of the state as it is then
-	library *library
+	ledgers *ledgers
 	looks   bool // it belongs to Status, and keeps nothing
 	users   userList
 	unsaved unsaved
@@ -63,7 +63,7 @@ func New(o Options) *Cache {
 		observe: o.Observe,
 		rand:    o.Rand,
 		conns:   make(map[Key]*Conn),
-		library: &library{books: make(map[Fingerprint]*book)},
+		ledgers: &ledgers{byGrant: make(map[Fingerprint]*sharedLedger)},
 	}
 	if c.rand == nil {
 		c.rand = rand.Float64

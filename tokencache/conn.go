@@ -26,17 +26,17 @@ type Conn struct {
 	about     atomic.Pointer[about]    // the grant that checked has found, nil = that failed; written with mu held
 
 	mu          sync.Mutex
-	flight      *flight     // in the air, nil if none
-	timer       *time.Timer // keep_warm; nil = not set
-	checked     uint64      // client whose grant was last found to be fingerprint's
-	fingerprint Fingerprint // of the grant that all this belongs to
-	book        *book       // of that grant, nil = none
-	epoch       uint32      // counts the grants
-	failures    uint16      // in a row, of any kind
-	loaded      bool        // the store was looked into for this grant
-	reported    state       // last one in an event
-	claim       *claim      // nil = the first grant
-	generation  uint64      // of the last token, whatever its grant
+	flight      *flight       // in the air, nil if none
+	timer       *time.Timer   // keep_warm; nil = not set
+	checked     uint64        // client whose grant was last found to be fingerprint's
+	fingerprint Fingerprint   // of the grant that all this belongs to
+	ledger      *sharedLedger // of that grant, nil = none
+	epoch       uint32        // counts the grants
+	failures    uint16        // in a row, of any kind
+	loaded      bool          // the store was looked into for this grant
+	reported    state         // last one in an event
+	claim       *claim        // nil = the first grant
+	generation  uint64        // of the last token, whatever its grant
 	waiting     waiting
 	last        *failure // latest one, nil = none
 	unsaved     *Error   // nil = what was last written was written

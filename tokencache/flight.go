@@ -114,7 +114,7 @@ func (n *Conn) run(f *flight, cl *Client) (*live, error) {
 	// gofail: var afterTokenCall struct{}
 	l, err = n.settle(f, cl, c, got, err)
 	if errors.Is(err, errSuperseded) {
-		n.cache.keepBook(n.key, g.fingerprint, c.book)
+		n.cache.keepLedger(n.key, g.fingerprint, c.ledger)
 	}
 	f.minted = err == nil
 	return l, err
@@ -123,7 +123,7 @@ func (n *Conn) run(f *flight, cl *Client) (*live, error) {
 // call is a token call that stands in the ledger and has not been answered.
 type call struct {
 	at     moment
-	book   *book // that it stands in
+	ledger *sharedLedger // that it stands in
 	epoch  uint32
 	digest [8]byte // of the credentials
 }
@@ -144,11 +144,11 @@ func (n *Conn) prepare(w want, cl *Client, g granted) (*call, *live, error) {
 	if err := n.held(cl, w, digest, now); err != nil {
 		return nil, nil, err
 	}
-	if d := n.book.enter(now.mono, cl); d > 0 { // another connection with the grant was quicker
+	if d := n.ledger.enter(now.mono, cl); d > 0 { // another connection with the grant was quicker
 		return nil, nil, n.spent(cl, d)
 	}
 	n.changes++
-	return &call{at: now, book: n.book, epoch: n.epoch, digest: digest}, nil, nil
+	return &call{at: now, ledger: n.ledger, epoch: n.epoch, digest: digest}, nil, nil
 }
 
 // fetch asks the server.
@@ -175,7 +175,7 @@ func (n *Conn) settle(f *flight, cl *Client, c *call, got Fetched, err error) (*
 	kind, counts, retryAfter := classify(err)
 	e := Event{Type: EventTokenRequest, Key: n.key, Cause: f.want.cause, Result: kind.String(), Err: err,
 		Generation: n.generation, Duration: time.Duration(now.mono - c.at.mono)}
-	c.book.settle(c.at.mono, now.mono, counts)
+	c.ledger.settle(c.at.mono, now.mono, counts)
 	if n.epoch != c.epoch { // its grant is gone, and the token with it
 		n.tell(e)
 		return nil, errSuperseded

@@ -177,7 +177,7 @@ func (n *Conn) reset(fp Fingerprint) {
 	n.epoch++
 	n.fingerprint = fp
 	n.live.Store(nil)
-	n.book = n.cache.library.book(fp, n.cache.looks)
+	n.ledger = n.cache.ledgers.of(fp, n.cache.looks)
 	n.loaded, n.waiting = false, waiting{}
 	n.failures, n.last, n.lost = 0, nil, nil
 	n.about.Store(nil)

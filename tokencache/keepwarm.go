@@ -45,7 +45,7 @@ func (n *Conn) due(cl *Client, now moment) (mono int64, ok bool) {
 	case l == nil || !l.alive(now):
 		spread = cl.refreshBefore()
 	}
-	return now.mono + max(int64(n.book.wait(now.mono, cl)), int64(warmRetry)+n.jitter(spread)), true
+	return now.mono + max(int64(n.ledger.wait(now.mono, cl)), int64(warmRetry)+n.jitter(spread)), true
 }
 
 func (n *Conn) jitter(d time.Duration) int64 { return int64(n.cache.rand() * float64(d)) }

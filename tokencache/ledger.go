@@ -46,9 +46,9 @@ func (l ledger) wait(now int64, budget int, window time.Duration) time.Duration 
 	return max(0, time.Duration(l[len(l)-budget]+int64(window)-now))
 }
 
-// book is the ledger of a grant. Connections that have the same grant share it, as
+// sharedLedger is the ledger of a grant. Connections that have the same grant share it, as
 // they share what Zoho counts; it outlives their changing to another grant.
-type book struct {
+type sharedLedger struct {
 	mu     sync.Mutex
 	ledger ledger
 	window time.Duration // the longest that anybody counts by
@@ -56,112 +56,112 @@ type book struct {
 }
 
 // trim forgets what counts for nobody any more. With mu held.
-func (b *book) trim(now int64, cl *Client) {
-	b.window = max(b.window, cl.window())
-	b.ledger.trim(now, b.window)
+func (s *sharedLedger) trim(now int64, cl *Client) {
+	s.window = max(s.window, cl.window())
+	s.ledger.trim(now, s.window)
 }
 
-// enter writes a call into the book if it fits into the budget; otherwise it tells how
+// enter writes a call into the ledger if it fits into the budget; otherwise it says how
 // long that takes.
-func (b *book) enter(now int64, cl *Client) (wait time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.trim(now, cl)
-	if wait = b.ledger.wait(now, cl.budget(), cl.window()); wait == 0 {
-		b.ledger.add(now)
+func (s *sharedLedger) enter(now int64, cl *Client) (wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trim(now, cl)
+	if wait = s.ledger.wait(now, cl.budget(), cl.window()); wait == 0 {
+		s.ledger.add(now)
 	}
 	return wait
 }
 
 // wait is how long it takes until one more call fits into the budget; 0 = it does.
-func (b *book) wait(now int64, cl *Client) time.Duration {
-	if b == nil { // no grant
+func (s *sharedLedger) wait(now int64, cl *Client) time.Duration {
+	if s == nil { // no grant
 		return 0
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.ledger.wait(now, cl.budget(), cl.window())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ledger.wait(now, cl.budget(), cl.window())
 }
 
 // settle moves a call to when its answer came, or strikes it out if it was no token.
-func (b *book) settle(at, now int64, counts bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.ledger.strike(at)
+func (s *sharedLedger) settle(at, now int64, counts bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ledger.strike(at)
 	if counts {
-		b.ledger.add(now)
+		s.ledger.add(now)
 	}
 }
 
 // add enters a call that was made elsewhere.
-func (b *book) add(now int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.ledger.add(now)
+func (s *sharedLedger) add(now int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ledger.add(now)
 }
 
 // used is how many calls are in the window, and when the last one was.
-func (b *book) used(now int64, cl *Client) (calls int, last int64) {
-	if b == nil {
+func (s *sharedLedger) used(now int64, cl *Client) (calls int, last int64) {
+	if s == nil {
 		return 0, 0
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.trim(now, cl)
-	if n := len(b.ledger); n > 0 {
-		last = b.ledger[n-1]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trim(now, cl)
+	if n := len(s.ledger); n > 0 {
+		last = s.ledger[n-1]
 	}
-	return b.ledger.within(now, cl.window()), last
+	return s.ledger.within(now, cl.window()), last
 }
 
 // restore takes what the store has, once. Times that the wall clock has not reached
 // yet count as now.
-func (b *book) restore(calls []time.Time, now moment) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.known {
+func (s *sharedLedger) restore(calls []time.Time, now moment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known {
 		return
 	}
-	b.known = true
+	s.known = true
 	for _, t := range calls {
-		b.ledger.add(now.mono - max(0, now.wall-t.UnixNano()))
+		s.ledger.add(now.mono - max(0, now.wall-t.UnixNano()))
 	}
-	b.ledger.sort()
+	s.ledger.sort()
 }
 
 // times is the ledger as the store keeps it.
-func (b *book) times(now moment) (calls []time.Time) {
-	if b == nil {
+func (s *sharedLedger) times(now moment) (calls []time.Time) {
+	if s == nil {
 		return nil
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, at := range b.ledger {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, at := range s.ledger {
 		calls = append(calls, now.wallAt(at))
 	}
 	return calls
 }
 
-// library holds the books of all grants that were in use.
-type library struct {
-	mu    sync.Mutex
-	books map[Fingerprint]*book
+// ledgers has those of all grants that were in use.
+type ledgers struct {
+	mu      sync.Mutex
+	byGrant map[Fingerprint]*sharedLedger
 }
 
-// book is that of a grant, nil for none. For somebody who only looks, a new one is not
-// kept.
-func (l *library) book(of Fingerprint, looks bool) *book {
-	if of == (Fingerprint{}) {
+// of is the ledger of a grant, nil for none. For somebody who only looks, a new one is
+// not kept.
+func (l *ledgers) of(grant Fingerprint, looks bool) *sharedLedger {
+	if grant == (Fingerprint{}) {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.books[of]
-	if b == nil {
-		b = &book{}
+	s := l.byGrant[grant]
+	if s == nil {
+		s = &sharedLedger{}
 		if !looks {
-			l.books[of] = b
+			l.byGrant[grant] = s
 		}
 	}
-	return b
+	return s
 }

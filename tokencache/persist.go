@@ -38,7 +38,7 @@ func (n *Conn) load(cl *Client) error {
 	defer n.unlock()
 	if !n.loaded && n.fingerprint == fp {
 		n.loaded, n.broken = true, nil
-		n.book.restore(calls, n.cache.clock.now())
+		n.ledger.restore(calls, n.cache.clock.now())
 		n.take(cl, rec, n.cache.clock.now())
 	}
 	return nil
@@ -112,7 +112,7 @@ func (n *Conn) record(now moment) Record {
 		rec.Token, rec.Issued, rec.Expiry = l.Value, l.Issued, l.Expiry
 		rec.APIDomain, rec.Scope = l.APIDomain, l.Scope
 	}
-	rec.Ledger = n.book.times(now)
+	rec.Ledger = n.ledger.times(now)
 	if n.waiting.kind != 0 {
 		rec.NextTry = now.wallAt(n.waiting.next)
 	}

@@ -96,7 +96,7 @@ func (c *Cache) status(cl *Client, key Key, sound bool) Status {
 		}
 	}
 	// A connection of a cache of its own: nothing of it is kept or told.
-	apart := &Conn{cache: &Cache{store: c.store, clock: c.clock, rand: c.rand, library: c.library, looks: true}, key: key}
+	apart := &Conn{cache: &Cache{store: c.store, clock: c.clock, rand: c.rand, ledgers: c.ledgers, looks: true}, key: key}
 	g, err := apart.check(cl)
 	if err == nil {
 		if n != nil && n.confirm(cl, g, apart.about.Load()) {
@@ -178,7 +178,7 @@ func (n *Conn) snapshot(cl *Client) Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := n.cache.clock.now()
-	calls, _ := n.book.used(now.mono, cl)
+	calls, _ := n.ledger.used(now.mono, cl)
 	s := Status{
 		Key:        n.key,
 		State:      n.state(now).String(),
@@ -215,13 +215,13 @@ func (n *Conn) explain(s *Status, cl *Client, now moment) {
 	if n.last != nil {
 		s.LastError, s.LastErrorAt = n.last.err.Error(), time.Unix(0, n.last.at).UTC()
 	}
-	if d := n.book.wait(now.mono, cl); d > 0 {
+	if d := n.ledger.wait(now.mono, cl); d > 0 {
 		if end := now.time().Add(d); end.After(s.NextTry) {
 			s.NextTry = end
 		}
 		if s.Waiting == 0 {
 			s.LastError = KindBudget.explain(cl.spent())
-			_, last := n.book.used(now.mono, cl)
+			_, last := n.ledger.used(now.mono, cl)
 			s.LastErrorAt = now.wallAt(last)
 		}
 	}

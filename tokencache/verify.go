@@ -27,20 +27,20 @@ func (c *Cache) Prove(cl *Client, key Key, g Grant) (Proof, error) {
 	}
 	defer c.leave()
 	fp := cl.fingerprint(g)
-	b, err := c.openBook(fp)
+	l, err := c.openLedger(fp)
 	if err != nil {
 		return Proof{}, n.unreadable(cl, "load", err)
 	}
 	at := c.clock.now()
-	if d := b.enter(at.mono, cl); d > 0 {
+	if d := l.enter(at.mono, cl); d > 0 {
 		return Proof{}, n.spent(cl, d)
 	}
-	c.keepBook(key, fp, b)
+	c.keepLedger(key, fp, l)
 	got, err := n.fetch(cl, g)
 	now := c.clock.now()
 	kind, counts, retryAfter := classify(err)
-	b.settle(at.mono, now.mono, counts)
-	c.keepBook(key, fp, b)
+	l.settle(at.mono, now.mono, counts)
+	c.keepLedger(key, fp, l)
 	c.emit(Event{Type: EventTokenRequest, Key: key, Cause: CauseConsent, Result: kind.String(), Err: err,
 		Duration: time.Duration(now.mono - at.mono), Expiry: at.time().Add(cl.life(got.Life))})
 	if err != nil {
@@ -53,10 +53,10 @@ func (c *Cache) Prove(cl *Client, key Key, g Grant) (Proof, error) {
 // authorization code brings one. It counts like any other.
 func (c *Cache) Exchanged(cl *Client, key Key, g Grant, got Fetched) Proof {
 	fp, now := cl.fingerprint(g), c.clock.now()
-	b, err := c.openBook(fp)
-	b.add(now.mono)
+	l, err := c.openLedger(fp)
+	l.add(now.mono)
 	if err == nil { // otherwise the store is told of by whoever needs it
-		c.keepBook(key, fp, b)
+		c.keepLedger(key, fp, l)
 	}
 	return Proof{Fetched: got, at: now}
 }
@@ -68,7 +68,7 @@ func (c *Cache) Replace(cl *Client, key Key, g Grant, p Proof) error {
 }
 
 // ReplaceUnreadable is Replace for a stored grant that cannot be read, see
-// Bolt.ReplaceGrant.
+// Store.ReplaceGrant.
 func (c *Cache) ReplaceUnreadable(cl *Client, key Key, g Grant, p Proof) error {
 	return c.replace(cl, key, p, c.store.ReplaceGrant(key, cl.secrets(), g))
 }
@@ -106,27 +106,27 @@ func (n *Conn) install(cl *Client, p Proof) {
 	n.arm(cl)
 }
 
-// openBook is the ledger of a grant, with what the store has of it.
-func (c *Cache) openBook(fp Fingerprint) (*book, error) {
-	b := c.library.book(fp, false)
+// openLedger is the ledger of a grant, with what the store has of it.
+func (c *Cache) openLedger(fp Fingerprint) (*sharedLedger, error) {
+	l := c.ledgers.of(fp, false)
 	if c.store == nil {
-		return b, nil
+		return l, nil
 	}
 	calls, err := c.store.LoadLedger(fp)
 	if err == nil {
-		b.restore(calls, c.clock.now())
+		l.restore(calls, c.clock.now())
 	}
-	return b, err
+	return l, err
 }
 
-// keepBook stores a ledger; what cannot be stored counts in memory.
-func (c *Cache) keepBook(key Key, fp Fingerprint, b *book) {
+// keepLedger stores a ledger; what cannot be stored counts in memory.
+func (c *Cache) keepLedger(key Key, fp Fingerprint, l *sharedLedger) {
 	if c.store == nil {
 		return
 	}
 	c.saving.Lock()
 	now := c.clock.now()
-	err := c.store.SaveLedger(fp, b.times(now), now.time())
+	err := c.store.SaveLedger(fp, l.times(now), now.time())
 	c.saving.Unlock()
 	if err != nil {
 		c.emit(Event{Type: EventStoreError, Key: key, Operation: "save", Err: err})
