@@ -98,7 +98,7 @@ func (w *waiting) restore(state string, steps int, wait time.Duration, now int64
 // blocked says what is known without asking anyone: why there is no use in a
 // flight. Only a flight can look at the grant again, so one may go where the
 // grant is new, or once a second where a human's help would end the wait.
-func (n *Conn) blocked(cl *Client, w want, now moment) error {
+func (n *Conn) blocked(cl *Client, req request, now moment) error {
 	if b := n.broken; b != nil && b.client == cl.identity() && now.mono < b.till {
 		return b.err
 	}
@@ -109,7 +109,7 @@ func (n *Conn) blocked(cl *Client, w want, now moment) error {
 		n.waiting.lookAt = now.mono + int64(lookAgain)
 		return nil
 	}
-	if err := n.held(cl, w, [8]byte{}, now); err != nil {
+	if err := n.held(cl, req, [8]byte{}, now); err != nil {
 		return err
 	}
 	return nil
@@ -117,9 +117,9 @@ func (n *Conn) blocked(cl *Client, w want, now moment) error {
 
 // held says why the server may not be asked now: the waiting table, unless the
 // credentials are others than those that were rejected, or the budget.
-func (n *Conn) held(cl *Client, w want, digest [8]byte, now moment) *Error {
+func (n *Conn) held(cl *Client, req request, digest [8]byte, now moment) *Error {
 	wt := &n.waiting
-	free := w.operator && wt.kind != KindThrottled || wt.kind.needsHand() && digest != [8]byte{} && digest != wt.digest
+	free := req.operator && wt.kind != KindThrottled || wt.kind.needsHand() && digest != [8]byte{} && digest != wt.digest
 	if wt.running(now.mono) && !free {
 		err := n.waitError(now)
 		err.NextTry = time.Duration(wt.next - now.mono)

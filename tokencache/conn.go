@@ -76,15 +76,15 @@ func (l *live) postpone(mono int64) { l.soft.Store(min(mono, int64(l.deadline)))
 
 // usable tells whether the token serves what is wanted by someone whose grant
 // is the token's.
-func (l *live) usable(now moment, w want) bool {
-	return l != nil && l.alive(now) && l.Generation > w.after
+func (l *live) usable(now moment, req request) bool {
+	return l != nil && l.alive(now) && l.Generation > req.after
 }
 
 // of tells whether the client's grant was found to be the token's, last.
 func (l *live) of(cl *Client) bool { return l != nil && l.seen.Load() == cl.identity() }
 
-// want says what a caller needs.
-type want struct {
+// request says what a caller needs.
+type request struct {
 	after    uint64 // a generation newer than this
 	cause    string
 	operator bool // a new token, even if there is one, dead or waiting
@@ -124,11 +124,11 @@ func (n *Conn) AccountsServer() string {
 // Refresh gets a new token, whatever the age of the current one. Of what holds
 // calls back, only the budget and a throttle bind an operator.
 func (n *Conn) Refresh(ctx context.Context, cl *Client) (*Token, error) {
-	w := want{cause: CauseOperator, operator: true}
+	req := request{cause: CauseOperator, operator: true}
 	if l := n.live.Load(); l != nil {
-		w.after = l.Generation
+		req.after = l.Generation
 	}
-	l, err := n.obtain(ctx, cl, w)
+	l, err := n.obtain(ctx, cl, req)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (n *Conn) Refresh(ctx context.Context, cl *Client) (*Token, error) {
 // keep_warm would go on with, and gets one as a use would if none lives. The error is an
 // *Error.
 func (n *Conn) Token(ctx context.Context, cl *Client) (*Token, error) {
-	l, err := n.obtain(ctx, cl, want{cause: CauseOperator})
+	l, err := n.obtain(ctx, cl, request{cause: CauseOperator})
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func (n *Conn) touch(now moment) {
 // obtain waits for a token that is wanted. It comes round again when what it
 // waited for was of no use: the grant changed, or another one's flight found
 // in the store what this caller knows to be refused.
-func (n *Conn) obtain(ctx context.Context, cl *Client, w want) (*live, error) {
+func (n *Conn) obtain(ctx context.Context, cl *Client, req request) (*live, error) {
 	for range 4 {
 		var g granted
 		if l := n.live.Load(); l != nil && !l.of(cl) {
@@ -164,13 +164,13 @@ func (n *Conn) obtain(ctx context.Context, cl *Client, w want) (*live, error) {
 			g, err = n.checkAgain(cl)
 			switch {
 			case err == nil:
-			case n.serves(cl, l, w, err):
+			case n.serves(cl, l, req, err):
 				return l, nil
 			default:
 				return nil, err
 			}
 		}
-		l, f, err := n.join(cl, w, g.epoch)
+		l, f, err := n.join(cl, req, g.epoch)
 		if f == nil {
 			return l, err
 		}
@@ -182,14 +182,14 @@ func (n *Conn) obtain(ctx context.Context, cl *Client, w want) (*live, error) {
 		case f.err != nil && !f.called && f.client != cl.identity(): // true for that configuration only
 		case f.err != nil:
 			return nil, f.err
-		case w.operator && !f.minted:
-			w.after = f.live.Generation
-		case f.live.of(cl) && f.live.usable(n.cache.clock.now(), w):
+		case req.operator && !f.minted:
+			req.after = f.live.Generation
+		case f.live.of(cl) && f.live.usable(n.cache.clock.now(), req):
 			return f.live, nil
 		case f.minted && !f.live.alive(n.cache.clock.now()):
 			return nil, n.fail(KindTemporary, lookAgain, errShortLived)
 		default:
-			w.operator = false // has had its call; whose the token is, is looked at again
+			req.operator = false // has had its call; whose the token is, is looked at again
 		}
 	}
 	return nil, n.fail(KindTemporary, lookAgain, errSuperseded)
@@ -199,7 +199,7 @@ func (n *Conn) await(ctx context.Context, f *flight) error {
 	start := n.cache.clock.now()
 	defer func() {
 		d := time.Duration(n.cache.clock.now().mono - start.mono)
-		n.cache.emit(Event{Type: EventWaited, Key: n.key, Cause: f.want.cause, Duration: d})
+		n.cache.emit(Event{Type: EventWaited, Key: n.key, Cause: f.request.cause, Duration: d})
 	}()
 	select {
 	case <-f.done:
@@ -213,22 +213,22 @@ func (n *Conn) await(ctx context.Context, f *flight) error {
 // will tell, which it starts if there is none in the air. The caller's grant is
 // that of epoch; with 0 the token tells. (While two configurations are in use,
 // around a reload, each makes the token forget the other.)
-func (n *Conn) join(cl *Client, w want, epoch uint32) (*live, *flight, error) {
+func (n *Conn) join(cl *Client, req request, epoch uint32) (*live, *flight, error) {
 	n.mu.Lock()
 	defer n.unlock()
 	now := n.cache.clock.now()
-	if l := n.live.Load(); !w.operator && l.usable(now, w) && (l.of(cl) || epoch == n.epoch) {
+	if l := n.live.Load(); !req.operator && l.usable(now, req) && (l.of(cl) || epoch == n.epoch) {
 		return l, nil, nil
 	}
 	if n.flight != nil {
 		return nil, n.flight, nil
 	}
-	if !w.operator {
-		if err := n.blocked(cl, w, now); err != nil {
+	if !req.operator {
+		if err := n.blocked(cl, req, now); err != nil {
 			return nil, nil, err
 		}
 	}
-	if !n.launch(cl, w) {
+	if !n.launch(cl, req) {
 		return nil, nil, n.fail(KindTemporary, lookAgain, errClosed)
 	}
 	return nil, n.flight, nil
@@ -241,13 +241,13 @@ func (n *Conn) early(cl *Client, l *live, now moment) {
 	if n.live.Load() != l || now.mono < l.soft.Load() {
 		return
 	}
-	w := want{after: l.Generation, cause: CauseExpiry}
+	req := request{after: l.Generation, cause: CauseExpiry}
 	if n.flight == nil {
-		if err := n.blocked(cl, w, now); err != nil {
+		if err := n.blocked(cl, req, now); err != nil {
 			l.postpone(n.unblocked(cl, now))
 			return
 		}
-		n.launch(cl, w)
+		n.launch(cl, req)
 	}
 	l.postpone(now.mono + int64(flightLimit)) // a failure brings it forward
 }

@@ -16,10 +16,10 @@ const flightLimit = 15 * time.Second
 // flight is one attempt to get a token, on behalf of all who wait for it. It
 // belongs to none of them: it ends by itself, whoever hangs up.
 type flight struct {
-	want   want
-	number Mark          // among those of the connection
-	client uint64        // whose configuration it goes by
-	done   chan struct{} // closed when the rest stands
+	request request
+	number  Mark          // among those of the connection
+	client  uint64        // whose configuration it goes by
+	done    chan struct{} // closed when the rest stands
 
 	live   *live
 	err    error
@@ -28,11 +28,11 @@ type flight struct {
 }
 
 // launch starts a flight, unless the cache is closing. With mu held.
-func (n *Conn) launch(cl *Client, w want) bool {
+func (n *Conn) launch(cl *Client, req request) bool {
 	if !n.cache.enter() {
 		return false
 	}
-	n.flight = &flight{want: w, number: Mark(n.launched.Add(1)), client: cl.identity(), done: make(chan struct{})}
+	n.flight = &flight{request: req, number: Mark(n.launched.Add(1)), client: cl.identity(), done: make(chan struct{})}
 	go n.fly(n.flight, cl)
 	return true
 }
@@ -103,7 +103,7 @@ func (n *Conn) run(f *flight, cl *Client) (*live, error) {
 	if err := n.load(cl); err != nil {
 		return nil, err
 	}
-	c, l, err := n.prepare(f.want, cl, g)
+	c, l, err := n.prepare(f.request, cl, g)
 	if c == nil {
 		return l, err
 	}
@@ -130,7 +130,7 @@ type call struct {
 
 // prepare decides whether to call, under one lock with entering it in the ledger.
 // Without a call it returns the token that makes it needless, or what holds it back.
-func (n *Conn) prepare(w want, cl *Client, g granted) (*call, *live, error) {
+func (n *Conn) prepare(req request, cl *Client, g granted) (*call, *live, error) {
 	digest := cl.digest(g.fingerprint)
 	n.mu.Lock()
 	defer n.unlock()
@@ -138,10 +138,10 @@ func (n *Conn) prepare(w want, cl *Client, g granted) (*call, *live, error) {
 	if n.epoch != g.epoch {
 		return nil, nil, errSuperseded
 	}
-	if l := n.live.Load(); !w.operator && l.usable(now, w) {
+	if l := n.live.Load(); !req.operator && l.usable(now, req) {
 		return nil, l, nil
 	}
-	if err := n.held(cl, w, digest, now); err != nil {
+	if err := n.held(cl, req, digest, now); err != nil {
 		return nil, nil, err
 	}
 	if d := n.ledger.enter(now.mono, cl); d > 0 { // another connection with the grant was quicker
@@ -173,7 +173,7 @@ func (n *Conn) settle(f *flight, cl *Client, c *call, got Fetched, err error) (*
 	defer n.unlock()
 	now := n.cache.clock.now()
 	kind, counts, retryAfter := classify(err)
-	e := Event{Type: EventTokenRequest, Key: n.key, Cause: f.want.cause, Result: kind.String(), Err: err,
+	e := Event{Type: EventTokenRequest, Key: n.key, Cause: f.request.cause, Result: kind.String(), Err: err,
 		Generation: n.generation, Duration: time.Duration(now.mono - c.at.mono)}
 	c.ledger.settle(c.at.mono, now.mono, counts)
 	if n.epoch != c.epoch { // its grant is gone, and the token with it
@@ -224,7 +224,7 @@ func (n *Conn) fault(cl *Client, kind Kind, digest [8]byte, retryAfter time.Dura
 
 // cure is the flight's mark if it was launched because a token was refused, else 0.
 func (f *flight) cure() Mark {
-	if f.want.cause != CauseRefused {
+	if f.request.cause != CauseRefused {
 		return 0
 	}
 	return f.number

@@ -152,9 +152,9 @@ func (n *Conn) checkAgain(cl *Client) (granted, error) {
 // serves tells whether a token may be handed out though its grant could not be looked at,
 // for the reason err: after a reload, a store that fails must not cost a request. What
 // is known to have changed, or may have with the configuration, is not served.
-func (n *Conn) serves(cl *Client, l *live, w want, err error) bool {
+func (n *Conn) serves(cl *Client, l *live, req request, err error) bool {
 	var e *Error
-	if w.operator || !errors.As(err, &e) || e.Kind != KindStore || l.seen.Load() == noClient || !l.usable(n.cache.clock.now(), w) {
+	if req.operator || !errors.As(err, &e) || e.Kind != KindStore || l.seen.Load() == noClient || !l.usable(n.cache.clock.now(), req) {
 		return false
 	}
 	if cl.Grant == nil {

@@ -67,15 +67,15 @@ func (n *Conn) wake() {
 	if cl == nil || !n.warm(cl, now) {
 		return
 	}
-	w := want{cause: CauseKeepWarm}
+	req := request{cause: CauseKeepWarm}
 	if l := n.live.Load(); l != nil {
 		if now.mono < l.early && l.alive(now) {
 			n.arm(cl)
 			return
 		}
-		w.after = l.Generation
+		req.after = l.Generation
 	}
-	if _, f, _ := n.join(cl, w, 0); f == nil {
+	if _, f, _ := n.join(cl, req, 0); f == nil {
 		n.arm(cl)
 	}
 }

@@ -106,18 +106,18 @@ func (r *Resource) Get(ctx context.Context, cl *Client) (*Token, error) {
 func (r *Resource) get(ctx context.Context, cl *Client, now moment) (*Token, error) {
 	n := r.conn
 	n.touch(now)
-	l, w := n.live.Load(), want{after: r.banned.Load(), cause: CauseExpiry}
-	if l.of(cl) && l.usable(now, w) {
+	l, req := n.live.Load(), request{after: r.banned.Load(), cause: CauseExpiry}
+	if l.of(cl) && l.usable(now, req) {
 		n.early(cl, l, now)
 		return &l.Token, nil
 	}
 	switch {
 	case l == nil:
-		w.cause = CauseFirst
-	case l.Generation <= w.after && l.alive(now):
-		w.cause = CauseRefused
+		req.cause = CauseFirst
+	case l.Generation <= req.after && l.alive(now):
+		req.cause = CauseRefused
 	}
-	l, err := n.obtain(ctx, cl, w)
+	l, err := n.obtain(ctx, cl, req)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func (r *Resource) GetFresh(ctx context.Context, cl *Client) (*Token, error) {
 	if l == nil || l.Generation != t.Generation || n.cache.clock.now().mono < l.early {
 		return t, nil
 	}
-	if newer, err := n.obtain(ctx, cl, want{after: t.Generation, cause: CauseExpiry}); err == nil {
+	if newer, err := n.obtain(ctx, cl, request{after: t.Generation, cause: CauseExpiry}); err == nil {
 		return &newer.Token, nil
 	}
 	return t, nil
@@ -206,7 +206,7 @@ func (r *Resource) Refused(ctx context.Context, cl *Client, generation uint64, h
 	if how == RefusalDead || r.accepted.Load() != generation {
 		raise(&r.banned, generation)
 	}
-	l, err := n.obtain(ctx, cl, want{after: generation, cause: CauseRefused})
+	l, err := n.obtain(ctx, cl, request{after: generation, cause: CauseRefused})
 	if err != nil {
 		return nil, err
 	}
