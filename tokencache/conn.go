@@ -22,7 +22,7 @@ type Conn struct {
 	used      atomic.Int64             // wall of the last use, to the minute
 	disowned  atomic.Uint64            // newest generation whose replay a resource refused
 	welcome   atomic.Uint64            // newest generation that a resource accepted
-	launched  atomic.Uint64            // flights so far
+	started   atomic.Uint64            // flights so far
 	about     atomic.Pointer[about]    // the grant that checked has found, nil = that failed; written with mu held
 
 	mu          sync.Mutex
@@ -228,7 +228,7 @@ func (n *Conn) join(cl *Client, req request, epoch uint32) (*live, *flight, erro
 			return nil, nil, err
 		}
 	}
-	if !n.launch(cl, req) {
+	if !n.start(cl, req) {
 		return nil, nil, n.fail(KindTemporary, lookAgain, errClosed)
 	}
 	return nil, n.flight, nil
@@ -247,7 +247,7 @@ func (n *Conn) early(cl *Client, l *live, now moment) {
 			l.postpone(n.unblocked(cl, now))
 			return
 		}
-		n.launch(cl, req)
+		n.start(cl, req)
 	}
 	l.postpone(now.mono + int64(flightLimit)) // a failure brings it forward
 }

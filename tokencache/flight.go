@@ -27,22 +27,22 @@ type flight struct {
 	minted bool // live comes from the server, not from the store
 }
 
-// launch starts a flight, unless the cache is closing. With mu held.
-func (n *Conn) launch(cl *Client, req request) bool {
+// start starts a flight, unless the cache is closing. With mu held.
+func (n *Conn) start(cl *Client, req request) bool {
 	if !n.cache.enter() {
 		return false
 	}
-	n.flight = &flight{request: req, number: Mark(n.launched.Add(1)), client: cl.identity(), done: make(chan struct{})}
-	go n.fly(n.flight, cl)
+	n.flight = &flight{request: req, number: Mark(n.started.Add(1)), client: cl.identity(), done: make(chan struct{})}
+	go n.run(n.flight, cl)
 	return true
 }
 
-// fly makes the flight, lets the waiters go, and then sees to what can wait.
-func (n *Conn) fly(f *flight, cl *Client) {
+// run makes the flight, lets the waiters go, and then sees to what can wait.
+func (n *Conn) run(f *flight, cl *Client) {
 	defer n.cache.leave()
 	func() {
-		defer n.land(f)
-		f.live, f.err = n.run(f, cl)
+		defer n.finish(f)
+		f.live, f.err = n.renew(f, cl)
 	}()
 	n.keep(cl)
 	n.arm(cl)
@@ -64,8 +64,8 @@ func (n *Conn) lookBack(cl *Client) bool {
 	return true
 }
 
-// land lets the waiters go, whatever became of the flight.
-func (n *Conn) land(f *flight) {
+// finish lets the waiters go, whatever became of the flight.
+func (n *Conn) finish(f *flight) {
 	if p := recover(); p != nil {
 		f.err = n.fail(KindTemporary, lookAgain, panicked(p))
 	} else if f.live == nil && f.err == nil {
@@ -93,8 +93,8 @@ func panicked(p any) error {
 	return fmt.Errorf("panic: %T", p)
 }
 
-// run looks everywhere before it spends one of the calls that a grant has.
-func (n *Conn) run(f *flight, cl *Client) (*live, error) {
+// renew looks everywhere before it spends one of the calls that a grant has.
+func (n *Conn) renew(f *flight, cl *Client) (*live, error) {
 	n.cache.watchClocks(n.cache.clock.now())
 	g, err := n.check(cl)
 	if err != nil {
@@ -112,7 +112,7 @@ func (n *Conn) run(f *flight, cl *Client) (*live, error) {
 	// gofail: var beforeTokenCall struct{}
 	got, err := n.fetch(cl, g.Grant)
 	// gofail: var afterTokenCall struct{}
-	l, err = n.settle(f, cl, c, got, err)
+	l, err = n.complete(f, cl, c, got, err)
 	if errors.Is(err, errSuperseded) {
 		n.cache.keepLedger(n.key, g.fingerprint, c.ledger)
 	}
@@ -167,15 +167,15 @@ func (n *Conn) fetch(cl *Client, g Grant) (got Fetched, err error) {
 	return got, err
 }
 
-// settle enters what became of a call. A failure replaces nothing but the wait.
-func (n *Conn) settle(f *flight, cl *Client, c *call, got Fetched, err error) (*live, error) {
+// complete enters what became of a call. A failure replaces nothing but the wait.
+func (n *Conn) complete(f *flight, cl *Client, c *call, got Fetched, err error) (*live, error) {
 	n.mu.Lock()
 	defer n.unlock()
 	now := n.cache.clock.now()
 	kind, counts, retryAfter := classify(err)
 	e := Event{Type: EventTokenRequest, Key: n.key, Cause: f.request.cause, Result: kind.String(), Err: err,
 		Generation: n.generation, Duration: time.Duration(now.mono - c.at.mono)}
-	c.ledger.settle(c.at.mono, now.mono, counts)
+	c.ledger.complete(c.at.mono, now.mono, counts)
 	if n.epoch != c.epoch { // its grant is gone, and the token with it
 		n.tell(e)
 		return nil, errSuperseded

@@ -83,8 +83,8 @@ func (s *sharedLedger) wait(now int64, cl *Client) time.Duration {
 	return s.ledger.wait(now, cl.budget(), cl.window())
 }
 
-// settle moves a call to when its answer came, or strikes it out if it was no token.
-func (s *sharedLedger) settle(at, now int64, counts bool) {
+// complete moves a call to when its answer came, or strikes it out if it was no token.
+func (s *sharedLedger) complete(at, now int64, counts bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ledger.strike(at)

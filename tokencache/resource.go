@@ -181,7 +181,7 @@ type Mark uint64
 
 // Mark is taken before a request is sent. ReplayRefused is told by it which tokens
 // were asked for after that.
-func (r *Resource) Mark() Mark { return Mark(r.conn.launched.Load()) }
+func (r *Resource) Mark() Mark { return Mark(r.conn.started.Load()) }
 
 // Refused tells that the resource server refused a generation in a way that a
 // new token may cure. It returns a token to replay the request with, once; or

@@ -39,7 +39,7 @@ func (c *Cache) Prove(cl *Client, key Key, g Grant) (Proof, error) {
 	got, err := n.fetch(cl, g)
 	now := c.clock.now()
 	kind, counts, retryAfter := classify(err)
-	l.settle(at.mono, now.mono, counts)
+	l.complete(at.mono, now.mono, counts)
 	c.keepLedger(key, fp, l)
 	c.emit(Event{Type: EventTokenRequest, Key: key, Cause: CauseConsent, Result: kind.String(), Err: err,
 		Duration: time.Duration(now.mono - at.mono), Expiry: at.time().Add(cl.life(got.Life))})
