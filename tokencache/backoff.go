@@ -109,15 +109,15 @@ func (n *Conn) blocked(cl *Client, req request, now moment) error {
 		n.waiting.lookAt = now.mono + int64(lookAgain)
 		return nil
 	}
-	if err := n.held(cl, req, [8]byte{}, now); err != nil {
+	if err := n.backingOff(cl, req, [8]byte{}, now); err != nil {
 		return err
 	}
 	return nil
 }
 
-// held says why the server may not be asked now: the waiting table, unless the
+// backingOff says why the server may not be asked now: the waiting table, unless the
 // credentials are others than those that were rejected, or the budget.
-func (n *Conn) held(cl *Client, req request, digest [8]byte, now moment) *Error {
+func (n *Conn) backingOff(cl *Client, req request, digest [8]byte, now moment) *Error {
 	wt := &n.waiting
 	free := req.operator && wt.kind != KindThrottled || wt.kind.needsHand() && digest != [8]byte{} && digest != wt.digest
 	if wt.running(now.mono) && !free {
@@ -147,8 +147,8 @@ func (n *Conn) waitError(now moment) *Error {
 	return n.fail(wt.kind, max(time.Duration(wt.next-now.mono), 1), n.last.cause())
 }
 
-// unblocked is when what blocks a renewal has to be looked at again, as mono.
-func (n *Conn) unblocked(cl *Client, now moment) int64 {
+// retryAt is when what blocks a renewal has to be looked at again, as mono.
+func (n *Conn) retryAt(cl *Client, now moment) int64 {
 	if n.waiting.running(now.mono) {
 		if n.waiting.kind.needsHand() {
 			return min(n.waiting.next, n.waiting.lookAt)

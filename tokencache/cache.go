@@ -245,18 +245,18 @@ func (c *Cache) watchClocks(now moment) {
 	}
 }
 
-// tell keeps an event until mu is let go of. With mu held.
-func (n *Conn) tell(e Event) {
-	if n.outbox == nil {
-		n.outbox = new([]Event)
+// addEvent keeps an event until mu is let go of. With mu held.
+func (n *Conn) addEvent(e Event) {
+	if n.pendingEvents == nil {
+		n.pendingEvents = new([]Event)
 	}
-	*n.outbox = append(*n.outbox, e)
+	*n.pendingEvents = append(*n.pendingEvents, e)
 }
 
-// unlock lets go of mu and then tells what happened under it.
-func (n *Conn) unlock() {
-	events := n.outbox
-	n.outbox = nil
+// unlockAndEmit lets go of mu and then tells what happened under it.
+func (n *Conn) unlockAndEmit() {
+	events := n.pendingEvents
+	n.pendingEvents = nil
 	n.mu.Unlock()
 	if events == nil {
 		return

@@ -15,43 +15,43 @@ import (
 // is guarded by mu, which is held for moments only: nothing is called under it
 // that asks a server, the store or the configuration.
 type Conn struct {
-	cache     *Cache
-	key       Key
-	live      atomic.Pointer[live]
-	resources atomic.Pointer[Resource] // a list
-	used      atomic.Int64             // wall of the last use, to the minute
-	disowned  atomic.Uint64            // newest generation whose replay a resource refused
-	welcome   atomic.Uint64            // newest generation that a resource accepted
-	started   atomic.Uint64            // flights so far
-	about     atomic.Pointer[about]    // the grant that checked has found, nil = that failed; written with mu held
+	cache            *Cache
+	key              Key
+	live             atomic.Pointer[live]
+	resources        atomic.Pointer[Resource] // a list
+	used             atomic.Int64             // wall of the last use, to the minute
+	replayRefusedGen atomic.Uint64            // newest generation whose replay a resource refused
+	acceptedGen      atomic.Uint64            // newest generation that a resource accepted
+	started          atomic.Uint64            // flights so far
+	about            atomic.Pointer[about]    // the grant that checked has found, nil = that failed; written with mu held
 
-	mu          sync.Mutex
-	flight      *flight       // in the air, nil if none
-	timer       *time.Timer   // keep_warm; nil = not set
-	checked     uint64        // client whose grant was last found to be fingerprint's
-	fingerprint Fingerprint   // of the grant that all this belongs to
-	ledger      *sharedLedger // of that grant, nil = none
-	epoch       uint32        // counts the grants
-	failures    uint16        // in a row, of any kind
-	loaded      bool          // the store was looked into for this grant
-	reported    state         // last one in an event
-	claim       *claim        // nil = the first grant
-	generation  uint64        // of the last token, whatever its grant
-	waiting     waiting
-	last        *failure // latest one, nil = none
-	unsaved     *Error   // nil = what was last written was written
-	lost        *losses  // nil = none
-	broken      *broken  // nil = the store could be read when last tried
-	changes     uint32   // counts what is worth storing
-	stored      uint32   // changes that the store has
-	outbox      *[]Event // nil = nothing to tell
+	mu            sync.Mutex
+	flight        *flight       // in the air, nil if none
+	timer         *time.Timer   // keep_warm; nil = not set
+	checked       uint64        // client whose grant was last found to be fingerprint's
+	fingerprint   Fingerprint   // of the grant that all this belongs to
+	ledger        *sharedLedger // of that grant, nil = none
+	epoch         uint32        // counts the grants
+	failures      uint16        // in a row, of any kind
+	loaded        bool          // the store was looked into for this grant
+	reported      state         // last one in an event
+	claim         *claim        // nil = the first grant
+	generation    uint64        // of the last token, whatever its grant
+	waiting       waiting
+	last          *failure // latest one, nil = none
+	unsaved       *Error   // nil = what was last written was written
+	lost          *losses  // nil = none
+	broken        *broken  // nil = the store could be read when last tried
+	changes       uint32   // counts what is worth storing
+	stored        uint32   // changes that the store has
+	pendingEvents *[]Event // nil = nothing to tell
 }
 
 // live is a published token and what deciding about it takes.
 type live struct {
-	soft atomic.Int64  // mono of the next attempt to renew it; the hot path ends there
-	seen atomic.Uint64 // client whose grant was last found to be the token's
-	ends int64         // wall of Expiry
+	renewAt atomic.Int64  // mono of the next attempt to renew it; the hot path ends there
+	seen    atomic.Uint64 // client whose grant was last found to be the token's
+	ends    int64         // wall of Expiry
 	Token
 	asked int64 // mono of its request, or what comes nearest
 	early int64 // mono from when it is renewed in the background
@@ -66,13 +66,13 @@ func (l *live) alive(now moment) bool {
 // token's. It is not 0: that is the id of a client which was never used.
 const noClient = ^uint64(0)
 
-// atHand tells whether the token can be handed out with no further thought.
-func (l *live) atHand(now moment, cl *Client) bool {
-	return now.mono < l.soft.Load() && l.seen.Load() == cl.id.Load() && now.wall < l.ends
+// fresh tells whether the token can be handed out with no further thought.
+func (l *live) fresh(now moment, cl *Client) bool {
+	return now.mono < l.renewAt.Load() && l.seen.Load() == cl.id.Load() && now.wall < l.ends
 }
 
 // postpone sets the next attempt to renew the token.
-func (l *live) postpone(mono int64) { l.soft.Store(min(mono, int64(l.deadline))) }
+func (l *live) postpone(mono int64) { l.renewAt.Store(min(mono, int64(l.deadline))) }
 
 // usable tells whether the token serves what is wanted by someone whose grant
 // is the token's.
@@ -215,7 +215,7 @@ func (n *Conn) await(ctx context.Context, f *flight) error {
 // around a reload, each makes the token forget the other.)
 func (n *Conn) join(cl *Client, req request, epoch uint32) (*live, *flight, error) {
 	n.mu.Lock()
-	defer n.unlock()
+	defer n.unlockAndEmit()
 	now := n.cache.clock.now()
 	if l := n.live.Load(); !req.operator && l.usable(now, req) && (l.of(cl) || epoch == n.epoch) {
 		return l, nil, nil
@@ -237,14 +237,14 @@ func (n *Conn) join(cl *Client, req request, epoch uint32) (*live, *flight, erro
 // early starts the renewal of a token that serves everybody meanwhile.
 func (n *Conn) early(cl *Client, l *live, now moment) {
 	n.mu.Lock()
-	defer n.unlock()
-	if n.live.Load() != l || now.mono < l.soft.Load() {
+	defer n.unlockAndEmit()
+	if n.live.Load() != l || now.mono < l.renewAt.Load() {
 		return
 	}
 	req := request{after: l.Generation, cause: CauseExpiry}
 	if n.flight == nil {
 		if err := n.blocked(cl, req, now); err != nil {
-			l.postpone(n.unblocked(cl, now))
+			l.postpone(n.retryAt(cl, now))
 			return
 		}
 		n.start(cl, req)

@@ -48,9 +48,9 @@ func (n *Conn) run(f *flight, cl *Client) {
 	n.arm(cl)
 }
 
-// lookBack looks at the grant again if it has changed: what a flight has brought is not
+// recheckGrant looks at the grant again if it has changed: what a flight has brought is not
 // to be stored if that went while it was in the air. It tells whether there was need.
-func (n *Conn) lookBack(cl *Client) bool {
+func (n *Conn) recheckGrant(cl *Client) bool {
 	n.mu.Lock()
 	changed := n.checked == 0
 	n.mu.Unlock()
@@ -77,8 +77,8 @@ func (n *Conn) finish(f *flight) {
 	close(f.done)
 }
 
-// swallow ends a panic of the caller's functions where nobody waits for an answer.
-func (n *Conn) swallow() {
+// recoverPanic ends a panic of the caller's functions where nobody waits for an answer.
+func (n *Conn) recoverPanic() {
 	if p := recover(); p != nil {
 		n.cache.emit(Event{Type: EventStoreError, Key: n.key, Operation: "save", Err: panicked(p)})
 	}
@@ -133,7 +133,7 @@ type call struct {
 func (n *Conn) prepare(req request, cl *Client, g granted) (*call, *live, error) {
 	digest := cl.digest(g.fingerprint)
 	n.mu.Lock()
-	defer n.unlock()
+	defer n.unlockAndEmit()
 	now := n.cache.clock.now()
 	if n.epoch != g.epoch {
 		return nil, nil, errSuperseded
@@ -141,7 +141,7 @@ func (n *Conn) prepare(req request, cl *Client, g granted) (*call, *live, error)
 	if l := n.live.Load(); !req.operator && l.usable(now, req) {
 		return nil, l, nil
 	}
-	if err := n.held(cl, req, digest, now); err != nil {
+	if err := n.backingOff(cl, req, digest, now); err != nil {
 		return nil, nil, err
 	}
 	if d := n.ledger.enter(now.mono, cl); d > 0 { // another connection with the grant was quicker
@@ -170,24 +170,24 @@ func (n *Conn) fetch(cl *Client, g Grant) (got Fetched, err error) {
 // complete enters what became of a call. A failure replaces nothing but the wait.
 func (n *Conn) complete(f *flight, cl *Client, c *call, got Fetched, err error) (*live, error) {
 	n.mu.Lock()
-	defer n.unlock()
+	defer n.unlockAndEmit()
 	now := n.cache.clock.now()
 	kind, counts, retryAfter := classify(err)
 	e := Event{Type: EventTokenRequest, Key: n.key, Cause: f.request.cause, Result: kind.String(), Err: err,
 		Generation: n.generation, Duration: time.Duration(now.mono - c.at.mono)}
 	c.ledger.complete(c.at.mono, now.mono, counts)
 	if n.epoch != c.epoch { // its grant is gone, and the token with it
-		n.tell(e)
+		n.addEvent(e)
 		return nil, errSuperseded
 	}
 	n.changes++
 	if err != nil {
-		n.tell(e)
+		n.addEvent(e)
 		return nil, n.fault(cl, kind, c.digest, retryAfter, err, now)
 	}
 	l := n.publish(cl, c.at, got, f.cure())
 	e.Generation, e.Expiry = l.Generation, l.Expiry
-	n.tell(e)
+	n.addEvent(e)
 	n.waiting, n.failures = waiting{}, 0
 	n.report(now)
 	return l, nil
@@ -216,13 +216,13 @@ func (n *Conn) fault(cl *Client, kind Kind, digest [8]byte, retryAfter time.Dura
 	n.last = &failure{err, now.wall}
 	n.waiting.fail(kind, digest, retryAfter, now.mono, n.cache.rand())
 	if l := n.live.Load(); l != nil {
-		l.postpone(n.unblocked(cl, now))
+		l.postpone(n.retryAt(cl, now))
 	}
 	n.report(now)
 	return n.waitError(now)
 }
 
-// cure is the flight's mark if it was launched because a token was refused, else 0.
+// cure is the flight's mark if it was started because a token was refused, else 0.
 func (f *flight) cure() Mark {
 	if f.request.cause != CauseRefused {
 		return 0
@@ -259,6 +259,6 @@ func (n *Conn) newLive(cl *Client, asked int64, life time.Duration, t Token) *li
 	if n.checked != 0 { // otherwise its grant is looked at before anybody gets it
 		l.seen.Store(n.checked)
 	}
-	l.soft.Store(l.early)
+	l.renewAt.Store(l.early)
 	return l
 }

@@ -30,7 +30,7 @@ func (n *Conn) check(cl *Client) (granted, error) {
 	}
 	fp, superseded := cl.fingerprint(g), n.cache.superseded(cl)
 	n.mu.Lock()
-	defer n.unlock()
+	defer n.unlockAndEmit()
 	if n.epoch == 0 || fp != n.fingerprint {
 		now := n.cache.clock.now().mono
 		if n.epoch != 0 && (superseded || n.claim.against(cl, n.cache, now)) {
@@ -80,7 +80,7 @@ func (n *Conn) grant(cl *Client) (g Grant, configured bool, _ *Error) {
 		return Grant{}, false, n.breaks(cl, err)
 	}
 	g, found, err := n.cache.store.LoadGrant(n.key, cl.secrets())
-	n.cache.tellWarnings()
+	n.cache.emitWarnings()
 	switch {
 	case err != nil:
 		return Grant{}, false, n.unreadable(cl, "load_grant", err)
@@ -125,7 +125,7 @@ func (n *Conn) breaks(cl *Client, err *Error) *Error {
 func (n *Conn) ungranted(cl *Client, err *Error) {
 	inForce := n.cache.inForce(cl)
 	n.mu.Lock()
-	defer n.unlock()
+	defer n.unlockAndEmit()
 	switch {
 	case !inForce:
 		return

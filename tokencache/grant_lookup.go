@@ -40,7 +40,7 @@ func (c *Cache) lookAtGrants(client string) error {
 	if first && err != nil {
 		c.emit(Event{Type: EventStoreError, Key: Key{Client: client}, Operation: "load_grant", Err: err})
 	}
-	c.tellWarnings()
+	c.emitWarnings()
 	return err
 }
 
@@ -55,8 +55,8 @@ func (l *look) take(c *Cache) (first bool, err error) {
 	return true, l.err
 }
 
-// tellWarnings makes events of what the store has warned of since the last time.
-func (c *Cache) tellWarnings() {
+// emitWarnings makes events of what the store has warned of since the last time.
+func (c *Cache) emitWarnings() {
 	if c.store == nil || c.observe == nil {
 		return
 	}

@@ -57,7 +57,7 @@ func (n *Conn) wake() {
 		return
 	}
 	defer c.leave()
-	defer n.swallow()
+	defer n.recoverPanic()
 	n.mu.Lock()
 	n.timer = nil
 	n.mu.Unlock()
@@ -107,7 +107,7 @@ func (c *Cache) Warm(cl *Client) {
 		return
 	}
 	defer c.leave()
-	defer c.tellWarnings()
+	defer c.emitWarnings()
 	for _, account := range c.Accounts(cl) {
 		if c.client(cl.Name) != cl { // its load has failed, or another has come
 			return
@@ -141,7 +141,7 @@ func (c *Cache) cold(cl *Client, key Key) bool {
 
 // rewarm takes over what the store has and sets the timer.
 func (n *Conn) rewarm(cl *Client) {
-	defer n.swallow()
+	defer n.recoverPanic()
 	if _, err := n.check(cl); err != nil {
 		return
 	}

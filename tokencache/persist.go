@@ -29,13 +29,13 @@ func (n *Conn) load(cl *Client) error {
 		if calls = rec.Ledger; err == nil && rec.Fingerprint != fp {
 			calls, err = store.LoadLedger(fp) // another connection may have had the grant
 		}
-		n.cache.tellWarnings()
+		n.cache.emitWarnings()
 		if err != nil {
 			return n.unreadable(cl, "load", err)
 		}
 	}
 	n.mu.Lock()
-	defer n.unlock()
+	defer n.unlockAndEmit()
 	if !n.loaded && n.fingerprint == fp {
 		n.loaded, n.broken = true, nil
 		n.ledger.restore(calls, n.cache.clock.now())
@@ -63,7 +63,7 @@ func (n *Conn) take(cl *Client, rec Record, now moment) {
 	}
 	if l := n.stillLive(cl, rec, now); l != nil {
 		n.live.Store(l)
-		n.tell(Event{Type: EventAdopted, Key: n.key, Generation: l.Generation, Expiry: l.Expiry})
+		n.addEvent(Event{Type: EventAdopted, Key: n.key, Generation: l.Generation, Expiry: l.Expiry})
 	}
 	n.reported = n.state(now)
 }
@@ -142,7 +142,7 @@ func (n *Conn) save(cl *Client) error {
 	rec, changes := n.record(n.cache.clock.now()), n.changes
 	n.mu.Unlock()
 	err := store.Save(n.key, cl.secrets(), rec)
-	n.cache.tellWarnings()
+	n.cache.emitWarnings()
 	if err != nil {
 		n.cache.emit(Event{Type: EventStoreError, Key: n.key, Operation: "save", Err: err})
 		n.mu.Lock()
@@ -159,10 +159,10 @@ func (n *Conn) save(cl *Client) error {
 // keep saves, now or later: a write that fails costs no request. A grant that goes
 // while its token is written takes it along.
 func (n *Conn) keep(cl *Client) {
-	defer n.swallow()
-	n.lookBack(cl)
+	defer n.recoverPanic()
+	n.recheckGrant(cl)
 	err := n.save(cl)
-	if n.lookBack(cl) { // once: it may not be able to tell for long
+	if n.recheckGrant(cl) { // once: it may not be able to tell for long
 		err = n.save(cl)
 	}
 	if err != nil {
@@ -226,7 +226,7 @@ func (u *unsaved) flush() (failed bool) {
 			cl = now
 		}
 		func() {
-			defer n.swallow()
+			defer n.recoverPanic()
 			if n.save(cl) != nil {
 				failed = true
 				u.add(n, cl)

@@ -95,7 +95,7 @@ func (n *Conn) find(service, host string) *Resource {
 func (r *Resource) Get(ctx context.Context, cl *Client) (*Token, error) {
 	n := r.conn
 	now := n.cache.clock.now()
-	if l := n.live.Load(); l != nil && l.atHand(now, cl) && l.Generation > r.banned.Load() {
+	if l := n.live.Load(); l != nil && l.fresh(now, cl) && l.Generation > r.banned.Load() {
 		n.touch(now)
 		return &l.Token, nil
 	}
@@ -151,7 +151,7 @@ func (r *Resource) Accepted(generation uint64) {
 	}
 	r.acceptedAt.Store(now)
 	raise(&r.accepted, generation)
-	raise(&r.conn.welcome, generation)
+	raise(&r.conn.acceptedGen, generation)
 	if !r.watched.Load() {
 		return
 	}
@@ -239,7 +239,7 @@ func (r *Resource) renewable(l *live, how Refusal, now moment) bool {
 	r.refused, r.refusedAt = max(r.refused, g), now.mono
 	onHold := r.onHold(now.mono)
 	accepted, acceptedAt := r.accepted.Load() == g, r.acceptedAt.Load()
-	if how == RefusalUnknown && r.accepted.Load() == 0 && r.conn.welcome.Load() >= g {
+	if how == RefusalUnknown && r.accepted.Load() == 0 && r.conn.acceptedGen.Load() >= g {
 		return false // it has never taken a token, and this one is good elsewhere
 	}
 	if how != RefusalDead {
@@ -252,7 +252,7 @@ func (r *Resource) renewable(l *live, how Refusal, now moment) bool {
 			return false
 		}
 		r.exempt = g
-	} else if r.disowned(l, now) {
+	} else if r.refusedElsewhere(l, now) {
 		r.hold(g, now.mono)
 		return false
 	}
@@ -263,13 +263,13 @@ func (r *Resource) renewable(l *live, how Refusal, now moment) bool {
 	return true
 }
 
-// disowned tells whether the token was made a moment ago because another
+// refusedElsewhere reports whether the token was made a moment ago because another
 // resource server refused its predecessor, was refused by that one too, and
 // accepted by none; and this resource server has never accepted any. Then one
 // more token would be of no use here either.
-func (r *Resource) disowned(l *live, now moment) bool {
+func (r *Resource) refusedElsewhere(l *live, now moment) bool {
 	return r.accepted.Load() == 0 && r.held < l.Generation &&
-		r.conn.disowned.Load() == l.Generation && r.conn.welcome.Load() < l.Generation &&
+		r.conn.replayRefusedGen.Load() == l.Generation && r.conn.acceptedGen.Load() < l.Generation &&
 		now.mono-l.asked < int64(justMinted)
 }
 
@@ -286,7 +286,7 @@ func (r *Resource) ReplayRefused(t *Token, sent Mark) (held bool) {
 	}
 	n := r.conn
 	now := n.cache.clock.now().mono
-	raise(&n.disowned, t.Generation)
+	raise(&n.replayRefusedGen, t.Generation)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t.Generation > r.refused {

@@ -39,13 +39,13 @@ func (l *losses) current(now int64) bool {
 // lose enters a token that was lost early.
 func (n *Conn) lose(generation uint64) {
 	n.mu.Lock()
-	defer n.unlock()
+	defer n.unlockAndEmit()
 	now := n.cache.clock.now()
 	if n.lost == nil {
 		n.lost = &losses{}
 	}
 	if n.lost.add(generation, now.mono) {
-		n.tell(Event{Type: EventLostEarly, Key: n.key, Generation: generation})
+		n.addEvent(Event{Type: EventLostEarly, Key: n.key, Generation: generation})
 		n.report(now)
 	}
 }
@@ -107,5 +107,5 @@ func (n *Conn) report(now moment) {
 		e.Generation = l.Generation
 	}
 	n.reported = s
-	n.tell(e)
+	n.addEvent(e)
 }

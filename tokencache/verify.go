@@ -75,7 +75,7 @@ func (c *Cache) ReplaceUnreadable(cl *Client, key Key, g Grant, p Proof) error {
 
 func (c *Cache) replace(cl *Client, key Key, p Proof, err error) error {
 	c.GrantChanged(key) // on a disk that fails it may be there all the same
-	c.tellWarnings()
+	c.emitWarnings()
 	if err != nil {
 		return err
 	}
@@ -97,11 +97,11 @@ func (n *Conn) install(cl *Client, p Proof) {
 		l := n.publish(cl, p.at, p.Fetched, 0)
 		n.waiting, n.failures, n.last = waiting{}, 0, nil
 		n.changes++
-		n.tell(Event{Type: EventInstalled, Key: n.key, Cause: CauseConsent, Result: Kind(0).String(), Generation: l.Generation,
+		n.addEvent(Event{Type: EventInstalled, Key: n.key, Cause: CauseConsent, Result: Kind(0).String(), Generation: l.Generation,
 			Duration: p.took, Expiry: l.Expiry})
 		n.report(n.cache.clock.now())
 	}
-	n.unlock()
+	n.unlockAndEmit()
 	n.keep(cl)
 	n.arm(cl)
 }
@@ -131,5 +131,5 @@ func (c *Cache) keepLedger(key Key, fp Fingerprint, l *sharedLedger) {
 	if err != nil {
 		c.emit(Event{Type: EventStoreError, Key: key, Operation: "save", Err: err})
 	}
-	c.tellWarnings()
+	c.emitWarnings()
 }
