@@ -256,7 +256,7 @@ func (e *exam) livesAt(ctx context.Context, s tokencache.Status) (code string, u
 			return "", errors.New("there was no time left")
 		}
 		grant.AccountsServer = center.Accounts
-		_, err := e.client.shared.cache.Prove(e.client.cache, s.Key, grant)
+		_, err := e.client.shared.cache.Verify(e.client.cache, s.Key, grant)
 		var failure *tokencache.Error
 		switch {
 		case err == nil:

@@ -17,10 +17,10 @@ func (p Proof) String() string { return "proof{token:" + hide(p.AccessToken) + "
 // GoString is String, for %#v.
 func (p Proof) GoString() string { return p.String() }
 
-// Prove asks for an access token with a grant that is not stored yet. The call counts
+// Verify asks for an access token with a grant that is not stored yet. The call counts
 // in that grant's ledger, and is not made if its budget is spent. Nothing of the
 // connection changes, whatever comes of it. The error is an *Error.
-func (c *Cache) Prove(cl *Client, key Key, g Grant) (Proof, error) {
+func (c *Cache) Verify(cl *Client, key Key, g Grant) (Proof, error) {
 	n := &Conn{cache: c, key: key} // for what errors and events say; nobody finds it
 	if !c.enter() {
 		return Proof{}, n.fail(KindTemporary, lookAgain, errClosed)

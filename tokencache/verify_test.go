@@ -22,7 +22,7 @@ func TestProvedGrantReplaces(t *testing.T) {
 	generation := uint64(0)
 	for i := range 3 {
 		g := grant(fmt.Sprint("number ", i))
-		p, err := r.cache.Prove(r.client, key, g)
+		p, err := r.cache.Verify(r.client, key, g)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,13 +64,13 @@ func TestUnprovedGrantChangesNothing(t *testing.T) {
 	r.grants.remove("default")
 	key := tokencache.Key{Client: r.client.Name, Account: "default"}
 	good := grant("good")
-	p, err := r.cache.Prove(r.client, key, good)
+	p, err := r.cache.Verify(r.client, key, good)
 	if err != nil || r.cache.Replace(r.client, key, good, p) != nil {
 		t.Fatal(err)
 	}
 	r.server.set(failing(tokencache.KindDead, true))
 	var e *tokencache.Error
-	if _, err := r.cache.Prove(r.client, key, grant("bad")); !errors.As(err, &e) || e.Kind != tokencache.KindDead {
+	if _, err := r.cache.Verify(r.client, key, grant("bad")); !errors.As(err, &e) || e.Kind != tokencache.KindDead {
 		t.Fatalf("got %v", err)
 	}
 	r.server.set(nil)
@@ -84,17 +84,17 @@ func TestUnprovedGrantChangesNothing(t *testing.T) {
 
 	other := grant("asked again and again")
 	for i := range 10 {
-		if _, err := r.cache.Prove(r.client, key, other); err != nil {
+		if _, err := r.cache.Verify(r.client, key, other); err != nil {
 			t.Fatalf("call %d: %v", i, err)
 		}
 	}
 	calls := r.server.count()
-	if _, err := r.cache.Prove(r.client, key, other); !errors.As(err, &e) || e.Kind != tokencache.KindBudget || e.RetryAfter <= 0 {
+	if _, err := r.cache.Verify(r.client, key, other); !errors.As(err, &e) || e.Kind != tokencache.KindBudget || e.RetryAfter <= 0 {
 		t.Errorf("the eleventh: %v", err)
 	}
 	// A restart does not begin the count anew.
 	again := newRig(t, func(o *tokencache.Options) { o.Store = store })
-	if _, err := again.cache.Prove(r.client, key, other); !errors.As(err, &e) || e.Kind != tokencache.KindBudget {
+	if _, err := again.cache.Verify(r.client, key, other); !errors.As(err, &e) || e.Kind != tokencache.KindBudget {
 		t.Errorf("after a restart: %v", err)
 	}
 	if n := r.server.count(); n != calls {
@@ -113,7 +113,7 @@ func TestCountedElsewhere(t *testing.T) {
 		return r.cache.Exchanged(r.client, key, g, tokencache.Fetched{AccessToken: "of the exchange", Life: time.Hour})
 	}
 	exchanged()
-	p, err := r.cache.Prove(r.client, key, g)
+	p, err := r.cache.Verify(r.client, key, g)
 	if err != nil || r.cache.Replace(r.client, key, g, p) != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestCountedElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	var spent *tokencache.Error
-	if _, err := r.cache.Prove(r.client, key, g); !errors.As(err, &spent) || spent.Kind != tokencache.KindBudget {
+	if _, err := r.cache.Verify(r.client, key, g); !errors.As(err, &spent) || spent.Kind != tokencache.KindBudget {
 		t.Errorf("after ten: %v", err)
 	}
 }

@@ -298,7 +298,7 @@ func (w *world) connect(o operation) {
 	w.mu.Lock()
 	delete(w.throttled, proofKey.String()+" "+g.RefreshToken) // a person may ask again
 	w.mu.Unlock()
-	proof, err := w.cache.Prove(w.client, proofKey, g)
+	proof, err := w.cache.Verify(w.client, proofKey, g)
 	w.process.read[g.RefreshToken] = true
 	if err != nil {
 		return

@@ -109,7 +109,7 @@ func (f *Flow) complete(ctx context.Context, cl *Client, p *pendingGrant) (_ Res
 
 // verify has a grant bring an access token.
 func (f *Flow) verify(cl *Client, p *pendingGrant) error {
-	proof, err := f.cache.Prove(cl.Cache, cl.key(p.account), p.grant)
+	proof, err := f.cache.Verify(cl.Cache, cl.key(p.account), p.grant)
 	switch {
 	case err == nil:
 		p.proof = proof
