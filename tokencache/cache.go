@@ -147,13 +147,13 @@ func (c *Cache) client(name string) *Client {
 	return nil
 }
 
-// inForce tells whether no other configuration than the client's holds.
+// inForce reports whether no other configuration than the client's holds.
 func (c *Cache) inForce(cl *Client) bool {
 	now := c.client(cl.Name)
 	return now == nil || now == cl
 }
 
-// superseded tells whether a later configuration than the client's holds. One
+// superseded reports whether a later configuration than the client's holds. One
 // that is about to hold, and is asked already, is not superseded.
 func (c *Cache) superseded(cl *Client) bool {
 	now := c.client(cl.Name)

@@ -13,7 +13,12 @@ import (
 //
 // A token is published in live, where readers take it without a lock. All else
 // is guarded by mu, which is held for moments only: nothing is called under it
-// that asks a server, the store or the configuration.
+// that asks a server, the store or the configuration. Events are collected under
+// it and told after it, since whoever hears of one may ask the connection.
+//
+// There may be tens of thousands, so a field is no wider than it has to be, and what
+// most connections never have is behind a pointer: TestMemoryOfManyConnections holds
+// all of it below 1000 bytes.
 type Conn struct {
 	cache            *Cache
 	key              Key
@@ -23,7 +28,7 @@ type Conn struct {
 	replayRefusedGen atomic.Uint64            // newest generation whose replay a resource refused
 	acceptedGen      atomic.Uint64            // newest generation that a resource accepted
 	started          atomic.Uint64            // flights so far
-	about            atomic.Pointer[about]    // the grant that checked has found, nil = that failed; written with mu held
+	about            atomic.Pointer[about]    // what checked has found, nil = that failed; written with mu held
 
 	mu            sync.Mutex
 	flight        *flight       // in the air, nil if none
@@ -47,7 +52,15 @@ type Conn struct {
 	pendingEvents *[]Event // nil = nothing to tell
 }
 
-// live is a published token and what deciding about it takes.
+// live is a published token and what deciding about it takes. In the order of time:
+//
+//	asked ──────────────── early ──────────────────── deadline and ends
+//	  handed out as it is    handed out, and renewed     its successor is
+//	                         in the background           waited for
+//
+// renewAt is early at first; where a renewal is under way or of no use it is put off.
+// Only renewAt and seen change once it is published. The hot path reads those and ends,
+// and nothing else: fresh.
 type live struct {
 	renewAt atomic.Int64  // mono of the next attempt to renew it; the hot path ends there
 	seen    atomic.Uint64 // client whose grant was last found to be the token's
@@ -57,7 +70,8 @@ type live struct {
 	early int64 // mono from when it is renewed in the background
 }
 
-// alive tells whether the token has life left by both clocks.
+// alive reports whether the token has life left by both clocks: the monotonic one stands
+// still while a machine is suspended, the one of the wall may be set back.
 func (l *live) alive(now moment) bool {
 	return now.mono < int64(l.deadline) && now.wall < l.ends
 }
@@ -66,7 +80,8 @@ func (l *live) alive(now moment) bool {
 // token's. It is not 0: that is the id of a client which was never used.
 const noClient = ^uint64(0)
 
-// fresh tells whether the token can be handed out with no further thought.
+// fresh reports whether the token can be handed out with no further thought: nothing is to
+// be renewed, the configuration is the one that was looked at, and the wall clock agrees.
 func (l *live) fresh(now moment, cl *Client) bool {
 	return now.mono < l.renewAt.Load() && l.seen.Load() == cl.id.Load() && now.wall < l.ends
 }
@@ -74,20 +89,20 @@ func (l *live) fresh(now moment, cl *Client) bool {
 // postpone sets the next attempt to renew the token.
 func (l *live) postpone(mono int64) { l.renewAt.Store(min(mono, int64(l.deadline))) }
 
-// usable tells whether the token serves what is wanted by someone whose grant
+// usable reports whether the token serves what is wanted by someone whose grant
 // is the token's.
 func (l *live) usable(now moment, req request) bool {
 	return l != nil && l.alive(now) && l.Generation > req.after
 }
 
-// of tells whether the client's grant was found to be the token's, last.
+// of reports whether the client's grant was found to be the token's, last.
 func (l *live) of(cl *Client) bool { return l != nil && l.seen.Load() == cl.identity() }
 
-// request says what a caller needs.
+// request says what a caller needs. A flight goes by that of who has started it.
 type request struct {
-	after    uint64 // a generation newer than this
-	cause    string
-	operator bool // a new token, even if there is one, dead or waiting
+	after    uint64 // a generation newer than this; 0 = any
+	cause    string // one of the Cause constants, for events alone
+	operator bool   // a new token, even if there is one, and whatever waits; see Refresh
 }
 
 // fail makes an error for callers.
@@ -153,11 +168,22 @@ func (n *Conn) touch(now moment) {
 	}
 }
 
-// obtain waits for a token that is wanted. It comes round again when what it
-// waited for was of no use: the grant changed, or another one's flight found
-// in the store what this caller knows to be refused.
+// obtain waits for a token that serves a request. It joins a flight, or starts one, and
+// goes by what comes of that:
+//
+//	the grant or the configuration was replaced meanwhile    comes round again
+//	another configuration's flight failed before it asked    again: that says nothing of this one's
+//	the flight failed                                        its error
+//	an operator wants a new one, the store had an old one    again, for one that is newer
+//	a token of the caller's grant that serves                that token
+//	a new token that has ended on its way                    an error, or a loop would spend the budget
+//	another grant's token, or one known to be refused        again; an operator has had its call
+//
+// A round is lost to something that has happened while it lasted: to a flight that was in
+// the air before, to a change of the grant, to what the store had. Whoever has lost obtainRounds
+// of them is told to come again, for nothing says that the next one would be better.
 func (n *Conn) obtain(ctx context.Context, cl *Client, req request) (*live, error) {
-	for range 4 {
+	for range obtainRounds {
 		var g granted
 		if l := n.live.Load(); l != nil && !l.of(cl) {
 			var err error
@@ -195,6 +221,9 @@ func (n *Conn) obtain(ctx context.Context, cl *Client, req request) (*live, erro
 	return nil, n.fail(KindTemporary, lookAgain, errSuperseded)
 }
 
+const obtainRounds = 4 // one for each of the three, and one more
+
+// await waits for the end of a flight, or for the caller's own: a flight goes on without it.
 func (n *Conn) await(ctx context.Context, f *flight) error {
 	start := n.cache.clock.now()
 	defer func() {

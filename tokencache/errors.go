@@ -40,7 +40,7 @@ func parseKind(s string) Kind {
 	return 0
 }
 
-// needsHand tells whether only a human can end the failure.
+// needsHand reports whether only a human can end the failure.
 func (k Kind) needsHand() bool { return k == KindDead || k == KindRejected }
 
 // FetchError is how Client.Fetch fails.

@@ -49,7 +49,7 @@ func (n *Conn) run(f *flight, cl *Client) {
 }
 
 // recheckGrant looks at the grant again if it has changed: what a flight has brought is not
-// to be stored if that went while it was in the air. It tells whether there was need.
+// to be stored if that went while it was in the air. It reports whether there was need.
 func (n *Conn) recheckGrant(cl *Client) bool {
 	n.mu.Lock()
 	changed := n.checked == 0

@@ -149,7 +149,7 @@ func (n *Conn) checkAgain(cl *Client) (granted, error) {
 	return n.check(cl)
 }
 
-// serves tells whether a token may be handed out though its grant could not be looked at,
+// serves reports whether a token may be handed out though its grant could not be looked at,
 // for the reason err: after a reload, a store that fails must not cost a request. What
 // is known to have changed, or may have with the configuration, is not served.
 func (n *Conn) serves(cl *Client, l *live, req request, err error) bool {

@@ -80,13 +80,13 @@ func (n *Conn) wake() {
 	}
 }
 
-// warm tells whether the connection was used within keep_warm.
+// warm reports whether the connection was used within keep_warm.
 func (n *Conn) warm(cl *Client, now moment) bool {
 	used := n.used.Load()
 	return used != 0 && cl.keepsWarm(used, now)
 }
 
-// keepsWarm tells whether what was used then, by the wall clock, is kept warm now.
+// keepsWarm reports whether what was used then, by the wall clock, is kept warm now.
 func (cl *Client) keepsWarm(used int64, now moment) bool {
 	return cl.KeepWarm > 0 && now.wall-used <= int64(cl.KeepWarm)
 }

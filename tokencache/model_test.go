@@ -199,7 +199,7 @@ func (w *world) refuseLate(o operation, n *tokencache.Conn, last *tokencache.Tok
 	}
 }
 
-// early tells whether the token is not yet due for a renewal in the background.
+// early reports whether the token is not yet due for a renewal in the background.
 func (w *world) early(m minted) bool {
 	return w.clocks.now().Mono < m.monoEnd-20*time.Minute
 }

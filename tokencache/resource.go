@@ -33,6 +33,25 @@ const (
 // Resource is what a connection remembers of one resource server, a service at a
 // host: which tokens it accepted and refused. Its rules keep a refusal that no token
 // cures from spending the budget.
+//
+// It knows tokens by their generations, which only grow, so "the newest one that …" says
+// it of all that matter; 0 is none. What it has learned answers three questions.
+//
+// Is a token offered? None up to banned. A refusal that is worth a new token bans the old
+// one, unless it is ambiguous and this server has accepted that token before.
+//
+// Is a refusal worth a new token? That of a dead one is, unless a hold runs. An ambiguous
+// one is not where accepted and acceptedAt have it that the token was taken a moment ago:
+// then something else is refused now. And a request that was refused with an older
+// token is not sent again with one that was refused here as well, and that refusal passed
+// on: refused and refusedAt, see refusedSince.
+//
+// Did renewing help? A replay that is refused as well begins a hold, from holdFrom for as
+// long as steps has it: no renewal for this server meanwhile. held is the generation that
+// began it, helped what was accepted after it: that ends the hold, and the next one
+// starts at the first step. A token that is accepted during a hold and refused later
+// is renewed all the same, once: exempt. lost is a generation that was refused long
+// before its end; if its successor is accepted, somebody else uses the grant (losses).
 type Resource struct {
 	conn    *Conn
 	service string
@@ -41,9 +60,9 @@ type Resource struct {
 
 	banned     atomic.Uint64 // this generation and older ones are not offered any more
 	accepted   atomic.Uint64 // newest generation accepted
-	acceptedAt atomic.Int64  // mono
-	watched    atomic.Bool   // an acceptance may end a hold or prove a loss
-	holding    bool          // guarded by mu, as all below
+	acceptedAt atomic.Int64  // mono, to acceptGrain
+	watched    atomic.Bool   // an acceptance may end a hold or prove a loss: it has to take mu
+	holding    bool          // guarded by mu, as all below; the hold may have run out, see onHold
 	steps      uint16        // of holdSteps taken
 
 	mu        sync.Mutex
@@ -220,7 +239,7 @@ func raise(a *atomic.Uint64, v uint64) {
 	}
 }
 
-// refusedSince tells whether a generation was refused here and passed on, and
+// refusedSince reports whether a generation was refused here and passed on, and
 // not accepted since: there is no use in a replay with it.
 func (r *Resource) refusedSince(generation uint64) bool {
 	r.mu.Lock()
@@ -231,7 +250,8 @@ func (r *Resource) refusedSince(generation uint64) bool {
 	return r.accepted.Load() != generation || r.acceptedAt.Load() <= r.refusedAt
 }
 
-// renewable decides whether the refusal of the current token is worth a new one.
+// renewable decides whether the refusal of the current token is worth a new one. It notes
+// the refusal, and with it what may turn out to be a loss or begins a hold.
 func (r *Resource) renewable(l *live, how Refusal, now moment) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -17,7 +17,7 @@ type losses struct {
 	contended  bool
 }
 
-// add enters a lost generation, and tells whether it is a new one.
+// add enters a lost generation, and reports whether it is a new one.
 func (l *losses) add(generation uint64, now int64) bool {
 	if generation <= l.generation {
 		return false
@@ -31,7 +31,7 @@ func (l *losses) add(generation uint64, now int64) bool {
 	return true
 }
 
-// current tells whether the grant is contended now.
+// current reports whether the grant is contended now.
 func (l *losses) current(now int64) bool {
 	return l != nil && l.contended && now-l.at[len(l.at)-1] <= int64(contentionWindow)
 }

@@ -35,7 +35,7 @@ type Status struct {
 	LastUsed       time.Time
 }
 
-// NeedsConsent tells whether only a new grant will do.
+// NeedsConsent reports whether only a new grant will do.
 func (s *Status) NeedsConsent() bool {
 	return s.NoGrant == KindNoGrant || s.Waiting == KindDead
 }
@@ -232,7 +232,7 @@ func (n *Conn) explain(s *Status, cl *Client, now moment) {
 	}
 }
 
-// banned tells whether a resource server has refused the generation such that
+// banned reports whether a resource server has refused the generation such that
 // it is not offered there any more.
 func (n *Conn) banned(generation uint64) bool {
 	for r := n.resources.Load(); r != nil; r = r.next {

@@ -243,14 +243,14 @@ func (w *world) lookUp(value string) (minted, bool) {
 	return *m, true
 }
 
-// ended tells whether a token is known to have ended: by any clock that can know.
+// ended reports whether a token is known to have ended: by any clock that can know.
 func (w *world) ended(m minted) bool {
 	clock := w.clocks.now()
 	return !clock.Wall.Before(m.wallEnd) || m.process == w.process.number && clock.Mono >= m.monoEnd ||
 		!w.setBack && !w.now().Before(m.end)
 }
 
-// lives tells whether a token is certain to live for a while, by every clock.
+// lives reports whether a token is certain to live for a while, by every clock.
 func (w *world) lives(m minted) bool {
 	const margin = 5 * time.Second
 	clock := w.clocks.now()

@@ -77,7 +77,7 @@ func (f *dbFile) fail(err error) {
 	}
 }
 
-// changed tells whether the file is another one than when it failed.
+// changed reports whether the file is another one than when it failed.
 func (f *dbFile) changed() bool {
 	info, err := os.Stat(f.path)
 	if err != nil || f.seen == nil {

@@ -196,7 +196,7 @@ func (f *dbFile) explain(err error) error {
 	return e
 }
 
-// caused tells whether an errno is behind err, also where bbolt kept only its text.
+// caused reports whether an errno is behind err, also where bbolt kept only its text.
 func caused(err error, errno syscall.Errno) bool {
 	return errors.Is(err, errno) || strings.HasSuffix(err.Error(), errno.Error())
 }

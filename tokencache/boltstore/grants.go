@@ -18,7 +18,7 @@ func (b *Store) Accounts(client string) []string {
 	return b.index.list(client)
 }
 
-// HasGrant tells whether a grant is stored, from memory. Where it is false,
+// HasGrant reports whether a grant is stored, from memory. Where it is false,
 // LoadGrant still tells by an error that there may be one which cannot be read.
 func (b *Store) HasGrant(key tokencache.Key) bool {
 	b.openOnce()

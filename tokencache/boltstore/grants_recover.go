@@ -127,7 +127,7 @@ func (b *Store) note(fn func(*bolt.Tx) error) {
 	}
 }
 
-// marked tells whether tokens.db knows that grants.db existed.
+// marked reports whether tokens.db knows that grants.db existed.
 func (b *Store) marked() (marked bool, err error) {
 	err = b.withTokens(false, func(tx *bolt.Tx) error {
 		about := tx.Bucket([]byte(bucketAbout))

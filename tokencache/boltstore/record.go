@@ -173,7 +173,7 @@ func unpack(data []byte, v any, at ...string) error {
 	return nil
 }
 
-// intact tells whether data is as it was written, and where it was written.
+// intact reports whether data is as it was written, and where it was written.
 func intact(data []byte, at ...string) bool {
 	return len(data) >= sumSize && bytes.Equal(data[:sumSize], sumText(data[sumSize:], at...))
 }

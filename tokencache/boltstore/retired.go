@@ -102,7 +102,7 @@ func (b *Store) ReplaceGrant(key tokencache.Key, secrets [][]byte, g tokencache.
 	})
 }
 
-// unreadable is grantError for a grant that is stored: it tells whether
+// unreadable is grantError for a grant that is stored: it reports whether
 // ReplaceGrant would store another one.
 func (b *Store) unreadable(key tokencache.Key, secrets [][]byte, err error) error {
 	err = b.grantError(key, err)

@@ -96,7 +96,7 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// add wraps the key by each secret that has no wrap yet, and tells whether
+// add wraps the key by each secret that has no wrap yet, and reports whether
 // there was one.
 func (r *keyRing) add(key *dataKey, file, client string, secrets [][]byte) (added bool, err error) {
 	for _, secret := range secrets {
@@ -167,7 +167,7 @@ func (r *keyRing) find(id string) *wrap {
 	return nil
 }
 
-// complete tells whether each secret has a wrap.
+// complete reports whether each secret has a wrap.
 func (r *keyRing) complete(secrets [][]byte) bool {
 	return !slices.ContainsFunc(secrets, func(secret []byte) bool {
 		id, err := secretID(secret)
