@@ -9,9 +9,12 @@ import (
 // The waiting table: how long nothing is asked after the 1st, 2nd, ... failure
 // of a kind in a row. The last step repeats.
 var (
-	temporarySteps = []time.Duration{1 * time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, 60 * time.Second}
-	throttledSteps = []time.Duration{1 * time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}
-	handSteps      = []time.Duration{10 * time.Second, 30 * time.Second, 1 * time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}
+	temporarySteps = []time.Duration{
+		1 * time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, 60 * time.Second}
+	throttledSteps = []time.Duration{
+		1 * time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}
+	handSteps = []time.Duration{
+		10 * time.Second, 30 * time.Second, 1 * time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}
 )
 
 const (

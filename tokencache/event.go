@@ -52,7 +52,7 @@ const (
 	CauseConsent  = "consent" // a new grant had to prove itself
 )
 
-// The states of a connection.
+// The states of a connection. An EventState tells when one is first noticed.
 const (
 	StateOK        = "ok"
 	StateDegraded  = "degraded"  // two failures in a row

@@ -13,6 +13,20 @@ import (
 // flightLimit ends a token call.
 const flightLimit = 15 * time.Second
 
+// The way of a flight:
+//
+//	start     with mu held, so that there is one at a time
+//	renew     check: is the grant still the same?  load: what did the run before leave?
+//	prepare   with mu held: a token that is there after all, what holds calls back, or an
+//	          entry in the ledger; keep has it written before the call is made
+//	fetch     asks the server, for flightLimit at most
+//	complete  with mu held: publishes the token, or enters the failure into the wait
+//	finish    lets the waiters go
+//	keep, arm writes what has changed and sets the timer, while nobody waits
+//
+// A process that is killed on the way has not asked, or its ledger has an entry for what it
+// asked, as far as the store could be written.
+
 // flight is one attempt to get a token, on behalf of all who wait for it. It
 // belongs to none of them: it ends by itself, whoever hangs up.
 type flight struct {

@@ -12,6 +12,16 @@ var (
 	errUnknown    = errors.New("neither configured nor connected")
 )
 
+// Whose token is it? What a connection knows belongs to one grant: the token, the wait,
+// the losses and what resource servers accepted. The grant may change behind its back, by
+// a consent, in the configuration or in the store, so it is compared by its fingerprint
+// wherever that can matter: before each flight, after one whose grant was touched, and once
+// for each configuration (live.seen). Another grant begins everything anew, except for
+// the generation, which only grows, and the ledger, which belongs to the grant.
+//
+// epoch counts those beginnings. Whoever has let go of mu compares it afterwards, and
+// drops what it brings if the connection has gone on to another grant meanwhile.
+
 // granted is a grant as it was found, and the epoch of the state that belongs to it.
 type granted struct {
 	Grant
@@ -61,6 +71,7 @@ type claim struct {
 
 const reloadLimit = 10 * time.Second // a reload that takes longer has failed
 
+// against reports whether the claim holds against a client: an older one, within a reload.
 func (c *claim) against(cl *Client, cache *Cache, now int64) bool {
 	return c != nil && c.client > cl.identity() && c.changes == cache.users.changes.Load() && now-c.at < int64(reloadLimit)
 }
@@ -111,6 +122,8 @@ func (n *Conn) unreadable(cl *Client, operation string, err error) *Error {
 	return n.breaks(cl, n.fail(KindStore, storeRetry, err))
 }
 
+// breaks remembers a failure of the store for a second, for this configuration alone: the
+// next one may have another key, or the grant itself. Other kinds are not remembered.
 func (n *Conn) breaks(cl *Client, err *Error) *Error {
 	if err.Kind == KindStore {
 		n.mu.Lock()

@@ -2,6 +2,12 @@ package tokencache
 
 import "time"
 
+// Keeping warm: a connection that was used within keep_warm has a timer, which renews the
+// token where no request does. A timer belongs to the connection and knows no
+// configuration: when it wakes it asks for the one in force, and does nothing if there
+// is none that wants it. It goes by the same rules as a request: the budget and the
+// waiting table bind it.
+
 const (
 	warmFloor = time.Second      // a timer is set no shorter
 	warmRetry = 15 * time.Second // and at least this, times 1 to 2, after an attempt without a result
@@ -48,9 +54,11 @@ func (n *Conn) due(cl *Client, now moment) (mono int64, ok bool) {
 	return now.mono + max(int64(n.ledger.wait(now.mono, cl)), int64(warmRetry)+n.jitter(spread)), true
 }
 
+// jitter is a random part of d, so that the timers of connections that came up together part.
 func (n *Conn) jitter(d time.Duration) int64 { return int64(n.cache.rand() * float64(d)) }
 
-// wake is the timer's function.
+// wake is the timer's function. It renews a token whose time has come, although that still
+// lives. Where there is a flight, its own or another's, that one sets the timer.
 func (n *Conn) wake() {
 	c := n.cache
 	if !c.enter() {
@@ -91,6 +99,7 @@ func (cl *Client) keepsWarm(used int64, now moment) bool {
 	return cl.KeepWarm > 0 && now.wall-used <= int64(cl.KeepWarm)
 }
 
+// disarm stops the timer, if it is set. One that fires meanwhile finds the cache closed.
 func (n *Conn) disarm() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -121,7 +130,7 @@ func (c *Cache) Warm(cl *Client) {
 	}
 }
 
-// cold tells that a connection should be kept warm, and is not.
+// cold reports whether a connection should be kept warm, and is not.
 func (c *Cache) cold(cl *Client, key Key) bool {
 	c.mu.RLock()
 	n := c.conns[key]

@@ -8,6 +8,16 @@ import (
 	"unique"
 )
 
+// What a restart must not lose: the token, or each start would cost a call; the ledger, or
+// a crash loop would spend more than a grant has; the wait, or a server that wants
+// silence would be asked again at once. It is read once for a grant, and written when
+// changes and stored differ: before a call, and after it.
+//
+// Times are stored as the wall clock has them, and live as times of this run's monotonic
+// clock. The wall clock may have been set in between, so whatever is read is bounded by
+// what it could have been: no token lives longer, and nothing waits longer, than when it
+// was written.
+
 const (
 	longestError = 500         // bytes of an error that are kept
 	clockSkew    = time.Minute // a record from further in the future has no believable times

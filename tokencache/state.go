@@ -84,6 +84,8 @@ func (s state) String() string {
 	return [...]string{StateOK, StateDegraded, StateContended, StateDead}[s]
 }
 
+// state is the worst that holds: what needs a human, then what spends the budget in vain,
+// then what may pass. It is worked out anew each time, since contention ends by itself.
 func (n *Conn) state(now moment) state {
 	switch {
 	case n.waiting.kind.needsHand():

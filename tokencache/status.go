@@ -40,8 +40,8 @@ func (s *Status) NeedsConsent() bool {
 	return s.NoGrant == KindNoGrant || s.Waiting == KindDead
 }
 
-// Unreadable tells that there may be a grant, which the store or the configuration cannot
-// give.
+// Unreadable reports whether there may be a grant, which the store or the configuration
+// cannot give.
 func (s *Status) Unreadable() bool { return !s.HasGrant && s.NoGrant != KindNoGrant }
 
 // Shown is State, or what stands in its place where there is no grant: the state of a token
@@ -138,9 +138,11 @@ type about struct {
 	refreshTokens  int
 }
 
-// aboutConfigured are those of the many that tell no more, by accounts server.
+// aboutConfigured are those of the many that tell no more, by accounts server: thousands
+// of configured accounts have one and the same in memory.
 var aboutConfigured sync.Map
 
+// describe is what is kept of a grant in memory: all but the refresh token.
 func describe(g Grant, configured bool) *about {
 	a := &about{configured, g.AccountsServer, g.GrantedAt, g.Scopes, g.User, g.Org, g.RefreshTokens}
 	if configured && g.GrantedAt.IsZero() && len(g.Scopes) == 0 {
@@ -174,6 +176,7 @@ func (n *Conn) confirm(cl *Client, g granted, a *about) bool {
 	return true
 }
 
+// snapshot is what memory has, with the budget as this client counts it.
 func (n *Conn) snapshot(cl *Client) Status {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -55,6 +55,8 @@ func checkFile(r io.ReaderAt, size int64) error {
 	return nil
 }
 
+// checkStructure is checkFile in the words of the structure: the metas, what is reachable
+// from them, and what is free.
 func checkStructure(r io.ReaderAt, size int64) error {
 	m, ok := readMetas(r)
 	if !ok {
@@ -90,6 +92,8 @@ func readMetas(r io.ReaderAt) (m boltMeta, ok bool) {
 	return boltMeta{}, false
 }
 
+// readMeta reads the meta of the page that begins at offset; ok is false unless its checksum
+// is right and bbolt of this version has written it.
 func readMeta(r io.ReaderAt, offset int64) (boltMeta, bool) {
 	b := make([]byte, 64)
 	if _, err := r.ReadAt(b, offset+pageHeader); err != nil {
@@ -109,6 +113,8 @@ func readMeta(r io.ReaderAt, offset int64) (boltMeta, bool) {
 	return m, valid
 }
 
+// checker walks the trees of a file from the root of the newer meta. Each page is seen once:
+// that ends any walk, whatever the pages say of each other.
 type checker struct {
 	r    io.ReaderAt
 	meta boltMeta
@@ -199,6 +205,8 @@ func (c *checker) elements(p []byte, low, high []byte) (keys [][]byte, err error
 	return keys, nil
 }
 
+// bucket checks the value of an element that is a bucket: a tree of its own, or for a small
+// one a page that stands in the value itself.
 func (c *checker) bucket(v []byte) error {
 	if len(v) < 16 {
 		return fmt.Errorf("too short")

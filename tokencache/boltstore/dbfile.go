@@ -21,9 +21,9 @@ const (
 	grantsFile = "grants.db"
 	tokensFile = "tokens.db"
 
-	lockTimeout  = 1500 * time.Millisecond
-	retryLocked  = 5 * time.Second
-	retryDamaged = 30 * time.Second
+	lockTimeout  = 1500 * time.Millisecond // for a process that is ending to give its lock back
+	retryLocked  = 5 * time.Second         // each try waits for lockTimeout, and callers with it
+	retryDamaged = 30 * time.Second        // each try reads the whole file
 )
 
 // dbFile is one bbolt file, and the only code that touches bbolt.
@@ -31,6 +31,15 @@ const (
 // Its transactions run one at a time, under mu: nobody ever waits inside
 // bbolt, where a panic can leave locks behind that are never released. After a
 // panic the handle is abandoned, not closed, for the same reason.
+//
+// It is open (db is set), or it is not and err says why, or nobody has tried (neither). A
+// file that could not be opened is tried again when something has happened to it, or after
+// a while: an operator who puts a backup in its place need not restart anything, and a
+// thousand requests a second do not read a damaged file a thousand times.
+//
+// keys are the data keys that were opened, so that none is derived twice. A transaction
+// collects its own in made, which join the others only if it is committed: what a
+// transaction that was refused has made is in no file.
 type dbFile struct {
 	name   string // grantsFile or tokensFile, whatever the path
 	path   string
@@ -40,7 +49,7 @@ type dbFile struct {
 	db    *bolt.DB   // nil if not open
 	raw   *os.File   // the file under db
 	info  fs.FileInfo
-	keys  map[keyName]cachedKey
+	keys  map[keyName]cachedKey // as the file has them
 	made  map[keyName]cachedKey // by the transaction that runs
 	err   error                 // why it is not open, nil if that was not tried
 	seen  fs.FileInfo           // what the file was when err came up
@@ -86,7 +95,9 @@ func (f *dbFile) changed() bool {
 	return !os.SameFile(info, f.seen) || info.Size() != f.seen.Size() || !info.ModTime().Equal(f.seen.ModTime())
 }
 
-// open opens the file after a look at its structure, and makes sure that it is ours.
+// open opens the file after a look at its structure, and makes sure that it is ours. With
+// create it makes one where there is none, or an empty one as a crash right after the
+// file was made leaves it. What is no regular file is damage.
 func (f *dbFile) open(create bool) error {
 	info, err := os.Stat(f.path)
 	fresh := create && (errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() && info.Size() == 0)
@@ -129,7 +140,9 @@ func (f *dbFile) open(create bool) error {
 	return err
 }
 
-// openRaw opens and locks the file and checks its structure, before bbolt maps it.
+// openRaw opens and locks the file and checks its structure, before bbolt maps it. The lock
+// comes first: what another process is writing looks damaged. And the path is looked at
+// again under the lock, for it may name another file by then.
 func (f *dbFile) openRaw(path string, flag int, fresh bool) (_ *os.File, err error) {
 	if !fresh {
 		flag &^= os.O_CREATE
@@ -166,8 +179,9 @@ func (f *dbFile) openRaw(path string, flag int, fresh bool) (_ *os.File, err err
 	return raw, nil
 }
 
-// run is one transaction. What it hands to fn is mapped memory: fn copies what
-// it keeps.
+// run is one transaction, committed if it writes and fn returns nil. What it hands to fn is
+// mapped memory: fn copies what it keeps. What shows that the file is damaged after all
+// closes it; the next call opens it anew, and says what is wrong.
 func (f *dbFile) run(write bool, fn func(*bolt.Tx) error) error {
 	do := f.db.View
 	if write {
@@ -211,6 +225,8 @@ const (
 	other // another file, or one that was cut
 )
 
+// look says what became of an open file. Somebody may have deleted it, put another one in its
+// place or cut it: what is written to the open handle would be lost then.
 func (f *dbFile) look() found {
 	info, err := os.Stat(f.path)
 	switch {

@@ -26,7 +26,9 @@ type cachedKey struct {
 // one that a grant was sealed by.
 type keyName struct{ client, id string }
 
-// dataKey returns a data key; with secrets that do not open it, a keyError.
+// dataKey returns a data key; with secrets that do not open it, a keyError. One that was
+// opened is remembered with the list of secrets that did it. With another list it is
+// opened anew: a secret that was taken out of the configuration opens nothing any more.
 func (f *dbFile) dataKey(tx *bolt.Tx, name keyName, secrets [][]byte) (cachedKey, error) {
 	d := digest(secrets)
 	if c, ok := f.keys[name]; ok && c.secrets == d {
@@ -46,7 +48,8 @@ func (f *dbFile) dataKey(tx *bolt.Tx, name keyName, secrets [][]byte) (cachedKey
 }
 
 // writeDataKey is dataKey in a transaction that writes, for the key that seals:
-// missing wraps are added. With anew one that cannot be had is replaced.
+// missing wraps are added. With anew one that cannot be had is replaced: what it has
+// sealed is lost then, unless its ring was retired before.
 func (f *dbFile) writeDataKey(tx *bolt.Tx, client string, secrets [][]byte, anew bool) (cachedKey, error) {
 	name := keyName{client: client}
 	c, err := f.dataKey(tx, name, secrets)
@@ -86,6 +89,8 @@ func (f *dbFile) wrap(tx *bolt.Tx, name keyName, secrets [][]byte) error {
 	return retire(tx, name.client, ring)
 }
 
+// errNoRing: nothing is sealed for the client yet, or its ring was lost. Which of the two it is
+// is told by whether there are grants.
 var errNoRing = errors.New("no data key")
 
 // findRing is the ring of a data key, wherever it stands.
@@ -103,6 +108,7 @@ func findRing(tx *bolt.Tx, name keyName) (*keyRing, error) {
 	return nil, err
 }
 
+// readRing is the ring of the data key that seals for a client now.
 func readRing(tx *bolt.Tx, client string) (*keyRing, error) {
 	b := tx.Bucket([]byte(bucketKeys))
 	if b == nil || b.Get([]byte(client)) == nil {
@@ -119,6 +125,7 @@ func unpackRing(value []byte, bucket, client string, id ...string) (*keyRing, er
 	return ring, nil
 }
 
+// putRing makes a ring the one that seals for a client.
 func putRing(tx *bolt.Tx, client string, ring *keyRing) error {
 	value, err := pack(ring, bucketKeys, client)
 	if err != nil {
@@ -139,6 +146,7 @@ func account(tx *bolt.Tx, bucket string, key tokencache.Key) []byte {
 	return nil
 }
 
+// clientBucket is the bucket of a client below another one, nil if either is missing.
 func clientBucket(tx *bolt.Tx, bucket, client string) *bolt.Bucket {
 	if b := tx.Bucket([]byte(bucket)); b != nil {
 		return b.Bucket([]byte(client))
@@ -151,6 +159,7 @@ func putAccount(tx *bolt.Tx, bucket string, key tokencache.Key, v any) error {
 	return putAt(tx, bucket, key.Client, key.Account, v)
 }
 
+// putAt packs v and puts it at bucket/client/name. The checksum covers that place.
 func putAt(tx *bolt.Tx, bucket, client, name string, v any) error {
 	value, err := pack(v, bucket, client, name)
 	if err != nil {
@@ -166,14 +175,20 @@ func putAt(tx *bolt.Tx, bucket, client, name string, v any) error {
 	return b.Put([]byte(name), value)
 }
 
-// explain turns what went wrong with the file into an answer for the operator.
+// explain turns what went wrong with the file into an answer for the operator: what, where,
+// and what to do. An error that is such an answer already passes as it is.
 func (f *dbFile) explain(err error) error {
 	var known *tokencache.StoreError
 	var locked *tokencache.LockedError
 	if err == nil || errors.As(err, &known) || errors.As(err, &locked) {
 		return err
 	}
-	e := &tokencache.StoreError{File: f.path, Reason: err.Error(), Remedy: "see that its directory exists and can be written", Err: err}
+	e := &tokencache.StoreError{
+		File:   f.path,
+		Reason: err.Error(),
+		Remedy: "see that its directory exists and can be written",
+		Err:    err,
+	}
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		e.Reason = path.Op + ": " + path.Err.Error()
@@ -185,7 +200,9 @@ func (f *dbFile) explain(err error) error {
 	case errors.Is(err, tokencache.ErrDamaged):
 		e.Remedy = f.remedy
 	case errors.Is(err, tokencache.ErrWrongKey):
-		e.Remedy = "configure the key that it was sealed by, after the new one (a store that was begun without encryption_key is sealed by the client secret, and by the key in master_key_file): `caddy zoho doctor` names the line to write; or connect the account anew"
+		e.Remedy = "configure the key that it was sealed by, after the new one (a store that was begun without " +
+			"encryption_key is sealed by the client secret, and by the key in master_key_file): " +
+			"`caddy zoho doctor` names the line to write; or connect the account anew"
 	case caused(err, syscall.ENOSPC), caused(err, syscall.EFBIG):
 		e.Remedy = "make room on its disk"
 	case caused(err, syscall.EROFS):
@@ -207,12 +224,15 @@ func (f *dbFile) permission() string {
 	uid := os.Getuid()
 	if info, err := os.Stat(f.path); err == nil {
 		if of, ok := owner(info); ok {
-			return fmt.Sprintf("it has mode %04o and belongs to user %d, this process is user %d: chown or chmod it", info.Mode().Perm(), of, uid)
+			return fmt.Sprintf("it has mode %04o and belongs to user %d, this process is user %d: chown or chmod it",
+				info.Mode().Perm(), of, uid)
 		}
 	}
 	return fmt.Sprintf("let user %d read and write it and its directory", uid)
 }
 
+// closedError is what calls get after Close: somebody has kept a store that a reload to
+// another directory has ended.
 func (f *dbFile) closedError() error {
 	return &tokencache.StoreError{File: f.path, Reason: "the store was closed", Remedy: "use the running configuration's", Err: fs.ErrClosed}
 }

@@ -12,6 +12,11 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
+// A grant that was deleted here, and revoked at Zoho maybe, must not come back unnoticed
+// with a backup of grants.db. So its account stays in the bucket "deleted" of tokens.db
+// until another grant is stored for it. Nothing is done about one that has come back, since
+// an operator may have meant it: doctor names it.
+
 // Returned lists connections whose grant is stored although it was deleted
 // here: an old grants.db was put back. Saving or deleting the grant settles it.
 func (b *Store) Returned() []tokencache.Key {
@@ -37,7 +42,8 @@ func (b *Store) Returned() []tokencache.Key {
 }
 
 // rememberDeleted notes in tokens.db that the grant was deleted, and drops the
-// access token that came from it; ledger and generation stay.
+// access token that came from it. Ledger and generation stay: Zoho goes on counting,
+// and callers tell the tokens of a connection by numbers that only grow.
 func (b *Store) rememberDeleted(key tokencache.Key) {
 	b.note(func(tx *bolt.Tx) error {
 		err := putAccount(tx, bucketDeleted, key, utc(time.Now()))

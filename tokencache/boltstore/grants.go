@@ -25,7 +25,8 @@ func (b *Store) HasGrant(key tokencache.Key) bool {
 	return b.index.has(key)
 }
 
-// openOnce opens the files if nobody did; what is wrong is answered elsewhere.
+// openOnce opens the files if nobody did: who only reads the index has to have one. What is
+// wrong is answered elsewhere.
 func (b *Store) openOnce() {
 	if !b.opened.Load() && !b.closed.Load() {
 		_ = b.Check()
@@ -108,6 +109,8 @@ func (b *Store) SaveGrant(key tokencache.Key, secrets [][]byte, g tokencache.Gra
 	})
 }
 
+// saveGrant is what SaveGrant and ReplaceGrant have in common: put writes, in the transaction
+// that changes grants.db. The index and tokens.db learn of it once it is committed.
 func (b *Store) saveGrant(key tokencache.Key, g tokencache.Grant, put func(f *dbFile, tx *bolt.Tx, text []byte) error) error {
 	if err := checkKey(key); err != nil {
 		return err
@@ -207,6 +210,13 @@ func (b *Store) grantError(key tokencache.Key, err error) error {
 	return &about
 }
 
+// damagedRecord is the error of a file that opens, with records in it that are not as they
+// were written.
 func (b *Store) damagedRecord(reason string) error {
-	return &tokencache.StoreError{File: b.grants.path, Reason: reason, Remedy: b.grants.remedy + "; or forget the account and connect it anew", Err: tokencache.ErrDamaged}
+	return &tokencache.StoreError{
+		File:   b.grants.path,
+		Reason: reason,
+		Remedy: b.grants.remedy + "; or forget the account and connect it anew",
+		Err:    tokencache.ErrDamaged,
+	}
 }

@@ -16,6 +16,15 @@ import (
 
 // What makes sure that grants.db is never begun anew in doubt: the mark in
 // tokens.db that it existed, and the version before the last change beside it.
+//
+//	grants.db    mark or version before    it is
+//	there        whatever                  opened; the mark is made if it is missing
+//	missing      neither                   a store without a grant
+//	missing      one of them               lost: every call says so, and what to do
+//	missing      the mark cannot be read   in doubt, which is an error as well
+//
+// A file that goes while it is open is not lost yet: what the handle still reads becomes
+// the version before.
 
 func (b *Store) beforePath() string { return filepath.Join(b.dir, grantsFile+".before") }
 
@@ -61,7 +70,8 @@ func (b *Store) readyGrants() error {
 	return nil
 }
 
-// missingGrants is nil if there never was a grants.db.
+// missingGrants is nil if there never was a grants.db. The remedy names each file that has
+// to go to begin without any grant: with one of them left it would not.
 func (b *Store) missingGrants() error {
 	marked, err := b.marked()
 	if err != nil && !b.existed.Load() {
@@ -78,12 +88,13 @@ func (b *Store) missingGrants() error {
 	return &tokencache.StoreError{
 		File:   b.grants.path,
 		Reason: "it is gone, but grants were stored in it",
-		Remedy: remedy + fmt.Sprintf("; to begin without any grant, stop Caddy and remove %s and %s too", b.beforePath(), b.tokens.path),
-		Err:    fs.ErrNotExist,
+		Remedy: remedy + fmt.Sprintf("; to begin without any grant, stop Caddy and remove %s and %s too",
+			b.beforePath(), b.tokens.path),
+		Err: fs.ErrNotExist,
 	}
 }
 
-// readIndex names the accounts, and what is wrong.
+// readIndex names the accounts, and what is wrong. The caller holds grants.mu.
 func (b *Store) readIndex() error {
 	var found inspection
 	err := b.grants.run(false, func(tx *bolt.Tx) (err error) {
@@ -107,6 +118,8 @@ func grantCount(tx *bolt.Tx) int {
 	return -1
 }
 
+// addToCount keeps the count with the change that it counts, in one transaction. From one that
+// cannot be read it begins at zero, which inspect takes for damage, rightly.
 func addToCount(tx *bolt.Tx, n int) error {
 	about, err := tx.CreateBucketIfNotExists([]byte(bucketAbout))
 	if err != nil {

@@ -16,7 +16,14 @@ import (
 // The version before is copied to grants.db.before.new, the change is committed, and
 // only then does the copy take the name grants.db.before. A change that is refused
 // leaves both files as they were. If the process ends in between, the next one sees
-// by the number of the last transaction whether the change was made, see settleCopy.
+// by the number of the last transaction whether the change was made, see settleCopy:
+//
+//	killed while the copy is made    it is not whole, and is removed
+//	before the commit                it is whole, but grants.db is at its transaction: removed
+//	after the commit                 grants.db has gone on: it becomes the version before
+//	after the rename                 there is nothing to settle
+//
+// The first grant of a store is written to grants.db.new, which then takes its name.
 
 // A copy of a larger grants.db is made only if the last one is older than this:
 // a run of changes, such as an import, counts as one.
@@ -122,6 +129,7 @@ func (b *Store) createGrants(do change) error {
 	return nil
 }
 
+// copyPath is where a copy waits until the change it precedes is committed.
 func (b *Store) copyPath() string { return b.beforePath() + ".new" }
 
 // keepBefore makes a copy that is to become the version before, if one is due.

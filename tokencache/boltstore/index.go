@@ -10,6 +10,11 @@ import (
 
 // grantIndex names the accounts that have a grant in grants.db. It stays as it
 // was while the file cannot be read.
+//
+// Requests ask it whether an account is connected, for names that callers think of, too:
+// it is all in memory and has a lock of its own, so that none of them waits for a
+// transaction. It is made by inspect when the file is opened, and kept up by each change
+// that was committed.
 type grantIndex struct {
 	mu       sync.RWMutex
 	accounts map[string]map[string]struct{} // :: client → account
@@ -17,12 +22,14 @@ type grantIndex struct {
 	faults   []string                       // all that is wrong, in words
 }
 
+// set replaces all of it by what a look at the file has found.
 func (x *grantIndex) set(found inspection) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.accounts, x.damaged, x.faults = found.accounts, found.damaged, found.faults
 }
 
+// has reports whether a grant is stored; false says little while incomplete.
 func (x *grantIndex) has(key tokencache.Key) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -30,6 +37,7 @@ func (x *grantIndex) has(key tokencache.Key) bool {
 	return ok
 }
 
+// list names the accounts of a client, sorted.
 func (x *grantIndex) list(client string) []string {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -43,13 +51,14 @@ func (x *grantIndex) unsound() []string {
 	return x.faults
 }
 
-// incomplete tells that a grant may be stored which is not named.
+// incomplete reports whether a grant may be stored which is not named.
 func (x *grantIndex) incomplete() bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return x.damaged > 0
 }
 
+// add names a grant that was stored. What is damaged stays so until the next look.
 func (x *grantIndex) add(key tokencache.Key) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

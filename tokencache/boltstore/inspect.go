@@ -19,6 +19,12 @@ type inspection struct {
 	faults   []string                       // what is wrong, in words; none in a sound file
 }
 
+// A record whose checksum is wrong, a count that does not agree, a data key that is gone:
+// bbolt notices none of it. All records are read whenever grants.db is opened and before
+// it is copied, so that the version before, which may be the last sound one, is never
+// displaced by a damaged one. With many grants that takes a while, so no more JSON is read
+// than has to be.
+
 // inspect looks at each grant, at how many the file says there should be, and at
 // the data keys: without its key a grant is lost, however sound its own record is.
 // What a secret is needed for it does not see.
@@ -53,7 +59,8 @@ func (x *inspection) client(tx *bolt.Tx, client string, grants *bolt.Bucket) err
 	if lost == nil {
 		usual = fmt.Appendf(nil, `"grant":{"key":%q,`, ring.ID)
 	} else {
-		x.faults = append(x.faults, fmt.Sprintf("the data key of client %q is missing or not as it was written, so that its grants cannot be read", client))
+		x.faults = append(x.faults, fmt.Sprintf("the data key of client %q is missing or not as it was written, "+
+			"so that its grants cannot be read", client))
 	}
 	elsewhere := make(map[string]int) // :: data key → grants
 	err := grants.ForEach(func(k, v []byte) error {
@@ -86,14 +93,15 @@ func keyOf(value []byte) string {
 func lostKeys(tx *bolt.Tx, client string, grants map[string]int) (faults []string) {
 	for id, n := range grants {
 		if _, err := findRing(tx, keyName{client, id}); err != nil {
-			faults = append(faults, fmt.Sprintf("the data key %s of client %q is missing or not as it was written, so that %d of its grants cannot be read", id, client, n))
+			faults = append(faults, fmt.Sprintf("the data key %s of client %q is missing or not as it was written, "+
+				"so that %d of its grants cannot be read", id, client, n))
 		}
 	}
 	slices.Sort(faults)
 	return faults
 }
 
-// someOf joins what was found, some of it.
+// someOf joins what was found, some of it: a message is to be read.
 func someOf(faults []string) string {
 	const some = 3
 	text := strings.Join(faults[:min(len(faults), some)], "; ")

@@ -9,7 +9,9 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-// The ledgers of grants in tokens.db.
+// The ledgers of grants in tokens.db. They have a bucket of their own, by fingerprint, because
+// Zoho counts by the grant: an account that gets another one leaves its ledger behind, and
+// whoever has the old one, or gets it back, has to go on counting.
 
 // LoadLedger is the stored ledger of a grant. One that cannot be read counts as none; Warnings
 // tells.
@@ -76,6 +78,7 @@ func newestCall(value []byte, of string) (newest time.Time) {
 	return newest
 }
 
+// ledger reads the ledger of a grant in a transaction; none and an empty one are the same.
 func (b *Store) ledger(tx *bolt.Tx, of tokencache.Fingerprint) (calls []time.Time) {
 	ledgers := tx.Bucket([]byte(bucketLedgers))
 	if ledgers == nil {

@@ -65,7 +65,7 @@ func lockHolder(f *os.File) int {
 	return 0
 }
 
-// owner returns the user id that owns a file.
+// owner returns the user id that owns a file, for a message about who may read it.
 func owner(info os.FileInfo) (uid int, ok bool) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

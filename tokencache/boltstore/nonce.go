@@ -26,7 +26,8 @@ func (b *Store) ConsumeNonce(id string, until time.Time) (first bool, err error)
 	return first && err == nil, err
 }
 
-// ReturnNonce takes back what ConsumeNonce has noted.
+// ReturnNonce takes back what ConsumeNonce has noted, for somebody who could not do what
+// the id was good for.
 func (b *Store) ReturnNonce(id string) error {
 	return b.withTokens(true, func(tx *bolt.Tx) error {
 		spent := tx.Bucket([]byte(bucketSpent))
@@ -47,6 +48,8 @@ func (b *Store) NonceConsumed(id string) (used bool, err error) {
 	return used, err
 }
 
+// dropPast drops the ids whose time is over, and what cannot be read as a time: nothing
+// would ever drop that. There are as many as invitations that are out, so all are looked at.
 func dropPast(spent *bolt.Bucket, now time.Time) error {
 	var errs []error
 	cursor := spent.Cursor()

@@ -40,7 +40,8 @@ const (
 )
 
 // recordJSON is a Record in tokens.db. Only the token is sealed, so that the
-// ledger and the state count whatever keys are configured:
+// state counts whatever keys are configured, and so does the ledger, which stands
+// in a bucket of its own. Times are UTC, to the nanosecond; what is not there is zero:
 //
 //	{
 //	  "fingerprint": "77b4…",           of the grant, 16 bytes in hex
@@ -98,6 +99,7 @@ func utc(t time.Time) time.Time {
 	return t.Round(0).UTC()
 }
 
+// toJSON is a record without its token and its ledger, which are stored apart.
 func toJSON(r tokencache.Record) recordJSON {
 	return recordJSON{
 		Fingerprint: r.Fingerprint.String(),
@@ -151,6 +153,11 @@ func grantPlace(key tokencache.Key) place {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const sumSize = 9 // eight hex digits and a blank
+
+// The checksum is CRC-32C of the place, its parts length-prefixed, and of the JSON. It keeps
+// nobody from changing a record who wants to; that is what sealing is for. It finds what
+// a disk or a hand with an editor has done to what is not sealed, as the count of a grant's
+// calls or the wraps of a key, and tells such damage from a wrong key.
 
 // pack is the stored form of v at a place (bucket and keys).
 func pack(v any, at ...string) ([]byte, error) {

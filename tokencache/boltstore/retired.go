@@ -38,7 +38,7 @@ func (f *dbFile) giveUpKey(tx *bolt.Tx, key tokencache.Key, secrets [][]byte) er
 	return retire(tx, key.Client, ring)
 }
 
-// alone tells that a client has no grant but this one.
+// alone reports whether a client has no grant but this one.
 func alone(tx *bolt.Tx, key tokencache.Key) bool {
 	grants := clientBucket(tx, bucketGrants, key.Client)
 	if grants == nil {

@@ -11,12 +11,19 @@ import (
 )
 
 // What a file says of itself in bucket "about", see record.go.
+//
+// A field or a bucket that an older version may ignore without harm needs no other schema:
+// "retired" came in that way. The number grows when an older version would
+// misread what a newer one has written. It then refuses grants.db, and sets tokens.db
+// aside as it does with one that is damaged.
 const (
 	program = "caddy-zoho"
 	schema  = 1 // of both files
 )
 
-// identify writes into a new file what it is, and reads it from an old one.
+// identify writes into a new file what it is, and reads it from an old one. Both files are
+// of one format, so one that was put in the other's place is noticed by its name; and a
+// bbolt file of another program is not written to.
 func (f *dbFile) identify(create bool) error {
 	var about map[string]string
 	empty := true
@@ -53,6 +60,8 @@ func (f *dbFile) identify(create bool) error {
 
 var errNewer = errors.New("newer schema")
 
+// readAbout is what the file says of itself, and whether there is nothing at all in it, as in
+// one that bbolt has just made.
 func readAbout(tx *bolt.Tx) (about map[string]string, empty bool) {
 	name, _ := tx.Cursor().First()
 	about = make(map[string]string)
@@ -64,6 +73,7 @@ func readAbout(tx *bolt.Tx) (about map[string]string, empty bool) {
 	return about, name == nil
 }
 
+// writeAbout is the first transaction of a new file.
 func writeAbout(name string) func(*bolt.Tx) error {
 	return func(tx *bolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists([]byte(bucketAbout))

@@ -52,7 +52,7 @@ type wrap struct {
 	Data []byte `json:"sealed"`
 }
 
-// dataKey is an opened data key.
+// dataKey is an opened data key. raw is kept to wrap it by a further secret.
 type dataKey struct {
 	id   string
 	raw  []byte
@@ -61,7 +61,8 @@ type dataKey struct {
 
 const keySize = 32
 
-// newDataKey makes the data key of a client and wraps it by each secret.
+// newDataKey makes the data key of a client and wraps it by each secret. Without any secret it
+// is a keyError: nothing could ever open what such a key has sealed.
 func newDataKey(file, client string, secrets [][]byte) (*keyRing, *dataKey, error) {
 	raw, id := make([]byte, keySize), make([]byte, 8)
 	_, _ = rand.Read(raw) // never fails
@@ -160,6 +161,7 @@ func (r *keyRing) open(file, client string, secrets [][]byte) (*dataKey, error) 
 	return nil, unfit
 }
 
+// find is the wrap by a secret, named by its id; nil = there is none.
 func (r *keyRing) find(id string) *wrap {
 	if i := slices.IndexFunc(r.Wraps, func(w wrap) bool { return w.Key == id }); i >= 0 {
 		return &r.Wraps[i]
@@ -175,6 +177,8 @@ func (r *keyRing) complete(secrets [][]byte) bool {
 	})
 }
 
+// place is what a wrap is authenticated with: moved to another file, client or ring, it does
+// not open.
 func (r *keyRing) place(file, client, secretID string) []byte {
 	return lengthPrefixed(file, bucketKeys, client, r.ID, secretID)
 }
@@ -196,11 +200,15 @@ func (k *dataKey) open(s sealed, at place) ([]byte, error) {
 	return text, nil
 }
 
+// secretID names a secret in files and messages. It stays the same wherever the secret is
+// used, so that an operator can tell which one is meant.
 func secretID(secret []byte) (string, error) {
 	id, err := hkdf.Key(sha256.New, secret, nil, "caddy-zoho tokencache: id of a secret", 8)
 	return hex.EncodeToString(id), err
 }
 
+// wrapper seals data keys by a secret. Each wrap has a salt, so that one secret gives each
+// another key.
 func wrapper(secret, salt []byte) (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, secret, salt, "caddy-zoho tokencache: wraps a data key", keySize)
 	if err != nil {

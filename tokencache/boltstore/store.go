@@ -5,6 +5,16 @@
 // to bring back: how it is read, written and never lost. seal.go says how things are
 // sealed, record.go how they are laid out. dbfile.go stands between all that and bbolt,
 // which a damaged file must not reach: dbcheck.go reads its structure before.
+//
+// The files differ in what they are worth. tokens.db is a cache: one that cannot be read is
+// set aside and begun anew, with a warning. grants.db costs a human to bring back: it is
+// never begun anew, what cannot be read in it is not overwritten unless somebody asks for
+// just that, and each change leaves the version before it in a file beside.
+//
+// Locks are taken in this order: the mutex of grants.db, that of tokens.db, and then for a
+// moment that of the index or of the warnings. A transaction runs under the mutex of its
+// file, so there is one at a time in each. Between processes the lock on tokens.db is that
+// of the whole directory: who cannot have it does not touch grants.db.
 package boltstore
 
 import (
@@ -38,8 +48,8 @@ type Store struct {
 	tokens dbFile
 	grants dbFile // its mutex is taken before that of tokens
 
-	opened  atomic.Bool
-	closed  atomic.Bool
+	opened  atomic.Bool // somebody has used the files, if only to look
+	closed  atomic.Bool // by Close, until Open: calls are refused
 	existed atomic.Bool // grants.db was there while this process ran
 	index   grantIndex
 
@@ -81,7 +91,8 @@ func (b *Store) Open() error {
 	return nil
 }
 
-// Close closes the files. Calls that come later are refused until Open.
+// Close closes the files and gives their locks back, so that another process may have them.
+// Calls that come later are refused until Open.
 func (b *Store) Close() error {
 	b.closed.Store(true)
 	var errs []error
@@ -150,7 +161,7 @@ func (b *Store) Save(key tokencache.Key, secrets [][]byte, r tokencache.Record) 
 	w := toJSON(r)
 	var keyErr error
 	// gofail: var beforeCommit struct{}
-	err := b.withTokens(true, func(tx *bolt.Tx) error {
+	err := b.withTokens(true, func(tx *bolt.Tx) error { // may run twice, on a file begun anew
 		if r.Token != "" {
 			dk, err := b.tokens.writeDataKey(tx, key.Client, secrets, true)
 			if keyErr = err; err == nil {
@@ -167,7 +178,8 @@ func (b *Store) Save(key tokencache.Key, secrets [][]byte, r tokencache.Record) 
 }
 
 // withTokens runs a transaction on tokens.db. If the file turns out to be
-// damaged, it is set aside, a new one is begun, and fn runs again on that.
+// damaged, it is set aside, a new one is begun, and fn runs again on that: once,
+// for a second file that is damaged at birth says that the disk is.
 func (b *Store) withTokens(write bool, fn func(*bolt.Tx) error) error {
 	b.tokens.mu.Lock()
 	defer b.tokens.mu.Unlock()
@@ -181,6 +193,9 @@ func (b *Store) withTokens(write bool, fn func(*bolt.Tx) error) error {
 	return b.tokens.explain(err)
 }
 
+// tryTokens is withTokens without a second try. It opens tokens.db if it is not open, and
+// notes in a new one that there is a grants.db: the old one may have known. The caller
+// holds tokens.mu.
 func (b *Store) tryTokens(write bool, fn func(*bolt.Tx) error) error {
 	f := &b.tokens
 	if b.closed.Load() {
@@ -206,7 +221,8 @@ func (b *Store) tryTokens(write bool, fn func(*bolt.Tx) error) error {
 	return f.run(write, fn)
 }
 
-// setAside renames a tokens.db that cannot be read.
+// setAside renames a tokens.db that cannot be read. It is not removed: somebody may want to
+// know what became of it, and it is small.
 func (b *Store) setAside(why error) error {
 	aside := b.tokens.path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000000Z")
 	if err := os.Rename(b.tokens.path, aside); err != nil {
@@ -245,7 +261,8 @@ func (b *Store) TooOpen() []string {
 	var list []string
 	for path, limit := range b.modes() {
 		if info, err := os.Stat(path); err == nil && info.IsDir() == (path == b.dir) && info.Mode().Perm()&^limit != 0 {
-			list = append(list, fmt.Sprintf("%s has mode %04o, so others than its owner can get at it: chmod %04o it", path, info.Mode().Perm(), limit))
+			list = append(list, fmt.Sprintf("%s has mode %04o, so others than its owner can get at it: chmod %04o it",
+				path, info.Mode().Perm(), limit))
 		}
 	}
 	slices.Sort(list)
@@ -267,9 +284,11 @@ func (b *Store) modes() map[string]os.FileMode {
 	return map[string]os.FileMode{b.dir: 0o700, b.tokens.path: 0o600, b.grants.path: 0o600, b.beforePath(): 0o600}
 }
 
+// maxWarnings bounds what a store that fails for days keeps in memory.
 const maxWarnings = 100
 
-// warn keeps a warning, the same one once. The latest count.
+// warn keeps a warning, the same one once: what is met at each request is told of once. The
+// latest count. A warning holds no secret.
 func (b *Store) warn(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	b.mu.Lock()

@@ -7,6 +7,11 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
+// A secret is replaced by configuring both for a while. A data key gets its wrap by the new
+// one when something under it is read or written. AddWraps does not wait for that: whoever
+// takes the old secret out of the configuration after a start loses no grant, not even
+// one that nobody has used in between. Opens says whether a client would.
+
 // AddWraps wraps the data keys of clients in both files by each of their secrets that
 // has no wrap yet. Keys that none of the secrets opens stay as they are: whoever needs
 // one is told. An error says that a secret may not be relied on alone yet.
@@ -28,6 +33,8 @@ func (b *Store) AddWraps(secrets map[string][][]byte) error {
 	return errors.Join(append(errs, b.addTokenWraps(secrets))...)
 }
 
+// addTokenWraps is AddWraps for tokens.db. It looks first, in a transaction that does not
+// write: at most starts there is nothing to add.
 func (b *Store) addTokenWraps(secrets map[string][][]byte) error {
 	var lacking []keyName
 	err := b.withTokens(false, func(tx *bolt.Tx) error {
@@ -40,6 +47,7 @@ func (b *Store) addTokenWraps(secrets map[string][][]byte) error {
 	return b.withTokens(true, func(tx *bolt.Tx) error { return b.tokens.wrapAll(tx, lacking, secrets) })
 }
 
+// lacking is lackingIn in a transaction of its own.
 func (f *dbFile) lacking(secrets map[string][][]byte) (names []keyName, err error) {
 	err = f.run(false, func(tx *bolt.Tx) error {
 		names = f.lackingIn(tx, secrets)
@@ -67,6 +75,7 @@ func (f *dbFile) lackingIn(tx *bolt.Tx, secrets map[string][][]byte) (names []ke
 	return names
 }
 
+// wrapAll adds the wraps that these data keys lack, each by the secrets of its client.
 func (f *dbFile) wrapAll(tx *bolt.Tx, names []keyName, secrets map[string][][]byte) error {
 	for _, name := range names {
 		if err := f.wrap(tx, name, secrets[name.client]); err != nil {
