@@ -307,7 +307,8 @@ func (w *world) recover() {
 				break
 			}
 			var e *tokencache.Error
-			if errors.As(err, &e) && (e.Kind == tokencache.KindThrottled || e.Kind == tokencache.KindBudget || e.Kind == tokencache.KindDead || e.Kind == tokencache.KindRejected) {
+			if errors.As(err, &e) && slices.Contains([]tokencache.Kind{
+				tokencache.KindThrottled, tokencache.KindBudget, tokencache.KindDead, tokencache.KindRejected}, e.Kind) {
 				limit = 10*time.Minute + 15*time.Second
 			}
 			if took := time.Since(start); took > limit {

@@ -56,7 +56,8 @@ func TestStatusWhileWaiting(t *testing.T) {
 		r.server.set(failing(tokencache.KindThrottled, false))
 		e := r.refusal("crm", tokencache.KindThrottled)
 		s := r.cache.Status(r.client)[0]
-		if !s.NextTry.Equal(time.Now().Add(e.RetryAfter)) || s.LastError == "" || !s.LastErrorAt.Equal(time.Now()) || s.HasToken || s.State != tokencache.StateOK {
+		if !s.NextTry.Equal(time.Now().Add(e.RetryAfter)) || s.LastError == "" || !s.LastErrorAt.Equal(time.Now()) ||
+			s.HasToken || s.State != tokencache.StateOK {
 			t.Errorf("%+v", s)
 		}
 		settle(time.Minute)

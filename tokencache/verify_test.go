@@ -51,7 +51,8 @@ func TestProvedGrantReplaces(t *testing.T) {
 	if e := r.journal.of(tokencache.EventTokenRequest); len(e) != 3 || e[0].Cause != tokencache.CauseConsent || e[0].Generation != 0 {
 		t.Errorf("events %v", e)
 	}
-	if e := r.journal.of(tokencache.EventInstalled); len(e) != 3 || e[2].Cause != tokencache.CauseConsent || e[2].Generation != generation || e[2].Result != "ok" || e[2].Expiry.IsZero() {
+	if e := r.journal.of(tokencache.EventInstalled); len(e) != 3 || e[2].Cause != tokencache.CauseConsent ||
+		e[2].Generation != generation || e[2].Result != "ok" || e[2].Expiry.IsZero() {
 		t.Errorf("events %v", e)
 	}
 }

@@ -261,7 +261,10 @@ func (w *world) lives(m minted) bool {
 // begin starts a process on the files in dir.
 func (w *world) begin(dir string) {
 	w.started++
-	p := &process{number: w.started, dir: dir, store: boltstore.New(dir), release: func() {}, read: make(map[string]bool), flying: make(map[tokencache.Key]int)}
+	p := &process{
+		number: w.started, dir: dir, store: boltstore.New(dir), release: func() {},
+		read: make(map[string]bool), flying: make(map[tokencache.Key]int),
+	}
 	if err := p.store.Open(); err != nil {
 		w.violation("start: %v", err)
 	}

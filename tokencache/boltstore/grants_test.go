@@ -218,7 +218,8 @@ func TestWrongKey(t *testing.T) {
 		for name, offered := range map[string][][]byte{"wrong": wrong, "missing": nil, "empty": {{}}} {
 			_, ok, err := b.LoadGrant(main1, offered)
 			e := wantStoreError(t, err, "grants.db")
-			if ok || !errors.Is(err, tokencache.ErrWrongKey) || errors.Is(err, tokencache.ErrDamaged) || !strings.Contains(e.Reason, "sealed under key id ") {
+			if ok || !errors.Is(err, tokencache.ErrWrongKey) || errors.Is(err, tokencache.ErrDamaged) ||
+				!strings.Contains(e.Reason, "sealed under key id ") {
 				t.Errorf("%s: got %v, %v", name, ok, err)
 			}
 			if err := b.SaveGrant(key("new"), offered, grant("new")); !errors.Is(err, tokencache.ErrWrongKey) {

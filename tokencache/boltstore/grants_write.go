@@ -98,7 +98,8 @@ func (b *Store) changeWraps(do change) error {
 	return nil
 }
 
-// changed warns of what went wrong after a change was made, which is no failure of it.
+// changed warns of what went wrong after a change was made, which is no failure of it: an
+// error would have the caller say that nothing was stored.
 func (b *Store) changed(err error) {
 	if err != nil {
 		b.warn("%s: the last change was written, but could not be read back: %v", b.grants.path, err)

@@ -80,7 +80,8 @@ func TestDamagedKeyRecord(t *testing.T) {
 			edit(t, path, damage.do)
 			was, before := readFile(t, path), readFile(t, path+".before")
 			b := mustOpen(t, dir)
-			if err := b.CheckGrants(); !errors.Is(err, tokencache.ErrDamaged) || !strings.Contains(err.Error(), damage.says) || !strings.Contains(err.Error(), ".before") {
+			if err := b.CheckGrants(); !errors.Is(err, tokencache.ErrDamaged) ||
+				!strings.Contains(err.Error(), damage.says) || !strings.Contains(err.Error(), ".before") {
 				t.Errorf("the check says %v", err)
 			}
 			_, _, err := b.LoadGrant(key("a"), secrets)
