@@ -51,7 +51,7 @@ const (
 //	  "expiry": "2026-01-02T04:04:05Z",
 //	  "api_domain": "https://www.zohoapis.com",
 //	  "scope": "ZohoCRM.modules.ALL",
-//	  "state": "throttled", "failures": 2, "next_try": "…",   as waiting.state has it
+//	  "state": "throttled", "failures": 2, "next_try": "…",   as tokencache has it
 //	  "last_error": "…", "last_error_at": "…",
 //	  "used": "…"
 //	}
