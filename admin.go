@@ -151,7 +151,7 @@ func (a *App) connectionInfos(client, account string) []connectionInfo {
 			continue
 		}
 		for _, s := range a.state.cache.Status(a.clients[name].cache, only...) {
-			infos = append(infos, a.clients[name].info(s))
+			infos = append(infos, infoOf(a.clients[name], s))
 		}
 	}
 	return infos
@@ -165,7 +165,7 @@ func namedAccounts(account string) []string {
 	return []string{account}
 }
 
-func (c *Client) info(s tokencache.Status) connectionInfo {
+func infoOf(c *Client, s tokencache.Status) connectionInfo {
 	info := connectionInfo{
 		Client: s.Client, Account: s.Account, State: s.Shown(), DataCenter: c.centerOf(s.Account, s.AccountsServer).Code,
 		Configured: s.Configured, HasGrant: s.HasGrant, HasToken: s.HasToken, Generation: s.Generation, BudgetLeft: s.BudgetLeft,
@@ -220,7 +220,7 @@ func (a *App) refresh(r *http.Request, client *Client, account string) (any, err
 	}
 	var failure *tokencache.Error
 	if errors.As(err, &failure) {
-		return nil, client.refreshFailure(account, failure)
+		return nil, refreshFailure(client, account, failure)
 	}
 	if err != nil {
 		return nil, err
@@ -233,7 +233,7 @@ func (a *App) refresh(r *http.Request, client *Client, account string) (any, err
 }
 
 // refreshFailure says to an operator what an app is told as well, and how it ends.
-func (c *Client) refreshFailure(account string, failure *tokencache.Error) *adminError {
+func refreshFailure(c *Client, account string, failure *tokencache.Error) *adminError {
 	p := tokenProblem(failure, c, account)
 	status, hint := p.status, p.detail
 	if needsConsent(p.code) {

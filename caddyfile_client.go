@@ -28,35 +28,25 @@ type clientBlock struct {
 	secretLines  map[string]*syntax.Line // of client_secret, by code
 }
 
-func (a *App) parseClient(l *syntax.Line) error {
-	name := l.Args[0]
+// parseClient parses the block of a client with that name.
+func parseClient(l *syntax.Line, name string) (*ClientConfig, error) {
 	if !clientName.MatchString(name) {
-		return l.Errorf("%s: 1 to 128 of letters, digits and ._@- are allowed, @ not at the beginning", syntax.Show("client name", name))
-	}
-	if first := a.Clients[name]; first != nil {
-		return l.Errorf("client %s is given twice, first at %s", name, first.DefinedAt)
+		return nil, l.Errorf("%s: 1 to 128 of letters, digits and ._@- are allowed, @ not at the beginning", syntax.Show("client name", name))
 	}
 	if !l.HasBlock() {
-		return l.Errorf("client %s needs a block with options: write `client %s {`, then its options on lines of their own, then `}`", name, name)
+		return nil, l.Errorf("client %s needs a block with options: write `client %s {`, then its options on lines of their own, then `}`", name, name)
 	}
-	c := &clientBlock{ClientConfig: &ClientConfig{DefinedAt: l.Where()}, accountLines: make(map[string]*syntax.Line), secretLines: make(map[string]*syntax.Line)}
+	c := &clientBlock{ClientConfig: new(ClientConfig), accountLines: make(map[string]*syntax.Line), secretLines: make(map[string]*syntax.Line)}
 	seen, err := syntax.ReadBlock(l.Rest, c, func(l *syntax.Line) (syntax.Option[clientBlock], error) { return lookupClient(l, name) })
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, required := range []string{"data_center", "client_id", "client_secret"} {
 		if seen[required] == nil {
-			return l.Errorf("client %s has no %s: add `%s %s`", name, required, required, clientOptions[required].Usage)
+			return nil, l.Errorf("client %s has no %s: add `%s %s`", name, required, required, clientOptions[required].Usage)
 		}
 	}
-	if err := c.conflicts(seen); err != nil {
-		return err
-	}
-	if a.Clients == nil {
-		a.Clients = make(map[string]*ClientConfig)
-	}
-	a.Clients[name] = c.ClientConfig
-	return nil
+	return c.ClientConfig, c.conflicts(seen)
 }
 
 var clientOptions = map[string]syntax.Option[clientBlock]{

@@ -58,21 +58,28 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	if len(l.Args) > 0 || !l.HasBlock() {
 		return nil, l.Errorf("zoho takes a block with options, and no arguments: write `zoho {`, then its options on lines of their own, then `}`")
 	}
-	if _, err := syntax.ReadBlock(l.Rest, app, lookupGlobal); err != nil {
+	block := &globalBlock{App: app, clientLines: make(map[string]*syntax.Line)}
+	if _, err := syntax.ReadBlock(l.Rest, block, lookupGlobal); err != nil {
 		return nil, err
 	}
 	return httpcaddyfile.App{Name: "zoho", Value: caddyconfig.JSON(app, nil)}, nil
 }
 
-var globalOptions = map[string]syntax.Option[App]{
-	"store":           {Usage: "bolt [<dir>]", Min: 1, Max: -1, Parse: (*App).parseStore},
-	"encryption_key":  {Usage: "<secret...>", Min: 1, Max: -1, Parse: (*App).parseEncryptionKey},
-	"master_key_file": {Usage: "<path>", Min: 1, Max: 1, Parse: (*App).parseMasterKeyFile},
-	"client":          {Usage: "<name> { … }", Min: 1, Max: 1, Block: true, Repeat: true, Parse: (*App).parseClient},
-	"notify":          {Usage: "<url>", Min: 1, Max: 1, Parse: (*App).parseNotify},
+// globalBlock is the app while a block of it is being parsed.
+type globalBlock struct {
+	*App
+	clientLines map[string]*syntax.Line // by client, of this block
 }
 
-func lookupGlobal(l *syntax.Line) (syntax.Option[App], error) {
+var globalOptions = map[string]syntax.Option[globalBlock]{
+	"store":           {Usage: "bolt [<dir>]", Min: 1, Max: -1, Parse: (*globalBlock).parseStore},
+	"encryption_key":  {Usage: "<secret...>", Min: 1, Max: -1, Parse: (*globalBlock).parseEncryptionKey},
+	"master_key_file": {Usage: "<path>", Min: 1, Max: 1, Parse: (*globalBlock).parseMasterKeyFile},
+	"client":          {Usage: "<name> { … }", Min: 1, Max: 1, Block: true, Repeat: true, Parse: (*globalBlock).parseClient},
+	"notify":          {Usage: "<url>", Min: 1, Max: 1, Parse: (*globalBlock).parseNotify},
+}
+
+func lookupGlobal(l *syntax.Line) (syntax.Option[globalBlock], error) {
 	o, ok := globalOptions[l.Word]
 	if ok {
 		return o, nil
@@ -86,7 +93,7 @@ func lookupGlobal(l *syntax.Line) (syntax.Option[App], error) {
 	return o, syntax.Unknown(l, "the global option zoho", syntax.Available(globalOptions))
 }
 
-func (a *App) parseStore(l *syntax.Line) error {
+func (a *globalBlock) parseStore(l *syntax.Line) error {
 	switch {
 	case l.Args[0] == "redis":
 		return l.Errorf("store redis %w; use `store bolt [<dir>]`", syntax.ErrNotInThisVersion)
@@ -103,7 +110,7 @@ func (a *App) parseStore(l *syntax.Line) error {
 	return syntax.NoPlaceholder(l, l.Args...)
 }
 
-func (a *App) parseNotify(l *syntax.Line) error {
+func (a *globalBlock) parseNotify(l *syntax.Line) error {
 	if a.Notify != "" {
 		return l.Errorf("notify is given twice, first in an earlier block of the global option zoho")
 	}
@@ -114,7 +121,7 @@ func (a *App) parseNotify(l *syntax.Line) error {
 	return nil
 }
 
-func (a *App) parseMasterKeyFile(l *syntax.Line) error {
+func (a *globalBlock) parseMasterKeyFile(l *syntax.Line) error {
 	switch {
 	case a.MasterKeyFile != "":
 		return l.Errorf("master_key_file is given twice, first in an earlier block of the global option zoho")
@@ -125,10 +132,29 @@ func (a *App) parseMasterKeyFile(l *syntax.Line) error {
 	return syntax.NoPlaceholder(l, a.MasterKeyFile)
 }
 
-func (a *App) parseEncryptionKey(l *syntax.Line) (err error) {
+func (a *globalBlock) parseEncryptionKey(l *syntax.Line) (err error) {
 	if len(a.EncryptionKey) > 0 {
 		return l.Errorf("encryption_key is given twice, first in an earlier block of the global option zoho; give several on one line, the newest first")
 	}
 	a.EncryptionKey, err = parseSecrets(l, l.Args)
 	return err
+}
+
+func (a *globalBlock) parseClient(l *syntax.Line) error {
+	name := l.Args[0]
+	if first := a.clientLines[name]; first != nil {
+		return l.Errorf("client %s is given twice, first at %s", name, first.Where())
+	}
+	if a.Clients[name] != nil {
+		return l.Errorf("client %s is given twice, first in an earlier block of the global option zoho", name)
+	}
+	client, err := parseClient(l, name)
+	if err != nil {
+		return err
+	}
+	if a.Clients == nil {
+		a.Clients = make(map[string]*ClientConfig)
+	}
+	a.Clients[name], a.clientLines[name] = client, l
+	return nil
 }

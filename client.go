@@ -75,9 +75,6 @@ type ClientConfig struct {
 
 	// Sends every Zoho host name to one address.
 	Simulator *egress.Simulator `json:"simulator,omitempty"`
-
-	// File and line of the Caddyfile that this client came from, for messages.
-	DefinedAt string `json:"defined_at,omitempty"`
 }
 
 // Client is an OAuth client while its configuration runs.
@@ -152,7 +149,7 @@ func warnOfSecretFiles(logger *zap.Logger, secrets ...secret.Ref) {
 	}
 }
 
-// located says which client an error belongs to and where that stands, of each that was joined.
+// located says which client an error belongs to, of each that was joined.
 func (c *Client) located(err error) error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var errs []error
@@ -160,9 +157,6 @@ func (c *Client) located(err error) error {
 			errs = append(errs, c.located(err))
 		}
 		return errors.Join(errs...)
-	}
-	if c.DefinedAt != "" {
-		return fmt.Errorf("zoho: client %s: %w, at %s", c.name, err, c.DefinedAt)
 	}
 	return fmt.Errorf("zoho: client %s: %w", c.name, err)
 }
