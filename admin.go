@@ -14,6 +14,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -150,7 +152,7 @@ func (a *App) connectionInfos(client, account string) []connectionInfo {
 		if client != "" && name != client {
 			continue
 		}
-		for _, s := range a.state.cache.Status(a.clients[name].cache, only...) {
+		for _, s := range a.state.cache.Status(a.clients[name].Cache, only...) {
 			infos = append(infos, infoOf(a.clients[name], s))
 		}
 	}
@@ -165,9 +167,9 @@ func namedAccounts(account string) []string {
 	return []string{account}
 }
 
-func infoOf(c *Client, s tokencache.Status) connectionInfo {
+func infoOf(c *client.Client, s tokencache.Status) connectionInfo {
 	info := connectionInfo{
-		Client: s.Client, Account: s.Account, State: s.Shown(), DataCenter: c.centerOf(s.Account, s.AccountsServer).Code,
+		Client: s.Client, Account: s.Account, State: s.Shown(), DataCenter: c.CenterOf(s.Account, s.AccountsServer).Code,
 		Configured: s.Configured, HasGrant: s.HasGrant, HasToken: s.HasToken, Generation: s.Generation, BudgetLeft: s.BudgetLeft,
 		Scopes: s.Scopes, NeedsConsent: s.NeedsConsent(), LostEarly: s.LostEarly,
 		LastError: s.LastError, LastErrorAt: timeOrNil(s.LastErrorAt), NextTry: timeOrNil(s.NextTry),
@@ -201,8 +203,8 @@ func changeConnection(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if action.existing && app.state.store.CheckGrants() == nil {
-		if names := app.state.cache.Accounts(client.cache); !slices.Contains(names, account) {
-			return refuse(http.StatusNotFound, codeUnknownAccount, "%v", noAccount(client.name, account, names))
+		if names := app.state.cache.Accounts(client.Cache); !slices.Contains(names, account) {
+			return refuse(http.StatusNotFound, codeUnknownAccount, "%v", noAccount(client.Name, account, names))
 		}
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
@@ -213,10 +215,10 @@ func changeConnection(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, answer)
 }
 
-func (a *App) refresh(r *http.Request, client *Client, account string) (any, error) {
-	conn, err := a.state.cache.Conn(client.cache, account)
+func (a *App) refresh(r *http.Request, client *client.Client, account string) (any, error) {
+	conn, err := a.state.cache.Conn(client.Cache, account)
 	if err == nil {
-		_, err = conn.Refresh(r.Context(), client.cache)
+		_, err = conn.Refresh(r.Context(), client.Cache)
 	}
 	var failure *tokencache.Error
 	if errors.As(err, &failure) {
@@ -225,19 +227,19 @@ func (a *App) refresh(r *http.Request, client *Client, account string) (any, err
 	if err != nil {
 		return nil, err
 	}
-	infos := a.connectionInfos(client.name, account)
+	infos := a.connectionInfos(client.Name, account)
 	if len(infos) == 0 {
-		return nil, refuse(http.StatusNotFound, codeUnknownAccount, "account %s of client %s was forgotten meanwhile", account, client.name)
+		return nil, refuse(http.StatusNotFound, codeUnknownAccount, "account %s of client %s was forgotten meanwhile", account, client.Name)
 	}
 	return infos[0], nil
 }
 
 // refreshFailure says to an operator what an app is told as well, and how it ends.
-func refreshFailure(c *Client, account string, failure *tokencache.Error) *adminError {
+func refreshFailure(c *client.Client, account string, failure *tokencache.Error) *adminError {
 	p := tokenProblem(failure, c, account)
 	status, hint := p.status, p.detail
 	if needsConsent(p.code) {
-		hint = c.consent(account)
+		hint = c.Consent(account)
 	}
 	if p.code == codeNoGrant {
 		status = http.StatusNotFound
@@ -258,11 +260,11 @@ func noAccount(client, account string, names []string) error {
 	if len(names) > some {
 		there += fmt.Sprintf(" and %d more", len(names)-some)
 	}
-	return fmt.Errorf("client %s has no account %s%s; %s", client, printable(account), words.DidYouMean(account, names), there)
+	return fmt.Errorf("client %s has no account %s%s; %s", client, onboard.ShowAccount(account), words.DidYouMean(account, names), there)
 }
 
 // parseConnectionPath reads /zoho/connections/{client}/{account}/{action}.
-func (a *App) parseConnectionPath(path string) (client *Client, account string, do action, err error) {
+func (a *App) parseConnectionPath(path string) (client *client.Client, account string, do action, err error) {
 	parts := strings.Split(strings.TrimPrefix(path, "/zoho/connections/"), "/")
 	if len(parts) != 3 {
 		return nil, "", do, refuse(http.StatusNotFound, "path", "the path must be /zoho/connections/CLIENT/ACCOUNT/ACTION")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -69,7 +70,7 @@ type invitationInfo struct {
 // action is what can be done to a connection.
 type action struct {
 	existing bool // only to accounts that there are
-	do       func(a *App, r *http.Request, client *Client, account string) (any, error)
+	do       func(a *App, r *http.Request, client *client.Client, account string) (any, error)
 }
 
 // actions by the last segment of the path. All take effect at once, without a reload.
@@ -85,13 +86,13 @@ var actions = map[string]action{
 const maxAdminBody = 64 << 10
 
 // onboarding is an action that brings grants in or out; R is its body.
-func onboarding[R any](do func(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req R) (any, error)) func(*App, *http.Request, *Client, string) (any, error) {
-	return func(a *App, r *http.Request, client *Client, account string) (any, error) {
+func onboarding[R any](do func(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req R) (any, error)) func(*App, *http.Request, *client.Client, string) (any, error) {
+	return func(a *App, r *http.Request, client *client.Client, account string) (any, error) {
 		var req R
 		if err := readJSON(r.Body, &req); err != nil {
 			return nil, refuse(http.StatusBadRequest, "bad-body", "%v", err)
 		}
-		answer, err := do(r.Context(), a.state.flow, client.onboard(), account, req)
+		answer, err := do(r.Context(), a.state.flow, client.Onboard(), account, req)
 		var failure *onboard.Error
 		if errors.As(err, &failure) {
 			return nil, refused(failure)
@@ -119,7 +120,7 @@ func forget(_ context.Context, flow *onboard.Flow, client *onboard.Client, accou
 // dataCenter finds one of the client's. A mistyped code is told from one that the
 // configuration lacks.
 func dataCenter(client *onboard.Client, code string) (zoho.DataCenter, error) {
-	code = centerCode(code)
+	code = zoho.NormalCode(code)
 	center, err := client.DataCenter(code)
 	if err == nil {
 		return center, nil

@@ -38,7 +38,7 @@ func (s *session) refusal(verdict zoho.Verdict) (how tokencache.Refusal, renewab
 func (s *session) judge(res *http.Response, token *tokencache.Token) zoho.Verdict {
 	counted := s.handler.app.state.metrics
 	if credits, ok := zoho.CreditsRemaining(res.Header); ok {
-		counted.Credits(tokencache.Key{Client: s.client.name, Account: s.account}, s.target.Service, credits)
+		counted.Credits(tokencache.Key{Client: s.client.Name, Account: s.account}, s.target.Service, credits)
 	}
 	var said []byte
 	if zoho.MayRefuse(s.target.Service, res.StatusCode, res.Header) {
@@ -51,9 +51,9 @@ func (s *session) judge(res *http.Response, token *tokencache.Token) zoho.Verdic
 	switch verdict {
 	case zoho.VerdictNone:
 	case zoho.VerdictLimited:
-		counted.Limited(s.client.name, s.target.Service)
+		counted.Limited(s.client.Name, s.target.Service)
 	default:
-		counted.Refusal(s.client.name, s.target.Service, verdict.String())
+		counted.Refusal(s.client.Name, s.target.Service, verdict.String())
 	}
 	return verdict
 }
@@ -64,7 +64,7 @@ const excerptLimit = 200
 // tellUnrecognized tells of a refusal in which nothing was recognized. Its body may repeat
 // the token that was sent.
 func (s *session) tellUnrecognized(res *http.Response, body []byte, token *tokencache.Token) {
-	key := tokencache.Key{Client: s.client.name, Account: s.account}
+	key := tokencache.Key{Client: s.client.Name, Account: s.account}
 	contentType := zoho.Excerpt(strings.Join(res.Header["Content-Type"], ", "), excerptLimit, token.Value)
 	refusal := unrecognized.Refusal{Service: s.target.Service, Status: res.StatusCode, ContentType: contentType}
 	s.handler.app.state.unknown.Note(key, refusal, func() {
@@ -149,13 +149,13 @@ func (s *session) noToken(req *http.Request, err error) (*http.Response, error) 
 
 // fields say in a log line which request it is about.
 func (s *session) fields(more ...zap.Field) []zap.Field {
-	return append([]zap.Field{zap.String("client", s.client.name), zap.String("account", s.account),
+	return append([]zap.Field{zap.String("client", s.client.Name), zap.String("account", s.account),
 		zap.String("service", s.target.Service), zap.Uint64("generation", s.generation)}, more...)
 }
 
 // refuse answers in our own name.
 func (s *session) refuse(req *http.Request, p *problem) *http.Response {
-	s.handler.app.state.metrics.Problem(s.client.name, p.code)
+	s.handler.app.state.metrics.Problem(s.client.Name, p.code)
 	return p.response(req)
 }
 
@@ -189,5 +189,5 @@ func (b *brake) holds() bool {
 }
 
 func (s *session) count(result string) {
-	s.handler.app.state.metrics.Replay(s.client.name, result)
+	s.handler.app.state.metrics.Replay(s.client.Name, result)
 }

@@ -15,6 +15,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 )
 
@@ -36,7 +38,7 @@ func newRig(tb testing.TB) *rig {
 	tb.Cleanup(cancel)
 	app := &App{
 		Store: &Store{Bolt: tb.TempDir()},
-		Clients: map[string]*ClientConfig{"main": {
+		Clients: map[string]*client.Config{"main": {
 			DataCenter:   []string{accounts.URL, accounts.URL},
 			ClientID:     secret.Literal("1000.ID"),
 			ClientSecret: []secret.Ref{secret.Literal("secret")},
@@ -50,7 +52,7 @@ func newRig(tb testing.TB) *rig {
 	r := &rig{answer: func(req *http.Request) *http.Response {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{}, Request: req}
 	}}
-	r.handler = &Handler{app: app, client: app.clients["main"], Account: defaultAccount, logger: zap.NewNop(), ReplayBuffer: &body.Limits{Memory: 1 << 20, File: 64 << 20}}
+	r.handler = &Handler{app: app, client: app.clients["main"], Account: onboard.DefaultAccount, logger: zap.NewNop(), ReplayBuffer: &body.Limits{Memory: 1 << 20, File: 64 << 20}}
 	if err := r.handler.prepare(); err != nil {
 		tb.Fatal(err)
 	}

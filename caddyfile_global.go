@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
@@ -136,7 +137,7 @@ func (a *globalBlock) parseEncryptionKey(l *syntax.Line) (err error) {
 	if len(a.EncryptionKey) > 0 {
 		return l.Errorf("encryption_key is given twice, first in an earlier block of the global option zoho; give several on one line, the newest first")
 	}
-	a.EncryptionKey, err = parseSecrets(l, l.Args)
+	a.EncryptionKey, err = client.ParseSecrets(l, l.Args)
 	return err
 }
 
@@ -148,13 +149,13 @@ func (a *globalBlock) parseClient(l *syntax.Line) error {
 	if a.Clients[name] != nil {
 		return l.Errorf("client %s is given twice, first in an earlier block of the global option zoho", name)
 	}
-	client, err := parseClient(l, name)
+	config, err := client.Parse(l, name)
 	if err != nil {
 		return err
 	}
 	if a.Clients == nil {
-		a.Clients = make(map[string]*ClientConfig)
+		a.Clients = make(map[string]*client.Config)
 	}
-	a.Clients[name], a.clientLines[name] = client, l
+	a.Clients[name], a.clientLines[name] = config, l
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 )
 
@@ -95,8 +96,8 @@ func cases(s *ast.SwitchStmt) []string {
 // A word in the wrong place is told where it belongs.
 func TestEveryOptionHasItsPlace(t *testing.T) {
 	wantPlace(t, globalOptions, syntax.PlaceGlobal)
-	wantPlace(t, clientOptions, syntax.PlaceClient)
-	wantPlace(t, accountOptions, syntax.PlaceClient)
+	wantPlace(t, client.Options, syntax.PlaceClient)
+	wantPlace(t, client.AccountOptions, syntax.PlaceClient)
 	wantPlace(t, proxyOptions, syntax.PlaceProxy, "account") // which zoho_proxy takes as well
 }
 
@@ -111,7 +112,7 @@ func wantPlace[T any](t *testing.T, options map[string]syntax.Option[T], want sy
 
 // The syntax in the doc comments names every option that exists, and no other.
 func TestSyntaxNamesEveryOption(t *testing.T) {
-	global := slices.Concat(syntax.Available(globalOptions), syntax.Available(clientOptions), syntax.Available(accountOptions))
+	global := slices.Concat(syntax.Available(globalOptions), syntax.Available(client.Options), syntax.Available(client.AccountOptions))
 	compareSyntax(t, "caddyfile_global.go", "parseGlobal", global)
 	compareSyntax(t, "caddyfile_proxy.go", "parseProxy", slices.Concat(syntax.Available(proxyOptions), syntax.Available(syntax.TransportOptions)))
 }

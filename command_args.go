@@ -56,7 +56,7 @@ func checkAccount(what, name string) error {
 
 // checkCenter looks at --data-center; whether the client has that one is for Caddy to say.
 func checkCenter(cmd *cobra.Command) error {
-	code := centerCode(stringFlag(cmd, "data-center"))
+	code := zoho.NormalCode(stringFlag(cmd, "data-center"))
 	if _, known := zoho.LookupDataCenter(code); !known && code != "" && code != customCenter {
 		return zoho.UnknownDataCenter(code)
 	}
@@ -120,7 +120,7 @@ func named(cmd *cobra.Command, args []string) (client, account string, code int,
 	if len(args) == 2 {
 		return args[0], args[1], exitOK, nil
 	}
-	account = cmp.Or(strings.Join(args, ""), defaultAccount)
+	account = cmp.Or(strings.Join(args, ""), onboard.DefaultAccount)
 	var list connectionList
 	if code, err := adminRequest(cmd, http.MethodGet, listOf("", account, 2), nil, &list); err != nil {
 		return "", "", code, err
@@ -162,7 +162,7 @@ func connectionOf(args []string, list connectionList) (client, account string, e
 			owners[c.Client] = true
 		}
 	}
-	account = defaultAccount
+	account = onboard.DefaultAccount
 	switch {
 	case len(args) == 2:
 		return args[0], args[1], nil
@@ -178,7 +178,7 @@ func connectionOf(args []string, list connectionList) (client, account string, e
 	}
 	switch {
 	case len(clients) != 1 && len(args) == 1 && len(owners) == 0:
-		return "", "", fmt.Errorf("%s is neither a client nor an account that there is; name the client first: %s", printable(args[0]), strings.Join(list.Clients, ", "))
+		return "", "", fmt.Errorf("%s is neither a client nor an account that there is; name the client first: %s", onboard.ShowAccount(args[0]), strings.Join(list.Clients, ", "))
 	case len(clients) != 1:
 		return "", "", fmt.Errorf("several clients are configured, name one of them first: %s", strings.Join(list.Clients, ", "))
 	}

@@ -73,7 +73,7 @@ func newBatch(cmd *cobra.Command, args []string) (*batch, int, error) {
 	switch {
 	case len(args) == 1 && !slices.Contains(list.Clients, args[0]):
 		return nil, exitFailed, refuse(http.StatusNotFound, codeUnknownClient, "there is no client %s%s; configured: %s",
-			printable(args[0]), words.DidYouMean(args[0], list.Clients), strings.Join(list.Clients, ", "))
+			onboard.ShowAccount(args[0]), words.DidYouMean(args[0], list.Clients), strings.Join(list.Clients, ", "))
 	case len(args) == 1: // it is the client, even if there is an account of that name
 		b.client = args[0]
 	case len(list.Clients) == 1:

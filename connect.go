@@ -12,8 +12,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
-	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 func init() {
@@ -32,7 +32,7 @@ type Connect struct {
 	// by state and cookie, and by a signature. Default: `loopback`.
 	Callers []string `json:"callers,omitempty"`
 
-	client  *Client
+	client  *client.Client
 	callers callers.Rules
 	folders *atomic.Pointer[[]string] // where the pages are, nil in it if anywhere; noted when the configuration starts
 	pages   *onboard.Pages
@@ -67,7 +67,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	}
 	c.pages = &onboard.Pages{
 		Flow:   app.state.flow,
-		Client: client.onboard(),
+		Client: client.Onboard(),
 		Admit:  func(r *http.Request) bool { return c.callers.Admit(r.RemoteAddr) },
 		Failed: c.failed,
 		Path:   originalPath,
@@ -102,28 +102,7 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 // failed has the log say what a page says.
 func (c *Connect) failed(r *http.Request, e *onboard.Error) {
 	c.logger.Warn("onboarding failed", zap.String("reference", e.Reference), zap.String("code", e.Code), zap.String("error", e.Text),
-		zap.String("client", c.client.name), zap.String("remote", r.RemoteAddr))
-}
-
-// onboard is this client as onboarding needs to know it.
-func (c *Client) onboard() *onboard.Client {
-	served, _ := c.served.Load().(string)
-	return &onboard.Client{
-		Served: served, Name: c.name, ID: c.clientID, Cache: c.cache, Centers: c.centers, Scopes: c.Scopes, RedirectURI: c.RedirectURI,
-		Accounts: c.accountsOf,
-		Siblings: c.kin,
-		KnownAt:  c.knownAt,
-	}
-}
-
-// kin are the other clients with the same client id.
-func (c *Client) kin() (kin []*tokencache.Client) {
-	for _, other := range c.shared.all() {
-		if other != c && other.clientID() == c.clientID() {
-			kin = append(kin, other.cache)
-		}
-	}
-	return kin
+		zap.String("client", c.client.Name), zap.String("remote", r.RemoteAddr))
 }
 
 // originalPath is the path before rewrites: where the pages are for a browser.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
@@ -203,7 +204,7 @@ func examineFile(client string, ref secret.Ref) (found findings) {
 
 // exam is the examination of one client.
 type exam struct {
-	client     *Client
+	client     *client.Client
 	sites      []*siteWalk
 	known      func() []string // data centers that know the client's id, asked when first needed
 	down       []string        // authorization servers that cannot be reached, of which that is told already
@@ -215,7 +216,7 @@ type exam struct {
 
 // tell notes what was found; account is "" for what concerns the client.
 func (e *exam) tell(check, result, account, what, why, do string) {
-	e.found.add(finding{Check: check, Result: result, Client: e.client.name, Account: account, What: what, Why: why, Do: do})
+	e.found.add(finding{Check: check, Result: result, Client: e.client.Name, Account: account, What: what, Why: why, Do: do})
 }
 
 // tellConsent is tell for failures that a new consent ends.
@@ -228,7 +229,7 @@ func (e *exam) tellConsent(check, account, what, why, do string) {
 // that found nothing.
 func (e *exam) guarded(look func()) {
 	done := false
-	fault.Guard(e.client.shared.logger, func() {
+	fault.Guard(e.client.Shared.Logger, func() {
 		look()
 		done = true
 	})
@@ -239,12 +240,12 @@ func (e *exam) guarded(look func()) {
 
 func (e *exam) run(ctx context.Context, account string) {
 	c := e.client
-	e.known = sync.OnceValue(func() []string { return c.knownAt(ctx) })
+	e.known = sync.OnceValue(func() []string { return c.KnownAt(ctx) })
 	if c.Simulator != nil {
 		e.tell(checkDataCenter, resultWarning, "", "a simulator stands in for Zoho: nothing reaches the real one", "the client has the option `simulator`", "remove it for real work")
 	}
 	// gofail: var inDoctor struct{}
-	statuses := c.shared.cache.Status(c.cache, namedAccounts(account)...)
+	statuses := c.Shared.Cache.Status(c.Cache, namedAccounts(account)...)
 	e.credentials()
 	e.dataCenters(ctx, statuses)
 	e.connections(ctx, statuses, account)

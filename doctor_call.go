@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -24,11 +25,11 @@ func (e *exam) calls(ctx context.Context, s tokencache.Status) {
 }
 
 func (e *exam) callAll(ctx context.Context, s tokencache.Status) {
-	conn, err := e.client.shared.cache.Conn(e.client.cache, s.Account)
+	conn, err := e.client.Shared.Cache.Conn(e.client.Cache, s.Account)
 	if err != nil {
 		return // the status has told why
 	}
-	token, err := conn.Token(ctx, e.client.cache)
+	token, err := conn.Token(ctx, e.client.Cache)
 	if err != nil {
 		e.noToken(ctx, s.Account, err)
 		return
@@ -68,14 +69,14 @@ func (e *exam) callAll(ctx context.Context, s tokencache.Status) {
 }
 
 func (e *exam) noToken(ctx context.Context, account string, err error) {
-	for _, s := range e.client.shared.cache.Status(e.client.cache, account) {
+	for _, s := range e.client.Shared.Cache.Status(e.client.Cache, account) {
 		if s.Waiting == tokencache.KindDead { // as has just come out
 			e.deadGrant(ctx, s)
 			return
 		}
 	}
 	p := tokenProblem(err, e.client, account)
-	if server := e.client.centerNow(account).Accounts; p.code == codeAccountsUnreachable && slices.Contains(e.down, server) {
+	if server := e.client.CenterNow(account).Accounts; p.code == codeAccountsUnreachable && slices.Contains(e.down, server) {
 		e.tell(checkGrant, resultSkipped, account, "whether the grant is good is not known", server+" cannot be reached, and there is no access token", "")
 		return
 	}
@@ -109,12 +110,12 @@ const (
 // run calls by the rule that the transport follows: a token that is plainly dead is
 // renewed, once. What may be a refusal of the scope as well costs no token here.
 func (c *doctorCall) run(ctx context.Context) outcome {
-	token, err := c.conn.Token(ctx, c.client.cache)
+	token, err := c.conn.Token(ctx, c.client.Cache)
 	if err != nil {
 		c.noToken(ctx, c.account, err)
 		return callNoToken
 	}
-	center := c.client.centerOf(c.account, c.conn.AccountsServer())
+	center := c.client.CenterOf(c.account, c.conn.AccountsServer())
 	if c.target, err = c.where(center, token); err != nil {
 		c.tell(checkCall, resultFailed, c.account, c.probe.Service()+" cannot be called in the data center "+center.Code, err.Error(), "see whether Zoho offers the service there")
 		return callUseless
@@ -123,7 +124,7 @@ func (c *doctorCall) run(ctx context.Context) outcome {
 	sent := resource.Mark()
 	status, verdict, err := c.send(ctx, token)
 	if err == nil && verdict == zoho.VerdictRenew {
-		newer, failed := resource.Refused(ctx, c.client.cache, token.Generation, tokencache.RefusalDead)
+		newer, failed := resource.Refused(ctx, c.client.Cache, token.Generation, tokencache.RefusalDead)
 		if failed != nil {
 			c.noToken(ctx, c.account, failed)
 			return callNoToken
@@ -154,9 +155,9 @@ func (c *doctorCall) where(center *zoho.DataCenter, token *tokencache.Token) (zo
 }
 
 func (c *doctorCall) send(ctx context.Context, token *tokencache.Token) (status int, verdict zoho.Verdict, err error) {
-	ctx, cancel := context.WithTimeout(ctx, reachLimit)
+	ctx, cancel := context.WithTimeout(ctx, client.ReachLimit)
 	defer cancel()
-	return c.probe.Call(ctx, c.client.http, c.target, c.client.scheme+" "+token.Value)
+	return c.probe.Call(ctx, c.client.HTTP, c.target, c.client.Scheme+" "+token.Value)
 }
 
 func (c *doctorCall) what() string {
@@ -166,7 +167,7 @@ func (c *doctorCall) what() string {
 
 // regrant is how to get a grant with the scope that was asked for.
 func (c *doctorCall) regrant() string {
-	do := c.client.consent(c.account)
+	do := c.client.Consent(c.account)
 	if !zoho.Covers(c.client.Scopes, c.probe.Scope) {
 		do = "add it to `scopes`, then " + do
 	}
@@ -206,7 +207,7 @@ func (c *doctorCall) judged(status int, verdict zoho.Verdict, token *tokencache.
 
 func (c *doctorCall) whyRefused(token *tokencache.Token) string {
 	switch {
-	case token.APIDomain != "" && !c.client.centerNow(c.account).OwnsAPIDomain(token.APIDomain):
+	case token.APIDomain != "" && !c.client.CenterNow(c.account).OwnsAPIDomain(token.APIDomain):
 		return "Zoho says that the token is good at " + token.APIDomain + ", which is not of the configured data center"
 	case c.renewed:
 		return "a fresh access token is refused as well, as at the wrong data center or environment"

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
-	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -23,19 +23,19 @@ import (
 func (e *exam) credentials() {
 	c := e.client
 	before := len(e.found)
-	e.found.add(examineSecret("client_id", c.name, c.ClientID)...)
-	for _, ref := range c.allSecrets() {
-		e.found.add(examineSecret("client_secret", c.name, ref)...)
+	e.found.add(examineSecret("client_id", c.Name, c.ClientID)...)
+	for _, ref := range c.AllSecrets() {
+		e.found.add(examineSecret("client_secret", c.Name, ref)...)
 		if value, err := ref.Resolve(); err == nil && zoho.LooksLikeClientID(value) {
 			e.tell(checkCredentials, resultFailed, "", "client_secret looks like a client id", "ids begin with 1000. or 1004., secrets do not",
 				"see whether client_id and client_secret are swapped")
 		}
 	}
-	if id, err := c.ClientID.Resolve(); err == nil && !zoho.LooksLikeClientID(id) && !c.centers[0].Custom {
+	if id, err := c.ClientID.Resolve(); err == nil && !zoho.LooksLikeClientID(id) && !c.Centers[0].Custom {
 		e.tell(checkCredentials, resultWarning, "", "client_id does not look like one of Zoho's", "those begin with 1000. or 1004.", "compare it with the API console")
 	}
-	for _, account := range c.accountNames() {
-		e.found.add(examineFile(c.name, c.refreshToken(account))...)
+	for _, account := range c.AccountNames() {
+		e.found.add(examineFile(c.Name, c.GrantRef(account))...)
 	}
 	if len(e.found) == before {
 		e.tell(checkCredentials, resultOK, "", "client_id and client_secret have values that look right", "", "")
@@ -45,7 +45,7 @@ func (e *exam) credentials() {
 // dataCenters asks each authorization server whether it is there, what time it is, and
 // whether it knows the client. A throttled client keeps silent.
 func (e *exam) dataCenters(ctx context.Context, statuses []tokencache.Status) {
-	centers := e.client.centers
+	centers := e.client.Centers
 	found := make([]exam, len(centers))
 	clocks := make([]*time.Duration, len(centers))
 	var running sync.WaitGroup
@@ -78,8 +78,8 @@ func (e *exam) clock(clocks []*time.Duration) {
 		return
 	}
 	ahead := slices.MaxFunc(told, func(a, b time.Duration) int { return cmp.Compare(a.Abs(), b.Abs()) })
-	if ahead.Abs() <= clockTolerance {
-		e.tell(checkClock, resultOK, "", fmt.Sprintf("this machine's clock is Zoho's within %s", clockTolerance), "", "")
+	if ahead.Abs() <= client.ClockTolerance {
+		e.tell(checkClock, resultOK, "", fmt.Sprintf("this machine's clock is Zoho's within %s", client.ClockTolerance), "", "")
 		return
 	}
 	direction := "ahead of"
@@ -90,17 +90,14 @@ func (e *exam) clock(clocks []*time.Duration) {
 		"Zoho's answers carry the time; stored expiries, certificates and logs go by this machine's clock", "set up its time service (NTP)")
 }
 
-// reachLimit is for a server that does not answer at all.
-const reachLimit = 10 * time.Second
-
 func (e *exam) dataCenter(ctx context.Context, center zoho.DataCenter, statuses []tokencache.Status) (ahead *time.Duration) {
-	ways := e.client.accountsOf(center)
+	ways := e.client.AccountsOf(center)
 	if len(ways) == 0 {
 		e.tell(checkCredentials, resultFailed, "", "there is no client secret for the data center "+center.Code, "each data center has its own unless one was chosen for all",
 			"set `client_secret "+center.Code+" {env.…}`")
 		return nil
 	}
-	reach, cancel := context.WithTimeout(ctx, reachLimit)
+	reach, cancel := context.WithTimeout(ctx, client.ReachLimit)
 	defer cancel()
 	ahead, err := ways[0].Reach(reach)
 	if err != nil {
@@ -116,7 +113,7 @@ func (e *exam) dataCenter(ctx context.Context, center zoho.DataCenter, statuses 
 		e.tell(checkDataCenter, resultSkipped, "", center.Accounts+" can be reached; it was asked nothing more", "Zoho throttles the client, and each call keeps the door shut", "")
 		return ahead
 	}
-	if !e.client.shared.asked.AllowN(time.Now(), len(ways)) {
+	if !e.client.Shared.Asked.AllowN(time.Now(), len(ways)) {
 		e.tell(checkDataCenter, resultSkipped, "", center.Accounts+" can be reached; it was asked nothing more", "doctor was run so often that Zoho might take it for an attack",
 			"wait some minutes")
 		return ahead
@@ -186,7 +183,7 @@ func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoh
 // rightSecret is how to come by the secret that a data center takes, the likeliest first.
 func (e *exam) rightSecret(center zoho.DataCenter) string {
 	do := cause.Of(cause.WrongSecret, cause.Facts{}).Do
-	if len(e.client.centers) > 1 {
+	if len(e.client.Centers) > 1 {
 		do += fmt.Sprintf("; each data center has its own, unless the console is told to use one everywhere: see `client_secret %s …`", center.Code)
 	}
 	return do
@@ -202,7 +199,7 @@ func hintOf(err error) string {
 
 // unknownClient explains a data center that does not know the client by those that do.
 func (e *exam) unknownClient(center zoho.DataCenter, failure *zoho.Failure, known []string) {
-	home := e.client.centers[0]
+	home := e.client.Centers[0]
 	const console = "In the API console of its home each data center is switched on by itself"
 	switch {
 	case len(known) == 0:
@@ -224,32 +221,6 @@ func (e *exam) elsewhere(here zoho.DataCenter) (known []string) {
 	for _, code := range e.known() {
 		if code != here.Code {
 			known = append(known, code)
-		}
-	}
-	return known
-}
-
-// knownAt asks all of Zoho's data centers whether they know the client's id.
-func (c *Client) knownAt(ctx context.Context) []string {
-	centers := zoho.DataCenters()
-	if c.centers[0].Custom || !c.shared.asked.AllowN(time.Now(), len(centers)) {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, reachLimit)
-	defer cancel()
-	yes := make([]bool, len(centers))
-	var running sync.WaitGroup
-	for i, center := range centers {
-		stranger := &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID()}
-		running.Go(func() {
-			fault.Guard(c.shared.logger, func() { yes[i], _ = stranger.KnowsClient(ctx) })
-		})
-	}
-	running.Wait()
-	var known []string
-	for i, center := range centers {
-		if yes[i] {
-			known = append(known, center.Code)
 		}
 	}
 	return known

@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 )
 
 // S-60: a panic of ours is a 500 for that request; the next one is served, so that no
@@ -67,7 +69,7 @@ func TestPanics(t *testing.T) {
 			panic("as its reader may")
 		}},
 	} {
-		r.handler.Account, r.answer = defaultAccount, answer
+		r.handler.Account, r.answer = onboard.DefaultAccount, answer
 		if tt.answer != nil {
 			r.answer = tt.answer
 		}
@@ -75,7 +77,7 @@ func TestPanics(t *testing.T) {
 		if w.Code != http.StatusInternalServerError || w.Header().Get(problemHeader) != codeInternal || strings.Contains(w.Body.String(), "secret") {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
-		r.handler.Account, r.answer = defaultAccount, answer
+		r.handler.Account, r.answer = onboard.DefaultAccount, answer
 		if w := handler(r.request("/crm/v8/Leads")); w.Code != http.StatusOK {
 			t.Errorf("the next one after %s: %d %s", name, w.Code, w.Body)
 		}

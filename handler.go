@@ -13,8 +13,10 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -58,7 +60,7 @@ type Handler struct {
 	ReplayBuffer *body.Limits `json:"replay_buffer,omitempty"`
 
 	app      *App
-	client   *Client
+	client   *client.Client
 	callers  callers.Rules
 	upstream *zoho.Target
 	stranger bool // upstream is none of Zoho's hosts
@@ -92,9 +94,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 
 // prepare reads the rules.
 func (h *Handler) prepare() (err error) {
-	h.requests = h.app.state.metrics.Requests(h.client.name)
+	h.requests = h.app.state.metrics.Requests(h.client.Name)
 	if h.Account == "" {
-		h.Account = defaultAccount
+		h.Account = onboard.DefaultAccount
 	}
 	if h.callers, err = callers.Parse(h.Callers); err != nil {
 		return fmt.Errorf("zoho_proxy: %w", err)
@@ -171,7 +173,7 @@ func (h *Handler) open(r *http.Request) (s *session, p *problem) {
 	if p != nil {
 		return nil, p
 	}
-	last := s.conn.Known(h.client.cache)
+	last := s.conn.Known(h.client.Cache)
 	if p = s.route(r, last); p != nil {
 		return nil, p
 	}
@@ -187,10 +189,10 @@ func (h *Handler) session(r *http.Request) (*session, *problem) {
 	s := &session{handler: h, client: h.client, account: h.accountOf(repl)}
 	repl.Map(s.placeholder)
 	var err error
-	if s.conn, err = h.app.state.cache.Conn(h.client.cache, s.account); err != nil {
+	if s.conn, err = h.app.state.cache.Conn(h.client.Cache, s.account); err != nil {
 		return nil, tokenProblem(err, h.client, s.account)
 	}
-	s.center = h.client.centerOf(s.account, s.conn.AccountsServer())
+	s.center = h.client.CenterOf(s.account, s.conn.AccountsServer())
 	return s, nil
 }
 
@@ -202,12 +204,12 @@ func (s *session) ensureToken(r *http.Request, last *tokencache.Token) *problem 
 	if s.handler.ReplayBuffer.ExceededBy(r.ContentLength) {
 		get = s.resource.GetFresh
 	}
-	token, err := get(r.Context(), s.client.cache)
+	token, err := get(r.Context(), s.client.Cache)
 	if err != nil {
 		return tokenProblem(err, s.client, s.account)
 	}
 	s.generation = token.Generation
-	center := s.client.centerOf(s.account, s.conn.AccountsServer())
+	center := s.client.CenterOf(s.account, s.conn.AccountsServer())
 	if last != nil && token.APIDomain == last.APIDomain && center.Accounts == s.center.Accounts {
 		return nil
 	}
@@ -240,7 +242,7 @@ func withoutGuess(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler
 const statusClientClosed = 499
 
 func (h *Handler) answer(w http.ResponseWriter, p *problem) error {
-	h.app.state.metrics.Problem(h.client.name, p.code)
+	h.app.state.metrics.Problem(h.client.Name, p.code)
 	if p.code == codeCallerRefused {
 		h.logger.Debug("refused a caller", zap.String("code", p.code), zap.String("detail", p.detail))
 	}

@@ -87,7 +87,7 @@ func (h *Health) statuses() []tokencache.Status {
 		if h.Client != "" && name != h.Client {
 			continue
 		}
-		statuses = append(statuses, h.app.state.cache.Status(client.cache, namedAccounts(h.Account)...)...)
+		statuses = append(statuses, h.app.state.cache.Status(client.Cache, namedAccounts(h.Account)...)...)
 	}
 	return statuses
 }

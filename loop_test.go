@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -44,15 +45,15 @@ func TestLoopIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	client := &Client{name: "main", shared: &clientShared{cache: tokencache.New(tokencache.Options{})}, cache: &tokencache.Client{Name: "main"}, centers: []zoho.DataCenter{center}, network: n, http: &http.Client{Transport: &http.Transport{DialContext: n.Guard(astray)}}}
-	accounts := &zoho.Accounts{HTTP: client.http, DataCenter: center, ClientID: "1000.ID", ClientSecret: "secret"}
+	c := &client.Client{Name: "main", Shared: &client.Shared{Cache: tokencache.New(tokencache.Options{})}, Cache: &tokencache.Client{Name: "main"}, Centers: []zoho.DataCenter{center}, Network: n, HTTP: &http.Client{Transport: &http.Transport{DialContext: n.Guard(astray)}}}
+	accounts := &zoho.Accounts{HTTP: c.HTTP, DataCenter: center, ClientID: "1000.ID", ClientSecret: "secret"}
 	_, err = accounts.Refresh(t.Context(), "1000.refresh")
-	failure := fetchError(err)
+	failure := client.FetchError(err)
 	if failure.Kind != tokencache.KindTemporary || !failure.NoToken || !errors.Is(failure, egress.ErrLoop) {
 		t.Errorf("%+v", failure)
 	}
 	cacheErr := &tokencache.Error{Kind: failure.Kind, RetryAfter: time.Second, Err: failure}
-	wantLoop(t, tokenProblem(cacheErr, client, "default"), "accounts.zoho.eu")
+	wantLoop(t, tokenProblem(cacheErr, c, "default"), "accounts.zoho.eu")
 
 	if _, err := n.Guard(astray)(t.Context(), "tcp", "www.zohoapis.eu:443"); !errors.Is(err, egress.ErrLoop) {
 		t.Errorf("the resource server: %v", err)

@@ -28,6 +28,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
@@ -62,13 +63,13 @@ type App struct {
 	Notify string `json:"notify,omitempty"`
 
 	// OAuth clients by name. With one client its name may be left out elsewhere.
-	Clients map[string]*ClientConfig `json:"clients,omitempty"`
+	Clients map[string]*client.Config `json:"clients,omitempty"`
 
 	ctx     caddy.Context
 	logger  *zap.Logger
 	state   *state
 	sealing *sealing.Sealing
-	clients map[string]*Client
+	clients map[string]*client.Client
 	livesAt *sync.Map // what doctor has found out of configured refresh tokens
 	release func()    // takes back what Start gave to the shared state
 	cleanup func()
@@ -104,7 +105,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 // checkKeys looks at what seals the store.
 func (a *App) checkKeys() error {
 	var errs []error
-	warnOfSecretFiles(a.logger, a.EncryptionKey...)
+	client.WarnOfSecretFiles(a.logger, a.EncryptionKey...)
 	for _, key := range a.EncryptionKey {
 		value, err := key.Resolve()
 		if err != nil {
@@ -120,7 +121,7 @@ func (a *App) checkKeys() error {
 		if err := a.sealing.Misplaced(); err != nil {
 			a.logger.Warn(sealing.WithoutMasterKey, zap.Error(err))
 		}
-		warnOfSecretFiles(a.logger, a.sealing.MasterKeyRef())
+		client.WarnOfSecretFiles(a.logger, a.sealing.MasterKeyRef())
 	}
 	return errors.Join(errs...)
 }
@@ -134,9 +135,9 @@ func (a *App) checkNotify() error {
 
 // makeClients makes the clients that run of those that are configured.
 func (a *App) makeClients() error {
-	shared := &clientShared{logger: a.logger, running: a.state.logger, cache: a.state.cache, store: a.state.store,
-		sealing: a.sealing, asked: a.state.asked, all: a.allClients}
-	a.clients = make(map[string]*Client)
+	shared := &client.Shared{Logger: a.logger, Running: a.state.logger, Cache: a.state.cache, Store: a.state.store,
+		Sealing: a.sealing, Asked: a.state.asked, All: a.allClients}
+	a.clients = make(map[string]*client.Client)
 	var errs []error
 	for _, name := range a.clientNames() {
 		config := a.Clients[name]
@@ -144,7 +145,7 @@ func (a *App) makeClients() error {
 			errs = append(errs, fmt.Errorf("zoho: client %q has no configuration", name))
 			continue
 		}
-		client, err := newClient(config, name, shared)
+		client, err := client.New(config, name, shared)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -155,8 +156,8 @@ func (a *App) makeClients() error {
 }
 
 // allClients are the clients by name.
-func (a *App) allClients() []*Client {
-	var all []*Client
+func (a *App) allClients() []*client.Client {
+	var all []*client.Client
 	for _, name := range a.clientNames() {
 		all = append(all, a.clients[name])
 	}
@@ -166,7 +167,7 @@ func (a *App) allClients() []*Client {
 // statuses are those of all connections, by client.
 func (a *App) statuses(yield func(client string, statuses []tokencache.Status) bool) {
 	for _, name := range a.clientNames() {
-		if !yield(name, a.state.cache.Status(a.clients[name].cache)) {
+		if !yield(name, a.state.cache.Status(a.clients[name].Cache)) {
 			return
 		}
 	}
@@ -232,7 +233,7 @@ func (a *App) Start() error {
 	}
 	a.release = a.state.use(a.runningConfig(), func(name string) *tokencache.Client {
 		if client, ok := a.clients[name]; ok {
-			return client.cache
+			return client.Cache
 		}
 		return nil
 	})
@@ -271,7 +272,7 @@ func (a *App) seal() error {
 	return a.sealing.Apply(a.state.store, func() map[string][][]byte {
 		secrets := make(map[string][][]byte)
 		for name, client := range a.clients {
-			secrets[name] = client.sealingSecrets()
+			secrets[name] = client.SealingSecrets()
 		}
 		return secrets
 	}, a.logger)
@@ -283,14 +284,14 @@ func (a *App) lookAtGrants() {
 	for _, name := range a.clientNames() {
 		c := a.clients[name]
 		stored := a.state.store.Accounts(name)
-		if len(stored) == 0 && len(c.accountNames()) == 0 {
-			a.logger.Warn("no account is connected: `"+c.connectCommand("")+"` brings one in", zap.String("client", name))
+		if len(stored) == 0 && len(c.AccountNames()) == 0 {
+			a.logger.Warn("no account is connected: `"+c.ConnectCommand("")+"` brings one in", zap.String("client", name))
 		}
 		if len(stored) == 0 {
 			continue
 		}
 		key := tokencache.Key{Client: name, Account: stored[0]}
-		if _, _, err := a.state.store.LoadGrant(key, c.cache.Secrets()); err != nil {
+		if _, _, err := a.state.store.LoadGrant(key, c.Cache.Secrets()); err != nil {
 			a.logger.Error("a stored grant cannot be read: its account is not served unless the configuration has another", zap.String("client", name), zap.String("account", key.Account), zap.Error(err))
 		}
 	}
@@ -302,14 +303,14 @@ func (a *App) consent(key tokencache.Key) string {
 	if !ok {
 		return "" // gone with a reload
 	}
-	return client.consent(key.Account)
+	return client.Consent(key.Account)
 }
 
 // warm goes on with the connections that the run before kept warm, and those of a client
 // that is back; a reload leaves the timers of others alone.
 func (a *App) warm() {
 	for _, name := range a.clientNames() {
-		a.state.cache.Warm(a.clients[name].cache)
+		a.state.cache.Warm(a.clients[name].Cache)
 	}
 }
 
@@ -332,7 +333,7 @@ func (a *App) clientNames() []string {
 }
 
 // client finds a client by name; with a single one the name may be empty.
-func (a *App) client(name string) (*Client, error) {
+func (a *App) client(name string) (*client.Client, error) {
 	if client, ok := a.clients[name]; ok {
 		return client, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -180,11 +181,11 @@ func routeProblem(err error, host string, s *session) *problem {
 	case errors.Is(err, zoho.ErrDataCenter):
 		return &problem{status: http.StatusMisdirectedRequest, code: codeDataCenter, title: "the host belongs to another data center",
 			detail: fmt.Sprintf("%.100q is not of the data center %s of client %s, account %s: use that one's host (or .com, which is mapped), or set `any_data_center` in zoho_proxy",
-				host, s.center.Code, s.client.name, s.account)}
+				host, s.center.Code, s.client.Name, s.account)}
 	case errors.Is(err, zoho.ErrEnvironment):
 		return &problem{status: http.StatusMisdirectedRequest, code: codeDataCenter, title: "the host belongs to another environment",
 			detail: fmt.Sprintf("client %s, account %s: %s; use the production host, or connect an account for that environment and choose it at the consent",
-				s.client.name, s.account, strings.TrimPrefix(err.Error(), zoho.ErrEnvironment.Error()+": "))}
+				s.client.Name, s.account, strings.TrimPrefix(err.Error(), zoho.ErrEnvironment.Error()+": "))}
 	case errors.Is(err, zoho.ErrTarget):
 		return problemTarget(host)
 	default:
@@ -199,19 +200,19 @@ func routeProblem(err error, host string, s *session) *problem {
 
 // tokenProblem is the one translation of the cache's failures into answers. Their words are
 // those of the table of causes.
-func tokenProblem(err error, client *Client, account string) *problem {
+func tokenProblem(err error, c *client.Client, account string) *problem {
 	var failure *tokencache.Error
 	if !errors.As(err, &failure) {
 		failure = &tokencache.Error{Kind: tokencache.KindTemporary, Err: err}
 	}
 	p := &problem{status: http.StatusServiceUnavailable, retryAfter: failure.RetryAfter}
 	why, reason := cause.Cause(failure.Kind.String()), ""
-	connection := fmt.Sprintf("client %s, account %s", client.name, printable(account))
+	connection := fmt.Sprintf("client %s, account %s", c.Name, onboard.ShowAccount(account))
 	switch failure.Kind {
 	case tokencache.KindNoGrant:
 		p.code, p.retryAfter = codeNoGrant, 0
 		if account == "" {
-			why, connection = cause.Unnamed, "client "+client.name
+			why, connection = cause.Unnamed, "client "+c.Name
 		}
 	case tokencache.KindDead:
 		p.code, p.retryAfter = codeGrantDead, 0
@@ -224,35 +225,18 @@ func tokenProblem(err error, client *Client, account string) *problem {
 	case tokencache.KindStore:
 		p.code, p.retryAfter = codeStore, max(p.retryAfter, 5*time.Second)
 		reason = storeReason(failure)
-		if errors.Is(err, errGrantUnreadable) {
+		if errors.Is(err, client.ErrGrantUnreadable) {
 			why, reason = cause.Unreadable, failure.Err.Error()
 		}
 	default:
 		if errors.Is(err, egress.ErrLoop) {
-			return problemLoop(client.centerNow(account).Accounts)
+			return problemLoop(c.CenterNow(account).Accounts)
 		}
 		p.code, why, p.retryAfter = codeAccountsUnreachable, cause.Temporary, max(p.retryAfter, time.Second)
 	}
-	e := client.explain(why, account)
+	e := c.Explain(why, account)
 	p.title, p.detail = e.What, fmt.Sprintf("%s: %s; %s", connection, cmp.Or(reason, e.Why), e.Do)
 	return p
-}
-
-// explain is a cause in the words for one of the client's connections.
-func (c *Client) explain(why cause.Cause, account string) cause.Explanation {
-	facts := cause.Facts{
-		Client:  c.name,
-		Account: printable(account),
-		Budget:  c.cache.Budget,
-		Window:  c.cache.BudgetWindow,
-	}
-	if why == cause.Dead || why == cause.NoGrant {
-		facts.Consent = c.consent(account)
-	}
-	if why == cause.Dead || why == cause.Temporary {
-		facts.Server = c.centerNow(account).Accounts
-	}
-	return cause.Of(why, facts)
 }
 
 // storeReason is what is wrong with the store, "" if only the log tells.
@@ -262,12 +246,4 @@ func storeReason(failure *tokencache.Error) string {
 		return store.Error()
 	}
 	return ""
-}
-
-// printable keeps a caller's text from breaking out of a message.
-func printable(text string) string {
-	if text == "" || onboard.AccountName.MatchString(text) {
-		return text
-	}
-	return fmt.Sprintf("%.64q", text)
 }

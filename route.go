@@ -47,7 +47,7 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem {
 // aim fixes what is dialled, and finds what the connection remembers of the service.
 func (s *session) aim() {
 	s.resource = s.conn.Resource(s.target.Service, s.target.Host)
-	if simulator := s.client.network.Simulator; simulator != "" && !s.handler.stranger {
+	if simulator := s.client.Network.Simulator; simulator != "" && !s.handler.stranger {
 		s.dial = simulator
 	} else {
 		s.dial = s.target.Address()

@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -18,7 +19,7 @@ const sessionVar = "zoho.session"
 // session is one request on its way. It never holds a token.
 type session struct {
 	handler    *Handler
-	client     *Client
+	client     *client.Client
 	account    string
 	center     *zoho.DataCenter
 	conn       *tokencache.Conn
@@ -41,7 +42,7 @@ func (s *session) String() string { return "zoho session" }
 func (s *session) placeholder(key string) (any, bool) {
 	switch key {
 	case "http.zoho.client":
-		return s.client.name, true
+		return s.client.Name, true
 	case "http.zoho.account":
 		return s.account, true
 	case "http.zoho.service":

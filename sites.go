@@ -13,6 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
 )
 
 // startSites tells the pages where they are, and the log what doctor would find.
@@ -23,7 +25,7 @@ func (a *App) startSites() {
 			connect.folders.Store(&folders)
 		}
 		for client, callback := range walk.served {
-			client.served.Store(callback)
+			client.Served.Store(callback)
 		}
 	}
 	found, _ := examineSites(walks)
@@ -42,7 +44,7 @@ func (a *App) walkSites() (walks []*siteWalk) {
 	}
 	servers := app.(*caddyhttp.App).Servers
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
-		walk := &siteWalk{name: name, server: servers[name], folders: make(map[*Connect][]string), served: make(map[*Client]string)}
+		walk := &siteWalk{name: name, server: servers[name], folders: make(map[*Connect][]string), served: make(map[*client.Client]string)}
 		walk.routes(walk.server.Routes, place{})
 		walk.listeners()
 		walks = append(walks, walk)
@@ -77,9 +79,9 @@ type siteWalk struct {
 	within   []string // names of the named routes that we are in
 	found    findings
 	handlers []*Handler
-	folders  map[*Connect][]string // where the pages are, for a request as it arrives there
-	served   map[*Client]string    // where a browser finds the callback of its pages
-	asks     bool                  // something asks callers who they are, wherever that stands
+	folders  map[*Connect][]string     // where the pages are, for a request as it arrives there
+	served   map[*client.Client]string // where a browser finds the callback of its pages
+	asks     bool                      // something asks callers who they are, wherever that stands
 }
 
 func (w *siteWalk) warn(what, why, do string) {
@@ -154,7 +156,7 @@ func (w *siteWalk) connect(c *Connect, at place) {
 	}
 	to, err := url.Parse(c.client.RedirectURI)
 	if err == nil && to.Path != "" && !strings.HasSuffix(to.Path, "/callback") {
-		w.warn("redirect_uri of client "+c.client.name+" leads browsers to "+to.Path, "the pages of zoho_connect take Zoho's answers at "+folder+"callback alone",
+		w.warn("redirect_uri of client "+c.client.Name+" leads browsers to "+to.Path, "the pages of zoho_connect take Zoho's answers at "+folder+"callback alone",
 			"end it in /callback, there and in Zoho's API console")
 	}
 }

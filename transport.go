@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -41,7 +42,7 @@ type Transport struct {
 	// Request headers that the operator sets; of these nothing is removed.
 	KeepHeaders []string `json:"keep_headers,omitempty"`
 
-	client *Client
+	client *client.Client
 	logger *zap.Logger
 	last   *atomic.Pointer[authorization]
 }
@@ -74,7 +75,7 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 		return err
 	}
 	t.last = new(atomic.Pointer[authorization])
-	network := t.client.network
+	network := t.client.Network
 	t.fillDefaults()
 	t.TLS = new(reverseproxy.TLSConfig)
 	t.NetworkProxyRaw = network.ProxyModule()
@@ -111,7 +112,7 @@ func (t *Transport) fillDefaults() {
 
 // dial guards connections to Zoho's hosts; those to an `upstream` may end anywhere.
 func (t *Transport) dial(next egress.DialFunc) egress.DialFunc {
-	guarded := t.client.network.Guard(next)
+	guarded := t.client.Network.Guard(next)
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		if s, ok := caddyhttp.GetVar(ctx, sessionVar).(*session); ok && s.handler.stranger {
 			return next(ctx, network, address)
@@ -144,7 +145,7 @@ func (t *Transport) RoundTrip(req *http.Request) (res *http.Response, err error)
 // exchange sends, judges, has the token renewed, and sends once more. Where that was with a
 // token which may have ended together with the first one, it sends a last time.
 func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, error) {
-	token, err := s.resource.Get(req.Context(), s.client.cache)
+	token, err := s.resource.Get(req.Context(), s.client.Cache)
 	if err != nil {
 		return s.noToken(req, err)
 	}
@@ -164,7 +165,7 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 		if s.replays > 0 && s.replayRefused(res, token, verdict, before) {
 			return s.passOn(res, token, verdict), nil
 		}
-		newer, err := s.resource.Refused(req.Context(), s.client.cache, token.Generation, how)
+		newer, err := s.resource.Refused(req.Context(), s.client.Cache, token.Generation, how)
 		switch {
 		case err != nil:
 			_ = res.Body.Close()
@@ -193,7 +194,7 @@ func (t *Transport) session(req *http.Request) (*session, error) {
 		return nil, fmt.Errorf("zoho: the upstream %s is not %s, where this request belongs: no token is sent there", dial.Address, s.dial)
 	}
 	if s.client != t.client {
-		return nil, fmt.Errorf("zoho: the request is for client %s, the transport for client %s", s.client.name, t.client.name)
+		return nil, fmt.Errorf("zoho: the request is for client %s, the transport for client %s", s.client.Name, t.client.Name)
 	}
 	return s, nil
 }
@@ -215,7 +216,7 @@ type authorization struct {
 func (t *Transport) authorization(token *tokencache.Token) []string {
 	last := t.last.Load()
 	if last == nil || last.token != token {
-		last = &authorization{token, []string{t.client.scheme + " " + token.Value}}
+		last = &authorization{token, []string{t.client.Scheme + " " + token.Value}}
 		t.last.Store(last)
 	}
 	return last.value

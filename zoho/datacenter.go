@@ -193,3 +193,6 @@ func (dc DataCenter) oauthBase() string {
 // a custom data center it is exactly the API URL. Whatever else a reply names
 // gets no token.
 func (dc DataCenter) OwnsAPIDomain(apiDomain string) bool { return dc.gatewayOf(apiDomain) != "" }
+
+// NormalCode forgives capitals and the dot of a domain in the code of a data center.
+func NormalCode(text string) string { return strings.ToLower(strings.TrimPrefix(text, ".")) }

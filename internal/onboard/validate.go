@@ -2,6 +2,7 @@ package onboard
 
 import (
 	"crypto/subtle"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -71,3 +72,14 @@ func errRefreshToken(text, remedy string) error {
 		Remedy: remedy,
 	}
 }
+
+// ShowAccount keeps a caller's text from breaking out of a message.
+func ShowAccount(text string) string {
+	if text == "" || AccountName.MatchString(text) {
+		return text
+	}
+	return fmt.Sprintf("%.64q", text)
+}
+
+// DefaultAccount is the account of whoever does not say which.
+const DefaultAccount = "default"

@@ -1,4 +1,4 @@
-package caddyzoho
+package client
 
 import (
 	"context"
@@ -9,39 +9,40 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-var errGrantUnreadable = errors.New("the configured refresh_token cannot be read")
+var ErrGrantUnreadable = errors.New("the configured refresh_token cannot be read")
 
-// grant is an account's configured grant. Configuration wins over what is stored.
-func (c *Client) grant(account string) (grant tokencache.Grant, configured bool, err error) {
-	ref, center := c.refreshToken(account), c.configuredCenter(account)
+// Grant is an account's configured grant. Configuration wins over what is stored.
+func (c *Client) Grant(account string) (grant tokencache.Grant, configured bool, err error) {
+	ref, center := c.GrantRef(account), c.configuredCenter(account)
 	if !ref.IsSet() {
 		return grant, false, nil
 	}
 	token, err := ref.Resolve()
 	if _, had := c.granted.Load(account); err != nil && had {
-		return grant, true, fmt.Errorf("%w: %w", errGrantUnreadable, err) // for a moment, perhaps: it revokes nothing
+		return grant, true, fmt.Errorf("%w: %w", ErrGrantUnreadable, err) // for a moment, perhaps: it revokes nothing
 	}
 	if errors.Is(err, secret.ErrEmpty) || (err == nil && token == "") {
 		return grant, false, nil
 	}
 	if err != nil {
-		return grant, true, fmt.Errorf("%w: %w", errGrantUnreadable, err)
+		return grant, true, fmt.Errorf("%w: %w", ErrGrantUnreadable, err)
 	}
 	c.granted.Store(account, true)
 	return tokencache.Grant{RefreshToken: token, AccountsServer: center.Accounts}, true, nil
 }
 
-// refreshToken is the configured one of an account, or one that is not set.
-func (c *Client) refreshToken(account string) secret.Ref {
+// GrantRef is the configured one of an account, or one that is not set.
+func (c *Client) GrantRef(account string) secret.Ref {
 	if a, ok := c.Accounts[account]; ok {
 		return a.RefreshToken
 	}
-	if account == defaultAccount {
+	if account == onboard.DefaultAccount {
 		return c.RefreshToken
 	}
 	return secret.Ref{}
@@ -55,7 +56,7 @@ func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.G
 		return tokencache.Fetched{}, &tokencache.FetchError{Kind: tokencache.KindRejected, NoToken: true,
 			Err: fmt.Errorf("the grant belongs to %s, which is none of the client's data centers: add it to data_center", grant.AccountsServer)}
 	}
-	all := c.accountsOf(*center)
+	all := c.AccountsOf(*center)
 	if len(all) == 0 {
 		return tokencache.Fetched{}, &tokencache.FetchError{Kind: tokencache.KindRejected, NoToken: true,
 			Err: fmt.Errorf("no client_secret has a value for the data center %s", center.Code)}
@@ -70,7 +71,7 @@ func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.G
 			c.compareClocks(reply.Date)
 			return tokencache.Fetched{AccessToken: reply.AccessToken, Life: reply.ExpiresIn, APIDomain: reply.APIDomain, Scope: reply.Scope}, nil
 		}
-		failure = fetchError(err)
+		failure = FetchError(err)
 		if failure.Kind != tokencache.KindRejected {
 			break
 		}
@@ -78,8 +79,8 @@ func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.G
 	return tokencache.Fetched{}, failure
 }
 
-// clockTolerance is far more than a reply takes.
-const clockTolerance = time.Minute
+// ClockTolerance is far more than a reply takes.
+const ClockTolerance = time.Minute
 
 // compareClocks warns, once an hour, of a clock that is not Zoho's: expiries that are
 // stored, and certificates, go by it.
@@ -87,15 +88,15 @@ func (c *Client) compareClocks(server time.Time) {
 	now := time.Now()
 	off := now.Sub(server).Round(time.Second)
 	told := c.clockTold.Load()
-	if server.IsZero() || off.Abs() <= clockTolerance || now.Unix()-told < 3600 || !c.clockTold.CompareAndSwap(told, now.Unix()) {
+	if server.IsZero() || off.Abs() <= ClockTolerance || now.Unix()-told < 3600 || !c.clockTold.CompareAndSwap(told, now.Unix()) {
 		return
 	}
-	c.shared.running().Warn("this machine's clock is not that of the authorization server: look at the time service",
-		zap.String("client", c.name), zap.Duration("ahead", off))
+	c.Shared.Running().Warn("this machine's clock is not that of the authorization server: look at the time service",
+		zap.String("client", c.Name), zap.Duration("ahead", off))
 }
 
-// fetchError says in the cache's words what Accounts' failure means.
-func fetchError(err error) *tokencache.FetchError {
+// FetchError says in the cache's words what Accounts' failure means.
+func FetchError(err error) *tokencache.FetchError {
 	var failure *zoho.Failure
 	if !errors.As(err, &failure) {
 		return &tokencache.FetchError{Kind: tokencache.KindTemporary, Err: err}

@@ -1,4 +1,4 @@
-package caddyzoho
+package client
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 
 func (c *Client) provisionDataCenters() error {
 	centers, err := parseDataCenters(c.DataCenter)
-	c.centers = centers
+	c.Centers = centers
 	return err
 }
 
@@ -52,9 +52,6 @@ func parseDataCenters(args []string) ([]zoho.DataCenter, error) {
 	return centers, nil
 }
 
-// centerCode forgives capitals and the dot of a domain in the code of a data center.
-func centerCode(text string) string { return strings.ToLower(strings.TrimPrefix(text, ".")) }
-
 // centerCodes is centerCode for all of them; the URLs of a custom data center stay as they are.
 func centerCodes(args []string) []string {
 	if strings.Contains(args[0], "://") {
@@ -62,41 +59,41 @@ func centerCodes(args []string) []string {
 	}
 	codes := make([]string, len(args))
 	for i, text := range args {
-		codes[i] = centerCode(text)
+		codes[i] = zoho.NormalCode(text)
 	}
 	return codes
 }
 
 // center is the data center that owns a grant.
 func (c *Client) center(accountsServer string) (*zoho.DataCenter, bool) {
-	for i := range c.centers {
-		if c.centers[i].Accounts == accountsServer {
-			return &c.centers[i], true
+	for i := range c.Centers {
+		if c.Centers[i].Accounts == accountsServer {
+			return &c.Centers[i], true
 		}
 	}
-	if c.centers[0].Custom {
+	if c.Centers[0].Custom {
 		return nil, false
 	}
 	center, ok := zoho.LookupAccountsServer(accountsServer)
 	return &center, ok
 }
 
-// centerOf is the data center of an account's connection: the one of its grant, or as
+// CenterOf is the data center of an account's connection: the one of its grant, or as
 // long as that was not looked at, the configured one.
-func (c *Client) centerOf(account, accountsServer string) *zoho.DataCenter {
+func (c *Client) CenterOf(account, accountsServer string) *zoho.DataCenter {
 	if center, ok := c.center(accountsServer); ok && accountsServer != "" {
 		return center
 	}
 	return c.configuredCenter(account)
 }
 
-// centerNow is centerOf for what is known of the connection.
-func (c *Client) centerNow(account string) *zoho.DataCenter {
-	conn, err := c.shared.cache.Conn(c.cache, account)
+// CenterNow is centerOf for what is known of the connection.
+func (c *Client) CenterNow(account string) *zoho.DataCenter {
+	conn, err := c.Shared.Cache.Conn(c.Cache, account)
 	if err != nil {
 		return c.configuredCenter(account)
 	}
-	return c.centerOf(account, conn.AccountsServer())
+	return c.CenterOf(account, conn.AccountsServer())
 }
 
 // configuredCenter is where an account's grant is from, if the configuration has it.
@@ -104,5 +101,5 @@ func (c *Client) configuredCenter(account string) *zoho.DataCenter {
 	if center := c.owners[account]; center != nil {
 		return center
 	}
-	return &c.centers[0]
+	return &c.Centers[0]
 }

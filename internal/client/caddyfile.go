@@ -1,4 +1,4 @@
-package caddyzoho
+package client
 
 import (
 	"maps"
@@ -23,33 +23,33 @@ var clientName = regexp.MustCompile(`^[A-Za-z0-9._-][A-Za-z0-9._@-]{0,127}$`)
 
 // clientBlock is a client while it is being parsed.
 type clientBlock struct {
-	*ClientConfig
+	*Config
 	accountLines map[string]*syntax.Line // by account
 	secretLines  map[string]*syntax.Line // of client_secret, by code
 }
 
-// parseClient parses the block of a client with that name.
-func parseClient(l *syntax.Line, name string) (*ClientConfig, error) {
+// Parse parses the block of a client with that name.
+func Parse(l *syntax.Line, name string) (*Config, error) {
 	if !clientName.MatchString(name) {
 		return nil, l.Errorf("%s: 1 to 128 of letters, digits and ._@- are allowed, @ not at the beginning", syntax.Show("client name", name))
 	}
 	if !l.HasBlock() {
 		return nil, l.Errorf("client %s needs a block with options: write `client %s {`, then its options on lines of their own, then `}`", name, name)
 	}
-	c := &clientBlock{ClientConfig: new(ClientConfig), accountLines: make(map[string]*syntax.Line), secretLines: make(map[string]*syntax.Line)}
+	c := &clientBlock{Config: new(Config), accountLines: make(map[string]*syntax.Line), secretLines: make(map[string]*syntax.Line)}
 	seen, err := syntax.ReadBlock(l.Rest, c, func(l *syntax.Line) (syntax.Option[clientBlock], error) { return lookupClient(l, name) })
 	if err != nil {
 		return nil, err
 	}
 	for _, required := range []string{"data_center", "client_id", "client_secret"} {
 		if seen[required] == nil {
-			return nil, l.Errorf("client %s has no %s: add `%s %s`", name, required, required, clientOptions[required].Usage)
+			return nil, l.Errorf("client %s has no %s: add `%s %s`", name, required, required, Options[required].Usage)
 		}
 	}
-	return c.ClientConfig, c.conflicts(seen)
+	return c.Config, c.conflicts(seen)
 }
 
-var clientOptions = map[string]syntax.Option[clientBlock]{
+var Options = map[string]syntax.Option[clientBlock]{
 	"data_center":          {Usage: "<code...> | <accounts_url> <api_url>", Min: 1, Max: -1, Parse: (*clientBlock).parseDataCenter},
 	"client_id":            {Usage: "<secret>", Min: 1, Max: 2, Parse: oneSecret(func(c *clientBlock) *secret.Ref { return &c.ClientID })},
 	"client_secret":        {Usage: "[<code>] <secret...>", Min: 1, Max: -1, Repeat: true, Parse: (*clientBlock).parseClientSecret},
@@ -68,7 +68,7 @@ var clientOptions = map[string]syntax.Option[clientBlock]{
 }
 
 func lookupClient(l *syntax.Line, name string) (syntax.Option[clientBlock], error) {
-	o, ok := clientOptions[l.Word]
+	o, ok := Options[l.Word]
 	if ok {
 		return o, nil
 	}
@@ -78,13 +78,13 @@ func lookupClient(l *syntax.Line, name string) (syntax.Option[clientBlock], erro
 	case syntax.PlaceProxy:
 		return o, l.Errorf("%s belongs to the directive zoho_proxy, in a site", l.Word)
 	}
-	return o, syntax.Unknown(l, "client "+name, syntax.Available(clientOptions))
+	return o, syntax.Unknown(l, "client "+name, syntax.Available(Options))
 }
 
 // conflicts finds options that exclude each other, whatever their order.
 func (c *clientBlock) conflicts(seen map[string]*syntax.Line) error {
 	custom := strings.Contains(c.DataCenter[0], "://")
-	if l := c.accountLines[defaultAccount]; l != nil && c.RefreshToken.IsSet() {
+	if l := c.accountLines[onboard.DefaultAccount]; l != nil && c.RefreshToken.IsSet() {
 		return l.Errorf("account default is given twice: the client's own refresh_token at %s is that account's", seen["refresh_token"].Where())
 	}
 	if l := seen["simulator"]; l != nil {
@@ -125,7 +125,7 @@ func (c *clientBlock) parseDataCenter(l *syntax.Line) error {
 	return nil
 }
 
-var accountOptions = map[string]syntax.Option[Account]{
+var AccountOptions = map[string]syntax.Option[Account]{
 	"data_center":   {Usage: "<code>", Min: 1, Max: 1, Parse: (*Account).parseDataCenter},
 	"refresh_token": {Usage: "<secret>", Min: 1, Max: 2, Parse: oneSecret(func(a *Account) *secret.Ref { return &a.RefreshToken })},
 }
@@ -140,11 +140,11 @@ func (c *clientBlock) parseAccount(l *syntax.Line) error {
 	}
 	account := new(Account)
 	_, err := syntax.ReadBlock(l.Rest, account, func(l *syntax.Line) (syntax.Option[Account], error) {
-		o, ok := accountOptions[l.Word]
+		o, ok := AccountOptions[l.Word]
 		if ok {
 			return o, nil
 		}
-		return o, syntax.Unknown(l, "account "+name, syntax.Available(accountOptions))
+		return o, syntax.Unknown(l, "account "+name, syntax.Available(AccountOptions))
 	})
 	if err != nil {
 		return err
@@ -166,7 +166,7 @@ func (a *Account) parseDataCenter(l *syntax.Line) error {
 	if err := syntax.NoPlaceholder(l, l.Args[0]); err != nil {
 		return err
 	}
-	code := centerCode(l.Args[0])
+	code := zoho.NormalCode(l.Args[0])
 	if _, ok := zoho.LookupDataCenter(code); !ok {
 		return l.Errorf("data_center: %w", zoho.UnknownDataCenter(code))
 	}

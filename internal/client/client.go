@@ -1,4 +1,7 @@
-package caddyzoho
+// Package client is an OAuth client as registered in Zoho's API console: what is configured of
+// it, and what runs of that. A client that runs knows its data centers, its secrets, the way to
+// Zoho and what to write where something is missing; it knows no app.
+package client
 
 import (
 	"cmp"
@@ -24,11 +27,8 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// defaultAccount is the account of whoever does not say which.
-const defaultAccount = "default"
-
-// ClientConfig is an OAuth client as registered in Zoho's API console.
-type ClientConfig struct {
+// Config is an OAuth client as registered in Zoho's API console.
+type Config struct {
 	// Data center codes, the home of the client first; or two URLs, those of the
 	// authorization server and of the API, for any other server that speaks the
 	// protocol (http only on loopback addresses).
@@ -79,31 +79,31 @@ type ClientConfig struct {
 
 // Client is an OAuth client while its configuration runs.
 type Client struct {
-	*ClientConfig
-	name    string
-	scheme  string // of the Authorization header
-	shared  *clientShared
-	centers []zoho.DataCenter           // home first
+	*Config
+	Name    string
+	Scheme  string // of the Authorization header
+	Shared  *Shared
+	Centers []zoho.DataCenter           // home first
 	owners  map[string]*zoho.DataCenter // of configured accounts that are not at home
-	network *egress.Network             // how Zoho is reached
-	http    *http.Client                // for the authorization server
-	cache   *tokencache.Client
+	Network *egress.Network             // how Zoho is reached
+	HTTP    *http.Client                // for the authorization server
+	Cache   *tokencache.Client
 
 	accepted  sync.Map     // data center code → which of its secrets was accepted last
 	granted   sync.Map     // accounts whose configured grant had a value once
-	served    atomic.Value // string: where zoho_connect has the callback of this client, by the configuration
+	Served    atomic.Value // string: where zoho_connect has the callback of this client, by the configuration
 	clockTold atomic.Int64 // second of the last word on a clock that is off
 }
 
-// clientShared is what the clients of a configuration share.
-type clientShared struct {
-	logger  *zap.Logger
-	running func() *zap.Logger // of the configuration that runs, which may be a later one
-	cache   *tokencache.Cache
-	store   *boltstore.Store
-	sealing *sealing.Sealing
-	asked   *rate.Limiter    // questions to token endpoints, which are not to be asked in a loop
-	all     func() []*Client // by name
+// Shared is what the clients of a configuration share.
+type Shared struct {
+	Logger  *zap.Logger
+	Running func() *zap.Logger // of the configuration that runs, which may be a later one
+	Cache   *tokencache.Cache
+	Store   *boltstore.Store
+	Sealing *sealing.Sealing
+	Asked   *rate.Limiter    // questions to token endpoints, which are not to be asked in a loop
+	All     func() []*Client // by name
 }
 
 // Account is a resource owner's place with a client.
@@ -123,9 +123,9 @@ type TokenBudget struct {
 	Window caddy.Duration `json:"window"`
 }
 
-// newClient makes a client of what is configured.
-func newClient(config *ClientConfig, name string, shared *clientShared) (*Client, error) {
-	c := &Client{ClientConfig: config, name: name, shared: shared, owners: make(map[string]*zoho.DataCenter)}
+// New makes a client of what is configured.
+func New(config *Config, name string, shared *Shared) (*Client, error) {
+	c := &Client{Config: config, Name: name, Shared: shared, owners: make(map[string]*zoho.DataCenter)}
 	steps := []func() error{
 		c.provisionDataCenters, c.provisionSecrets, c.provisionAccounts, c.provisionTimes, c.provisionNetwork,
 	}
@@ -134,14 +134,14 @@ func newClient(config *ClientConfig, name string, shared *clientShared) (*Client
 			return nil, c.located(err)
 		}
 	}
-	warnOfSecretFiles(shared.logger, c.allSecrets()...)
-	c.cache = c.cacheClient()
-	c.http = c.network.AccountsClient()
+	WarnOfSecretFiles(shared.Logger, c.AllSecrets()...)
+	c.Cache = c.cacheClient()
+	c.HTTP = c.Network.AccountsClient()
 	return c, nil
 }
 
-// warnOfSecretFiles tells of files that others of this machine can read.
-func warnOfSecretFiles(logger *zap.Logger, secrets ...secret.Ref) {
+// WarnOfSecretFiles tells of files that others of this machine can read.
+func WarnOfSecretFiles(logger *zap.Logger, secrets ...secret.Ref) {
 	for _, ref := range secrets {
 		if text := ref.Exposed(); text != "" {
 			logger.Warn(text)
@@ -158,18 +158,18 @@ func (c *Client) located(err error) error {
 		}
 		return errors.Join(errs...)
 	}
-	return fmt.Errorf("zoho: client %s: %w", c.name, err)
+	return fmt.Errorf("zoho: client %s: %w", c.Name, err)
 }
 
 func (c *Client) provisionAccounts() error {
 	for _, warning := range zoho.ScopeWarnings(c.Scopes) {
-		c.shared.logger.Warn(warning, zap.String("client", c.name))
+		c.Shared.Logger.Warn(warning, zap.String("client", c.Name))
 	}
-	if len(c.accountNames()) > 1 && c.shared.sealing.ByMasterKey() {
-		c.shared.logger.Warn("what is stored of several accounts opens by a key on the same disk; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
-			zap.String("client", c.name))
+	if len(c.AccountNames()) > 1 && c.Shared.Sealing.ByMasterKey() {
+		c.Shared.Logger.Warn("what is stored of several accounts opens by a key on the same disk; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
+			zap.String("client", c.Name))
 	}
-	if err := c.warnWithoutGrant(c.RefreshToken, defaultAccount); err != nil {
+	if err := c.warnWithoutGrant(c.RefreshToken, onboard.DefaultAccount); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
@@ -180,11 +180,11 @@ func (c *Client) provisionAccounts() error {
 		if account == nil || !account.RefreshToken.IsSet() {
 			return fmt.Errorf("account %s: refresh_token is missing", name)
 		}
-		if name == defaultAccount && c.RefreshToken.IsSet() {
+		if name == onboard.DefaultAccount && c.RefreshToken.IsSet() {
 			return errors.New("account default: the client's own refresh_token is that account's already")
 		}
 		if code := account.DataCenter; code != "" {
-			if c.centers[0].Custom {
+			if c.Centers[0].Custom {
 				return fmt.Errorf("account %s: data_center %s: this client's data center is given by URLs", name, code)
 			}
 			center, ok := zoho.LookupDataCenter(code)
@@ -205,14 +205,14 @@ func (c *Client) warnWithoutGrant(ref secret.Ref, account string) error {
 	if !ref.IsSet() {
 		return nil
 	}
-	warnOfSecretFiles(c.shared.logger, ref)
+	WarnOfSecretFiles(c.Shared.Logger, ref)
 	_, err := ref.Resolve()
 	if err != nil && !errors.Is(err, secret.ErrEmpty) {
 		return fmt.Errorf("account %s: refresh_token %w", account, err)
 	}
 	if err != nil {
-		c.shared.logger.Warn("refresh_token is empty, the account has no configured grant: set it, or connect the account by `"+c.connectCommand(account)+"`",
-			zap.String("client", c.name), zap.String("account", account), zap.String("refresh_token", ref.String()))
+		c.Shared.Logger.Warn("refresh_token is empty, the account has no configured grant: set it, or connect the account by `"+c.ConnectCommand(account)+"`",
+			zap.String("client", c.Name), zap.String("account", account), zap.String("refresh_token", ref.String()))
 	}
 	return nil
 }
@@ -230,28 +230,28 @@ func (c *Client) provisionTimes() error {
 	if b := c.TokenBudget; b != nil && time.Duration(b.Window) > longestWindow {
 		return fmt.Errorf("token_budget: the window is %s, and can be %s at most", time.Duration(b.Window), longestWindow)
 	}
-	c.scheme = cmp.Or(c.AuthorizationScheme, "Zoho-oauthtoken")
+	c.Scheme = cmp.Or(c.AuthorizationScheme, "Zoho-oauthtoken")
 	return nil
 }
 
 func (c *Client) provisionNetwork() error {
-	network, err := egress.New(egress.Options{TrustedCA: c.TrustedCA, Proxy: c.NetworkProxy, Simulator: c.Simulator, Custom: c.centers[0].Custom})
-	c.network = network
+	network, err := egress.New(egress.Options{TrustedCA: c.TrustedCA, Proxy: c.NetworkProxy, Simulator: c.Simulator, Custom: c.Centers[0].Custom})
+	c.Network = network
 	return err
 }
 
 // cacheClient is what the token cache needs to know of this client.
 func (c *Client) cacheClient() *tokencache.Client {
 	cc := &tokencache.Client{
-		Name:          c.name,
+		Name:          c.Name,
 		RefreshBefore: cmp.Or(time.Duration(c.RefreshBefore), 5*time.Minute),
 		KeepWarm:      24 * time.Hour,
 		Budget:        10,
 		BudgetWindow:  10 * time.Minute,
-		Accounts:      c.accountNames,
-		Grant:         c.grant,
-		ClientID:      c.clientID,
-		Secrets:       c.sealingSecrets,
+		Accounts:      c.AccountNames,
+		Grant:         c.Grant,
+		ClientID:      c.ID,
+		Secrets:       c.SealingSecrets,
 		Credentials:   c.credentials,
 		Fetch:         c.fetch,
 	}
@@ -261,17 +261,17 @@ func (c *Client) cacheClient() *tokencache.Client {
 	if b := c.TokenBudget; b != nil {
 		cc.Budget, cc.BudgetWindow = b.Tokens, time.Duration(b.Window)
 	}
-	if !c.centers[0].Custom {
+	if !c.Centers[0].Custom {
 		cc.MaxLife = time.Hour
 	}
 	return cc
 }
 
-// accountNames are the configured accounts.
-func (c *Client) accountNames() []string {
+// AccountNames are the configured accounts.
+func (c *Client) AccountNames() []string {
 	names := slices.Sorted(maps.Keys(c.Accounts))
 	if c.RefreshToken.IsSet() {
-		names = append(names, defaultAccount)
+		names = append(names, onboard.DefaultAccount)
 	}
 	return names
 }

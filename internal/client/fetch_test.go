@@ -1,4 +1,4 @@
-package caddyzoho
+package client
 
 import (
 	"io"
@@ -22,12 +22,12 @@ import (
 func TestSecretsOfDataCenters(t *testing.T) {
 	us, _ := zoho.LookupDataCenter("us")
 	eu, _ := zoho.LookupDataCenter("eu")
-	client := &Client{centers: []zoho.DataCenter{us, eu}, ClientConfig: &ClientConfig{
+	client := &Client{Centers: []zoho.DataCenter{us, eu}, Config: &Config{
 		ClientID: secret.Literal("1000.ID"), ClientSecret: []secret.Ref{secret.Literal("old"), secret.Literal("new")},
 		DataCenterSecret: map[string][]secret.Ref{"eu": {secret.Literal("europe")}},
 	}}
 	var asked []string
-	client.http = &http.Client{Transport: roundTrip(func(req *http.Request) *http.Response {
+	client.HTTP = &http.Client{Transport: roundTrip(func(req *http.Request) *http.Response {
 		_ = req.ParseForm()
 		ref := req.Form.Get("client_secret")
 		asked = append(asked, ref)
@@ -67,9 +67,9 @@ func TestClockThatIsOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		core, logs := observer.New(zap.WarnLevel)
-		client := &Client{name: "main", centers: []zoho.DataCenter{center}, http: server.Client(),
-			shared:       &clientShared{running: func() *zap.Logger { return zap.New(core) }},
-			ClientConfig: &ClientConfig{ClientID: secret.Literal("1000.ID"), ClientSecret: []secret.Ref{secret.Literal("secret")}}}
+		client := &Client{Name: "main", Centers: []zoho.DataCenter{center}, HTTP: server.Client(),
+			Shared:       &Shared{Running: func() *zap.Logger { return zap.New(core) }},
+			Config: &Config{ClientID: secret.Literal("1000.ID"), ClientSecret: []secret.Ref{secret.Literal("secret")}}}
 		for range 3 {
 			if _, err := client.fetch(t.Context(), tokencache.Key{}, tokencache.Grant{RefreshToken: "1000.r", AccountsServer: center.Accounts}); err != nil {
 				t.Fatal(err)

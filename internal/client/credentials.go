@@ -1,4 +1,4 @@
-package caddyzoho
+package client
 
 import (
 	"errors"
@@ -26,8 +26,8 @@ func (c *Client) provisionSecrets() error {
 	if err != nil {
 		unset = append(unset, fmt.Errorf("client_id %w", err))
 	}
-	if err == nil && !zoho.LooksLikeClientID(id) && !c.centers[0].Custom {
-		c.shared.logger.Warn("client_id does not look like one of Zoho's, which begin with 1000. or 1004.: compare it with the API console", zap.String("client", c.name))
+	if err == nil && !zoho.LooksLikeClientID(id) && !c.Centers[0].Custom {
+		c.Shared.Logger.Warn("client_id does not look like one of Zoho's, which begin with 1000. or 1004.: compare it with the API console", zap.String("client", c.Name))
 	}
 	for _, ref := range c.ClientSecret {
 		value, err := ref.Resolve()
@@ -50,7 +50,7 @@ func (c *Client) provisionSecrets() error {
 	return errors.Join(unset...)
 }
 
-func (c *Client) clientID() string {
+func (c *Client) ID() string {
 	id, _ := c.ClientID.Resolve()
 	return id
 }
@@ -66,8 +66,8 @@ func (c *Client) secretsFor(code string) []string {
 	return values
 }
 
-// allSecrets are the secrets of every data center.
-func (c *Client) allSecrets() []secret.Ref {
+// AllSecrets are the secrets of every data center.
+func (c *Client) AllSecrets() []secret.Ref {
 	all := slices.Clone(c.ClientSecret)
 	for _, code := range slices.Sorted(maps.Keys(c.DataCenterSecret)) {
 		all = append(all, c.DataCenterSecret[code]...)
@@ -75,19 +75,19 @@ func (c *Client) allSecrets() []secret.Ref {
 	return all
 }
 
-// sealingSecrets wrap the data keys of the store. The first one signs invitations, too.
-func (c *Client) sealingSecrets() [][]byte {
-	return c.shared.sealing.Secrets(secret.ResolveAll(c.allSecrets()))
+// SealingSecrets wrap the data keys of the store. The first one signs invitations, too.
+func (c *Client) SealingSecrets() [][]byte {
+	return c.Shared.Sealing.Secrets(secret.ResolveAll(c.AllSecrets()))
 }
 
 // credentials are what the authorization server may reject.
 func (c *Client) credentials() [][]byte {
-	return append(secret.ResolveAll(c.allSecrets()), []byte(c.clientID()))
+	return append(secret.ResolveAll(c.AllSecrets()), []byte(c.ID()))
 }
 
-// accountsOf are the ways to speak to a data center, one for each client secret that it
+// AccountsOf are the ways to speak to a data center, one for each client secret that it
 // may accept, beginning with the one that was accepted last.
-func (c *Client) accountsOf(center zoho.DataCenter) []*zoho.Accounts {
+func (c *Client) AccountsOf(center zoho.DataCenter) []*zoho.Accounts {
 	var all []*zoho.Accounts
 	secrets := c.secretsFor(center.Code)
 	first := 0
@@ -96,7 +96,7 @@ func (c *Client) accountsOf(center zoho.DataCenter) []*zoho.Accounts {
 	}
 	for i := range secrets {
 		ref := secrets[(first+i)%len(secrets)]
-		all = append(all, &zoho.Accounts{HTTP: c.http, DataCenter: center, ClientID: c.clientID(), ClientSecret: ref})
+		all = append(all, &zoho.Accounts{HTTP: c.HTTP, DataCenter: center, ClientID: c.ID(), ClientSecret: ref})
 	}
 	return all
 }

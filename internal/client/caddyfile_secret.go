@@ -1,4 +1,4 @@
-package caddyzoho
+package client
 
 import (
 	"strings"
@@ -10,9 +10,9 @@ import (
 
 const literalWord = "insecure_literal"
 
-// parseSecrets takes placeholders, and literals behind the word that allows them.
+// ParseSecrets takes placeholders, and literals behind the word that allows them.
 // No error shows a value.
-func parseSecrets(l *syntax.Line, args []string) ([]secret.Ref, error) {
+func ParseSecrets(l *syntax.Line, args []string) ([]secret.Ref, error) {
 	var secrets []secret.Ref
 	for i := 0; i < len(args); i++ {
 		if args[i] != literalWord {
@@ -58,7 +58,7 @@ func parsePlaceholder(l *syntax.Line, text string) (secret.Ref, error) {
 // oneSecret parses an option that takes a single secret.
 func oneSecret[T any](field func(*T) *secret.Ref) func(*T, *syntax.Line) error {
 	return func(target *T, l *syntax.Line) error {
-		secrets, err := parseSecrets(l, l.Args)
+		secrets, err := ParseSecrets(l, l.Args)
 		if err != nil {
 			return err
 		}
@@ -72,7 +72,7 @@ func oneSecret[T any](field func(*T) *secret.Ref) func(*T, *syntax.Line) error {
 
 func (c *clientBlock) parseClientSecret(l *syntax.Line) error {
 	code, args := "", l.Args
-	if center, ok := zoho.LookupDataCenter(centerCode(args[0])); ok {
+	if center, ok := zoho.LookupDataCenter(zoho.NormalCode(args[0])); ok {
 		code, args = center.Code, args[1:]
 	} else if len(args) > 1 && args[0] != literalWord && args[0] != "" && args[0][0] != '{' && (args[1] == literalWord || strings.HasPrefix(args[1], "{")) {
 		return l.Errorf("client_secret: what stands before the secret is no data center code; known are %s", strings.Join(dataCenterCodes(), " "))
@@ -85,7 +85,7 @@ func (c *clientBlock) parseClientSecret(l *syntax.Line) error {
 			strings.TrimSpace("client_secret "+code), first.Where())
 	}
 	c.secretLines[code] = l
-	secrets, err := parseSecrets(l, args)
+	secrets, err := ParseSecrets(l, args)
 	if err != nil {
 		return err
 	}

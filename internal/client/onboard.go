@@ -1,0 +1,27 @@
+package client
+
+import (
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// Onboard is this client as onboarding needs to know it.
+func (c *Client) Onboard() *onboard.Client {
+	served, _ := c.Served.Load().(string)
+	return &onboard.Client{
+		Served: served, Name: c.Name, ID: c.ID, Cache: c.Cache, Centers: c.Centers, Scopes: c.Scopes, RedirectURI: c.RedirectURI,
+		Accounts: c.AccountsOf,
+		Siblings: c.kin,
+		KnownAt:  c.KnownAt,
+	}
+}
+
+// kin are the other clients with the same client id.
+func (c *Client) kin() (kin []*tokencache.Client) {
+	for _, other := range c.Shared.All() {
+		if other != c && other.ID() == c.ID() {
+			kin = append(kin, other.Cache)
+		}
+	}
+	return kin
+}
