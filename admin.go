@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -236,19 +237,21 @@ func (a *App) refresh(r *http.Request, client *client.Client, account string) (a
 
 // refreshFailure says to an operator what an app is told as well, and how it ends.
 func refreshFailure(c *client.Client, account string, failure *tokencache.Error) *adminError {
-	p := tokenProblem(failure, c, account)
-	status, hint := p.status, p.detail
-	if needsConsent(p.code) {
+	p := problem.Token(failure, c, account)
+	status, hint := p.Status, p.Detail
+	if needsConsent(p.Code) {
 		hint = c.Consent(account)
 	}
-	if p.code == codeNoGrant {
+	if p.Code == problem.CodeNoGrant {
 		status = http.StatusNotFound
 	}
-	return &adminError{Text: failure.Error(), Code: p.code, Hint: hint, RetryAfter: seconds(p.retryAfter), status: status}
+	return &adminError{Text: failure.Error(), Code: p.Code, Hint: hint, RetryAfter: problem.Seconds(p.RetryAfter), status: status}
 }
 
 // needsConsent tells the failures that a new grant ends.
-func needsConsent(code string) bool { return code == codeGrantDead || code == codeNoGrant }
+func needsConsent(code string) bool {
+	return code == problem.CodeGrantDead || code == problem.CodeNoGrant
+}
 
 // noAccount says which accounts there are instead, some of them.
 func noAccount(client, account string, names []string) error {

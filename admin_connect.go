@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -125,7 +126,7 @@ func dataCenter(client *onboard.Client, code string) (zoho.DataCenter, error) {
 	if err == nil {
 		return center, nil
 	}
-	e := refuse(http.StatusBadRequest, codeDataCenter, "%v", err)
+	e := refuse(http.StatusBadRequest, problem.CodeDataCenter, "%v", err)
 	if _, known := zoho.LookupDataCenter(code); known {
 		e.Code = "data-center-not-configured"
 	}

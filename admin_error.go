@@ -7,11 +7,11 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -70,22 +70,19 @@ func refuse(status int, code, format string, args ...any) *adminError {
 
 // waitReasons are those to wait, by codes that apps know.
 var waitReasons = map[tokencache.Kind]string{
-	tokencache.KindTemporary: codeAccountsUnreachable,
-	tokencache.KindThrottled: codeThrottled,
-	tokencache.KindBudget:    codeBudgetSpent,
-	tokencache.KindStore:     codeStore,
+	tokencache.KindTemporary: problem.CodeAccountsUnreachable,
+	tokencache.KindThrottled: problem.CodeThrottled,
+	tokencache.KindBudget:    problem.CodeBudgetSpent,
+	tokencache.KindStore:     problem.CodeStore,
 }
 
 // refused is what onboarding has against a wish.
 func refused(failure *onboard.Error) *adminError {
 	return &adminError{
 		Text: failure.Text, Code: failure.Code, Reason: waitReasons[failure.Kind], Hint: strings.TrimSpace(failure.Remedy + " " + failure.Quota), Confirm: failure.Confirm, Replaceable: failure.Replaceable,
-		RetryAfter: seconds(failure.RetryAfter), status: failure.Status,
+		RetryAfter: problem.Seconds(failure.RetryAfter), status: failure.Status,
 	}
 }
-
-// seconds rounds up: who comes back too early has waited for nothing.
-func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 // answered has refusals answered in one form here. Caddy would log each as an error of
 // its admin endpoint, which a mistyped command is not.

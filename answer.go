@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/internal/unrecognized"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -132,7 +133,7 @@ func (s *session) refused(res *http.Response, word string) *http.Response {
 
 // settled is the answer that the app gets, without what only we may say.
 func (s *session) settled(res *http.Response) *http.Response {
-	delete(res.Header, problemHeader)
+	delete(res.Header, problem.HeaderName)
 	delete(res.Header, verdictHeader)
 	s.body.Settle()
 	s.handler.requests.Count(s.target.Service, res.StatusCode)
@@ -144,7 +145,7 @@ func (s *session) noToken(req *http.Request, err error) (*http.Response, error) 
 	if gone := req.Context().Err(); gone != nil {
 		return nil, gone
 	}
-	return s.refuse(req, tokenProblem(err, s.client, s.account)), nil
+	return s.refuse(req, problem.Token(err, s.client, s.account)), nil
 }
 
 // fields say in a log line which request it is about.
@@ -154,9 +155,9 @@ func (s *session) fields(more ...zap.Field) []zap.Field {
 }
 
 // refuse answers in our own name.
-func (s *session) refuse(req *http.Request, p *problem) *http.Response {
-	s.handler.app.state.metrics.Problem(s.client.Name, p.code)
-	return p.response(req)
+func (s *session) refuse(req *http.Request, p *problem.Problem) *http.Response {
+	s.handler.app.state.metrics.Problem(s.client.Name, p.Code)
+	return p.Response(req)
 }
 
 // broken says what a failed attempt means for reverse_proxy.
@@ -170,7 +171,7 @@ func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
 	}
 	s.handler.requests.Count(s.target.Service, 0)
 	if errors.Is(err, egress.ErrLoop) {
-		return s.refuse(req, problemLoop(s.target.Host)), nil
+		return s.refuse(req, problem.Loop(s.target.Host)), nil
 	}
 	// With handle_errors Caddy itself is silent about it.
 	if req.Context().Err() == nil && !s.handler.unanswered.holds() {

@@ -14,6 +14,8 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 )
 
 // adminRequest calls the running Caddy's admin endpoint and decodes the answer.
@@ -107,7 +109,7 @@ func lastCause(err error) string {
 }
 
 // usageCodes are refusals of what was typed.
-var usageCodes = []string{codeAccountName, codeDataCenter, "expires", "return-to"}
+var usageCodes = []string{codeAccountName, problem.CodeDataCenter, "expires", "return-to"}
 
 // adminFailure understands why a request was not answered as it should be, and what to
 // exit with.

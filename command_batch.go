@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
@@ -113,7 +114,7 @@ func importBatch(cmd *cobra.Command, args []string) (int, error) {
 		switch {
 		case code == exitUnreachable:
 			return code, err
-		case r.RetryAfter > 0 && r.Reason != codeBudgetSpent: // which is one refresh token's own
+		case r.RetryAfter > 0 && r.Reason != problem.CodeBudgetSpent: // which is one refresh token's own
 			return exitFailed, r.pause()
 		}
 	}
@@ -142,16 +143,16 @@ func (b *batch) end() (int, error) {
 
 // pauseTexts say why a batch ends before its input does, by waitReasons.
 var pauseTexts = map[string]string{
-	codeThrottled:           "Zoho throttles client %s",
-	codeAccountsUnreachable: "Zoho gives client %s no token for now",
-	codeStore:               "the store of client %s cannot be used",
+	problem.CodeThrottled:           "Zoho throttles client %s",
+	problem.CodeAccountsUnreachable: "Zoho gives client %s no token for now",
+	problem.CodeStore:               "the store of client %s cannot be used",
 }
 
 // pause ends a batch: where Zoho throttles, each further call would keep its door shut.
 func (r *batchResult) pause() error {
 	after := time.Now().Add(time.Duration(r.RetryAfter)*time.Second + time.Minute) // told in whole minutes
 	text := cmp.Or(pauseTexts[r.Reason], "client %s has to wait")
-	return &adminError{Text: fmt.Sprintf(text+": the batch ends at line %d, account %s", r.client, r.Line, r.Account), Code: cmp.Or(r.Reason, codeThrottled),
+	return &adminError{Text: fmt.Sprintf(text+": the batch ends at line %d, account %s", r.client, r.Line, r.Account), Code: cmp.Or(r.Reason, problem.CodeThrottled),
 		Hint: "run it again after " + after.Format("15:04") + "; what is connected is skipped", RetryAfter: r.RetryAfter}
 }
 

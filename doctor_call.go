@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -75,16 +76,16 @@ func (e *exam) noToken(ctx context.Context, account string, err error) {
 			return
 		}
 	}
-	p := tokenProblem(err, e.client, account)
-	if server := e.client.CenterNow(account).Accounts; p.code == codeAccountsUnreachable && slices.Contains(e.down, server) {
+	p := problem.Token(err, e.client, account)
+	if server := e.client.CenterNow(account).Accounts; p.Code == problem.CodeAccountsUnreachable && slices.Contains(e.down, server) {
 		e.tell(checkGrant, resultSkipped, account, "whether the grant is good is not known", server+" cannot be reached, and there is no access token", "")
 		return
 	}
-	do := p.detail
-	if p.code == codeClientRejected {
+	do := p.Detail
+	if p.Code == problem.CodeClientRejected {
 		do = seeCredentials // which know more of it
 	}
-	e.tell(checkGrant, resultFailed, account, "no access token: "+p.title, err.Error(), do)
+	e.tell(checkGrant, resultFailed, account, "no access token: "+p.Title, err.Error(), do)
 }
 
 // doctorCall is one call to a service.

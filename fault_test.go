@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 )
 
 // S-60: a panic of ours is a 500 for that request; the next one is served, so that no
@@ -74,7 +75,7 @@ func TestPanics(t *testing.T) {
 			r.answer = tt.answer
 		}
 		w := handler(tt.request())
-		if w.Code != http.StatusInternalServerError || w.Header().Get(problemHeader) != codeInternal || strings.Contains(w.Body.String(), "secret") {
+		if w.Code != http.StatusInternalServerError || w.Header().Get(problem.HeaderName) != problem.CodeInternal || strings.Contains(w.Body.String(), "secret") {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
 		r.handler.Account, r.answer = onboard.DefaultAccount, answer

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -159,7 +160,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // open is the table of contents: who calls, for which connection, to which service,
 // and is there a live token? Nothing is sent before all of it is known.
-func (h *Handler) open(r *http.Request) (s *session, p *problem) {
+func (h *Handler) open(r *http.Request) (s *session, p *problem.Problem) {
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			s, p = nil, h.internal(recovered)
@@ -184,13 +185,13 @@ func (h *Handler) open(r *http.Request) (s *session, p *problem) {
 }
 
 // session is a request of a connection that there is.
-func (h *Handler) session(r *http.Request) (*session, *problem) {
+func (h *Handler) session(r *http.Request) (*session, *problem.Problem) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	s := &session{handler: h, client: h.client, account: h.accountOf(repl)}
 	repl.Map(s.placeholder)
 	var err error
 	if s.conn, err = h.app.state.cache.Conn(h.client.Cache, s.account); err != nil {
-		return nil, tokenProblem(err, h.client, s.account)
+		return nil, problem.Token(err, h.client, s.account)
 	}
 	s.center = h.client.CenterOf(s.account, s.conn.AccountsServer())
 	return s, nil
@@ -199,14 +200,14 @@ func (h *Handler) session(r *http.Request) (*session, *problem) {
 // ensureToken waits for a live token. A stored grant, and the first token of a grant, say
 // only now where they are good: if that is not what the last token said, the route is found
 // anew.
-func (s *session) ensureToken(r *http.Request, last *tokencache.Token) *problem {
+func (s *session) ensureToken(r *http.Request, last *tokencache.Token) *problem.Problem {
 	get := s.resource.Get
 	if s.handler.ReplayBuffer.ExceededBy(r.ContentLength) {
 		get = s.resource.GetFresh
 	}
 	token, err := get(r.Context(), s.client.Cache)
 	if err != nil {
-		return tokenProblem(err, s.client, s.account)
+		return problem.Token(err, s.client, s.account)
 	}
 	s.generation = token.Generation
 	center := s.client.CenterOf(s.account, s.conn.AccountsServer())
@@ -241,33 +242,33 @@ func withoutGuess(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler
 // statusClientClosed is what Caddy logs for a caller that hung up.
 const statusClientClosed = 499
 
-func (h *Handler) answer(w http.ResponseWriter, p *problem) error {
-	h.app.state.metrics.Problem(h.client.Name, p.code)
-	if p.code == codeCallerRefused {
-		h.logger.Debug("refused a caller", zap.String("code", p.code), zap.String("detail", p.detail))
+func (h *Handler) answer(w http.ResponseWriter, p *problem.Problem) error {
+	h.app.state.metrics.Problem(h.client.Name, p.Code)
+	if p.Code == problem.CodeCallerRefused {
+		h.logger.Debug("refused a caller", zap.String("code", p.Code), zap.String("detail", p.Detail))
 	}
-	return p.write(w)
+	return p.Write(w)
 }
 
 // refuse says why a request is not served whoever it is for, nil if it is.
-func (h *Handler) refuse(r *http.Request) *problem {
+func (h *Handler) refuse(r *http.Request) *problem.Problem {
 	if r.Method == http.MethodConnect && r.Header.Get(":protocol") != "websocket" {
-		return problemConnect()
+		return problem.Connect()
 	}
 	if r.Method == http.MethodTrace {
-		return problemTrace()
+		return problem.Trace()
 	}
 	if !forward.KnownForm(r) {
-		return problemForm()
+		return problem.Form()
 	}
 	if why := forward.Misread(r.RequestURI); why != "" {
-		return problemReading(why)
+		return problem.Reading(why)
 	}
 	if !h.callers.Admit(r.RemoteAddr) {
-		return problemCaller(r.RemoteAddr)
+		return problem.Caller(r.RemoteAddr)
 	}
 	if !h.AllowBrowsers && callers.FromBrowser(r) {
-		return problemBrowser()
+		return problem.Browser()
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -53,12 +54,12 @@ func TestLoopIsRefused(t *testing.T) {
 		t.Errorf("%+v", failure)
 	}
 	cacheErr := &tokencache.Error{Kind: failure.Kind, RetryAfter: time.Second, Err: failure}
-	wantLoop(t, tokenProblem(cacheErr, c, "default"), "accounts.zoho.eu")
+	wantLoop(t, problem.Token(cacheErr, c, "default"), "accounts.zoho.eu")
 
 	if _, err := n.Guard(astray)(t.Context(), "tcp", "www.zohoapis.eu:443"); !errors.Is(err, egress.ErrLoop) {
 		t.Errorf("the resource server: %v", err)
 	}
-	wantLoop(t, problemLoop("www.zohoapis.eu"), "www.zohoapis.eu")
+	wantLoop(t, problem.Loop("www.zohoapis.eu"), "www.zohoapis.eu")
 	for range 2 {
 		if got := <-heard; got != "" {
 			t.Errorf("the stranger heard %q", got)
@@ -78,9 +79,9 @@ func TestLoopIsRefused(t *testing.T) {
 	}
 }
 
-func wantLoop(t *testing.T, p *problem, host string) {
+func wantLoop(t *testing.T, p *problem.Problem, host string) {
 	t.Helper()
-	if p.status != http.StatusBadGateway || p.code != "loop" || p.retryAfter != 0 || !strings.Contains(p.detail, host) {
+	if p.Status != http.StatusBadGateway || p.Code != "loop" || p.RetryAfter != 0 || !strings.Contains(p.Detail, host) {
 		t.Errorf("%+v", p)
 	}
 }

@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // route decides where the request goes: by its host, or else by its path. Before there is
 // a token, it decides only for what that is got.
-func (s *session) route(r *http.Request, token *tokencache.Token) *problem {
+func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Problem {
 	path := forward.Path(r.RequestURI)
 	host := hostOf(r)
 	if s.handler.upstream != nil {
@@ -28,16 +29,16 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem {
 	}
 	target, isZoho, err := s.center.RouteHost(host, path, options)
 	if !isZoho && forward.IsAbsolute(r) && !isOwnAddress(r, host) {
-		return problemTarget(host)
+		return problem.Target(host)
 	}
 	if !isZoho {
 		target, err = s.center.RoutePath(path, options)
 	}
 	if err != nil {
-		return routeProblem(err, host, s)
+		return problem.Route(err, host, problem.Connection{Client: s.client.Name, Account: s.account, Center: s.center.Code}, s.handler.Services)
 	}
 	if target.Strip > 0 && forward.Climbs(path[target.Strip:]) {
-		return problemReading("its path leads out of " + target.Service + " by dot segments")
+		return problem.Reading("its path leads out of " + target.Service + " by dot segments")
 	}
 	s.target = target
 	s.aim()

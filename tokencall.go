@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -65,16 +66,16 @@ func (h *Handler) answerTokenCall(w http.ResponseWriter, r *http.Request) error 
 	case "authorization_code":
 		reply.RefreshToken = placeholderRefreshToken
 	default:
-		return h.answer(w, problemTokenCall("grant_type is none of refresh_token, authorization_code and client_credentials"))
+		return h.answer(w, problem.TokenCall("grant_type is none of refresh_token, authorization_code and client_credentials"))
 	}
 	h.logger.Debug("answered a token call of an app", zap.String("grant_type", grantType), zap.String("api_domain", reply.APIDomain))
 	return writeJSON(w, reply)
 }
 
 // readTokenCall takes the parameters from where SDKs put them: query, form or multipart.
-func readTokenCall(w http.ResponseWriter, r *http.Request) (grantType string, p *problem) {
+func readTokenCall(w http.ResponseWriter, r *http.Request) (grantType string, p *problem.Problem) {
 	if r.Method != http.MethodPost {
-		return "", problemTokenCall("a token call is a POST")
+		return "", problem.TokenCall("a token call is a POST")
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxTokenCall)
 	var err error
@@ -84,7 +85,7 @@ func readTokenCall(w http.ResponseWriter, r *http.Request) (grantType string, p 
 		err = r.ParseForm()
 	}
 	if err != nil {
-		return "", problemTokenCall("its parameters cannot be read") // the reason may hold what was sent
+		return "", problem.TokenCall("its parameters cannot be read") // the reason may hold what was sent
 	}
 	return r.Form.Get("grant_type"), nil
 }

@@ -30,8 +30,8 @@ func readDoc(t *testing.T, name string) string {
 // problem.go and of Caddyfile.example, since answers link to it, and no other.
 func TestErrorCodesAreDocumented(t *testing.T) {
 	var codes []string
-	for name, value := range stringConstants(t, "problem.go") {
-		if strings.HasPrefix(name, "code") {
+	for name, value := range stringConstants(t, "internal/problem/problem.go") {
+		if strings.HasPrefix(name, "Code") {
 			codes = append(codes, value)
 		}
 	}
@@ -71,7 +71,7 @@ func TestVerdictsAreDocumented(t *testing.T) {
 func TestMetricsAreDocumented(t *testing.T) {
 	name := regexp.MustCompile(`zoho_[a-z_]+`)
 	var metrics []string
-	for _, quoted := range regexp.MustCompile(`"zoho_[a-z_]+"`).FindAllString(readDoc(t, "metrics.go"), -1) {
+	for _, quoted := range regexp.MustCompile(`"zoho_[a-z_]+"`).FindAllString(readDoc(t, "internal/metrics/metrics.go"), -1) {
 		metrics = append(metrics, strings.Trim(quoted, `"`))
 	}
 	if len(metrics) < 10 {

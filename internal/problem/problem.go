@@ -1,0 +1,266 @@
+// Package problem holds every answer to an app that is ours and not Zoho's.
+package problem
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
+	"github.com/caddy-zoho/caddy-zoho/internal/egress"
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// The codes of our own refusals; docs/errors.md explains each of them.
+const (
+	CodeCallerRefused       = "caller-refused"
+	CodeBrowserRefused      = "browser-refused"
+	CodeConnectUnsupported  = "connect-unsupported"
+	CodeServiceUnknown      = "service-unknown"
+	CodeTarget              = "target"
+	CodeRequestTarget       = "request-target"
+	CodeDataCenter          = "data-center"
+	CodeNoGrant             = "no-grant"
+	CodeGrantDead           = "grant-dead"
+	CodeClientRejected      = "client-rejected"
+	CodeAccountsUnreachable = "accounts-unreachable"
+	CodeThrottled           = "throttled"
+	CodeBudgetSpent         = "budget-spent"
+	CodeStore               = "store"
+	CodeTokenCall           = "token-call"
+	CodeLoop                = "loop"
+	CodeInternal            = "internal"
+)
+
+// HeaderName marks an answer as ours, so that nobody takes it for Zoho's.
+const HeaderName = "Zoho-Proxy-Error"
+
+// problemType is the stable URI of a cause, short of its code.
+const problemType = "https://github.com/caddy-zoho/caddy-zoho/blob/main/docs/errors.md#"
+
+// Problem is an answer of ours to the app (RFC 9457). It never holds a secret.
+type Problem struct {
+	Status     int
+	Code       string
+	Title      string
+	Detail     string // what to do
+	RetryAfter time.Duration
+}
+
+// problemJSON has, besides RFC 9457's members, the fields where Zoho's clients look.
+type problemJSON struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Code      string `json:"code"`
+	ErrorCode string `json:"errorCode"`
+	Message   string `json:"message"`
+}
+
+func (p *Problem) body() []byte {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	// Strings only: encoding cannot fail.
+	_ = encoder.Encode(problemJSON{
+		Type: problemType + p.Code, Title: p.Title, Status: p.Status, Detail: p.Detail,
+		Code: p.Code, ErrorCode: p.Code, Message: p.Title + ": " + p.Detail,
+	})
+	return b.Bytes()
+}
+
+func (p *Problem) header(h http.Header, length int) {
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(length))
+	h.Set("Cache-Control", "no-store")
+	h.Set(HeaderName, p.Code)
+	if p.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(Seconds(p.RetryAfter)))
+	}
+	if p.Status == http.StatusMethodNotAllowed {
+		h.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+	}
+}
+
+// Write answers the app.
+func (p *Problem) Write(w http.ResponseWriter) error {
+	body := p.body()
+	p.header(w.Header(), len(body))
+	w.WriteHeader(p.Status)
+	_, err := w.Write(body)
+	return err
+}
+
+// Response is the problem as an answer of the transport. It is not an error there:
+// reverse_proxy would blame Zoho's host for it.
+func (p *Problem) Response(r *http.Request) *http.Response {
+	body := p.body()
+	res := &http.Response{
+		Status:     fmt.Sprintf("%d %s", p.Status, http.StatusText(p.Status)),
+		StatusCode: p.Status,
+		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header:        make(http.Header),
+		Body:          io.NopCloser(bytes.NewReader(body)),
+		ContentLength: int64(len(body)),
+		Request:       r,
+	}
+	p.header(res.Header, len(body))
+	return res
+}
+
+// Connect is for a tunnel, inside of which no token can be attached.
+func Connect() *Problem {
+	return &Problem{Status: http.StatusMethodNotAllowed, Code: CodeConnectUnsupported, Title: "CONNECT is not served",
+		Detail: "this proxy cannot attach a token inside a tunnel: point the app's base URL at it instead of setting it as HTTPS proxy, for example http://localhost:8080/crm/v8/Leads"}
+}
+
+// problemTrace: whoever answers TRACE sends back what it was sent, the token included (RFC 9110, 9.3.8).
+func Trace() *Problem {
+	return &Problem{Status: http.StatusMethodNotAllowed, Code: CodeConnectUnsupported, Title: "TRACE is not served",
+		Detail: "the answer to TRACE is the request, and would hold the token"}
+}
+
+// Caller is for a peer whose address is not admitted.
+func Caller(remote string) *Problem {
+	return &Problem{Status: http.StatusForbidden, Code: CodeCallerRefused, Title: "this caller is not admitted",
+		Detail: "the address " + remote + " is not among `callers` of zoho_proxy (default: loopback); the operator can add it there"}
+}
+
+// Browser is for a request that a web page has sent.
+func Browser() *Problem {
+	return &Problem{Status: http.StatusForbidden, Code: CodeBrowserRefused, Title: "requests of web pages are not served",
+		Detail: "the request carries Origin or Sec-Fetch-Site, as a browser sends for a page; the operator can set `allow_browsers` in zoho_proxy"}
+}
+
+// TokenCall is for a token call of an app that cannot be answered.
+func TokenCall(why string) *Problem {
+	return &Problem{Status: http.StatusBadRequest, Code: CodeTokenCall, Title: "this token call is not understood",
+		Detail: why + "; the proxy answers token calls by a placeholder (`answer_token_calls`), for a POST with a grant_type as Zoho documents it"}
+}
+
+// Target is for a host that is none of Zoho's.
+func Target(host string) *Problem {
+	return &Problem{Status: http.StatusMisdirectedRequest, Code: CodeTarget, Title: "this host is not ours to serve",
+		Detail: fmt.Sprintf("the request is for %.100q, which is no Zoho API host; this proxy sends requests to Zoho alone", host)}
+}
+
+// Form is for a request line that names neither a path nor a whole address.
+func Form() *Problem {
+	return &Problem{Status: http.StatusBadRequest, Code: CodeRequestTarget, Title: "this is no target of a request",
+		Detail: "the request line names neither a path that begins with / nor a whole address that begins with http:// or https://"}
+}
+
+// Reading is for a target that would get round what guards us by paths.
+func Reading(why string) *Problem {
+	return &Problem{Status: http.StatusBadRequest, Code: CodeRequestTarget, Title: "this target can be read in more than one way",
+		Detail: why}
+}
+
+// Loop is for a Zoho host that the machine's name service leads elsewhere.
+func Loop(host string) *Problem {
+	e := cause.Of(cause.Loop, cause.Facts{})
+	return &Problem{
+		Status: http.StatusBadGateway,
+		Code:   CodeLoop,
+		Title:  e.What,
+		Detail: host + " " + egress.ErrLoop.Error() + "; " + e.Do,
+	}
+}
+
+// Internal is for a fault of the proxy's own.
+func Internal() *Problem {
+	return &Problem{Status: http.StatusInternalServerError, Code: CodeInternal, Title: "the proxy failed",
+		Detail: "this is a fault of the proxy's own, written to its log with where it happened; whether Zoho has carried out the call is not known"}
+}
+
+// Connection is whose request it is.
+type Connection struct {
+	Client, Account string
+	Center          string // code of its data center
+}
+
+// Route says why a request has no resource server; served are the services that it may
+// be for, none for all.
+func Route(err error, host string, to Connection, served []string) *Problem {
+	switch {
+	case errors.Is(err, zoho.ErrDataCenter):
+		return &Problem{Status: http.StatusMisdirectedRequest, Code: CodeDataCenter, Title: "the host belongs to another data center",
+			Detail: fmt.Sprintf("%.100q is not of the data center %s of client %s, account %s: use that one's host (or .com, which is mapped), or set `any_data_center` in zoho_proxy",
+				host, to.Center, to.Client, to.Account)}
+	case errors.Is(err, zoho.ErrEnvironment):
+		return &Problem{Status: http.StatusMisdirectedRequest, Code: CodeDataCenter, Title: "the host belongs to another environment",
+			Detail: fmt.Sprintf("client %s, account %s: %s; use the production host, or connect an account for that environment and choose it at the consent",
+				to.Client, to.Account, strings.TrimPrefix(err.Error(), zoho.ErrEnvironment.Error()+": "))}
+	case errors.Is(err, zoho.ErrTarget):
+		return Target(host)
+	default:
+		if len(served) == 0 {
+			served = zoho.ServiceNames()
+		}
+		return &Problem{Status: http.StatusNotFound, Code: CodeServiceUnknown, Title: "no such service",
+			Detail: strings.TrimPrefix(err.Error(), zoho.ErrServiceUnknown.Error()+": ") + "; the path must begin with a service, as in /crm/v8/Leads or /desk/api/v1/tickets, or the Host be Zoho's; served here: " + strings.Join(served, " ")}
+	}
+}
+
+// Token is the one translation of the cache's failures into answers. Their words are
+// those of the table of causes.
+func Token(err error, c *client.Client, account string) *Problem {
+	var failure *tokencache.Error
+	if !errors.As(err, &failure) {
+		failure = &tokencache.Error{Kind: tokencache.KindTemporary, Err: err}
+	}
+	p := &Problem{Status: http.StatusServiceUnavailable, RetryAfter: failure.RetryAfter}
+	why, reason := cause.Cause(failure.Kind.String()), ""
+	connection := fmt.Sprintf("client %s, account %s", c.Name, onboard.ShowAccount(account))
+	switch failure.Kind {
+	case tokencache.KindNoGrant:
+		p.Code, p.RetryAfter = CodeNoGrant, 0
+		if account == "" {
+			why, connection = cause.Unnamed, "client "+c.Name
+		}
+	case tokencache.KindDead:
+		p.Code, p.RetryAfter = CodeGrantDead, 0
+	case tokencache.KindRejected:
+		p.Code, p.RetryAfter = CodeClientRejected, 0
+	case tokencache.KindThrottled:
+		p.Code = CodeThrottled
+	case tokencache.KindBudget:
+		p.Code = CodeBudgetSpent
+	case tokencache.KindStore:
+		p.Code, p.RetryAfter = CodeStore, max(p.RetryAfter, 5*time.Second)
+		reason = storeReason(failure)
+		if errors.Is(err, client.ErrGrantUnreadable) {
+			why, reason = cause.Unreadable, failure.Err.Error()
+		}
+	default:
+		if errors.Is(err, egress.ErrLoop) {
+			return Loop(c.CenterNow(account).Accounts)
+		}
+		p.Code, why, p.RetryAfter = CodeAccountsUnreachable, cause.Temporary, max(p.RetryAfter, time.Second)
+	}
+	e := c.Explain(why, account)
+	p.Title, p.Detail = e.What, fmt.Sprintf("%s: %s; %s", connection, cmp.Or(reason, e.Why), e.Do)
+	return p
+}
+
+// storeReason is what is wrong with the store, "" if only the log tells.
+func storeReason(failure *tokencache.Error) string {
+	var store *tokencache.StoreError
+	if errors.As(failure, &store) {
+		return store.Error()
+	}
+	return ""
+}
+
+// Seconds rounds up: who comes back too early has waited for nothing.
+func Seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
