@@ -10,63 +10,15 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
-
-// connectRequest begins a consent when it is empty, and otherwise ends one: with what
-// the browser ended at, with a self client's code, or by confirming.
-type connectRequest struct {
-	State      string `json:"state,omitempty"`    // of the consent that was begun
-	Callback   string `json:"callback,omitempty"` // the address that the browser ended at, or the code
-	SelfClient string `json:"self_client_code,omitempty"`
-	Confirm    string `json:"confirm,omitempty"` // a grant of somebody else than before
-	Drop       bool   `json:"drop,omitempty"`    // do not store that one, give it back
-	DataCenter string `json:"data_center,omitempty"`
-	Replace    bool   `json:"replace,omitempty"`    // also one of somebody else
-	RevokeOld  bool   `json:"revoke_old,omitempty"` // the grant that is replaced
-
-	ReplaceUnreadable bool `json:"replace_unreadable,omitempty"` // also one that cannot be read
-}
-
-// connectStarted answers a connectRequest that begins a consent.
-type connectStarted struct {
-	URL         string   `json:"url"` // for the browser
-	State       string   `json:"state"`
-	RedirectURI string   `json:"redirect_uri"`
-	Warnings    []string `json:"warnings,omitempty"`
-}
-
-type importRequest struct {
-	RefreshToken string `json:"refresh_token"`
-	DataCenter   string `json:"data_center,omitempty"`
-	Replace      bool   `json:"replace,omitempty"`
-
-	ReplaceUnreadable bool `json:"replace_unreadable,omitempty"`
-}
-
-type revokeRequest struct {
-	Shared bool `json:"shared,omitempty"` // also a grant that other accounts have
-}
-
-type inviteRequest struct {
-	Expires  string `json:"expires,omitempty"` // a duration; 168h
-	ReturnTo string `json:"return_to,omitempty"`
-}
-
-type invitationInfo struct {
-	Client   string    `json:"client"`
-	Account  string    `json:"account"`
-	URL      string    `json:"url"`
-	Expires  time.Time `json:"expires"`
-	Warnings []string  `json:"warnings,omitempty"`
-}
 
 // action is what can be done to a connection.
 type action struct {
@@ -91,18 +43,18 @@ func onboarding[R any](do func(ctx context.Context, flow *onboard.Flow, client *
 	return func(a *App, r *http.Request, client *client.Client, account string) (any, error) {
 		var req R
 		if err := readJSON(r.Body, &req); err != nil {
-			return nil, refuse(http.StatusBadRequest, "bad-body", "%v", err)
+			return nil, adminapi.Refuse(http.StatusBadRequest, "bad-body", "%v", err)
 		}
 		answer, err := do(r.Context(), a.state.flow, client.Onboard(), account, req)
 		var failure *onboard.Error
 		if errors.As(err, &failure) {
-			return nil, refused(failure)
+			return nil, adminapi.Refused(failure)
 		}
 		return answer, err
 	}
 }
 
-func importToken(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req importRequest) (any, error) {
+func importToken(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req adminapi.ImportRequest) (any, error) {
 	center, err := dataCenter(client, req.DataCenter)
 	if err != nil {
 		return nil, err
@@ -110,7 +62,7 @@ func importToken(ctx context.Context, flow *onboard.Flow, client *onboard.Client
 	return flow.Import(ctx, client, center, account, req.RefreshToken, req.Replace || req.ReplaceUnreadable && flow.Unreadable(client, account))
 }
 
-func revoke(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req revokeRequest) (any, error) {
+func revoke(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req adminapi.RevokeRequest) (any, error) {
 	return flow.Revoke(ctx, client, account, req.Shared)
 }
 
@@ -126,14 +78,14 @@ func dataCenter(client *onboard.Client, code string) (zoho.DataCenter, error) {
 	if err == nil {
 		return center, nil
 	}
-	e := refuse(http.StatusBadRequest, problem.CodeDataCenter, "%v", err)
+	e := adminapi.Refuse(http.StatusBadRequest, problem.CodeDataCenter, "%v", err)
 	if _, known := zoho.LookupDataCenter(code); known {
 		e.Code = "data-center-not-configured"
 	}
 	return center, e
 }
 
-func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req connectRequest) (any, error) {
+func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req adminapi.ConnectRequest) (any, error) {
 	switch {
 	case req.SelfClient != "":
 		center, err := dataCenter(client, req.DataCenter)
@@ -158,7 +110,7 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 		}
 		cb.State = cmp.Or(cb.State, req.State) // the code alone may have been pasted
 		if cb.State != req.State {
-			return nil, refuse(http.StatusBadRequest, "other-consent", "what was pasted belongs to another consent than the one that was begun here, or was cut off: paste all of it, or begin anew")
+			return nil, adminapi.Refuse(http.StatusBadRequest, "other-consent", "what was pasted belongs to another consent than the one that was begun here, or was cut off: paste all of it, or begin anew")
 		}
 		if err := belongs(flow, client, account, cb.State); err != nil {
 			return nil, err
@@ -172,7 +124,7 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 		RevokeOld:   req.RevokeOld,
 		ReplaceLost: req.Replace || req.ReplaceUnreadable,
 	})
-	return connectStarted{
+	return adminapi.ConnectStarted{
 		URL:         url,
 		State:       state,
 		RedirectURI: redirectURI,
@@ -183,21 +135,21 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 // belongs tells that a consent, or the question that came of it, is another account's.
 func belongs(flow *onboard.Flow, client *onboard.Client, account, id string) error {
 	if other := flow.AccountOf(client, id); other != "" && other != account {
-		return refuse(http.StatusBadRequest, "other-consent", "this consent was begun for account %s, not %s", other, account)
+		return adminapi.Refuse(http.StatusBadRequest, "other-consent", "this consent was begun for account %s, not %s", other, account)
 	}
 	return nil
 }
 
-func invite(_ context.Context, _ *onboard.Flow, client *onboard.Client, account string, req inviteRequest) (any, error) {
+func invite(_ context.Context, _ *onboard.Flow, client *onboard.Client, account string, req adminapi.InviteRequest) (any, error) {
 	life := onboard.DefaultInvitationLife
 	if req.Expires != "" {
 		var err error
 		if life, err = caddy.ParseDuration(req.Expires); err != nil {
-			return nil, refuse(http.StatusBadRequest, "expires", "expires: %.64q is no duration: write a number and a unit, as in 168h", req.Expires)
+			return nil, adminapi.Refuse(http.StatusBadRequest, "expires", "expires: %.64q is no duration: write a number and a unit, as in 168h", req.Expires)
 		}
 	}
 	link, inv, err := client.Invite(account, life, req.ReturnTo)
-	return invitationInfo{
+	return adminapi.Invitation{
 		Client:   client.Name,
 		Account:  account,
 		URL:      link,

@@ -13,6 +13,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
@@ -51,7 +52,7 @@ func zohoCommand(parent *cobra.Command) {
 		Short:   "Shows a line per connection; exits with 3 if one needs consent, with 0 if there is none",
 		Example: "  caddy zoho status main --state dead",
 	})
-	status.Flags().String("state", "", "Only connections in this state: "+strings.Join(shownStates, ", "))
+	status.Flags().String("state", "", "Only connections in this state: "+strings.Join(adminapi.States, ", "))
 	status.Flags().Bool("wide", false, "Show all scopes, and the last error to its end")
 	addCommand(parent, 0, 2, cmdRefresh, &cobra.Command{
 		Use:     "refresh [CLIENT] [ACCOUNT]",
@@ -161,13 +162,13 @@ func printError(cmd *cobra.Command, code int, err error) {
 }
 
 // toldAs is an error in the form of the admin API.
-func toldAs(code int, err error) *adminError {
-	var told *adminError
+func toldAs(code int, err error) *adminapi.Error {
+	var told *adminapi.Error
 	if errors.As(err, &told) {
 		return told
 	}
 	text, hint, _ := strings.Cut(err.Error(), "\n")
-	return &adminError{Text: text, Code: exitWords[code], Hint: strings.TrimPrefix(hint, "hint: ")}
+	return &adminapi.Error{Text: text, Code: exitWords[code], Hint: strings.TrimPrefix(hint, "hint: ")}
 }
 
 // wantsJSON sees --json as well where a flag before it was not understood.

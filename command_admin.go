@@ -15,6 +15,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 )
 
@@ -109,7 +110,7 @@ func lastCause(err error) string {
 }
 
 // usageCodes are refusals of what was typed.
-var usageCodes = []string{codeAccountName, problem.CodeDataCenter, "expires", "return-to"}
+var usageCodes = []string{adminapi.CodeAccountName, problem.CodeDataCenter, "expires", "return-to"}
 
 // adminFailure understands why a request was not answered as it should be, and what to
 // exit with.
@@ -126,9 +127,9 @@ func adminFailure(address string, err error) (int, error) {
 		return exitUsage, fmt.Errorf("--address: %w", err)
 	}
 	status, body, _ := strings.Cut(answer, ": ")
-	told := new(adminError)
+	told := new(adminapi.Error)
 	if json.Unmarshal([]byte(body), told) != nil {
-		told = new(adminError)
+		told = new(adminapi.Error)
 	}
 	switch {
 	case told.Text != "" && slices.Contains(usageCodes, told.Code):
@@ -147,7 +148,7 @@ func adminFailure(address string, err error) (int, error) {
 
 // hasCode tells whether an error is a refusal of the admin API with that code.
 func hasCode(err error, code string) bool {
-	var told *adminError
+	var told *adminapi.Error
 	return errors.As(err, &told) && told.Code == code
 }
 

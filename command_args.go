@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -121,7 +122,7 @@ func named(cmd *cobra.Command, args []string) (client, account string, code int,
 		return args[0], args[1], exitOK, nil
 	}
 	account = cmp.Or(strings.Join(args, ""), onboard.DefaultAccount)
-	var list connectionList
+	var list adminapi.List
 	if code, err := adminRequest(cmd, http.MethodGet, listOf("", account, 2), nil, &list); err != nil {
 		return "", "", code, err
 	}
@@ -145,14 +146,14 @@ func listOf(client, account string, limit int) string {
 
 // isThere tells whether there is such an account, and fails if there is no such client.
 func isThere(cmd *cobra.Command, client, account string) (bool, int, error) {
-	var list connectionList
+	var list adminapi.List
 	code, err := adminRequest(cmd, http.MethodGet, listOf(client, account, 1), nil, &list)
 	return list.Total > 0, code, err
 }
 
 // connectionOf reads [CLIENT] [ACCOUNT]: where one argument could be either, a
 // client's name wins, otherwise it is the account of the one client that has it.
-func connectionOf(args []string, list connectionList) (client, account string, err error) {
+func connectionOf(args []string, list adminapi.List) (client, account string, err error) {
 	clients, owners := make(map[string]bool), make(map[string]bool)
 	for _, name := range list.Clients {
 		clients[name] = true

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
@@ -66,14 +67,14 @@ func newBatch(cmd *cobra.Command, args []string) (*batch, int, error) {
 	if len(args) > 1 {
 		return nil, exitUsage, errors.New("with --batch the accounts stand in the input: give the client alone")
 	}
-	var list connectionList
+	var list adminapi.List
 	if code, err := adminRequest(cmd, http.MethodGet, listOf("", "", 1_000_000), nil, &list); err != nil {
 		return nil, code, err
 	}
 	b := &batch{cmd: cmd, connected: make(map[[2]string]bool)}
 	switch {
 	case len(args) == 1 && !slices.Contains(list.Clients, args[0]):
-		return nil, exitFailed, refuse(http.StatusNotFound, codeUnknownClient, "there is no client %s%s; configured: %s",
+		return nil, exitFailed, adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownClient, "there is no client %s%s; configured: %s",
 			onboard.ShowAccount(args[0]), words.DidYouMean(args[0], list.Clients), strings.Join(list.Clients, ", "))
 	case len(args) == 1: // it is the client, even if there is an account of that name
 		b.client = args[0]
@@ -152,7 +153,7 @@ var pauseTexts = map[string]string{
 func (r *batchResult) pause() error {
 	after := time.Now().Add(time.Duration(r.RetryAfter)*time.Second + time.Minute) // told in whole minutes
 	text := cmp.Or(pauseTexts[r.Reason], "client %s has to wait")
-	return &adminError{Text: fmt.Sprintf(text+": the batch ends at line %d, account %s", r.client, r.Line, r.Account), Code: cmp.Or(r.Reason, problem.CodeThrottled),
+	return &adminapi.Error{Text: fmt.Sprintf(text+": the batch ends at line %d, account %s", r.client, r.Line, r.Account), Code: cmp.Or(r.Reason, problem.CodeThrottled),
 		Hint: "run it again after " + after.Format("15:04") + "; what is connected is skipped", RetryAfter: r.RetryAfter}
 }
 
@@ -177,9 +178,9 @@ func (b *batch) importLine(text []byte, r *batchResult) (int, error) {
 	}
 	time.Sleep(batchPace)
 	var result onboard.Result
-	req := importRequest{RefreshToken: line.RefreshToken, DataCenter: cmp.Or(line.DataCenter, stringFlag(b.cmd, "data-center")), Replace: replace}
+	req := adminapi.ImportRequest{RefreshToken: line.RefreshToken, DataCenter: cmp.Or(line.DataCenter, stringFlag(b.cmd, "data-center")), Replace: replace}
 	code, err := change(b.cmd, r.client, line.Account, "import", req, &result)
-	var other *adminError
+	var other *adminapi.Error
 	if errors.As(err, &other) && other.Confirm != "" {
 		return drop(b.cmd, r.client, line.Account, other)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -84,7 +85,7 @@ func connectAccount(cmd *cobra.Command, client, account string, isNew bool) (cod
 	}
 	fmt.Fprintln(cmd.ErrOrStderr(), what) // before the consent, while a mistyped name costs nothing
 	input := newInput(cmd)
-	req := connectRequest{DataCenter: stringFlag(cmd, "data-center"), Replace: boolFlag(cmd, "replace")}
+	req := adminapi.ConnectRequest{DataCenter: stringFlag(cmd, "data-center"), Replace: boolFlag(cmd, "replace")}
 	if boolFlag(cmd, "self-client") {
 		req.RevokeOld = boolFlag(cmd, "revoke-old")
 		req.SelfClient, err = input.pasted("the code of the self client")
@@ -103,7 +104,7 @@ func connectAccount(cmd *cobra.Command, client, account string, isNew bool) (cod
 
 // about says which connection a refusal is about.
 func about(client, account string, err error) error {
-	var told *adminError
+	var told *adminapi.Error
 	if errors.As(err, &told) {
 		told.Client, told.Account = client, account
 	}
@@ -111,10 +112,10 @@ func about(client, account string, err error) error {
 }
 
 // consent begins one, and reads what the browser ended at.
-func consent(cmd *cobra.Command, client, account string, req *connectRequest, input *input) (int, error) {
-	var started connectStarted
+func consent(cmd *cobra.Command, client, account string, req *adminapi.ConnectRequest, input *input) (int, error) {
+	var started adminapi.ConnectStarted
 	code, err := askLost(cmd, input, func(agreed bool) (int, error) {
-		begin := connectRequest{RevokeOld: boolFlag(cmd, "revoke-old"), ReplaceUnreadable: agreed}
+		begin := adminapi.ConnectRequest{RevokeOld: boolFlag(cmd, "revoke-old"), ReplaceUnreadable: agreed}
 		return change(cmd, client, account, "connect", begin, &started)
 	})
 	if err != nil {
@@ -147,7 +148,7 @@ type connected struct {
 func askLost(cmd *cobra.Command, input *input, do func(agreed bool) (int, error)) (int, error) {
 	agreed := boolFlag(cmd, "replace")
 	code, err := do(agreed)
-	var told *adminError
+	var told *adminapi.Error
 	if agreed || !errors.As(err, &told) || !told.Replaceable {
 		return code, err
 	}
@@ -157,7 +158,7 @@ func askLost(cmd *cobra.Command, input *input, do func(agreed bool) (int, error)
 	}
 	fmt.Fprintln(cmd.ErrOrStderr(), told.Text, told.Hint)
 	if !input.agrees("Replace the grant?") {
-		return code, &adminError{Text: "the stored grant cannot be read, and stays as it is", Code: told.Code, Hint: "use --replace to replace it without being asked"}
+		return code, &adminapi.Error{Text: "the stored grant cannot be read, and stays as it is", Code: told.Code, Hint: "use --replace to replace it without being asked"}
 	}
 	return do(true)
 }
@@ -167,7 +168,7 @@ func askLost(cmd *cobra.Command, input *input, do func(agreed bool) (int, error)
 func finish(cmd *cobra.Command, client, account, action string, isNew bool, input *input, req func(agreed bool) any) (int, error) {
 	r := connected{NewAccount: isNew}
 	code, err := askLost(cmd, input, func(agreed bool) (int, error) { return change(cmd, client, account, action, req(agreed), &r) })
-	var other *adminError
+	var other *adminapi.Error
 	for errors.As(err, &other) && other.Confirm != "" { // anew if the account was connected by a third one meanwhile
 		answer := boolFlag(cmd, "replace")
 		if !answer && input.terminal >= 0 {
@@ -177,7 +178,7 @@ func finish(cmd *cobra.Command, client, account, action string, isNew bool, inpu
 		if !answer {
 			return drop(cmd, client, account, other)
 		}
-		code, err = change(cmd, client, account, "connect", connectRequest{Confirm: other.Confirm}, &r)
+		code, err = change(cmd, client, account, "connect", adminapi.ConnectRequest{Confirm: other.Confirm}, &r)
 	}
 	if err != nil {
 		return code, err
@@ -187,12 +188,12 @@ func finish(cmd *cobra.Command, client, account, action string, isNew bool, inpu
 
 // drop has a grant of somebody else's not replace the one of before, and tells what
 // became of it.
-func drop(cmd *cobra.Command, client, account string, other *adminError) (int, error) {
+func drop(cmd *cobra.Command, client, account string, other *adminapi.Error) (int, error) {
 	var dropped onboard.Result
-	if code, err := change(cmd, client, account, "connect", connectRequest{Confirm: other.Confirm, Drop: true}, &dropped); err != nil {
+	if code, err := change(cmd, client, account, "connect", adminapi.ConnectRequest{Confirm: other.Confirm, Drop: true}, &dropped); err != nil {
 		return code, err
 	}
-	return exitFailed, &adminError{Text: other.Text + " So the grant of before stays, " + fateOf(dropped) + ".", Code: other.Code,
+	return exitFailed, &adminapi.Error{Text: other.Text + " So the grant of before stays, " + fateOf(dropped) + ".", Code: other.Code,
 		Hint: "use --replace to replace it without being asked"}
 }
 
@@ -256,7 +257,7 @@ func cmdInvite(cmd *cobra.Command, args []string) (int, error) {
 		return code, err
 	}
 	info := invited{NewAccount: !there}
-	req := inviteRequest{Expires: stringFlag(cmd, "expires"), ReturnTo: stringFlag(cmd, "return-to")}
+	req := adminapi.InviteRequest{Expires: stringFlag(cmd, "expires"), ReturnTo: stringFlag(cmd, "return-to")}
 	if code, err := change(cmd, client, account, "invite", req, &info); err != nil {
 		return code, err
 	}
@@ -272,12 +273,12 @@ func cmdInvite(cmd *cobra.Command, args []string) (int, error) {
 
 // invited is what an invitation was made for.
 type invited struct {
-	invitationInfo
+	adminapi.Invitation
 	NewAccount bool `json:"new_account,omitempty"` // there was none of that name, which may be mistyped
 }
 
 func cmdRevoke(cmd *cobra.Command, args []string) (int, error) {
-	return remove(cmd, args, revokeRequest{Shared: boolFlag(cmd, "shared")})
+	return remove(cmd, args, adminapi.RevokeRequest{Shared: boolFlag(cmd, "shared")})
 }
 
 func cmdForget(cmd *cobra.Command, args []string) (int, error) { return remove(cmd, args, nil) }

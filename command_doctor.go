@@ -15,6 +15,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
@@ -41,7 +42,7 @@ cannot be reached, otherwise 1, also for an account that there is not.`,
 
 func cmdDoctor(cmd *cobra.Command, args []string) (int, error) {
 	found, code, err := requestDoctor(cmd, args)
-	if len(args) == 1 && hasCode(err, codeUnknownClient) {
+	if len(args) == 1 && hasCode(err, adminapi.CodeUnknownClient) {
 		if args, err = ownerOf(cmd, args[0], err); err == nil {
 			found, code, err = requestDoctor(cmd, args)
 		}
@@ -57,14 +58,14 @@ func cmdDoctor(cmd *cobra.Command, args []string) (int, error) {
 	if _, err := report(cmd, found, func(w io.Writer) { printFindings(w, found.Findings) }); err != nil {
 		return exitFailed, err
 	}
-	code, err = found.Findings.exit()
+	code, err = exitOf(found.Findings)
 	if code == exitNeedsConsent && len(args) == 2 {
 		return consentOf(cmd, args[0], args[1], err)
 	}
 	return code, err
 }
 
-func requestDoctor(cmd *cobra.Command, args []string) (found examination, code int, err error) {
+func requestDoctor(cmd *cobra.Command, args []string) (found adminapi.Examination, code int, err error) {
 	query := make(url.Values)
 	for i, name := range []string{"client", "account"}[:len(args)] {
 		query.Set(name, args[i])
@@ -76,7 +77,7 @@ func requestDoctor(cmd *cobra.Command, args []string) (found examination, code i
 // ownerOf is the connection of an account that was named without its client, where one
 // alone has it.
 func ownerOf(cmd *cobra.Command, account string, noClient error) ([]string, error) {
-	var list connectionList
+	var list adminapi.List
 	_, err := adminRequest(cmd, http.MethodGet, listOf("", account, 2), nil, &list)
 	if err != nil || list.Total != 1 {
 		return nil, withAccounts(cmd, account, noClient)
@@ -87,27 +88,27 @@ func ownerOf(cmd *cobra.Command, account string, noClient error) ([]string, erro
 // placeUnknown tells whether a configuration was to say where Caddy's admin endpoint is, and
 // does not: nothing was sent then.
 func placeUnknown(cmd *cobra.Command, code int, err error) bool {
-	var told *adminError
+	var told *adminapi.Error
 	return code == exitUsage && !errors.As(err, &told) && stringFlag(cmd, "config") != "" && stringFlag(cmd, "address") == ""
 }
 
 // consentOf tells an account that needs consent, as the error says, from one that there is not.
 func consentOf(cmd *cobra.Command, client, account string, needed error) (int, error) {
-	var list connectionList
+	var list adminapi.List
 	if code, err := adminRequest(cmd, http.MethodGet, listOf(client, "", 0), nil, &list); err != nil {
 		return code, err
 	}
-	if !slices.ContainsFunc(list.Connections, func(c connectionInfo) bool { return c.Account == account }) {
+	if !slices.ContainsFunc(list.Connections, func(c adminapi.Connection) bool { return c.Account == account }) {
 		return exitFailed, noSuchAccount(client, account, list)
 	}
 	return exitNeedsConsent, needed
 }
 
-// exit tells failures that consent would end from others.
-func (f findings) exit() (int, error) {
+// exitOf tells failures that consent would end from others.
+func exitOf(f adminapi.Findings) (int, error) {
 	failed, consent := 0, 0
 	for _, x := range f {
-		if x.Result == resultFailed {
+		if x.Result == adminapi.ResultFailed {
 			failed++
 		}
 		if x.NeedsConsent {
@@ -127,9 +128,9 @@ func (f findings) exit() (int, error) {
 // that does not load is the likeliest reason. noPlace is why it does not say where the
 // admin endpoint is, nil if it does.
 func unreachableDoctor(cmd *cobra.Command, noPlace, unreachable error) (int, error) {
-	found := findings{
-		{Check: checkConfiguration, Result: resultOK, What: "the configuration can be loaded with the environment of this command"},
-		{Check: checkConfiguration, Result: resultSkipped, What: "Caddy does not answer, so nothing but loading was looked at",
+	found := adminapi.Findings{
+		{Check: adminapi.CheckConfiguration, Result: adminapi.ResultOK, What: "the configuration can be loaded with the environment of this command"},
+		{Check: adminapi.CheckConfiguration, Result: adminapi.ResultSkipped, What: "Caddy does not answer, so nothing but loading was looked at",
 			Do: "start Caddy and run this again; if it does not start, compare the environment and the user that it runs with"},
 	}
 	hint := "start Caddy with that configuration, or give the admin endpoint of the running one with --address"
@@ -138,7 +139,7 @@ func unreachableDoctor(cmd *cobra.Command, noPlace, unreachable error) (int, err
 		found[1].Do = "start Caddy when the configuration loads, and run this again"
 		hint = "mend the configuration first, as it says above; a Caddy that runs with another one can be asked with --address"
 	}
-	if _, err := report(cmd, examination{OK: !found.failed(), Findings: found}, func(w io.Writer) { printFindings(w, found) }); err != nil {
+	if _, err := report(cmd, adminapi.Examination{OK: !found.Failed(), Findings: found}, func(w io.Writer) { printFindings(w, found) }); err != nil {
 		return exitFailed, err
 	}
 	return exitUnreachable, errors.New(strings.Replace(unreachable.Error(), hintUnreachable, hint, 1))
@@ -146,8 +147,8 @@ func unreachableDoctor(cmd *cobra.Command, noPlace, unreachable error) (int, err
 
 // examineConfiguration tells what keeps Caddy from starting with a file, nil if nothing does.
 // Caddy does not look at the address of its admin endpoint before it starts.
-func examineConfiguration(file, adapter string, noPlace error) *finding {
-	failed := &finding{Check: checkConfiguration, Result: resultFailed, What: "the configuration does not load, so Caddy does not start with " + file,
+func examineConfiguration(file, adapter string, noPlace error) *adminapi.Finding {
+	failed := &adminapi.Finding{Check: adminapi.CheckConfiguration, Result: adminapi.ResultFailed, What: "the configuration does not load, so Caddy does not start with " + file,
 		Do: "correct that, or set what is missing in the environment that Caddy is started with"}
 	if _, err := os.Stat(file); err != nil && file != "-" {
 		failed.Why, failed.Do = err.Error(), "see whether that is the file that Caddy is started with, and whether this user may read it"
@@ -199,7 +200,7 @@ func quiet(logging *caddy.Logging) *caddy.Logging {
 	return logging
 }
 
-func printFindings(w io.Writer, found findings) {
+func printFindings(w io.Writer, found adminapi.Findings) {
 	problems, skipped := 0, 0
 	for _, f := range found {
 		where := ""
@@ -217,9 +218,9 @@ func printFindings(w io.Writer, found findings) {
 			}
 		}
 		switch f.Result {
-		case resultFailed, resultWarning:
+		case adminapi.ResultFailed, adminapi.ResultWarning:
 			problems++
-		case resultSkipped:
+		case adminapi.ResultSkipped:
 			skipped++
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 )
 
 // addImport adds the command for refresh tokens that other programs were given.
@@ -55,7 +57,7 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 	if isJSON(token) {
 		return exitFailed, errJSONToken
 	}
-	req := importRequest{RefreshToken: bareToken(token), DataCenter: stringFlag(cmd, "data-center"), Replace: boolFlag(cmd, "replace")}
+	req := adminapi.ImportRequest{RefreshToken: bareToken(token), DataCenter: stringFlag(cmd, "data-center"), Replace: boolFlag(cmd, "replace")}
 	code, err = finish(cmd, client, account, "import", !there, input, func(agreed bool) any {
 		req.ReplaceUnreadable = agreed
 		return req

@@ -17,13 +17,14 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
-	state, err := parseState(stringFlag(cmd, "state"))
+	state, err := adminapi.ParseState(stringFlag(cmd, "state"))
 	if err != nil {
 		return exitUsage, err
 	}
@@ -32,7 +33,7 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 		return code, err
 	}
 	if len(args) == 2 && list.Total == 0 && state == "" {
-		var all connectionList
+		var all adminapi.List
 		if code, err := adminRequest(cmd, http.MethodGet, listOf(args[0], "", 0), nil, &all); err != nil {
 			return code, err
 		}
@@ -42,7 +43,7 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 		fmt.Fprintln(cmd.ErrOrStderr(), "hint: bring an account in by `caddy zoho connect`, or the pages of zoho_connect")
 	}
 	code, err = report(cmd, list, func(w io.Writer) { printConnections(w, list.Connections, list.Total, boolFlag(cmd, "wide")) })
-	switch i := slices.IndexFunc(list.Connections, connectionInfo.unreadable); {
+	switch i := slices.IndexFunc(list.Connections, adminapi.Connection.Unreadable); {
 	case err != nil:
 	case list.NeedConsent > 0:
 		code = exitNeedsConsent
@@ -55,7 +56,7 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 
 // requestStatus asks for the connections that the arguments name. A single one that
 // is no client's name is an account's.
-func requestStatus(cmd *cobra.Command, args []string, state string) (list connectionList, code int, err error) {
+func requestStatus(cmd *cobra.Command, args []string, state string) (list adminapi.List, code int, err error) {
 	request := func(names ...string) (int, error) {
 		query := make(url.Values)
 		for i, name := range names {
@@ -67,7 +68,7 @@ func requestStatus(cmd *cobra.Command, args []string, state string) (list connec
 		return adminRequest(cmd, http.MethodGet, "/zoho/connections?"+query.Encode(), nil, &list)
 	}
 	code, err = request([]string{"client", "account"}[:len(args)]...)
-	if len(args) != 1 || !hasCode(err, codeUnknownClient) {
+	if len(args) != 1 || !hasCode(err, adminapi.CodeUnknownClient) {
 		return list, code, err
 	}
 	if there, _, failed := isThere(cmd, "", args[0]); failed != nil || !there {
@@ -80,7 +81,7 @@ func requestStatus(cmd *cobra.Command, args []string, state string) (list connec
 // withAccounts adds to the error about a name that is no client's which accounts there are.
 func withAccounts(cmd *cobra.Command, name string, noClient error) error {
 	const some = 10
-	var list connectionList
+	var list adminapi.List
 	if _, err := adminRequest(cmd, http.MethodGet, listOf("", "", some), nil, &list); err != nil || list.Total == 0 {
 		return noClient
 	}
@@ -92,36 +93,36 @@ func withAccounts(cmd *cobra.Command, name string, noClient error) error {
 	if list.Total > some {
 		text += fmt.Sprintf(" and %d more", list.Total-some)
 	}
-	return &adminError{Text: noClient.Error(), Code: codeUnknownClient, Hint: text}
+	return &adminapi.Error{Text: noClient.Error(), Code: adminapi.CodeUnknownClient, Hint: text}
 }
 
-func noSuchAccount(client, account string, list connectionList) error {
+func noSuchAccount(client, account string, list adminapi.List) error {
 	var names []string
 	for _, c := range list.Connections {
 		names = append(names, c.Account)
 	}
-	return refuse(http.StatusNotFound, codeUnknownAccount, "%v", noAccount(client, account, names))
+	return adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownAccount, "%v", adminapi.NoAccount(client, account, names))
 }
 
 func cmdRefresh(cmd *cobra.Command, args []string) (int, error) {
-	var info connectionInfo
+	var info adminapi.Connection
 	client, account, code, err := named(cmd, args)
 	if err != nil {
 		return code, err
 	}
 	code, err = change(cmd, client, account, "refresh", nil, &info)
-	var refused *adminError
-	if errors.As(err, &refused) && needsConsent(refused.Code) {
+	var refused *adminapi.Error
+	if errors.As(err, &refused) && adminapi.NeedsConsent(refused.Code) {
 		return exitNeedsConsent, err
 	}
 	if err != nil {
 		return code, err
 	}
-	return report(cmd, info, func(w io.Writer) { printConnections(w, []connectionInfo{info}, 1, false) })
+	return report(cmd, info, func(w io.Writer) { printConnections(w, []adminapi.Connection{info}, 1, false) })
 }
 
 // printConnections prints a line for each. What may be long is shortened, unless it is to be wide.
-func printConnections(w io.Writer, connections []connectionInfo, total int, wide bool) {
+func printConnections(w io.Writer, connections []adminapi.Connection, total int, wide bool) {
 	if len(connections) == 0 {
 		fmt.Fprintln(w, "no connection")
 		return
@@ -133,7 +134,7 @@ func printConnections(w io.Writer, connections []connectionInfo, total int, wide
 		if wide {
 			scopes, lastError = someScopes(c.Scopes, math.MaxInt), errorWord(c, math.MaxInt)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%d of %d known to us\t%s\t%s\n", c.Client, c.Account, stateWord(c), tokenWord(c),
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%d of %d known to us\t%s\t%s\n", c.Client, c.Account, adminapi.StateWord(c), tokenWord(c),
 			c.Generation, c.BudgetLeft, centerWord(c), c.RefreshTokensKnown, onboard.RefreshTokenLimit, orDash(scopes), lastError)
 	}
 	_ = table.Flush()
@@ -161,7 +162,7 @@ func someScopes(scopes []string, width int) string {
 }
 
 // errorWord tells a failure of before from one that matters now.
-func errorWord(c connectionInfo, width int) string {
+func errorWord(c adminapi.Connection, width int) string {
 	text := orDash(cut(c.LastError, width))
 	if c.LastErrorAt != nil && c.well() {
 		return "earlier (" + c.LastErrorAt.Local().Format("2006-01-02 15:04") + "): " + text
@@ -170,7 +171,7 @@ func errorWord(c connectionInfo, width int) string {
 }
 
 // well tells that nothing is wrong now, but for what has no time and lasts.
-func (c connectionInfo) well() bool {
+func (c adminapi.Connection) well() bool {
 	return c.State == tokencache.StateOK && c.HasToken && !c.TokenRefused && !c.NeedsConsent && c.NextTry == nil
 }
 
@@ -181,7 +182,7 @@ func cut(text string, width int) string {
 	return text
 }
 
-func tokenWord(c connectionInfo) string {
+func tokenWord(c adminapi.Connection) string {
 	switch {
 	case !c.HasToken:
 		return "none"
@@ -193,7 +194,7 @@ func tokenWord(c connectionInfo) string {
 	return (time.Duration(c.SecondsLeft) * time.Second).String() + " left"
 }
 
-func centerWord(c connectionInfo) string {
+func centerWord(c adminapi.Connection) string {
 	if c.Simulated {
 		return c.DataCenter + " (simulator)"
 	}

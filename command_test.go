@@ -5,12 +5,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 )
 
 // Where one argument could be either, a client's name wins.
 func TestConnectionOf(t *testing.T) {
-	known := []connectionInfo{{Client: "main", Account: "default"}, {Client: "main", Account: "shop"}, {Client: "other", Account: "default"}, {Client: "other", Account: "main"}}
-	list := connectionList{Clients: []string{"main", "other"}, Connections: known}
+	known := []adminapi.Connection{{Client: "main", Account: "default"}, {Client: "main", Account: "shop"}, {Client: "other", Account: "default"}, {Client: "other", Account: "main"}}
+	list := adminapi.List{Clients: []string{"main", "other"}, Connections: known}
 	for _, tt := range []struct {
 		args            []string
 		client, account string // "" = refused
@@ -27,7 +29,7 @@ func TestConnectionOf(t *testing.T) {
 			t.Errorf("%q: got %s/%s, %v", tt.args, client, account, err)
 		}
 	}
-	if client, account, err := connectionOf([]string{"shop"}, connectionList{Clients: []string{"main"}, Connections: known[:1]}); err != nil || client != "main" || account != "shop" {
+	if client, account, err := connectionOf([]string{"shop"}, adminapi.List{Clients: []string{"main"}, Connections: known[:1]}); err != nil || client != "main" || account != "shop" {
 		t.Errorf("with one client: got %s/%s, %v", client, account, err)
 	}
 }
@@ -37,15 +39,15 @@ func TestErrorWord(t *testing.T) {
 	at := time.Date(2026, 11, 27, 20, 45, 34, 0, time.Local)
 	for _, tt := range []struct {
 		name string
-		info connectionInfo
+		info adminapi.Connection
 		want string
 	}{
-		{"none", connectionInfo{State: "ok", HasToken: true}, "-"},
-		{"over", connectionInfo{State: "ok", HasToken: true, LastError: "throttled: slow down", LastErrorAt: &at}, "earlier (2026-11-27 20:45): throttled: slow down"},
-		{"waiting", connectionInfo{State: "ok", HasToken: true, LastError: "throttled: slow down", LastErrorAt: &at, NextTry: &at}, "throttled: slow down"},
-		{"degraded", connectionInfo{State: "degraded", HasToken: true, LastError: "temporary: no answer", LastErrorAt: &at}, "temporary: no answer"},
-		{"no token", connectionInfo{State: "ok", LastError: "temporary: no answer", LastErrorAt: &at}, "temporary: no answer"},
-		{"of the store", connectionInfo{State: "ok", HasToken: true, LastError: "store: tokens.db: no space left"}, "store: tokens.db: no space left"},
+		{"none", adminapi.Connection{State: "ok", HasToken: true}, "-"},
+		{"over", adminapi.Connection{State: "ok", HasToken: true, LastError: "throttled: slow down", LastErrorAt: &at}, "earlier (2026-11-27 20:45): throttled: slow down"},
+		{"waiting", adminapi.Connection{State: "ok", HasToken: true, LastError: "throttled: slow down", LastErrorAt: &at, NextTry: &at}, "throttled: slow down"},
+		{"degraded", adminapi.Connection{State: "degraded", HasToken: true, LastError: "temporary: no answer", LastErrorAt: &at}, "temporary: no answer"},
+		{"no token", adminapi.Connection{State: "ok", LastError: "temporary: no answer", LastErrorAt: &at}, "temporary: no answer"},
+		{"of the store", adminapi.Connection{State: "ok", HasToken: true, LastError: "store: tokens.db: no space left"}, "store: tokens.db: no space left"},
 	} {
 		if got := errorWord(tt.info, errorWidth); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
@@ -22,54 +23,48 @@ import (
 // doctorLimit bounds an examination: a person waits for it.
 const doctorLimit = time.Minute
 
-// examination is the answer of POST /zoho/doctor.
-type examination struct {
-	OK       bool     `json:"ok"` // nothing has failed
-	Findings findings `json:"findings"`
-}
-
 // serveDoctor examines the running Caddy from within, since only that has its store,
 // its environment and its network. It asks Zoho, and may have a token renewed: no GET.
 func serveDoctor(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
-		return refuse(http.StatusMethodNotAllowed, "method", "only POST is allowed here")
+		return adminapi.Refuse(http.StatusMethodNotAllowed, "method", "only POST is allowed here")
 	}
 	app, err := activeApp()
 	if err != nil {
 		return err
 	}
 	if err := readJSON(http.MaxBytesReader(w, r.Body, maxAdminBody), &struct{}{}); err != nil {
-		return refuse(http.StatusBadRequest, "bad-body", "%v", err)
+		return adminapi.Refuse(http.StatusBadRequest, "bad-body", "%v", err)
 	}
 	query := r.URL.Query()
 	client := query.Get("client")
 	if client != "" {
 		if _, err := app.client(client); err != nil {
-			return refuse(http.StatusNotFound, codeUnknownClient, "%v", err)
+			return adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownClient, "%v", err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), doctorLimit)
 	defer cancel()
 	found := app.examine(ctx, client, query.Get("account"))
-	return writeJSON(w, examination{OK: !found.failed(), Findings: found})
+	return writeJSON(w, adminapi.Examination{OK: !found.Failed(), Findings: found})
 }
 
 // examine is the table of contents: first what all share, then each client, from its
 // credentials to calls of its apps' services. Empty names mean all.
-func (a *App) examine(ctx context.Context, only, account string) findings {
+func (a *App) examine(ctx context.Context, only, account string) adminapi.Findings {
 	found := a.examineStore()
 	walks := a.walkSites()
 	sites, handlers := examineSites(walks)
 	if len(sites) == 0 {
-		sites.add(finding{Check: checkSites, Result: resultOK, What: "zoho_proxy can be reached from where it should"})
+		sites.Add(adminapi.Finding{Check: adminapi.CheckSites, Result: adminapi.ResultOK, What: "zoho_proxy can be reached from where it should"})
 	}
-	found.add(sites.once()...)
+	found.Add(sites.Once()...)
 	if len(handlers) > 0 {
-		found.add(finding{Check: checkSites, Result: resultNote, What: "Caddy drops request headers whose names hold _ or . before zoho_proxy sees them",
+		found.Add(adminapi.Finding{Check: adminapi.CheckSites, Result: adminapi.ResultNote, What: "Caddy drops request headers whose names hold _ or . before zoho_proxy sees them",
 			Why: "many programs take those signs for a -, so that a caller could pass one header off as another",
 			Do:  "if an app needs one, add to the global options: servers { expected_underscore_headers NAME }"})
 	}
-	found.add(a.examineNotify()...)
+	found.Add(a.examineNotify()...)
 	var exams []*exam
 	var running sync.WaitGroup
 	for _, name := range a.clientNames() {
@@ -84,46 +79,46 @@ func (a *App) examine(ctx context.Context, only, account string) findings {
 	}
 	running.Wait()
 	for _, e := range exams {
-		found.add(e.found...)
+		found.Add(e.found...)
 	}
 	return found
 }
 
-func (a *App) examineStore() (found findings) {
+func (a *App) examineStore() (found adminapi.Findings) {
 	store := a.state.store
 	if err := store.TryWrite(); err != nil {
 		told := cause.Of(cause.Unwritten, cause.Facts{})
-		found.add(finding{Check: checkStore, Result: resultFailed, What: told.What, Why: err.Error(), Do: told.Do})
+		found.Add(adminapi.Finding{Check: adminapi.CheckStore, Result: adminapi.ResultFailed, What: told.What, Why: err.Error(), Do: told.Do})
 	}
 	if err := store.CheckGrants(); err != nil {
-		found.add(finding{Check: checkStore, Result: resultFailed, What: "the stored grants cannot be read", Why: err.Error(), Do: "mend that: their accounts get no tokens until then"})
+		found.Add(adminapi.Finding{Check: adminapi.CheckStore, Result: adminapi.ResultFailed, What: "the stored grants cannot be read", Why: err.Error(), Do: "mend that: their accounts get no tokens until then"})
 	}
-	found.add(a.examineMasterKey()...)
+	found.Add(a.examineMasterKey()...)
 	for _, text := range store.TooOpen() {
-		found.add(finding{Check: checkStore, Result: resultFailed, What: text, Why: "whoever can copy the store and learns a client secret has the grants",
+		found.Add(adminapi.Finding{Check: adminapi.CheckStore, Result: adminapi.ResultFailed, What: text, Why: "whoever can copy the store and learns a client secret has the grants",
 			Do: "do that, and see who made it so"})
 	}
 	if text := a.returnedGrants(); text != "" {
-		found.add(finding{Check: checkStore, Result: resultWarning, What: text, Why: "an old grants.db was put in place", Do: "take them away by `caddy zoho forget` or `revoke`, or connect these accounts anew"})
+		found.Add(adminapi.Finding{Check: adminapi.CheckStore, Result: adminapi.ResultWarning, What: text, Why: "an old grants.db was put in place", Do: "take them away by `caddy zoho forget` or `revoke`, or connect these accounts anew"})
 	}
 	for _, text := range store.Noticed() {
-		found.add(noticed(text))
+		found.Add(noticed(text))
 	}
 	for _, key := range a.EncryptionKey {
-		found.add(examineSecret("encryption_key", "", key)...)
+		found.Add(examineSecret("encryption_key", "", key)...)
 		if value, err := key.Resolve(); err == nil && secret.Guessable(value) {
-			found.add(finding{Check: checkStore, Result: resultWarning, What: "an encryption_key is short enough to be guessed", Why: "whoever has a copy of the store can try all short ones",
+			found.Add(adminapi.Finding{Check: adminapi.CheckStore, Result: adminapi.ResultWarning, What: "an encryption_key is short enough to be guessed", Why: "whoever has a copy of the store can try all short ones",
 				Do: "make one by `openssl rand -base64 32`"})
 		}
 	}
 	if len(found) == 0 {
-		found.add(finding{Check: checkStore, Result: resultOK, What: "the store can be written: " + a.state.dir})
+		found.Add(adminapi.Finding{Check: adminapi.CheckStore, Result: adminapi.ResultOK, What: "the store can be written: " + a.state.dir})
 	}
 	return found
 }
 
 // examineMasterKey looks at the key of our own, where one is used.
-func (a *App) examineMasterKey() (found findings) {
+func (a *App) examineMasterKey() (found adminapi.Findings) {
 	if !a.sealing.ByMasterKey() {
 		return nil
 	}
@@ -132,15 +127,15 @@ func (a *App) examineMasterKey() (found findings) {
 		err = fmt.Errorf("%s is missing", a.sealing.MasterKeyFile())
 	}
 	if err != nil {
-		found.add(finding{Check: checkStore, Result: resultWarning, What: sealing.WithoutMasterKey, Why: err.Error(),
+		found.Add(adminapi.Finding{Check: adminapi.CheckStore, Result: adminapi.ResultWarning, What: sealing.WithoutMasterKey, Why: err.Error(),
 			Do: "mend that, or put the file back if there is a copy; one that is missing is made at the next start or reload, unless stored grants cannot be opened"})
 	}
 	return append(found, examineFile("", a.sealing.MasterKeyRef())...)
 }
 
 // noticed explains what the store has noticed since Caddy opened it.
-func noticed(text string) finding {
-	f := finding{Check: checkStore, Result: resultWarning, What: text,
+func noticed(text string) adminapi.Finding {
+	f := adminapi.Finding{Check: adminapi.CheckStore, Result: adminapi.ResultWarning, What: text,
 		Why: "noticed since Caddy has opened the file: a crash of the machine or a failing disk does that",
 		Do:  "nothing for tokens, which are asked for anew; what concerns a grant is told with its account. If it comes again, see to the disk"}
 	if strings.Contains(text, tokencache.ErrWrongKey.Error()) {
@@ -170,33 +165,33 @@ func (a *App) returnedGrants() string {
 }
 
 // examineNotify looks at where notifications go, and whether the last one was taken.
-func (a *App) examineNotify() (found findings) {
+func (a *App) examineNotify() (found adminapi.Findings) {
 	to, err := notify.URL(a.Notify).Resolve()
 	switch failed := a.state.notices.Failure(notify.URL(a.Notify)); {
 	case err != nil:
-		found.add(finding{Check: checkNotify, Result: resultFailed, What: "notify leads nowhere", Why: err.Error(), Do: "correct that, or nobody is told"})
+		found.Add(adminapi.Finding{Check: adminapi.CheckNotify, Result: adminapi.ResultFailed, What: "notify leads nowhere", Why: err.Error(), Do: "correct that, or nobody is told"})
 	case to == nil:
 	case failed != nil:
-		found.add(finding{Check: checkNotify, Result: resultFailed, What: "the last notification was not taken by " + to.Host, Why: failed.Error(), Do: "see whether that address is right and answers 200 to a POST"})
+		found.Add(adminapi.Finding{Check: adminapi.CheckNotify, Result: adminapi.ResultFailed, What: "the last notification was not taken by " + to.Host, Why: failed.Error(), Do: "see whether that address is right and answers 200 to a POST"})
 	default:
-		found.add(finding{Check: checkNotify, Result: resultOK, What: "notifications go to " + to.Host})
+		found.Add(adminapi.Finding{Check: adminapi.CheckNotify, Result: adminapi.ResultOK, What: "notifications go to " + to.Host})
 	}
 	return found
 }
 
 // examineSecret looks at a secret and where it comes from, nothing if that is in order.
-func examineSecret(option, client string, ref secret.Ref) (found findings) {
+func examineSecret(option, client string, ref secret.Ref) (found adminapi.Findings) {
 	if _, err := ref.Resolve(); err != nil {
-		found.add(finding{Check: checkCredentials, Result: resultFailed, Client: client, What: option + " has no usable value", Why: err.Error(),
+		found.Add(adminapi.Finding{Check: adminapi.CheckCredentials, Result: adminapi.ResultFailed, Client: client, What: option + " has no usable value", Why: err.Error(),
 			Do: "see to it that Caddy's own environment has it; a changed file is read without a reload, a changed variable takes a restart"})
 	}
 	return append(found, examineFile(client, ref)...)
 }
 
 // examineFile looks at who else can read a secret.
-func examineFile(client string, ref secret.Ref) (found findings) {
+func examineFile(client string, ref secret.Ref) (found adminapi.Findings) {
 	if text := ref.Exposed(); text != "" {
-		found.add(finding{Check: checkCredentials, Result: resultFailed, Client: client, What: text, Why: "other users of this machine can take the secret",
+		found.Add(adminapi.Finding{Check: adminapi.CheckCredentials, Result: adminapi.ResultFailed, Client: client, What: text, Why: "other users of this machine can take the secret",
 			Do: "roll the secret over if others have been there"})
 	}
 	return found
@@ -211,17 +206,17 @@ type exam struct {
 	throttling []string        // authorization servers that throttle
 	unknown    *unrecognized.Refusals
 	moved      *sync.Map // configured refresh tokens at the wrong data center → code of the right one
-	found      findings
+	found      adminapi.Findings
 }
 
 // tell notes what was found; account is "" for what concerns the client.
 func (e *exam) tell(check, result, account, what, why, do string) {
-	e.found.add(finding{Check: check, Result: result, Client: e.client.Name, Account: account, What: what, Why: why, Do: do})
+	e.found.Add(adminapi.Finding{Check: check, Result: result, Client: e.client.Name, Account: account, What: what, Why: why, Do: do})
 }
 
 // tellConsent is tell for failures that a new consent ends.
 func (e *exam) tellConsent(check, account, what, why, do string) {
-	e.tell(check, resultFailed, account, what, why, do)
+	e.tell(check, adminapi.ResultFailed, account, what, why, do)
 	e.found[len(e.found)-1].NeedsConsent = true
 }
 
@@ -234,7 +229,7 @@ func (e *exam) guarded(look func()) {
 		done = true
 	})
 	if !done {
-		e.tell(checkConfiguration, resultFailed, "", "the examination broke off", "a fault of the proxy's own", "see the log, and report it")
+		e.tell(adminapi.CheckConfiguration, adminapi.ResultFailed, "", "the examination broke off", "a fault of the proxy's own", "see the log, and report it")
 	}
 }
 
@@ -242,10 +237,10 @@ func (e *exam) run(ctx context.Context, account string) {
 	c := e.client
 	e.known = sync.OnceValue(func() []string { return c.KnownAt(ctx) })
 	if c.Simulator != nil {
-		e.tell(checkDataCenter, resultWarning, "", "a simulator stands in for Zoho: nothing reaches the real one", "the client has the option `simulator`", "remove it for real work")
+		e.tell(adminapi.CheckDataCenter, adminapi.ResultWarning, "", "a simulator stands in for Zoho: nothing reaches the real one", "the client has the option `simulator`", "remove it for real work")
 	}
 	// gofail: var inDoctor struct{}
-	statuses := c.Shared.Cache.Status(c.Cache, namedAccounts(account)...)
+	statuses := c.Shared.Cache.Status(c.Cache, adminapi.Accounts(account)...)
 	e.credentials()
 	e.dataCenters(ctx, statuses)
 	e.connections(ctx, statuses, account)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -18,9 +19,11 @@ import (
 func (e *exam) calls(ctx context.Context, s tokencache.Status) {
 	before := len(e.found)
 	e.callAll(ctx, s)
-	bad := func(f finding) bool { return f.Check == checkGrant && f.Result == resultFailed }
-	if told := e.found[before:]; told.has(bad) {
-		told = slices.DeleteFunc(told, func(f finding) bool { return f.Check == checkGrant && f.Result == resultOK })
+	bad := func(f adminapi.Finding) bool {
+		return f.Check == adminapi.CheckGrant && f.Result == adminapi.ResultFailed
+	}
+	if told := e.found[before:]; told.Has(bad) {
+		told = slices.DeleteFunc(told, func(f adminapi.Finding) bool { return f.Check == adminapi.CheckGrant && f.Result == adminapi.ResultOK })
 		e.found = e.found[:before+len(told)]
 	}
 }
@@ -35,16 +38,16 @@ func (e *exam) callAll(ctx context.Context, s tokencache.Status) {
 		e.noToken(ctx, s.Account, err)
 		return
 	}
-	e.tell(checkGrant, resultOK, s.Account, "there is a live access token", "", "")
+	e.tell(adminapi.CheckGrant, adminapi.ResultOK, s.Account, "there is a live access token", "", "")
 	if len(s.Scopes) == 0 {
 		s.Scopes = zoho.SplitScopes(token.Scope)
 	}
 	probes, unknown := e.probes(s, conn.Services())
 	if len(unknown) > 0 {
-		e.tell(checkCall, resultSkipped, s.Account, "no harmless call is known for "+strings.Join(unknown, ", "), "", "try one of the app's own")
+		e.tell(adminapi.CheckCall, adminapi.ResultSkipped, s.Account, "no harmless call is known for "+strings.Join(unknown, ", "), "", "try one of the app's own")
 	}
 	if len(probes) == 0 {
-		e.tell(checkCall, resultSkipped, s.Account, "no call was made to any service", "which ones the apps use is not known",
+		e.tell(adminapi.CheckCall, adminapi.ResultSkipped, s.Account, "no call was made to any service", "which ones the apps use is not known",
 			"name them: `scopes` in the client, or `services` in zoho_proxy")
 	}
 	refused := make(map[string]bool) // services
@@ -78,14 +81,14 @@ func (e *exam) noToken(ctx context.Context, account string, err error) {
 	}
 	p := problem.Token(err, e.client, account)
 	if server := e.client.CenterNow(account).Accounts; p.Code == problem.CodeAccountsUnreachable && slices.Contains(e.down, server) {
-		e.tell(checkGrant, resultSkipped, account, "whether the grant is good is not known", server+" cannot be reached, and there is no access token", "")
+		e.tell(adminapi.CheckGrant, adminapi.ResultSkipped, account, "whether the grant is good is not known", server+" cannot be reached, and there is no access token", "")
 		return
 	}
 	do := p.Detail
 	if p.Code == problem.CodeClientRejected {
 		do = seeCredentials // which know more of it
 	}
-	e.tell(checkGrant, resultFailed, account, "no access token: "+p.Title, err.Error(), do)
+	e.tell(adminapi.CheckGrant, adminapi.ResultFailed, account, "no access token: "+p.Title, err.Error(), do)
 }
 
 // doctorCall is one call to a service.
@@ -118,7 +121,7 @@ func (c *doctorCall) run(ctx context.Context) outcome {
 	}
 	center := c.client.CenterOf(c.account, c.conn.AccountsServer())
 	if c.target, err = c.where(center, token); err != nil {
-		c.tell(checkCall, resultFailed, c.account, c.probe.Service()+" cannot be called in the data center "+center.Code, err.Error(), "see whether Zoho offers the service there")
+		c.tell(adminapi.CheckCall, adminapi.ResultFailed, c.account, c.probe.Service()+" cannot be called in the data center "+center.Code, err.Error(), "see whether Zoho offers the service there")
 		return callUseless
 	}
 	resource := c.conn.Resource(c.target.Service, c.target.Host)
@@ -138,7 +141,7 @@ func (c *doctorCall) run(ctx context.Context) outcome {
 		}
 	}
 	if err != nil {
-		c.tell(checkCall, resultFailed, c.account, c.what()+" got no answer", err.Error(), "see network, firewall and `network_proxy`")
+		c.tell(adminapi.CheckCall, adminapi.ResultFailed, c.account, c.what()+" got no answer", err.Error(), "see network, firewall and `network_proxy`")
 		return callUseless
 	}
 	if zoho.Accepted(status) {
@@ -179,27 +182,27 @@ func (c *doctorCall) regrant() string {
 func (c *doctorCall) judged(status int, verdict zoho.Verdict, token *tokencache.Token) outcome {
 	refused := func(result, check, why, do string) {
 		c.tell(check, result, c.account, fmt.Sprintf("%s: %s (Zoho answers %d)", refusalWord[verdict], c.what(), status), why, do)
-		c.found[len(c.found)-1].NeedsConsent = check == checkScopes
+		c.found[len(c.found)-1].NeedsConsent = check == adminapi.CheckScopes
 	}
 	switch verdict {
 	case zoho.VerdictScope:
-		refused(resultFailed, checkScopes, "the grant lacks "+c.probe.Scope+", or one that allows as much", c.regrant())
+		refused(adminapi.ResultFailed, adminapi.CheckScopes, "the grant lacks "+c.probe.Scope+", or one that allows as much", c.regrant())
 		return callTold
 	case zoho.VerdictAmbiguous:
-		refused(resultFailed, checkScopes, "this service answers the same to a dead token and to a missing scope; if the token serves elsewhere, "+c.probe.Scope+" is missing",
+		refused(adminapi.ResultFailed, adminapi.CheckScopes, "this service answers the same to a dead token and to a missing scope; if the token serves elsewhere, "+c.probe.Scope+" is missing",
 			c.regrant())
 		return callTold
 	case zoho.VerdictPermission:
-		refused(resultWarning, checkCall, "the user who consented may not do this in Zoho", "give that user the profile, role or licence")
+		refused(adminapi.ResultWarning, adminapi.CheckCall, "the user who consented may not do this in Zoho", "give that user the profile, role or licence")
 		return callSilent
 	case zoho.VerdictOrg:
-		refused(resultWarning, checkCall, "the token belongs to another organization or portal", "see the organization id that the app sends")
+		refused(adminapi.ResultWarning, adminapi.CheckCall, "the token belongs to another organization or portal", "see the organization id that the app sends")
 	case zoho.VerdictNoHeader:
-		refused(resultFailed, checkCall, "Zoho says that no token came, although one was sent", "see whether something between here and Zoho takes the Authorization header away")
+		refused(adminapi.ResultFailed, adminapi.CheckCall, "Zoho says that no token came, although one was sent", "see whether something between here and Zoho takes the Authorization header away")
 	case zoho.VerdictRenew:
-		refused(resultFailed, checkDataCenter, c.whyRefused(token), "compare data_center with where the organization is")
+		refused(adminapi.ResultFailed, adminapi.CheckDataCenter, c.whyRefused(token), "compare data_center with where the organization is")
 	case zoho.VerdictLimited:
-		refused(resultWarning, checkCall, "the limit of the API is reached; the token is good", "call less, or buy more")
+		refused(adminapi.ResultWarning, adminapi.CheckCall, "the limit of the API is reached; the token is good", "call less, or buy more")
 	default:
 		return c.answered(status)
 	}
@@ -221,14 +224,14 @@ func (c *doctorCall) answered(status int) outcome {
 	what := fmt.Sprintf("%s: Zoho answers %d", c.what(), status)
 	switch {
 	case zoho.Accepted(status):
-		c.tell(checkCall, resultOK, c.account, what+", the token is accepted", "", "")
+		c.tell(adminapi.CheckCall, adminapi.ResultOK, c.account, what+", the token is accepted", "", "")
 		return callTold
 	case status >= http.StatusInternalServerError:
-		c.tell(checkCall, resultWarning, c.account, what, "the service is in trouble", "see Zoho's status page")
+		c.tell(adminapi.CheckCall, adminapi.ResultWarning, c.account, what, "the service is in trouble", "see Zoho's status page")
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		c.tell(checkCall, resultWarning, c.account, what, "it does not say why in a way that is known", "try a call of the app's own")
+		c.tell(adminapi.CheckCall, adminapi.ResultWarning, c.account, what, "it does not say why in a way that is known", "try a call of the app's own")
 	default:
-		c.tell(checkCall, resultSkipped, c.account, what, "which says nothing about the token", "try a call of the app's own")
+		c.tell(adminapi.CheckCall, adminapi.ResultSkipped, c.account, what, "which says nothing about the token", "try a call of the app's own")
 	}
 	return callSilent
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
@@ -23,22 +24,22 @@ import (
 func (e *exam) credentials() {
 	c := e.client
 	before := len(e.found)
-	e.found.add(examineSecret("client_id", c.Name, c.ClientID)...)
+	e.found.Add(examineSecret("client_id", c.Name, c.ClientID)...)
 	for _, ref := range c.AllSecrets() {
-		e.found.add(examineSecret("client_secret", c.Name, ref)...)
+		e.found.Add(examineSecret("client_secret", c.Name, ref)...)
 		if value, err := ref.Resolve(); err == nil && zoho.LooksLikeClientID(value) {
-			e.tell(checkCredentials, resultFailed, "", "client_secret looks like a client id", "ids begin with 1000. or 1004., secrets do not",
+			e.tell(adminapi.CheckCredentials, adminapi.ResultFailed, "", "client_secret looks like a client id", "ids begin with 1000. or 1004., secrets do not",
 				"see whether client_id and client_secret are swapped")
 		}
 	}
 	if id, err := c.ClientID.Resolve(); err == nil && !zoho.LooksLikeClientID(id) && !c.Centers[0].Custom {
-		e.tell(checkCredentials, resultWarning, "", "client_id does not look like one of Zoho's", "those begin with 1000. or 1004.", "compare it with the API console")
+		e.tell(adminapi.CheckCredentials, adminapi.ResultWarning, "", "client_id does not look like one of Zoho's", "those begin with 1000. or 1004.", "compare it with the API console")
 	}
 	for _, account := range c.AccountNames() {
-		e.found.add(examineFile(c.Name, c.GrantRef(account))...)
+		e.found.Add(examineFile(c.Name, c.GrantRef(account))...)
 	}
 	if len(e.found) == before {
-		e.tell(checkCredentials, resultOK, "", "client_id and client_secret have values that look right", "", "")
+		e.tell(adminapi.CheckCredentials, adminapi.ResultOK, "", "client_id and client_secret have values that look right", "", "")
 	}
 }
 
@@ -57,7 +58,7 @@ func (e *exam) dataCenters(ctx context.Context, statuses []tokencache.Status) {
 	}
 	running.Wait()
 	for i := range found {
-		e.found.add(found[i].found...)
+		e.found.Add(found[i].found...)
 		e.down = append(e.down, found[i].down...)
 		e.throttling = append(e.throttling, found[i].throttling...)
 	}
@@ -74,26 +75,26 @@ func (e *exam) clock(clocks []*time.Duration) {
 		}
 	}
 	if len(told) == 0 {
-		e.tell(checkClock, resultSkipped, "", "the clock was not compared", "no authorization server has told the time", "")
+		e.tell(adminapi.CheckClock, adminapi.ResultSkipped, "", "the clock was not compared", "no authorization server has told the time", "")
 		return
 	}
 	ahead := slices.MaxFunc(told, func(a, b time.Duration) int { return cmp.Compare(a.Abs(), b.Abs()) })
 	if ahead.Abs() <= client.ClockTolerance {
-		e.tell(checkClock, resultOK, "", fmt.Sprintf("this machine's clock is Zoho's within %s", client.ClockTolerance), "", "")
+		e.tell(adminapi.CheckClock, adminapi.ResultOK, "", fmt.Sprintf("this machine's clock is Zoho's within %s", client.ClockTolerance), "", "")
 		return
 	}
 	direction := "ahead of"
 	if ahead < 0 {
 		direction = "behind"
 	}
-	e.tell(checkClock, resultFailed, "", fmt.Sprintf("this machine's clock is %s %s Zoho's", ahead.Abs(), direction),
+	e.tell(adminapi.CheckClock, adminapi.ResultFailed, "", fmt.Sprintf("this machine's clock is %s %s Zoho's", ahead.Abs(), direction),
 		"Zoho's answers carry the time; stored expiries, certificates and logs go by this machine's clock", "set up its time service (NTP)")
 }
 
 func (e *exam) dataCenter(ctx context.Context, center zoho.DataCenter, statuses []tokencache.Status) (ahead *time.Duration) {
 	ways := e.client.AccountsOf(center)
 	if len(ways) == 0 {
-		e.tell(checkCredentials, resultFailed, "", "there is no client secret for the data center "+center.Code, "each data center has its own unless one was chosen for all",
+		e.tell(adminapi.CheckCredentials, adminapi.ResultFailed, "", "there is no client secret for the data center "+center.Code, "each data center has its own unless one was chosen for all",
 			"set `client_secret "+center.Code+" {env.…}`")
 		return nil
 	}
@@ -110,11 +111,11 @@ func (e *exam) dataCenter(ctx context.Context, center zoho.DataCenter, statuses 
 	}
 	if slices.ContainsFunc(statuses, throttled) {
 		e.throttling = append(e.throttling, center.Accounts)
-		e.tell(checkDataCenter, resultSkipped, "", center.Accounts+" can be reached; it was asked nothing more", "Zoho throttles the client, and each call keeps the door shut", "")
+		e.tell(adminapi.CheckDataCenter, adminapi.ResultSkipped, "", center.Accounts+" can be reached; it was asked nothing more", "Zoho throttles the client, and each call keeps the door shut", "")
 		return ahead
 	}
 	if !e.client.Shared.Asked.AllowN(time.Now(), len(ways)) {
-		e.tell(checkDataCenter, resultSkipped, "", center.Accounts+" can be reached; it was asked nothing more", "doctor was run so often that Zoho might take it for an attack",
+		e.tell(adminapi.CheckDataCenter, adminapi.ResultSkipped, "", center.Accounts+" can be reached; it was asked nothing more", "doctor was run so often that Zoho might take it for an attack",
 			"wait some minutes")
 		return ahead
 	}
@@ -141,7 +142,7 @@ func (e *exam) unreachable(where string, err error) {
 		do = "see the DNS server of this machine"
 	}
 	told := cause.Of(cause.Unreachable, cause.Facts{Server: where})
-	e.tell(checkDataCenter, resultFailed, "", told.What, err.Error(), do)
+	e.tell(adminapi.CheckDataCenter, adminapi.ResultFailed, "", told.What, err.Error(), do)
 }
 
 // clientAt tells whether a data center takes the client's id and one of its secrets.
@@ -151,16 +152,16 @@ func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoh
 		failure = nil // of the secret before
 		err := way.CheckClient(ctx)
 		if err == nil && i > 0 {
-			e.tell(checkCredentials, resultNote, "", center.Accounts+" takes one of the client's secrets, and refuses another", "several are configured",
+			e.tell(adminapi.CheckCredentials, adminapi.ResultNote, "", center.Accounts+" takes one of the client's secrets, and refuses another", "several are configured",
 				"when one of them is retired everywhere, remove it")
 		}
 		if err == nil {
-			e.tell(checkDataCenter, resultOK, "", center.Accounts+" knows the client and takes its secret", "", "")
+			e.tell(adminapi.CheckDataCenter, adminapi.ResultOK, "", center.Accounts+" knows the client and takes its secret", "", "")
 			return
 		}
 		if errors.As(err, &failure) && failure.Kind == zoho.FailureThrottled {
 			e.throttling = append(e.throttling, center.Accounts)
-			e.tell(checkBudget, resultFailed, "", "Zoho throttles: "+center.Accounts+" answers nothing for a while", err.Error(), failure.Hint())
+			e.tell(adminapi.CheckBudget, adminapi.ResultFailed, "", "Zoho throttles: "+center.Accounts+" answers nothing for a while", err.Error(), failure.Hint())
 			return
 		}
 		if failure != nil && failure.Status == 0 {
@@ -169,12 +170,12 @@ func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoh
 		}
 		if failure == nil || failure.Kind != zoho.FailureClientRejected {
 			told := cause.Of(cause.NoAccounts, cause.Facts{Server: center.Accounts})
-			e.tell(checkDataCenter, resultFailed, "", told.What, err.Error(), hintOf(err))
+			e.tell(adminapi.CheckDataCenter, adminapi.ResultFailed, "", told.What, err.Error(), hintOf(err))
 			return
 		}
 	}
 	if failure.Code == "invalid_client_secret" {
-		e.tell(checkCredentials, resultFailed, "", center.Accounts+" refuses the client secret", failure.Error(), e.rightSecret(center))
+		e.tell(adminapi.CheckCredentials, adminapi.ResultFailed, "", center.Accounts+" refuses the client secret", failure.Error(), e.rightSecret(center))
 		return
 	}
 	e.unknownClient(center, failure, e.elsewhere(center))
@@ -203,14 +204,14 @@ func (e *exam) unknownClient(center zoho.DataCenter, failure *zoho.Failure, know
 	const console = "In the API console of its home each data center is switched on by itself"
 	switch {
 	case len(known) == 0:
-		e.tell(checkCredentials, resultFailed, "", "the client id is unknown at "+center.Accounts+", and none of Zoho's data centers that answered knows it", failure.Error(),
+		e.tell(adminapi.CheckCredentials, adminapi.ResultFailed, "", "the client id is unknown at "+center.Accounts+", and none of Zoho's data centers that answered knows it", failure.Error(),
 			"see whether client_id is mistyped: compare it with the API console, it is case sensitive and begins with 1000. or 1004.")
 	case center == home:
-		e.tell(checkDataCenter, resultFailed, "", fmt.Sprintf("wrong data center: the client id is unknown at %s, but known at %s", center.Code, strings.Join(known, ", ")),
+		e.tell(adminapi.CheckDataCenter, adminapi.ResultFailed, "", fmt.Sprintf("wrong data center: the client id is unknown at %s, but known at %s", center.Code, strings.Join(known, ", ")),
 			"the client was registered there, or this data center is not enabled for it ("+failure.Error()+")",
 			fmt.Sprintf("write `data_center %s` if it was registered there. %s", known[0], console))
 	default:
-		e.tell(checkDataCenter, resultFailed, "", fmt.Sprintf("the data center %s is not enabled for the client, which is known at %s", center.Code, strings.Join(known, ", ")), failure.Error(),
+		e.tell(adminapi.CheckDataCenter, adminapi.ResultFailed, "", fmt.Sprintf("the data center %s is not enabled for the client, which is known at %s", center.Code, strings.Join(known, ", ")), failure.Error(),
 			"switch it on, or take it out of `data_center`. "+console)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
@@ -27,18 +28,18 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 		what, why := "no account is connected", e.client.Explain(cause.NoGrant, account).Why
 		if account != "" {
 			what = "there is no account " + onboard.ShowAccount(account)
-			why = noAccount(e.client.Name, account, e.client.Shared.Cache.Accounts(e.client.Cache)).Error()
+			why = adminapi.NoAccount(e.client.Name, account, e.client.Shared.Cache.Accounts(e.client.Cache)).Error()
 		}
-		e.tellConsent(checkGrant, "", what, why, e.client.Consent(cmp.Or(account, onboard.DefaultAccount)))
+		e.tellConsent(adminapi.CheckGrant, "", what, why, e.client.Consent(cmp.Or(account, onboard.DefaultAccount)))
 		return
 	}
 	for _, text := range onboard.CountQuota(e.client.Shared.Cache.Status(e.client.Cache)).Warnings() {
-		e.tell(checkGrant, resultWarning, "", text, "each consent takes one, and what is only forgotten here keeps it at Zoho", "`caddy zoho revoke` gives back those that are not needed, `connect --revoke-old` the one that it replaces")
+		e.tell(adminapi.CheckGrant, adminapi.ResultWarning, "", text, "each consent takes one, and what is only forgotten here keeps it at Zoho", "`caddy zoho revoke` gives back those that are not needed, `connect --revoke-old` the one that it replaces")
 	}
 	called := 0
 	for i, s := range statuses {
 		if ctx.Err() != nil {
-			e.tell(checkCall, resultSkipped, "", words.Plural(len(statuses)-i, "connection")+" not looked at: there was no time left", "", "name one: caddy zoho doctor "+e.client.Name+" ACCOUNT")
+			e.tell(adminapi.CheckCall, adminapi.ResultSkipped, "", words.Plural(len(statuses)-i, "connection")+" not looked at: there was no time left", "", "name one: caddy zoho doctor "+e.client.Name+" ACCOUNT")
 			return
 		}
 		if !e.connection(ctx, s) {
@@ -49,7 +50,7 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 		}
 	}
 	if called > maxCalled {
-		e.tell(checkCall, resultSkipped, "", fmt.Sprintf("%s look well, calls were made for %d of them", words.Plural(called, "connection"), maxCalled), "",
+		e.tell(adminapi.CheckCall, adminapi.ResultSkipped, "", fmt.Sprintf("%s look well, calls were made for %d of them", words.Plural(called, "connection"), maxCalled), "",
 			"name one: caddy zoho doctor "+e.client.Name+" ACCOUNT")
 	}
 }
@@ -72,7 +73,7 @@ func (e *exam) unserved(statuses []tokencache.Status) {
 	}
 	for _, account := range slices.Sorted(maps.Keys(served)) {
 		addresses := slices.Compact(slices.Sorted(slices.Values(served[account])))
-		e.tellConsent(checkGrant, account, fmt.Sprintf("zoho_proxy at %s serves %s/%s, which is not connected", strings.Join(addresses, ", "), e.client.Name, account),
+		e.tellConsent(adminapi.CheckGrant, account, fmt.Sprintf("zoho_proxy at %s serves %s/%s, which is not connected", strings.Join(addresses, ", "), e.client.Name, account),
 			someConnected(connected), e.client.Consent(account)+"; if another account is meant, name it by `account` in zoho_proxy")
 	}
 }
@@ -107,16 +108,16 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 		return false
 	case s.Waiting == tokencache.KindRejected:
 		told := e.client.Explain(cause.Rejected, s.Account)
-		e.tell(checkGrant, resultFailed, s.Account, told.What+" at the renewal"+next, s.LastError, seeCredentials)
+		e.tell(adminapi.CheckGrant, adminapi.ResultFailed, s.Account, told.What+" at the renewal"+next, s.LastError, seeCredentials)
 		return false
 	case s.Waiting == tokencache.KindThrottled:
 		told := e.client.Explain(cause.Throttled, s.Account)
-		e.tell(checkBudget, resultFailed, s.Account, told.What+next, s.LastError, told.Do)
+		e.tell(adminapi.CheckBudget, adminapi.ResultFailed, s.Account, told.What+next, s.LastError, told.Do)
 	case s.BudgetLeft == 0:
 		told := e.client.Explain(cause.Budget, s.Account)
-		e.tell(checkBudget, resultFailed, s.Account, told.What+next, told.Why, told.Do)
+		e.tell(adminapi.CheckBudget, adminapi.ResultFailed, s.Account, told.What+next, told.Why, told.Do)
 	case s.Waiting == tokencache.KindTemporary && !slices.Contains(e.down, s.AccountsServer):
-		e.tell(checkGrant, resultWarning, s.Account, "the last renewal failed"+next, s.LastError, "nothing, if the authorization server can be reached now")
+		e.tell(adminapi.CheckGrant, adminapi.ResultWarning, s.Account, "the last renewal failed"+next, s.LastError, "nothing, if the authorization server can be reached now")
 	}
 	e.contention(s)
 	e.unrecognized(s)
@@ -126,7 +127,7 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 func (e *exam) noGrant(s tokencache.Status) {
 	if s.NoGrant != tokencache.KindNoGrant {
 		told := e.client.Explain(cause.Unreadable, s.Account)
-		e.tell(checkGrant, resultFailed, s.Account, told.What, s.LastError, e.client.Readable(s.Account))
+		e.tell(adminapi.CheckGrant, adminapi.ResultFailed, s.Account, told.What, s.LastError, e.client.Readable(s.Account))
 		return
 	}
 	told := e.client.Explain(cause.NoGrant, s.Account)
@@ -135,7 +136,7 @@ func (e *exam) noGrant(s tokencache.Status) {
 			told.Why = err.Error()
 		}
 	}
-	e.tellConsent(checkGrant, s.Account, told.What, told.Why, told.Do)
+	e.tellConsent(adminapi.CheckGrant, s.Account, told.What, told.Why, told.Do)
 }
 
 // deadGrant looks whether the grant is only asked for at the wrong data center.
@@ -145,7 +146,7 @@ func (e *exam) deadGrant(ctx context.Context, s tokencache.Status) {
 	if s.Configured {
 		center, unknown := e.livesAt(ctx, s)
 		if center != "" {
-			e.tell(checkGrant, resultFailed, s.Account, "wrong data center: the refresh token is one of "+center,
+			e.tell(adminapi.CheckGrant, adminapi.ResultFailed, s.Account, "wrong data center: the refresh token is one of "+center,
 				"it is refused by "+s.AccountsServer+" and accepted there", e.moveTo(s.Account, center))
 			return
 		}
@@ -156,7 +157,7 @@ func (e *exam) deadGrant(ctx context.Context, s tokencache.Status) {
 			why += "; the client is known at " + strings.Join(known, ", ") + " as well: if the token was made there, that is the data center to configure"
 		}
 	}
-	e.tellConsent(checkGrant, s.Account, "dead grant: "+told.What, why, e.client.Consent(s.Account))
+	e.tellConsent(adminapi.CheckGrant, s.Account, "dead grant: "+told.What, why, e.client.Consent(s.Account))
 }
 
 func (e *exam) moveTo(account, center string) string {
@@ -202,9 +203,9 @@ func (e *exam) contention(s tokencache.Status) {
 	switch {
 	case s.State == tokencache.StateContended:
 		told := cause.Of(cause.Contended, cause.Facts{Lost: s.LostEarly})
-		e.tell(checkContention, resultFailed, s.Account, told.What, told.Why, told.Do)
+		e.tell(adminapi.CheckContention, adminapi.ResultFailed, s.Account, told.What, told.Why, told.Do)
 	case s.LostEarly > 0:
-		e.tell(checkContention, resultWarning, s.Account, words.Plural(s.LostEarly, "access token")+" lost early", "Zoho refused it before its end and took the next one: revoked by hand, or another program uses this grant",
+		e.tell(adminapi.CheckContention, adminapi.ResultWarning, s.Account, words.Plural(s.LostEarly, "access token")+" lost early", "Zoho refused it before its end and took the next one: revoked by hand, or another program uses this grant",
 			"if it goes on, give that program a client of its own")
 	}
 }
@@ -212,7 +213,7 @@ func (e *exam) contention(s tokencache.Status) {
 // unrecognized tells of refusals that the proxy does not know. They may mean anything.
 func (e *exam) unrecognized(s tokencache.Status) {
 	for _, r := range e.unknown.Of(s.Key) {
-		e.tell(checkCall, resultWarning, s.Account, fmt.Sprintf("%s refused calls in a way that is not known, the last one at %s", metrics.ServiceLabel(r.Service), r.At.Local().Format(time.DateTime)),
+		e.tell(adminapi.CheckCall, adminapi.ResultWarning, s.Account, fmt.Sprintf("%s refused calls in a way that is not known, the last one at %s", metrics.ServiceLabel(r.Service), r.At.Local().Format(time.DateTime)),
 			fmt.Sprintf("it answered %d with the content type %q, %s; a dead token, a missing scope and a service in trouble can look like that", r.Status, r.ContentType, words.Times(r.Count)),
 			"see what the log says of the answer; compare the scopes with those that the service takes, and call it by hand")
 	}
@@ -228,6 +229,6 @@ func (e *exam) scopes(account string, granted []string, known bool) {
 		}
 	}
 	if len(missing) > 0 {
-		e.tellConsent(checkScopes, account, "missing scopes: "+strings.Join(missing, ", "), "`scopes` asks for them, the grant was given without", e.client.Consent(account))
+		e.tellConsent(adminapi.CheckScopes, account, "missing scopes: "+strings.Join(missing, ", "), "`scopes` asks for them, the grant was given without", e.client.Consent(account))
 	}
 }

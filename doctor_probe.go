@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -72,10 +73,10 @@ func (e *exam) unchecked(account string, probes []zoho.Probe) {
 	}
 	const do = "try a call of the app's own"
 	if len(unknown) > 0 {
-		e.tell(checkScopes, resultSkipped, account, "not checked: "+strings.Join(unknown, ", "), "no call is known that needs only this scope, and Zoho has not named what it granted", do)
+		e.tell(adminapi.CheckScopes, adminapi.ResultSkipped, account, "not checked: "+strings.Join(unknown, ", "), "no call is known that needs only this scope, and Zoho has not named what it granted", do)
 	}
 	if len(uncalled) > 0 {
-		e.tell(checkScopes, resultSkipped, account, "not checked: "+strings.Join(uncalled, ", "),
+		e.tell(adminapi.CheckScopes, adminapi.ResultSkipped, account, "not checked: "+strings.Join(uncalled, ", "),
 			fmt.Sprintf("at most %d calls are made for a connection, and none to an authorization server that is down or throttles", maxCalls), do)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -87,7 +88,7 @@ func (h *Health) statuses() []tokencache.Status {
 		if h.Client != "" && name != h.Client {
 			continue
 		}
-		statuses = append(statuses, h.app.state.cache.Status(client.Cache, namedAccounts(h.Account)...)...)
+		statuses = append(statuses, h.app.state.cache.Status(client.Cache, adminapi.Accounts(h.Account)...)...)
 	}
 	return statuses
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 )
 
@@ -30,8 +31,8 @@ func (a *App) startSites() {
 	}
 	found, _ := examineSites(walks)
 	for _, f := range found {
-		if f.Result == resultWarning {
-			a.logger.Warn(f.line())
+		if f.Result == adminapi.ResultWarning {
+			a.logger.Warn(f.Line())
 		}
 	}
 }
@@ -54,22 +55,22 @@ func (a *App) walkSites() (walks []*siteWalk) {
 
 // examineSites tells what makes our handler unreachable, or reachable for too many. It
 // returns the handlers that were met.
-func examineSites(walks []*siteWalk) (found findings, handlers []*Handler) {
+func examineSites(walks []*siteWalk) (found adminapi.Findings, handlers []*Handler) {
 	for _, walk := range walks {
-		found.add(walk.found...)
+		found.Add(walk.found...)
 		handlers = append(handlers, walk.handlers...)
 	}
 	switch {
 	case len(walks) == 0:
-		found.add(siteWarning("no server is configured, so no app can reach zoho_proxy", "an empty `bind` or site address makes a site vanish", "see whether one of them is empty"))
+		found.Add(siteWarning("no server is configured, so no app can reach zoho_proxy", "an empty `bind` or site address makes a site vanish", "see whether one of them is empty"))
 	case len(handlers) == 0:
-		found.add(siteWarning("no site holds a zoho_proxy, so no app can use Zoho through this Caddy", "an empty `bind` or site address makes a site vanish", "add `zoho_proxy` to a site"))
+		found.Add(siteWarning("no site holds a zoho_proxy, so no app can use Zoho through this Caddy", "an empty `bind` or site address makes a site vanish", "add `zoho_proxy` to a site"))
 	}
 	return found, handlers
 }
 
-func siteWarning(what, why, do string) finding {
-	return finding{Check: checkSites, Result: resultWarning, What: what, Why: why, Do: do}
+func siteWarning(what, why, do string) adminapi.Finding {
+	return adminapi.Finding{Check: adminapi.CheckSites, Result: adminapi.ResultWarning, What: what, Why: why, Do: do}
 }
 
 // siteWalk goes down the routes of a server to our handlers.
@@ -77,7 +78,7 @@ type siteWalk struct {
 	name     string
 	server   *caddyhttp.Server
 	within   []string // names of the named routes that we are in
-	found    findings
+	found    adminapi.Findings
 	handlers []*Handler
 	folders  map[*Connect][]string     // where the pages are, for a request as it arrives there
 	served   map[*client.Client]string // where a browser finds the callback of its pages
@@ -85,7 +86,7 @@ type siteWalk struct {
 }
 
 func (w *siteWalk) warn(what, why, do string) {
-	w.found.add(siteWarning(what, why, do+", server "+w.name))
+	w.found.Add(siteWarning(what, why, do+", server "+w.name))
 }
 
 // routes goes down the routes of a place.

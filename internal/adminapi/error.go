@@ -1,4 +1,4 @@
-package caddyzoho
+package adminapi
 
 import (
 	"encoding/json"
@@ -17,14 +17,14 @@ import (
 
 // Codes of the admin API that are compared somewhere; docs/operations.md lists all.
 const (
-	codeUnknownClient  = "unknown-client"
-	codeUnknownAccount = "unknown-account"
-	codeAccountName    = "account-name" // onboarding's
+	CodeUnknownClient  = "unknown-client"
+	CodeUnknownAccount = "unknown-account"
+	CodeAccountName    = "account-name" // onboarding's
 )
 
-// adminError is an error as the admin API answers it, with what a program needs to go
+// Error is an error as the admin API answers it, with what a program needs to go
 // on. It is never with a secret in it.
-type adminError struct {
+type Error struct {
 	Text       string `json:"error"`
 	Code       string `json:"code"` // stable
 	Hint       string `json:"hint,omitempty"`
@@ -38,11 +38,11 @@ type adminError struct {
 	Client  string `json:"client,omitempty"`
 	Account string `json:"account,omitempty"`
 
-	status int
+	Status int `json:"-"` // of the answer
 }
 
 // Error is the connection if it is known, the text, and the hint on a line of its own.
-func (e *adminError) Error() string {
+func (e *Error) Error() string {
 	text := e.Text
 	if e.Account != "" {
 		text = e.Client + "/" + e.Account + ": " + text
@@ -53,19 +53,19 @@ func (e *adminError) Error() string {
 	return text
 }
 
-func (e *adminError) write(w http.ResponseWriter) error {
+func (e *Error) write(w http.ResponseWriter) error {
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(e.RetryAfter))
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(e.status)
+	w.WriteHeader(e.Status)
 	return json.NewEncoder(w).Encode(e)
 }
 
-// refuse makes an adminError of a message, which may begin with the module's name.
-func refuse(status int, code, format string, args ...any) *adminError {
+// Refuse makes an adminError of a message, which may begin with the module's name.
+func Refuse(status int, code, format string, args ...any) *Error {
 	text := strings.TrimPrefix(fmt.Sprintf(format, args...), "zoho: ")
-	return &adminError{Text: text, Code: code, status: status}
+	return &Error{Text: text, Code: code, Status: status}
 }
 
 // waitReasons are those to wait, by codes that apps know.
@@ -76,23 +76,28 @@ var waitReasons = map[tokencache.Kind]string{
 	tokencache.KindStore:     problem.CodeStore,
 }
 
-// refused is what onboarding has against a wish.
-func refused(failure *onboard.Error) *adminError {
-	return &adminError{
+// Refused is what onboarding has against a wish.
+func Refused(failure *onboard.Error) *Error {
+	return &Error{
 		Text: failure.Text, Code: failure.Code, Reason: waitReasons[failure.Kind], Hint: strings.TrimSpace(failure.Remedy + " " + failure.Quota), Confirm: failure.Confirm, Replaceable: failure.Replaceable,
-		RetryAfter: problem.Seconds(failure.RetryAfter), status: failure.Status,
+		RetryAfter: problem.Seconds(failure.RetryAfter), Status: failure.Status,
 	}
 }
 
-// answered has refusals answered in one form here. Caddy would log each as an error of
+// Answered has refusals answered in one form here. Caddy would log each as an error of
 // its admin endpoint, which a mistyped command is not.
-func answered(handle caddy.AdminHandlerFunc) caddy.AdminHandlerFunc {
+func Answered(handle caddy.AdminHandlerFunc) caddy.AdminHandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		err := handle(w, r)
-		var refused *adminError
+		var refused *Error
 		if errors.As(err, &refused) {
 			return refused.write(w)
 		}
 		return err
 	}
+}
+
+// NeedsConsent tells the failures that a new grant ends.
+func NeedsConsent(code string) bool {
+	return code == problem.CodeGrantDead || code == problem.CodeNoGrant
 }

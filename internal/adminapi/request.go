@@ -1,0 +1,53 @@
+package adminapi
+
+import (
+	"time"
+)
+
+// ConnectRequest begins a consent when it is empty, and otherwise ends one: with what
+// the browser ended at, with a self client's code, or by confirming.
+type ConnectRequest struct {
+	State      string `json:"state,omitempty"`    // of the consent that was begun
+	Callback   string `json:"callback,omitempty"` // the address that the browser ended at, or the code
+	SelfClient string `json:"self_client_code,omitempty"`
+	Confirm    string `json:"confirm,omitempty"` // a grant of somebody else than before
+	Drop       bool   `json:"drop,omitempty"`    // do not store that one, give it back
+	DataCenter string `json:"data_center,omitempty"`
+	Replace    bool   `json:"replace,omitempty"`    // also one of somebody else
+	RevokeOld  bool   `json:"revoke_old,omitempty"` // the grant that is replaced
+
+	ReplaceUnreadable bool `json:"replace_unreadable,omitempty"` // also one that cannot be read
+}
+
+// ConnectStarted answers a connectRequest that begins a consent.
+type ConnectStarted struct {
+	URL         string   `json:"url"` // for the browser
+	State       string   `json:"state"`
+	RedirectURI string   `json:"redirect_uri"`
+	Warnings    []string `json:"warnings,omitempty"`
+}
+
+type ImportRequest struct {
+	RefreshToken string `json:"refresh_token"`
+	DataCenter   string `json:"data_center,omitempty"`
+	Replace      bool   `json:"replace,omitempty"`
+
+	ReplaceUnreadable bool `json:"replace_unreadable,omitempty"`
+}
+
+type RevokeRequest struct {
+	Shared bool `json:"shared,omitempty"` // also a grant that other accounts have
+}
+
+type InviteRequest struct {
+	Expires  string `json:"expires,omitempty"` // a duration; 168h
+	ReturnTo string `json:"return_to,omitempty"`
+}
+
+type Invitation struct {
+	Client   string    `json:"client"`
+	Account  string    `json:"account"`
+	URL      string    `json:"url"`
+	Expires  time.Time `json:"expires"`
+	Warnings []string  `json:"warnings,omitempty"`
+}
