@@ -164,14 +164,14 @@ func someScopes(scopes []string, width int) string {
 // errorWord tells a failure of before from one that matters now.
 func errorWord(c adminapi.Connection, width int) string {
 	text := orDash(cut(c.LastError, width))
-	if c.LastErrorAt != nil && c.well() {
+	if c.LastErrorAt != nil && well(c) {
 		return "earlier (" + c.LastErrorAt.Local().Format("2006-01-02 15:04") + "): " + text
 	}
 	return text
 }
 
 // well tells that nothing is wrong now, but for what has no time and lasts.
-func (c adminapi.Connection) well() bool {
+func well(c adminapi.Connection) bool {
 	return c.State == tokencache.StateOK && c.HasToken && !c.TokenRefused && !c.NeedsConsent && c.NextTry == nil
 }
 
