@@ -159,7 +159,7 @@ func changeConnection(w http.ResponseWriter, r *http.Request) error {
 			return adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownAccount, "%v", adminapi.NoAccount(client.Name, account, names))
 		}
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
+	r.Body = http.MaxBytesReader(w, r.Body, adminapi.MaxBody)
 	answer, err := action.do(app, r, client, account)
 	if err != nil {
 		return err

@@ -36,8 +36,6 @@ var actions = map[string]action{
 	"forget":  {existing: true, do: onboarding(forget)},
 }
 
-const maxAdminBody = 64 << 10
-
 // onboarding is an action that brings grants in or out; R is its body.
 func onboarding[R any](do func(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req R) (any, error)) func(*App, *http.Request, *client.Client, string) (any, error) {
 	return func(a *App, r *http.Request, client *client.Client, account string) (any, error) {

@@ -33,7 +33,7 @@ func serveDoctor(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := readJSON(http.MaxBytesReader(w, r.Body, maxAdminBody), &struct{}{}); err != nil {
+	if err := readJSON(http.MaxBytesReader(w, r.Body, adminapi.MaxBody), &struct{}{}); err != nil {
 		return adminapi.Refuse(http.StatusBadRequest, "bad-body", "%v", err)
 	}
 	query := r.URL.Query()

@@ -51,3 +51,6 @@ type Invitation struct {
 	Expires  time.Time `json:"expires"`
 	Warnings []string  `json:"warnings,omitempty"`
 }
+
+// MaxBody is the most that a request may bring.
+const MaxBody = 64 << 10

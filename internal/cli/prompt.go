@@ -1,4 +1,4 @@
-package caddyzoho
+package cli
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 )
 
 // input is what a person or a pipe gives.
@@ -91,7 +93,7 @@ func (in *input) typed(question string, quiet time.Duration) (string, error) {
 func (in *input) until(quiet time.Duration, t *typing) (string, error) {
 	in.read()
 	var ended <-chan time.Time
-	for len(t.text) <= maxAdminBody {
+	for len(t.text) <= adminapi.MaxBody {
 		select {
 		case chunk, more := <-in.chunks:
 			if !more && !errors.Is(in.failed, io.EOF) {

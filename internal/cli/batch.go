@@ -1,4 +1,4 @@
-package caddyzoho
+package cli
 
 import (
 	"bufio"
@@ -96,7 +96,7 @@ func importBatch(cmd *cobra.Command, args []string) (int, error) {
 	}
 	last := 0
 	lines := bufio.NewScanner(cmd.InOrStdin())
-	lines.Buffer(nil, maxAdminBody)
+	lines.Buffer(nil, adminapi.MaxBody)
 	for n := 1; lines.Scan(); n++ {
 		text := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), []byte("\ufeff")))
 		if len(text) == 0 {

@@ -1,4 +1,4 @@
-package caddyzoho
+package cli
 
 import (
 	"bytes"
