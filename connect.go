@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/sites"
 )
 
 func init() {
@@ -76,14 +77,18 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-const defaultFolder = "/zoho-connect/"
+// Shows is what a walk over the sites is told.
+func (c *Connect) Shows() sites.Shown { return sites.Shown{Client: c.client, Anybody: c.callers.Any} }
+
+// At takes from it where the pages are.
+func (c *Connect) At(folders []string) { c.folders.Store(&folders) }
 
 // in tells whether the pages are in a folder. They are not in those below: who guards some
 // of them by their paths has guarded them all.
 func (c *Connect) in(folder string) bool {
 	folders := c.folders.Load()
 	if folders == nil { // not quite started yet
-		return folder == defaultFolder
+		return folder == sites.DefaultFolder
 	}
 	return *folders == nil || slices.ContainsFunc(*folders, func(f string) bool { return strings.EqualFold(f, folder) })
 }

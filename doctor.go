@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/internal/sites"
 	"github.com/caddy-zoho/caddy-zoho/internal/unrecognized"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -54,12 +55,12 @@ func serveDoctor(w http.ResponseWriter, r *http.Request) error {
 func (a *App) examine(ctx context.Context, only, account string) adminapi.Findings {
 	found := a.examineStore()
 	walks := a.walkSites()
-	sites, handlers := examineSites(walks)
+	sites, met := sites.Examine(walks)
 	if len(sites) == 0 {
 		sites.Add(adminapi.Finding{Check: adminapi.CheckSites, Result: adminapi.ResultOK, What: "zoho_proxy can be reached from where it should"})
 	}
 	found.Add(sites.Once()...)
-	if len(handlers) > 0 {
+	if met {
 		found.Add(adminapi.Finding{Check: adminapi.CheckSites, Result: adminapi.ResultNote, What: "Caddy drops request headers whose names hold _ or . before zoho_proxy sees them",
 			Why: "many programs take those signs for a -, so that a caller could pass one header off as another",
 			Do:  "if an app needs one, add to the global options: servers { expected_underscore_headers NAME }"})
@@ -200,7 +201,7 @@ func examineFile(client string, ref secret.Ref) (found adminapi.Findings) {
 // exam is the examination of one client.
 type exam struct {
 	client     *client.Client
-	sites      []*siteWalk
+	sites      []*sites.Walk
 	known      func() []string // data centers that know the client's id, asked when first needed
 	down       []string        // authorization servers that cannot be reached, of which that is told already
 	throttling []string        // authorization servers that throttle
@@ -249,12 +250,12 @@ func (e *exam) run(ctx context.Context, account string) {
 	}
 }
 
-// handlers are those that serve this client, with where their sites listen.
-func (e *exam) handlers() iter.Seq2[*Handler, []string] {
-	return func(yield func(*Handler, []string) bool) {
+// proxies are those that serve this client, with where their sites listen.
+func (e *exam) proxies() iter.Seq2[sites.Served, []string] {
+	return func(yield func(sites.Served, []string) bool) {
 		for _, site := range e.sites {
-			for _, h := range site.handlers {
-				if h.client == e.client && !yield(h, site.server.Listen) {
+			for _, p := range site.Proxies {
+				if p.Client == e.client && !yield(p, site.Server.Listen) {
 					return
 				}
 			}
@@ -264,8 +265,8 @@ func (e *exam) handlers() iter.Seq2[*Handler, []string] {
 
 // services are those that sites name for this client.
 func (e *exam) services() (names []string) {
-	for h := range e.handlers() {
-		names = append(names, h.Services...)
+	for p := range e.proxies() {
+		names = append(names, p.Services...)
 	}
 	return names
 }

@@ -66,9 +66,9 @@ func (e *exam) unserved(statuses []tokencache.Status) {
 		}
 	}
 	served := make(map[string][]string) // addresses by account
-	for h, listen := range e.handlers() {
-		if !strings.Contains(h.Account, "{") && !slices.Contains(known, h.Account) {
-			served[h.Account] = append(served[h.Account], listen...)
+	for p, listen := range e.proxies() {
+		if !strings.Contains(p.Account, "{") && !slices.Contains(known, p.Account) {
+			served[p.Account] = append(served[p.Account], listen...)
 		}
 	}
 	for _, account := range slices.Sorted(maps.Keys(served)) {

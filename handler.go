@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
+	"github.com/caddy-zoho/caddy-zoho/internal/sites"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -139,6 +140,11 @@ func unknownService(name string) error {
 		hint = fmt.Sprintf(" (did you mean %s?)", near)
 	}
 	return fmt.Errorf("zoho_proxy: there is no service %q%s; known are %s", name, hint, strings.Join(zoho.ServiceNames(), " "))
+}
+
+// Serves is what a walk over the sites is told.
+func (h *Handler) Serves() sites.Served {
+	return sites.Served{Client: h.client, Account: h.Account, Services: h.Services, Anybody: h.callers.Any}
 }
 
 // ServeHTTP lets reverse_proxy send what a session could be opened for.

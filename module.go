@@ -26,13 +26,16 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/internal/sites"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -276,6 +279,29 @@ func (a *App) seal() error {
 		}
 		return secrets
 	}, a.logger)
+}
+
+// walkSites goes down all servers of this configuration.
+func (a *App) walkSites() []*sites.Walk {
+	app, err := a.ctx.AppIfConfigured("http")
+	if err != nil {
+		return nil
+	}
+	return sites.Go(app.(*caddyhttp.App).Servers)
+}
+
+// startSites tells the pages where they are, and the log what doctor would find.
+func (a *App) startSites() {
+	walks := a.walkSites()
+	for _, walk := range walks {
+		walk.Tell()
+	}
+	found, _ := sites.Examine(walks)
+	for _, f := range found {
+		if f.Result == adminapi.ResultWarning {
+			a.logger.Warn(f.Line())
+		}
+	}
 }
 
 // lookAtGrants tells of clients that nobody has connected yet, and of those whose stored

@@ -1,4 +1,6 @@
-package caddyzoho
+// Package sites goes down the routes of a configuration to our handlers: it finds what makes
+// them unreachable, or reachable for too many, and where the onboarding pages are.
+package sites
 
 import (
 	"fmt"
@@ -8,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -18,79 +21,89 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 )
 
-// startSites tells the pages where they are, and the log what doctor would find.
-func (a *App) startSites() {
-	walks := a.walkSites()
-	for _, walk := range walks {
-		for connect, folders := range walk.folders {
-			connect.folders.Store(&folders)
-		}
-		for client, callback := range walk.served {
-			client.Served.Store(callback)
-		}
-	}
-	found, _ := examineSites(walks)
-	for _, f := range found {
-		if f.Result == adminapi.ResultWarning {
-			a.logger.Warn(f.Line())
-		}
-	}
+// Proxy is what the handler of zoho_proxy says of itself.
+type Proxy interface{ Serves() Served }
+
+// Served is what a zoho_proxy serves.
+type Served struct {
+	Client   *client.Client
+	Account  string // with placeholders
+	Services []string
+	Anybody  bool // every caller is admitted
 }
 
-// walkSites goes down all servers of this configuration.
-func (a *App) walkSites() (walks []*siteWalk) {
-	app, err := a.ctx.AppIfConfigured("http")
-	if err != nil {
-		return nil
-	}
-	servers := app.(*caddyhttp.App).Servers
+// Pages is what the handler of zoho_connect says of itself.
+type Pages interface {
+	Shows() Shown
+	// at tells it in which folders its pages are, nil if in any.
+	At(folders []string)
+}
+
+// Shown is whose connections the pages show.
+type Shown struct {
+	Client  *client.Client
+	Anybody bool
+}
+
+// Go goes down all servers of a configuration.
+func Go(servers map[string]*caddyhttp.Server) (walks []*Walk) {
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
-		walk := &siteWalk{name: name, server: servers[name], folders: make(map[*Connect][]string), served: make(map[*client.Client]string)}
-		walk.routes(walk.server.Routes, place{})
+		walk := &Walk{name: name, Server: servers[name], folders: make(map[Pages][]string), callbacks: make(map[*client.Client]string)}
+		walk.routes(walk.Server.Routes, place{})
 		walk.listeners()
 		walks = append(walks, walk)
 	}
 	return walks
 }
 
-// examineSites tells what makes our handler unreachable, or reachable for too many. It
-// returns the handlers that were met.
-func examineSites(walks []*siteWalk) (found adminapi.Findings, handlers []*Handler) {
+// Tell tells the pages where they are, and clients where a browser finds their callback.
+func (w *Walk) Tell() {
+	for pages, folders := range w.folders {
+		pages.At(folders)
+	}
+	for client, callback := range w.callbacks {
+		client.Served.Store(callback)
+	}
+}
+
+// Examine tells what makes our handler unreachable, or reachable for too many. It
+// reports whether a zoho_proxy was met.
+func Examine(walks []*Walk) (found adminapi.Findings, met bool) {
 	for _, walk := range walks {
 		found.Add(walk.found...)
-		handlers = append(handlers, walk.handlers...)
+		met = met || len(walk.Proxies) > 0
 	}
 	switch {
 	case len(walks) == 0:
 		found.Add(siteWarning("no server is configured, so no app can reach zoho_proxy", "an empty `bind` or site address makes a site vanish", "see whether one of them is empty"))
-	case len(handlers) == 0:
+	case !met:
 		found.Add(siteWarning("no site holds a zoho_proxy, so no app can use Zoho through this Caddy", "an empty `bind` or site address makes a site vanish", "add `zoho_proxy` to a site"))
 	}
-	return found, handlers
+	return found, met
 }
 
 func siteWarning(what, why, do string) adminapi.Finding {
 	return adminapi.Finding{Check: adminapi.CheckSites, Result: adminapi.ResultWarning, What: what, Why: why, Do: do}
 }
 
-// siteWalk goes down the routes of a server to our handlers.
-type siteWalk struct {
-	name     string
-	server   *caddyhttp.Server
-	within   []string // names of the named routes that we are in
-	found    adminapi.Findings
-	handlers []*Handler
-	folders  map[*Connect][]string     // where the pages are, for a request as it arrives there
-	served   map[*client.Client]string // where a browser finds the callback of its pages
-	asks     bool                      // something asks callers who they are, wherever that stands
+// Walk goes down the routes of a server to our handlers.
+type Walk struct {
+	name      string
+	Server    *caddyhttp.Server
+	within    []string // names of the named routes that we are in
+	found     adminapi.Findings
+	Proxies   []Served
+	folders   map[Pages][]string        // where the pages are, for a request as it arrives there
+	callbacks map[*client.Client]string // where a browser finds the callback of its pages
+	asks      bool                      // something asks callers who they are, wherever that stands
 }
 
-func (w *siteWalk) warn(what, why, do string) {
+func (w *Walk) warn(what, why, do string) {
 	w.found.Add(siteWarning(what, why, do+", server "+w.name))
 }
 
 // routes goes down the routes of a place.
-func (w *siteWalk) routes(routes caddyhttp.RouteList, at place) {
+func (w *Walk) routes(routes caddyhttp.RouteList, at place) {
 	for _, route := range routes {
 		here := at
 		if hosts := matcherOf[caddyhttp.MatchHost](route.MatcherSets); len(hosts) > 0 {
@@ -110,27 +123,32 @@ func (w *siteWalk) routes(routes caddyhttp.RouteList, at place) {
 				if len(route.MatcherSets) > 0 {
 					at.folders = nil // some of what follows was rewritten, some was not
 				}
-			case *Connect:
+			case Pages:
 				w.connect(h, here)
-			case *Handler:
-				w.handler(h, here.host)
+			case Proxy:
+				w.proxy(h.Serves(), here.host)
 			case *caddyauth.Authentication:
 				w.asks = true
 			case *reverseproxy.Handler:
-				_, ours := h.Transport.(*Transport)
-				w.asks = w.asks || !ours && len(h.HandleResponse) > 0 // forward_auth
+				w.asks = w.asks || !ours(h.Transport) && len(h.HandleResponse) > 0 // forward_auth
 			}
 		}
 	}
 }
 
-func (w *siteWalk) handler(h *Handler, host string) {
-	w.handlers = append(w.handlers, h)
+// ours reports whether a transport is that of zoho_proxy.
+func ours(transport any) bool {
+	module, ok := transport.(caddy.Module)
+	return ok && module.CaddyModule().ID == "http.reverse_proxy.transport.zoho"
+}
+
+func (w *Walk) proxy(p Served, host string) {
+	w.Proxies = append(w.Proxies, p)
 	if host != "" {
 		w.warn("zoho_proxy stands behind a host name", "requests with another Host get an empty 200 from Caddy itself",
 			"use a site address without a host, such as http://:8080 with `bind 127.0.0.1`")
 	}
-	for _, m := range headerPlaceholder.FindAllStringSubmatch(h.Account, -1) {
+	for _, m := range headerPlaceholder.FindAllStringSubmatch(p.Account, -1) {
 		if name := m[1]; w.drops(name) {
 			w.warn("the account is read from the request header "+name+", which never arrives",
 				"Caddy drops request headers whose names hold _ or ., unless told to expect them",
@@ -141,23 +159,24 @@ func (w *siteWalk) handler(h *Handler, host string) {
 
 // connect notes where pages are, and compares where Zoho sends browsers with where the pages
 // wait for them.
-func (w *siteWalk) connect(c *Connect, at place) {
+func (w *Walk) connect(c Pages, at place) {
 	folders, known := w.folders[c]
+	of := c.Shows().Client
 	if at.folders == nil || known && folders == nil {
 		w.folders[c] = nil
 	} else {
 		w.folders[c] = append(folders, at.folders...)
 	}
-	folder := defaultFolder
+	folder := DefaultFolder
 	if at.folders != nil {
 		folder = at.stripped + at.folders[0]
 	}
-	if callback := callbackAt(w.server, at.host, folder); callback != "" {
-		w.served[c.client] = callback
+	if callback := callbackAt(w.Server, at.host, folder); callback != "" {
+		w.callbacks[of] = callback
 	}
-	to, err := url.Parse(c.client.RedirectURI)
+	to, err := url.Parse(of.RedirectURI)
 	if err == nil && to.Path != "" && !strings.HasSuffix(to.Path, "/callback") {
-		w.warn("redirect_uri of client "+c.client.Name+" leads browsers to "+to.Path, "the pages of zoho_connect take Zoho's answers at "+folder+"callback alone",
+		w.warn("redirect_uri of client "+of.Name+" leads browsers to "+to.Path, "the pages of zoho_connect take Zoho's answers at "+folder+"callback alone",
 			"end it in /callback, there and in Zoho's API console")
 	}
 }
@@ -165,13 +184,13 @@ func (w *siteWalk) connect(c *Connect, at place) {
 var headerPlaceholder = regexp.MustCompile(`\{http\.request\.header\.([^{}]+)\}`)
 
 // drops tells whether Caddy drops request headers of a name.
-func (w *siteWalk) drops(name string) bool {
+func (w *Walk) drops(name string) bool {
 	var expected []string
 	switch {
 	case strings.Contains(name, "_"):
-		expected = w.server.ExpectedUnderscoreHeaders
+		expected = w.Server.ExpectedUnderscoreHeaders
 	case strings.Contains(name, "."):
-		expected = w.server.ExpectedDotHeaders
+		expected = w.Server.ExpectedDotHeaders
 	default:
 		return false
 	}
@@ -182,17 +201,17 @@ func (w *siteWalk) drops(name string) bool {
 }
 
 // listeners tells of those that other machines can reach.
-func (w *siteWalk) listeners() {
-	anybody := slices.ContainsFunc(w.handlers, func(h *Handler) bool { return h.callers.Any })
+func (w *Walk) listeners() {
+	anybody := slices.ContainsFunc(w.Proxies, func(p Served) bool { return p.Anybody })
 	strangers := !w.asksForCertificates() && !w.asks && w.admitsStrangers()
-	for _, listen := range w.server.Listen {
+	for _, listen := range w.Server.Listen {
 		reach := reachOf(listen)
 		if strangers && reach != thisMachine {
 			w.warn(fmt.Sprintf("zoho_connect admits every caller at %s", listen), "whoever reaches that address can put a Zoho account of his own in place of yours",
 				"have `basic_auth` or client certificates before it, or name the addresses of its operators in `callers`")
 		}
 		switch {
-		case len(w.handlers) == 0:
+		case len(w.Proxies) == 0:
 		case reach == everywhere && anybody:
 			w.warn(fmt.Sprintf("zoho_proxy listens on every interface (%s)", listen), "whoever reaches it acts as the account, since `callers any` admits everybody",
 				"add `bind 127.0.0.1`, or name the addresses of the apps in `callers`")
@@ -204,22 +223,22 @@ func (w *siteWalk) listeners() {
 	}
 }
 
-func (w *siteWalk) admitsStrangers() bool {
-	for c := range w.folders {
-		if c.callers.Any {
+func (w *Walk) admitsStrangers() bool {
+	for pages := range w.folders {
+		if pages.Shows().Anybody {
 			return true
 		}
 	}
 	return false
 }
 
-func (w *siteWalk) asksForCertificates() bool {
-	return slices.ContainsFunc(w.server.TLSConnPolicies, func(p *caddytls.ConnectionPolicy) bool { return p.ClientAuthentication != nil })
+func (w *Walk) asksForCertificates() bool {
+	return slices.ContainsFunc(w.Server.TLSConnPolicies, func(p *caddytls.ConnectionPolicy) bool { return p.ClientAuthentication != nil })
 }
 
 // invoke enters a named route, but not from within itself.
-func (w *siteWalk) invoke(name string, at place) {
-	route := w.server.NamedRoutes[name]
+func (w *Walk) invoke(name string, at place) {
+	route := w.Server.NamedRoutes[name]
 	if route == nil || slices.Contains(w.within, name) {
 		return
 	}

@@ -1,4 +1,4 @@
-package caddyzoho
+package sites
 
 import (
 	"net"
@@ -124,3 +124,5 @@ func reachOf(listen string) reach {
 	}
 	return otherMachines
 }
+
+const DefaultFolder = "/zoho-connect/"
