@@ -1,6 +1,7 @@
 package caddyzoho
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -219,6 +220,35 @@ func (a *App) parseConnectionPath(path string) (client *client.Client, account s
 		return nil, "", do, adminapi.Refuse(http.StatusNotFound, "unknown-action", "there is no action %.64q%s; known are %s", parts[2], words.DidYouMean(parts[2], names), strings.Join(names, ", "))
 	}
 	return client, parts[1], do, nil
+}
+
+// doctorLimit bounds an examination: a person waits for it.
+const doctorLimit = time.Minute
+
+// serveDoctor examines the running Caddy from within, since only that has its store,
+// its environment and its network. It asks Zoho, and may have a token renewed: no GET.
+func serveDoctor(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return adminapi.Refuse(http.StatusMethodNotAllowed, "method", "only POST is allowed here")
+	}
+	app, err := activeApp()
+	if err != nil {
+		return err
+	}
+	if err := readJSON(http.MaxBytesReader(w, r.Body, adminapi.MaxBody), &struct{}{}); err != nil {
+		return adminapi.Refuse(http.StatusBadRequest, "bad-body", "%v", err)
+	}
+	query := r.URL.Query()
+	client := query.Get("client")
+	if client != "" {
+		if _, err := app.client(client); err != nil {
+			return adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownClient, "%v", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), doctorLimit)
+	defer cancel()
+	found := app.subject().Examine(ctx, client, query.Get("account"))
+	return writeJSON(w, adminapi.Examination{OK: !found.Failed(), Findings: found})
 }
 
 func writeJSON(w http.ResponseWriter, value any) error {

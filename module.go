@@ -31,6 +31,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
+	"github.com/caddy-zoho/caddy-zoho/internal/doctor"
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
@@ -250,7 +251,7 @@ func (a *App) Start() error {
 		a.logger.Warn("the store is not sealed as it should be", zap.Error(err))
 	}
 	a.lookAtGrants()
-	if text := a.returnedGrants(); text != "" {
+	if text := doctor.ReturnedGrants(a.state.store); text != "" {
 		a.logger.Warn(text + "; was an old grants.db put in place?")
 	}
 	for _, name := range a.clientNames() {
@@ -287,7 +288,7 @@ func (a *App) walkSites() []*sites.Walk {
 	if err != nil {
 		return nil
 	}
-	return sites.Go(app.(*caddyhttp.App).Servers)
+	return sites.WalkServers(app.(*caddyhttp.App).Servers)
 }
 
 // startSites tells the pages where they are, and the log what doctor would find.
@@ -302,6 +303,12 @@ func (a *App) startSites() {
 			a.logger.Warn(f.Line())
 		}
 	}
+}
+
+// subject is what doctor examines.
+func (a *App) subject() *doctor.Subject {
+	return &doctor.Subject{Clients: a.allClients(), Sites: a.walkSites(), Store: a.state.store, Dir: a.state.dir, Sealing: a.sealing,
+		Notify: notify.URL(a.Notify), Notices: a.state.notices, Unknown: &a.state.unknown, Moved: a.livesAt}
 }
 
 // lookAtGrants tells of clients that nobody has connected yet, and of those whose stored

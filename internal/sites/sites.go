@@ -45,8 +45,8 @@ type Shown struct {
 	Anybody bool
 }
 
-// Go goes down all servers of a configuration.
-func Go(servers map[string]*caddyhttp.Server) (walks []*Walk) {
+// WalkServers goes down all servers of a configuration.
+func WalkServers(servers map[string]*caddyhttp.Server) (walks []*Walk) {
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
 		walk := &Walk{name: name, Server: servers[name], folders: make(map[Pages][]string), callbacks: make(map[*client.Client]string)}
 		walk.routes(walk.Server.Routes, place{})

@@ -1,4 +1,4 @@
-package caddyzoho
+package doctor
 
 import (
 	"fmt"
@@ -73,10 +73,23 @@ func (e *exam) unchecked(account string, probes []zoho.Probe) {
 	}
 	const do = "try a call of the app's own"
 	if len(unknown) > 0 {
-		e.tell(adminapi.CheckScopes, adminapi.ResultSkipped, account, "not checked: "+strings.Join(unknown, ", "), "no call is known that needs only this scope, and Zoho has not named what it granted", do)
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckScopes,
+			Result:  adminapi.ResultSkipped,
+			Account: account,
+			What:    "not checked: " + strings.Join(unknown, ", "),
+			Why:     "no call is known that needs only this scope, and Zoho has not named what it granted",
+			Do:      do,
+		})
 	}
 	if len(uncalled) > 0 {
-		e.tell(adminapi.CheckScopes, adminapi.ResultSkipped, account, "not checked: "+strings.Join(uncalled, ", "),
-			fmt.Sprintf("at most %d calls are made for a connection, and none to an authorization server that is down or throttles", maxCalls), do)
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckScopes,
+			Result:  adminapi.ResultSkipped,
+			Account: account,
+			What:    "not checked: " + strings.Join(uncalled, ", "),
+			Why:     fmt.Sprintf("at most %d calls are made for a connection, and none to an authorization server that is down or throttles", maxCalls),
+			Do:      do,
+		})
 	}
 }

@@ -1,4 +1,4 @@
-package caddyzoho
+package doctor
 
 import (
 	"cmp"
@@ -28,18 +28,33 @@ func (e *exam) credentials() {
 	for _, ref := range c.AllSecrets() {
 		e.found.Add(examineSecret("client_secret", c.Name, ref)...)
 		if value, err := ref.Resolve(); err == nil && zoho.LooksLikeClientID(value) {
-			e.tell(adminapi.CheckCredentials, adminapi.ResultFailed, "", "client_secret looks like a client id", "ids begin with 1000. or 1004., secrets do not",
-				"see whether client_id and client_secret are swapped")
+			e.tell(adminapi.Finding{
+				Check:  adminapi.CheckCredentials,
+				Result: adminapi.ResultFailed,
+				What:   "client_secret looks like a client id",
+				Why:    "ids begin with 1000. or 1004., secrets do not",
+				Do:     "see whether client_id and client_secret are swapped",
+			})
 		}
 	}
 	if id, err := c.ClientID.Resolve(); err == nil && !zoho.LooksLikeClientID(id) && !c.Centers[0].Custom {
-		e.tell(adminapi.CheckCredentials, adminapi.ResultWarning, "", "client_id does not look like one of Zoho's", "those begin with 1000. or 1004.", "compare it with the API console")
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckCredentials,
+			Result: adminapi.ResultWarning,
+			What:   "client_id does not look like one of Zoho's",
+			Why:    "those begin with 1000. or 1004.",
+			Do:     "compare it with the API console",
+		})
 	}
 	for _, account := range c.AccountNames() {
 		e.found.Add(examineFile(c.Name, c.GrantRef(account))...)
 	}
 	if len(e.found) == before {
-		e.tell(adminapi.CheckCredentials, adminapi.ResultOK, "", "client_id and client_secret have values that look right", "", "")
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckCredentials,
+			Result: adminapi.ResultOK,
+			What:   "client_id and client_secret have values that look right",
+		})
 	}
 }
 
@@ -75,27 +90,46 @@ func (e *exam) clock(clocks []*time.Duration) {
 		}
 	}
 	if len(told) == 0 {
-		e.tell(adminapi.CheckClock, adminapi.ResultSkipped, "", "the clock was not compared", "no authorization server has told the time", "")
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckClock,
+			Result: adminapi.ResultSkipped,
+			What:   "the clock was not compared",
+			Why:    "no authorization server has told the time",
+		})
 		return
 	}
 	ahead := slices.MaxFunc(told, func(a, b time.Duration) int { return cmp.Compare(a.Abs(), b.Abs()) })
 	if ahead.Abs() <= client.ClockTolerance {
-		e.tell(adminapi.CheckClock, adminapi.ResultOK, "", fmt.Sprintf("this machine's clock is Zoho's within %s", client.ClockTolerance), "", "")
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckClock,
+			Result: adminapi.ResultOK,
+			What:   fmt.Sprintf("this machine's clock is Zoho's within %s", client.ClockTolerance),
+		})
 		return
 	}
 	direction := "ahead of"
 	if ahead < 0 {
 		direction = "behind"
 	}
-	e.tell(adminapi.CheckClock, adminapi.ResultFailed, "", fmt.Sprintf("this machine's clock is %s %s Zoho's", ahead.Abs(), direction),
-		"Zoho's answers carry the time; stored expiries, certificates and logs go by this machine's clock", "set up its time service (NTP)")
+	e.tell(adminapi.Finding{
+		Check:  adminapi.CheckClock,
+		Result: adminapi.ResultFailed,
+		What:   fmt.Sprintf("this machine's clock is %s %s Zoho's", ahead.Abs(), direction),
+		Why:    "Zoho's answers carry the time; stored expiries, certificates and logs go by this machine's clock",
+		Do:     "set up its time service (NTP)",
+	})
 }
 
 func (e *exam) dataCenter(ctx context.Context, center zoho.DataCenter, statuses []tokencache.Status) (ahead *time.Duration) {
 	ways := e.client.AccountsOf(center)
 	if len(ways) == 0 {
-		e.tell(adminapi.CheckCredentials, adminapi.ResultFailed, "", "there is no client secret for the data center "+center.Code, "each data center has its own unless one was chosen for all",
-			"set `client_secret "+center.Code+" {env.…}`")
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckCredentials,
+			Result: adminapi.ResultFailed,
+			What:   "there is no client secret for the data center " + center.Code,
+			Why:    "each data center has its own unless one was chosen for all",
+			Do:     "set `client_secret " + center.Code + " {env.…}`",
+		})
 		return nil
 	}
 	reach, cancel := context.WithTimeout(ctx, client.ReachLimit)
@@ -111,12 +145,22 @@ func (e *exam) dataCenter(ctx context.Context, center zoho.DataCenter, statuses 
 	}
 	if slices.ContainsFunc(statuses, throttled) {
 		e.throttling = append(e.throttling, center.Accounts)
-		e.tell(adminapi.CheckDataCenter, adminapi.ResultSkipped, "", center.Accounts+" can be reached; it was asked nothing more", "Zoho throttles the client, and each call keeps the door shut", "")
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckDataCenter,
+			Result: adminapi.ResultSkipped,
+			What:   center.Accounts + " can be reached; it was asked nothing more",
+			Why:    "Zoho throttles the client, and each call keeps the door shut",
+		})
 		return ahead
 	}
 	if !e.client.Shared.Asked.AllowN(time.Now(), len(ways)) {
-		e.tell(adminapi.CheckDataCenter, adminapi.ResultSkipped, "", center.Accounts+" can be reached; it was asked nothing more", "doctor was run so often that Zoho might take it for an attack",
-			"wait some minutes")
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckDataCenter,
+			Result: adminapi.ResultSkipped,
+			What:   center.Accounts + " can be reached; it was asked nothing more",
+			Why:    "doctor was run so often that Zoho might take it for an attack",
+			Do:     "wait some minutes",
+		})
 		return ahead
 	}
 	e.clientAt(ctx, center, ways)
@@ -142,7 +186,13 @@ func (e *exam) unreachable(where string, err error) {
 		do = "see the DNS server of this machine"
 	}
 	told := cause.Of(cause.Unreachable, cause.Facts{Server: where})
-	e.tell(adminapi.CheckDataCenter, adminapi.ResultFailed, "", told.What, err.Error(), do)
+	e.tell(adminapi.Finding{
+		Check:  adminapi.CheckDataCenter,
+		Result: adminapi.ResultFailed,
+		What:   told.What,
+		Why:    err.Error(),
+		Do:     do,
+	})
 }
 
 // clientAt tells whether a data center takes the client's id and one of its secrets.
@@ -152,16 +202,31 @@ func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoh
 		failure = nil // of the secret before
 		err := way.CheckClient(ctx)
 		if err == nil && i > 0 {
-			e.tell(adminapi.CheckCredentials, adminapi.ResultNote, "", center.Accounts+" takes one of the client's secrets, and refuses another", "several are configured",
-				"when one of them is retired everywhere, remove it")
+			e.tell(adminapi.Finding{
+				Check:  adminapi.CheckCredentials,
+				Result: adminapi.ResultNote,
+				What:   center.Accounts + " takes one of the client's secrets, and refuses another",
+				Why:    "several are configured",
+				Do:     "when one of them is retired everywhere, remove it",
+			})
 		}
 		if err == nil {
-			e.tell(adminapi.CheckDataCenter, adminapi.ResultOK, "", center.Accounts+" knows the client and takes its secret", "", "")
+			e.tell(adminapi.Finding{
+				Check:  adminapi.CheckDataCenter,
+				Result: adminapi.ResultOK,
+				What:   center.Accounts + " knows the client and takes its secret",
+			})
 			return
 		}
 		if errors.As(err, &failure) && failure.Kind == zoho.FailureThrottled {
 			e.throttling = append(e.throttling, center.Accounts)
-			e.tell(adminapi.CheckBudget, adminapi.ResultFailed, "", "Zoho throttles: "+center.Accounts+" answers nothing for a while", err.Error(), failure.Hint())
+			e.tell(adminapi.Finding{
+				Check:  adminapi.CheckBudget,
+				Result: adminapi.ResultFailed,
+				What:   "Zoho throttles: " + center.Accounts + " answers nothing for a while",
+				Why:    err.Error(),
+				Do:     failure.Hint(),
+			})
 			return
 		}
 		if failure != nil && failure.Status == 0 {
@@ -170,12 +235,24 @@ func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoh
 		}
 		if failure == nil || failure.Kind != zoho.FailureClientRejected {
 			told := cause.Of(cause.NoAccounts, cause.Facts{Server: center.Accounts})
-			e.tell(adminapi.CheckDataCenter, adminapi.ResultFailed, "", told.What, err.Error(), hintOf(err))
+			e.tell(adminapi.Finding{
+				Check:  adminapi.CheckDataCenter,
+				Result: adminapi.ResultFailed,
+				What:   told.What,
+				Why:    err.Error(),
+				Do:     hintOf(err),
+			})
 			return
 		}
 	}
 	if failure.Code == "invalid_client_secret" {
-		e.tell(adminapi.CheckCredentials, adminapi.ResultFailed, "", center.Accounts+" refuses the client secret", failure.Error(), e.rightSecret(center))
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckCredentials,
+			Result: adminapi.ResultFailed,
+			What:   center.Accounts + " refuses the client secret",
+			Why:    failure.Error(),
+			Do:     e.rightSecret(center),
+		})
 		return
 	}
 	e.unknownClient(center, failure, e.elsewhere(center))
@@ -204,15 +281,30 @@ func (e *exam) unknownClient(center zoho.DataCenter, failure *zoho.Failure, know
 	const console = "In the API console of its home each data center is switched on by itself"
 	switch {
 	case len(known) == 0:
-		e.tell(adminapi.CheckCredentials, adminapi.ResultFailed, "", "the client id is unknown at "+center.Accounts+", and none of Zoho's data centers that answered knows it", failure.Error(),
-			"see whether client_id is mistyped: compare it with the API console, it is case sensitive and begins with 1000. or 1004.")
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckCredentials,
+			Result: adminapi.ResultFailed,
+			What:   "the client id is unknown at " + center.Accounts + ", and none of Zoho's data centers that answered knows it",
+			Why:    failure.Error(),
+			Do: "see whether client_id is mistyped: compare it with the API console, it is case sensitive " +
+				"and begins with 1000. or 1004.",
+		})
 	case center == home:
-		e.tell(adminapi.CheckDataCenter, adminapi.ResultFailed, "", fmt.Sprintf("wrong data center: the client id is unknown at %s, but known at %s", center.Code, strings.Join(known, ", ")),
-			"the client was registered there, or this data center is not enabled for it ("+failure.Error()+")",
-			fmt.Sprintf("write `data_center %s` if it was registered there. %s", known[0], console))
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckDataCenter,
+			Result: adminapi.ResultFailed,
+			What:   fmt.Sprintf("wrong data center: the client id is unknown at %s, but known at %s", center.Code, strings.Join(known, ", ")),
+			Why:    "the client was registered there, or this data center is not enabled for it (" + failure.Error() + ")",
+			Do:     fmt.Sprintf("write `data_center %s` if it was registered there. %s", known[0], console),
+		})
 	default:
-		e.tell(adminapi.CheckDataCenter, adminapi.ResultFailed, "", fmt.Sprintf("the data center %s is not enabled for the client, which is known at %s", center.Code, strings.Join(known, ", ")), failure.Error(),
-			"switch it on, or take it out of `data_center`. "+console)
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckDataCenter,
+			Result: adminapi.ResultFailed,
+			What:   fmt.Sprintf("the data center %s is not enabled for the client, which is known at %s", center.Code, strings.Join(known, ", ")),
+			Why:    failure.Error(),
+			Do:     "switch it on, or take it out of `data_center`. " + console,
+		})
 	}
 }
 

@@ -1,4 +1,4 @@
-package caddyzoho
+package doctor
 
 import (
 	"context"
@@ -38,17 +38,34 @@ func (e *exam) callAll(ctx context.Context, s tokencache.Status) {
 		e.noToken(ctx, s.Account, err)
 		return
 	}
-	e.tell(adminapi.CheckGrant, adminapi.ResultOK, s.Account, "there is a live access token", "", "")
+	e.tell(adminapi.Finding{
+		Check:   adminapi.CheckGrant,
+		Result:  adminapi.ResultOK,
+		Account: s.Account,
+		What:    "there is a live access token",
+	})
 	if len(s.Scopes) == 0 {
 		s.Scopes = zoho.SplitScopes(token.Scope)
 	}
 	probes, unknown := e.probes(s, conn.Services())
 	if len(unknown) > 0 {
-		e.tell(adminapi.CheckCall, adminapi.ResultSkipped, s.Account, "no harmless call is known for "+strings.Join(unknown, ", "), "", "try one of the app's own")
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckCall,
+			Result:  adminapi.ResultSkipped,
+			Account: s.Account,
+			What:    "no harmless call is known for " + strings.Join(unknown, ", "),
+			Do:      "try one of the app's own",
+		})
 	}
 	if len(probes) == 0 {
-		e.tell(adminapi.CheckCall, adminapi.ResultSkipped, s.Account, "no call was made to any service", "which ones the apps use is not known",
-			"name them: `scopes` in the client, or `services` in zoho_proxy")
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckCall,
+			Result:  adminapi.ResultSkipped,
+			Account: s.Account,
+			What:    "no call was made to any service",
+			Why:     "which ones the apps use is not known",
+			Do:      "name them: `scopes` in the client, or `services` in zoho_proxy",
+		})
 	}
 	refused := make(map[string]bool) // services
 	var shown []string               // scopes of which it is known by now
@@ -81,14 +98,27 @@ func (e *exam) noToken(ctx context.Context, account string, err error) {
 	}
 	p := problem.Token(err, e.client, account)
 	if server := e.client.CenterNow(account).Accounts; p.Code == problem.CodeAccountsUnreachable && slices.Contains(e.down, server) {
-		e.tell(adminapi.CheckGrant, adminapi.ResultSkipped, account, "whether the grant is good is not known", server+" cannot be reached, and there is no access token", "")
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckGrant,
+			Result:  adminapi.ResultSkipped,
+			Account: account,
+			What:    "whether the grant is good is not known",
+			Why:     server + " cannot be reached, and there is no access token",
+		})
 		return
 	}
 	do := p.Detail
 	if p.Code == problem.CodeClientRejected {
 		do = seeCredentials // which know more of it
 	}
-	e.tell(adminapi.CheckGrant, adminapi.ResultFailed, account, "no access token: "+p.Title, err.Error(), do)
+	e.tell(adminapi.Finding{
+		Check:   adminapi.CheckGrant,
+		Result:  adminapi.ResultFailed,
+		Account: account,
+		What:    "no access token: " + p.Title,
+		Why:     err.Error(),
+		Do:      do,
+	})
 }
 
 // doctorCall is one call to a service.
@@ -121,7 +151,14 @@ func (c *doctorCall) run(ctx context.Context) outcome {
 	}
 	center := c.client.CenterOf(c.account, c.conn.AccountsServer())
 	if c.target, err = c.where(center, token); err != nil {
-		c.tell(adminapi.CheckCall, adminapi.ResultFailed, c.account, c.probe.Service()+" cannot be called in the data center "+center.Code, err.Error(), "see whether Zoho offers the service there")
+		c.tell(adminapi.Finding{
+			Check:   adminapi.CheckCall,
+			Result:  adminapi.ResultFailed,
+			Account: c.account,
+			What:    c.probe.Service() + " cannot be called in the data center " + center.Code,
+			Why:     err.Error(),
+			Do:      "see whether Zoho offers the service there",
+		})
 		return callUseless
 	}
 	resource := c.conn.Resource(c.target.Service, c.target.Host)
@@ -141,7 +178,14 @@ func (c *doctorCall) run(ctx context.Context) outcome {
 		}
 	}
 	if err != nil {
-		c.tell(adminapi.CheckCall, adminapi.ResultFailed, c.account, c.what()+" got no answer", err.Error(), "see network, firewall and `network_proxy`")
+		c.tell(adminapi.Finding{
+			Check:   adminapi.CheckCall,
+			Result:  adminapi.ResultFailed,
+			Account: c.account,
+			What:    c.what() + " got no answer",
+			Why:     err.Error(),
+			Do:      "see network, firewall and `network_proxy`",
+		})
 		return callUseless
 	}
 	if zoho.Accepted(status) {
@@ -181,7 +225,14 @@ func (c *doctorCall) regrant() string {
 // judged tells what an answer means for whoever asked for the scope.
 func (c *doctorCall) judged(status int, verdict zoho.Verdict, token *tokencache.Token) outcome {
 	refused := func(result, check, why, do string) {
-		c.tell(check, result, c.account, fmt.Sprintf("%s: %s (Zoho answers %d)", refusalWord[verdict], c.what(), status), why, do)
+		c.tell(adminapi.Finding{
+			Check:   check,
+			Result:  result,
+			Account: c.account,
+			What:    fmt.Sprintf("%s: %s (Zoho answers %d)", refusalWord[verdict], c.what(), status),
+			Why:     why,
+			Do:      do,
+		})
 		c.found[len(c.found)-1].NeedsConsent = check == adminapi.CheckScopes
 	}
 	switch verdict {
@@ -224,14 +275,40 @@ func (c *doctorCall) answered(status int) outcome {
 	what := fmt.Sprintf("%s: Zoho answers %d", c.what(), status)
 	switch {
 	case zoho.Accepted(status):
-		c.tell(adminapi.CheckCall, adminapi.ResultOK, c.account, what+", the token is accepted", "", "")
+		c.tell(adminapi.Finding{
+			Check:   adminapi.CheckCall,
+			Result:  adminapi.ResultOK,
+			Account: c.account,
+			What:    what + ", the token is accepted",
+		})
 		return callTold
 	case status >= http.StatusInternalServerError:
-		c.tell(adminapi.CheckCall, adminapi.ResultWarning, c.account, what, "the service is in trouble", "see Zoho's status page")
+		c.tell(adminapi.Finding{
+			Check:   adminapi.CheckCall,
+			Result:  adminapi.ResultWarning,
+			Account: c.account,
+			What:    what,
+			Why:     "the service is in trouble",
+			Do:      "see Zoho's status page",
+		})
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		c.tell(adminapi.CheckCall, adminapi.ResultWarning, c.account, what, "it does not say why in a way that is known", "try a call of the app's own")
+		c.tell(adminapi.Finding{
+			Check:   adminapi.CheckCall,
+			Result:  adminapi.ResultWarning,
+			Account: c.account,
+			What:    what,
+			Why:     "it does not say why in a way that is known",
+			Do:      "try a call of the app's own",
+		})
 	default:
-		c.tell(adminapi.CheckCall, adminapi.ResultSkipped, c.account, what, "which says nothing about the token", "try a call of the app's own")
+		c.tell(adminapi.Finding{
+			Check:   adminapi.CheckCall,
+			Result:  adminapi.ResultSkipped,
+			Account: c.account,
+			What:    what,
+			Why:     "which says nothing about the token",
+			Do:      "try a call of the app's own",
+		})
 	}
 	return callSilent
 }

@@ -1,4 +1,4 @@
-package caddyzoho
+package doctor
 
 import (
 	"cmp"
@@ -30,16 +30,33 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 			what = "there is no account " + onboard.ShowAccount(account)
 			why = adminapi.NoAccount(e.client.Name, account, e.client.Shared.Cache.Accounts(e.client.Cache)).Error()
 		}
-		e.tellConsent(adminapi.CheckGrant, "", what, why, e.client.Consent(cmp.Or(account, onboard.DefaultAccount)))
+		e.tellConsent(adminapi.Finding{
+			Check: adminapi.CheckGrant,
+			What:  what,
+			Why:   why,
+			Do:    e.client.Consent(cmp.Or(account, onboard.DefaultAccount)),
+		})
 		return
 	}
 	for _, text := range onboard.CountQuota(e.client.Shared.Cache.Status(e.client.Cache)).Warnings() {
-		e.tell(adminapi.CheckGrant, adminapi.ResultWarning, "", text, "each consent takes one, and what is only forgotten here keeps it at Zoho", "`caddy zoho revoke` gives back those that are not needed, `connect --revoke-old` the one that it replaces")
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckGrant,
+			Result: adminapi.ResultWarning,
+			What:   text,
+			Why:    "each consent takes one, and what is only forgotten here keeps it at Zoho",
+			Do: "`caddy zoho revoke` gives back those that are not needed, `connect --revoke-old` the one " +
+				"that it replaces",
+		})
 	}
 	called := 0
 	for i, s := range statuses {
 		if ctx.Err() != nil {
-			e.tell(adminapi.CheckCall, adminapi.ResultSkipped, "", words.Plural(len(statuses)-i, "connection")+" not looked at: there was no time left", "", "name one: caddy zoho doctor "+e.client.Name+" ACCOUNT")
+			e.tell(adminapi.Finding{
+				Check:  adminapi.CheckCall,
+				Result: adminapi.ResultSkipped,
+				What:   words.Plural(len(statuses)-i, "connection") + " not looked at: there was no time left",
+				Do:     "name one: caddy zoho doctor " + e.client.Name + " ACCOUNT",
+			})
 			return
 		}
 		if !e.connection(ctx, s) {
@@ -50,8 +67,12 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 		}
 	}
 	if called > maxCalled {
-		e.tell(adminapi.CheckCall, adminapi.ResultSkipped, "", fmt.Sprintf("%s look well, calls were made for %d of them", words.Plural(called, "connection"), maxCalled), "",
-			"name one: caddy zoho doctor "+e.client.Name+" ACCOUNT")
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckCall,
+			Result: adminapi.ResultSkipped,
+			What:   fmt.Sprintf("%s look well, calls were made for %d of them", words.Plural(called, "connection"), maxCalled),
+			Do:     "name one: caddy zoho doctor " + e.client.Name + " ACCOUNT",
+		})
 	}
 }
 
@@ -73,8 +94,13 @@ func (e *exam) unserved(statuses []tokencache.Status) {
 	}
 	for _, account := range slices.Sorted(maps.Keys(served)) {
 		addresses := slices.Compact(slices.Sorted(slices.Values(served[account])))
-		e.tellConsent(adminapi.CheckGrant, account, fmt.Sprintf("zoho_proxy at %s serves %s/%s, which is not connected", strings.Join(addresses, ", "), e.client.Name, account),
-			someConnected(connected), e.client.Consent(account)+"; if another account is meant, name it by `account` in zoho_proxy")
+		e.tellConsent(adminapi.Finding{
+			Check:   adminapi.CheckGrant,
+			Account: account,
+			What:    fmt.Sprintf("zoho_proxy at %s serves %s/%s, which is not connected", strings.Join(addresses, ", "), e.client.Name, account),
+			Why:     someConnected(connected),
+			Do:      e.client.Consent(account) + "; if another account is meant, name it by `account` in zoho_proxy",
+		})
 	}
 }
 
@@ -108,16 +134,44 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 		return false
 	case s.Waiting == tokencache.KindRejected:
 		told := e.client.Explain(cause.Rejected, s.Account)
-		e.tell(adminapi.CheckGrant, adminapi.ResultFailed, s.Account, told.What+" at the renewal"+next, s.LastError, seeCredentials)
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckGrant,
+			Result:  adminapi.ResultFailed,
+			Account: s.Account,
+			What:    told.What + " at the renewal" + next,
+			Why:     s.LastError,
+			Do:      seeCredentials,
+		})
 		return false
 	case s.Waiting == tokencache.KindThrottled:
 		told := e.client.Explain(cause.Throttled, s.Account)
-		e.tell(adminapi.CheckBudget, adminapi.ResultFailed, s.Account, told.What+next, s.LastError, told.Do)
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckBudget,
+			Result:  adminapi.ResultFailed,
+			Account: s.Account,
+			What:    told.What + next,
+			Why:     s.LastError,
+			Do:      told.Do,
+		})
 	case s.BudgetLeft == 0:
 		told := e.client.Explain(cause.Budget, s.Account)
-		e.tell(adminapi.CheckBudget, adminapi.ResultFailed, s.Account, told.What+next, told.Why, told.Do)
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckBudget,
+			Result:  adminapi.ResultFailed,
+			Account: s.Account,
+			What:    told.What + next,
+			Why:     told.Why,
+			Do:      told.Do,
+		})
 	case s.Waiting == tokencache.KindTemporary && !slices.Contains(e.down, s.AccountsServer):
-		e.tell(adminapi.CheckGrant, adminapi.ResultWarning, s.Account, "the last renewal failed"+next, s.LastError, "nothing, if the authorization server can be reached now")
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckGrant,
+			Result:  adminapi.ResultWarning,
+			Account: s.Account,
+			What:    "the last renewal failed" + next,
+			Why:     s.LastError,
+			Do:      "nothing, if the authorization server can be reached now",
+		})
 	}
 	e.contention(s)
 	e.unrecognized(s)
@@ -127,7 +181,14 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 func (e *exam) noGrant(s tokencache.Status) {
 	if s.NoGrant != tokencache.KindNoGrant {
 		told := e.client.Explain(cause.Unreadable, s.Account)
-		e.tell(adminapi.CheckGrant, adminapi.ResultFailed, s.Account, told.What, s.LastError, e.client.Readable(s.Account))
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckGrant,
+			Result:  adminapi.ResultFailed,
+			Account: s.Account,
+			What:    told.What,
+			Why:     s.LastError,
+			Do:      e.client.Readable(s.Account),
+		})
 		return
 	}
 	told := e.client.Explain(cause.NoGrant, s.Account)
@@ -136,7 +197,13 @@ func (e *exam) noGrant(s tokencache.Status) {
 			told.Why = err.Error()
 		}
 	}
-	e.tellConsent(adminapi.CheckGrant, s.Account, told.What, told.Why, told.Do)
+	e.tellConsent(adminapi.Finding{
+		Check:   adminapi.CheckGrant,
+		Account: s.Account,
+		What:    told.What,
+		Why:     told.Why,
+		Do:      told.Do,
+	})
 }
 
 // deadGrant looks whether the grant is only asked for at the wrong data center.
@@ -146,8 +213,14 @@ func (e *exam) deadGrant(ctx context.Context, s tokencache.Status) {
 	if s.Configured {
 		center, unknown := e.livesAt(ctx, s)
 		if center != "" {
-			e.tell(adminapi.CheckGrant, adminapi.ResultFailed, s.Account, "wrong data center: the refresh token is one of "+center,
-				"it is refused by "+s.AccountsServer+" and accepted there", e.moveTo(s.Account, center))
+			e.tell(adminapi.Finding{
+				Check:   adminapi.CheckGrant,
+				Result:  adminapi.ResultFailed,
+				Account: s.Account,
+				What:    "wrong data center: the refresh token is one of " + center,
+				Why:     "it is refused by " + s.AccountsServer + " and accepted there",
+				Do:      e.moveTo(s.Account, center),
+			})
 			return
 		}
 		if unknown != nil {
@@ -157,7 +230,13 @@ func (e *exam) deadGrant(ctx context.Context, s tokencache.Status) {
 			why += "; the client is known at " + strings.Join(known, ", ") + " as well: if the token was made there, that is the data center to configure"
 		}
 	}
-	e.tellConsent(adminapi.CheckGrant, s.Account, "dead grant: "+told.What, why, e.client.Consent(s.Account))
+	e.tellConsent(adminapi.Finding{
+		Check:   adminapi.CheckGrant,
+		Account: s.Account,
+		What:    "dead grant: " + told.What,
+		Why:     why,
+		Do:      e.client.Consent(s.Account),
+	})
 }
 
 func (e *exam) moveTo(account, center string) string {
@@ -175,7 +254,7 @@ func (e *exam) livesAt(ctx context.Context, s tokencache.Status) (code string, u
 	if err != nil || !configured {
 		return "", err
 	}
-	if code, ok := e.moved.Load(grant.RefreshToken); ok {
+	if code, ok := e.Moved.Load(grant.RefreshToken); ok {
 		return code.(string), nil
 	}
 	for _, center := range e.client.Centers {
@@ -190,7 +269,7 @@ func (e *exam) livesAt(ctx context.Context, s tokencache.Status) (code string, u
 		var failure *tokencache.Error
 		switch {
 		case err == nil:
-			e.moved.Store(grant.RefreshToken, center.Code)
+			e.Moved.Store(grant.RefreshToken, center.Code)
 			return center.Code, nil
 		case !errors.As(err, &failure) || failure.Kind != tokencache.KindDead && failure.Kind != tokencache.KindRejected:
 			unknown = err
@@ -203,19 +282,39 @@ func (e *exam) contention(s tokencache.Status) {
 	switch {
 	case s.State == tokencache.StateContended:
 		told := cause.Of(cause.Contended, cause.Facts{Lost: s.LostEarly})
-		e.tell(adminapi.CheckContention, adminapi.ResultFailed, s.Account, told.What, told.Why, told.Do)
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckContention,
+			Result:  adminapi.ResultFailed,
+			Account: s.Account,
+			What:    told.What,
+			Why:     told.Why,
+			Do:      told.Do,
+		})
 	case s.LostEarly > 0:
-		e.tell(adminapi.CheckContention, adminapi.ResultWarning, s.Account, words.Plural(s.LostEarly, "access token")+" lost early", "Zoho refused it before its end and took the next one: revoked by hand, or another program uses this grant",
-			"if it goes on, give that program a client of its own")
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckContention,
+			Result:  adminapi.ResultWarning,
+			Account: s.Account,
+			What:    words.Plural(s.LostEarly, "access token") + " lost early",
+			Why: "Zoho refused it before its end and took the next one: revoked by hand, or another " +
+				"program uses this grant",
+			Do: "if it goes on, give that program a client of its own",
+		})
 	}
 }
 
 // unrecognized tells of refusals that the proxy does not know. They may mean anything.
 func (e *exam) unrecognized(s tokencache.Status) {
-	for _, r := range e.unknown.Of(s.Key) {
-		e.tell(adminapi.CheckCall, adminapi.ResultWarning, s.Account, fmt.Sprintf("%s refused calls in a way that is not known, the last one at %s", metrics.ServiceLabel(r.Service), r.At.Local().Format(time.DateTime)),
-			fmt.Sprintf("it answered %d with the content type %q, %s; a dead token, a missing scope and a service in trouble can look like that", r.Status, r.ContentType, words.Times(r.Count)),
-			"see what the log says of the answer; compare the scopes with those that the service takes, and call it by hand")
+	for _, r := range e.Unknown.Of(s.Key) {
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckCall,
+			Result:  adminapi.ResultWarning,
+			Account: s.Account,
+			What:    fmt.Sprintf("%s refused calls in a way that is not known, the last one at %s", metrics.ServiceLabel(r.Service), r.At.Local().Format(time.DateTime)),
+			Why:     fmt.Sprintf("it answered %d with the content type %q, %s; a dead token, a missing scope and a service in trouble can look like that", r.Status, r.ContentType, words.Times(r.Count)),
+			Do: "see what the log says of the answer; compare the scopes with those that the service " +
+				"takes, and call it by hand",
+		})
 	}
 }
 
@@ -229,6 +328,12 @@ func (e *exam) scopes(account string, granted []string, known bool) {
 		}
 	}
 	if len(missing) > 0 {
-		e.tellConsent(adminapi.CheckScopes, account, "missing scopes: "+strings.Join(missing, ", "), "`scopes` asks for them, the grant was given without", e.client.Consent(account))
+		e.tellConsent(adminapi.Finding{
+			Check:   adminapi.CheckScopes,
+			Account: account,
+			What:    "missing scopes: " + strings.Join(missing, ", "),
+			Why:     "`scopes` asks for them, the grant was given without",
+			Do:      e.client.Consent(account),
+		})
 	}
 }
