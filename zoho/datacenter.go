@@ -188,11 +188,26 @@ func (dc DataCenter) oauthBase() string {
 	return dc.Accounts + "/oauth/v2"
 }
 
-// OwnsAPIDomain reports whether the api_domain of a token reply belongs to this
-// data center: its gateway, or the sandbox or developer gateway beside it. With
-// a custom data center it is exactly the API URL. Whatever else a reply names
-// gets no token.
-func (dc DataCenter) OwnsAPIDomain(apiDomain string) bool { return dc.gatewayOf(apiDomain) != "" }
+// apiScheme is that of a custom data center's API URL.
+func (dc DataCenter) apiScheme() string {
+	scheme, _, _ := strings.Cut(dc.API, "://")
+	return scheme
+}
+
+// apiHost is the API URL's host, with its port if it is not the default one.
+func (dc DataCenter) apiHost() string {
+	_, host, _ := strings.Cut(dc.API, "://")
+	return host
+}
+
+// trimPort takes the port off that a custom API URL would have been given
+// without.
+func (dc DataCenter) trimPort(host string) string {
+	if dc.apiScheme() == "http" {
+		return strings.TrimSuffix(host, ":80")
+	}
+	return strings.TrimSuffix(host, ":443")
+}
 
 // NormalCode forgives capitals and the dot of a domain in the code of a data center.
 func NormalCode(text string) string { return strings.ToLower(strings.TrimPrefix(text, ".")) }

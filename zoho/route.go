@@ -280,51 +280,6 @@ func (dc DataCenter) mapsFrom(other DataCenter, o RouteOptions) bool {
 	return o.AnyDataCenter || other.Code == homeCode || other.Code == dc.Code
 }
 
-// gatewayOf gives the host of apiDomain if it is one of dc's gateways, "" if not.
-// The name returned is the table's, not the one that was passed in.
-func (dc DataCenter) gatewayOf(apiDomain string) string {
-	apiDomain = strings.TrimSuffix(apiDomain, "/")
-	if dc.Custom {
-		if apiDomain == dc.API {
-			return dc.apiHost()
-		}
-		return ""
-	}
-	const scheme = "https://"
-	h, ok := hostsByCode[dc.Code]
-	if !ok || len(apiDomain) < len(scheme) || !equalFold(apiDomain[:len(scheme)], scheme) {
-		return ""
-	}
-	host := strings.TrimSuffix(apiDomain[len(scheme):], ":443")
-	for _, own := range h.hosts[roleGateway : roleDeveloper+1] {
-		if own != "" && equalFold(own, host) {
-			return own
-		}
-	}
-	return ""
-}
-
-// apiScheme is that of a custom data center's API URL.
-func (dc DataCenter) apiScheme() string {
-	scheme, _, _ := strings.Cut(dc.API, "://")
-	return scheme
-}
-
-// apiHost is the API URL's host, with its port if it is not the default one.
-func (dc DataCenter) apiHost() string {
-	_, host, _ := strings.Cut(dc.API, "://")
-	return host
-}
-
-// trimPort takes the port off that a custom API URL would have been given
-// without.
-func (dc DataCenter) trimPort(host string) string {
-	if dc.apiScheme() == "http" {
-		return strings.TrimSuffix(host, ":80")
-	}
-	return strings.TrimSuffix(host, ":443")
-}
-
 // unknownHost explains a host that the table does not hold.
 func (dc DataCenter) unknownHost(host string, o RouteOptions) (isZoho bool, err error) {
 	h := domainOwner(host)

@@ -22,12 +22,6 @@ const (
 // maxRoles leaves room; a table that outgrows it panics in every test.
 const maxRoles = 64
 
-// Labels of WorkDrive's file hosts.
-const (
-	downloadLabel = "download"
-	uploadLabel   = "upload"
-)
-
 // dcHosts is a data center with all its host names, "" where it has none.
 type dcHosts struct {
 	dc    DataCenter
@@ -224,22 +218,32 @@ func trimDefaultPort(host string) string {
 	return strings.TrimSuffix(host, ":80")
 }
 
-// equalFold is strings.EqualFold for ASCII alone: that one takes U+017F for an s.
-func equalFold(s, t string) bool {
-	if len(s) != len(t) {
-		return false
+// OwnsAPIDomain reports whether the api_domain of a token reply belongs to this
+// data center: its gateway, or the sandbox or developer gateway beside it. With
+// a custom data center it is exactly the API URL. Whatever else a reply names
+// gets no token.
+func (dc DataCenter) OwnsAPIDomain(apiDomain string) bool { return dc.gatewayOf(apiDomain) != "" }
+
+// gatewayOf gives the host of apiDomain if it is one of dc's gateways, "" if not.
+// The name returned is the table's, not the one that was passed in.
+func (dc DataCenter) gatewayOf(apiDomain string) string {
+	apiDomain = strings.TrimSuffix(apiDomain, "/")
+	if dc.Custom {
+		if apiDomain == dc.API {
+			return dc.apiHost()
+		}
+		return ""
 	}
-	for i := range len(s) {
-		if lowerASCII(s[i]) != lowerASCII(t[i]) {
-			return false
+	const scheme = "https://"
+	h, ok := hostsByCode[dc.Code]
+	if !ok || len(apiDomain) < len(scheme) || !equalFold(apiDomain[:len(scheme)], scheme) {
+		return ""
+	}
+	host := strings.TrimSuffix(apiDomain[len(scheme):], ":443")
+	for _, own := range h.hosts[roleGateway : roleDeveloper+1] {
+		if own != "" && equalFold(own, host) {
+			return own
 		}
 	}
-	return true
-}
-
-func lowerASCII(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + ('a' - 'A')
-	}
-	return c
+	return ""
 }

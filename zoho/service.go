@@ -20,6 +20,12 @@ type Service struct {
 	also []string // further labels of that product, reached by host name only
 }
 
+// Labels of WorkDrive's file hosts.
+const (
+	downloadLabel = "download"
+	uploadLabel   = "upload"
+)
+
 // services holds every product whose host is known, by name. Missing, because no source
 // named their hosts when the table was made: Social, Backstage, FSM, Commerce, Directory,
 // Workerly. The sources are the products' pages, rclone for WorkDrive's hosts, and
@@ -77,6 +83,9 @@ func ServiceNames() []string {
 
 // LookupService finds a service by its exact name.
 func LookupService(name string) (Service, bool) {
-	e, ok := serviceIndex[name]
-	return e.Service, ok
+	i := slices.IndexFunc(services[:], func(s Service) bool { return s.Name == name })
+	if i < 0 {
+		return Service{}, false
+	}
+	return services[i], true
 }

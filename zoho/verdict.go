@@ -224,13 +224,3 @@ func statusBit(status int) uint8 {
 	}
 	return 0
 }
-
-// containsFold is strings.Contains for a lower-case part, without copying s.
-func containsFold(s, part string) bool {
-	for i := 0; i+len(part) <= len(s); i++ {
-		if equalFold(s[i:i+len(part)], part) {
-			return true
-		}
-	}
-	return false
-}
