@@ -12,16 +12,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
-// An hour of Zoho's is six seconds here where a token's end is waited for: a token
-// lives for one hour, of which the proxy leaves a quarter or a little more unused, and the
-// job runs every 50 minutes.
-const (
-	hour   = 6 * time.Second
-	minute = hour / 60
-	period = 50 * minute
-	unused = 15*minute + 15*minute/10
-)
-
 // calls are made at once where no time passes.
 const calls = 40
 
@@ -89,16 +79,6 @@ func withStage(ctx context.Context, config string, life time.Duration, play func
 	return play(ctx, s)
 }
 
-// tokenCalls is how often this side has asked Accounts for a token.
-func (s *stage) tokenCalls() int { return s.sim.Stats().TokenRequests }
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
 func revoked(ctx context.Context, s *stage) (string, error) {
 	before := s.tokenCalls()
 	s.sim.RevokeAccess("")
@@ -136,7 +116,7 @@ func ended(ctx context.Context, s *stage) (string, error) {
 	// However slow the machine is: at least one, and none sooner than that.
 	passed := all[len(all)-1].at
 	if n := s.tokenCalls() - before; n < 1 || n > int(passed/(hour-unused)) {
-		return "", fmt.Errorf("%s in %s, in which a token lives for %s", plural(n, "token call"), passed, hour)
+		return "", fmt.Errorf("%s in %s, in which a token lives for %s", countTokenCalls(n), passed, hour)
 	}
 	return "none fails in 100 minutes; a token call about every 45 minutes", nil
 }
@@ -165,7 +145,7 @@ func endedCron(ctx context.Context, c *cron) (string, error) {
 		return "", errors.New("no call failed though a run was missed")
 	}
 	return fmt.Sprintf("none fails in 100 minutes either, with %s; when the job misses a run, all fail for %d of them",
-		plural(kept, "token call"), tens(to-from)), nil
+		countTokenCalls(kept), tens(to-from)), nil
 }
 
 // tens gives minutes of the played time, to the nearest ten.

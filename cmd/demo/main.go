@@ -21,9 +21,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
-// asCaddy in the environment makes this program the Caddy that it starts.
-const asCaddy = "CADDY_ZOHO_DEMO_CADDY"
-
 func main() {
 	if os.Getenv(asCaddy) != "" {
 		caddycmd.Main()

@@ -39,6 +39,9 @@ type stage struct {
 	output   *log
 }
 
+// asCaddy in the environment makes this program the Caddy that it starts.
+const asCaddy = "CADDY_ZOHO_DEMO_CADDY"
+
 const (
 	clientID     = "1000.DEMOCLIENT"
 	clientSecret = "demo-client-secret"
@@ -189,6 +192,17 @@ func (s *stage) waitUntilServed(ctx context.Context) error {
 }
 
 func (s *stage) logs() string { return s.output.String() }
+
+// tokenCalls is how often this side has asked Accounts for a token.
+func (s *stage) tokenCalls() int { return s.sim.Stats().TokenRequests }
+
+// countTokenCalls says how many they are, for people.
+func countTokenCalls(n int) string {
+	if n == 1 {
+		return "1 token call"
+	}
+	return fmt.Sprintf("%d token calls", n)
+}
 
 func (s *stage) close() {
 	s.stopCaddy()

@@ -26,7 +26,7 @@ type step struct {
 func (s step) wantTokenCalls(n int, took time.Duration) error {
 	least, most := 1+int(s.spread/s.life), 1+int(took/(s.life*29/40))
 	if n < least || n > most {
-		return fmt.Errorf("%s in %s, want %d to %d", plural(n, "token call"), took, least, most)
+		return fmt.Errorf("%s in %s, want %d to %d", countTokenCalls(n), took, least, most)
 	}
 	return nil
 }
@@ -64,7 +64,7 @@ func (s *stage) run(ctx context.Context, step step) error {
 	start := time.Now()
 	failures := s.callAll(ctx, stepCalls, step.spread)
 	tokenCalls := s.sim.Stats().TokenRequests - tokensBefore
-	fmt.Printf("%-40s %d calls, %d failures seen, %s\n", step.title+":", stepCalls, len(failures), plural(tokenCalls, "token call"))
+	fmt.Printf("%-40s %d calls, %d failures seen, %s\n", step.title+":", stepCalls, len(failures), countTokenCalls(tokenCalls))
 	if len(failures) > 0 {
 		return fmt.Errorf("the app saw %d failures: %w", len(failures), errors.Join(failures[:min(3, len(failures))]...))
 	}
