@@ -2,6 +2,7 @@ package zohosim
 
 import (
 	"bytes"
+	"cmp"
 	"compress/flate"
 	"compress/gzip"
 	"encoding/json"
@@ -67,7 +68,7 @@ func (c *call) writeJSON(status int, v any) {
 // refuse sends a refusal, compressed if a fault says so.
 func (c *call) refuse(a Answer) {
 	if c.fault != nil && c.fault.Kind == FaultGzip {
-		mode := either(c.fault.Mode, "gzip")
+		mode := cmp.Or(c.fault.Mode, "gzip")
 		c.w.Header().Set("Content-Encoding", mode)
 		a.Body = compress(mode, a.Body)
 	}

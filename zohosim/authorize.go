@@ -1,6 +1,7 @@
 package zohosim
 
 import (
+	"cmp"
 	_ "embed"
 	"html/template"
 	"net/http"
@@ -26,8 +27,8 @@ func (c *call) authorize() {
 		c.writeErrorPage(title)
 		return
 	}
-	user := either(c.get("user"), o.User)
-	dc := either(c.get("data_center"), either(o.UserDataCenter, c.route.dc))
+	user := cmp.Or(c.get("user"), o.User)
+	dc := cmp.Or(c.get("data_center"), cmp.Or(o.UserDataCenter, c.route.dc))
 	if _, ok := lookupDataCenter(dc); !ok || c.route.origin != "" || (dc == "cn") != (c.route.dc == "cn") {
 		dc = c.route.dc // China stands apart: consent cannot lead into it or out of it
 	}

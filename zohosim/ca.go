@@ -1,6 +1,7 @@
 package zohosim
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -66,7 +67,7 @@ func (a *certAuthority) pem() []byte {
 // certificate serves a handshake. Hosts that Zoho does not have get none: accounts.zoho.ca does not
 // connect.
 func (a *certAuthority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	name := strings.ToLower(either(hello.ServerName, "localhost"))
+	name := strings.ToLower(cmp.Or(hello.ServerName, "localhost"))
 	if _, known, _ := lookupHost(name); !known && !slices.Contains(a.extra, name) &&
 		name != "localhost" && name != "sim.localhost" {
 		return nil, fmt.Errorf("zohosim: %q is no host of Zoho's", name)

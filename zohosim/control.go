@@ -1,6 +1,7 @@
 package zohosim
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -99,7 +100,7 @@ func onGrants(do func(*Server, string) int) command {
 		User         string `json:"user"`
 	}
 	return with(whose{}, func(s *Server, in whose) (any, error) {
-		return map[string]int{"count": do(s, either(in.RefreshToken, in.User))}, nil
+		return map[string]int{"count": do(s, cmp.Or(in.RefreshToken, in.User))}, nil
 	})
 }
 

@@ -1,6 +1,7 @@
 package zohosim
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"regexp"
@@ -152,7 +153,7 @@ func crmDetails(id any, now string) map[string]any {
 // crmDelete deletes the record of the path, or those of the query's ids. It is 200 in any case; each has
 // its own result.
 func (c *call) crmDelete(module, id string) {
-	ids := strings.Split(either(id, c.r.URL.Query().Get("ids")), ",")
+	ids := strings.Split(cmp.Or(id, c.r.URL.Query().Get("ids")), ",")
 	var results []map[string]any
 	for _, id := range ids {
 		if c.s.remove(c.key(module), id) {
@@ -204,7 +205,7 @@ func (c *call) crmSettings(what string) {
 // crmFiles serves /{Module}/{id}/Attachments[/{file}] and /files[?id=].
 func (c *call) crmFiles(path []string) {
 	parent, id := c.attachment(path)
-	id = either(id, c.r.URL.Query().Get("id"))
+	id = cmp.Or(id, c.r.URL.Query().Get("id"))
 	switch {
 	case c.r.Method == http.MethodPost:
 		c.crmUpload(path[0], parent)

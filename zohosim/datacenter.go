@@ -1,6 +1,7 @@
 package zohosim
 
 import (
+	"cmp"
 	"net"
 	"regexp"
 	"strings"
@@ -58,7 +59,7 @@ func (dc dataCenter) apiDomain(environment string) string {
 	if dc.gateway == "" {
 		return ""
 	}
-	return "https://" + either(environment, "www") + "." + dc.gateway
+	return "https://" + cmp.Or(environment, "www") + "." + dc.gateway
 }
 
 // A host is what a host name of Zoho's stands for.

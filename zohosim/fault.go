@@ -1,6 +1,7 @@
 package zohosim
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -191,5 +192,5 @@ func (c *call) wait(d time.Duration) {
 
 // millis gives the fault's time, or a default in milliseconds.
 func (f *Fault) millis(fallback int) time.Duration {
-	return time.Duration(either(f.Millis, fallback)) * time.Millisecond
+	return time.Duration(cmp.Or(f.Millis, fallback)) * time.Millisecond
 }

@@ -2,6 +2,7 @@ package zohosim
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"io"
 	"net"
@@ -40,19 +41,19 @@ func (c *call) faultBefore() (done bool) {
 // faultAnswer plays the faults that are an answer by themselves.
 func (c *call) faultAnswer() (done bool) {
 	f := c.fault
-	a := Answer{ContentType: either(f.ContentType, typeHTML), Body: f.Body}
+	a := Answer{ContentType: cmp.Or(f.ContentType, typeHTML), Body: f.Body}
 	switch f.Kind {
 	case FaultStatus:
-		a.Status = either(f.Status, 500)
-		a.Body = either(f.Body, "<html><body>Internal Server Error</body></html>")
+		a.Status = cmp.Or(f.Status, 500)
+		a.Body = cmp.Or(f.Body, "<html><body>Internal Server Error</body></html>")
 	case FaultHTML:
-		a.Status = either(f.Status, 200)
-		a.Body = either(f.Body, "<!DOCTYPE html><html><head><title>Zoho Accounts</title></head>"+
+		a.Status = cmp.Or(f.Status, 200)
+		a.Body = cmp.Or(f.Body, "<!DOCTYPE html><html><head><title>Zoho Accounts</title></head>"+
 			"<body>Sorry, something went wrong.</body></html>")
 	case FaultEmpty:
-		a = Answer{Status: either(f.Status, 200), ContentType: either(f.ContentType, typeJSON)}
+		a = Answer{Status: cmp.Or(f.Status, 200), ContentType: cmp.Or(f.ContentType, typeJSON)}
 	case FaultRedirect:
-		a = Answer{Status: either(f.Status, 302), ContentType: typeHTML, Header: map[string]string{"Location": f.Body}}
+		a = Answer{Status: cmp.Or(f.Status, 302), ContentType: typeHTML, Header: map[string]string{"Location": f.Body}}
 	default:
 		return false
 	}
@@ -124,7 +125,7 @@ func (c *call) drip(h *heldAnswer) {
 	out.Flush()
 	for h.body.Len() > 0 && c.r.Context().Err() == nil {
 		c.wait(c.fault.millis(1000))
-		c.w.Write(h.body.Next(int(either(c.fault.Bytes, 1))))
+		c.w.Write(h.body.Next(int(cmp.Or(c.fault.Bytes, 1))))
 		out.Flush()
 	}
 }
@@ -170,10 +171,10 @@ func resetConn(conn net.Conn) {
 // huge sends JSON that goes on and on.
 func (c *call) huge() {
 	c.w.Header().Set("Content-Type", typeJSON)
-	c.w.WriteHeader(either(c.fault.Status, 200))
+	c.w.WriteHeader(cmp.Or(c.fault.Status, 200))
 	io.WriteString(c.w, `{"access_token":"1000.`)
 	chunk := bytes.Repeat([]byte("a"), 64<<10)
-	for left := either(c.fault.Bytes, 10<<30); left > 0; left -= int64(len(chunk)) {
+	for left := cmp.Or(c.fault.Bytes, 10<<30); left > 0; left -= int64(len(chunk)) {
 		if _, err := c.w.Write(chunk[:min(left, int64(len(chunk)))]); err != nil {
 			return
 		}
@@ -193,8 +194,8 @@ func (c *call) bomb() {
 	}
 	c.w.Header().Set("Content-Type", typeJSON)
 	c.w.Header().Set("Content-Encoding", "gzip")
-	c.w.WriteHeader(either(c.fault.Status, status))
-	for left := either(c.fault.Bytes, 10<<30); left > 0; left -= unpacked {
+	c.w.WriteHeader(cmp.Or(c.fault.Status, status))
+	for left := cmp.Or(c.fault.Bytes, 10<<30); left > 0; left -= unpacked {
 		if _, err := c.w.Write(member.Bytes()); err != nil {
 			return
 		}
@@ -205,7 +206,7 @@ func (c *call) bomb() {
 func (c *call) midUpload(a Answer) {
 	out := http.NewResponseController(c.w)
 	out.EnableFullDuplex() // HTTP/2 always is
-	io.CopyN(io.Discard, c.r.Body, either(c.fault.Bytes, 1024))
+	io.CopyN(io.Discard, c.r.Body, cmp.Or(c.fault.Bytes, 1024))
 	if c.fault.Mode == "close" || c.fault.Mode == "reset" {
 		c.w.Header().Set("Connection", "close")
 	}

@@ -2,6 +2,7 @@ package zohosim
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -37,7 +38,7 @@ func (c *call) readUpload() (f *file, whole body, ok bool) {
 	_, err := io.Copy(io.Discard, through)
 	whole, ok = c.arrived(in, err)
 	if ok && !isForm {
-		name := either(c.r.URL.Query().Get("filename"), "upload")
+		name := cmp.Or(c.r.URL.Query().Get("filename"), "upload")
 		f = &file{name: name, contentType: c.r.Header.Get("Content-Type"), content: whole}
 	}
 	return f, whole, ok
@@ -117,7 +118,7 @@ func receipt(f *file, whole body) map[string]any {
 // download sends a file, or parts of it to who asks for a range.
 func (c *call) download(f *file) {
 	header := c.w.Header()
-	header.Set("Content-Type", either(f.contentType, "application/octet-stream"))
+	header.Set("Content-Type", cmp.Or(f.contentType, "application/octet-stream"))
 	header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": f.name}))
 	if f.content.length > int64(len(f.content.kept)) {
 		c.write(Answer{

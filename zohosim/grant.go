@@ -9,6 +9,7 @@ package zohosim
 // A token that is dead in whatever way is gone from Server.tokens; nothing remembers why.
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"slices"
@@ -110,7 +111,7 @@ func newToken() string {
 // grantLocked makes a grant. One too many removes the holder's first, even if it is in use.
 func (s *Server) grantLocked(spec GrantSpec) *grant {
 	g := &grant{GrantSpec: spec}
-	g.RefreshToken = either(g.RefreshToken, newToken())
+	g.RefreshToken = cmp.Or(g.RefreshToken, newToken())
 	if old := s.grants[g.RefreshToken]; old != nil {
 		s.removeLocked(old)
 	}
@@ -233,12 +234,12 @@ func (s *Server) tooManyCodesLocked(h holder) bool {
 func (s *Server) completeLocked(spec GrantSpec) GrantSpec {
 	if len(s.clients) == 1 {
 		for only := range s.clients {
-			spec.ClientID = either(spec.ClientID, only)
+			spec.ClientID = cmp.Or(spec.ClientID, only)
 		}
 	}
-	spec.User = either(spec.User, s.o.User)
-	spec.DataCenter = either(spec.DataCenter, s.o.DataCenter)
-	spec.Org = either(spec.Org, s.o.Org)
+	spec.User = cmp.Or(spec.User, s.o.User)
+	spec.DataCenter = cmp.Or(spec.DataCenter, s.o.DataCenter)
+	spec.Org = cmp.Or(spec.Org, s.o.Org)
 	var scopes []string
 	for _, given := range spec.Scopes {
 		scopes = append(scopes, splitScopes(given)...)

@@ -1,6 +1,7 @@
 package zohosim
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -70,16 +71,16 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	o.TokenLife = either(o.TokenLife, time.Hour)
-	o.TokenWindow = either(o.TokenWindow, 10*time.Minute)
-	o.MaxTokens = either(o.MaxTokens, 10)
-	o.MaxLive = either(o.MaxLive, 10)
-	o.MaxGrants = either(o.MaxGrants, 20)
-	o.MaxCodes = either(o.MaxCodes, 10)
-	o.Consent = either(o.Consent, ConsentPage)
-	o.User = either(o.User, "user@example.com")
-	o.DataCenter = either(o.DataCenter, "us")
-	o.Org = either(o.Org, "60001234567")
+	o.TokenLife = cmp.Or(o.TokenLife, time.Hour)
+	o.TokenWindow = cmp.Or(o.TokenWindow, 10*time.Minute)
+	o.MaxTokens = cmp.Or(o.MaxTokens, 10)
+	o.MaxLive = cmp.Or(o.MaxLive, 10)
+	o.MaxGrants = cmp.Or(o.MaxGrants, 20)
+	o.MaxCodes = cmp.Or(o.MaxCodes, 10)
+	o.Consent = cmp.Or(o.Consent, ConsentPage)
+	o.User = cmp.Or(o.User, "user@example.com")
+	o.DataCenter = cmp.Or(o.DataCenter, "us")
+	o.Org = cmp.Or(o.Org, "60001234567")
 	return o
 }
 
@@ -139,15 +140,6 @@ func (o Options) codeLife(selfClient bool) time.Duration {
 	default:
 		return 2 * time.Minute
 	}
-}
-
-// either gives v, or fallback if v is the zero value.
-func either[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
-	}
-	return v
 }
 
 // must panics with what a test got wrong.

@@ -1,6 +1,7 @@
 package zohosim
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -82,9 +83,9 @@ func (c *call) refusedByFault() bool {
 	case FaultThrottle:
 		c.refuseCase(CaseLimit)
 	case FaultRefuse:
-		c.refuseCase(either(c.fault.Body, CaseDead))
+		c.refuseCase(cmp.Or(c.fault.Body, CaseDead))
 	case FaultMidUpload:
-		c.midUpload(c.refusal(either(c.fault.Body, CaseDead)))
+		c.midUpload(c.refusal(cmp.Or(c.fault.Body, CaseDead)))
 	default:
 		return false
 	}
@@ -134,7 +135,7 @@ func (c *call) rightOrg(org string, required bool) bool {
 		named = c.r.URL.Query().Get("organization_id")
 		for name := range c.r.Header {
 			if strings.HasPrefix(name, "X-Com-Zoho-") && strings.HasSuffix(name, "-Organizationid") {
-				named = either(named, c.r.Header.Get(name))
+				named = cmp.Or(named, c.r.Header.Get(name))
 			}
 		}
 	case "desk":

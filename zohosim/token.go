@@ -1,6 +1,7 @@
 package zohosim
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"net/http"
@@ -63,7 +64,7 @@ func (c *call) tokenFault() (done bool) {
 		a.Body = `{"error_description":"您连续发出的请求过多。请稍后再试。","error":"拒绝访问","status":"failure"}`
 		c.result("throttled", a)
 	case FaultError:
-		c.result(f.Body, jsonAnswer(either(f.Status, 200), `{"error":`+quote(f.Body)+`}`))
+		c.result(f.Body, jsonAnswer(cmp.Or(f.Status, 200), `{"error":`+quote(f.Body)+`}`))
 	default:
 		return false
 	}
@@ -154,7 +155,7 @@ func (c *call) replyLocked(t *token, withRefresh bool) Answer {
 	}
 	if c.fault != nil && c.fault.Kind == FaultReply {
 		body := strings.NewReplacer("{{token}}", t.value, "{{api_domain}}", apiDomain).Replace(c.fault.Body)
-		return Answer{Status: either(c.fault.Status, 200), ContentType: either(c.fault.ContentType, typeJSON), Body: body}
+		return Answer{Status: cmp.Or(c.fault.Status, 200), ContentType: cmp.Or(c.fault.ContentType, typeJSON), Body: body}
 	}
 	fields := []string{`"access_token":` + quote(t.value)}
 	add := func(name, raw string, wanted bool) {
