@@ -2,12 +2,10 @@ package zohosim
 
 import (
 	"bytes"
-	"cmp"
 	"compress/flate"
 	"compress/gzip"
 	"encoding/json"
 	"io"
-	"strconv"
 )
 
 // Answer is a refusal as it leaves.
@@ -42,39 +40,6 @@ func htmlAnswer(status int, body string) Answer {
 	return Answer{Status: status, ContentType: typeHTML, Body: body}
 }
 
-// write sends an answer as it is.
-func (c *call) write(a Answer) {
-	header := c.w.Header()
-	for name, value := range a.Header {
-		header.Set(name, value)
-	}
-	if a.ContentType != "" {
-		header.Set("Content-Type", a.ContentType)
-	}
-	body := []byte(a.Body)
-	if a.Status != 204 && a.Status != 304 {
-		header.Set("Content-Length", strconv.Itoa(len(body)))
-	}
-	c.w.WriteHeader(a.Status)
-	c.w.Write(body)
-}
-
-// writeJSON sends one line without a newline at its end: Zoho's PHP SDK depends on it.
-func (c *call) writeJSON(status int, v any) {
-	b, _ := json.Marshal(v)
-	c.write(jsonAnswer(status, string(b)))
-}
-
-// refuse sends a refusal, compressed if a fault says so.
-func (c *call) refuse(a Answer) {
-	if c.fault != nil && c.fault.Kind == FaultGzip {
-		mode := cmp.Or(c.fault.Mode, "gzip")
-		c.w.Header().Set("Content-Encoding", mode)
-		a.Body = compress(mode, a.Body)
-	}
-	c.write(a)
-}
-
 // compress gives the body in an encoding, or as it is if the encoding is none that is known: a fault
 // may announce any.
 func compress(mode, body string) string {
@@ -91,4 +56,10 @@ func compress(mode, body string) string {
 	io.WriteString(z, body)
 	z.Close()
 	return b.String()
+}
+
+// quote gives the JSON of a value.
+func quote(v any) string {
+	b, _ := json.Marshal(v)
+	return string(b)
 }

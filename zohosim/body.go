@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
-	"io"
-	"strconv"
 )
 
 // maxKept is how many bytes of a body stay in memory. Of one that is longer only the digest is
@@ -44,29 +42,4 @@ func (in *intake) Write(b []byte) (int, error) {
 // done gives what was written until now.
 func (in *intake) done() body {
 	return body{in.length, hex.EncodeToString(in.hash.Sum(nil)), in.kept.Bytes()}
-}
-
-// readBody reads all of the body. ok is false if it broke off: then nothing was executed, and there
-// is nobody to answer. The answer's header tells what arrived.
-func (c *call) readBody() (b body, ok bool) { return c.read(maxKept) }
-
-// digestBody is readBody for who does not care what the body says.
-func (c *call) digestBody() (b body, ok bool) { return c.read(0) }
-
-// read reads the body to its end and keeps the beginning.
-func (c *call) read(keep int) (b body, ok bool) {
-	in := newIntake(keep)
-	_, err := io.Copy(in, c.r.Body)
-	return c.arrived(in, err)
-}
-
-// arrived tells in the answer's header what arrived, and counts bodies that broke off.
-func (c *call) arrived(in *intake, err error) (body, bool) {
-	b := in.done()
-	c.w.Header().Set("X-Sim-Body-Length", strconv.FormatInt(b.length, 10))
-	c.w.Header().Set("X-Sim-Body-Sha256", b.sha256)
-	if err != nil {
-		c.s.count(func(st *Stats) { st.BrokenBodies++ })
-	}
-	return b, err == nil
 }

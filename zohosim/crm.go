@@ -83,6 +83,17 @@ func (c *call) crmPage(
 	}
 }
 
+// unchanged reports whether the caller has seen this already, by If-Modified-Since. CRM's clients
+// write that header in ISO 8601.
+func (c *call) unchanged(modified time.Time) bool {
+	given := c.r.Header.Get("If-Modified-Since")
+	since, err := time.Parse(time.RFC3339, given)
+	if err != nil {
+		since, err = http.ParseTime(given)
+	}
+	return err == nil && !modified.Truncate(time.Second).After(since)
+}
+
 // crmWrite creates (POST) or updates (PUT) up to 100 records. Each has its own result: 201 or 200 if
 // any went well, 202 if none did.
 func (c *call) crmWrite(module, id string, b body) {

@@ -20,6 +20,10 @@
 // and tokens; a resource server finds the token, its scopes and its organization, and refuses in the words of
 // the product's family, before it executes anything. Everything is in memory, under one lock.
 //
+// Its files need each other in one direction only: the tables and types of Zoho's facts come first, then
+// Server, which holds what is remembered, then call, then what accounts servers and products do with a call,
+// and last ServeHTTP, which chooses among them.
+//
 // What Zoho does is written down here a second time. Nothing is imported from package zoho: a mistake that
 // both shared would pass every test. Where an answer is from stands beside it in the table of refusals: most
 // were measured or documented, some have only their family's pattern.

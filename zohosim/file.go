@@ -10,18 +10,6 @@ import (
 	"time"
 )
 
-// maxFiles is how many bytes of all files together stay in memory. Of a file beyond that only the
-// digest is kept.
-const maxFiles = 256 << 20
-
-// file is something uploaded.
-type file struct {
-	id, name, contentType string
-	// parent is what it is attached to, a collection's key and an id; "" for nothing.
-	parent  string
-	content body
-}
-
 // readUpload reads a body that brings a file: the first part with a file name of a multipart body,
 // or the body itself.
 func (c *call) readUpload() (f *file, whole body, ok bool) {
@@ -60,50 +48,6 @@ func readFirstFile(parts *multipart.Reader) *file {
 		}
 		return &file{name: part.FileName(), contentType: part.Header.Get("Content-Type"), content: in.done()}
 	}
-}
-
-// keep stores an uploaded file.
-func (s *Server) keep(f *file, parent string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f.id, f.parent = s.newIDLocked(), parent
-	if s.filesSize+len(f.content.kept) > maxFiles {
-		f.content.kept = nil
-	}
-	s.filesSize += len(f.content.kept)
-	s.files[f.id] = f
-}
-
-// file finds a file, nil if there is none.
-func (s *Server) file(id string) *file {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.files[id]
-}
-
-// dropFile deletes a file and reports whether there was one.
-func (s *Server) dropFile(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f := s.files[id]
-	if f == nil {
-		return false
-	}
-	s.filesSize -= len(f.content.kept)
-	delete(s.files, id)
-	return true
-}
-
-// filesOf lists what is attached to a record, the oldest first.
-func (s *Server) filesOf(parent string) (files []*file) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := 1; i <= s.lastID; i++ {
-		if f := s.files[formatID(i)]; f != nil && f.parent == parent {
-			files = append(files, f)
-		}
-	}
-	return files
 }
 
 // receipt is what every upload's reply says of what arrived: the whole body, and the file in it.

@@ -111,25 +111,6 @@ func (o Options) Check() error {
 	return nil
 }
 
-// Change alters the Options of a running simulator. Tokens that exist keep their life. It panics if
-// an option has a value that does not exist.
-func (s *Server) Change(change func(*Options)) {
-	must(s.change(change))
-}
-
-// change is Change with an error. Nothing is changed if there is one.
-func (s *Server) change(change func(*Options)) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o := s.o
-	change(&o)
-	if err := o.Check(); err != nil {
-		return err
-	}
-	s.o = o.withDefaults()
-	return nil
-}
-
 // codeLife is what Zoho's pages say: two minutes, and three by default for a self client's code.
 func (o Options) codeLife(selfClient bool) time.Duration {
 	switch {

@@ -5,24 +5,6 @@ import (
 	"slices"
 )
 
-// The cases of refusal. Every service has an answer for each.
-const (
-	// CaseNoHeader: there is no Authorization header, or none that is an OAuth token.
-	CaseNoHeader = "no-header"
-	// CaseDead: the token is unknown, expired, revoked, evicted or another data center's.
-	CaseDead = "dead"
-	// CaseScope: the grant lacks the scope.
-	CaseScope = "scope"
-	// CasePermission: the user may not, whatever the scopes.
-	CasePermission = "permission"
-	// CaseOrg: the token is another organization's or portal's.
-	CaseOrg = "org"
-	// CaseLimit: there were too many requests.
-	CaseLimit = "limit"
-	// CaseOther: it looks like a token's failure and is none, where the service has such a thing.
-	CaseOther = "other"
-)
-
 // Refusal gives the answer of a service, or of one of its families ("projects-v1"), in a case; variants
 // and Options.Answers count. The zero Answer means that there is no such service or case.
 func (s *Server) Refusal(service, refusalCase string) Answer {

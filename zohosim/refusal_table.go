@@ -1,5 +1,23 @@
 package zohosim
 
+// The cases of refusal. Every service has an answer for each.
+const (
+	// CaseNoHeader: there is no Authorization header, or none that is an OAuth token.
+	CaseNoHeader = "no-header"
+	// CaseDead: the token is unknown, expired, revoked, evicted or another data center's.
+	CaseDead = "dead"
+	// CaseScope: the grant lacks the scope.
+	CaseScope = "scope"
+	// CasePermission: the user may not, whatever the scopes.
+	CasePermission = "permission"
+	// CaseOrg: the token is another organization's or portal's.
+	CaseOrg = "org"
+	// CaseLimit: there were too many requests.
+	CaseLimit = "limit"
+	// CaseOther: it looks like a token's failure and is none, where the service has such a thing.
+	CaseOther = "other"
+)
+
 // refusals are the answers by product family and case. A comment says where a family's are from:
 //
 //	measured     somebody wrote down what Zoho answered

@@ -2,6 +2,8 @@ package zohosim
 
 import (
 	"cmp"
+	"hash/fnv"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -46,6 +48,18 @@ func (c *call) serveAPI() {
 	default:
 		c.serveAnything()
 	}
+}
+
+// userInfo tells whose token it is. ZUID is a number made of the name, so that it is always the same.
+func (c *call) userInfo() {
+	user := c.token.grant.User
+	first, _, _ := strings.Cut(user, "@")
+	h := fnv.New32a()
+	io.WriteString(h, user)
+	c.writeJSON(http.StatusOK, map[string]any{
+		"First_Name": first, "Last_Name": "Example", "Display_Name": first,
+		"Email": user, "ZUID": h.Sum32(),
+	})
 }
 
 // serveAnything answers for services without resources of their own.
@@ -174,50 +188,4 @@ func (c *call) module() string {
 	}
 	_, resource := c.segments()
 	return segment(resource, 0)
-}
-
-// segments splits the path behind the version: "/api/v1/tickets/7" is "v1" and tickets, 7. Recruit and
-// People repeat their name before the version.
-func (c *call) segments() (version string, resource []string) {
-	all := strings.FieldsFunc(c.route.path, func(r rune) bool { return r == '/' })
-	for i, segment := range all[:min(len(all), 3)] {
-		if len(segment) > 1 && segment[0] == 'v' && segment[1] >= '0' && segment[1] <= '9' {
-			return segment, all[i+1:]
-		}
-	}
-	return "", all
-}
-
-// segment gives one of a path's segments, "" if the path is shorter.
-func segment(path []string, i int) string {
-	if i < len(path) {
-		return path[i]
-	}
-	return ""
-}
-
-// atLeast1 reads a number from a query; what is no number, or below 1, is fallback.
-func atLeast1(s string, fallback int) int {
-	if n, err := strconv.Atoi(s); err == nil && n >= 1 {
-		return n
-	}
-	return fallback
-}
-
-// executed counts a request that was carried out. X-Test-Id is the test's own: it finds requests that were
-// carried out twice. A trailer named Authorization is none of a well-behaved client's.
-func (c *call) executed(resource string) {
-	name := c.route.product.name
-	c.s.count(func(st *Stats) {
-		st.Accepted[name]++
-		if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
-			st.Writes[name+"/"+resource]++
-		}
-		if id := c.r.Header.Get("X-Test-Id"); id != "" {
-			st.Executed[id]++
-		}
-		if len(c.r.Trailer.Values("Authorization")) > 0 {
-			st.Malformed++
-		}
-	})
 }

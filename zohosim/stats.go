@@ -1,13 +1,5 @@
 package zohosim
 
-import (
-	"maps"
-	"time"
-)
-
-// holderTimes are times by user, client and data center.
-type holderTimes map[holder][]time.Time
-
 // Stats counts what arrived and what came of it. Stats of a Server are exact: a request is counted
 // before its answer leaves.
 type Stats struct {
@@ -63,34 +55,4 @@ func newStats() Stats {
 		APIRequests: map[string]int{}, Accepted: map[string]int{}, Refusals: map[string]int{},
 		Writes: map[string]int{}, Executed: map[string]int{}, Faults: map[string]int{},
 	}
-}
-
-// Stats gives a copy of the counts as they are now.
-func (s *Server) Stats() Stats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.stats
-	for _, m := range []*map[string]int{
-		&st.TokenResults, &st.ByRefreshToken, &st.APIRequests, &st.Accepted,
-		&st.Refusals, &st.Writes, &st.Executed, &st.Faults,
-	} {
-		*m = maps.Clone(*m)
-	}
-	st.LiveByRefreshToken = map[string]int{}
-	for _, g := range s.grants {
-		s.pruneLocked(g, s.o.Now())
-		if !g.online {
-			st.Grants++
-			st.LiveByRefreshToken[g.RefreshToken] = len(g.tokens)
-		}
-	}
-	st.LiveTokens = len(s.tokens)
-	return st
-}
-
-// count changes the statistics under the lock.
-func (s *Server) count(change func(*Stats)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	change(&s.stats)
 }

@@ -2,7 +2,6 @@ package zohosim
 
 import (
 	"cmp"
-	"encoding/json"
 	"math"
 	"net/http"
 	"slices"
@@ -39,6 +38,11 @@ func (c *call) serveToken() {
 		c.result(wrong, jsonAnswer(http.StatusOK, `{"error":`+quote(wrong)+`}`))
 	}
 }
+
+// badRequest is measured of the revoke endpoint; of the token endpoint only the status is known, for GET
+// and for a missing grant_type.
+var badRequest = htmlAnswer(400,
+	"<!DOCTYPE html><html><head><title>Zoho Accounts</title></head><body>Invalid request</body></html>")
 
 // result counts what came of a token request and answers it.
 func (c *call) result(result string, a Answer) {
@@ -169,10 +173,4 @@ func (c *call) replyLocked(t *token, withRefresh bool) Answer {
 	add("token_type", `"Bearer"`, true)
 	add("expires_in", expiresIn, expiresIn != "")
 	return jsonAnswer(http.StatusOK, "{"+strings.Join(fields, ",")+"}")
-}
-
-// quote gives the JSON of a value.
-func quote(v any) string {
-	b, _ := json.Marshal(v)
-	return string(b)
 }
