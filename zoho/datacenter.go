@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// DataCenter is one of Zoho's hostsByCode: its accounts server, API gateway and
+// DataCenter is one of Zoho's regions: its accounts server, API gateway and
 // product hosts. It is a comparable value; the zero value means unknown.
 type DataCenter struct {
 	// Code is Zoho's own word in the callback's location: "us", "eu", ...; "custom" for
