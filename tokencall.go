@@ -1,6 +1,7 @@
 package caddyzoho
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -103,4 +104,9 @@ func (h *Handler) origin(r *http.Request) string {
 		origin.Host = strings.Replace(r.Host, host, api, 1)
 	}
 	return origin.String()
+}
+
+func writeJSON(w http.ResponseWriter, value any) error {
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(value)
 }

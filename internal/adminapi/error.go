@@ -101,3 +101,9 @@ func Answered(handle caddy.AdminHandlerFunc) caddy.AdminHandlerFunc {
 func NeedsConsent(code string) bool {
 	return code == problem.CodeGrantDead || code == problem.CodeNoGrant
 }
+
+// WriteJSON answers with a value.
+func WriteJSON(w http.ResponseWriter, value any) error {
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(value)
+}

@@ -1,4 +1,4 @@
-package caddyzoho
+package admin
 
 import (
 	"cmp"
@@ -23,7 +23,7 @@ import (
 // action is what can be done to a connection.
 type action struct {
 	existing bool // only to accounts that there are
-	do       func(a *App, r *http.Request, client *client.Client, account string) (any, error)
+	do       func(m *Managed, r *http.Request, client *client.Client, account string) (any, error)
 }
 
 // actions by the last segment of the path. All take effect at once, without a reload.
@@ -31,19 +31,19 @@ var actions = map[string]action{
 	"connect": {do: onboarding(connect)},
 	"invite":  {do: onboarding(invite)},
 	"import":  {do: onboarding(importToken)},
-	"refresh": {existing: true, do: (*App).refresh},
+	"refresh": {existing: true, do: (*Managed).refresh},
 	"revoke":  {existing: true, do: onboarding(revoke)},
 	"forget":  {existing: true, do: onboarding(forget)},
 }
 
 // onboarding is an action that brings grants in or out; R is its body.
-func onboarding[R any](do func(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req R) (any, error)) func(*App, *http.Request, *client.Client, string) (any, error) {
-	return func(a *App, r *http.Request, client *client.Client, account string) (any, error) {
+func onboarding[R any](do func(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req R) (any, error)) func(*Managed, *http.Request, *client.Client, string) (any, error) {
+	return func(m *Managed, r *http.Request, client *client.Client, account string) (any, error) {
 		var req R
 		if err := readJSON(r.Body, &req); err != nil {
 			return nil, adminapi.Refuse(http.StatusBadRequest, "bad-body", "%v", err)
 		}
-		answer, err := do(r.Context(), a.state.flow, client.Onboard(), account, req)
+		answer, err := do(r.Context(), m.Flow, client.Onboard(), account, req)
 		var failure *onboard.Error
 		if errors.As(err, &failure) {
 			return nil, adminapi.Refused(failure)

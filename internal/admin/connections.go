@@ -1,0 +1,264 @@
+// Package admin answers Caddy's admin endpoint below /zoho/: metadata of the connections,
+// never a token, and what can be done to them without a reload.
+package admin
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
+)
+
+// Managed is what of a running configuration is managed.
+type Managed struct {
+	Find    func(client string) (*client.Client, error) // with one client its name may be empty
+	Clients []*client.Client
+	Cache   *tokencache.Cache
+	Store   *boltstore.Store
+	Flow    *onboard.Flow
+	Examine func(ctx context.Context, client, account string) adminapi.Findings
+}
+
+// endpoint is the admin endpoint below /zoho/.
+type endpoint struct {
+	active func() (*Managed, error) // the configuration that runs now
+}
+
+// Routes lists the endpoints.
+func Routes(active func() (*Managed, error)) []caddy.AdminRoute {
+	e := endpoint{active}
+	return []caddy.AdminRoute{
+		{Pattern: "/zoho/connections", Handler: adminapi.Answered(e.listConnections)},
+		{Pattern: "/zoho/connections/", Handler: adminapi.Answered(e.changeConnection)},
+		{Pattern: "/zoho/doctor", Handler: adminapi.Answered(e.serveDoctor)},
+	}
+}
+
+// now is the configuration that runs now.
+func (e endpoint) now() (*Managed, error) {
+	m, err := e.active()
+	if err != nil {
+		return nil, adminapi.Refuse(http.StatusNotFound, "not-configured", "%v", err)
+	}
+	return m, nil
+}
+
+func (e endpoint) listConnections(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return adminapi.Refuse(http.StatusMethodNotAllowed, "method", "only GET is allowed here")
+	}
+	m, err := e.now()
+	if err != nil {
+		return err
+	}
+	query := r.URL.Query()
+	if client := query.Get("client"); client != "" {
+		if _, err := m.Find(client); err != nil {
+			return adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownClient, "%v", err)
+		}
+	}
+	limit, err := parseLimit(query.Get("limit"))
+	if err != nil {
+		return err
+	}
+	state, err := adminapi.ParseState(query.Get("state"))
+	if err != nil {
+		return adminapi.Refuse(http.StatusBadRequest, "unknown-state", "%v", err)
+	}
+	list := adminapi.List{Clients: m.names(), Connections: []adminapi.Connection{}}
+	for _, info := range m.connectionInfos(query.Get("client"), query.Get("account")) {
+		if state != "" && info.State != state {
+			continue
+		}
+		list.Total++
+		if info.NeedsConsent {
+			list.NeedConsent++
+		}
+		if len(list.Connections) < limit {
+			list.Connections = append(list.Connections, info)
+		}
+	}
+	return adminapi.WriteJSON(w, list)
+}
+
+// parseLimit is by default large enough for a person and small enough for a terminal.
+func parseLimit(text string) (int, error) {
+	if text == "" {
+		return 10_000, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 {
+		return 0, adminapi.Refuse(http.StatusBadRequest, "limit", "limit must be a number of at least 1")
+	}
+	return limit, nil
+}
+
+// connectionInfos lists what matches; empty names match all.
+func (m *Managed) connectionInfos(client, account string) []adminapi.Connection {
+	var infos []adminapi.Connection
+	only := adminapi.Accounts(account)
+	for _, c := range m.Clients {
+		if client != "" && c.Name != client {
+			continue
+		}
+		for _, s := range m.Cache.Status(c.Cache, only...) {
+			infos = append(infos, infoOf(c, s))
+		}
+	}
+	return infos
+}
+
+func infoOf(c *client.Client, s tokencache.Status) adminapi.Connection {
+	info := adminapi.Connection{
+		Client: s.Client, Account: s.Account, State: s.Shown(), DataCenter: c.CenterOf(s.Account, s.AccountsServer).Code,
+		Configured: s.Configured, HasGrant: s.HasGrant, HasToken: s.HasToken, Generation: s.Generation, BudgetLeft: s.BudgetLeft,
+		Scopes: s.Scopes, NeedsConsent: s.NeedsConsent(), LostEarly: s.LostEarly,
+		LastError: s.LastError, LastErrorAt: timeOrNil(s.LastErrorAt), NextTry: timeOrNil(s.NextTry),
+		Simulated: c.Simulator != nil, RefreshTokensKnown: s.RefreshTokens, TokenRefused: s.Refused, User: s.User, Org: s.Org,
+	}
+	if s.HasToken {
+		info.Expires = timeOrNil(s.Expiry)
+		info.SecondsLeft = int64(max(0, time.Until(s.Expiry)).Seconds())
+	}
+	return info
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
+}
+
+func (e endpoint) changeConnection(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return adminapi.Refuse(http.StatusMethodNotAllowed, "method", "only POST is allowed here")
+	}
+	m, err := e.now()
+	if err != nil {
+		return err
+	}
+	client, account, action, err := m.parseConnectionPath(r.URL.EscapedPath())
+	if err != nil {
+		return err
+	}
+	if action.existing && m.Store.CheckGrants() == nil {
+		if names := m.Cache.Accounts(client.Cache); !slices.Contains(names, account) {
+			return adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownAccount, "%v", adminapi.NoAccount(client.Name, account, names))
+		}
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, adminapi.MaxBody)
+	answer, err := action.do(m, r, client, account)
+	if err != nil {
+		return err
+	}
+	return adminapi.WriteJSON(w, answer)
+}
+
+func (m *Managed) refresh(r *http.Request, client *client.Client, account string) (any, error) {
+	conn, err := m.Cache.Conn(client.Cache, account)
+	if err == nil {
+		_, err = conn.Refresh(r.Context(), client.Cache)
+	}
+	var failure *tokencache.Error
+	if errors.As(err, &failure) {
+		return nil, refreshFailure(client, account, failure)
+	}
+	if err != nil {
+		return nil, err
+	}
+	infos := m.connectionInfos(client.Name, account)
+	if len(infos) == 0 {
+		return nil, adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownAccount, "account %s of client %s was forgotten meanwhile", account, client.Name)
+	}
+	return infos[0], nil
+}
+
+// refreshFailure says to an operator what an app is told as well, and how it ends.
+func refreshFailure(c *client.Client, account string, failure *tokencache.Error) *adminapi.Error {
+	p := problem.Token(failure, c, account)
+	status, hint := p.Status, p.Detail
+	if adminapi.NeedsConsent(p.Code) {
+		hint = c.Consent(account)
+	}
+	if p.Code == problem.CodeNoGrant {
+		status = http.StatusNotFound
+	}
+	return &adminapi.Error{Text: failure.Error(), Code: p.Code, Hint: hint, RetryAfter: problem.Seconds(p.RetryAfter), Status: status}
+}
+
+// parseConnectionPath reads /zoho/connections/{client}/{account}/{action}.
+func (m *Managed) parseConnectionPath(path string) (client *client.Client, account string, do action, err error) {
+	parts := strings.Split(strings.TrimPrefix(path, "/zoho/connections/"), "/")
+	if len(parts) != 3 {
+		return nil, "", do, adminapi.Refuse(http.StatusNotFound, "path", "the path must be /zoho/connections/CLIENT/ACCOUNT/ACTION")
+	}
+	for i := range parts {
+		if parts[i], err = url.PathUnescape(parts[i]); err != nil {
+			return nil, "", do, adminapi.Refuse(http.StatusBadRequest, "path", "the path is badly escaped")
+		}
+	}
+	if client, err = m.Find(parts[0]); err != nil {
+		return nil, "", do, adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownClient, "%v", err)
+	}
+	do, known := actions[parts[2]]
+	if !known {
+		names := slices.Sorted(maps.Keys(actions))
+		return nil, "", do, adminapi.Refuse(http.StatusNotFound, "unknown-action", "there is no action %.64q%s; known are %s", parts[2], words.DidYouMean(parts[2], names), strings.Join(names, ", "))
+	}
+	return client, parts[1], do, nil
+}
+
+// doctorLimit bounds an examination: a person waits for it.
+const doctorLimit = time.Minute
+
+// serveDoctor examines the running Caddy from within, since only that has its store,
+// its environment and its network. It asks Zoho, and may have a token renewed: no GET.
+func (e endpoint) serveDoctor(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return adminapi.Refuse(http.StatusMethodNotAllowed, "method", "only POST is allowed here")
+	}
+	m, err := e.now()
+	if err != nil {
+		return err
+	}
+	if err := readJSON(http.MaxBytesReader(w, r.Body, adminapi.MaxBody), &struct{}{}); err != nil {
+		return adminapi.Refuse(http.StatusBadRequest, "bad-body", "%v", err)
+	}
+	query := r.URL.Query()
+	client := query.Get("client")
+	if client != "" {
+		if _, err := m.Find(client); err != nil {
+			return adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownClient, "%v", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), doctorLimit)
+	defer cancel()
+	found := m.Examine(ctx, client, query.Get("account"))
+	return adminapi.WriteJSON(w, adminapi.Examination{OK: !found.Failed(), Findings: found})
+}
+
+// names are those of the clients.
+func (m *Managed) names() []string {
+	names := make([]string, len(m.Clients))
+	for i, c := range m.Clients {
+		names[i] = c.Name
+	}
+	return names
+}
