@@ -16,7 +16,6 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
-	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 )
 
@@ -52,8 +51,8 @@ func newRig(tb testing.TB) *rig {
 	r := &rig{answer: func(req *http.Request) *http.Response {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{}, Request: req}
 	}}
-	r.handler = &Handler{app: app, client: app.clients["main"], Account: onboard.DefaultAccount, logger: zap.NewNop(), ReplayBuffer: &body.Limits{Memory: 1 << 20, File: 64 << 20}}
-	if err := r.handler.prepare(); err != nil {
+	r.handler = &Handler{ReplayBuffer: &body.Limits{Memory: 1 << 20, File: 64 << 20}}
+	if err := r.handler.prepare(app.state, app.clients["main"], zap.NewNop()); err != nil {
 		tb.Fatal(err)
 	}
 	r.transport = &Transport{HTTPTransport: new(reverseproxy.HTTPTransport), client: app.clients["main"], last: new(atomic.Pointer[authorization])}

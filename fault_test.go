@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
@@ -92,7 +93,7 @@ func TestPanicClosesAnswer(t *testing.T) {
 	r.answer = func(req *http.Request) *http.Response {
 		return &http.Response{StatusCode: http.StatusOK, Body: body, Header: http.Header{}, Request: req}
 	}
-	r.handler.requests = nil // so that counting the answer fails
+	r.handler.rules.requests = nil // so that counting the answer fails
 	req := r.request("/crm/v8/Leads")
 	next := caddyhttp.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) error {
 		if _, err := (Upstreams{}).GetUpstreams(req); err != nil {
@@ -123,7 +124,7 @@ func TestAbortIsLeftToTheServer(t *testing.T) {
 			t.Error("the request was not aborted")
 		}
 	}()
-	newRig(t).handler.internal(http.ErrAbortHandler)
+	internal(zap.NewNop(), http.ErrAbortHandler)
 }
 
 type panickingBody struct{}

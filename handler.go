@@ -15,7 +15,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
-	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/internal/sites"
@@ -61,16 +60,9 @@ type Handler struct {
 	// How much of a request body is kept for the one replay.
 	ReplayBuffer *body.Limits `json:"replay_buffer,omitempty"`
 
-	app      *App
-	client   *client.Client
-	callers  callers.Rules
-	upstream *zoho.Target
-	stranger bool // upstream is none of Zoho's hosts
-	allowed  func(service string) bool
-	requests *metrics.Requests
-	logger   *zap.Logger
-
-	unanswered, unseen, refused brake // lines about Zoho not answering, not seeing the token, refusing fresh ones
+	callers callers.Rules
+	rules   *rules
+	logger  *zap.Logger
 }
 
 // CaddyModule returns the Caddy module information.
@@ -83,36 +75,40 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the client and prepares the rules.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	h.logger = ctx.Logger()
-	var err error
-	if h.app, err = configuredApp(ctx); err != nil {
+	app, err := configuredApp(ctx)
+	if err != nil {
 		return err
 	}
-	if h.client, err = h.app.client(h.Client); err != nil {
+	client, err := app.client(h.Client)
+	if err != nil {
 		return err
 	}
-	return h.prepare()
+	return h.prepare(app.state, client, ctx.Logger())
 }
 
-// prepare reads the rules.
-func (h *Handler) prepare() (err error) {
-	h.requests = h.app.state.metrics.Requests(h.client.Name)
+// prepare makes the rules of what is configured.
+func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logger) (err error) {
 	if h.Account == "" {
 		h.Account = onboard.DefaultAccount
 	}
 	if h.callers, err = callers.Parse(h.Callers); err != nil {
 		return fmt.Errorf("zoho_proxy: %w", err)
 	}
-	if h.ReplayBuffer == nil {
-		h.ReplayBuffer = &body.Limits{Memory: 1 << 20}
+	h.logger = logger
+	h.rules = &rules{client: client, services: h.Services, anyDataCenter: h.AnyDataCenter, replay: body.Limits{Memory: 1 << 20},
+		cache: state.cache, metrics: state.metrics, requests: state.metrics.Requests(client.Name), unknown: &state.unknown, logger: logger,
+		unanswered: onceASecond(), unseen: onceASecond(), refusals: onceASecond()}
+	if h.ReplayBuffer != nil {
+		h.rules.replay = *h.ReplayBuffer
 	}
-	if h.ReplayBuffer.Memory < 0 || h.ReplayBuffer.File < 0 {
+	if h.rules.replay.Memory < 0 || h.rules.replay.File < 0 {
 		return errors.New("zoho_proxy: replay_buffer sizes must not be negative")
 	}
-	return h.provisionServices()
+	return h.rules.where(h)
 }
 
-func (h *Handler) provisionServices() error {
+// where says where requests may go.
+func (r *rules) where(h *Handler) error {
 	if h.Upstream != "" {
 		if len(h.Services) > 0 {
 			return errors.New("zoho_proxy: services and upstream exclude each other: with upstream everything goes to that one origin")
@@ -121,7 +117,7 @@ func (h *Handler) provisionServices() error {
 		if err != nil {
 			return fmt.Errorf("zoho_proxy: upstream: %w", err)
 		}
-		h.upstream, h.stranger = &target, !zoho.IsHost(target.Host)
+		r.upstream, r.stranger = &target, !zoho.IsHost(target.Host)
 	}
 	for _, name := range h.Services {
 		if _, ok := zoho.LookupService(name); !ok {
@@ -129,7 +125,7 @@ func (h *Handler) provisionServices() error {
 		}
 	}
 	if len(h.Services) > 0 {
-		h.allowed = func(service string) bool { return slices.Contains(h.Services, service) }
+		r.allowed = func(service string) bool { return slices.Contains(h.Services, service) }
 	}
 	return nil
 }
@@ -144,7 +140,7 @@ func unknownService(name string) error {
 
 // Serves is what a walk over the sites is told.
 func (h *Handler) Serves() sites.Served {
-	return sites.Served{Client: h.client, Account: h.Account, Services: h.Services, Anybody: h.callers.Any}
+	return sites.Served{Client: h.rules.client, Account: h.Account, Services: h.Services, Anybody: h.callers.Any}
 }
 
 // ServeHTTP lets reverse_proxy send what a session could be opened for.
@@ -169,7 +165,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 func (h *Handler) open(r *http.Request) (s *session, p *problem.Problem) {
 	defer func() {
 		if recovered := recover(); recovered != nil {
-			s, p = nil, h.internal(recovered)
+			s, p = nil, internal(h.logger, recovered)
 		}
 	}()
 	if p = h.refuse(r); p != nil {
@@ -180,7 +176,7 @@ func (h *Handler) open(r *http.Request) (s *session, p *problem.Problem) {
 	if p != nil {
 		return nil, p
 	}
-	last := s.conn.Known(h.client.Cache)
+	last := s.conn.Known(h.rules.client.Cache)
 	if p = s.route(r, last); p != nil {
 		return nil, p
 	}
@@ -193,13 +189,13 @@ func (h *Handler) open(r *http.Request) (s *session, p *problem.Problem) {
 // session is a request of a connection that there is.
 func (h *Handler) session(r *http.Request) (*session, *problem.Problem) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	s := &session{handler: h, client: h.client, account: h.accountOf(repl)}
+	s := &session{rules: h.rules, account: h.accountOf(repl)}
 	repl.Map(s.placeholder)
 	var err error
-	if s.conn, err = h.app.state.cache.Conn(h.client.Cache, s.account); err != nil {
-		return nil, problem.Token(err, h.client, s.account)
+	if s.conn, err = s.cache.Conn(s.client.Cache, s.account); err != nil {
+		return nil, problem.Token(err, s.client, s.account)
 	}
-	s.center = h.client.CenterOf(s.account, s.conn.AccountsServer())
+	s.center = s.client.CenterOf(s.account, s.conn.AccountsServer())
 	return s, nil
 }
 
@@ -208,7 +204,7 @@ func (h *Handler) session(r *http.Request) (*session, *problem.Problem) {
 // anew.
 func (s *session) ensureToken(r *http.Request, last *tokencache.Token) *problem.Problem {
 	get := s.resource.Get
-	if s.handler.ReplayBuffer.ExceededBy(r.ContentLength) {
+	if s.replay.ExceededBy(r.ContentLength) {
 		get = s.resource.GetFresh
 	}
 	token, err := get(r.Context(), s.client.Cache)
@@ -249,7 +245,7 @@ func withoutGuess(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler
 const statusClientClosed = 499
 
 func (h *Handler) answer(w http.ResponseWriter, p *problem.Problem) error {
-	h.app.state.metrics.Problem(h.client.Name, p.Code)
+	h.rules.metrics.Problem(h.rules.client.Name, p.Code)
 	if p.Code == problem.CodeCallerRefused {
 		h.logger.Debug("refused a caller", zap.String("code", p.Code), zap.String("detail", p.Detail))
 	}

@@ -1,10 +1,15 @@
 package caddyzoho
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
@@ -17,13 +22,13 @@ import (
 func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Problem {
 	path := forward.Path(r.RequestURI)
 	host := hostOf(r)
-	if s.handler.upstream != nil {
-		s.target = *s.handler.upstream
+	if s.upstream != nil {
+		s.target = *s.upstream
 		s.target.Service = zoho.ServiceOfPath(path)
 		s.aim()
 		return nil
 	}
-	options := zoho.RouteOptions{AnyDataCenter: s.handler.AnyDataCenter, Allowed: s.handler.allowed, Provisional: token == nil}
+	options := zoho.RouteOptions{AnyDataCenter: s.anyDataCenter, Allowed: s.allowed, Provisional: token == nil}
 	if token != nil {
 		options.APIDomain = token.APIDomain
 	}
@@ -35,7 +40,7 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 		target, err = s.center.RoutePath(path, options)
 	}
 	if err != nil {
-		return problem.Route(err, host, problem.Connection{Client: s.client.Name, Account: s.account, Center: s.center.Code}, s.handler.Services)
+		return problem.Route(err, host, problem.Connection{Client: s.client.Name, Account: s.account, Center: s.center.Code}, s.services)
 	}
 	if target.Strip > 0 && forward.Climbs(path[target.Strip:]) {
 		return problem.Reading("its path leads out of " + target.Service + " by dot segments")
@@ -48,7 +53,7 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 // aim fixes what is dialled, and finds what the connection remembers of the service.
 func (s *session) aim() {
 	s.resource = s.conn.Resource(s.target.Service, s.target.Host)
-	if simulator := s.client.Network.Simulator; simulator != "" && !s.handler.stranger {
+	if simulator := s.client.Network.Simulator; simulator != "" && !s.stranger {
 		s.dial = simulator
 	} else {
 		s.dial = s.target.Address()
@@ -90,3 +95,36 @@ func isOwnAddress(r *http.Request, host string) bool {
 	ip := net.ParseIP(strings.Trim(name, "[]"))
 	return ip != nil && ip.Equal(local.IP)
 }
+
+func init() {
+	caddy.RegisterModule(Upstreams{})
+}
+
+// Upstreams tells reverse_proxy where a request goes that the handler `zoho` has
+// admitted: the Zoho host of its service in the data center of its connection.
+// Each host is an upstream of its own, so passive health checks blame the right one.
+type Upstreams struct{}
+
+// CaddyModule returns the Caddy module information.
+func (Upstreams) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.reverse_proxy.upstreams.zoho",
+		New: func() caddy.Module { return new(Upstreams) },
+	}
+}
+
+var errNoSession = errors.New("zoho: the handler `zoho` did not see this request: put it in front of reverse_proxy, as the directive zoho_proxy does")
+
+// GetUpstreams returns the one upstream of the request. It lives in the session,
+// since reverse_proxy writes into it.
+func (Upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, error) {
+	s, ok := caddyhttp.GetVar(r.Context(), sessionVar).(*session)
+	if !ok {
+		return nil, errNoSession
+	}
+	s.chosen.Dial = s.dial
+	s.pool[0] = &s.chosen
+	return s.pool[:], nil
+}
+
+var _ reverseproxy.UpstreamSource = Upstreams{}

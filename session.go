@@ -2,11 +2,16 @@ package caddyzoho
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
+	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
+	"github.com/caddy-zoho/caddy-zoho/internal/unrecognized"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -18,8 +23,7 @@ const sessionVar = "zoho.session"
 
 // session is one request on its way. It never holds a token.
 type session struct {
-	handler    *Handler
-	client     *client.Client
+	*rules
 	account    string
 	center     *zoho.DataCenter
 	conn       *tokencache.Conn
@@ -31,9 +35,32 @@ type session struct {
 	body       *body.Recorder // nil if there is none
 	answer     *http.Response // of the last attempt
 
-	upstream reverseproxy.Upstream
-	pool     [1]*reverseproxy.Upstream
+	chosen reverseproxy.Upstream
+	pool   [1]*reverseproxy.Upstream
 }
+
+// rules are what the requests of a zoho_proxy go by.
+type rules struct {
+	client        *client.Client
+	upstream      *zoho.Target              // everything goes there, nil if host or path decide
+	stranger      bool                      // upstream is none of Zoho's hosts
+	services      []string                  // the only ones that are served, none for all
+	allowed       func(service string) bool // nil for all
+	anyDataCenter bool
+	replay        body.Limits
+
+	cache    *tokencache.Cache
+	metrics  *metrics.Metrics
+	requests *metrics.Requests
+	unknown  *unrecognized.Refusals
+	logger   *zap.Logger
+
+	// Lines about Zoho not answering, not seeing the token, and refusing fresh ones.
+	unanswered, unseen, refusals rate.Sometimes
+}
+
+// onceASecond lets one line of the log through: what fails, fails for every request.
+func onceASecond() rate.Sometimes { return rate.Sometimes{Interval: time.Second} }
 
 // String keeps {http.vars.zoho.session} from showing what is inside.
 func (s *session) String() string { return "zoho session" }

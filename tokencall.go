@@ -99,7 +99,7 @@ func (h *Handler) origin(r *http.Request) string {
 		origin.Scheme = "https"
 	}
 	account := h.accountOf(r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer))
-	api := strings.TrimPrefix(h.client.CenterNow(account).API, "https://")
+	api := strings.TrimPrefix(h.rules.client.CenterNow(account).API, "https://")
 	if host := origin.Hostname(); api != "" && zoho.IsHost(host) {
 		origin.Host = strings.Replace(r.Host, host, api, 1)
 	}

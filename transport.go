@@ -114,7 +114,7 @@ func (t *Transport) fillDefaults() {
 func (t *Transport) dial(next egress.DialFunc) egress.DialFunc {
 	guarded := t.client.Network.Guard(next)
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if s, ok := caddyhttp.GetVar(ctx, sessionVar).(*session); ok && s.handler.stranger {
+		if s, ok := caddyhttp.GetVar(ctx, sessionVar).(*session); ok && s.stranger {
 			return next(ctx, network, address)
 		}
 		return guarded(ctx, network, address)
@@ -136,7 +136,7 @@ func (t *Transport) RoundTrip(req *http.Request) (res *http.Response, err error)
 			if s.answer != nil {
 				_ = s.answer.Body.Close()
 			}
-			res, err = s.refuse(req, s.handler.internal(recovered)), nil
+			res, err = s.refuse(req, internal(s.logger, recovered)), nil
 		}
 	}()
 	return t.exchange(req, s)
@@ -232,7 +232,7 @@ func (t *Transport) send(req *http.Request, s *session, token *tokencache.Token)
 	out.Header = forward.Header(req.Header, t.authorization(token), t.KeepHeaders)
 	if req.Body != nil && req.Body != http.NoBody {
 		if s.body == nil {
-			s.body = body.NewRecorder(req, *s.handler.ReplayBuffer)
+			s.body = body.NewRecorder(req, s.replay)
 		}
 		if err := s.body.Attach(out); err != nil {
 			return nil, err

@@ -44,7 +44,7 @@ var layers = map[string][]string{
 	"internal/notify":       {"internal/cause", "internal/fault", "internal/onboard", "internal/secret", "tokencache"},
 	"internal/client": {
 		"internal/cause", "internal/egress", "internal/fault", "internal/onboard", "internal/sealing",
-		"internal/secret", "internal/syntax", "internal/words", "tokencache", "zoho",
+		"internal/secret", "internal/syntax", "internal/words", "tokencache", "tokencache/boltstore", "zoho",
 	},
 	"internal/problem": {
 		"internal/cause", "internal/client", "internal/egress", "internal/onboard", "internal/words",
@@ -55,15 +55,18 @@ var layers = map[string][]string{
 		"tokencache",
 	},
 	"internal/sites": {"internal/adminapi", "internal/callers", "internal/client"},
-	"internal/cli":   {"internal/adminapi", "internal/onboard", "internal/words", "zoho"},
+	"internal/cli": {
+		"internal/adminapi", "internal/onboard", "internal/problem", "internal/words", "tokencache", "zoho",
+	},
 	"internal/admin": {
 		"internal/adminapi", "internal/client", "internal/onboard", "internal/problem", "internal/words",
-		"tokencache", "zoho",
+		"tokencache", "tokencache/boltstore", "zoho",
 	},
 	"internal/doctor": {
 		"internal/adminapi", "internal/cause", "internal/client", "internal/egress", "internal/fault",
 		"internal/metrics", "internal/notify", "internal/onboard", "internal/problem", "internal/sealing",
-		"internal/secret", "internal/sites", "internal/unrecognized", "internal/words", "tokencache", "zoho",
+		"internal/secret", "internal/sites", "internal/unrecognized", "internal/words", "tokencache",
+		"tokencache/boltstore", "zoho",
 	},
 	"cmd/caddy":   {""},
 	"cmd/demo":    {"", "zohosim"},

@@ -16,8 +16,8 @@ import (
 // What the root and the packages may grow to: limits, not aims.
 const (
 	maxCircle      = 3  // files of a package that need each other
-	maxRootFiles   = 46 // files of the root's package, tests aside
-	maxRootEntries = 73 // what somebody sees who lists the root
+	maxRootFiles   = 15 // files of the root's package, tests aside
+	maxRootEntries = 40 // what somebody sees who lists the root
 )
 
 // stateMachines are packages that may be one circle: each is one state with its rules, told in

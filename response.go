@@ -3,14 +3,14 @@ package caddyzoho
 import (
 	"errors"
 	"net/http"
+	"runtime/debug"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
+	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/internal/unrecognized"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -29,7 +29,7 @@ func (s *session) refusal(verdict zoho.Verdict) (how tokencache.Refusal, renewab
 	case zoho.VerdictAmbiguous:
 		return tokencache.RefusalAmbiguous, true
 	case zoho.VerdictUnrecognized:
-		return tokencache.RefusalUnknown, !s.handler.stranger
+		return tokencache.RefusalUnknown, !s.stranger
 	}
 	return 0, false
 }
@@ -37,7 +37,7 @@ func (s *session) refusal(verdict zoho.Verdict) (how tokencache.Refusal, renewab
 // judge says what an answer means for the token that was sent. It reads the body only of
 // answers that can be a refusal.
 func (s *session) judge(res *http.Response, token *tokencache.Token) zoho.Verdict {
-	counted := s.handler.app.state.metrics
+	counted := s.metrics
 	if credits, ok := zoho.CreditsRemaining(res.Header); ok {
 		counted.Credits(tokencache.Key{Client: s.client.Name, Account: s.account}, s.target.Service, credits)
 	}
@@ -46,7 +46,7 @@ func (s *session) judge(res *http.Response, token *tokencache.Token) zoho.Verdic
 		said = body.Prefix(res)
 	}
 	verdict := zoho.Judge(s.target.Service, res.StatusCode, res.Header, said)
-	if verdict == zoho.VerdictUnrecognized && res.Request.Method != http.MethodHead && !s.handler.stranger {
+	if verdict == zoho.VerdictUnrecognized && res.Request.Method != http.MethodHead && !s.stranger {
 		s.tellUnrecognized(res, said, token)
 	}
 	switch verdict {
@@ -68,8 +68,8 @@ func (s *session) tellUnrecognized(res *http.Response, body []byte, token *token
 	key := tokencache.Key{Client: s.client.Name, Account: s.account}
 	contentType := zoho.Excerpt(strings.Join(res.Header["Content-Type"], ", "), excerptLimit, token.Value)
 	refusal := unrecognized.Refusal{Service: s.target.Service, Status: res.StatusCode, ContentType: contentType}
-	s.handler.app.state.unknown.Note(key, refusal, func() {
-		s.handler.logger.Warn("Zoho refused a call in a way that is not known; the token is renewed if that may help",
+	s.unknown.Note(key, refusal, func() {
+		s.logger.Warn("Zoho refused a call in a way that is not known; the token is renewed if that may help",
 			s.fields(zap.Int("status", res.StatusCode), zap.String("content_type", contentType),
 				zap.String("body", zoho.Excerpt(string(body), excerptLimit, token.Value)))...)
 	})
@@ -87,9 +87,9 @@ func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict z
 		}
 	case zoho.VerdictLimited: // nothing of ours: the app has to wait
 	case zoho.VerdictNoHeader:
-		if !s.handler.unseen.holds() {
-			s.handler.logger.Error("Zoho says that the request came without a token, although one was attached", s.fields(zap.Int("status", res.StatusCode))...)
-		}
+		s.unseen.Do(func() {
+			s.logger.Error("Zoho says that the request came without a token, although one was attached", s.fields(zap.Int("status", res.StatusCode))...)
+		})
 	default:
 		return s.refused(res, verdict.String())
 	}
@@ -104,9 +104,11 @@ const maxReplays = 2
 func (s *session) replayRefused(res *http.Response, token *tokencache.Token, verdict zoho.Verdict, first tokencache.Mark) bool {
 	s.count("refused")
 	held := s.resource.ReplayRefused(token, first)
-	if held && !s.handler.refused.holds() {
-		s.handler.logger.Warn("a fresh access token was refused as well: no renewal on behalf of this service for a while; check data center, organization and scopes",
-			s.fields(zap.Int("status", res.StatusCode), zap.String("verdict", verdict.String()))...)
+	if held {
+		s.refusals.Do(func() {
+			s.logger.Warn("a fresh access token was refused as well: no renewal on behalf of this service for a while; check data center, organization and scopes",
+				s.fields(zap.Int("status", res.StatusCode), zap.String("verdict", verdict.String()))...)
+		})
 	}
 	return held || s.replays == maxReplays
 }
@@ -136,7 +138,7 @@ func (s *session) settled(res *http.Response) *http.Response {
 	delete(res.Header, problem.HeaderName)
 	delete(res.Header, verdictHeader)
 	s.body.Settle()
-	s.handler.requests.Count(s.target.Service, res.StatusCode)
+	s.requests.Count(s.target.Service, res.StatusCode)
 	return res
 }
 
@@ -156,7 +158,7 @@ func (s *session) fields(more ...zap.Field) []zap.Field {
 
 // refuse answers in our own name.
 func (s *session) refuse(req *http.Request, p *problem.Problem) *http.Response {
-	s.handler.app.state.metrics.Problem(s.client.Name, p.Code)
+	s.metrics.Problem(s.client.Name, p.Code)
 	return p.Response(req)
 }
 
@@ -166,29 +168,33 @@ func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
 		s.count("failed")
 	}
 	if cause := s.body.Cut(); cause != nil {
-		s.handler.logger.Debug("the body of a request did not come to its end", s.fields(zap.Error(cause))...)
+		s.logger.Debug("the body of a request did not come to its end", s.fields(zap.Error(cause))...)
 		return nil, err
 	}
-	s.handler.requests.Count(s.target.Service, 0)
+	s.requests.Count(s.target.Service, 0)
 	if errors.Is(err, egress.ErrLoop) {
 		return s.refuse(req, problem.Loop(s.target.Host)), nil
 	}
 	// With handle_errors Caddy itself is silent about it.
-	if req.Context().Err() == nil && !s.handler.unanswered.holds() {
-		s.handler.logger.Error("no answer from Zoho", s.fields(zap.String("host", s.target.Host), zap.Error(err))...)
+	if req.Context().Err() == nil {
+		s.unanswered.Do(func() {
+			s.logger.Error("no answer from Zoho", s.fields(zap.String("host", s.target.Host), zap.Error(err))...)
+		})
 	}
 	return nil, err
 }
 
-// brake lets one line through a second: what fails, fails for every request.
-type brake struct{ last atomic.Int64 }
-
-// holds tells whether there was a line in this second.
-func (b *brake) holds() bool {
-	now := time.Now().Unix()
-	return b.last.Swap(now) == now
+func (s *session) count(result string) {
+	s.metrics.Replay(s.client.Name, result)
 }
 
-func (s *session) count(result string) {
-	s.handler.app.state.metrics.Replay(s.client.Name, result)
+// internal answers for a panic of ours: one request fails, and the process lives. To
+// abort a request is net/http's business.
+func internal(logger *zap.Logger, recovered any) *problem.Problem {
+	if recovered == http.ErrAbortHandler {
+		panic(recovered)
+	}
+	err := fault.Error(recovered)
+	logger.Error("a request failed by a fault of the proxy's own; please report it", zap.Error(err), zap.ByteString("stack", debug.Stack()))
+	return problem.Internal()
 }
