@@ -35,10 +35,16 @@ func activeConfiguration() (*admin.Managed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &admin.Managed{Find: app.client, Clients: app.allClients(), Cache: app.state.cache, Store: app.state.store, Flow: app.state.flow,
+	return &admin.Managed{
+		Find:    app.client,
+		Clients: app.allClients(),
+		Cache:   app.state.cache,
+		Store:   app.state.store,
+		Flow:    app.state.flow,
 		Examine: func(ctx context.Context, client, account string) adminapi.Findings {
 			return app.subject().Examine(ctx, client, account)
-		}}, nil
+		},
+	}, nil
 }
 
 var _ caddy.AdminRouter = AdminAPI{}

@@ -53,7 +53,10 @@ func placed(h httpcaddyfile.Helper, paths ...string) (caddy.ModuleMap, *syntax.L
 func configuredClients(h httpcaddyfile.Helper, l *syntax.Line) ([]string, error) {
 	option, ok := h.Option("zoho").(httpcaddyfile.App)
 	if !ok {
-		return nil, l.Errorf("%s needs the global option `zoho`: put `{ zoho { client <name> { … } } }` at the top of the Caddyfile, over several lines", l.Word)
+		return nil, l.Errorf(
+			"%s needs the global option `zoho`: put `{ zoho { client <name> { … } } }` at the top of the Caddyfile, over several lines",
+			l.Word,
+		)
 	}
 	var app App
 	if err := json.Unmarshal(option.Value, &app); err != nil {
@@ -73,7 +76,12 @@ func readClient(h httpcaddyfile.Helper, l *syntax.Line) (string, error) {
 		if slices.ContainsFunc(l.Args, isMatcher) {
 			hint = "the matcher stands first: "
 		}
-		return "", l.Errorf("%[1]s takes one client, got %[2]s: %[3]swrite `%[1]s [<matcher>] [<client>] { … }`", l.Word, words.Plural(len(l.Args), "argument"), hint)
+		return "", l.Errorf(
+			"%[1]s takes one client, got %[2]s: %[3]swrite `%[1]s [<matcher>] [<client>] { … }`",
+			l.Word,
+			words.Plural(len(l.Args), "argument"),
+			hint,
+		)
 	}
 	names, err := configuredClients(h, l)
 	if err != nil {
@@ -85,7 +93,10 @@ func readClient(h httpcaddyfile.Helper, l *syntax.Line) (string, error) {
 // readCallers reads an option callers.
 func readCallers(l *syntax.Line, into *[]string) error {
 	if slices.Contains(l.Args, "uid") {
-		return l.Errorf("callers uid %w; peers of a Unix socket count as loopback, and the socket's file mode says who may connect", syntax.ErrNotInThisVersion)
+		return l.Errorf(
+			"callers uid %w; peers of a Unix socket count as loopback, and the socket's file mode says who may connect",
+			syntax.ErrNotInThisVersion,
+		)
 	}
 	if err := syntax.NoPlaceholder(l, l.Args...); err != nil {
 		return err
@@ -115,7 +126,12 @@ func pickClient(names []string, name string, l *syntax.Line) (string, error) {
 	case isMatcher(name):
 		hint = "; a matcher stands before the client"
 	}
-	return "", l.Errorf("there is no %s%s; configured: %s", syntax.Show("client", name), hint, strings.Join(names, ", "))
+	return "", l.Errorf(
+		"there is no %s%s; configured: %s",
+		syntax.Show("client", name),
+		hint,
+		strings.Join(names, ", "),
+	)
 }
 
 func isMatcher(argument string) bool {
@@ -163,10 +179,16 @@ func healthArguments(h httpcaddyfile.Helper, l *syntax.Line) (*Health, error) {
 			health.Account = l.Args[1]
 		}
 	default:
-		return nil, l.Errorf("zoho_health takes a client and an account, got %d arguments: write `zoho_health [<client> [<account>]]`", len(l.Args))
+		return nil, l.Errorf(
+			"zoho_health takes a client and an account, got %d arguments: write `zoho_health [<client> [<account>]]`",
+			len(l.Args),
+		)
 	}
 	if health.Account != "" && !onboard.AccountName.MatchString(health.Account) {
-		return nil, l.Errorf("%s: 1 to 128 of letters, digits and ._@- are allowed, and no placeholders", syntax.Show("account name", health.Account))
+		return nil, l.Errorf(
+			"%s: 1 to 128 of letters, digits and ._@- are allowed, and no placeholders",
+			syntax.Show("account name", health.Account),
+		)
 	}
 	return health, nil
 }
@@ -194,9 +216,14 @@ func parseConnect(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 }
 
 var connectOptions = map[string]syntax.Option[Connect]{
-	"callers": {Usage: "<loopback|private_ranges|any|cidr...>", Min: 1, Max: -1, Parse: func(c *Connect, l *syntax.Line) error {
-		return readCallers(l, &c.Callers)
-	}},
+	"callers": {
+		Usage: "<loopback|private_ranges|any|cidr...>",
+		Min:   1,
+		Max:   -1,
+		Parse: func(c *Connect, l *syntax.Line) error {
+			return readCallers(l, &c.Callers)
+		},
+	},
 }
 
 func lookupConnect(l *syntax.Line) (syntax.Option[Connect], error) {

@@ -64,7 +64,9 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("zoho_connect: %w", err)
 	}
 	if len(app.EncryptionKey) == 0 {
-		app.logger.Warn("what zoho_connect stores opens by a key on the same disk; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}")
+		app.logger.Warn(
+			"what zoho_connect stores opens by a key on the same disk; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
+		)
 	}
 	c.pages = &onboard.Pages{
 		Flow:   app.state.flow,
@@ -83,14 +85,15 @@ func (c *Connect) Shows() sites.Shown { return sites.Shown{Client: c.client, Any
 // At takes from it where the pages are.
 func (c *Connect) At(folders []string) { c.folders.Store(&folders) }
 
-// in tells whether the pages are in a folder. They are not in those below: who guards some
+// in reports whether the pages are in a folder. They are not in those below: who guards some
 // of them by their paths has guarded them all.
 func (c *Connect) in(folder string) bool {
 	folders := c.folders.Load()
 	if folders == nil { // not quite started yet
 		return folder == sites.DefaultFolder
 	}
-	return *folders == nil || slices.ContainsFunc(*folders, func(f string) bool { return strings.EqualFold(f, folder) })
+	return *folders == nil ||
+		slices.ContainsFunc(*folders, func(f string) bool { return strings.EqualFold(f, folder) })
 }
 
 // ServeHTTP serves the pages. What leads to Zoho and back stays out of Caddy's access
@@ -98,7 +101,12 @@ func (c *Connect) in(folder string) bool {
 func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	if page, private := c.pages.Private(r); private {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
-		c.logger.Info("onboarding", zap.String("page", page), zap.String("method", r.Method), zap.String("remote", r.RemoteAddr))
+		c.logger.Info(
+			"onboarding",
+			zap.String("page", page),
+			zap.String("method", r.Method),
+			zap.String("remote", r.RemoteAddr),
+		)
 	}
 	c.pages.ServeHTTP(w, r)
 	return nil
@@ -106,8 +114,14 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 
 // failed has the log say what a page says.
 func (c *Connect) failed(r *http.Request, e *onboard.Error) {
-	c.logger.Warn("onboarding failed", zap.String("reference", e.Reference), zap.String("code", e.Code), zap.String("error", e.Text),
-		zap.String("client", c.client.Name), zap.String("remote", r.RemoteAddr))
+	c.logger.Warn(
+		"onboarding failed",
+		zap.String("reference", e.Reference),
+		zap.String("code", e.Code),
+		zap.String("error", e.Text),
+		zap.String("client", c.client.Name),
+		zap.String("remote", r.RemoteAddr),
+	)
 }
 
 // originalPath is the path before rewrites: where the pages are for a browser.

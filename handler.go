@@ -95,9 +95,20 @@ func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logge
 		return fmt.Errorf("zoho_proxy: %w", err)
 	}
 	h.logger = logger
-	h.rules = &rules{client: client, services: h.Services, anyDataCenter: h.AnyDataCenter, replay: body.Limits{Memory: 1 << 20},
-		cache: state.cache, metrics: state.metrics, requests: state.metrics.Requests(client.Name), unknown: &state.unknown, logger: logger,
-		unanswered: onceASecond(), unseen: onceASecond(), refusals: onceASecond()}
+	h.rules = &rules{
+		client:        client,
+		services:      h.Services,
+		anyDataCenter: h.AnyDataCenter,
+		replay:        body.Limits{Memory: 1 << 20},
+		cache:         state.cache,
+		metrics:       state.metrics,
+		requests:      state.metrics.Requests(client.Name),
+		unknown:       &state.unknown,
+		logger:        logger,
+		unanswered:    onceASecond(),
+		unseen:        onceASecond(),
+		refusals:      onceASecond(),
+	}
 	if h.ReplayBuffer != nil {
 		h.rules.replay = *h.ReplayBuffer
 	}
@@ -111,7 +122,9 @@ func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logge
 func (r *rules) where(h *Handler) error {
 	if h.Upstream != "" {
 		if len(h.Services) > 0 {
-			return errors.New("zoho_proxy: services and upstream exclude each other: with upstream everything goes to that one origin")
+			return errors.New(
+				"zoho_proxy: services and upstream exclude each other: with upstream everything goes to that one origin",
+			)
 		}
 		target, err := zoho.OriginTarget(h.Upstream)
 		if err != nil {
@@ -135,7 +148,12 @@ func unknownService(name string) error {
 	if near := zoho.NearestService(name); near != "" {
 		hint = fmt.Sprintf(" (did you mean %s?)", near)
 	}
-	return fmt.Errorf("zoho_proxy: there is no service %q%s; known are %s", name, hint, strings.Join(zoho.ServiceNames(), " "))
+	return fmt.Errorf(
+		"zoho_proxy: there is no service %q%s; known are %s",
+		name,
+		hint,
+		strings.Join(zoho.ServiceNames(), " "),
+	)
 }
 
 // Serves is what a walk over the sites is told.

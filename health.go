@@ -65,7 +65,10 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.H
 			state = s.Shown()
 		}
 		summary.Connections[state]++
-		if !slices.Contains([]string{tokencache.StateDead, tokencache.StateNotConnected, tokencache.StateUnreadable}, state) {
+		if !slices.Contains(
+			[]string{tokencache.StateDead, tokencache.StateNotConnected, tokencache.StateUnreadable},
+			state,
+		) {
 			summary.Status, status = "ok", http.StatusOK
 		}
 	}

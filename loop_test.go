@@ -46,7 +46,14 @@ func TestLoopIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	c := &client.Client{Name: "main", Shared: &client.Shared{Cache: tokencache.New(tokencache.Options{})}, Cache: &tokencache.Client{Name: "main"}, Centers: []zoho.DataCenter{center}, Network: n, HTTP: &http.Client{Transport: &http.Transport{DialContext: n.Guard(astray)}}}
+	c := &client.Client{
+		Name:    "main",
+		Shared:  &client.Shared{Cache: tokencache.New(tokencache.Options{})},
+		Cache:   &tokencache.Client{Name: "main"},
+		Centers: []zoho.DataCenter{center},
+		Network: n,
+		HTTP:    &http.Client{Transport: &http.Transport{DialContext: n.Guard(astray)}},
+	}
 	accounts := &zoho.Accounts{HTTP: c.HTTP, DataCenter: center, ClientID: "1000.ID", ClientSecret: "secret"}
 	_, err = accounts.Refresh(t.Context(), "1000.refresh")
 	failure := client.FetchError(err)
@@ -81,7 +88,8 @@ func TestLoopIsRefused(t *testing.T) {
 
 func wantLoop(t *testing.T, p *problem.Problem, host string) {
 	t.Helper()
-	if p.Status != http.StatusBadGateway || p.Code != "loop" || p.RetryAfter != 0 || !strings.Contains(p.Detail, host) {
+	if p.Status != http.StatusBadGateway || p.Code != "loop" || p.RetryAfter != 0 ||
+		!strings.Contains(p.Detail, host) {
 		t.Errorf("%+v", p)
 	}
 }

@@ -268,7 +268,11 @@ func (a *App) Start() error {
 
 // runningConfig is what the shared state goes by while this configuration runs.
 func (a *App) runningConfig() *runningConfig {
-	return &runningConfig{Config: notify.Config{Logger: a.logger, To: notify.URL(a.Notify), Consent: a.consent}, emit: a.emitter(), seal: a.seal}
+	return &runningConfig{
+		Config: notify.Config{Logger: a.logger, To: notify.URL(a.Notify), Consent: a.consent},
+		emit:   a.emitter(),
+		seal:   a.seal,
+	}
 }
 
 // seal has each data key wrapped by all that shall open it.
@@ -307,8 +311,17 @@ func (a *App) startSites() {
 
 // subject is what doctor examines.
 func (a *App) subject() *doctor.Subject {
-	return &doctor.Subject{Clients: a.allClients(), Sites: a.walkSites(), Store: a.state.store, Dir: a.state.dir, Sealing: a.sealing,
-		Notify: notify.URL(a.Notify), Notices: a.state.notices, Unknown: &a.state.unknown, Moved: a.livesAt}
+	return &doctor.Subject{
+		Clients: a.allClients(),
+		Sites:   a.walkSites(),
+		Store:   a.state.store,
+		Dir:     a.state.dir,
+		Sealing: a.sealing,
+		Notify:  notify.URL(a.Notify),
+		Notices: a.state.notices,
+		Unknown: &a.state.unknown,
+		Moved:   a.livesAt,
+	}
 }
 
 // lookAtGrants tells of clients that nobody has connected yet, and of those whose stored
@@ -318,14 +331,22 @@ func (a *App) lookAtGrants() {
 		c := a.clients[name]
 		stored := a.state.store.Accounts(name)
 		if len(stored) == 0 && len(c.AccountNames()) == 0 {
-			a.logger.Warn("no account is connected: `"+c.ConnectCommand("")+"` brings one in", zap.String("client", name))
+			a.logger.Warn(
+				"no account is connected: `"+c.ConnectCommand("")+"` brings one in",
+				zap.String("client", name),
+			)
 		}
 		if len(stored) == 0 {
 			continue
 		}
 		key := tokencache.Key{Client: name, Account: stored[0]}
 		if _, _, err := a.state.store.LoadGrant(key, c.Cache.Secrets()); err != nil {
-			a.logger.Error("a stored grant cannot be read: its account is not served unless the configuration has another", zap.String("client", name), zap.String("account", key.Account), zap.Error(err))
+			a.logger.Error(
+				"a stored grant cannot be read: its account is not served unless the configuration has another",
+				zap.String("client", name),
+				zap.String("account", key.Account),
+				zap.Error(err),
+			)
 		}
 	}
 }
@@ -372,10 +393,18 @@ func (a *App) client(name string) (*client.Client, error) {
 	}
 	names := a.clientNames()
 	if name != "" {
-		return nil, fmt.Errorf("zoho: there is no client %q%s; configured: %s", name, words.DidYouMean(name, names), strings.Join(names, ", "))
+		return nil, fmt.Errorf(
+			"zoho: there is no client %q%s; configured: %s",
+			name,
+			words.DidYouMean(name, names),
+			strings.Join(names, ", "),
+		)
 	}
 	if len(names) != 1 {
-		return nil, fmt.Errorf("zoho: several clients are configured, name one of them: %s", strings.Join(names, ", "))
+		return nil, fmt.Errorf(
+			"zoho: several clients are configured, name one of them: %s",
+			strings.Join(names, ", "),
+		)
 	}
 	return a.clients[names[0]], nil
 }

@@ -88,7 +88,9 @@ func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict z
 	case zoho.VerdictLimited: // nothing of ours: the app has to wait
 	case zoho.VerdictNoHeader:
 		s.unseen.Do(func() {
-			s.logger.Error("Zoho says that the request came without a token, although one was attached", s.fields(zap.Int("status", res.StatusCode))...)
+			s.logger.Error(
+				"Zoho says that the request came without a token, although one was attached",
+				s.fields(zap.Int("status", res.StatusCode))...)
 		})
 	default:
 		return s.refused(res, verdict.String())
@@ -99,14 +101,20 @@ func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict z
 // maxReplays bounds how often a request is sent again.
 const maxReplays = 2
 
-// replayRefused tells whether the refusal of a replay is the last word on its request, which
+// replayRefused reports whether the refusal of a replay is the last word on its request, which
 // was sent before first.
-func (s *session) replayRefused(res *http.Response, token *tokencache.Token, verdict zoho.Verdict, first tokencache.Mark) bool {
+func (s *session) replayRefused(
+	res *http.Response,
+	token *tokencache.Token,
+	verdict zoho.Verdict,
+	first tokencache.Mark,
+) bool {
 	s.count("refused")
 	held := s.resource.ReplayRefused(token, first)
 	if held {
 		s.refusals.Do(func() {
-			s.logger.Warn("a fresh access token was refused as well: no renewal on behalf of this service for a while; check data center, organization and scopes",
+			s.logger.Warn(
+				"a fresh access token was refused as well: no renewal on behalf of this service for a while; check data center, organization and scopes",
 				s.fields(zap.Int("status", res.StatusCode), zap.String("verdict", verdict.String()))...)
 		})
 	}
@@ -195,6 +203,10 @@ func internal(logger *zap.Logger, recovered any) *problem.Problem {
 		panic(recovered)
 	}
 	err := fault.Error(recovered)
-	logger.Error("a request failed by a fault of the proxy's own; please report it", zap.Error(err), zap.ByteString("stack", debug.Stack()))
+	logger.Error(
+		"a request failed by a fault of the proxy's own; please report it",
+		zap.Error(err),
+		zap.ByteString("stack", debug.Stack()),
+	)
 	return problem.Internal()
 }

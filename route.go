@@ -40,7 +40,12 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 		target, err = s.center.RoutePath(path, options)
 	}
 	if err != nil {
-		return problem.Route(err, host, problem.Connection{Client: s.client.Name, Account: s.account, Center: s.center.Code}, s.services)
+		return problem.Route(
+			err,
+			host,
+			problem.Connection{Client: s.client.Name, Account: s.account, Center: s.center.Code},
+			s.services,
+		)
 	}
 	if target.Strip > 0 && forward.Climbs(path[target.Strip:]) {
 		return problem.Reading("its path leads out of " + target.Service + " by dot segments")
@@ -67,13 +72,14 @@ func hostOf(r *http.Request) string {
 		return r.URL.Host
 	}
 	name, port, found := strings.Cut(r.Host, ":")
-	if local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); found && ok && port == strconv.Itoa(local.Port) {
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); found && ok &&
+		port == strconv.Itoa(local.Port) {
 		return name
 	}
 	return r.Host
 }
 
-// isOwnAddress tells whether host is the address that the request was accepted on.
+// isOwnAddress reports whether host is the address that the request was accepted on.
 func isOwnAddress(r *http.Request, host string) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	if !ok {
@@ -113,7 +119,9 @@ func (Upstreams) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-var errNoSession = errors.New("zoho: the handler `zoho` did not see this request: put it in front of reverse_proxy, as the directive zoho_proxy does")
+var errNoSession = errors.New(
+	"zoho: the handler `zoho` did not see this request: put it in front of reverse_proxy, as the directive zoho_proxy does",
+)
 
 // GetUpstreams returns the one upstream of the request. It lives in the session,
 // since reverse_proxy writes into it.

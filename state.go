@@ -72,7 +72,12 @@ func detachState(dir string) {
 }
 
 func newState(dir string) *state {
-	s := &state{dir: dir, store: boltstore.New(dir), metrics: metrics.New(), asked: rate.NewLimiter(rate.Every(10*time.Second), 60)}
+	s := &state{
+		dir:     dir,
+		store:   boltstore.New(dir),
+		metrics: metrics.New(),
+		asked:   rate.NewLimiter(rate.Every(10*time.Second), 60),
+	}
 	s.config.Store(&runningConfig{
 		Config: notify.Config{Logger: zap.NewNop(), Consent: func(tokencache.Key) string { return "" }},
 		seal:   func() error { return nil },
@@ -136,7 +141,11 @@ func (s *state) event(name string, key tokencache.Key, more map[string]any) {
 	}
 	data := map[string]any{"client": key.Client, "account": key.Account}
 	maps.Copy(data, more)
-	s.events.Add(config.Logger, "an event was dropped: too many wait, a handler of Caddy's `events` takes too long", func() { config.emit(name, data) })
+	s.events.Add(
+		config.Logger,
+		"an event was dropped: too many wait, a handler of Caddy's `events` takes too long",
+		func() { config.emit(name, data) },
+	)
 }
 
 // gone forgets what is told of an account that there is no more.
@@ -168,7 +177,8 @@ func (s *state) observe(e tokencache.Event) {
 			s.event("zoho_grant_dead", e.Key, nil)
 		}
 	case tokencache.EventLostEarly:
-		logger.Warn("access token lost early: Zoho refused it before its time and took the next one; does another program use this grant?",
+		logger.Warn(
+			"access token lost early: Zoho refused it before its time and took the next one; does another program use this grant?",
 			append(connection, zap.Uint64("generation", e.Generation))...)
 	case tokencache.EventStoreWarning:
 		logger.Warn("store", zap.Error(e.Err))
@@ -192,6 +202,14 @@ func (s *state) requested(e tokencache.Event, connection []zap.Field) {
 		s.logger().Info("a grant has proved itself by an access token", fields...)
 	default:
 		s.logger().Info("access token renewed", append(fields, zap.Time("expires", e.Expiry))...)
-		s.event("zoho_token_renewed", e.Key, map[string]any{"cause": e.Cause, "generation": e.Generation, "expires": e.Expiry.UTC().Format(time.RFC3339)})
+		s.event(
+			"zoho_token_renewed",
+			e.Key,
+			map[string]any{
+				"cause":      e.Cause,
+				"generation": e.Generation,
+				"expires":    e.Expiry.UTC().Format(time.RFC3339),
+			},
+		)
 	}
 }

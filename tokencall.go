@@ -67,9 +67,16 @@ func (h *Handler) answerTokenCall(w http.ResponseWriter, r *http.Request) error 
 	case "authorization_code":
 		reply.RefreshToken = placeholderRefreshToken
 	default:
-		return h.answer(w, problem.TokenCall("grant_type is none of refresh_token, authorization_code and client_credentials"))
+		return h.answer(
+			w,
+			problem.TokenCall("grant_type is none of refresh_token, authorization_code and client_credentials"),
+		)
 	}
-	h.logger.Debug("answered a token call of an app", zap.String("grant_type", grantType), zap.String("api_domain", reply.APIDomain))
+	h.logger.Debug(
+		"answered a token call of an app",
+		zap.String("grant_type", grantType),
+		zap.String("api_domain", reply.APIDomain),
+	)
 	return writeJSON(w, reply)
 }
 

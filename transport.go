@@ -59,13 +59,19 @@ func (Transport) CaddyModule() caddy.ModuleInfo {
 func (t *Transport) Provision(ctx caddy.Context) error {
 	t.logger = ctx.Logger()
 	if t.TLS != nil {
-		return errors.New("zoho: transport: tls options are not taken here: connections to Zoho are always verified; set trusted_ca in the client")
+		return errors.New(
+			"zoho: transport: tls options are not taken here: connections to Zoho are always verified; set trusted_ca in the client",
+		)
 	}
 	if len(t.NetworkProxyRaw) != 0 || t.ForwardProxyURL != "" {
-		return errors.New("zoho: transport: set network_proxy in the client instead, so that token requests take the same way")
+		return errors.New(
+			"zoho: transport: set network_proxy in the client instead, so that token requests take the same way",
+		)
 	}
 	if slices.Contains(t.Versions, "3") || t.ProxyProtocol != "" || t.Resolver != nil {
-		return errors.New("zoho: transport: versions 3, proxy_protocol and resolver are not taken: they lead around the checks of where a token goes")
+		return errors.New(
+			"zoho: transport: versions 3, proxy_protocol and resolver are not taken: they lead around the checks of where a token goes",
+		)
 	}
 	app, err := configuredApp(ctx)
 	if err != nil {
@@ -191,10 +197,18 @@ func (t *Transport) session(req *http.Request) (*session, error) {
 		return nil, errNoSession
 	}
 	if dial, ok := reverseproxy.GetDialInfo(req.Context()); !ok || dial.Address != s.dial {
-		return nil, fmt.Errorf("zoho: the upstream %s is not %s, where this request belongs: no token is sent there", dial.Address, s.dial)
+		return nil, fmt.Errorf(
+			"zoho: the upstream %s is not %s, where this request belongs: no token is sent there",
+			dial.Address,
+			s.dial,
+		)
 	}
 	if s.client != t.client {
-		return nil, fmt.Errorf("zoho: the request is for client %s, the transport for client %s", s.client.Name, t.client.Name)
+		return nil, fmt.Errorf(
+			"zoho: the request is for client %s, the transport for client %s",
+			s.client.Name,
+			t.client.Name,
+		)
 	}
 	return s, nil
 }

@@ -37,7 +37,9 @@ var actions = map[string]action{
 }
 
 // onboarding is an action that brings grants in or out; R is its body.
-func onboarding[R any](do func(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req R) (any, error)) func(*Managed, *http.Request, *client.Client, string) (any, error) {
+func onboarding[R any](
+	do func(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req R) (any, error),
+) func(*Managed, *http.Request, *client.Client, string) (any, error) {
 	return func(m *Managed, r *http.Request, client *client.Client, account string) (any, error) {
 		var req R
 		if err := readJSON(r.Body, &req); err != nil {
@@ -52,15 +54,34 @@ func onboarding[R any](do func(ctx context.Context, flow *onboard.Flow, client *
 	}
 }
 
-func importToken(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req adminapi.ImportRequest) (any, error) {
+func importToken(
+	ctx context.Context,
+	flow *onboard.Flow,
+	client *onboard.Client,
+	account string,
+	req adminapi.ImportRequest,
+) (any, error) {
 	center, err := dataCenter(client, req.DataCenter)
 	if err != nil {
 		return nil, err
 	}
-	return flow.Import(ctx, client, center, account, req.RefreshToken, req.Replace || req.ReplaceUnreadable && flow.Unreadable(client, account))
+	return flow.Import(
+		ctx,
+		client,
+		center,
+		account,
+		req.RefreshToken,
+		req.Replace || req.ReplaceUnreadable && flow.Unreadable(client, account),
+	)
 }
 
-func revoke(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req adminapi.RevokeRequest) (any, error) {
+func revoke(
+	ctx context.Context,
+	flow *onboard.Flow,
+	client *onboard.Client,
+	account string,
+	req adminapi.RevokeRequest,
+) (any, error) {
 	return flow.Revoke(ctx, client, account, req.Shared)
 }
 
@@ -83,7 +104,13 @@ func dataCenter(client *onboard.Client, code string) (zoho.DataCenter, error) {
 	return center, e
 }
 
-func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req adminapi.ConnectRequest) (any, error) {
+func connect(
+	ctx context.Context,
+	flow *onboard.Flow,
+	client *onboard.Client,
+	account string,
+	req adminapi.ConnectRequest,
+) (any, error) {
 	switch {
 	case req.SelfClient != "":
 		center, err := dataCenter(client, req.DataCenter)
@@ -108,7 +135,11 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 		}
 		cb.State = cmp.Or(cb.State, req.State) // the code alone may have been pasted
 		if cb.State != req.State {
-			return nil, adminapi.Refuse(http.StatusBadRequest, "other-consent", "what was pasted belongs to another consent than the one that was begun here, or was cut off: paste all of it, or begin anew")
+			return nil, adminapi.Refuse(
+				http.StatusBadRequest,
+				"other-consent",
+				"what was pasted belongs to another consent than the one that was begun here, or was cut off: paste all of it, or begin anew",
+			)
 		}
 		if err := belongs(flow, client, account, cb.State); err != nil {
 			return nil, err
@@ -133,17 +164,34 @@ func connect(ctx context.Context, flow *onboard.Flow, client *onboard.Client, ac
 // belongs tells that a consent, or the question that came of it, is another account's.
 func belongs(flow *onboard.Flow, client *onboard.Client, account, id string) error {
 	if other := flow.AccountOf(client, id); other != "" && other != account {
-		return adminapi.Refuse(http.StatusBadRequest, "other-consent", "this consent was begun for account %s, not %s", other, account)
+		return adminapi.Refuse(
+			http.StatusBadRequest,
+			"other-consent",
+			"this consent was begun for account %s, not %s",
+			other,
+			account,
+		)
 	}
 	return nil
 }
 
-func invite(_ context.Context, _ *onboard.Flow, client *onboard.Client, account string, req adminapi.InviteRequest) (any, error) {
+func invite(
+	_ context.Context,
+	_ *onboard.Flow,
+	client *onboard.Client,
+	account string,
+	req adminapi.InviteRequest,
+) (any, error) {
 	life := onboard.DefaultInvitationLife
 	if req.Expires != "" {
 		var err error
 		if life, err = caddy.ParseDuration(req.Expires); err != nil {
-			return nil, adminapi.Refuse(http.StatusBadRequest, "expires", "expires: %.64q is no duration: write a number and a unit, as in 168h", req.Expires)
+			return nil, adminapi.Refuse(
+				http.StatusBadRequest,
+				"expires",
+				"expires: %.64q is no duration: write a number and a unit, as in 168h",
+				req.Expires,
+			)
 		}
 	}
 	link, inv, err := client.Invite(account, life, req.ReturnTo)

@@ -160,7 +160,12 @@ func (e endpoint) changeConnection(w http.ResponseWriter, r *http.Request) error
 	}
 	if action.existing && m.Store.CheckGrants() == nil {
 		if names := m.Cache.Accounts(client.Cache); !slices.Contains(names, account) {
-			return adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownAccount, "%v", adminapi.NoAccount(client.Name, account, names))
+			return adminapi.Refuse(
+				http.StatusNotFound,
+				adminapi.CodeUnknownAccount,
+				"%v",
+				adminapi.NoAccount(client.Name, account, names),
+			)
 		}
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, adminapi.MaxBody)
@@ -185,7 +190,13 @@ func (m *Managed) refresh(r *http.Request, client *client.Client, account string
 	}
 	infos := m.connectionInfos(client.Name, account)
 	if len(infos) == 0 {
-		return nil, adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownAccount, "account %s of client %s was forgotten meanwhile", account, client.Name)
+		return nil, adminapi.Refuse(
+			http.StatusNotFound,
+			adminapi.CodeUnknownAccount,
+			"account %s of client %s was forgotten meanwhile",
+			account,
+			client.Name,
+		)
 	}
 	return infos[0], nil
 }
@@ -200,14 +211,24 @@ func refreshFailure(c *client.Client, account string, failure *tokencache.Error)
 	if p.Code == problem.CodeNoGrant {
 		status = http.StatusNotFound
 	}
-	return &adminapi.Error{Text: failure.Error(), Code: p.Code, Hint: hint, RetryAfter: problem.Seconds(p.RetryAfter), Status: status}
+	return &adminapi.Error{
+		Text:       failure.Error(),
+		Code:       p.Code,
+		Hint:       hint,
+		RetryAfter: problem.Seconds(p.RetryAfter),
+		Status:     status,
+	}
 }
 
 // parseConnectionPath reads /zoho/connections/{client}/{account}/{action}.
 func (m *Managed) parseConnectionPath(path string) (client *client.Client, account string, do action, err error) {
 	parts := strings.Split(strings.TrimPrefix(path, "/zoho/connections/"), "/")
 	if len(parts) != 3 {
-		return nil, "", do, adminapi.Refuse(http.StatusNotFound, "path", "the path must be /zoho/connections/CLIENT/ACCOUNT/ACTION")
+		return nil, "", do, adminapi.Refuse(
+			http.StatusNotFound,
+			"path",
+			"the path must be /zoho/connections/CLIENT/ACCOUNT/ACTION",
+		)
 	}
 	for i := range parts {
 		if parts[i], err = url.PathUnescape(parts[i]); err != nil {
@@ -220,7 +241,14 @@ func (m *Managed) parseConnectionPath(path string) (client *client.Client, accou
 	do, known := actions[parts[2]]
 	if !known {
 		names := slices.Sorted(maps.Keys(actions))
-		return nil, "", do, adminapi.Refuse(http.StatusNotFound, "unknown-action", "there is no action %.64q%s; known are %s", parts[2], words.DidYouMean(parts[2], names), strings.Join(names, ", "))
+		return nil, "", do, adminapi.Refuse(
+			http.StatusNotFound,
+			"unknown-action",
+			"there is no action %.64q%s; known are %s",
+			parts[2],
+			words.DidYouMean(parts[2], names),
+			strings.Join(names, ", "),
+		)
 	}
 	return client, parts[1], do, nil
 }

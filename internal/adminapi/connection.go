@@ -70,5 +70,11 @@ func NoAccount(client, account string, names []string) error {
 	if len(names) > some {
 		there += fmt.Sprintf(" and %d more", len(names)-some)
 	}
-	return fmt.Errorf("client %s has no account %s%s; %s", client, onboard.ShowAccount(account), words.DidYouMean(account, names), there)
+	return fmt.Errorf(
+		"client %s has no account %s%s; %s",
+		client,
+		onboard.ShowAccount(account),
+		words.DidYouMean(account, names),
+		there,
+	)
 }

@@ -31,7 +31,12 @@ func ParseState(text string) (string, error) {
 	state := strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(text))
 	state = strings.TrimPrefix(state, "grant_")
 	if state != "" && !slices.Contains(States, state) {
-		return "", fmt.Errorf("there is no state %.64q%s; known are %s", text, words.DidYouMean(state, States), strings.Join(States, ", "))
+		return "", fmt.Errorf(
+			"there is no state %.64q%s; known are %s",
+			text,
+			words.DidYouMean(state, States),
+			strings.Join(States, ", "),
+		)
 	}
 	return state, nil
 }

@@ -115,7 +115,7 @@ func (a *attempt) Read(p []byte) (n int, err error) {
 	return n, a.finish()
 }
 
-// recorded answers from what is known already; done tells whether that was possible.
+// recorded answers from what is known already; done reports whether that was possible.
 func (a *attempt) recorded(p []byte) (n int, err error, done bool) {
 	r := a.r
 	r.mu.Lock()

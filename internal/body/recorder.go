@@ -20,7 +20,7 @@ type Limits struct {
 	File   int64 `json:"file"`
 }
 
-// ExceededBy tells whether a body of that length is too large to keep.
+// ExceededBy reports whether a body of that length is too large to keep.
 func (b *Limits) ExceededBy(length int64) bool { return length > max(b.Memory, b.File) }
 
 // Recorder keeps a request body while it is being sent, so that it can be sent

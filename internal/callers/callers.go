@@ -32,7 +32,8 @@ func FromBrowser(r *http.Request) bool {
 }
 
 func looksLikeBrowser(header http.Header) bool {
-	return header["Accept-Language"] != nil || header["Referer"] != nil || strings.HasPrefix(header.Get("User-Agent"), "Mozilla/")
+	return header["Accept-Language"] != nil || header["Referer"] != nil ||
+		strings.HasPrefix(header.Get("User-Agent"), "Mozilla/")
 }
 
 // foreignName tells the names that a stranger can point at this address: not those of
@@ -41,7 +42,8 @@ func foreignName(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil || !strings.Contains(strings.Trim(host, "."), ".") {
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil ||
+		!strings.Contains(strings.Trim(host, "."), ".") {
 		return false
 	}
 	return !zoho.IsHost(host)
@@ -75,8 +77,11 @@ func Parse(rules []string) (Rules, error) {
 			err = c.add(rule)
 		}
 		if err != nil {
-			return c, fmt.Errorf("callers: %q is none of loopback, private_ranges, any, an address or a CIDR such as 10.0.0.0/8%s",
-				rule, words.DidYouMean(rule, []string{"loopback", "private_ranges", "any"}))
+			return c, fmt.Errorf(
+				"callers: %q is none of loopback, private_ranges, any, an address or a CIDR such as 10.0.0.0/8%s",
+				rule,
+				words.DidYouMean(rule, []string{"loopback", "private_ranges", "any"}),
+			)
 		}
 	}
 	return c, nil

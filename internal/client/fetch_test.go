@@ -68,7 +68,7 @@ func TestClockThatIsOff(t *testing.T) {
 		}
 		core, logs := observer.New(zap.WarnLevel)
 		client := &Client{Name: "main", Centers: []zoho.DataCenter{center}, HTTP: server.Client(),
-			Shared:       &Shared{Running: func() *zap.Logger { return zap.New(core) }},
+			Shared: &Shared{Running: func() *zap.Logger { return zap.New(core) }},
 			Config: &Config{ClientID: secret.Literal("1000.ID"), ClientSecret: []secret.Ref{secret.Literal("secret")}}}
 		for range 3 {
 			if _, err := client.fetch(t.Context(), tokencache.Key{}, tokencache.Grant{RefreshToken: "1000.r", AccountsServer: center.Accounts}); err != nil {

@@ -59,10 +59,14 @@ func New(o Options) (*Network, error) {
 			return nil, fmt.Errorf("simulator address %q must be host:port", s.Address)
 		}
 		if n.caFile != "" {
-			return nil, errors.New("simulator and trusted_ca exclude each other: the simulator's CA is its second argument")
+			return nil, errors.New(
+				"simulator and trusted_ca exclude each other: the simulator's CA is its second argument",
+			)
 		}
 		if o.Custom {
-			return nil, errors.New("simulator stands in for Zoho's host names, and this client's data center is given by URLs: leave one of them out")
+			return nil, errors.New(
+				"simulator stands in for Zoho's host names, and this client's data center is given by URLs: leave one of them out",
+			)
 		}
 		n.Simulator, n.caFile = s.Address, s.CA
 	}
@@ -98,10 +102,14 @@ var proxySchemes = []string{"http", "https", "socks5", "socks5h"}
 func ParseProxy(text string) (*url.URL, error) {
 	proxy, err := url.Parse(secret.Placeholder.ReplaceAllString(text, "placeholder"))
 	if err != nil || proxy.Host == "" || !slices.Contains(proxySchemes, proxy.Scheme) {
-		return nil, errors.New("network_proxy takes a URL that begins with http, https, socks5 or socks5h, as in http://proxy.example:3128")
+		return nil, errors.New(
+			"network_proxy takes a URL that begins with http, https, socks5 or socks5h, as in http://proxy.example:3128",
+		)
 	}
 	if password, ok := proxy.User.Password(); ok && password != "placeholder" {
-		return nil, errors.New("network_proxy: Caddy's admin API shows the configuration, so the password is given as a placeholder, as in http://user:{env.PROXY_PASSWORD}@proxy.example:3128")
+		return nil, errors.New(
+			"network_proxy: Caddy's admin API shows the configuration, so the password is given as a placeholder, as in http://user:{env.PROXY_PASSWORD}@proxy.example:3128",
+		)
 	}
 	return proxy, nil
 }

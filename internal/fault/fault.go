@@ -25,7 +25,11 @@ func Error(recovered any) error {
 func Guard(logger *zap.Logger, f func()) {
 	defer func() {
 		if recovered := recover(); recovered != nil {
-			logger.Error("a fault of the proxy's own; please report it", zap.Error(Error(recovered)), zap.ByteString("stack", debug.Stack()))
+			logger.Error(
+				"a fault of the proxy's own; please report it",
+				zap.Error(Error(recovered)),
+				zap.ByteString("stack", debug.Stack()),
+			)
 		}
 	}()
 	f()

@@ -67,7 +67,12 @@ func TestOnlyOneAuthorizationLeaves(t *testing.T) {
 		"X-Zoho-Sdk":        {"php"},
 	}
 	out := Header(in, []string{"Zoho-oauthtoken live"}, []string{"X-Forwarded-Host"})
-	want := http.Header{"Authorization": {"Zoho-oauthtoken live"}, "Orgid": {"42"}, "X-Zoho-Sdk": {"php"}, "X-Forwarded-Host": {"erp.internal"}}
+	want := http.Header{
+		"Authorization":    {"Zoho-oauthtoken live"},
+		"Orgid":            {"42"},
+		"X-Zoho-Sdk":       {"php"},
+		"X-Forwarded-Host": {"erp.internal"},
+	}
 	if len(out) != len(want) {
 		t.Errorf("got %v", out)
 	}

@@ -39,7 +39,8 @@ func OriginForm(target string) string {
 // KnownForm tells the two forms of a target that leave no doubt about which path is asked
 // for (RFC 9112, 3.2). In others, such as x:/path, what guards us by paths sees another one.
 func KnownForm(r *http.Request) bool {
-	return strings.HasPrefix(r.RequestURI, "/") || IsAbsolute(r) && (r.URL.Scheme == "http" || r.URL.Scheme == "https")
+	return strings.HasPrefix(r.RequestURI, "/") ||
+		IsAbsolute(r) && (r.URL.Scheme == "http" || r.URL.Scheme == "https")
 }
 
 // IsAbsolute tells a target such as http://host/path, which an app sends that uses
@@ -62,7 +63,7 @@ func Misread(target string) string {
 	return ""
 }
 
-// hidesDots tells whether a path has dot segments other than those that everybody sees and
+// hidesDots reports whether a path has dot segments other than those that everybody sees and
 // resolves alike.
 func hidesDots(path string) bool {
 	if !mayHaveDots(path) {
@@ -88,7 +89,7 @@ func hidesDots(path string) bool {
 	return false
 }
 
-// Climbs tells whether dot segments lead a path above its root. Where the name of a service
+// Climbs reports whether dot segments lead a path above its root. Where the name of a service
 // is cut off in front of it, that is out of the service to Caddy's matchers.
 func Climbs(path string) bool {
 	depth := 0
@@ -145,8 +146,28 @@ func partsOf(segment string) []string {
 }
 
 // overlong are ways to write a dot and a slash that careless decoders of UTF-8 accept.
-var overlong = strings.NewReplacer(`\`, "/", "\xc0\xae", ".", "\xc0\xaf", "/", "\xc1\x9c", "/",
-	"\xe0\x80\xae", ".", "\xe0\x80\xaf", "/", "\xe0\x81\x9c", "/", "\xf0\x80\x80\xae", ".", "\xf0\x80\x80\xaf", "/", "\xf0\x80\x81\x9c", "/")
+var overlong = strings.NewReplacer(
+	`\`,
+	"/",
+	"\xc0\xae",
+	".",
+	"\xc0\xaf",
+	"/",
+	"\xc1\x9c",
+	"/",
+	"\xe0\x80\xae",
+	".",
+	"\xe0\x80\xaf",
+	"/",
+	"\xe0\x81\x9c",
+	"/",
+	"\xf0\x80\x80\xae",
+	".",
+	"\xf0\x80\x80\xaf",
+	"/",
+	"\xf0\x80\x81\x9c",
+	"/",
+)
 
 // unescape decodes what is percent-encoded, and leaves what only looks like it.
 func unescape(s string) string {

@@ -110,7 +110,12 @@ func TestDotSegmentsAreReadAlike(t *testing.T) {
 				t.Fatalf("%q: %s without merging slashes reads %q, want %q", p, name, got, want)
 			}
 		}
-		if got := strings.TrimSuffix(caddyhttp.CleanPath(unescape(p), true), "/"); "/"+strings.TrimPrefix(got, "/") != path.Clean(unescape(first)) {
+		if got := strings.TrimSuffix(caddyhttp.CleanPath(unescape(p), true), "/"); "/"+strings.TrimPrefix(
+			got,
+			"/",
+		) != path.Clean(
+			unescape(first),
+		) {
 			t.Fatalf("%q: Caddy reads %q", p, got)
 		}
 	}

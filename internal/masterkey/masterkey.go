@@ -57,7 +57,8 @@ func (f *File) Key() ([]byte, error) {
 }
 
 func (f *File) same(info fs.FileInfo) bool {
-	return f.seen != nil && os.SameFile(f.seen, info) && f.seen.Size() == info.Size() && f.seen.ModTime().Equal(info.ModTime())
+	return f.seen != nil && os.SameFile(f.seen, info) && f.seen.Size() == info.Size() &&
+		f.seen.ModTime().Equal(info.ModTime())
 }
 
 func (f *File) read(info fs.FileInfo) error {
@@ -82,7 +83,8 @@ func (f *File) read(info fs.FileInfo) error {
 		return err
 	}
 	key := bytes.TrimSpace(text)
-	if len(key) < shortest || len(text) > longest || bytes.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if len(key) < shortest || len(text) > longest ||
+		bytes.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return fmt.Errorf("%s holds no key, which is at least %d printable characters on one line", f.path, shortest)
 	}
 	f.key, f.seen = key, info

@@ -109,7 +109,8 @@ func TestUnusable(t *testing.T) {
 			if err == nil {
 				err = f.Make()
 			}
-			if key != nil || err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), filepath.Dir(path)) {
+			if key != nil || err == nil || !strings.Contains(err.Error(), says) ||
+				!strings.Contains(err.Error(), filepath.Dir(path)) {
 				t.Errorf("%v, %v", key, err)
 			}
 		})

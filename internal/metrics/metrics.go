@@ -49,27 +49,63 @@ type creditKey struct {
 
 func New() *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"client"}, labels...))
+		return prometheus.NewCounterVec(
+			prometheus.CounterOpts{Name: name, Help: help},
+			append([]string{"client"}, labels...),
+		)
 	}
 	histogram := func(name, help string) *prometheus.HistogramVec {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help,
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15}}, []string{"client"})
 	}
 	return &Metrics{
-		labelled:    make(map[tokencache.Key]bool),
-		count:       make(map[string]int),
-		requests:    counter("zoho_requests_total", "Requests sent to Zoho, by service and class of the answer's status.", "service", "code_class"),
-		problems:    counter("zoho_proxy_errors_total", "Requests answered by the proxy itself, by the code of the problem.", "code"),
-		refusals:    counter("zoho_upstream_auth_failures_total", "Answers of Zoho that refuse the token or the call, by verdict.", "service", "verdict"),
-		rateLimited: counter("zoho_upstream_rate_limited_total", "Answers of Zoho that say a limit of its API is reached.", "service"),
+		labelled: make(map[tokencache.Key]bool),
+		count:    make(map[string]int),
+		requests: counter(
+			"zoho_requests_total",
+			"Requests sent to Zoho, by service and class of the answer's status.",
+			"service",
+			"code_class",
+		),
+		problems: counter(
+			"zoho_proxy_errors_total",
+			"Requests answered by the proxy itself, by the code of the problem.",
+			"code",
+		),
+		refusals: counter(
+			"zoho_upstream_auth_failures_total",
+			"Answers of Zoho that refuse the token or the call, by verdict.",
+			"service",
+			"verdict",
+		),
+		rateLimited: counter(
+			"zoho_upstream_rate_limited_total",
+			"Answers of Zoho that say a limit of its API is reached.",
+			"service",
+		),
 		creditsLeft: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "zoho_upstream_credits_remaining",
 			Help: "Calls of the API that are left, as Zoho's last answer that told said."}, []string{"client", "account", "service"}),
-		replays:         counter("zoho_replays_total", "Requests sent a second time with a renewed token, and those that could not be.", "result"),
-		tokenRequests:   counter("zoho_token_requests_total", "Access tokens asked for at the authorization server.", "result"),
-		tokenDuration:   histogram("zoho_token_request_duration_seconds", "Time that the authorization server took to answer."),
-		tokenWait:       histogram("zoho_token_wait_seconds", "Time that requests waited for an access token."),
-		tokensLostEarly: counter("zoho_tokens_lost_early_total", "Access tokens refused before their time, whose successor was accepted.", "account"),
-		storeErrors:     counter("zoho_store_errors_total", "Failed operations of the token store.", "operation"),
+		replays: counter(
+			"zoho_replays_total",
+			"Requests sent a second time with a renewed token, and those that could not be.",
+			"result",
+		),
+		tokenRequests: counter(
+			"zoho_token_requests_total",
+			"Access tokens asked for at the authorization server.",
+			"result",
+		),
+		tokenDuration: histogram(
+			"zoho_token_request_duration_seconds",
+			"Time that the authorization server took to answer.",
+		),
+		tokenWait: histogram("zoho_token_wait_seconds", "Time that requests waited for an access token."),
+		tokensLostEarly: counter(
+			"zoho_tokens_lost_early_total",
+			"Access tokens refused before their time, whose successor was accepted.",
+			"account",
+		),
+		storeErrors: counter("zoho_store_errors_total", "Failed operations of the token store.", "operation"),
 	}
 }
 
@@ -133,7 +169,11 @@ type Requests struct {
 }
 
 func (m *Metrics) Requests(client string) *Requests {
-	c := &Requests{client: client, vec: m.requests, services: make(map[string]*[len(codeClasses)]atomic.Pointer[prometheus.Counter])}
+	c := &Requests{
+		client:   client,
+		vec:      m.requests,
+		services: make(map[string]*[len(codeClasses)]atomic.Pointer[prometheus.Counter]),
+	}
 	for _, service := range append(zoho.ServiceNames(), "") {
 		c.services[service] = new([len(codeClasses)]atomic.Pointer[prometheus.Counter])
 	}
@@ -217,16 +257,46 @@ type Connections iter.Seq2[string, []tokencache.Status]
 var (
 	connectionLabels = []string{"client", "account"}
 
-	descExpiry     = prometheus.NewDesc("zoho_token_expiry_timestamp_seconds", "When the current access token ends.", connectionLabels, nil)
-	descGeneration = prometheus.NewDesc("zoho_token_generation", "Count of the access tokens of the connection.", connectionLabels, nil)
-	descBudget     = prometheus.NewDesc("zoho_token_budget_remaining", "Access tokens that may still be asked for in the running window.", connectionLabels, nil)
-	descIssued     = prometheus.NewDesc("zoho_refresh_tokens_issued", "Refresh tokens of the account and client that this proxy knows of; Zoho keeps 20.", connectionLabels, nil)
-	descState      = prometheus.NewDesc("zoho_connection_state", "1 for the state that the connection is in.", append(connectionLabels, "state"), nil)
-	descStates     = prometheus.NewDesc("zoho_connections", "Connections by state.", []string{"client", "state"}, nil)
+	descExpiry = prometheus.NewDesc(
+		"zoho_token_expiry_timestamp_seconds",
+		"When the current access token ends.",
+		connectionLabels,
+		nil,
+	)
+	descGeneration = prometheus.NewDesc(
+		"zoho_token_generation",
+		"Count of the access tokens of the connection.",
+		connectionLabels,
+		nil,
+	)
+	descBudget = prometheus.NewDesc(
+		"zoho_token_budget_remaining",
+		"Access tokens that may still be asked for in the running window.",
+		connectionLabels,
+		nil,
+	)
+	descIssued = prometheus.NewDesc(
+		"zoho_refresh_tokens_issued",
+		"Refresh tokens of the account and client that this proxy knows of; Zoho keeps 20.",
+		connectionLabels,
+		nil,
+	)
+	descState = prometheus.NewDesc(
+		"zoho_connection_state",
+		"1 for the state that the connection is in.",
+		append(connectionLabels, "state"),
+		nil,
+	)
+	descStates = prometheus.NewDesc("zoho_connections", "Connections by state.", []string{"client", "state"}, nil)
 )
 
 // connectionStates are the values of the label state.
-var connectionStates = []string{tokencache.StateOK, tokencache.StateDegraded, tokencache.StateContended, tokencache.StateDead}
+var connectionStates = []string{
+	tokencache.StateOK,
+	tokencache.StateDegraded,
+	tokencache.StateContended,
+	tokencache.StateDead,
+}
 
 // Describe names the series.
 func (c Connections) Describe(descs chan<- *prometheus.Desc) {

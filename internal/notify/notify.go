@@ -47,7 +47,14 @@ type notification struct {
 const noticeTimeout = 10 * time.Second
 
 // noticeSteps are the waits between tries; after the last one it is given up.
-var noticeSteps = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute}
+var noticeSteps = []time.Duration{
+	time.Second,
+	2 * time.Second,
+	5 * time.Second,
+	10 * time.Second,
+	30 * time.Second,
+	time.Minute,
+}
 
 // Notifier sends notifications, one after the other. It outlives reloads: where they go
 // To is asked of the running configuration at each try.
@@ -69,7 +76,10 @@ func New(config func() *Config) *Notifier {
 	n := &Notifier{config: config, unproven: make(map[tokencache.Key]bool), http: &http.Client{
 		Timeout:       noticeTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     &http.Transport{TLSHandshakeTimeout: noticeTimeout, IdleConnTimeout: time.Minute}, // no proxy of the environment
+		Transport: &http.Transport{
+			TLSHandshakeTimeout: noticeTimeout,
+			IdleConnTimeout:     time.Minute,
+		}, // no proxy of the environment
 	}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	return n
@@ -137,7 +147,7 @@ func (n *Notifier) doubt(key tokencache.Key) {
 	n.unproven[key] = true
 }
 
-// prove takes a connection from the unproven ones, and tells whether it was among them.
+// prove takes a connection from the unproven ones, and reports whether it was among them.
 func (n *Notifier) prove(key tokencache.Key) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -195,12 +205,19 @@ func (n *Notifier) deliver(x notification) {
 		if err == nil {
 			return
 		}
-		fields := []zap.Field{zap.String("event", x.Event), zap.String("client", x.Client), zap.String("account", x.Account), zap.Error(err)}
+		fields := []zap.Field{
+			zap.String("event", x.Event),
+			zap.String("client", x.Client),
+			zap.String("account", x.Account),
+			zap.Error(err),
+		}
 		if try == len(noticeSteps) || n.ctx.Err() != nil {
 			n.config().Logger.Error("a notification was given up", fields...)
 			return
 		}
-		n.config().Logger.Warn("a notification was not taken, it is sent again", append(fields, zap.Duration("in", noticeSteps[try]))...)
+		n.config().Logger.Warn(
+			"a notification was not taken, it is sent again",
+			append(fields, zap.Duration("in", noticeSteps[try]))...)
 		select {
 		case <-time.After(noticeSteps[try]):
 		case <-n.ctx.Done():

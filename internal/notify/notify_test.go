@@ -56,7 +56,11 @@ func (r *receiver) events() string {
 
 func newTestNotifier(notify string, statuses ...int) (*Notifier, *receiver, *observer.ObservedLogs) {
 	core, logs := observer.New(zap.InfoLevel)
-	config := &Config{Logger: zap.New(core), To: URL(notify), Consent: func(tokencache.Key) string { return "give consent: caddy zoho connect main shop" }}
+	config := &Config{
+		Logger:  zap.New(core),
+		To:      URL(notify),
+		Consent: func(tokencache.Key) string { return "give consent: caddy zoho connect main shop" },
+	}
 	n := New(func() *Config { return config })
 	r := &receiver{statuses: statuses}
 	n.http.Transport = r
@@ -118,11 +122,13 @@ func TestNotificationOfConsent(t *testing.T) {
 			t.Errorf("told %q", got)
 		}
 		for _, x := range r.got {
-			if x.ID == "" || x.Client != "main" || x.Account != "shop" || x.Time.IsZero() || !strings.Contains(x.Text, "main/shop") {
+			if x.ID == "" || x.Client != "main" || x.Account != "shop" || x.Time.IsZero() ||
+				!strings.Contains(x.Text, "main/shop") {
 				t.Errorf("%+v", x)
 			}
 		}
-		if x := r.got[0]; !strings.Contains(x.Why, "invalid_code") || !strings.Contains(x.Do, "caddy zoho connect main shop") {
+		if x := r.got[0]; !strings.Contains(x.Why, "invalid_code") ||
+			!strings.Contains(x.Do, "caddy zoho connect main shop") {
 			t.Errorf("%+v", x)
 		}
 	})
@@ -145,7 +151,8 @@ func TestNotificationTexts(t *testing.T) {
 			{"is dead: Zoho rejects the client", "client_rejected: invalid_client", "caddy zoho doctor main shop"},
 		} {
 			x := r.got[i]
-			if !strings.Contains(x.Text, want.text) || !strings.Contains(x.Why, want.why) || !strings.Contains(x.Do, want.do) ||
+			if !strings.Contains(x.Text, want.text) || !strings.Contains(x.Why, want.why) ||
+				!strings.Contains(x.Do, want.do) ||
 				!strings.HasSuffix(x.Text, "; "+x.Why+"; "+x.Do) {
 				t.Errorf("%+v", x)
 			}
@@ -254,7 +261,8 @@ func TestHook(t *testing.T) {
 		"https://u:secret@a.example/": "a password is given as a placeholder",
 	} {
 		err := URL(text).Check()
-		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "secret@") || strings.Contains(err.Error(), "no-url-but") {
+		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "secret@") ||
+			strings.Contains(err.Error(), "no-url-but") {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

@@ -11,7 +11,9 @@ import (
 // URL is the address of notifications, as it is configured.
 type URL string
 
-var errURL = errors.New("it takes a URL that begins with http or https, as in https://alerts.example.com/zoho; a placeholder such as {env.ZOHO_NOTIFY} keeps one out of the configuration that is a secret itself")
+var errURL = errors.New(
+	"it takes a URL that begins with http or https, as in https://alerts.example.com/zoho; a placeholder such as {env.ZOHO_NOTIFY} keeps one out of the configuration that is a secret itself",
+)
 
 // Parse checks what can be told without the values of placeholders.
 func (h URL) Parse() error {
@@ -26,7 +28,9 @@ func (h URL) Parse() error {
 		return errURL
 	}
 	if password, ok := to.User.Password(); ok && password != "placeholder" {
-		return errors.New("a password is given as a placeholder, as in https://user:{env.NOTIFY_PASSWORD}@alerts.example.com/zoho, because Caddy's admin API shows the configuration")
+		return errors.New(
+			"a password is given as a placeholder, as in https://user:{env.NOTIFY_PASSWORD}@alerts.example.com/zoho, because Caddy's admin API shows the configuration",
+		)
 	}
 	return nil
 }

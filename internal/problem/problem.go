@@ -138,8 +138,12 @@ func Caller(remote string) *Problem {
 
 // Browser is for a request that a web page has sent.
 func Browser() *Problem {
-	return &Problem{Status: http.StatusForbidden, Code: CodeBrowserRefused, Title: "requests of web pages are not served",
-		Detail: "the request carries Origin or Sec-Fetch-Site, as a browser sends for a page; the operator can set `allow_browsers` in zoho_proxy"}
+	return &Problem{
+		Status: http.StatusForbidden,
+		Code:   CodeBrowserRefused,
+		Title:  "requests of web pages are not served",
+		Detail: "the request carries Origin or Sec-Fetch-Site, as a browser sends for a page; the operator can set `allow_browsers` in zoho_proxy",
+	}
 }
 
 // TokenCall is for a token call of an app that cannot be answered.
@@ -151,7 +155,10 @@ func TokenCall(why string) *Problem {
 // Target is for a host that is none of Zoho's.
 func Target(host string) *Problem {
 	return &Problem{Status: http.StatusMisdirectedRequest, Code: CodeTarget, Title: "this host is not ours to serve",
-		Detail: fmt.Sprintf("the request is for %.100q, which is no Zoho API host; this proxy sends requests to Zoho alone", host)}
+		Detail: fmt.Sprintf(
+			"the request is for %.100q, which is no Zoho API host; this proxy sends requests to Zoho alone",
+			host,
+		)}
 }
 
 // Form is for a request line that names neither a path nor a whole address.
@@ -162,8 +169,12 @@ func Form() *Problem {
 
 // Reading is for a target that would get round what guards us by paths.
 func Reading(why string) *Problem {
-	return &Problem{Status: http.StatusBadRequest, Code: CodeRequestTarget, Title: "this target can be read in more than one way",
-		Detail: why}
+	return &Problem{
+		Status: http.StatusBadRequest,
+		Code:   CodeRequestTarget,
+		Title:  "this target can be read in more than one way",
+		Detail: why,
+	}
 }
 
 // Loop is for a Zoho host that the machine's name service leads elsewhere.
@@ -194,13 +205,30 @@ type Connection struct {
 func Route(err error, host string, to Connection, served []string) *Problem {
 	switch {
 	case errors.Is(err, zoho.ErrDataCenter):
-		return &Problem{Status: http.StatusMisdirectedRequest, Code: CodeDataCenter, Title: "the host belongs to another data center",
-			Detail: fmt.Sprintf("%.100q is not of the data center %s of client %s, account %s: use that one's host (or .com, which is mapped), or set `any_data_center` in zoho_proxy",
-				host, to.Center, to.Client, to.Account)}
+		return &Problem{
+			Status: http.StatusMisdirectedRequest,
+			Code:   CodeDataCenter,
+			Title:  "the host belongs to another data center",
+			Detail: fmt.Sprintf(
+				"%.100q is not of the data center %s of client %s, account %s: use that one's host (or .com, which is mapped), or set `any_data_center` in zoho_proxy",
+				host,
+				to.Center,
+				to.Client,
+				to.Account,
+			),
+		}
 	case errors.Is(err, zoho.ErrEnvironment):
-		return &Problem{Status: http.StatusMisdirectedRequest, Code: CodeDataCenter, Title: "the host belongs to another environment",
-			Detail: fmt.Sprintf("client %s, account %s: %s; use the production host, or connect an account for that environment and choose it at the consent",
-				to.Client, to.Account, strings.TrimPrefix(err.Error(), zoho.ErrEnvironment.Error()+": "))}
+		return &Problem{
+			Status: http.StatusMisdirectedRequest,
+			Code:   CodeDataCenter,
+			Title:  "the host belongs to another environment",
+			Detail: fmt.Sprintf(
+				"client %s, account %s: %s; use the production host, or connect an account for that environment and choose it at the consent",
+				to.Client,
+				to.Account,
+				strings.TrimPrefix(err.Error(), zoho.ErrEnvironment.Error()+": "),
+			),
+		}
 	case errors.Is(err, zoho.ErrTarget):
 		return Target(host)
 	default:
@@ -208,7 +236,13 @@ func Route(err error, host string, to Connection, served []string) *Problem {
 			served = zoho.ServiceNames()
 		}
 		return &Problem{Status: http.StatusNotFound, Code: CodeServiceUnknown, Title: "no such service",
-			Detail: strings.TrimPrefix(err.Error(), zoho.ErrServiceUnknown.Error()+": ") + "; the path must begin with a service, as in /crm/v8/Leads or /desk/api/v1/tickets, or the Host be Zoho's; served here: " + strings.Join(served, " ")}
+			Detail: strings.TrimPrefix(
+				err.Error(),
+				zoho.ErrServiceUnknown.Error()+": ",
+			) + "; the path must begin with a service, as in /crm/v8/Leads or /desk/api/v1/tickets, or the Host be Zoho's; served here: " + strings.Join(
+				served,
+				" ",
+			)}
 	}
 }
 

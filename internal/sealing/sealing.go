@@ -33,7 +33,10 @@ type Sealing struct {
 func New(keys []secret.Ref, masterKeyFile, storeDir string) *Sealing {
 	s := &Sealing{keys: keys, master: masterkey.New(masterKeyFile)}
 	if within(storeDir, masterKeyFile) {
-		s.misplaced = fmt.Errorf("%s is in the folder of the store, where a copy of the store takes it along: name another place by master_key_file", masterKeyFile)
+		s.misplaced = fmt.Errorf(
+			"%s is in the folder of the store, where a copy of the store takes it along: name another place by master_key_file",
+			masterKeyFile,
+		)
 	}
 	return s
 }
@@ -95,7 +98,10 @@ func (s *Sealing) Apply(store Store, of func() map[string][][]byte, logger *zap.
 		err = fmt.Errorf("%s: %w", WithoutMasterKey, err)
 	}
 	if failed := store.AddWraps(of()); failed != nil {
-		err = errors.Join(err, fmt.Errorf("a secret does not open all of the store yet, do not take the one before away: %w", failed))
+		err = errors.Join(
+			err,
+			fmt.Errorf("a secret does not open all of the store yet, do not take the one before away: %w", failed),
+		)
 	}
 	return err
 }
@@ -111,12 +117,20 @@ func (s *Sealing) makeMasterKey(store Store, secrets map[string][][]byte, logger
 	}
 	for _, client := range slices.Sorted(maps.Keys(secrets)) {
 		if err := store.Opens(client, secrets[client]); err != nil {
-			return fmt.Errorf("%s is missing, and is not made while grants of client %s cannot be opened: %w", s.master.Path(), client, err)
+			return fmt.Errorf(
+				"%s is missing, and is not made while grants of client %s cannot be opened: %w",
+				s.master.Path(),
+				client,
+				err,
+			)
 		}
 	}
 	if err := s.master.Make(); err != nil {
 		return fmt.Errorf("%s is missing and could not be made: %w", s.master.Path(), err)
 	}
-	logger.Info("made a key that opens the store if a client secret is lost", zap.String("master_key_file", s.master.Path()))
+	logger.Info(
+		"made a key that opens the store if a client secret is lost",
+		zap.String("master_key_file", s.master.Path()),
+	)
 	return nil
 }

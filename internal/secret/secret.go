@@ -29,8 +29,10 @@ type literalSecret struct {
 }
 
 // ErrLiteral never quotes the value: it may be the secret itself.
-var ErrLiteral = errors.New("a secret is given as a placeholder, {env.NAME} or {file./path/to/file}, because Caddy's admin API shows the configuration " +
-	"({$NAME} is replaced too early and counts as a literal); put `insecure_literal` before a literal that may be seen")
+var ErrLiteral = errors.New(
+	"a secret is given as a placeholder, {env.NAME} or {file./path/to/file}, because Caddy's admin API shows the configuration " +
+		"({$NAME} is replaced too early and counts as a literal); put `insecure_literal` before a literal that may be seen",
+)
 
 // New takes a placeholder and refuses everything else.
 func New(text string) (Ref, error) {
@@ -63,7 +65,10 @@ func (s Ref) Resolve() (string, error) {
 		return "", fmt.Errorf("%s %w: %s", s.placeholder, ErrEmpty, s.remedy())
 	}
 	if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		return "", fmt.Errorf("%s holds blanks or control characters in the middle: it must be the secret alone, on one line", s.placeholder)
+		return "", fmt.Errorf(
+			"%s holds blanks or control characters in the middle: it must be the secret alone, on one line",
+			s.placeholder,
+		)
 	}
 	return value, nil
 }
@@ -113,7 +118,8 @@ var mountedSecrets = []string{"/run/secrets/", "/var/run/secrets/", "/run/creden
 // cannot.
 func (s Ref) Exposed() string {
 	path := s.file()
-	if path == "" || slices.ContainsFunc(mountedSecrets, func(dir string) bool { return strings.HasPrefix(path, dir) }) {
+	if path == "" ||
+		slices.ContainsFunc(mountedSecrets, func(dir string) bool { return strings.HasPrefix(path, dir) }) {
 		return ""
 	}
 	info, err := os.Stat(path)

@@ -22,7 +22,8 @@ type place struct {
 // rewritten is the place behind a rewrite. Of those that do more than to strip a prefix, as
 // handle_path does, it is not known where they lead.
 func (p place) rewritten(r *rewrite.Rewrite) place {
-	if r.StripPathPrefix == "" || r.URI != "" || r.StripPathSuffix != "" || r.URISubstring != nil || r.PathRegexp != nil {
+	if r.StripPathPrefix == "" || r.URI != "" || r.StripPathSuffix != "" || r.URISubstring != nil ||
+		r.PathRegexp != nil {
 		p.folders = nil
 		return p
 	}

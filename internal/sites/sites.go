@@ -48,7 +48,12 @@ type Shown struct {
 // WalkServers goes down all servers of a configuration.
 func WalkServers(servers map[string]*caddyhttp.Server) (walks []*Walk) {
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
-		walk := &Walk{name: name, Server: servers[name], folders: make(map[Pages][]string), callbacks: make(map[*client.Client]string)}
+		walk := &Walk{
+			name:      name,
+			Server:    servers[name],
+			folders:   make(map[Pages][]string),
+			callbacks: make(map[*client.Client]string),
+		}
 		walk.routes(walk.Server.Routes, place{})
 		walk.listeners()
 		walks = append(walks, walk)
@@ -75,9 +80,21 @@ func Examine(walks []*Walk) (found adminapi.Findings, met bool) {
 	}
 	switch {
 	case len(walks) == 0:
-		found.Add(siteWarning("no server is configured, so no app can reach zoho_proxy", "an empty `bind` or site address makes a site vanish", "see whether one of them is empty"))
+		found.Add(
+			siteWarning(
+				"no server is configured, so no app can reach zoho_proxy",
+				"an empty `bind` or site address makes a site vanish",
+				"see whether one of them is empty",
+			),
+		)
 	case !met:
-		found.Add(siteWarning("no site holds a zoho_proxy, so no app can use Zoho through this Caddy", "an empty `bind` or site address makes a site vanish", "add `zoho_proxy` to a site"))
+		found.Add(
+			siteWarning(
+				"no site holds a zoho_proxy, so no app can use Zoho through this Caddy",
+				"an empty `bind` or site address makes a site vanish",
+				"add `zoho_proxy` to a site",
+			),
+		)
 	}
 	return found, met
 }
@@ -145,14 +162,19 @@ func ours(transport any) bool {
 func (w *Walk) proxy(p Served, host string) {
 	w.Proxies = append(w.Proxies, p)
 	if host != "" {
-		w.warn("zoho_proxy stands behind a host name", "requests with another Host get an empty 200 from Caddy itself",
-			"use a site address without a host, such as http://:8080 with `bind 127.0.0.1`")
+		w.warn(
+			"zoho_proxy stands behind a host name",
+			"requests with another Host get an empty 200 from Caddy itself",
+			"use a site address without a host, such as http://:8080 with `bind 127.0.0.1`",
+		)
 	}
 	for _, m := range headerPlaceholder.FindAllStringSubmatch(p.Account, -1) {
 		if name := m[1]; w.drops(name) {
-			w.warn("the account is read from the request header "+name+", which never arrives",
+			w.warn(
+				"the account is read from the request header "+name+", which never arrives",
 				"Caddy drops request headers whose names hold _ or ., unless told to expect them",
-				"use another name, such as Zoho-Proxy-Account, or add to the global options: servers { expected_underscore_headers "+name+" }")
+				"use another name, such as Zoho-Proxy-Account, or add to the global options: servers { expected_underscore_headers "+name+" }",
+			)
 		}
 	}
 }
@@ -176,14 +198,17 @@ func (w *Walk) connect(c Pages, at place) {
 	}
 	to, err := url.Parse(of.RedirectURI)
 	if err == nil && to.Path != "" && !strings.HasSuffix(to.Path, "/callback") {
-		w.warn("redirect_uri of client "+of.Name+" leads browsers to "+to.Path, "the pages of zoho_connect take Zoho's answers at "+folder+"callback alone",
-			"end it in /callback, there and in Zoho's API console")
+		w.warn(
+			"redirect_uri of client "+of.Name+" leads browsers to "+to.Path,
+			"the pages of zoho_connect take Zoho's answers at "+folder+"callback alone",
+			"end it in /callback, there and in Zoho's API console",
+		)
 	}
 }
 
 var headerPlaceholder = regexp.MustCompile(`\{http\.request\.header\.([^{}]+)\}`)
 
-// drops tells whether Caddy drops request headers of a name.
+// drops reports whether Caddy drops request headers of a name.
 func (w *Walk) drops(name string) bool {
 	var expected []string
 	switch {
@@ -196,7 +221,8 @@ func (w *Walk) drops(name string) bool {
 	}
 	return !slices.ContainsFunc(expected, func(pattern string) bool {
 		prefix, glob := strings.CutSuffix(pattern, "*")
-		return strings.EqualFold(pattern, name) || glob && len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
+		return strings.EqualFold(pattern, name) ||
+			glob && len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
 	})
 }
 
@@ -207,18 +233,32 @@ func (w *Walk) listeners() {
 	for _, listen := range w.Server.Listen {
 		reach := reachOf(listen)
 		if strangers && reach != thisMachine {
-			w.warn(fmt.Sprintf("zoho_connect admits every caller at %s", listen), "whoever reaches that address can put a Zoho account of his own in place of yours",
-				"have `basic_auth` or client certificates before it, or name the addresses of its operators in `callers`")
+			w.warn(
+				fmt.Sprintf("zoho_connect admits every caller at %s", listen),
+				"whoever reaches that address can put a Zoho account of his own in place of yours",
+				"have `basic_auth` or client certificates before it, or name the addresses of its operators in `callers`",
+			)
 		}
 		switch {
 		case len(w.Proxies) == 0:
 		case reach == everywhere && anybody:
-			w.warn(fmt.Sprintf("zoho_proxy listens on every interface (%s)", listen), "whoever reaches it acts as the account, since `callers any` admits everybody",
-				"add `bind 127.0.0.1`, or name the addresses of the apps in `callers`")
+			w.warn(
+				fmt.Sprintf("zoho_proxy listens on every interface (%s)", listen),
+				"whoever reaches it acts as the account, since `callers any` admits everybody",
+				"add `bind 127.0.0.1`, or name the addresses of the apps in `callers`",
+			)
 		case reach == everywhere:
-			w.warn(fmt.Sprintf("zoho_proxy listens on every interface (%s)", listen), "other machines can reach it, and `callers` alone keeps them out", "add `bind 127.0.0.1`")
+			w.warn(
+				fmt.Sprintf("zoho_proxy listens on every interface (%s)", listen),
+				"other machines can reach it, and `callers` alone keeps them out",
+				"add `bind 127.0.0.1`",
+			)
 		case reach == otherMachines && anybody:
-			w.warn(fmt.Sprintf("zoho_proxy admits every caller at %s", listen), "whoever reaches that address acts as the account", "name the addresses of the apps in `callers`")
+			w.warn(
+				fmt.Sprintf("zoho_proxy admits every caller at %s", listen),
+				"whoever reaches that address acts as the account",
+				"name the addresses of the apps in `callers`",
+			)
 		}
 	}
 }
@@ -233,7 +273,10 @@ func (w *Walk) admitsStrangers() bool {
 }
 
 func (w *Walk) asksForCertificates() bool {
-	return slices.ContainsFunc(w.Server.TLSConnPolicies, func(p *caddytls.ConnectionPolicy) bool { return p.ClientAuthentication != nil })
+	return slices.ContainsFunc(
+		w.Server.TLSConnPolicies,
+		func(p *caddytls.ConnectionPolicy) bool { return p.ClientAuthentication != nil },
+	)
 }
 
 // invoke enters a named route, but not from within itself.

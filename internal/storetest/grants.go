@@ -102,7 +102,8 @@ func testGrants(s *suite) {
 		s.wantGrant(key("a"), secrets, grant("anew"))
 		s.wantGrant(key("c"), secrets, grant("c"))
 		s.wantGrant(second, secrets, grant("second"))
-		if _, found, err := s.LoadGrant(tokencache.Key{Client: "second", Account: "b"}, secrets); found || err != nil {
+		if _, found, err := s.LoadGrant(tokencache.Key{Client: "second", Account: "b"}, secrets); found ||
+			err != nil {
 			s.Errorf("a grant that nobody gave: %v, %v", found, err)
 		}
 		if err := s.CheckGrants(); err != nil {
@@ -118,8 +119,14 @@ func testGrants(s *suite) {
 // testNames: whatever a name consists of, it is told from every other one.
 func testNames(s *suite) {
 	names := []tokencache.Key{
-		{Client: "a", Account: "b/c"}, {Client: "a/b", Account: "c"}, {Client: "a", Account: "B/C"}, {Client: "a", Account: "b:c"},
-		{Client: "a:b", Account: "c"}, {Client: "a", Account: "ü@example.com"}, {Client: "a", Account: " "}, {Client: "*", Account: "?\n"},
+		{
+			Client:  "a",
+			Account: "b/c",
+		}, {Client: "a/b", Account: "c"}, {Client: "a", Account: "B/C"}, {Client: "a", Account: "b:c"},
+		{
+			Client:  "a:b",
+			Account: "c",
+		}, {Client: "a", Account: "ü@example.com"}, {Client: "a", Account: " "}, {Client: "*", Account: "?\n"},
 	}
 	for i, k := range names {
 		s.save(k, grant(fmt.Sprint(i)))

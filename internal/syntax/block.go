@@ -49,7 +49,7 @@ func NewLine(d *caddyfile.Dispenser) *Line {
 	return l
 }
 
-// HasBlock tells whether a brace follows the arguments.
+// HasBlock reports whether a brace follows the arguments.
 func (l *Line) HasBlock() bool { return len(l.Tokens) > 1+len(l.Args) }
 
 // Errorf makes an error of the line on which the option begins.
@@ -64,7 +64,11 @@ func (l *Line) Where() string { return fmt.Sprintf("%s:%d", l.Tokens[0].File, l.
 
 // ReadBlock parses the block that d stands before. lookup finds an option, or says
 // why there is none. It returns the first line of each option.
-func ReadBlock[T any](d *caddyfile.Dispenser, target *T, lookup func(*Line) (Option[T], error)) (map[string]*Line, error) {
+func ReadBlock[T any](
+	d *caddyfile.Dispenser,
+	target *T,
+	lookup func(*Line) (Option[T], error),
+) (map[string]*Line, error) {
 	seen := make(map[string]*Line)
 	after := ""
 	for d.NextBlock(0) {
@@ -154,7 +158,11 @@ func ParseDuration(l *Line, text string) (time.Duration, error) {
 	if digits.MatchString(text) {
 		return 0, l.Errorf("%s: %s has no unit: for seconds write %ss", l.Word, text, text)
 	}
-	return 0, l.Errorf("%s: %s is no duration: write a number and a unit, as in 30s, 5m or 24h", l.Word, Show("the value", text))
+	return 0, l.Errorf(
+		"%s: %s is no duration: write a number and a unit, as in 30s, 5m or 24h",
+		l.Word,
+		Show("the value", text),
+	)
 }
 
 var digits = regexp.MustCompile(`^[0-9]{1,9}$`)
@@ -163,7 +171,10 @@ var digits = regexp.MustCompile(`^[0-9]{1,9}$`)
 func NoPlaceholder(l *Line, values ...string) error {
 	for _, value := range values {
 		if strings.Contains(value, "{") {
-			return l.Errorf("%s takes no placeholders: use the form {$NAME}, which Caddy replaces when it reads the file", l.Word)
+			return l.Errorf(
+				"%s takes no placeholders: use the form {$NAME}, which Caddy replaces when it reads the file",
+				l.Word,
+			)
 		}
 	}
 	return nil

@@ -89,15 +89,23 @@ func (p *Passed) PassHeaderUp(l *Line) error {
 	case name == "":
 		return l.Errorf("header_up names no header: write `header_up %s`", HeaderUsage)
 	case name == "Authorization" && l.Args[0][0] != '-':
-		return l.Errorf("header_up Authorization is not taken: the access token is the only Authorization that reaches Zoho; another scheme is set by authorization_scheme in the client")
+		return l.Errorf(
+			"header_up Authorization is not taken: the access token is the only Authorization that reaches Zoho; another scheme is set by authorization_scheme in the client",
+		)
 	case name == "Host":
-		return l.Errorf("header_up Host is not taken: Host names the server that the token is for; `upstream <url>` sends everything to another one")
+		return l.Errorf(
+			"header_up Host is not taken: Host names the server that the token is for; `upstream <url>` sends everything to another one",
+		)
 	}
 	if !forward.Private(name) || l.Args[0][0] == '-' {
 		return p.Pass(l)
 	}
 	if len(l.Args) != 2 || l.Args[0][0] == '+' {
-		return l.Errorf("header_up: %s of an app never reaches Zoho, so there is nothing to change or add to: write `header_up %s <value>`", name, name)
+		return l.Errorf(
+			"header_up: %s of an app never reaches Zoho, so there is nothing to change or add to: write `header_up %s <value>`",
+			name,
+			name,
+		)
 	}
 	if !slices.Contains(p.Keep, name) {
 		p.Keep = append(p.Keep, name)

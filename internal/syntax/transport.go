@@ -51,13 +51,17 @@ func transportCompression(_ *transportBlock, l *Line) error {
 	if len(l.Args) == 1 && l.Args[0] == "off" {
 		return nil
 	}
-	return l.Errorf("compression is always off: apps get the bytes that Zoho sent, in the encoding that they asked for")
+	return l.Errorf(
+		"compression is always off: apps get the bytes that Zoho sent, in the encoding that they asked for",
+	)
 }
 
 // ReadTransport parses `transport http { … }`, and says which options it has.
 func ReadTransport(l *Line) (*reverseproxy.HTTPTransport, map[string]*Line, error) {
 	if l.Args[0] != "http" {
-		return nil, nil, l.Errorf("transport: only `transport http { … }` is taken: zoho_proxy's own transport is built on it")
+		return nil, nil, l.Errorf(
+			"transport: only `transport http { … }` is taken: zoho_proxy's own transport is built on it",
+		)
 	}
 	seen, err := ReadBlock(l.Rest, new(transportBlock), lookupTransport)
 	if err != nil {
