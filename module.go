@@ -1,17 +1,16 @@
 // Package caddyzoho lets any application use Zoho's APIs without knowing OAuth:
 // a request that reaches `zoho_proxy` leaves with a live access token attached.
 //
-// The way of a request reads like the listing: handler.go decides who calls, for
-// which connection and which service, and asks for a token; reverse_proxy streams;
-// upstreams.go tells it where to; transport.go attaches the token, judges the
-// answer, has the token renewed and sends once more (recorder.go keeps the body, replay.go
-// gives it out again).
-// module.go and client.go hold the configuration and wire package zoho (the
-// protocol) to package tokencache (the life of a token); state.go is what
-// outlives a reload.
+// The way of a request reads like the listing. handler.go admits the caller and asks
+// for a token, in the order of its ServeHTTP; session.go is what one request knows of
+// itself; route.go finds the connection's server for it, for reverse_proxy too, which
+// streams; transport.go attaches the token and sends; response.go judges what came
+// back, and has the token renewed if it was refused. tokencall.go answers apps that
+// insist on fetching tokens, health.go and connect.go are directives of their own.
 //
-// What a Caddyfile says is parsed in caddyfile.go; problem.go holds every answer
-// that is ours and not Zoho's.
+// module.go holds the configuration and wires what it needs together; state.go is what
+// outlives a reload. Caddyfiles are parsed in caddyfile*.go; admin.go and command.go
+// only register what internal/admin and internal/cli do.
 package caddyzoho
 
 import (
