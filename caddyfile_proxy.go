@@ -2,8 +2,6 @@ package caddyzoho
 
 import (
 	"encoding/json"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -12,10 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
-	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
-	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
-	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // parseProxy sets up the route of `zoho_proxy`: the handler `zoho` and a stock
@@ -83,8 +78,8 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err != nil {
 		return nil, err
 	}
-	if services, upstream := seen["services"], seen["upstream"]; services != nil && upstream != nil {
-		return nil, services.Errorf("services and upstream (at %s) exclude each other: with upstream everything goes to that one origin", upstream.Where())
+	if err := p.handler.check(seen); err != nil {
+		return nil, err
 	}
 	if err := p.ParsePassed(h, l, p.proxy); err != nil {
 		return nil, err
@@ -175,16 +170,9 @@ func lookupProxy(l *syntax.Line) (syntax.Option[proxyBlock], error) {
 }
 
 func (p *proxyBlock) parseAccount(l *syntax.Line) error {
-	account := l.Args[0]
-	if !secret.Placeholder.MatchString(account) && !onboard.AccountName.MatchString(account) {
-		return l.Errorf("account: %s: 1 to 128 of letters, digits and ._@- are allowed, or a placeholder such as {http.request.header.Zoho-Proxy-Account}", syntax.Show("the name", account))
-	}
-	p.handler.Account = account
+	p.handler.Account = l.Args[0]
 	return nil
 }
-
-// inDirective cuts the name of the directive off, which Caddy puts in front anyway.
-func inDirective(err error) string { return strings.TrimPrefix(err.Error(), "zoho_proxy: ") }
 
 func (p *proxyBlock) parseCallers(l *syntax.Line) error {
 	return readCallers(l, &p.handler.Callers)
@@ -194,9 +182,6 @@ func (p *proxyBlock) parseUpstream(l *syntax.Line) error {
 	if err := syntax.NoPlaceholder(l, l.Args...); err != nil {
 		return err
 	}
-	if _, err := zoho.OriginTarget(l.Args[0]); err != nil {
-		return l.Errorf("upstream: %w", err)
-	}
 	p.handler.Upstream = l.Args[0]
 	return nil
 }
@@ -204,14 +189,6 @@ func (p *proxyBlock) parseUpstream(l *syntax.Line) error {
 func (p *proxyBlock) parseServices(l *syntax.Line) error {
 	if err := syntax.NoPlaceholder(l, l.Args...); err != nil {
 		return err
-	}
-	for i, name := range l.Args {
-		if _, ok := zoho.LookupService(name); !ok {
-			return l.Errorf("%s", inDirective(unknownService(name)))
-		}
-		if slices.Contains(l.Args[:i], name) {
-			return l.Errorf("services: %s is named twice", name)
-		}
 	}
 	p.handler.Services = l.Args
 	return nil
@@ -224,9 +201,6 @@ func (p *proxyBlock) parseReplayBuffer(l *syntax.Line) (err error) {
 	}
 	if b.File, err = syntax.ParseSize(l, l.Args[1], 1<<40); err != nil {
 		return err
-	}
-	if b.File != 0 && b.File < b.Memory {
-		return l.Errorf("replay_buffer: the file takes over where memory ends: its size must be 0 or at least that of memory, as in `replay_buffer 1MiB 64MiB`")
 	}
 	p.handler.ReplayBuffer = b
 	return nil
@@ -242,7 +216,7 @@ func (p *proxyBlock) parseTransport(l *syntax.Line) error {
 	return nil
 }
 
-func defaultTransport(seen map[string]*syntax.Line) *Transport {
+func defaultTransport(seen syntax.Lines) *Transport {
 	t := &Transport{HTTPTransport: new(reverseproxy.HTTPTransport)}
 	t.setDefaults(seen)
 	return t
@@ -250,7 +224,7 @@ func defaultTransport(seen map[string]*syntax.Line) *Transport {
 
 // setDefaults fills in what the operator left open. Zoho's exports are slow to begin,
 // hence five minutes.
-func (t *Transport) setDefaults(seen map[string]*syntax.Line) {
+func (t *Transport) setDefaults(seen syntax.Lines) {
 	if t.KeepAlive == nil {
 		t.KeepAlive = new(reverseproxy.KeepAlive)
 	}

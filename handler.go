@@ -1,7 +1,7 @@
 package caddyzoho
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -17,7 +17,9 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/internal/sites"
+	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -86,11 +88,56 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return h.prepare(app.state, client, ctx.Logger())
 }
 
+// check says what is wrong with what is configured.
+func (h *Handler) check(lines syntax.Lines) error {
+	if (h.Account != "" || lines["account"] != nil) &&
+		!secret.Placeholder.MatchString(h.Account) && !onboard.AccountName.MatchString(h.Account) {
+		return lines.Errorf(
+			"account",
+			"account: %s: 1 to 128 of letters, digits and ._@- are allowed, or a placeholder such as {http.request.header.Zoho-Proxy-Account}",
+			syntax.Show("the name", h.Account),
+		)
+	}
+	for i, name := range h.Services {
+		if _, ok := zoho.LookupService(name); !ok {
+			return lines.Errorf("services", "%w", unknownService(name))
+		}
+		if slices.Contains(h.Services[:i], name) {
+			return lines.Errorf("services", "services: %s is named twice", name)
+		}
+	}
+	if h.Upstream != "" {
+		if _, err := zoho.OriginTarget(h.Upstream); err != nil {
+			return lines.Errorf("upstream", "upstream: %w", err)
+		}
+		if len(h.Services) > 0 {
+			return lines.Errorf(
+				"services",
+				"services and upstream%s exclude each other: with upstream everything goes to that one origin",
+				lines.At("upstream", " (at %s)"),
+			)
+		}
+	}
+	if b := h.ReplayBuffer; b != nil {
+		switch {
+		case b.Memory < 0 || b.File < 0:
+			return lines.Errorf("replay_buffer", "replay_buffer sizes must not be negative")
+		case b.File != 0 && b.File < b.Memory:
+			return lines.Errorf(
+				"replay_buffer",
+				"replay_buffer: the file takes over where memory ends: its size must be 0 or at least that of memory, as in `replay_buffer 1MiB 64MiB`",
+			)
+		}
+	}
+	return nil
+}
+
 // prepare makes the rules of what is configured.
 func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logger) (err error) {
-	if h.Account == "" {
-		h.Account = onboard.DefaultAccount
+	if err := h.check(nil); err != nil {
+		return fmt.Errorf("zoho_proxy: %w", err)
 	}
+	h.Account = cmp.Or(h.Account, onboard.DefaultAccount)
 	if h.callers, err = callers.Parse(h.Callers); err != nil {
 		return fmt.Errorf("zoho_proxy: %w", err)
 	}
@@ -112,35 +159,19 @@ func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logge
 	if h.ReplayBuffer != nil {
 		h.rules.replay = *h.ReplayBuffer
 	}
-	if h.rules.replay.Memory < 0 || h.rules.replay.File < 0 {
-		return errors.New("zoho_proxy: replay_buffer sizes must not be negative")
-	}
-	return h.rules.where(h)
+	h.rules.where(h)
+	return nil
 }
 
 // where says where requests may go.
-func (r *rules) where(h *Handler) error {
+func (r *rules) where(h *Handler) {
 	if h.Upstream != "" {
-		if len(h.Services) > 0 {
-			return errors.New(
-				"zoho_proxy: services and upstream exclude each other: with upstream everything goes to that one origin",
-			)
-		}
-		target, err := zoho.OriginTarget(h.Upstream)
-		if err != nil {
-			return fmt.Errorf("zoho_proxy: upstream: %w", err)
-		}
+		target, _ := zoho.OriginTarget(h.Upstream) // check has seen it
 		r.upstream, r.stranger = &target, !zoho.IsHost(target.Host)
-	}
-	for _, name := range h.Services {
-		if _, ok := zoho.LookupService(name); !ok {
-			return unknownService(name)
-		}
 	}
 	if len(h.Services) > 0 {
 		r.allowed = func(service string) bool { return slices.Contains(h.Services, service) }
 	}
-	return nil
 }
 
 func unknownService(name string) error {
@@ -148,12 +179,7 @@ func unknownService(name string) error {
 	if near := zoho.NearestService(name); near != "" {
 		hint = fmt.Sprintf(" (did you mean %s?)", near)
 	}
-	return fmt.Errorf(
-		"zoho_proxy: there is no service %q%s; known are %s",
-		name,
-		hint,
-		strings.Join(zoho.ServiceNames(), " "),
-	)
+	return fmt.Errorf("there is no service %q%s; known are %s", name, hint, strings.Join(zoho.ServiceNames(), " "))
 }
 
 // Serves is what a walk over the sites is told.

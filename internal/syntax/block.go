@@ -62,14 +62,34 @@ func (l *Line) Errorf(format string, args ...any) error {
 // Where is the place of the line, as errors give it.
 func (l *Line) Where() string { return fmt.Sprintf("%s:%d", l.Tokens[0].File, l.Tokens[0].Line) }
 
+// Lines are where options stand, by their words; an option that stands several times, by its
+// word and its name. A configuration that was read from JSON has none.
+type Lines map[string]*Line
+
+// Errorf makes an error of an option, with its place if it has one.
+func (ls Lines) Errorf(option, format string, args ...any) error {
+	if l := ls[option]; l != nil {
+		return l.Errorf(format, args...)
+	}
+	return fmt.Errorf(format, args...)
+}
+
+// At puts the place of an option into words, if it has one.
+func (ls Lines) At(option, format string) string {
+	if l := ls[option]; l != nil {
+		return fmt.Sprintf(format, l.Where())
+	}
+	return ""
+}
+
 // ReadBlock parses the block that d stands before. lookup finds an option, or says
 // why there is none. It returns the first line of each option.
 func ReadBlock[T any](
 	d *caddyfile.Dispenser,
 	target *T,
 	lookup func(*Line) (Option[T], error),
-) (map[string]*Line, error) {
-	seen := make(map[string]*Line)
+) (Lines, error) {
+	seen := make(Lines)
 	after := ""
 	for d.NextBlock(0) {
 		l := NewLine(d)

@@ -57,7 +57,7 @@ func transportCompression(_ *transportBlock, l *Line) error {
 }
 
 // ReadTransport parses `transport http { … }`, and says which options it has.
-func ReadTransport(l *Line) (*reverseproxy.HTTPTransport, map[string]*Line, error) {
+func ReadTransport(l *Line) (*reverseproxy.HTTPTransport, Lines, error) {
 	if l.Args[0] != "http" {
 		return nil, nil, l.Errorf(
 			"transport: only `transport http { … }` is taken: zoho_proxy's own transport is built on it",
