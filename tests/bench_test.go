@@ -8,9 +8,6 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"testing"
-
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 )
 
 // sites are, in this process, a plain reverse_proxy that sets a fixed token, and
@@ -80,19 +77,6 @@ func startSites(tb testing.TB) *sites {
 		}
 	}
 	return s
-}
-
-// load has this process be a Caddy, until the test ends.
-func load(tb testing.TB, config string) {
-	tb.Helper()
-	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), map[string]any{"filename": "Caddyfile"})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := caddy.Load(adapted, true); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = caddy.Stop() })
 }
 
 func (s *sites) call(tb testing.TB, url string, body []byte) {

@@ -285,30 +285,6 @@ func (c *proxy) hostport() string {
 	return hostport
 }
 
-// startRecorded starts Caddy with everything sent to a recorder, once as `upstream`
-// and once as the API of a data center of our own. prefix stands before every path.
-func startRecorded(t *testing.T, test func(t *testing.T, c *proxy, r *recorder, prefix string), options ...string) {
-	for _, way := range []string{"upstream", "data_center"} {
-		t.Run(way, func(t *testing.T) {
-			t.Parallel()
-			r := startRecorder(t)
-			_, baseURL, grant := sim(t, zohosim.Options{})
-			lines, api, prefix := options, r.url, "/crm"
-			if way == "upstream" {
-				lines, api, prefix = append([]string{"upstream " + r.url}, options...), baseURL, ""
-			}
-			c := startCaddy(t, withServers("max_header_size 1MiB"), "ZOHO_DATA_CENTER="+baseURL+" "+api, "ZOHO_REFRESH_TOKEN="+grant,
-				"ZOHO_PROXY_OPTIONS="+strings.Join(lines, "\n"))
-			test(t, c, r, prefix)
-		})
-	}
-}
-
-// withServers is the usual configuration with options of the server.
-func withServers(options string) string {
-	return strings.Replace(oneClient, "zoho {", "servers {\n\t\t"+options+"\n\t}\n\tzoho {", 1)
-}
-
 // oddTargets are request targets that real clients send, and odder ones.
 var oddTargets = []string{
 	"/", "/?", "/v8/Leads?", "/a?a&", "/a?&&a=1&", "/a??b", "/a?b?c", "/a//b", "/a///", "//x", "//x//y?z=//w", "/a/",

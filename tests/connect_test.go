@@ -17,46 +17,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
-// onboarding is a client without a grant, with pages to get one.
-const onboarding = `{
-	admin {$CADDY_ADMIN}
-	debug
-	zoho {
-		store bolt {$ZOHO_STORE}
-		client main {
-			data_center   {$ZOHO_DATA_CENTER}
-			client_id     {env.ZOHO_CLIENT_ID}
-			client_secret {env.ZOHO_CLIENT_SECRET}
-			scopes        ZohoCRM.modules.ALL,ZohoCRM.org.READ AaaServer.profile.READ Desk.tickets.ALL
-			{$ZOHO_CLIENT_OPTIONS}
-		}
-	}
-}
-http://:{$ZOHO_PORT} {
-	bind 127.0.0.1
-	log
-	zoho_connect {
-		{$ZOHO_CONNECT_OPTIONS}
-	}
-	zoho_proxy {
-		account {http.request.header.Zoho-Proxy-Account}
-	}
-}
-`
-
-// startOnboarding starts the pair; nobody has consented yet.
-func startOnboarding(t *testing.T, o zohosim.Options, env ...string) (*proxy, *zohosim.Server) {
-	t.Helper()
-	server := zohosim.New(o)
-	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret, SelfClient: true})
-	baseURL, stop := server.StartHTTP()
-	t.Cleanup(stop)
-	c := newCaddy(t, onboarding, append([]string{"ZOHO_DATA_CENTER=" + baseURL + " " + baseURL, "ZOHO_CONNECT_OPTIONS="}, env...)...)
-	c.secrets = append(c.secrets, "code=1000.")
-	c.start()
-	return c, server
-}
-
 func (c *proxy) pages() string { return c.url + "/zoho-connect/" }
 
 // consent begins in b and gives the callback's address, which nobody has opened yet.

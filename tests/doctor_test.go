@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,59 +73,12 @@ func (f found) want(t *testing.T, check, result, words string) {
 
 type found []finding
 
-// doctorConfig asks for scopes of three services.
-const doctorConfig = `{
-	admin {$CADDY_ADMIN}
-	zoho {
-		store bolt {$ZOHO_STORE}
-		client main {
-			data_center   {$ZOHO_DATA_CENTER}
-			client_id     {env.ZOHO_CLIENT_ID}
-			client_secret {file.{$SECRET_FILE}}
-			refresh_token {env.ZOHO_REFRESH_TOKEN}
-			scopes        ZohoCRM.modules.ALL ZohoBooks.contacts.READ Desk.tickets.ALL Desk.basic.READ Desk.search.READ
-			{$ZOHO_CLIENT_OPTIONS}
-		}
-	}
-}
-http://:{$ZOHO_PORT} {
-	bind 127.0.0.1
-	zoho_proxy
-}
-`
-
-// newDoctored prepares a Caddy in front of a simulator, behind what wrap makes of it.
-func newDoctored(t *testing.T, o zohosim.Options, wrap func(http.Handler) http.Handler, scopes ...string) (c *proxy, server *zohosim.Server, grant string) {
-	t.Helper()
-	server = zohosim.New(o)
-	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
-	grant = server.Grant(clientID, "owner@example.com", "us", scopes...)
-	front := httptest.NewServer(wrap(server))
-	t.Cleanup(front.Close)
-	c = newCaddy(t, doctorConfig, "ZOHO_DATA_CENTER="+front.URL+" "+front.URL, "ZOHO_REFRESH_TOKEN="+grant)
-	c.secretFile(clientSecret)
-	return c, server, grant
-}
-
-func (c *proxy) secretFile(text string) {
-	c.t.Helper()
-	path := filepath.Join(c.dir, "client-secret")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		c.t.Fatal(err)
-	}
-	c.setenv("SECRET_FILE=" + path)
-}
-
 func (c *proxy) clientIDFile(text string) {
 	c.t.Helper()
 	if err := os.WriteFile(filepath.Join(c.dir, "client-id"), []byte(text), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
 }
-
-func asItIs(h http.Handler) http.Handler { return h }
-
-var threeScopes = []string{"ZohoCRM.modules.ALL", "ZohoBooks.fullaccess.all", "Desk.tickets.ALL", "Desk.basic.READ", "Desk.search.READ"}
 
 // TestDoctorOfTheHealthy: nothing is wrong, and the calls that show it cost one token.
 func TestDoctorOfTheHealthy(t *testing.T) {

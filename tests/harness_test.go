@@ -4,17 +4,22 @@ package tests
 
 import (
 	"bytes"
+	"debug/buildinfo"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,8 +28,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"go.etcd.io/bbolt"
 
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
@@ -510,4 +519,450 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.b.String()
+}
+
+// Ports are given out below those that the system hands out by itself, in blocks. Whoever
+// gives out those of a block listens at its first one, so that no two runs of these tests
+// give out the same: Caddy, which shares its ports (SO_REUSEPORT), would not notice.
+const (
+	firstBlock = 10_000
+	blockSize  = 100
+	blocks     = 220
+)
+
+// ports are those of the block that this process holds.
+var ports struct {
+	sync.Mutex
+	next, end int
+	held      []net.Listener // until the process ends
+}
+
+// freePort gives a port that nobody listens at, and nobody else is given.
+func freePort(tb testing.TB) string {
+	tb.Helper()
+	ports.Lock()
+	defer ports.Unlock()
+	for {
+		if ports.next == ports.end && !holdBlock() {
+			tb.Fatal("no free port")
+		}
+		port := ports.next
+		ports.next++
+		if l := listenAt(port); l != nil {
+			_ = l.Close()
+			return strconv.Itoa(port)
+		}
+	}
+}
+
+func holdBlock() bool {
+	for i := range blocks {
+		first := firstBlock + i*blockSize
+		if l := listenAt(first); l != nil {
+			ports.held = append(ports.held, l)
+			ports.next, ports.end = first+1, first+blockSize
+			return true
+		}
+	}
+	return false
+}
+
+func listenAt(port int) net.Listener {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return nil
+	}
+	return l
+}
+
+// load loads a Caddyfile through the admin endpoint, as `caddy reload` does.
+func (c *proxy) load(config string) error {
+	c.t.Helper()
+	a := c.adminCall(http.MethodPost, "/load", config, "Content-Type", "text/caddyfile", "Cache-Control", "must-revalidate")
+	if a.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", a.Status, a.body)
+	}
+	return nil
+}
+
+// settled waits until no server of a configuration before takes a call any more. A reload
+// returns earlier: until they have heard that they are to stop, they answer as well.
+func (c *proxy) settled() {
+	c.t.Helper()
+	c.waitFor("the servers of before to stop", func() bool {
+		dump := c.adminCall(http.MethodGet, "/debug/pprof/goroutine?debug=2", "")
+		return !slices.ContainsFunc(strings.Split(string(dump.body), "\n\n"), stillOpen)
+	})
+	closeIdle()
+}
+
+// stillOpen tells of a goroutine that it is to stop a server and has not come to the point
+// where that one waits for the calls under way.
+func stillOpen(goroutine string) bool {
+	if !strings.Contains(goroutine, "caddyhttp.(*App).stop.") && !strings.Contains(goroutine, "caddy/v2.replaceLocalAdminServer.func1") {
+		return false
+	}
+	state, _, _ := strings.Cut(goroutine, "\n")
+	waits := strings.Contains(state, "[select") && strings.Contains(goroutine, "http.(*Server).Shutdown")
+	counts := strings.Contains(goroutine, "sync.(*WaitGroup).Wait") && !strings.Contains(goroutine, "http.(*Server).Shutdown")
+	return !waits && !counts
+}
+
+// TestSettled: Caddy's functions have the names by which settled knows them, and a call that is
+// still under way holds nobody up.
+func TestSettled(t *testing.T) {
+	t.Parallel()
+	c, server, _ := startSimulated(t, zohosim.Options{})
+	server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultHang})
+	var call sync.WaitGroup
+	call.Go(func() { c.persist("/crm/v8/Leads") })
+	c.waitFor("the call to be with Zoho", func() bool { return server.Stats().Faults["crm/hang"] == 1 })
+	if err := c.reload(); err != nil {
+		t.Fatal(err)
+	}
+	stopping := 0
+	for goroutine := range strings.SplitSeq(string(c.adminCall(http.MethodGet, "/debug/pprof/goroutine?debug=2", "").body), "\n\n") {
+		begun := goroutine[strings.IndexByte(goroutine, '\n'):] // what it does has an end in sight
+		if stillOpen("goroutine 1 [running]:"+begun) && strings.Contains(begun, "caddyhttp.(*App).stop.") && strings.Contains(begun, "http.(*Server).Shutdown") {
+			stopping++
+		}
+	}
+	if stopping == 0 {
+		t.Error("the server of before, which has a call under way, is not seen")
+	}
+	server.ClearFaults("")
+	call.Wait()
+}
+
+// closeIdle has all clients call by new connections: an idle one may lead to a server that
+// is gone, or was to be.
+func closeIdle() {
+	noRedirects.CloseIdleConnections()
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// goroutines counts those of Caddy.
+func (c *proxy) goroutines() int {
+	c.t.Helper()
+	line, _, _ := strings.Cut(string(c.adminCall(http.MethodGet, "/debug/pprof/goroutine?debug=1", "").body), "\n")
+	n, err := strconv.Atoi(line[strings.LastIndexByte(line, ' ')+1:])
+	if err != nil {
+		c.t.Fatalf("goroutine profile begins with %q", line)
+	}
+	return n
+}
+
+// descriptors counts the open files of Caddy, 0 where that cannot be told.
+func (c *proxy) descriptors() int {
+	entries, err := os.ReadDir("/proc/" + strconv.Itoa(c.cmd.Process.Pid) + "/fd")
+	if err != nil {
+		return 0
+	}
+	return len(entries)
+}
+
+// startLoggingElsewhere is start for a configuration that does not log to stderr.
+func (c *proxy) startLoggingElsewhere() {
+	c.t.Helper()
+	c.spawn()
+	c.waitFor("the site to be served", func() bool {
+		a, err := c.try(http.MethodGet, "/zoho-health", nil)
+		return err == nil && a.StatusCode == http.StatusOK
+	})
+}
+
+// tokenLife is what a token lives in the tests of outages.
+const tokenLife = 4 * time.Second
+
+// wantSmall checks that Caddy has not grown by more than limit since its peak was before.
+// With the race detector it takes several times as much.
+func (c *proxy) wantSmall(why string, before, limit int64) {
+	c.t.Helper()
+	if info, err := buildinfo.ReadFile(c.binary); err == nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		limit *= 8
+	}
+	peak := c.residentPeak()
+	if peak == 0 {
+		c.t.Log("memory is not measured: this system does not tell")
+	}
+	if grown := peak - before; grown > limit {
+		c.t.Errorf("the process has grown by %d MiB %s, more than %d", grown>>20, why, limit>>20)
+	}
+}
+
+// residentPeak is the most memory that Caddy has had, in bytes; 0 where that is not told.
+func (c *proxy) residentPeak() int64 {
+	c.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
+	if err != nil && runtime.GOOS != "linux" {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	var kib int64
+	if _, scanErr := fmt.Sscan(rest, &kib); err != nil || scanErr != nil || kib == 0 {
+		c.t.Fatalf("how much memory Caddy has had is not told: %v %v\n%s", err, scanErr, text)
+	}
+	return kib << 10
+}
+
+// inFlight is how many requests the handlers have in hand, by Caddy's own count.
+func (c *proxy) inFlight() int {
+	return strings.Count(string(c.adminCall(http.MethodGet, "/debug/pprof/goroutine?debug=2", "").body), "tokencache.(*Conn).await")
+}
+
+// ageToken makes the stored token older, as time would, while Caddy does not run.
+func ageToken(t *testing.T, c *proxy, by time.Duration) {
+	t.Helper()
+	store := boltstore.New(c.storeDir())
+	defer store.Close()
+	key, secrets := tokencache.Key{Client: "main", Account: "default"}, [][]byte{[]byte(clientSecret)}
+	record, found, err := store.Load(key, secrets)
+	if err != nil || !found || record.Token == "" {
+		t.Fatalf("no token in the store: %v", err)
+	}
+	record.Issued, record.Expiry = record.Issued.Add(-by), record.Expiry.Add(-by)
+	for i := range record.Ledger {
+		record.Ledger[i] = record.Ledger[i].Add(-by)
+	}
+	if err := store.Save(key, secrets, record); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const twoAccounts = `{
+	zoho {
+		store bolt {$ZOHO_STORE}
+		client main {
+			data_center   {$ZOHO_DATA_CENTER}
+			client_id     {env.ZOHO_CLIENT_ID}
+			client_secret {env.ZOHO_CLIENT_SECRET}
+			refresh_token {env.ZOHO_REFRESH_TOKEN}
+			token_budget  1000 10m
+			account second {
+				refresh_token {env.SECOND_REFRESH_TOKEN}
+			}
+		}
+	}
+}
+http://:{$ZOHO_PORT} {
+	bind 127.0.0.1
+	zoho_health
+	handle_path /health-second {
+		zoho_health * main second
+	}
+	zoho_proxy {
+		account {http.request.header.Zoho-Proxy-Account}
+	}
+}
+`
+
+// startTwoAccounts runs a client with the accounts default and second; the grants
+// are given in that order.
+func startTwoAccounts(t *testing.T, o zohosim.Options) (*proxy, *zohosim.Server, [2]string) {
+	t.Helper()
+	server, baseURL, first := sim(t, o)
+	second := server.Grant(clientID, "second@example.com", "us")
+	c := startCaddy(t, twoAccounts, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+first, "SECOND_REFRESH_TOKEN="+second)
+	return c, server, [2]string{first, second}
+}
+
+// onboarding is a client without a grant, with pages to get one.
+const onboarding = `{
+	admin {$CADDY_ADMIN}
+	debug
+	zoho {
+		store bolt {$ZOHO_STORE}
+		client main {
+			data_center   {$ZOHO_DATA_CENTER}
+			client_id     {env.ZOHO_CLIENT_ID}
+			client_secret {env.ZOHO_CLIENT_SECRET}
+			scopes        ZohoCRM.modules.ALL,ZohoCRM.org.READ AaaServer.profile.READ Desk.tickets.ALL
+			{$ZOHO_CLIENT_OPTIONS}
+		}
+	}
+}
+http://:{$ZOHO_PORT} {
+	bind 127.0.0.1
+	log
+	zoho_connect {
+		{$ZOHO_CONNECT_OPTIONS}
+	}
+	zoho_proxy {
+		account {http.request.header.Zoho-Proxy-Account}
+	}
+}
+`
+
+// startOnboarding starts the pair; nobody has consented yet.
+func startOnboarding(t *testing.T, o zohosim.Options, env ...string) (*proxy, *zohosim.Server) {
+	t.Helper()
+	server := zohosim.New(o)
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret, SelfClient: true})
+	baseURL, stop := server.StartHTTP()
+	t.Cleanup(stop)
+	c := newCaddy(t, onboarding, append([]string{"ZOHO_DATA_CENTER=" + baseURL + " " + baseURL, "ZOHO_CONNECT_OPTIONS="}, env...)...)
+	c.secrets = append(c.secrets, "code=1000.")
+	c.start()
+	return c, server
+}
+
+// startZoho starts Caddy with real host names of Zoho's, led to a simulator over TLS.
+func startZoho(t *testing.T, spec zohosim.GrantSpec, env ...string) (*proxy, *zohosim.Server) {
+	t.Helper()
+	server := zohosim.New(zohosim.Options{})
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
+	spec.ClientID = clientID
+	grant := server.GrantAs(spec)
+	addr, ca, stop := server.StartTLS(t.TempDir())
+	t.Cleanup(stop)
+	code := spec.DataCenter
+	if code == "" {
+		code = "us"
+	}
+	c := startCaddy(t, oneClient, append([]string{"ZOHO_DATA_CENTER=" + code, "ZOHO_REFRESH_TOKEN=" + grant,
+		"ZOHO_CLIENT_OPTIONS=simulator " + addr + " " + ca}, env...)...)
+	return c, server
+}
+
+// startExample runs the Caddyfile that we ship against a data center of our own.
+func startExample(t *testing.T, api string) (*proxy, *zohosim.Server) {
+	t.Helper()
+	example, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	if api == "" {
+		api = baseURL
+	}
+	return startCaddy(t, string(example), "ZOHO_DATA_CENTER="+baseURL+" "+api, "ZOHO_REFRESH_TOKEN="+grant), server
+}
+
+// realNames is a client at Zoho's own data centers that a simulator stands in for.
+const realNames = `{
+	zoho {
+		store bolt {$ZOHO_STORE}
+		client main {
+			data_center   {$ZOHO_DATA_CENTER}
+			client_id     {env.ZOHO_CLIENT_ID}
+			client_secret {env.ZOHO_CLIENT_SECRET}
+			refresh_token {env.ZOHO_REFRESH_TOKEN}
+			simulator     {$SIMULATOR}
+			account european {
+				data_center   eu
+				refresh_token {env.EU_REFRESH_TOKEN}
+			}
+		}
+	}
+}
+http://:{$ZOHO_PORT} {
+	bind 127.0.0.1
+	zoho_health
+	@european header Zoho-Proxy-Account european
+	handle @european {
+		zoho_proxy {
+			account european
+			any_data_center
+		}
+	}
+	zoho_proxy {
+		{$ZOHO_PROXY_OPTIONS}
+	}
+}
+`
+
+// startRealNames runs Caddy with Zoho's host names in front of a simulator on TLS.
+func startRealNames(t *testing.T, dataCenter, options string) (*proxy, *zohosim.Server, string) {
+	t.Helper()
+	server := zohosim.New(zohosim.Options{})
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
+	address, ca, stop := server.StartTLS(t.TempDir())
+	t.Cleanup(stop)
+	c := startCaddy(t, realNames, "ZOHO_DATA_CENTER="+dataCenter, "SIMULATOR="+address+" "+ca, "ZOHO_PROXY_OPTIONS="+options,
+		"ZOHO_REFRESH_TOKEN="+server.Grant(clientID, "american@example.com", "us"), "EU_REFRESH_TOKEN="+server.Grant(clientID, "european@example.com", "eu"))
+	return c, server, ca
+}
+
+// doctorConfig asks for scopes of three services.
+const doctorConfig = `{
+	admin {$CADDY_ADMIN}
+	zoho {
+		store bolt {$ZOHO_STORE}
+		client main {
+			data_center   {$ZOHO_DATA_CENTER}
+			client_id     {env.ZOHO_CLIENT_ID}
+			client_secret {file.{$SECRET_FILE}}
+			refresh_token {env.ZOHO_REFRESH_TOKEN}
+			scopes        ZohoCRM.modules.ALL ZohoBooks.contacts.READ Desk.tickets.ALL Desk.basic.READ Desk.search.READ
+			{$ZOHO_CLIENT_OPTIONS}
+		}
+	}
+}
+http://:{$ZOHO_PORT} {
+	bind 127.0.0.1
+	zoho_proxy
+}
+`
+
+// newDoctored prepares a Caddy in front of a simulator, behind what wrap makes of it.
+func newDoctored(t *testing.T, o zohosim.Options, wrap func(http.Handler) http.Handler, scopes ...string) (c *proxy, server *zohosim.Server, grant string) {
+	t.Helper()
+	server = zohosim.New(o)
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
+	grant = server.Grant(clientID, "owner@example.com", "us", scopes...)
+	front := httptest.NewServer(wrap(server))
+	t.Cleanup(front.Close)
+	c = newCaddy(t, doctorConfig, "ZOHO_DATA_CENTER="+front.URL+" "+front.URL, "ZOHO_REFRESH_TOKEN="+grant)
+	c.secretFile(clientSecret)
+	return c, server, grant
+}
+
+func (c *proxy) secretFile(text string) {
+	c.t.Helper()
+	path := filepath.Join(c.dir, "client-secret")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	c.setenv("SECRET_FILE=" + path)
+}
+
+func asItIs(h http.Handler) http.Handler { return h }
+
+var threeScopes = []string{"ZohoCRM.modules.ALL", "ZohoBooks.fullaccess.all", "Desk.tickets.ALL", "Desk.basic.READ", "Desk.search.READ"}
+
+// load has this process be a Caddy, until the test ends.
+func load(tb testing.TB, config string) {
+	tb.Helper()
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := caddy.Load(adapted, true); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = caddy.Stop() })
+}
+
+// startRecorded starts Caddy with everything sent to a recorder, once as `upstream`
+// and once as the API of a data center of our own. prefix stands before every path.
+func startRecorded(t *testing.T, test func(t *testing.T, c *proxy, r *recorder, prefix string), options ...string) {
+	for _, way := range []string{"upstream", "data_center"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			r := startRecorder(t)
+			_, baseURL, grant := sim(t, zohosim.Options{})
+			lines, api, prefix := options, r.url, "/crm"
+			if way == "upstream" {
+				lines, api, prefix = append([]string{"upstream " + r.url}, options...), baseURL, ""
+			}
+			c := startCaddy(t, withServers("max_header_size 1MiB"), "ZOHO_DATA_CENTER="+baseURL+" "+api, "ZOHO_REFRESH_TOKEN="+grant,
+				"ZOHO_PROXY_OPTIONS="+strings.Join(lines, "\n"))
+			test(t, c, r, prefix)
+		})
+	}
+}
+
+// withServers is the usual configuration with options of the server.
+func withServers(options string) string {
+	return strings.Replace(oneClient, "zoho {", "servers {\n\t\t"+options+"\n\t}\n\tzoho {", 1)
 }

@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-zoho/caddy-zoho/tokencache"
-	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
@@ -283,25 +281,6 @@ func TestBooksRefusalIsAmbiguous(t *testing.T) {
 	wantTokenCalls(t, server, 2)
 }
 
-// ageToken makes the stored token older, as time would, while Caddy does not run.
-func ageToken(t *testing.T, c *proxy, by time.Duration) {
-	t.Helper()
-	store := boltstore.New(c.storeDir())
-	defer store.Close()
-	key, secrets := tokencache.Key{Client: "main", Account: "default"}, [][]byte{[]byte(clientSecret)}
-	record, found, err := store.Load(key, secrets)
-	if err != nil || !found || record.Token == "" {
-		t.Fatalf("no token in the store: %v", err)
-	}
-	record.Issued, record.Expiry = record.Issued.Add(-by), record.Expiry.Add(-by)
-	for i := range record.Ledger {
-		record.Ledger[i] = record.Ledger[i].Add(-by)
-	}
-	if err := store.Save(key, secrets, record); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // unknownLength hides how long a body is, so that it is sent in chunks.
 type unknownLength struct{ io.Reader }
 
@@ -476,43 +455,6 @@ func TestUnknownAccountIsNobody(t *testing.T) {
 	if n := len(server.Stats().APIRequests); n != 0 {
 		t.Errorf("requests without an account reached %d services", n)
 	}
-}
-
-const twoAccounts = `{
-	zoho {
-		store bolt {$ZOHO_STORE}
-		client main {
-			data_center   {$ZOHO_DATA_CENTER}
-			client_id     {env.ZOHO_CLIENT_ID}
-			client_secret {env.ZOHO_CLIENT_SECRET}
-			refresh_token {env.ZOHO_REFRESH_TOKEN}
-			token_budget  1000 10m
-			account second {
-				refresh_token {env.SECOND_REFRESH_TOKEN}
-			}
-		}
-	}
-}
-http://:{$ZOHO_PORT} {
-	bind 127.0.0.1
-	zoho_health
-	handle_path /health-second {
-		zoho_health * main second
-	}
-	zoho_proxy {
-		account {http.request.header.Zoho-Proxy-Account}
-	}
-}
-`
-
-// startTwoAccounts runs a client with the accounts default and second; the grants
-// are given in that order.
-func startTwoAccounts(t *testing.T, o zohosim.Options) (*proxy, *zohosim.Server, [2]string) {
-	t.Helper()
-	server, baseURL, first := sim(t, o)
-	second := server.Grant(clientID, "second@example.com", "us")
-	c := startCaddy(t, twoAccounts, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+first, "SECOND_REFRESH_TOKEN="+second)
-	return c, server, [2]string{first, second}
 }
 
 // wantProblem checks an answer of the proxy's own.

@@ -1,13 +1,7 @@
 package tests
 
 import (
-	"debug/buildinfo"
-	"fmt"
 	"net/http"
-	"os"
-	"runtime"
-	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,9 +12,6 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
-
-// tokenLife is what a token lives in the tests of outages.
-const tokenLife = 4 * time.Second
 
 // outage is something that keeps Accounts from giving a token.
 type outage struct {
@@ -157,37 +148,6 @@ func (c *proxy) firstRefusal() (refused answer) {
 		return refused.StatusCode >= 300
 	})
 	return refused
-}
-
-// wantSmall checks that Caddy has not grown by more than limit since its peak was before.
-// With the race detector it takes several times as much.
-func (c *proxy) wantSmall(why string, before, limit int64) {
-	c.t.Helper()
-	if info, err := buildinfo.ReadFile(c.binary); err == nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		limit *= 8
-	}
-	peak := c.residentPeak()
-	if peak == 0 {
-		c.t.Log("memory is not measured: this system does not tell")
-	}
-	if grown := peak - before; grown > limit {
-		c.t.Errorf("the process has grown by %d MiB %s, more than %d", grown>>20, why, limit>>20)
-	}
-}
-
-// residentPeak is the most memory that Caddy has had, in bytes; 0 where that is not told.
-func (c *proxy) residentPeak() int64 {
-	c.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
-	if err != nil && runtime.GOOS != "linux" {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(text), "VmHWM:")
-	var kib int64
-	if _, scanErr := fmt.Sscan(rest, &kib); err != nil || scanErr != nil || kib == 0 {
-		c.t.Fatalf("how much memory Caddy has had is not told: %v %v\n%s", err, scanErr, text)
-	}
-	return kib << 10
 }
 
 // TestRetryAfterIsTrue, S-33: who comes back when told to is served, if Accounts is

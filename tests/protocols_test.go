@@ -128,8 +128,10 @@ func only(set func(*http.Protocols)) *http.Protocols {
 }
 
 func http1() *http.Protocols { return only(func(p *http.Protocols) { p.SetHTTP1(true) }) }
+
 func http2() *http.Protocols { return only(func(p *http.Protocols) { p.SetHTTP2(true) }) }
-func h2c() *http.Protocols   { return only(func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) }) }
+
+func h2c() *http.Protocols { return only(func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) }) }
 
 // TestTLSSites: an app that insists on https reaches Zoho through a certificate of
 // the operator's or of Caddy's own authority, over HTTP/1.1 and HTTP/2.
@@ -227,24 +229,6 @@ func exercise(t *testing.T, client *http.Client, base string, server *zohosim.Se
 		t.Errorf("%d requests with more than one Authorization", n)
 	}
 	return proto
-}
-
-// startZoho starts Caddy with real host names of Zoho's, led to a simulator over TLS.
-func startZoho(t *testing.T, spec zohosim.GrantSpec, env ...string) (*proxy, *zohosim.Server) {
-	t.Helper()
-	server := zohosim.New(zohosim.Options{})
-	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
-	spec.ClientID = clientID
-	grant := server.GrantAs(spec)
-	addr, ca, stop := server.StartTLS(t.TempDir())
-	t.Cleanup(stop)
-	code := spec.DataCenter
-	if code == "" {
-		code = "us"
-	}
-	c := startCaddy(t, oneClient, append([]string{"ZOHO_DATA_CENTER=" + code, "ZOHO_REFRESH_TOKEN=" + grant,
-		"ZOHO_CLIENT_OPTIONS=simulator " + addr + " " + ca}, env...)...)
-	return c, server
 }
 
 // TestUpgradeOffers: many HTTP clients offer h2c to a plain http server. Zoho is

@@ -24,20 +24,6 @@ func fromZohoOrUs(a answer) bool {
 	return a.Header.Get("X-Sim-Request-Id") != "" || a.problem() != ""
 }
 
-// startExample runs the Caddyfile that we ship against a data center of our own.
-func startExample(t *testing.T, api string) (*proxy, *zohosim.Server) {
-	t.Helper()
-	example, err := os.ReadFile("../Caddyfile.example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, baseURL, grant := sim(t, zohosim.Options{})
-	if api == "" {
-		api = baseURL
-	}
-	return startCaddy(t, string(example), "ZOHO_DATA_CENTER="+baseURL+" "+api, "ZOHO_REFRESH_TOKEN="+grant), server
-}
-
 // TestNoAnswerFromCaddyItself: whatever reaches the listener of Caddyfile.example is
 // answered by Zoho or says why not; an empty 200 of Caddy's would pass for success.
 func TestNoAnswerFromCaddyItself(t *testing.T) {

@@ -398,51 +398,6 @@ func TestSecretRolledOver(t *testing.T) {
 	}
 }
 
-// realNames is a client at Zoho's own data centers that a simulator stands in for.
-const realNames = `{
-	zoho {
-		store bolt {$ZOHO_STORE}
-		client main {
-			data_center   {$ZOHO_DATA_CENTER}
-			client_id     {env.ZOHO_CLIENT_ID}
-			client_secret {env.ZOHO_CLIENT_SECRET}
-			refresh_token {env.ZOHO_REFRESH_TOKEN}
-			simulator     {$SIMULATOR}
-			account european {
-				data_center   eu
-				refresh_token {env.EU_REFRESH_TOKEN}
-			}
-		}
-	}
-}
-http://:{$ZOHO_PORT} {
-	bind 127.0.0.1
-	zoho_health
-	@european header Zoho-Proxy-Account european
-	handle @european {
-		zoho_proxy {
-			account european
-			any_data_center
-		}
-	}
-	zoho_proxy {
-		{$ZOHO_PROXY_OPTIONS}
-	}
-}
-`
-
-// startRealNames runs Caddy with Zoho's host names in front of a simulator on TLS.
-func startRealNames(t *testing.T, dataCenter, options string) (*proxy, *zohosim.Server, string) {
-	t.Helper()
-	server := zohosim.New(zohosim.Options{})
-	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
-	address, ca, stop := server.StartTLS(t.TempDir())
-	t.Cleanup(stop)
-	c := startCaddy(t, realNames, "ZOHO_DATA_CENTER="+dataCenter, "SIMULATOR="+address+" "+ca, "ZOHO_PROXY_OPTIONS="+options,
-		"ZOHO_REFRESH_TOKEN="+server.Grant(clientID, "american@example.com", "us"), "EU_REFRESH_TOKEN="+server.Grant(clientID, "european@example.com", "eu"))
-	return c, server, ca
-}
-
 // TestRealHostNames: the real configuration against a simulator on TLS, with an
 // account of another data center.
 func TestRealHostNames(t *testing.T) {

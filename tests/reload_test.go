@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,92 +18,6 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
-
-// load loads a Caddyfile through the admin endpoint, as `caddy reload` does.
-func (c *proxy) load(config string) error {
-	c.t.Helper()
-	a := c.adminCall(http.MethodPost, "/load", config, "Content-Type", "text/caddyfile", "Cache-Control", "must-revalidate")
-	if a.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", a.Status, a.body)
-	}
-	return nil
-}
-
-// settled waits until no server of a configuration before takes a call any more. A reload
-// returns earlier: until they have heard that they are to stop, they answer as well.
-func (c *proxy) settled() {
-	c.t.Helper()
-	c.waitFor("the servers of before to stop", func() bool {
-		dump := c.adminCall(http.MethodGet, "/debug/pprof/goroutine?debug=2", "")
-		return !slices.ContainsFunc(strings.Split(string(dump.body), "\n\n"), stillOpen)
-	})
-	closeIdle()
-}
-
-// stillOpen tells of a goroutine that it is to stop a server and has not come to the point
-// where that one waits for the calls under way.
-func stillOpen(goroutine string) bool {
-	if !strings.Contains(goroutine, "caddyhttp.(*App).stop.") && !strings.Contains(goroutine, "caddy/v2.replaceLocalAdminServer.func1") {
-		return false
-	}
-	state, _, _ := strings.Cut(goroutine, "\n")
-	waits := strings.Contains(state, "[select") && strings.Contains(goroutine, "http.(*Server).Shutdown")
-	counts := strings.Contains(goroutine, "sync.(*WaitGroup).Wait") && !strings.Contains(goroutine, "http.(*Server).Shutdown")
-	return !waits && !counts
-}
-
-// TestSettled: Caddy's functions have the names by which settled knows them, and a call that is
-// still under way holds nobody up.
-func TestSettled(t *testing.T) {
-	t.Parallel()
-	c, server, _ := startSimulated(t, zohosim.Options{})
-	server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultHang})
-	var call sync.WaitGroup
-	call.Go(func() { c.persist("/crm/v8/Leads") })
-	c.waitFor("the call to be with Zoho", func() bool { return server.Stats().Faults["crm/hang"] == 1 })
-	if err := c.reload(); err != nil {
-		t.Fatal(err)
-	}
-	stopping := 0
-	for goroutine := range strings.SplitSeq(string(c.adminCall(http.MethodGet, "/debug/pprof/goroutine?debug=2", "").body), "\n\n") {
-		begun := goroutine[strings.IndexByte(goroutine, '\n'):] // what it does has an end in sight
-		if stillOpen("goroutine 1 [running]:"+begun) && strings.Contains(begun, "caddyhttp.(*App).stop.") && strings.Contains(begun, "http.(*Server).Shutdown") {
-			stopping++
-		}
-	}
-	if stopping == 0 {
-		t.Error("the server of before, which has a call under way, is not seen")
-	}
-	server.ClearFaults("")
-	call.Wait()
-}
-
-// closeIdle has all clients call by new connections: an idle one may lead to a server that
-// is gone, or was to be.
-func closeIdle() {
-	noRedirects.CloseIdleConnections()
-	http.DefaultClient.CloseIdleConnections()
-}
-
-// goroutines counts those of Caddy.
-func (c *proxy) goroutines() int {
-	c.t.Helper()
-	line, _, _ := strings.Cut(string(c.adminCall(http.MethodGet, "/debug/pprof/goroutine?debug=1", "").body), "\n")
-	n, err := strconv.Atoi(line[strings.LastIndexByte(line, ' ')+1:])
-	if err != nil {
-		c.t.Fatalf("goroutine profile begins with %q", line)
-	}
-	return n
-}
-
-// descriptors counts the open files of Caddy, 0 where that cannot be told.
-func (c *proxy) descriptors() int {
-	entries, err := os.ReadDir("/proc/" + strconv.Itoa(c.cmd.Process.Pid) + "/fd")
-	if err != nil {
-		return 0
-	}
-	return len(entries)
-}
 
 // persistent calls from 4 clients until stop; like the apps of a plain Caddy they
 // repeat a call whose connection was closed by a reload. It counts the answers.
@@ -241,16 +154,6 @@ func TestFailedReloadChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.checkSecrets("the log file", content)
-}
-
-// startLoggingElsewhere is start for a configuration that does not log to stderr.
-func (c *proxy) startLoggingElsewhere() {
-	c.t.Helper()
-	c.spawn()
-	c.waitFor("the site to be served", func() bool {
-		a, err := c.try(http.MethodGet, "/zoho-health", nil)
-		return err == nil && a.StatusCode == http.StatusOK
-	})
 }
 
 // TestReloadToAnotherGrant: another grant under the same account begins anew, and

@@ -194,11 +194,6 @@ func TestLeaderHangsUp(t *testing.T) {
 	wantTokenCalls(t, server, 1)
 }
 
-// inFlight is how many requests the handlers have in hand, by Caddy's own count.
-func (c *proxy) inFlight() int {
-	return strings.Count(string(c.adminCall(http.MethodGet, "/debug/pprof/goroutine?debug=2", "").body), "tokencache.(*Conn).await")
-}
-
 // TestServerErrorsAreNotRepeated, S-34: what may have been executed is never sent a
 // second time: a 5xx, a reset before, within and after the answer, an answer cut off.
 func TestServerErrorsAreNotRepeated(t *testing.T) {
