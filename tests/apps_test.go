@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"hash"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -18,31 +17,6 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
-
-// pattern is a body of a given size that tells whether all of it arrived.
-type pattern struct {
-	left int64
-	at   int64
-	hash hash.Hash
-}
-
-func newPattern(size int64) *pattern { return &pattern{left: size, hash: sha256.New()} }
-
-func (p *pattern) Read(b []byte) (int, error) {
-	if p.left == 0 {
-		return 0, io.EOF
-	}
-	b = b[:min(int64(len(b)), p.left)]
-	for i := range b {
-		b[i] = byte((p.at + int64(i)) * 31 >> 3)
-	}
-	p.at, p.left = p.at+int64(len(b)), p.left-int64(len(b))
-	p.hash.Write(b)
-	return len(b), nil
-}
-
-// sum is the SHA-256 of what was read.
-func (p *pattern) sum() string { return hex.EncodeToString(p.hash.Sum(nil)) }
 
 // TestRecordsOfEveryService: apps list, create, get, update and delete.
 func TestRecordsOfEveryService(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
@@ -234,65 +233,6 @@ func (r rawRequest) checkToken(t *testing.T) {
 	if got := valuesOf(r.trailer, "Authorization"); len(got) != 0 {
 		t.Errorf("the trailer has Authorization %q", got)
 	}
-}
-
-// rawAnswers sends text over one connection and reads n answers, methods being those
-// of the requests in it (GET if there are fewer).
-func (c *proxy) rawAnswers(t *testing.T, text string, n int, methods ...string) []answer {
-	t.Helper()
-	conn := c.dial(t)
-	defer conn.Close()
-	go io.WriteString(conn, text) // the answer may come before all of it is taken
-	var answers []answer
-	in := bufio.NewReader(conn)
-	for i := range n {
-		method := http.MethodGet
-		if i < len(methods) {
-			method = methods[i]
-		}
-		res, err := http.ReadResponse(in, &http.Request{Method: method})
-		if err != nil {
-			t.Fatalf("answer %d to %.100q: %v", i+1, text, err)
-		}
-		body, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatalf("answer %d to %.100q: %v", i+1, text, err)
-		}
-		answers = append(answers, answer{res, body})
-	}
-	return answers
-}
-
-func (c *proxy) send(t *testing.T, text string) answer {
-	t.Helper()
-	method, _, _ := strings.Cut(text, " ")
-	return c.rawAnswers(t, text, 1, method)[0]
-}
-
-// dial opens a connection to the site, with a deadline that only a hang meets.
-func (c *proxy) dial(t *testing.T) net.Conn {
-	t.Helper()
-	conn, err := net.Dial("tcp", c.hostport())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	return conn
-}
-
-func (c *proxy) hostport() string {
-	_, hostport, _ := strings.Cut(c.url, "://")
-	return hostport
-}
-
-// oddTargets are request targets that real clients send, and odder ones.
-var oddTargets = []string{
-	"/", "/?", "/v8/Leads?", "/a?a&", "/a?&&a=1&", "/a??b", "/a?b?c", "/a//b", "/a///", "//x", "//x//y?z=//w", "/a/",
-	"/%2F", "/a%2fb%2Fc", "/%27'%27", "/a,b,(c)?fields=a,b,(c)", "/a+b?q=a+b%20c+", `/{a}|"<>^` + "`" + `\?q={}|"<>^` + "`" + `\`,
-	"/é/日本?ü=ß", "/a;b=c;d?x;y=z;", "/./a/../b/./..", "/%2e%2e/a/%2E", "/?q=%zz", "/?q=%", "/~u!$&'()*+,;=:@", "/a:b@c",
-	"/[x]?y[]=1&y[0]={1}", "/%00%0d%0aX:%20y", "/%E2%82%AC%e2%82%ac", "/a?criteria=((Last_Name:equals:O\\'Neil)and(x:y))",
-	"/a?=", "/a?=b&=c", "/" + strings.Repeat("long/", 13000),
-	"/a?q=" + strings.Repeat("0123456789", 50000),
 }
 
 // TestTargetsArriveByteForByte: the request line is the app's.

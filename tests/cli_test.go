@@ -17,25 +17,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
-// cli is one call of `caddy zoho`, and what it must come to.
-type cli struct {
-	args   string // behind `caddy zoho`, separated by blanks
-	code   int
-	stdout string // a part of it, "" for anything
-	stderr string
-}
-
-func (c *proxy) wantCLI(tests ...cli) {
-	c.t.Helper()
-	for _, test := range tests {
-		stdout, stderr, code := c.run(append([]string{"zoho"}, strings.Fields(test.args)...)...)
-		if code != test.code || !strings.Contains(stdout, test.stdout) || !strings.Contains(stderr, test.stderr) {
-			c.t.Errorf("caddy zoho %s: exit code %d, want %d\nstdout (want %q): %s\nstderr (want %q): %s",
-				test.args, code, test.code, test.stdout, stdout, test.stderr, stderr)
-		}
-	}
-}
-
 // TestCommandLine: what an operator types, with the exit codes that scripts go by.
 func TestCommandLine(t *testing.T) {
 	t.Parallel()

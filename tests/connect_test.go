@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,31 +15,6 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
-
-func (c *proxy) pages() string { return c.url + "/zoho-connect/" }
-
-// consent begins in b and gives the callback's address, which nobody has opened yet.
-func (c *proxy) consent(b *browser, account string) (callback string) {
-	return b.stopAt("/callback", func() answer { return b.post(c.pages()+"start", url.Values{"account": {account}}) })
-}
-
-// wantPage checks what a page says, and what all pages promise.
-func wantPage(t *testing.T, a answer, status int, says string) {
-	t.Helper()
-	text := html.UnescapeString(string(a.body))
-	if a.StatusCode != status || !strings.Contains(text, says) {
-		t.Fatalf("%s, want %d with %q:\n%s", a.Status, status, says, text)
-	}
-	if csp := a.Header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'") ||
-		a.Header.Get("Referrer-Policy") != "no-referrer" || a.Header.Get("Cache-Control") != "no-store" {
-		t.Errorf("headers of %s: %v", a.Request.URL.Path, a.Header)
-	}
-	for _, never := range []string{"<script", " style=", " onclick", "src=\"http", "href=\"http://"} {
-		if strings.Contains(strings.ToLower(string(a.body)), never) && !strings.Contains(string(a.body), "class=\"button\"") {
-			t.Errorf("%s holds %s", a.Request.URL.Path, never)
-		}
-	}
-}
 
 // TestConsent, S-16: from the empty page through Zoho's consent to the first call,
 // with no restart, no reload, and no trace of the code.
@@ -84,16 +58,6 @@ func TestConsent(t *testing.T) {
 		t.Fatalf("after a restart: %s %s", a.Status, a.body)
 	}
 	wantTokenCalls(t, server, spent)
-}
-
-// wantReference: what a page says that did not work is found in the log.
-func (c *proxy) wantReference(a answer) {
-	c.t.Helper()
-	reference := regexp.MustCompile(`In the log this is <code>([A-Z2-7]{8})</code>`).FindSubmatch(a.body)
-	if reference == nil {
-		c.t.Fatalf("no reference: %s", a.body)
-	}
-	c.waitFor("the reference in the log", func() bool { return strings.Contains(c.output.String(), `"reference":"`+string(reference[1])+`"`) })
 }
 
 // TestState, S-22: an answer is good once, in the browser that began, for its client.

@@ -12,16 +12,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
-// runInput runs the binary with something on its standard input.
-func (c *proxy) runInput(input string, code int, args ...string) (stdout, stderr string) {
-	c.t.Helper()
-	stdout, stderr, got := c.runWith(strings.NewReader(input), args...)
-	if got != code {
-		c.t.Errorf("caddy %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, stdout, stderr)
-	}
-	return stdout, stderr
-}
-
 // TestCallbackAddress: where the browser comes back to is known from the configuration,
 // unless redirect_uri says otherwise.
 func TestCallbackAddress(t *testing.T) {

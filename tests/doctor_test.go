@@ -18,61 +18,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
-// finding is what `caddy zoho doctor --json` says of one thing.
-type finding struct {
-	Check, Result, Client, Account, What, Why, Do string
-}
-
-// doctor runs the command and checks what all its answers promise.
-func (c *proxy) doctor(code int, args ...string) []finding {
-	c.t.Helper()
-	stdout, stderr, got := c.run(append([]string{"zoho", "doctor", "--json"}, args...)...)
-	var answer struct {
-		OK       bool
-		Findings []finding
-	}
-	if err := json.Unmarshal([]byte(stdout), &answer); err != nil {
-		c.t.Fatalf("doctor says no JSON: %v\n%s\n%s", err, stdout, stderr)
-	}
-	if got != code {
-		c.t.Errorf("doctor exits with %d, want %d\n%s", got, code, stdout)
-	}
-	for i, f := range answer.Findings {
-		if slices.Contains(answer.Findings[:i], f) {
-			c.t.Errorf("it says twice %+v", f)
-		}
-		if f.Check == "grant" && f.Result == "ok" && slices.ContainsFunc(answer.Findings, func(x finding) bool {
-			return x.Check == "grant" && x.Result == "failed" && x.Client == f.Client && x.Account == f.Account
-		}) {
-			c.t.Errorf("it says that a grant is well that has failed: %+v", f)
-		}
-		if slices.Contains([]string{"failed", "warning", "note"}, f.Result) && (f.What == "" || f.Why == "" || f.Do == "") {
-			c.t.Errorf("it does not say what is wrong, why, and what to do: %+v", f)
-		}
-		if f.Result == "failed" && answer.OK {
-			c.t.Errorf("it says that all is well: %+v", f)
-		}
-	}
-	return answer.Findings
-}
-
-// want looks for one finding, and for no other failure than those of its check.
-func (f found) want(t *testing.T, check, result, words string) {
-	t.Helper()
-	seen := false
-	for _, x := range f {
-		seen = seen || x.Check == check && x.Result == result && strings.Contains(x.What+" "+x.Why+" "+x.Do, words)
-		if x.Result == "failed" && x.Check != check {
-			t.Errorf("it also finds %+v", x)
-		}
-	}
-	if !seen {
-		t.Errorf("it does not find a %s of %s that says %q, but %+v", result, check, words, f)
-	}
-}
-
-type found []finding
-
 func (c *proxy) clientIDFile(text string) {
 	c.t.Helper()
 	if err := os.WriteFile(filepath.Join(c.dir, "client-id"), []byte(text), 0o600); err != nil {
@@ -285,15 +230,6 @@ func TestDoctor(t *testing.T) {
 			}
 		})
 	}
-}
-
-func (f found) without(check string) (kept found) {
-	for _, x := range f {
-		if x.Check != check {
-			kept = append(kept, x)
-		}
-	}
-	return kept
 }
 
 func chmod(t testing.TB, path string, mode os.FileMode) {

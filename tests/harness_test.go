@@ -7,10 +7,8 @@ import (
 	"debug/buildinfo"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -358,138 +356,6 @@ func checkStore(t testing.TB, path string) {
 	if err != nil {
 		t.Errorf("%s is damaged: %v", path, err)
 	}
-}
-
-// run runs the binary under test with c's environment and returns what it printed.
-func (c *proxy) run(args ...string) (stdout, stderr string, code int) {
-	c.t.Helper()
-	return c.runWith(nil, args...)
-}
-
-// runWith is run with something on standard input.
-func (c *proxy) runWith(input io.Reader, args ...string) (stdout, stderr string, code int) {
-	c.t.Helper()
-	var out, errOut bytes.Buffer
-	cmd := exec.Command(binary, args...)
-	cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = c.env, c.dir, input, &out, &errOut
-	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
-		c.t.Fatal(err)
-	}
-	c.checkSecrets("caddy "+strings.Join(args, " "), append(out.Bytes(), errOut.Bytes()...))
-	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
-}
-
-// reload loads the configuration file again, and waits until it alone serves.
-func (c *proxy) reload() error {
-	c.t.Helper()
-	_, stderr, code := c.run("reload", "--config", c.config, "--adapter", "caddyfile", "--address", c.admin, "--force")
-	if code != 0 {
-		return fmt.Errorf("reload exited with %d: %s", code, stderr)
-	}
-	c.settled()
-	return nil
-}
-
-// metric sums the samples of a metric whose labels contain all of labels, as they
-// stand in the text format, for example `result="ok"`.
-func (c *proxy) metric(name string, labels ...string) float64 {
-	c.t.Helper()
-	if text, err := os.ReadFile("../internal/metrics/metrics.go"); err != nil || !bytes.Contains(text, []byte(`"`+strings.TrimSuffix(name, "_count")+`"`)) {
-		c.t.Fatalf("there is no metric %s (%v)", name, err)
-	}
-	sum := 0.0
-	for line := range strings.Lines(string(c.adminCall(http.MethodGet, "/metrics", "").body)) {
-		rest, ok := strings.CutPrefix(line, name)
-		if !ok || (rest[0] != '{' && rest[0] != ' ') {
-			continue
-		}
-		matches := true
-		for _, label := range labels {
-			matches = matches && strings.Contains(rest, label)
-		}
-		var value float64
-		if _, err := fmt.Sscan(rest[strings.LastIndexByte(rest, ' '):], &value); matches && err == nil {
-			sum += value
-		}
-	}
-	return sum
-}
-
-// answer is a response with its body read.
-type answer struct {
-	*http.Response
-	body []byte
-}
-
-// problem is the code of an answer of the proxy's own, "" if it is Zoho's.
-func (a answer) problem() string { return a.Header.Get("Zoho-Proxy-Error") }
-
-func (a answer) decode(t testing.TB, into any) {
-	t.Helper()
-	if err := json.Unmarshal(a.body, into); err != nil {
-		t.Fatalf("%s: %v in %.200s", a.Status, err, a.body)
-	}
-}
-
-// get calls the proxy.
-func (c *proxy) get(path string, header ...string) answer {
-	c.t.Helper()
-	return c.call(http.MethodGet, path, nil, header...)
-}
-
-// call calls the proxy; header holds names and values in turn.
-func (c *proxy) call(method, path string, body io.Reader, header ...string) answer {
-	c.t.Helper()
-	a, err := c.try(method, path, body, header...)
-	if err != nil {
-		c.t.Fatalf("%s %s: %v", method, path, err)
-	}
-	return a
-}
-
-// try is call for goroutines other than the test's.
-func (c *proxy) try(method, path string, body io.Reader, header ...string) (answer, error) {
-	req, err := http.NewRequest(method, c.url+path, body)
-	if err != nil {
-		return answer{}, err
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		if http.CanonicalHeaderKey(header[i]) == "Host" {
-			req.Host = header[i+1]
-			continue
-		}
-		req.Header.Add(header[i], header[i+1])
-	}
-	return readAnswer(noRedirects.Do(req))
-}
-
-// readAnswer reads the body of an answer, if there is one.
-func readAnswer(res *http.Response, err error) (answer, error) {
-	if err != nil {
-		return answer{}, err
-	}
-	defer res.Body.Close()
-	content, err := io.ReadAll(res.Body)
-	return answer{res, content}, err
-}
-
-var noRedirects = &http.Client{
-	Transport:     &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-}
-
-// tool finds a program that a test drives. Where it is missing the test is skipped, in CI
-// it fails.
-func tool(t testing.TB, name string) (path string) {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	}
-	if err != nil {
-		t.Skip(name + " is not installed")
-	}
-	return path
 }
 
 // cleanEnvironment is ours without what would configure the proxy.

@@ -3,7 +3,6 @@ package tests
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,24 +13,6 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
-
-// wantHealth asks a health endpoint and compares status and counts.
-func (c *proxy) wantHealth(path string, status int, counts map[string]int) {
-	c.t.Helper()
-	a := c.get(path)
-	var summary struct {
-		Status      string
-		Connections map[string]int
-	}
-	a.decode(c.t, &summary)
-	word := map[int]string{200: "ok", 503: "unavailable"}[status]
-	if a.StatusCode != status || summary.Status != word || !maps.Equal(summary.Connections, counts) {
-		c.t.Errorf("%s: %s %s, want %d and %v", path, a.Status, a.body, status, counts)
-	}
-	if got := a.Header.Get("Content-Type") + " " + a.Header.Get("Cache-Control"); got != "application/json no-store" {
-		c.t.Errorf("%s: header %s", path, got)
-	}
-}
 
 // TestHealth: of everything, of a client and of an account. It never asks Zoho.
 func TestHealth(t *testing.T) {

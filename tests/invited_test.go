@@ -13,13 +13,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
-// invite runs `caddy zoho invite` and gives the link.
-func (c *proxy) invite(args ...string) (link string) {
-	c.t.Helper()
-	stdout, _, _ := c.run(append([]string{"zoho", "invite"}, args...)...)
-	return strings.TrimSpace(stdout)
-}
-
 // TestInvitation, S-23: a link for one account, good once, that shows only its result
 // and returns only where the operator said.
 func TestInvitation(t *testing.T) {

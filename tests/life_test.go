@@ -19,116 +19,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
-// connection is what the admin API tells of one.
-type connection struct {
-	Client, Account, State string
-	DataCenter             string `json:"data_center"`
-	Configured             bool
-	HasGrant               bool       `json:"has_grant"`
-	HasToken               bool       `json:"has_token"`
-	Expires                *time.Time `json:"expires"`
-	Generation             int
-	BudgetLeft             int    `json:"budget_left"`
-	NeedsConsent           bool   `json:"needs_consent"`
-	LastError              string `json:"last_error"`
-	Simulated              bool
-	User, Org              string
-	RefreshTokensKnown     int `json:"refresh_tokens_known"`
-}
-
-type connectionList struct {
-	Connections []connection
-	Total       int
-}
-
-// connections asks the admin API; query is "" or begins with "?".
-func (c *proxy) connections(query string) connectionList {
-	c.t.Helper()
-	var list connectionList
-	c.adminCall(http.MethodGet, "/zoho/connections"+query, "").decode(c.t, &list)
-	return list
-}
-
-// adminCall calls the admin endpoint.
-func (c *proxy) adminCall(method, path, body string, header ...string) answer {
-	c.t.Helper()
-	a, err := c.persistAdmin(method, path, body, header...)
-	if err != nil {
-		c.t.Fatalf("admin %s %s: %v\n%s", method, path, err, c.output)
-	}
-	return a
-}
-
-// persistAdmin makes a call once more that was cut: a reload puts another server in the place
-// of that which is called.
-func (c *proxy) persistAdmin(method, path, body string, header ...string) (a answer, err error) {
-	for range 5 {
-		if a, err = c.tryAdmin(method, path, body, header...); err == nil {
-			break
-		}
-	}
-	return a, err
-}
-
-func (c *proxy) tryAdmin(method, path, body string, header ...string) (answer, error) {
-	req, err := http.NewRequest(method, "http://"+c.admin+path, strings.NewReader(body))
-	if err != nil {
-		return answer{}, err
-	}
-	req.Close = true
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return answer{}, err
-	}
-	defer res.Body.Close()
-	content, err := io.ReadAll(res.Body)
-	return answer{res, content}, err
-}
-
-// spread has n calls made by so many workers.
-func spread(n, workers int, call func(i int)) {
-	var next atomic.Int64
-	var all sync.WaitGroup
-	for range workers {
-		all.Go(func() {
-			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
-				call(int(i))
-			}
-		})
-	}
-	all.Wait()
-}
-
-// succeed makes a call from any goroutine that must be answered by Zoho with a success.
-func (c *proxy) succeed(method, path, body string, header ...string) answer {
-	var content io.Reader
-	if body != "" {
-		content = strings.NewReader(body)
-	}
-	a, err := c.try(method, path, content, header...)
-	if err != nil {
-		c.t.Errorf("%s %s: %v", method, path, err)
-		return answer{Response: &http.Response{Header: http.Header{}}}
-	}
-	if a.StatusCode >= 300 || a.problem() != "" {
-		c.t.Errorf("%s %s: %s %s %.300s", method, path, a.Status, a.problem(), a.body)
-	}
-	return a
-}
-
-// wantTokenCalls compares with what the simulator counted.
-func wantTokenCalls(t *testing.T, server *zohosim.Server, want int) {
-	t.Helper()
-	if got := server.Stats().TokenRequests; got != want {
-		t.Errorf("%d token calls, want %d; results %v", got, want, server.Stats().TokenResults)
-	}
-}
-
-var threeServices = []string{"/crm/v8/Leads", "/books/v3/contacts?organization_id=60001234567", "/desk/api/v1/tickets"}
-
 // TestCallsSucceedWithOneToken is the main job: an app that knows no token lists,
 // creates, reads, changes and deletes, and one token serves it all.
 func TestCallsSucceedWithOneToken(t *testing.T) {
@@ -281,9 +171,6 @@ func TestBooksRefusalIsAmbiguous(t *testing.T) {
 	wantTokenCalls(t, server, 2)
 }
 
-// unknownLength hides how long a body is, so that it is sent in chunks.
-type unknownLength struct{ io.Reader }
-
 // TestRefusalAmidUpload: Zoho refuses while the body is still on its way, and gets
 // all of it again, wherever it was kept.
 func TestRefusalAmidUpload(t *testing.T) {
@@ -358,15 +245,6 @@ func TestReplayOff(t *testing.T) {
 	server.RevokeAccess(grant)
 	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
 	c.succeed(http.MethodPost, "/crm/_echo", "{}")
-}
-
-// patterned makes bytes of which no part equals another.
-func patterned(size int) []byte {
-	var b bytes.Buffer
-	for i := 0; b.Len() < size; i++ {
-		fmt.Fprintf(&b, "%08d;", i)
-	}
-	return b.Bytes()[:size]
 }
 
 // wantEcho compares what the simulator received with what was sent.
@@ -454,26 +332,5 @@ func TestUnknownAccountIsNobody(t *testing.T) {
 	wantTokenCalls(t, server, 0)
 	if n := len(server.Stats().APIRequests); n != 0 {
 		t.Errorf("requests without an account reached %d services", n)
-	}
-}
-
-// wantProblem checks an answer of the proxy's own.
-func wantProblem(t *testing.T, a answer, code string, status int) {
-	t.Helper()
-	if a.problem() != code || a.StatusCode != status {
-		t.Errorf("%s %q, want %d %q: %.300s", a.Status, a.problem(), status, code, a.body)
-		return
-	}
-	if got := a.Header.Get("Content-Type"); got != "application/problem+json" {
-		t.Errorf("%s: Content-Type %q", code, got)
-	}
-	var p struct {
-		Type, Title, Detail, Code, ErrorCode, Message string
-		Status                                        int
-	}
-	a.decode(t, &p)
-	if !strings.HasSuffix(p.Type, "/docs/errors.md#"+code) || p.Title == "" || p.Detail == "" || p.Status != status ||
-		p.Code != code || p.ErrorCode != code || p.Message == "" {
-		t.Errorf("%s: %s", code, a.body)
 	}
 }

@@ -121,17 +121,9 @@ func startTLSSite(t *testing.T, p *http.Protocols, site string, roots func(c *pr
 	return c, &http.Client{Transport: transport}, server
 }
 
-func only(set func(*http.Protocols)) *http.Protocols {
-	p := new(http.Protocols)
-	set(p)
-	return p
-}
-
 func http1() *http.Protocols { return only(func(p *http.Protocols) { p.SetHTTP1(true) }) }
 
 func http2() *http.Protocols { return only(func(p *http.Protocols) { p.SetHTTP2(true) }) }
-
-func h2c() *http.Protocols { return only(func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) }) }
 
 // TestTLSSites: an app that insists on https reaches Zoho through a certificate of
 // the operator's or of Caddy's own authority, over HTTP/1.1 and HTTP/2.

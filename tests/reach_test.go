@@ -19,11 +19,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
-// fromZohoOrUs tells the only two kinds of answers that an app may see.
-func fromZohoOrUs(a answer) bool {
-	return a.Header.Get("X-Sim-Request-Id") != "" || a.problem() != ""
-}
-
 // TestNoAnswerFromCaddyItself: whatever reaches the listener of Caddyfile.example is
 // answered by Zoho or says why not; an empty 200 of Caddy's would pass for success.
 func TestNoAnswerFromCaddyItself(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -15,15 +14,6 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
-
-// wantRefusal checks that Zoho's own refusal was passed on, marked with a verdict.
-func wantRefusal(t *testing.T, a answer, status int, verdict string) {
-	t.Helper()
-	if a.StatusCode != status || a.Header.Get("Zoho-Proxy-Verdict") != verdict || a.problem() != "" {
-		t.Errorf("%s %q, verdict %q, want %d and verdict %q: %.200s",
-			a.Status, a.problem(), a.Header.Get("Zoho-Proxy-Verdict"), status, verdict, a.body)
-	}
-}
 
 // TestRefusalsThatNoTokenCures: each is passed on with Zoho's own words and a verdict,
 // and costs no token.
@@ -178,33 +168,8 @@ func TestProblemsOfTheGrant(t *testing.T) {
 	}
 }
 
-// The times after which the next try may follow a failed one at the earliest: a tenth of the
-// steps that are documented.
-var (
-	temporaryTries = []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond, time.Second, 3 * time.Second, 6 * time.Second}
-	handTries      = []time.Duration{time.Second, 3 * time.Second, 6 * time.Second, 12 * time.Second, 30 * time.Second, time.Minute}
-)
-
-// mostTries is how often something may have been tried in that time, however slow the machine is.
-func mostTries(took time.Duration, after []time.Duration) int {
-	tries := 1
-	for ; took >= after[0]; tries++ {
-		took -= after[0]
-		after = after[min(1, len(after)-1):]
-	}
-	return tries
-}
-
 func fault(f zohosim.Fault) func(*zohosim.Server) {
 	return func(s *zohosim.Server) { s.AddFault(f) }
-}
-
-func wantRetryAfter(t *testing.T, a answer, want bool) {
-	t.Helper()
-	seconds, err := strconv.Atoi(a.Header.Get("Retry-After"))
-	if want && (err != nil || seconds < 1 || seconds > 3600) || !want && a.Header.Get("Retry-After") != "" {
-		t.Errorf("%s: Retry-After %q", a.problem(), a.Header.Get("Retry-After"))
-	}
 }
 
 // TestAccountsDownWithLiveToken: an error reply never replaces a token that lives.

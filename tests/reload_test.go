@@ -45,21 +45,6 @@ func (c *proxy) persistent() (stop func() (answers int)) {
 	})
 }
 
-func (c *proxy) persist(path string) {
-	var err error
-	for range 20 {
-		var a answer
-		if a, err = c.try(http.MethodGet, path, nil); err != nil {
-			continue
-		}
-		if a.StatusCode >= 300 || a.problem() != "" {
-			c.t.Errorf("GET %s: %s %s %.200s", path, a.Status, a.problem(), a.body)
-		}
-		return
-	}
-	c.t.Errorf("GET %s: %v", path, err)
-}
-
 // TestReloadsUnderLoad: 50 reloads, and ten that fail, cost no token, no state, no
 // goroutine and no file.
 func TestReloadsUnderLoad(t *testing.T) {

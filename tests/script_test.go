@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,41 +107,6 @@ func (s *stage) said(ts *testscript.TestScript, stdout, stderr string, code, wan
 	if code != want {
 		ts.Fatalf("exit code %d, want %d\n%s%s", code, want, stdout, stderr)
 	}
-}
-
-// pasteForms are the ways in which people paste what the browser ended at.
-var pasteForms = map[string]func(callback string) string{
-	"as-it-is":     func(s string) string { return s },
-	"ampersand":    func(s string) string { return s + "&\r\n" },
-	"broken-lines": func(s string) string { return "  " + s[:40] + "\n   " + s[40:90] + "\r\n" + s[90:] + "\n" },
-	"quoted":       func(s string) string { return `"` + s + `"` },
-	"query":        func(s string) string { _, query, _ := strings.Cut(s, "?"); return query },
-	"code":         func(s string) string { return valueOf(s, "code") },
-	"encoded-twice": func(s string) string {
-		base, query, _ := strings.Cut(s, "?")
-		return base + "?" + url.QueryEscape(query)
-	},
-	"nothing":      func(string) string { return "\n" },
-	"nonsense":     func(string) string { return "I have no idea\n" },
-	"refused":      func(s string) string { return strings.Replace(s, "code="+valueOf(s, "code"), "error=access_denied", 1) },
-	"no-code":      func(string) string { return "https://accounts.zoho.com/oauth/v2/auth" },
-	"of-another":   func(s string) string { return strings.Replace(s, "state=", "state=X", 1) },
-	"unknown-code": func(s string) string { return strings.Replace(s, valueOf(s, "code"), "1000.a.b", 1) },
-	"foreign-server": func(s string) string {
-		return accountsServer.ReplaceAllString(s, "accounts-server=https%3A%2F%2Faccounts.zoho.eu")
-	},
-	"evil-server": func(s string) string {
-		return accountsServer.ReplaceAllString(s, "accounts-server=https%3A%2F%2Faccounts.zoho.com.evil.example")
-	},
-	"twice":   func(s string) string { return s + "&code=" + valueOf(s, "code") },
-	"endless": func(s string) string { return s + "&x=" + strings.Repeat("x", 64<<10) },
-}
-
-var accountsServer = regexp.MustCompile(`accounts-server=[^&]*`)
-
-func valueOf(address, name string) string {
-	u, _ := url.Parse(address)
-	return u.Query().Get(name)
 }
 
 func (s *stage) consent(ts *testscript.TestScript, neg bool, args []string) {

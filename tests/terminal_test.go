@@ -1,55 +1,12 @@
 package tests
 
 import (
-	"io"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
-
-// terminal is a command of Caddy's at a terminal, as a person uses it.
-type terminal struct {
-	*proxy
-	cmd  *exec.Cmd
-	keys io.WriteCloser
-	out  output
-}
-
-func (c *proxy) atTerminal(t *testing.T, args ...string) *terminal {
-	t.Helper()
-	// script(1) has a terminal of its own for the command.
-	cmd := exec.Command(tool(t, "script"), "-qec", binary+" "+strings.Join(args, " "), "/dev/null")
-	term := &terminal{proxy: c, cmd: cmd}
-	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = c.env, c.dir, &term.out, &term.out
-	keys, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	term.keys = keys
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	return term
-}
-
-func (term *terminal) waitsFor(text string) {
-	term.waitFor(text, func() bool { return strings.Contains(term.out.String(), text) })
-}
-
-func (term *terminal) types(text string) { _, _ = io.WriteString(term.keys, text) }
-
-func (term *terminal) ends(t *testing.T, code int) {
-	t.Helper()
-	_ = term.cmd.Wait()
-	_ = term.keys.Close()
-	if got := term.cmd.ProcessState.ExitCode(); got != code {
-		t.Errorf("exit code %d, want %d:\n%s", got, code, term.out.String())
-	}
-}
 
 // wrapped breaks a text into lines.
 func wrapped(text string, width int) string {
