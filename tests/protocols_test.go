@@ -3,17 +3,11 @@ package tests
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/url"
@@ -26,86 +20,6 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
-
-// authority signs certificates for the listeners of a test.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t testing.TB) *authority {
-	t.Helper()
-	key := newKey(t)
-	root := certificateUntil(time.Now().Add(time.Hour))
-	root.IsCA, root.BasicConstraintsValid, root.KeyUsage = true, true, x509.KeyUsageCertSign
-	der, err := x509.CreateCertificate(rand.Reader, root, root, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &authority{cert, key}
-}
-
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func certificateUntil(end time.Time) *x509.Certificate {
-	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62))
-	return &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: "caddy-zoho test " + serial.String()},
-		NotBefore: end.Add(-48 * time.Hour), NotAfter: end,
-	}
-}
-
-// issue signs a certificate for names and addresses, valid until end.
-func (a *authority) issue(t testing.TB, end time.Time, names ...string) tls.Certificate {
-	t.Helper()
-	key, leaf := newKey(t), certificateUntil(end)
-	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	for _, name := range names {
-		if ip := net.ParseIP(name); ip != nil {
-			leaf.IPAddresses = append(leaf.IPAddresses, ip)
-		} else {
-			leaf.DNSNames = append(leaf.DNSNames, name)
-		}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
-// file writes the authority's certificate for trusted_ca.
-func (a *authority) file(t testing.TB) string {
-	t.Helper()
-	return writePEM(t, "CERTIFICATE", a.cert.Raw)
-}
-
-func writePEM(t testing.TB, kind string, der []byte) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "x.pem")
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// pool trusts the authority alone.
-func (a *authority) pool() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(a.cert)
-	return pool
-}
 
 // startTLSSite starts Caddy with an https site and gives the HTTP client that trusts
 // it, which speaks the protocols set in p.
