@@ -2,7 +2,6 @@ package tests
 
 import (
 	"net/http"
-	"strconv"
 	"testing"
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
@@ -80,38 +79,4 @@ func TestRefusalsOfAnotherHost(t *testing.T) {
 	}
 	server.RevokeAccess("")
 	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
-}
-
-// TestRevokedRightAfterARenewal: a request is on its way when the token is renewed in time,
-// and both tokens are revoked after that. It is sent with the second one, and then with one
-// that is good; nothing is put on hold.
-func TestRevokedRightAfterARenewal(t *testing.T) {
-	t.Parallel()
-	const waiting = 20
-	c, server, _ := startSimulated(t, zohosim.Options{})
-	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
-	server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultHang, Path: "/slow"}) // until cleared
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		spread(waiting, waiting, func(i int) {
-			c.succeed(http.MethodPost, "/crm/slow/_echo", "body", "X-Test-Id", "twice-"+strconv.Itoa(i))
-		})
-	}()
-	c.waitFor("all of them to be with Zoho", func() bool { return server.Stats().Faults["crm/hang"] == waiting })
-	if _, stderr, code := c.run("zoho", "refresh", "--address", c.admin); code != 0 {
-		t.Fatalf("refresh: %d %s", code, stderr)
-	}
-	server.RevokeAccess("")
-	server.ClearFaults("")
-	<-done
-	wantTokenCalls(t, server, 3)
-	for i := range waiting {
-		if n := server.Stats().Executed["twice-"+strconv.Itoa(i+1)]; n != 1 {
-			t.Errorf("request %d was executed %d times", i+1, n)
-		}
-	}
-	server.RevokeAccess("")
-	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
-	wantTokenCalls(t, server, 4)
 }

@@ -1,3 +1,6 @@
+// The main job: one token serves all calls, is renewed in time and after a refusal, once, in any
+// storm of callers, and none of them sees anything of it.
+
 package tests
 
 import (
@@ -7,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,6 +20,12 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/go-oauth2/oauth2/v4"
+	"github.com/go-oauth2/oauth2/v4/manage"
+	"github.com/go-oauth2/oauth2/v4/models"
+	oauthserver "github.com/go-oauth2/oauth2/v4/server"
+	"github.com/go-oauth2/oauth2/v4/store"
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
@@ -333,4 +344,309 @@ func TestUnknownAccountIsNobody(t *testing.T) {
 	if n := len(server.Stats().APIRequests); n != 0 {
 		t.Errorf("requests without an account reached %d services", n)
 	}
+}
+
+// TestStorm, S-27: a thousand calls, all of which meet a dead token, in any mix of
+// reads, writes and uploads, over either protocol to Zoho: one token call, and a
+// thousand successes. What is written is written once, and arrives as it was sent.
+func TestStorm(t *testing.T) {
+	http1 := func(t *testing.T) (*proxy, *zohosim.Server) {
+		c, server, _ := startSimulated(t, zohosim.Options{})
+		return c, server
+	}
+	http2 := func(t *testing.T) (*proxy, *zohosim.Server) { return startZoho(t, zohosim.GrantSpec{}) }
+	// HTTP/1.1 within TLS, as to a server that does not offer more.
+	tls1 := func(t *testing.T) (*proxy, *zohosim.Server) {
+		t.Setenv("GODEBUG", "http2server=0")
+		return startZoho(t, zohosim.GrantSpec{})
+	}
+	for _, test := range []struct {
+		name    string
+		start   func(*testing.T) (*proxy, *zohosim.Server)
+		proto   string
+		uploads int // of 1000
+	}{
+		{"reads over HTTP/1.1", http1, "HTTP/1.1", 0},
+		{"a mix over HTTP/1.1", http1, "HTTP/1.1", 300},
+		{"a mix over TLS and HTTP/1.1", tls1, "HTTP/1.1", 300},
+		{"a mix over HTTP/2", http2, "HTTP/2", 300},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, server := test.start(t)
+			calls := 1000
+			if testing.Short() {
+				calls = 200
+			}
+			if a := c.succeed(http.MethodGet, "/crm/_echo", ""); !strings.Contains(string(a.body), test.proto) {
+				t.Fatalf("Zoho is not spoken to by %s: %s", test.proto, a.body)
+			}
+			for _, where := range []string{"crm", "desk"} {
+				server.AddFault(zohosim.Fault{Where: where, Kind: zohosim.FaultHang}) // until cleared
+			}
+			var all sync.WaitGroup
+			for i := range calls {
+				all.Go(func() { stormCall(t, c, i, i*1000/calls < test.uploads) })
+			}
+			c.waitFor("all of them to be with Zoho", func() bool {
+				faults := server.Stats().Faults
+				return faults["crm/hang"]+faults["desk/hang"] == calls
+			})
+			server.RevokeAccess("")
+			server.ClearFaults("")
+			all.Wait()
+			wantTokenCalls(t, server, 2)
+			stats := server.Stats()
+			for i := range calls {
+				if n := stats.Executed[strconv.Itoa(i)]; n != 1 {
+					t.Errorf("request %d was executed %d times", i, n)
+				}
+			}
+			if n := stats.Refusals["crm/dead"] + stats.Refusals["desk/dead"]; n < calls {
+				t.Errorf("only %d calls met the dead token", n)
+			}
+			if n := c.metric("zoho_replays_total"); n < float64(calls) || n != c.metric("zoho_replays_total", `result="ok"`) {
+				t.Errorf("%v replays of %d calls, or not all of them well", n, calls)
+			}
+		})
+	}
+}
+
+// stormCall reads, writes or uploads as an app would, and checks what it gets.
+func stormCall(t *testing.T, c *proxy, i int, upload bool) {
+	id := strconv.Itoa(i)
+	switch {
+	case upload && i%3 == 0: // chunked
+		body := patterned(64<<10 + i)
+		a, err := c.try(http.MethodPost, "/crm/_echo", unknownLength{bytes.NewReader(body)}, "X-Test-Id", id)
+		wantArrived(t, a, err, body)
+	case upload:
+		body := patterned(32<<10 + i)
+		a, err := c.try(http.MethodPut, "/desk/api/_echo", bytes.NewReader(body), "X-Test-Id", id)
+		wantArrived(t, a, err, body)
+	case i%2 == 0:
+		c.succeed(http.MethodPost, "/crm/v8/Leads", `{"data":[{"Last_Name":"Lind"}]}`, "X-Test-Id", id)
+	case i%5 == 0:
+		c.succeed(http.MethodGet, "/desk/api/v1/tickets", "", "X-Test-Id", id)
+	default:
+		c.succeed(http.MethodGet, "/crm/v8/Leads", "", "X-Test-Id", id)
+	}
+}
+
+// wantArrived is wantEcho for any goroutine.
+func wantArrived(t *testing.T, a answer, err error, body []byte) {
+	sum := sha256.Sum256(body)
+	if err != nil || a.StatusCode != http.StatusOK || !bytes.Contains(a.body, []byte(hex.EncodeToString(sum[:]))) {
+		t.Errorf("%d bytes: %v %v", len(body), err, a)
+	}
+}
+
+// TestLateRefusals, S-27: answers that refuse an older token trickle in when the new
+// one is there already. They are sent again with that, and cost nothing.
+func TestLateRefusals(t *testing.T) {
+	t.Parallel()
+	const late = 100
+	c, server, _ := startSimulated(t, zohosim.Options{})
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultHang, Path: "/slow"}) // until cleared
+	var waiting sync.WaitGroup
+	for i := range late {
+		waiting.Go(func() {
+			c.succeed(http.MethodPost, "/crm/slow/_echo", "body", "X-Test-Id", "late-"+strconv.Itoa(i))
+		})
+	}
+	c.waitFor("all of them to be with Zoho", func() bool { return server.Stats().Faults["crm/hang"] == late })
+	server.RevokeAccess("")
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	wantTokenCalls(t, server, 2)
+	server.ClearFaults("")
+	waiting.Wait()
+	wantTokenCalls(t, server, 2)
+	if n := server.Stats().Refusals["crm/dead"]; n < late {
+		t.Errorf("%d refusals, want %d late ones: the test proves nothing", n, late)
+	}
+	for i := range late {
+		if n := server.Stats().Executed["late-"+strconv.Itoa(i)]; n != 1 {
+			t.Errorf("late request %d was executed %d times", i, n)
+		}
+	}
+}
+
+// TestLeaderHangsUp, S-31: who began the renewal hangs up; it serves the others all
+// the same.
+func TestLeaderHangsUp(t *testing.T) {
+	t.Parallel()
+	c, server, _ := startSimulated(t, zohosim.Options{})
+	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultHang, Count: 1})
+	leader := c.dial(t)
+	if _, err := io.WriteString(leader, "GET /crm/v8/Leads HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	c.waitFor("the renewal to begin", func() bool { return server.Stats().Faults["accounts/hang"] == 1 })
+	var others sync.WaitGroup
+	for range 50 {
+		others.Go(func() { c.succeed(http.MethodGet, "/desk/api/v1/tickets", "") })
+	}
+	_ = leader.Close()
+	c.waitFor("the others to wait", func() bool { return c.inFlight() >= 50 })
+	server.ClearFaults("")
+	others.Wait()
+	wantTokenCalls(t, server, 1)
+}
+
+// TestTwoProgramsOneGrant: an old script goes on asking for access tokens with the
+// same refresh token, until Zoho, which keeps ten of them, ends ours. The calls see
+// nothing of it; the operator is told.
+func TestTwoProgramsOneGrant(t *testing.T) {
+	t.Parallel()
+	server, baseURL, grant := sim(t, zohosim.Options{MaxTokens: -1}) // many windows of ten minutes in one
+	c := startCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	script := func() {
+		res, err := http.PostForm(baseURL+"/oauth/v2/token", url.Values{"grant_type": {"refresh_token"},
+			"client_id": {clientID}, "client_secret": {clientSecret}, "refresh_token": {grant}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+	}
+	scripted := 0
+	for loss := range 4 {
+		for range 3 {
+			c.succeed(http.MethodPost, "/crm/v8/Leads", `{"data":[{"Last_Name":"Lind"}]}`)
+		}
+		want := "ok"
+		if loss == 3 {
+			want = "contended"
+		}
+		if state := c.connections("").Connections[0].State; state != want {
+			t.Errorf("after %d losses: state %s, want %s", loss, state, want)
+		}
+		if n := c.metric("zoho_tokens_lost_early_total"); int(n) != loss {
+			t.Errorf("zoho_tokens_lost_early_total says %v, want %d", n, loss)
+		}
+		for range 10 {
+			script()
+			scripted++
+		}
+	}
+	if n := c.metric("zoho_connection_state", `state="contended"`); n != 1 {
+		t.Error("zoho_connection_state does not say contended")
+	}
+	out, _, _ := c.run("zoho", "status", "--address", c.admin)
+	if !strings.Contains(out, "contended") {
+		t.Errorf("caddy zoho status: %s", out)
+	}
+	c.logs("access token lost early", `"state":"contended"`)
+	if ours := server.Stats().TokenRequests - scripted; ours != 4 {
+		t.Errorf("%d token calls of ours, want one and one for each loss", ours)
+	}
+}
+
+// TestRevokedRightAfterARenewal: a request is on its way when the token is renewed in time,
+// and both tokens are revoked after that. It is sent with the second one, and then with one
+// that is good; nothing is put on hold.
+func TestRevokedRightAfterARenewal(t *testing.T) {
+	t.Parallel()
+	const waiting = 20
+	c, server, _ := startSimulated(t, zohosim.Options{})
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultHang, Path: "/slow"}) // until cleared
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		spread(waiting, waiting, func(i int) {
+			c.succeed(http.MethodPost, "/crm/slow/_echo", "body", "X-Test-Id", "twice-"+strconv.Itoa(i))
+		})
+	}()
+	c.waitFor("all of them to be with Zoho", func() bool { return server.Stats().Faults["crm/hang"] == waiting })
+	if _, stderr, code := c.run("zoho", "refresh", "--address", c.admin); code != 0 {
+		t.Fatalf("refresh: %d %s", code, stderr)
+	}
+	server.RevokeAccess("")
+	server.ClearFaults("")
+	<-done
+	wantTokenCalls(t, server, 3)
+	for i := range waiting {
+		if n := server.Stats().Executed["twice-"+strconv.Itoa(i+1)]; n != 1 {
+			t.Errorf("request %d was executed %d times", i+1, n)
+		}
+	}
+	server.RevokeAccess("")
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	wantTokenCalls(t, server, 4)
+}
+
+// TestServerByOthers: the whole way, against an authorization server that others wrote,
+// behind Zoho's paths. So it is not only our own reading of the protocol that is tried.
+func TestServerByOthers(t *testing.T) {
+	t.Parallel()
+	manager := manage.NewDefaultManager()
+	manager.SetAuthorizeCodeTokenCfg(&manage.Config{AccessTokenExp: time.Hour, RefreshTokenExp: 24 * time.Hour, IsGenerateRefresh: true})
+	manager.SetRefreshTokenCfg(&manage.RefreshingConfig{AccessTokenExp: time.Hour, IsRemoveAccess: true}) // Zoho rotates nothing
+	tokens, err := store.NewMemoryTokenStore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manager.MapTokenStorage(tokens)
+	clients := store.NewClientStore()
+	manager.MapClientStorage(clients)
+	manager.SetValidateURIHandler(manage.DefaultValidateURI)
+	oauth := oauthserver.NewDefaultServer(manager)
+	oauth.SetClientInfoHandler(oauthserver.ClientFormHandler)
+	oauth.SetAllowedGrantType(oauth2.AuthorizationCode, oauth2.Refreshing)
+	oauth.SetUserAuthorizationHandler(func(http.ResponseWriter, *http.Request) (string, error) { return "ann", nil })
+
+	var tokenCalls atomic.Int64
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /oauth/v2/auth", func(w http.ResponseWriter, r *http.Request) {
+		if err := oauth.HandleAuthorizeRequest(w, r); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	})
+	mux.HandleFunc("POST /oauth/v2/token", func(w http.ResponseWriter, r *http.Request) {
+		tokenCalls.Add(1)
+		_ = oauth.HandleTokenRequest(w, r)
+	})
+	mux.HandleFunc("/crm/", func(w http.ResponseWriter, r *http.Request) {
+		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Zoho-oauthtoken ")
+		info, err := manager.LoadAccessToken(r.Context(), token)
+		if err != nil {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = w.Write([]byte(`{"code":"INVALID_TOKEN","details":{},"message":"invalid oauth token","status":"error"}`))
+			return
+		}
+		_, _ = w.Write([]byte("hello " + info.GetUserID()))
+	})
+	site := httptest.NewServer(mux)
+	t.Cleanup(site.Close)
+
+	c := newCaddy(t, onboarding, "ZOHO_DATA_CENTER="+site.URL+" "+site.URL, "ZOHO_CONNECT_OPTIONS=")
+	if err := clients.Set(clientID, &models.Client{ID: clientID, Secret: clientSecret, Domain: c.url}); err != nil {
+		t.Fatal(err)
+	}
+	c.start()
+	b := newBrowser(t)
+	wantPage(t, b.get(c.consent(b, "default")), 200, "The grant is stored")
+	greet := func() {
+		t.Helper()
+		if a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "default"); string(a.body) != "hello ann" {
+			t.Fatalf("%s %s", a.Status, a.body)
+		}
+	}
+	greet()
+	before := tokenCalls.Load()
+	token := c.connections("").Connections[0]
+	if token.Generation != 1 {
+		t.Errorf("generation %d", token.Generation)
+	}
+	// This server ends the access token of before with each renewal.
+	c.wantCLI(cli{"refresh main default", 0, "default", ""})
+	greet()
+	if n := tokenCalls.Load() - before; n != 1 {
+		t.Errorf("%d token calls for a refresh and a call", n)
+	}
+	callback := c.consent(b, "default")
+	wantPage(t, b.get(callback), 200, "The grant is stored")
+	wantPage(t, b.get(callback), 409, "used already")
+	greet()
 }
