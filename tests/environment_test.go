@@ -67,16 +67,3 @@ func TestGrantOfASandbox(t *testing.T) {
 		}
 	}
 }
-
-// TestRefusalsOfAnotherHost: what one host of a service refuses is not held against another.
-func TestRefusalsOfAnotherHost(t *testing.T) {
-	t.Parallel()
-	c, server := startZoho(t, zohosim.GrantSpec{})
-	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
-	server.AddFault(zohosim.Fault{Where: "crm", Path: "/upload", Kind: zohosim.FaultRefuse})
-	for range 3 {
-		wantRefusal(t, c.get("/crm/v8/upload", "Host", "content.zohoapis.com"), http.StatusUnauthorized, "fresh-token-refused")
-	}
-	server.RevokeAccess("")
-	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
-}

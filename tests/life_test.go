@@ -146,42 +146,6 @@ func TestEverythingRevokedUnderLoad(t *testing.T) {
 	}
 }
 
-// TestBooksRefusalIsAmbiguous: code 57 is a dead token, a missing scope or a missing
-// permission. It is worth a token once per generation, and only where that can help.
-func TestBooksRefusalIsAmbiguous(t *testing.T) {
-	t.Parallel()
-	const books = "/books/v3/contacts?organization_id=60001234567"
-	c, server, grant := startSimulated(t, zohosim.Options{})
-	c.succeed(http.MethodGet, books, "")
-	server.RevokeAccess(grant)
-	passed := func(what string) {
-		t.Helper()
-		if a := c.get(books); a.StatusCode != http.StatusUnauthorized || a.Header.Get("Zoho-Proxy-Verdict") != "ambiguous" {
-			t.Errorf("%s: %s, verdict %q", what, a.Status, a.Header.Get("Zoho-Proxy-Verdict"))
-		}
-	}
-	passed("just minted, just accepted")
-	wantTokenCalls(t, server, 1)
-
-	c.stop()
-	ageToken(t, c, 2*time.Minute)
-	c.start()
-	spread(100, 16, func(i int) {
-		c.succeed(http.MethodPost, books, `{"contact_name":"Lind"}`, "X-Test-Id", strconv.Itoa(i))
-	})
-	wantTokenCalls(t, server, 2)
-	for i := 1; i <= 100; i++ {
-		if n := server.Stats().Executed[strconv.Itoa(i)]; n != 1 {
-			t.Errorf("request %d was executed %d times", i, n)
-		}
-	}
-	server.AddFault(zohosim.Fault{Where: "books", Kind: zohosim.FaultRefuse, Body: zohosim.CasePermission})
-	for range 20 {
-		passed("no permission")
-	}
-	wantTokenCalls(t, server, 2)
-}
-
 // TestRefusalAmidUpload: Zoho refuses while the body is still on its way, and gets
 // all of it again, wherever it was kept.
 func TestRefusalAmidUpload(t *testing.T) {

@@ -7,41 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
-
-// TestBadlyScopedApp, S-28: an app without the scope hammers Books, whose refusal may
-// be a dead token as well, beside an app that does well. The first one costs at most
-// one token per generation; the second one notices nothing.
-func TestBadlyScopedApp(t *testing.T) {
-	t.Parallel()
-	c, server, _ := startSimulated(t, zohosim.Options{})
-	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
-	c.stop()
-	ageToken(t, c, 2*time.Minute) // old enough that a refusal may be about it
-	c.start()
-	const wellScoped, badlyScoped = "/books/v3/contacts?organization_id=60001234567", "/books/v3/settings?organization_id=60001234567"
-	server.AddFault(zohosim.Fault{Where: "books", Path: "/settings", Kind: zohosim.FaultRefuse, Body: zohosim.CaseScope})
-	spread(2000, 16, func(i int) {
-		if i%2 == 0 {
-			c.succeed(http.MethodGet, []string{"/crm/v8/Leads", wellScoped}[i/2%2], "")
-			return
-		}
-		a, err := c.try(http.MethodGet, badlyScoped, nil)
-		if err != nil || a.StatusCode != http.StatusUnauthorized || a.Header.Get("Zoho-Proxy-Verdict") != "ambiguous" {
-			t.Errorf("%v %v", err, a)
-		}
-	})
-	// The first, and one forced, if the badly scoped app came before the other one had shown the token to be good.
-	if n := server.Stats().TokenRequests; n > 2 {
-		t.Errorf("%d token calls", n)
-	}
-	if state := c.connections("").Connections[0].State; state != "ok" {
-		t.Errorf("state %s", state)
-	}
-}
 
 // TestServerErrorsAreNotRepeated, S-34: what may have been executed is never sent a
 // second time: a 5xx, a reset before, within and after the answer, an answer cut off.
