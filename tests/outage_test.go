@@ -1,7 +1,12 @@
+// What Accounts may do: be out of reach, throttle, answer nonsense, call a grant dead. Calls are
+// served as long as the token lives, and are told the truth afterwards.
+
 package tests
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -233,5 +238,191 @@ func TestAbsurdLives(t *testing.T) {
 		if left := time.Until(*c.connections("").Connections[0].Expires); left > time.Hour {
 			t.Errorf("expires_in %s: %s are left", said, left)
 		}
+	}
+}
+
+// TestProblemsOfTheGrant: what Accounts may answer, and what the app is told.
+func TestProblemsOfTheGrant(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name       string
+		break_     func(*zohosim.Server)
+		env        string
+		code       string
+		retryAfter bool
+		tokenCalls int
+	}{
+		{"revoked", func(s *zohosim.Server) { s.Revoke("") }, "", "grant-dead", false, 1},
+		{"wrong secret", nil, "ZOHO_CLIENT_SECRET=anothersecret00000000000000", "client-rejected", false, 1},
+		{"wrong id", nil, "ZOHO_CLIENT_ID=1000.NOBODYATALL", "client-rejected", false, 1},
+		{"throttled", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultThrottle}), "", "throttled", true, 1},
+		{"throttled in Chinese", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultLocalized}), "", "throttled", true, 1},
+		{"HTML", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultHTML}), "", "accounts-unreachable", true, 1},
+		{"empty", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultEmpty}), "", "accounts-unreachable", true, 1},
+		{"500", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultStatus}), "", "accounts-unreachable", true, 1},
+		{"reset", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultReset}), "", "accounts-unreachable", true, 1},
+		{"redirect", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultRedirect, Body: "https://evil.example/"}), "", "accounts-unreachable", true, 1},
+		{"huge", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultHuge}), "", "accounts-unreachable", true, 1},
+		{"bomb", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultBomb}), "", "accounts-unreachable", true, 1},
+		{"nobody listens", nil, "ZOHO_DATA_CENTER=http://127.0.0.1:1 http://127.0.0.1:1", "accounts-unreachable", true, 0},
+		{"no grant", nil, "ZOHO_REFRESH_TOKEN=", "no-grant", false, 0},
+	}
+	for _, test := range cases {
+		t.Run(test.name, func(t *testing.T) {
+			c, server, _ := startSimulated(t, zohosim.Options{}, test.env)
+			if test.break_ != nil {
+				test.break_(server)
+			}
+			begun := time.Now()
+			// The first caller asks, the others are answered from what is known.
+			spread(50, 16, func(int) {
+				a, err := c.try(http.MethodPost, "/crm/v8/Leads", strings.NewReader("{}"))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				wantProblem(t, a, test.code, http.StatusServiceUnavailable)
+				wantRetryAfter(t, a, test.retryAfter)
+			})
+			if n, most := server.Stats().TokenRequests, test.tokenCalls*mostTries(time.Since(begun), temporaryTries); n > most {
+				t.Errorf("%d token calls, want at most %d", n, most)
+			}
+			if n := c.metric("zoho_proxy_errors_total", `code="`+test.code+`"`); n != 50 {
+				t.Errorf("zoho_proxy_errors_total counts %v of 50", n)
+			}
+			if n := len(server.Stats().APIRequests); n != 0 {
+				t.Error("a request went to Zoho without a token")
+			}
+		})
+	}
+}
+
+func fault(f zohosim.Fault) func(*zohosim.Server) {
+	return func(s *zohosim.Server) { s.AddFault(f) }
+}
+
+// TestAccountsDownWithLiveToken: an error reply never replaces a token that lives.
+func TestAccountsDownWithLiveToken(t *testing.T) {
+	t.Parallel()
+	c, server, grant := startSimulated(t, zohosim.Options{})
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	for _, kind := range []string{zohosim.FaultHTML, zohosim.FaultThrottle} {
+		server.AddFault(zohosim.Fault{Where: "accounts", Kind: kind})
+		_, _, code := c.run("zoho", "refresh", "--address", c.admin)
+		if code == 0 {
+			t.Error("refresh succeeded with Accounts down")
+		}
+		for _, path := range threeServices {
+			c.succeed(http.MethodGet, path, "")
+		}
+		server.ClearFaults("")
+	}
+	// Zoho refuses the token as well: now there is none, and the cause is told.
+	server.RevokeAccess(grant)
+	wantProblem(t, c.get("/crm/v8/Leads"), "throttled", http.StatusServiceUnavailable)
+}
+
+// TestBudgetSpent: the eleventh token call of a grant is not made, whatever happens
+// and however often Caddy is started.
+func TestBudgetSpent(t *testing.T) {
+	t.Parallel()
+	c, server, grant := startSimulated(t, zohosim.Options{})
+	for range 10 {
+		c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+		server.RevokeAccess(grant)
+	}
+	a := c.get("/crm/v8/Leads")
+	wantProblem(t, a, "budget-spent", http.StatusServiceUnavailable)
+	wantRetryAfter(t, a, true)
+	for i := range 3 {
+		if i%2 == 0 {
+			c.kill()
+		} else {
+			c.stop()
+		}
+		c.start()
+		// The token of the last run is tried once more, and refused.
+		wantProblem(t, c.get("/crm/v8/Leads"), "budget-spent", http.StatusServiceUnavailable)
+	}
+	wantTokenCalls(t, server, 10)
+	if left := c.connections("").Connections[0].BudgetLeft; left != 0 {
+		t.Errorf("budget left: %d", left)
+	}
+	if n := c.metric("zoho_token_budget_remaining"); n != 0 {
+		t.Errorf("zoho_token_budget_remaining %v", n)
+	}
+}
+
+// TestDeadGrantHeals, S-32: a rotated file is noticed at the next need, without a reload;
+// in between nothing is asked.
+func TestDeadGrantHeals(t *testing.T) {
+	t.Parallel()
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	file := filepath.Join(t.TempDir(), "grant")
+	write := func(value string) {
+		if err := os.WriteFile(file, []byte(value+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(grant)
+	c := startCaddy(t, strings.Replace(oneClient, "{env.ZOHO_REFRESH_TOKEN}", "{file."+file+"}", 1), "ZOHO_DATA_CENTER="+baseURL+" "+baseURL)
+	c.secrets = append(c.secrets, grant)
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	server.Revoke(grant)
+	begun := time.Now()
+	for range 20 {
+		wantProblem(t, c.get("/crm/v8/Leads"), "grant-dead", http.StatusServiceUnavailable)
+	}
+	if n, most := server.Stats().TokenRequests, 1+mostTries(time.Since(begun), handTries); n > most {
+		t.Errorf("%d token calls, want at most %d", n, most)
+	}
+	if state := c.connections("").Connections[0]; state.State != "dead" || !state.NeedsConsent {
+		t.Errorf("%+v", state)
+	}
+	fresh := server.Grant(clientID, "owner@example.com", "us")
+	c.secrets = append(c.secrets, fresh)
+	write(fresh)
+	c.waitFor("the new grant to be found", func() bool { return c.get("/crm/v8/Leads").problem() == "" })
+	if n := server.Stats().ByRefreshToken[fresh]; n != 1 {
+		t.Errorf("%d token calls with the new grant", n)
+	}
+	if state := c.connections("").Connections[0]; state.State != "ok" || state.NeedsConsent {
+		t.Errorf("%+v", state)
+	}
+}
+
+// TestSecretRolledOver: of two secrets one is accepted, whichever; a client that was
+// rejected heals when its file changes.
+func TestSecretRolledOver(t *testing.T) {
+	t.Parallel()
+	const next = "rolledover5e77b1d09c3f8a6642"
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("wrongfromthestart0011223344"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := strings.Replace(oneClient, "client_secret {env.ZOHO_CLIENT_SECRET}", "client_secret {env.ZOHO_CLIENT_SECRET} {file."+file+"}", 1)
+	c := startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	c.secrets = append(c.secrets, next, "wrongfromthestart0011223344")
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+
+	server.AddClient(zohosim.Client{ID: clientID, Secret: next})
+	server.RevokeAccess(grant)
+	wantProblem(t, c.get("/crm/v8/Leads"), "client-rejected", http.StatusServiceUnavailable)
+	if err := os.WriteFile(file, []byte(next+"\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.waitFor("the new secret to be found", func() bool { return c.get("/crm/v8/Leads").problem() == "" })
+	server.RevokeAccess(grant)
+	before := server.Stats().TokenRequests
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	if n := server.Stats().TokenRequests - before; n != 1 {
+		t.Errorf("%d token calls, the accepted secret should be tried first", n)
+	}
+	c.stop()
+	c.start() // the store is sealed with both
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	if n := server.Stats().TokenRequests - before; n != 1 {
+		t.Errorf("%d token calls after the restart", n-1)
 	}
 }
