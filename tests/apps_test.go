@@ -6,12 +6,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"mime/multipart"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -58,83 +56,6 @@ func TestRecordsOfEveryService(t *testing.T) {
 	if stats.TokenRequests != 1 || stats.Malformed != 0 {
 		t.Errorf("%d token requests, %d malformed", stats.TokenRequests, stats.Malformed)
 	}
-}
-
-// TestUploads: bodies of every size and framing arrive whole, and come back whole.
-func TestUploads(t *testing.T) {
-	t.Parallel()
-	c, _, _ := startSimulated(t, zohosim.Options{})
-	for _, size := range []int64{0, 1, 4095, 1 << 20, 1<<20 + 1, 32 << 20} {
-		for _, way := range []string{"length", "chunked", "expect"} {
-			body := newPattern(size)
-			req, err := http.NewRequest(http.MethodPost, c.url+"/crm/_echo", body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if way != "chunked" {
-				req.ContentLength = size
-				if size == 0 {
-					req.Body = http.NoBody
-				}
-			}
-			if way == "expect" {
-				req.Header.Set("Expect", "100-continue")
-			}
-			res, err := noRedirects.Do(req)
-			if err != nil {
-				t.Fatalf("%d bytes, %s: %v", size, way, err)
-			}
-			_, _ = io.Copy(io.Discard, res.Body)
-			_ = res.Body.Close()
-			if got := res.Header.Get("X-Sim-Body-Sha256"); got != body.sum() || res.Header.Get("X-Sim-Body-Length") != strconv.FormatInt(size, 10) {
-				t.Errorf("%d bytes, %s: %s, %s bytes arrived", size, way, res.Status, res.Header.Get("X-Sim-Body-Length"))
-			}
-		}
-	}
-}
-
-// TestFilesGoUpAndDown: an attachment of each service is uploaded and downloaded, as a
-// whole and in part.
-func TestFilesGoUpAndDown(t *testing.T) {
-	t.Parallel()
-	c, _, _ := startSimulated(t, zohosim.Options{})
-	content := new(bytes.Buffer)
-	file := newPattern(3 << 20)
-	_, _ = io.Copy(content, file)
-	tests := []struct{ record, create, id, files, suffix string }{
-		{"/crm/v8/Leads", `{"data":[{"Last_Name":"Lind"}]}`, `"id":"`, "Attachments", ""},
-		{"/desk/api/v1/tickets", `{"subject":"Lind"}`, `"id":"`, "attachments", "/content"},
-	}
-	for _, test := range tests {
-		created := c.call("POST", test.record, strings.NewReader(test.create))
-		path := test.record + "/" + idIn(created, test.id) + "/" + test.files
-		form := new(bytes.Buffer)
-		writer := multipart.NewWriter(form)
-		part, _ := writer.CreateFormFile("file", "a ü.bin")
-		_, _ = part.Write(content.Bytes())
-		_ = writer.Close()
-		uploaded := c.call("POST", path, form, "Content-Type", writer.FormDataContentType())
-		if !strings.Contains(string(uploaded.body), file.sum()) {
-			t.Fatalf("%s: %s %.300s", path, uploaded.Status, uploaded.body)
-		}
-		path += "/" + idIn(uploaded, `"id":"`) + test.suffix
-		if a := c.get(path); !bytes.Equal(a.body, content.Bytes()) {
-			t.Errorf("%s: %s, %d bytes came back", path, a.Status, len(a.body))
-		}
-		if a := c.get(path, "Range", "bytes=100-199"); a.StatusCode != http.StatusPartialContent || !bytes.Equal(a.body, content.Bytes()[100:200]) {
-			t.Errorf("%s: %s, %d bytes", path, a.Status, len(a.body))
-		}
-	}
-	if a := c.get("/crm/_bytes?n=33554432"); len(a.body) != 32<<20 || a.body[32<<20-1] != (32<<20-1)%251 {
-		t.Errorf("%s, %d bytes", a.Status, len(a.body))
-	}
-}
-
-// idIn finds the id that a reply to a creation names.
-func idIn(a answer, before string) string {
-	_, rest, _ := strings.Cut(string(a.body), before)
-	id, _, _ := strings.Cut(rest, `"`)
-	return id
 }
 
 // TestHTTP10: the oldest apps there are.

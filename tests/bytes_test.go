@@ -331,23 +331,3 @@ func TestAnswerTrailers(t *testing.T) {
 		}
 	})
 }
-
-// A body that is damaged on its way here is the caller's, and no failure of Zoho's.
-func TestDamagedBodyIsNotZohos(t *testing.T) {
-	t.Parallel()
-	c, _, _ := startSimulated(t, zohosim.Options{})
-	c.get("/crm/v8/Leads")
-	conn := c.dial(t)
-	defer conn.Close()
-	fmt.Fprint(conn, "POST /crm/_echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nZZ\r\n")
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil || res.StatusCode < 400 {
-		t.Errorf("%v, %v", res, err)
-	}
-	if n := c.metric("zoho_requests_total", `code_class="error"`); n != 0 {
-		t.Errorf("%v failures of Zoho's are counted", n)
-	}
-	if strings.Contains(c.output.String(), "no answer from Zoho") {
-		t.Error("Zoho is blamed in the log")
-	}
-}

@@ -13,7 +13,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -143,100 +142,6 @@ func TestEverythingRevokedUnderLoad(t *testing.T) {
 	}
 	if replayed := c.metric("zoho_replays_total", `result="ok"`); replayed == 0 {
 		t.Error("zoho_replays_total counts no replay")
-	}
-}
-
-// TestRefusalAmidUpload: Zoho refuses while the body is still on its way, and gets
-// all of it again, wherever it was kept.
-func TestRefusalAmidUpload(t *testing.T) {
-	t.Parallel()
-	c, server, _ := startSimulated(t, zohosim.Options{MaxTokens: -1, MaxLive: -1},
-		"ZOHO_CLIENT_OPTIONS=token_budget 1000 10m", "ZOHO_PROXY_OPTIONS=replay_buffer 256KiB 8MiB")
-	for _, mode := range []string{"discard", "close"} {
-		for _, size := range []int{1, 200 << 10, 3 << 20} {
-			for _, known := range []bool{true, false} {
-				t.Run(fmt.Sprintf("%s %d known=%v", mode, size, known), func(t *testing.T) {
-					body := patterned(size)
-					id := t.Name()
-					server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultMidUpload, Mode: mode, Bytes: int64(min(size, 64<<10)), Count: 1})
-					var reader io.Reader = bytes.NewReader(body)
-					if !known {
-						reader = unknownLength{reader}
-					}
-					a := c.call(http.MethodPost, "/crm/_echo", reader, "X-Test-Id", id)
-					wantEcho(t, a, body)
-					if n := server.Stats().Executed[id]; n != 1 {
-						t.Errorf("executed %d times", n)
-					}
-				})
-			}
-		}
-	}
-	if left, _ := filepath.Glob(filepath.Join(c.dir, "caddy-zoho-body-*")); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
-	}
-}
-
-// TestReplayLimits: what is too large to keep is passed on as a refusal and said so,
-// but for a body that Zoho refused before it was sent.
-func TestReplayLimits(t *testing.T) {
-	t.Parallel()
-	c, server, grant := startSimulated(t, zohosim.Options{MaxTokens: -1, MaxLive: -1},
-		"ZOHO_CLIENT_OPTIONS=token_budget 1000 10m", "ZOHO_PROXY_OPTIONS=replay_buffer 64KiB 1MiB")
-	body := patterned(4 << 20)
-	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
-
-	server.RevokeAccess(grant)
-	wantEcho(t, c.call(http.MethodPost, "/crm/_echo", bytes.NewReader(body)), body)
-
-	for i, reader := range []io.Reader{bytes.NewReader(body), unknownLength{bytes.NewReader(body)}} {
-		server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultMidUpload, Mode: "discard", Bytes: 3 << 20, Count: 1})
-		a := c.call(http.MethodPost, "/crm/_echo", reader, "X-Test-Id", "too-large")
-		if a.StatusCode != http.StatusUnauthorized || a.Header.Get("Zoho-Proxy-Verdict") == "" || a.problem() != "" {
-			t.Errorf("a body above FILE: %s, verdict %q: %.200s", a.Status, a.Header.Get("Zoho-Proxy-Verdict"), a.body)
-		}
-		if n := c.metric("zoho_replays_total", `result="too_large"`); int(n) != i+1 {
-			t.Errorf("zoho_replays_total counts %v too large ones, want %d", n, i+1)
-		}
-	}
-	if n := server.Stats().Executed["too-large"]; n != 0 {
-		t.Errorf("a refused request was executed %d times", n)
-	}
-}
-
-// TestReplayOff: with `replay_buffer 0 0` a request with a body is never repeated,
-// others are.
-func TestReplayOff(t *testing.T) {
-	t.Parallel()
-	c, server, grant := startSimulated(t, zohosim.Options{}, "ZOHO_PROXY_OPTIONS=replay_buffer 0 0")
-	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
-	for i, reader := range []io.Reader{strings.NewReader("{}"), unknownLength{strings.NewReader("{}")}} {
-		server.RevokeAccess(grant)
-		a := c.call(http.MethodPost, "/crm/_echo", reader)
-		if a.StatusCode != http.StatusUnauthorized || a.Header.Get("Zoho-Proxy-Verdict") == "" {
-			t.Errorf("body %d: %s, verdict %q", i, a.Status, a.Header.Get("Zoho-Proxy-Verdict"))
-		}
-	}
-	server.RevokeAccess(grant)
-	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
-	c.succeed(http.MethodPost, "/crm/_echo", "{}")
-}
-
-// wantEcho compares what the simulator received with what was sent.
-func wantEcho(t *testing.T, a answer, body []byte) {
-	t.Helper()
-	if a.StatusCode != http.StatusOK {
-		t.Errorf("%s %.300s", a.Status, a.body)
-		return
-	}
-	var echo struct {
-		Length int
-		SHA256 string `json:"sha256"`
-	}
-	a.decode(t, &echo)
-	sum := sha256.Sum256(body)
-	if echo.Length != len(body) || echo.SHA256 != hex.EncodeToString(sum[:]) {
-		t.Errorf("%d bytes arrived, %d were sent, or they differ", echo.Length, len(body))
 	}
 }
 
