@@ -1,13 +1,20 @@
+// What apps and Zoho say to each other passes byte for byte, short of what is the proxy's to say.
+
 package tests
 
 import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -330,4 +337,95 @@ func TestAnswerTrailers(t *testing.T) {
 			t.Errorf("%q %v", a.body, a.Trailer)
 		}
 	})
+}
+
+// TestRecordsOfEveryService: apps list, create, get, update and delete.
+func TestRecordsOfEveryService(t *testing.T) {
+	t.Parallel()
+	c, server, _ := startSimulated(t, zohosim.Options{})
+	services := []struct{ list, create, update, change, id string }{
+		{"/crm/v8/Leads", `{"data":[{"Last_Name":"Lind"}]}`, "PUT", `{"data":[{"Last_Name":"Berg"}]}`, `"id":"`},
+		{"/books/v3/contacts?organization_id=60001234567", `{"contact_name":"Lind"}`, "PUT", `{"contact_name":"Berg"}`, `"contact_id":"`},
+		{"/desk/api/v1/tickets", `{"subject":"Lind"}`, "PATCH", `{"subject":"Berg"}`, `"id":"`},
+	}
+	want := func(a answer, what, part string) {
+		t.Helper()
+		if a.StatusCode >= 300 || !strings.Contains(string(a.body), part) {
+			t.Errorf("%s: %s %.300s, want %s in it", what, a.Status, a.body, part)
+		}
+	}
+	for _, s := range services {
+		path, query, _ := strings.Cut(s.list, "?")
+		if query != "" {
+			query = "?" + query
+		}
+		if a := c.get(s.list); a.StatusCode >= 300 {
+			t.Errorf("empty list: %s %s", a.Status, a.body)
+		}
+		created := c.call("POST", s.list, strings.NewReader(s.create), "Content-Type", "application/json")
+		want(created, "create", s.id)
+		_, rest, _ := strings.Cut(string(created.body), s.id)
+		id, _, _ := strings.Cut(rest, `"`)
+		one := path + "/" + id + query
+		want(c.get(one), "get", "Lind")
+		want(c.call(s.update, one, strings.NewReader(s.change), "Content-Type", "application/json"), "update", "")
+		want(c.get(s.list), "list", "Berg")
+		want(c.call("DELETE", one, nil), "delete", "")
+		if a := c.get(one); a.StatusCode == http.StatusOK && strings.Contains(string(a.body), "Berg") {
+			t.Errorf("still there: %s", a.body)
+		}
+	}
+	stats := server.Stats()
+	if stats.TokenRequests != 1 || stats.Malformed != 0 {
+		t.Errorf("%d token requests, %d malformed", stats.TokenRequests, stats.Malformed)
+	}
+}
+
+// TestCurl: the client of most scripts, with what it sends by itself.
+func TestCurl(t *testing.T) {
+	t.Parallel()
+	curl := tool(t, "curl")
+	_, baseURL, grant := sim(t, zohosim.Options{})
+	c := startCaddy(t, withServers("protocols h1 h2c"), "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	path := filepath.Join(c.dir, "upload")
+	content := new(bytes.Buffer)
+	_, _ = io.Copy(content, newPattern(2<<20))
+	if err := os.WriteFile(path, content.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(content.Bytes())
+	digest := hex.EncodeToString(sum[:])
+	echo := c.url + "/crm/_echo"
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"get", []string{c.url + "/desk/api/v1/tickets", "-w", "%{http_code}"}, "204"},
+		{"above 1 MiB it expects 100", []string{"--data-binary", "@" + path, echo}, digest},
+		{"put", []string{"-T", path, echo}, digest},
+		{"chunked", []string{"-H", "Transfer-Encoding: chunked", "--data-binary", "@" + path, echo}, digest},
+		{"HTTP/1.0", []string{"--http1.0", "--data-binary", "@" + path, echo}, digest},
+		{"offers h2c", []string{"--http2", "--data-binary", "@" + path, echo}, digest},
+		{"form", []string{"-F", "file=@" + path, c.url + "/crm/v8/Leads/1/Attachments"}, digest},
+		{"own authorization", []string{"-u", "user:password", echo, "-w", "%{http_code}"}, "200"},
+		{"as its proxy", []string{"-x", c.url, "http://www.zohoapis.com/crm/_echo", "-w", "%{http_code}"}, "200"},
+		{"target as it is", []string{"--path-as-is", "-g", c.url + "/crm/_echo/../a,b{c}?x=[1]&"}, `_echo/../a,b{c}?x=[1]\u0026`},
+		{"head", []string{"-I", c.url + "/crm/_bytes?n=7"}, "Content-Length: 7"},
+	}
+	if out, err := exec.Command(curl, "--version").Output(); err == nil && bytes.Contains(out, []byte("HTTP2")) {
+		tests = append(tests, tests[2], tests[3])
+		prior := &tests[len(tests)-2]
+		prior.name, prior.args = "h2c at once", []string{"--http2-prior-knowledge", "-T", path, echo}
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			cmd := exec.Command(curl, append([]string{"-sS", "-q", "-m", "60"}, test.args...)...)
+			cmd.Env = cleanEnvironment()
+			out, err := cmd.CombinedOutput()
+			if err != nil || !strings.Contains(string(out), test.want) {
+				t.Errorf("%v: %.600s", err, out)
+			}
+		})
+	}
 }
