@@ -1,3 +1,5 @@
+// Targets: no spelling of one leads a token to a stranger, or past a guard that goes by the path.
+
 package tests
 
 import (
@@ -356,4 +358,120 @@ func FuzzTargets(f *testing.F) {
 		}
 		j.wantSameRoom(t, j.sites[int(way)%len(j.sites)], target)
 	})
+}
+
+// foreignTargets are requests that aim at another server; %s is its address. Some are
+// malformed, and refused before anybody looks at them.
+var foreignTargets = []struct{ target, host string }{
+	{"http://%s/crm/v8/Leads", "x"}, {"https://%s/crm/v8/Leads", "x"}, {"http://%s", "x"}, {"http://%s?crm", "x"}, {"HTTP://%s/crm/v8/Leads", "www.zohoapis.com"},
+	{"http://www.zohoapis.com@%s/crm/v8/Leads", "x"}, {"http://user:pw@%s/crm/v8/Leads", "x"}, {"http://%s/crm/v8/Leads", "www.zohoapis.com"},
+	{"http://%s:80/crm/v8/Leads", "x"}, {"//%s/crm/v8/Leads", "x"}, {"//%s/%%2e%%2e/crm", "x"}, {"///%s/crm", "x"}, {"/\\%s/crm", "x"}, {"\\\\%s\\crm", "x"},
+	{"/crm/v8/Leads", "%s"}, {"/", "%s"}, {"/crm/v8/Leads", "www.zohoapis.com@%s"}, {"/crm/v8/Leads", "www.zohoapis.com, %s"}, {"/crm/v8/Leads", "%s#.zohoapis.com"},
+	{"/crm/v8/Leads", "%s/.zohoapis.com"}, {"/crm/v8/Leads", "%s?.zohoapis.com"}, {"/crm@%s/", "x"}, {"/crm:x@%s/", "x"}, {"@%s/crm", "x"}, {":@%s/crm", "x"}, {".%s/crm", "x"},
+	{"/crm/http://%s/", "x"}, {"/crm/v8/Leads?url=http://%s/", "x"}, {"/desk@%s/", "x"}, {"/desk//%s/", "x"}, {"/desk/%%2f%%2f%s/", "x"}, {"/desk/\\%s", "x"}, {"/desk/@%s/", "x"},
+	{"/desk?@%s/", "x"}, {"/desk#@%s/", "x"}, {"/mail/:80@%s/", "x"}, {"/mail/../../%s/", "x"}, {"/mail/..;/@%s", "x"}, {"http:%s/crm", "x"}, {"http:/%s/crm", "x"}, {"gopher://%s/crm", "x"},
+	{"/crm/v8/Leads HTTP/1.1\\r\\nHost: %s\\r\\n", "x"}, {"*@%s", "x"}, {"%s", "x"},
+}
+
+// foreignHosts are names that look like Zoho's.
+var foreignHosts = []string{
+	"www.zohoapis.com.evil.example", "evil-zohoapis.com", "www.zohoapis.com.", "www.zohoapis.com:8443", "www.zohoapis.com:0", "xn--zohoapis-q2c.com", "www.zohoapis.c\u043em",
+	"WWW\u3002zohoapis.com", "zoho.com.evil.tld", "accounts.zoho.com", "accounts.zoho.eu", "www.zohoapis.eu", "desk.zoho.eu", "desk.zoho.com.cn", "www.zoho\u017fapis.com", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]",
+	"169.254.169.254", "0x7f000001", "2130706433", "localhost", "metadata.google.internal", "www.zohoapis.com%00.evil.example", "user@www.zohoapis.com",
+}
+
+// TestForeignTargets is S-02: no spelling of a target takes a request, and with it
+// the token, anywhere but to the connection's own Zoho.
+func TestForeignTargets(t *testing.T) {
+	t.Parallel()
+	plain, plainSim, _ := startSimulated(t, zohosim.Options{})
+	zoho, zohoSim := startZoho(t, zohosim.GrantSpec{})
+	for name, c := range map[string]*proxy{"own data center": plain, "Zoho's host names": zoho} {
+		t.Run(name, func(t *testing.T) {
+			foreign := startRecorder(t)
+			fill := func(format string) string {
+				return strings.ReplaceAll(strings.ReplaceAll(format, "%s", foreign.addr), "%%", "%")
+			}
+			for _, test := range foreignTargets {
+				c.checkNotEmpty(t, "GET "+fill(test.target)+" HTTP/1.1\r\nHost: "+fill(test.host)+"\r\nConnection: close\r\n\r\n")
+			}
+			for _, host := range foreignHosts {
+				for _, target := range []string{"/crm/v8/Leads", "/api/v1/tickets", "http://" + host + "/crm/v8/Leads", "https://" + host + "/desk/api/v1/tickets"} {
+					c.checkNotEmpty(t, "GET "+target+" HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n")
+				}
+			}
+			if n := foreign.connections(); n != 0 {
+				t.Errorf("the foreign host saw %d connections: %v", n, foreign.take())
+			}
+		})
+	}
+	for _, server := range []*zohosim.Server{plainSim, zohoSim} {
+		if n := server.Stats().Malformed; n != 0 {
+			t.Errorf("%d malformed requests", n)
+		}
+	}
+}
+
+// checkNotEmpty: an answer of Zoho's or ours, or 400 for what is no HTTP.
+func (c *proxy) checkNotEmpty(t *testing.T, text string) {
+	t.Helper()
+	if a := c.send(t, text); !fromZohoOrUs(a) && a.StatusCode != http.StatusBadRequest {
+		t.Errorf("%q: %s %v %.100s", text, a.Status, a.Header, a.body)
+	}
+}
+
+// TestForeignTargetsAreNamed: absolute targets of others are refused as such, also
+// behind a rewrite; our own address in them counts as no host at all.
+func TestForeignTargetsAreNamed(t *testing.T) {
+	t.Parallel()
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	config := strings.Replace(oneClient, "zoho_proxy {", "handle_path /zoho/* {\n\t\tzoho_proxy\n\t}\n\tzoho_proxy {", 1)
+	c := startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	tests := []struct {
+		target string
+		code   string
+	}{
+		{"http://www.example.com/crm/v8/Leads", "target"}, {"http://www.example.com/zoho/crm/v8/Leads", "target"}, {"https://127.0.0.1:1/zoho/crm/v8/Leads?x", "target"},
+		{"http://accounts.zoho.com/oauth/v2/token", "target"}, {"http://accounts.zoho.com/zoho/crm/v8/Leads", "target"}, {"http://www.zohoapis.eu/zoho/crm/v8/Leads", "data-center"},
+		{"http://www.zohoapis.com/crm/v8/Leads", ""}, {"http://www.zohoapis.com/zoho/crm/v8/Leads", ""}, {"http://crm.zoho.com/zoho/crm/v8/Leads", ""},
+		{c.url + "/crm/v8/Leads", ""}, {c.url + "/zoho/crm/v8/Leads", ""}, {strings.Replace(c.url, "127.0.0.1", "LOCALhost", 1) + "/zoho/crm/v8/Leads", ""},
+	}
+	for _, test := range tests {
+		a := c.send(t, "GET "+test.target+" HTTP/1.1\r\nHost: x\r\n\r\n")
+		if a.problem() != test.code || test.code == "" && (a.StatusCode >= 300 || !fromZohoOrUs(a)) || test.code != "" && a.StatusCode != http.StatusMisdirectedRequest {
+			t.Errorf("%s: %s %q %s, want %q", test.target, a.Status, a.problem(), a.body, test.code)
+		}
+	}
+	if n := server.Stats().TokenRequests; n != 1 {
+		t.Errorf("%d token requests", n)
+	}
+}
+
+// TestGuardsByPath: what stands in front of the proxy and goes by the path sees the path that
+// is asked of Zoho, whatever form the request line has.
+func TestGuardsByPath(t *testing.T) {
+	t.Parallel()
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	guarded := strings.Replace(oneClient, "\tzoho_proxy", "\t@closed not path /crm/v8/Leads*\n\trespond @closed 451\n\tzoho_proxy", 1)
+	c := startCaddy(t, guarded, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	get := func(target string) answer { return c.send(t, "GET "+target+" HTTP/1.1\r\nHost: x\r\n\r\n") }
+	if a := get("/books/v3/contacts"); a.StatusCode != 451 {
+		t.Fatalf("there is no guard: %s", a.Status)
+	}
+	if a := get("http://" + c.hostport() + "/crm/v8/Leads?u=://a/crm/v8/org"); a.StatusCode != http.StatusOK && a.StatusCode != http.StatusNoContent {
+		t.Errorf("a whole address: %s", a.Status)
+	}
+	asked := server.Stats().APIRequests["books"] + server.Stats().APIRequests["desk"]
+	for _, target := range []string{
+		"x:/crm/v8/Leads?u=://a/books/v3/contacts", "http:/crm/v8/Leads?u=://a/books/v3/contacts", "x://localhost/crm/v8/Leads",
+		"x:/crm/v8/Leads://a/desk/api/v1/tickets", "ws://" + c.hostport() + "/crm/v8/Leads", "*",
+	} {
+		if a := get(target); a.problem() != "request-target" && a.StatusCode != 451 {
+			t.Errorf("%s: %s %s", target, a.Status, a.problem())
+		}
+	}
+	get("/crm/v8/Leads?u=://a/books/v3/contacts")
+	if n := server.Stats().APIRequests["books"] + server.Stats().APIRequests["desk"]; n != asked {
+		t.Errorf("%d requests went round the guard", n-asked)
+	}
 }
