@@ -1,12 +1,10 @@
 package tests
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -192,60 +190,6 @@ func TestReloadsCutNoMoreThanPlainCaddy(t *testing.T) {
 	if oursCut.Load() > 2*theirsCut.Load()+int64(reloads)/4 {
 		t.Errorf("%d of our connections were cut, %d of plain Caddy's", oursCut.Load(), theirsCut.Load())
 	}
-	wantTokenCalls(t, server, 1)
-}
-
-// TestSlowAndIdleCallers, S-59: thousands of idle connections, some that never end a
-// header, and an upload without end to a server that does not read: the others are
-// served, and memory is bounded.
-func TestSlowAndIdleCallers(t *testing.T) {
-	server, baseURL, grant := sim(t, zohosim.Options{})
-	// Caddy must not cut the slow ones before all are there.
-	c := startCaddy(t, withServers("timeouts {\n\t\t\tread_header 1h\n\t\t}"), "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant,
-		"ZOHO_PROXY_OPTIONS=replay_buffer 64KiB 64MiB")
-	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
-	idle := 10_000
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil {
-		idle = min(idle, int(limit.Cur)/2-500)
-	}
-	if testing.Short() {
-		idle = min(idle, 500)
-	}
-	t.Logf("%d idle connections", idle)
-	for i := range idle {
-		conn, err := net.Dial("tcp", c.hostport())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if i%10 == 0 {
-			_, _ = io.WriteString(conn, "GET /crm/v8/Leads HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-		}
-	}
-	if c.descriptors() > 0 {
-		c.waitFor("all of them to be accepted", func() bool { return c.descriptors() > idle })
-	}
-	c.wantSmall("with them", 0, int64(idle)*(64<<10)+128<<20)
-	memory := c.residentPeak()
-	server.AddFault(zohosim.Fault{Where: "desk", Kind: zohosim.FaultHang, Method: http.MethodPost})
-	endless := c.dial(t)
-	go func() {
-		_, _ = io.WriteString(endless, "POST /desk/api/v1/tickets HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-		chunk := append([]byte("10000\r\n"), append(bytes.Repeat([]byte("x"), 1<<16), "\r\n"...)...)
-		for {
-			if _, err := endless.Write(chunk); err != nil {
-				return
-			}
-		}
-	}()
-	c.waitFor("the upload to be stuck", func() bool { return server.Stats().Faults["desk/hang"] == 1 })
-	for i := range 500 {
-		c.succeed(http.MethodGet, threeServices[i%2], "")
-	}
-	c.wantSmall("by the upload", memory, 96<<20)
-	_ = endless.Close()
-	server.ClearFaults("")
 	wantTokenCalls(t, server, 1)
 }
 
