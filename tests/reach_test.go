@@ -1,12 +1,10 @@
 package tests
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -18,102 +16,6 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
-
-// TestNoAnswerFromCaddyItself: whatever reaches the listener of Caddyfile.example is
-// answered by Zoho or says why not; an empty 200 of Caddy's would pass for success.
-func TestNoAnswerFromCaddyItself(t *testing.T) {
-	t.Parallel()
-	c, _ := startExample(t, "")
-	hosts := []string{
-		"localhost", "LOCALHOST.", "127.0.0.1", c.hostport(), "127.0.0.2", "[::1]", "[::1]:8080", "0", "2130706433", "x", "_", "example.com",
-		"www.example.com:80", "zoho.com", "www.zoho.com", "accounts.zoho.com", "accounts.zoho.eu", "www.zohoapis.com", "www.zohoapis.com:443", "www.zohoapis.eu",
-		"WWW.ZOHOAPIS.COM", "www.zohoapis.com.", "sandbox.zohoapis.com", "content.zohoapis.com", "desk.zoho.com", "desk.zoho.in", "crm.zoho.com", "books.zoho.com",
-		"nothing.zoho.com", "zoho.com.evil.example", "evilzoho.com", "xn--zoho-6ve.com", "sim.localhost", "a.b.c.d.e.f", "999.999.999.999", "host:0", "host:99999",
-		"*", "-", "%77ww.zohoapis.com", strings.Repeat("a", 250) + ".example",
-	}
-	paths := []string{
-		"/", "//", "/crm", "/crm/v8/Leads", "/crm/v8/Leads?x", "/desk/api/v1/tickets", "/mail/x", "/nothing", "/CRM/v8", "/%63rm/v8", "/../crm/v8", "/crm/../../x",
-		"/.well-known/acme-challenge/token", "/config/", "/metrics", "/zoho/connections", "/zoho-connect/", "/zoho-connect/callback?code=1&state=2",
-		"/index.html", "/favicon.ico", "/oauth/v2/token", "/?" + strings.Repeat("q", 4000),
-	}
-	methods := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "QUERY", "get", "X-ODD"}
-	conn := c.dial(t)
-	defer conn.Close()
-	in, n := bufio.NewReader(conn), 0
-	check := func(method, target, host string) {
-		_ = conn.SetDeadline(time.Now().Add(patience)) // of this call, not of all
-		fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: %s\r\n\r\n", method, target, host)
-		res, err := http.ReadResponse(in, &http.Request{Method: method})
-		if err != nil {
-			t.Fatalf("%s %.60s at %.60s: %v", method, target, host, err)
-		}
-		body, err := io.ReadAll(res.Body)
-		if a := (answer{res, body}); err != nil || !fromZohoOrUs(a) || res.Close {
-			t.Errorf("%s %.60s at %.60s: %s, close %v: %.100s", method, target, host, res.Status, res.Close, body)
-		}
-		n++
-	}
-	for _, host := range hosts {
-		for i, path := range paths {
-			check(methods[i%len(methods)], path, host)
-			check("GET", path, host)
-		}
-		for _, scheme := range []string{"http", "https", "HTTP", "ws"} {
-			if !strings.ContainsAny(host, "%*") {
-				check("GET", scheme+"://"+host+"/crm/v8/Leads", "x")
-			}
-		}
-	}
-	for _, method := range methods {
-		for _, path := range paths {
-			check(method, path, c.hostport())
-		}
-	}
-	for _, target := range []string{"*", "http:///crm/v8/Leads", "mailto:crm", "urn:x:y", "http:crm/v8", "file:///etc/passwd"} {
-		check("GET", target, "x")
-	}
-	t.Logf("%d requests", n)
-}
-
-// TestExampleUpstreamDown: a Zoho that cannot be reached is said in the form of the
-// other refusals, in JSON.
-func TestExampleUpstreamDown(t *testing.T) {
-	t.Parallel()
-	c, _ := startExample(t, "http://127.0.0.1:"+freePort(t))
-	a := c.get("/crm/v8/Leads")
-	var body struct {
-		Status       int
-		Code, Detail string
-	}
-	a.decode(t, &body)
-	if a.StatusCode != http.StatusBadGateway || a.problem() != "upstream" || body.Status != 502 || body.Code != "upstream" || body.Detail == "" {
-		t.Errorf("%s %v %s", a.Status, a.Header, a.body)
-	}
-}
-
-// TestExampleElsewhere: a port of a stranger on the same machine gets nothing.
-func TestExampleElsewhere(t *testing.T) {
-	t.Parallel()
-	c, _ := startExample(t, "")
-	_, port, _ := net.SplitHostPort(c.hostport())
-	for _, host := range append(ownAddresses(), "127.0.0.2", "[::1]") {
-		if conn, err := net.DialTimeout("tcp", host+":"+port, time.Second); err == nil {
-			conn.Close()
-			t.Errorf("it listens on %s too", host)
-		}
-	}
-}
-
-func ownAddresses() []string {
-	var own []string
-	addrs, _ := net.InterfaceAddrs()
-	for _, addr := range addrs {
-		if ip, _, err := net.ParseCIDR(addr.String()); err == nil && !ip.IsLoopback() && ip.To4() != nil {
-			own = append(own, ip.String())
-		}
-	}
-	return own
-}
 
 // TestSandboxFromTheFirstCall: the token's api_domain decides, also for the call that
 // has the token fetched, and after a restart.
