@@ -1,3 +1,6 @@
+// No secret is seen anywhere: not in logs, answers, metrics, files, arguments or Caddy's own
+// variables, and none stands in a configuration.
+
 package tests
 
 import (
@@ -12,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -324,4 +328,78 @@ func TestSecretFiles(t *testing.T) {
 		t.Errorf("a directory: exit code %d\n%s", code, stderr)
 	}
 	wantTokenCalls(t, server, 0)
+}
+
+// accessToken is what a token looks like in anything that was printed.
+var accessToken = regexp.MustCompile(`1000\.[0-9a-f]{32}\.[0-9a-f]{32}`)
+
+// TestTokenNotVisibleToCaddy is S-14: what runs after our handler, error routes, response
+// routes, logs and other upstreams, never sees the token.
+func TestTokenNotVisibleToCaddy(t *testing.T) {
+	t.Parallel()
+	other := startRecorder(t)
+	const shown = "{http.request.header.Authorization} {http.request.header.authorization} {http.vars.zoho.session} {http.zoho.client} {http.zoho.generation} {http.zoho.token} " +
+		"{http.reverse_proxy.header.Authorization} {http.request.orig_uri} {http.error} {http.error.message} {http.error.trace} {http.reverse_proxy.upstream.address}"
+	config := `{
+	debug
+	servers {
+		log_credentials
+	}
+	zoho {
+		store bolt {$ZOHO_STORE}
+		client main {
+			data_center   {$ZOHO_DATA_CENTER}
+			client_id     {env.ZOHO_CLIENT_ID}
+			client_secret {env.ZOHO_CLIENT_SECRET}
+			refresh_token {env.ZOHO_REFRESH_TOKEN}
+		}
+	}
+}
+http://:{$ZOHO_PORT} {
+	bind 127.0.0.1
+	log
+	log_append seen "` + shown + `"
+	handle /down/* {
+		zoho_proxy {
+			upstream http://127.0.0.1:{$NOBODY}
+		}
+	}
+	handle /up/* {
+		zoho_proxy {
+			upstream http://{$OTHER}
+			@any status 2xx
+			handle_response @any {
+				respond "response ` + shown + `"
+			}
+		}
+	}
+	handle_errors {
+		@elsewhere path /down/elsewhere
+		handle @elsewhere {
+			reverse_proxy {$OTHER}
+		}
+		handle {
+			respond "error ` + shown + `"
+		}
+	}
+}
+`
+	_, baseURL, grant := sim(t, zohosim.Options{})
+	c := startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant, "NOBODY="+freePort(t), "OTHER="+other.addr)
+	if a := c.get("/down/x"); !strings.HasPrefix(string(a.body), "error ") || accessToken.Match(a.body) || strings.Contains(string(a.body), "Zoho-oauthtoken") {
+		t.Errorf("error route: %s %s", a.Status, a.body)
+	}
+	a := c.get("/up/x", "Authorization", "Bearer app")
+	if !strings.HasPrefix(string(a.body), "response Bearer app ") || accessToken.Match(a.body) || strings.Contains(string(a.body), "Zoho-oauthtoken") {
+		t.Errorf("response route: %s %s", a.Status, a.body)
+	}
+	other.one(t).checkToken(t)
+	c.get("/down/elsewhere")
+	if v := other.one(t).values("Authorization"); v != nil {
+		t.Errorf("another upstream got %.20q", v)
+	}
+	c.stop()
+	if found := accessToken.FindString(c.output.String()); found != "" {
+		t.Errorf("the log shows %.12s…", found)
+	}
 }
