@@ -1,3 +1,6 @@
+// Where a request may go: to the connection's own Zoho, in its environment, by TLS, and nowhere
+// else, whatever stands around zoho_proxy in a Caddyfile.
+
 package tests
 
 import (
@@ -11,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -409,5 +413,157 @@ http://:{$ZOHO_PORT} {
 		if got != test.user || bytes.Contains(a.body, []byte(north)) {
 			t.Errorf("%s %.60v: got %s, want %s", test.path, test.header, got, test.user)
 		}
+	}
+}
+
+// TestHostsOfOtherEnvironments, S-65: a caller that names a sandbox or a developer edition
+// where the grant is production's gets an answer of ours, spends no token, and takes nothing
+// from the others.
+func TestHostsOfOtherEnvironments(t *testing.T) {
+	t.Parallel()
+	c, server := startZoho(t, zohosim.GrantSpec{})
+	others := []string{"sandbox.zohoapis.com", "developer.zohoapis.com", "SANDBOX.zohoapis.com:443"}
+	wrong := func(calls int) {
+		t.Helper()
+		for i := range calls {
+			a := c.get("/crm/v8/Leads", "Host", others[i%len(others)])
+			if a.StatusCode != http.StatusMisdirectedRequest || a.problem() != "data-center" {
+				t.Errorf("%s %q %s", a.Status, a.problem(), a.body)
+			}
+		}
+	}
+	wrong(1) // before there is a token
+	wrong(20)
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	wantTokenCalls(t, server, 1)
+	server.RevokeAccess("")
+	wrong(2)
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	wantTokenCalls(t, server, 2)
+	for range 14 {
+		server.RevokeAccess("")
+		wrong(1)
+	}
+	if n := server.Stats().Refusals["crm/dead"]; n != 1 {
+		t.Errorf("%d requests with a dead token reached Zoho, one is right", n)
+	}
+	if state := c.metric("zoho_connection_state", `state="ok"`); state != 1 {
+		t.Errorf("zoho_connection_state of ok is %v", state)
+	}
+}
+
+// TestGrantOfASandbox: its own host and that of production lead to the sandbox, from the first
+// call on and after the grant was replaced; the host of a developer edition does not.
+func TestGrantOfASandbox(t *testing.T) {
+	t.Parallel()
+	for _, first := range []string{"sandbox.zohoapis.com", "www.zohoapis.com"} {
+		c, server := startZoho(t, zohosim.GrantSpec{Environment: "sandbox"})
+		for _, host := range []string{first, "sandbox.zohoapis.com", "www.zohoapis.com"} {
+			c.succeed(http.MethodGet, "/crm/v8/Leads", "", "Host", host)
+		}
+		if a := c.get("/crm/v8/Leads", "Host", "developer.zohoapis.com"); a.problem() != "data-center" {
+			t.Errorf("developer edition: %s %s", a.Status, a.body)
+		}
+		if n := server.Stats().Refusals["crm/dead"]; n != 0 {
+			t.Errorf("%d calls went elsewhere", n)
+		}
+		c.setenv("ZOHO_REFRESH_TOKEN=" + server.GrantAs(zohosim.GrantSpec{ClientID: clientID, Environment: "developer"}))
+		c.stop()
+		c.start()
+		c.succeed(http.MethodGet, "/crm/v8/Leads", "", "Host", "developer.zohoapis.com")
+		if a := c.get("/crm/v8/Leads", "Host", "sandbox.zohoapis.com"); a.problem() != "data-center" {
+			t.Errorf("sandbox: %s %s", a.Status, a.body)
+		}
+	}
+}
+
+// TestRealHostNames: the real configuration against a simulator on TLS, with an
+// account of another data center.
+func TestRealHostNames(t *testing.T) {
+	t.Parallel()
+	c, server, _ := startRealNames(t, "us", "")
+	type echo struct {
+		Service    string
+		DataCenter string `json:"data_center"`
+		User, Host string
+		URI        string
+	}
+	cases := []struct {
+		path, host, account string
+		want                echo
+	}{
+		{"/crm/_echo", "", "", echo{"crm", "us", "american@example.com", "www.zohoapis.com", "/crm/_echo"}},
+		{"/crm/_echo?a=b%20c", "www.zohoapis.com", "", echo{"crm", "us", "american@example.com", "www.zohoapis.com", "/crm/_echo?a=b%20c"}},
+		{"/desk/api/_echo", "", "", echo{"desk", "us", "american@example.com", "desk.zoho.com", "/api/_echo"}},
+		{"/api/_echo", "desk.zoho.com", "", echo{"desk", "us", "american@example.com", "desk.zoho.com", "/api/_echo"}},
+		{"/crm/_echo", "", "european", echo{"crm", "eu", "european@example.com", "www.zohoapis.eu", "/crm/_echo"}},
+		{"/crm/_echo", "www.zohoapis.com", "european", echo{"crm", "eu", "european@example.com", "www.zohoapis.eu", "/crm/_echo"}},
+		{"/api/_echo", "desk.zoho.in", "european", echo{"desk", "eu", "european@example.com", "desk.zoho.eu", "/api/_echo"}},
+		{"/mail/_echo", "", "european", echo{"mail", "eu", "european@example.com", "mail.zoho.eu", "/_echo"}},
+	}
+	for _, test := range cases {
+		header := []string{"Zoho-Proxy-Account", test.account}
+		if test.host != "" {
+			header = append(header, "Host", test.host)
+		}
+		var got echo
+		a := c.succeed(http.MethodGet, test.path, "", header...)
+		a.decode(t, &got)
+		if got != test.want {
+			t.Errorf("%s at %q for %q: got %+v, want %+v", test.path, test.host, test.account, got, test.want)
+		}
+	}
+	wantTokenCalls(t, server, 2)
+	for _, connection := range c.connections("").Connections {
+		if !connection.Simulated {
+			t.Errorf("%s is not shown as simulated", connection.Account)
+		}
+	}
+	c.logs("a simulator stands in for Zoho")
+}
+
+// TestUntrustedServers: whoever cannot show a certificate of the trusted authority
+// gets neither secret nor token.
+func TestUntrustedServers(t *testing.T) {
+	t.Parallel()
+	server := zohosim.New(zohosim.Options{})
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
+	grant := server.Grant(clientID, "american@example.com", "us")
+	address, _, stop := server.StartTLS(t.TempDir())
+	defer stop()
+	_, otherCA, stopOther := zohosim.New(zohosim.Options{}).StartTLS(t.TempDir())
+	defer stopOther()
+	c := startCaddy(t, realNames, "ZOHO_DATA_CENTER=us", "SIMULATOR="+address+" "+otherCA, "ZOHO_REFRESH_TOKEN="+grant, "EU_REFRESH_TOKEN="+grant)
+	var calls sync.WaitGroup
+	for range 10 {
+		calls.Go(func() {
+			a, err := c.try(http.MethodGet, "/crm/v8/Leads", nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			wantProblem(t, a, "accounts-unreachable", http.StatusServiceUnavailable)
+			wantRetryAfter(t, a, true)
+		})
+	}
+	calls.Wait()
+	wantTokenCalls(t, server, 0)
+}
+
+// TestUpstreamDown: Zoho's resource server cannot be reached. That is Caddy's to
+// answer, and no reason for a token.
+func TestUpstreamDown(t *testing.T) {
+	t.Parallel()
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	nobody := "http://127.0.0.1:" + freePort(t)
+	c := startCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+nobody, "ZOHO_REFRESH_TOKEN="+grant)
+	for range 5 {
+		if a := c.get("/crm/v8/Leads"); a.StatusCode != http.StatusBadGateway || a.problem() != "" {
+			t.Errorf("%s %s", a.Status, a.body)
+		}
+	}
+	wantTokenCalls(t, server, 1)
+	if n := c.metric("zoho_requests_total", `code_class="error"`); n != 5 {
+		t.Errorf("zoho_requests_total counts %v of 5", n)
 	}
 }
