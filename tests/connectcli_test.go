@@ -156,27 +156,3 @@ func TestRevokeAndForget(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 }
-
-// TestAnotherUserWithoutScopes, S-25: who consents is asked for though Zoho does not name
-// the scopes, as it mostly does not for a self client's code and a renewal.
-func TestAnotherUserWithoutScopes(t *testing.T) {
-	t.Parallel()
-	c, server := startOnboarding(t, zohosim.Options{OmitScope: true})
-	grant := func(user string) zohosim.GrantSpec {
-		return zohosim.GrantSpec{ClientID: clientID, User: user, Scopes: []string{"AaaServer.profile.READ", "ZohoCRM.modules.ALL"}}
-	}
-	stdout, _ := c.runInput(server.Code(grant("ann@example.com")), 0, "zoho", "connect", "shop", "--self-client")
-	if !strings.Contains(stdout, "ann@example.com") {
-		t.Errorf("not who gave it: %s", stdout)
-	}
-	_, stderr := c.runInput(server.Code(grant("eve@example.com")), 1, "zoho", "connect", "shop", "--self-client")
-	if !strings.Contains(stderr, "connected by ann@example.com") || !strings.Contains(stderr, "the grant of before stays") {
-		t.Errorf("not asked: %s", stderr)
-	}
-	token := server.Grant(clientID, "eve@example.com", "us", "AaaServer.profile.READ")
-	c.secrets = append(c.secrets, token)
-	_, stderr = c.runInput(token, 1, "zoho", "import", "shop")
-	if !strings.Contains(stderr, "now by eve@example.com") {
-		t.Errorf("not asked: %s", stderr)
-	}
-}
