@@ -2,7 +2,6 @@ package tests
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -388,33 +387,5 @@ func TestStrayAnswers(t *testing.T) {
 		if a := c.get("/zoho-connect/", "Host", host); a.StatusCode != status {
 			t.Errorf("by the name %s: %s, want %d", host, a.Status, status)
 		}
-	}
-}
-
-// TestPasteInBrowser: the browser in which a consent of `caddy zoho connect` ends says
-// where to go on, and uses nothing up.
-func TestPasteInBrowser(t *testing.T) {
-	t.Parallel()
-	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
-	var started struct{ URL, State string }
-	c.adminCall(http.MethodPost, "/zoho/connections/main/default/connect", "").decode(t, &started)
-	other := newBrowser(t)
-	c.consent(other, "default") // has a cookie, of its own
-	callback := ""
-	for _, b := range []*browser{newBrowser(t), other} {
-		callback = b.stopAt("/callback", func() answer { return b.get(started.URL) })
-		a := b.get(callback)
-		wantPage(t, a, http.StatusForbidden, "Go on in the terminal")
-		wantPage(t, a, http.StatusForbidden, "Copy the whole address of this page and paste it there")
-		if b.at.String() != callback {
-			t.Errorf("the address to copy became %s", b.at)
-		}
-	}
-	if n := server.Stats().TokenRequests; n != 0 || strings.Contains(c.output.String(), "onboarding failed") {
-		t.Errorf("%d token requests, or the log has a failure", n)
-	}
-	body, _ := json.Marshal(map[string]string{"state": started.State, "callback": callback})
-	if a := c.adminCall(http.MethodPost, "/zoho/connections/main/default/connect", string(body)); a.StatusCode != http.StatusOK {
-		t.Errorf("%s %s", a.Status, a.body)
 	}
 }

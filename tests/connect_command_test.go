@@ -1,10 +1,14 @@
+// Onboarding by command: connect, import, revoke and forget, with what people paste and type.
+
 package tests
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -154,5 +158,129 @@ func TestRevokeAndForget(t *testing.T) {
 	}
 	if list := c.connections("").Connections; len(list) != 0 {
 		t.Errorf("%+v", list)
+	}
+}
+
+// TestMistakenForACode: the client's id or secret that was pasted in place of a code or a
+// refresh token is not sent.
+func TestMistakenForACode(t *testing.T) {
+	t.Parallel()
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	for what, pasted := range map[string]string{"client id": clientID, "client secret": clientSecret} {
+		_, stderr := c.runInput(pasted, 1, "zoho", "connect", "shop", "--self-client")
+		wantSaid(t, stderr, "caddy zoho: main/shop: This is the "+what+", not a code, and was not sent to Zoho.", pasted)
+		_, stderr = c.runInput(pasted, 1, "zoho", "import", "shop")
+		wantSaid(t, stderr, "caddy zoho: main/shop: This is the "+what+", not a refresh token", pasted)
+		stdout, _ := c.runInput(`{"account": "shop", "refresh_token": "`+pasted+`"}`, 1, "zoho", "import", "--batch")
+		wantSaid(t, stdout, "line 1: shop failed: This is the "+what, pasted)
+	}
+	wantTokenCalls(t, server, 0)
+
+	// The consent goes on after a wrong paste.
+	var started struct{ URL, State string }
+	c.adminCall(http.MethodPost, "/zoho/connections/main/shop/connect", "").decode(t, &started)
+	finish := func(callback string) answer {
+		body, _ := json.Marshal(map[string]string{"state": started.State, "callback": callback})
+		return c.adminCall(http.MethodPost, "/zoho/connections/main/shop/connect", string(body))
+	}
+	if a := finish(clientSecret); a.StatusCode != http.StatusBadRequest || !strings.Contains(string(a.body), `"code":"callback"`) {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+	wantTokenCalls(t, server, 0)
+	b := newBrowser(t)
+	if a := finish(b.stopAt("/callback", func() answer { return b.get(started.URL) })); a.StatusCode != http.StatusOK {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+}
+
+func wantSaid(t *testing.T, said, want, never string) {
+	t.Helper()
+	if !strings.Contains(said, want) || strings.Contains(said, never) {
+		t.Errorf("want %q, and never %q:\n%s", want, never, said)
+	}
+}
+
+// wrapped breaks a text into lines.
+func wrapped(text string, width int) string {
+	var lines []string
+	for ; len(text) > width; text = text[width:] {
+		lines = append(lines, text[:width])
+	}
+	return strings.Join(append(lines, text), "\n")
+}
+
+// TestPasteAtATerminal: what is pasted there may have line breaks, wherever they are, and nothing
+// of it is left to the shell.
+func TestPasteAtATerminal(t *testing.T) {
+	t.Parallel()
+	c, _ := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto}, "ZOHO_CLIENT_OPTIONS=redirect_uri http://localhost:9/callback")
+	address := regexp.MustCompile(`http\S+/oauth/v2/auth\?\S+`)
+	for width, end := range map[int]string{60: "\n", 70: "\r", 80: "\r\n", 100: "\r", 120: "\n", 4000: "\r"} {
+		term := c.atTerminal(t, "zoho", "connect", "main", "shop")
+		term.waitsFor("then press Enter: ")
+		b := newBrowser(t)
+		callback := b.stopAt("/callback", func() answer { return b.get(address.FindString(term.out.String())) })
+		term.types(wrapped(callback, width) + end)
+		term.ends(t, 0)
+		if !strings.Contains(term.out.String(), "connected     main/shop") {
+			t.Errorf("in lines of %d: %s", width, term.out.String())
+		}
+	}
+}
+
+// TestAnswerAtATerminal: who is asked may answer in full, and what was mistyped is erased.
+func TestAnswerAtATerminal(t *testing.T) {
+	t.Parallel()
+	c, server := startOnboarding(t, zohosim.Options{})
+	connect := func(user, answer string, code int) *terminal {
+		term := c.atTerminal(t, "zoho", "connect", "main", "shop", "--self-client")
+		term.waitsFor("then press Enter: ")
+		term.types("x\x7f" + server.Code(zohosim.GrantSpec{ClientID: clientID, User: user, Scopes: []string{"AaaServer.profile.READ", "ZohoCRM.modules.ALL"}}) + "\r")
+		if answer != "" {
+			term.waitsFor("[y/N]")
+			term.types(answer + "\r")
+		}
+		term.ends(t, code)
+		return term
+	}
+	connect("ann@example.com", "", 0)
+	if term := connect("ben@example.com", "no", 1); !strings.Contains(term.out.String(), "the grant of before stays") {
+		t.Error(term.out.String())
+	}
+	connect("ben@example.com", "yes", 0)
+	if info := c.connections("?account=shop").Connections[0]; info.User != "ben@example.com" {
+		t.Errorf("%s holds it", info.User)
+	}
+	term := c.atTerminal(t, "zoho", "connect", "main", "shop", "--self-client")
+	term.waitsFor("then press Enter: ")
+	term.types("\x03")
+	term.ends(t, 1)
+}
+
+// TestPasteInBrowser: the browser in which a consent of `caddy zoho connect` ends says
+// where to go on, and uses nothing up.
+func TestPasteInBrowser(t *testing.T) {
+	t.Parallel()
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	var started struct{ URL, State string }
+	c.adminCall(http.MethodPost, "/zoho/connections/main/default/connect", "").decode(t, &started)
+	other := newBrowser(t)
+	c.consent(other, "default") // has a cookie, of its own
+	callback := ""
+	for _, b := range []*browser{newBrowser(t), other} {
+		callback = b.stopAt("/callback", func() answer { return b.get(started.URL) })
+		a := b.get(callback)
+		wantPage(t, a, http.StatusForbidden, "Go on in the terminal")
+		wantPage(t, a, http.StatusForbidden, "Copy the whole address of this page and paste it there")
+		if b.at.String() != callback {
+			t.Errorf("the address to copy became %s", b.at)
+		}
+	}
+	if n := server.Stats().TokenRequests; n != 0 || strings.Contains(c.output.String(), "onboarding failed") {
+		t.Errorf("%d token requests, or the log has a failure", n)
+	}
+	body, _ := json.Marshal(map[string]string{"state": started.State, "callback": callback})
+	if a := c.adminCall(http.MethodPost, "/zoho/connections/main/default/connect", string(body)); a.StatusCode != http.StatusOK {
+		t.Errorf("%s %s", a.Status, a.body)
 	}
 }
