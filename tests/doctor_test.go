@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"os"
@@ -442,29 +441,6 @@ func TestDoctorWithoutCaddy(t *testing.T) {
 	found(c.doctor(4, where...)).want(t, "configuration", "failed", "seem to be swapped")
 	c.setenv("ZOHO_CLIENT_ID=")
 	found(c.doctor(4, where...)).want(t, "configuration", "failed", "set the environment variable ZOHO_CLIENT_ID")
-}
-
-// TestProgress: what takes longer than a second says that it is at it, on standard error.
-func TestProgress(t *testing.T) {
-	t.Parallel()
-	c, server, _ := newDoctored(t, zohosim.Options{}, asItIs, threeScopes...)
-	c.start()
-	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultHang})
-	cmd := exec.Command(binary, "zoho", "refresh", "--json")
-	var stdout, stderr output
-	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = c.env, c.dir, &stdout, &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	c.waitFor("a word of it", func() bool { return strings.Contains(stderr.String(), "1 s\n") })
-	server.ClearFaults("accounts")
-	if err := cmd.Wait(); err != nil || !json.Valid([]byte(stdout.String())) {
-		t.Errorf("%v\n%s\n%s", err, stdout.String(), stderr.String())
-	}
-	begun := time.Now()
-	if _, stderr, _ := c.run("zoho", "status"); stderr != "" && time.Since(begun) < time.Second {
-		t.Errorf("it says %q", stderr)
-	}
 }
 
 // TestKeyAdded: a store that was begun without an encryption_key and is opened with one keeps
