@@ -446,38 +446,6 @@ func TestDoctorWithoutCaddy(t *testing.T) {
 	found(c.doctor(4, where...)).want(t, "configuration", "failed", "set the environment variable ZOHO_CLIENT_ID")
 }
 
-// TestKeyAdded: a store that was begun without an encryption_key and is opened with one keeps
-// its grants, and everybody says which key is missing.
-func TestKeyAdded(t *testing.T) {
-	t.Parallel()
-	c, _, grant := newDoctored(t, zohosim.Options{}, asItIs, threeScopes...)
-	c.setenv("ZOHO_REFRESH_TOKEN=", "ZOHO_KEY=0123456789abcdef0123456789abcdef")
-	c.start()
-	c.runInput(grant, 0, "zoho", "import", "main", "shop")
-	c.stop()
-	withKeys := func(keys string) {
-		c.writeConfig(strings.Replace(doctorConfig, "\tzoho {\n", "\tzoho {\n\t\tencryption_key "+keys+"\n", 1))
-		c.start()
-	}
-	withKeys("{env.ZOHO_KEY}")
-	c.waitFor("the log to say so", func() bool {
-		log := c.output.String()
-		return strings.Contains(log, "a stored grant cannot be read") && strings.Contains(log, "sealed by the client secret")
-	})
-	c.wantCLI(
-		cli{"status main shop", 1, "grant unreadable", "caddy zoho doctor main shop"},
-		cli{"status --state unreadable --json", 1, `"state": "unreadable"`, ""},
-		cli{"status --state ok", 0, "no connection", ""},
-	)
-	found(c.doctor(1, "main", "shop")).want(t, "grant", "failed", "the grant cannot be read")
-	if out, _ := c.runInput("", 1, "zoho", "doctor", "main", "shop"); !strings.Contains(out, "encryption_key {env.ZOHO_KEY} {file.") {
-		t.Errorf("doctor does not say what to write: %s", out)
-	}
-	c.stop()
-	withKeys("{env.ZOHO_KEY} {file.{$SECRET_FILE}}")
-	c.wantCLI(cli{"status main shop", 0, "ok", ""})
-}
-
 // TestWarningsAtLoad: a site where our handler cannot be reached, or by too many, is
 // said at load; one that is in order is not.
 func TestWarningsAtLoad(t *testing.T) {

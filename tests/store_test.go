@@ -1,12 +1,18 @@
+// What is stored: grants serve after a restart, damaged and unwritable files cost as little as can
+// be, and secrets and keys may change and be lost.
+
 package tests
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
@@ -263,4 +269,325 @@ func TestStoreModes(t *testing.T) {
 		content, _ := os.ReadFile(filepath.Join(c.storeDir(), name))
 		c.checkSecrets(name, content)
 	}
+}
+
+// masterKey is where the key of our own is by default.
+func (c *proxy) masterKey() string { return filepath.Join(c.dir, "caddy", "zoho-master.key") }
+
+// hideKey has the key of now looked for wherever it must not be.
+func (c *proxy) hideKey() []byte {
+	c.t.Helper()
+	key, err := os.ReadFile(c.masterKey())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.secrets = append(c.secrets, strings.TrimSpace(string(key)))
+	return key
+}
+
+// newSecret makes the client's secret anew at Zoho, where nobody sees the old one any more.
+func (c *proxy) newSecret(server *zohosim.Server, secret string) {
+	server.AddClient(zohosim.Client{ID: clientID, Secret: secret})
+	c.secrets = append(c.secrets, secret)
+	c.setenv("ZOHO_CLIENT_SECRET=" + secret)
+}
+
+func (c *proxy) wantShop(problem string) {
+	c.t.Helper()
+	if a := c.shop(); a.problem() != problem || problem == "" && a.StatusCode >= 300 {
+		c.t.Errorf("%s %s, want the problem %q", a.Status, a.body, problem)
+	}
+}
+
+// TestSecretMadeAnew: a store of before gets a key of our own at the start, so that it opens
+// when the console has made another client secret; and it opens by the secret when the key
+// is lost.
+func TestSecretMadeAnew(t *testing.T) {
+	c, server, _ := newStored(t) // sealed by the client secret alone
+	if _, stderr, code := c.run("validate", "--config", c.config, "--adapter", "caddyfile"); code != 0 {
+		t.Fatal(stderr)
+	}
+	if _, err := os.Stat(c.masterKey()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("validating made a key: %v", err)
+	}
+	restart := func() {
+		c.stop()
+		server.Expire("*") // a token of before is not what serves
+		c.start()
+	}
+	c.start()
+	key := c.hideKey()
+	if info, err := os.Stat(c.masterKey()); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	c.wantShop("")
+
+	c.newSecret(server, "second-secret-of-the-console-0001")
+	restart()
+	c.wantShop("")
+
+	// Twice more, with the old key lost in between, and a new one beside the secret.
+	c.stop()
+	if err := os.Remove(c.masterKey()); err != nil {
+		t.Fatal(err)
+	}
+	restart()
+	if bytes.Equal(c.hideKey(), key) {
+		t.Error("the key of before is back")
+	}
+	c.wantShop("")
+	c.newSecret(server, "third-secret-of-the-console-00001")
+	restart()
+	c.wantShop("")
+	if out, _, _ := c.run("zoho", "doctor"); strings.Contains(out, "sealed by the client secrets alone") {
+		t.Error(out)
+	}
+}
+
+// TestAllKeysLost: where nothing opens no key is made, everybody is told what to write, and
+// connecting anew takes the place of the grant when somebody agrees to that.
+func TestAllKeysLost(t *testing.T) {
+	c, server, grant := newStored(t)
+	path := filepath.Join(c.storeDir(), "grants.db")
+	was, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.newSecret(server, "second-secret-of-the-console-0001")
+	c.start()
+	c.wantShop("store")
+	if _, err := os.Stat(c.masterKey()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a key was made though nothing opens: %v", err)
+	}
+	c.waitFor("the log to say so", func() bool {
+		return strings.Contains(c.output.String(), "is not made while grants of client main cannot be opened")
+	})
+	stdout, _, _ := c.run("zoho", "doctor", "main", "shop")
+	for _, line := range []string{"client_secret {env.ZOHO_CLIENT_SECRET} {env.OLD_CLIENT_SECRET}", "master_key_file /path", "encryption_key {env.ZOHO_ENCRYPTION_KEY}", "caddy zoho connect main shop"} {
+		if !strings.Contains(stdout, line) {
+			t.Errorf("doctor does not name %q: %s", line, stdout)
+		}
+	}
+	_, stderr := c.runInput(grant, 1, "zoho", "import", "main", "shop")
+	if !strings.Contains(stderr, "none of the keys opens it") || !strings.Contains(stderr, "--replace does that") {
+		t.Errorf("import says %s", stderr)
+	}
+	if now, _ := os.ReadFile(path); !bytes.Equal(now, was) {
+		t.Error("grants.db was written")
+	}
+
+	// The line that doctor names opens it.
+	c.setenv("OLD_CLIENT_SECRET=" + clientSecret)
+	config, _ := os.ReadFile(c.config)
+	c.writeConfig(strings.Replace(string(config), "{env.ZOHO_CLIENT_SECRET}", "{env.ZOHO_CLIENT_SECRET} {env.OLD_CLIENT_SECRET}", 1))
+	c.stop()
+	c.start()
+	c.wantShop("")
+	c.hideKey()
+
+	// Locked once more, and replaced.
+	c.stop()
+	if err := errors.Join(os.WriteFile(path, was, 0o600), os.Remove(c.masterKey()), os.Remove(filepath.Join(c.storeDir(), "tokens.db"))); err != nil {
+		t.Fatal(err)
+	}
+	c.writeConfig(string(config))
+	c.start()
+	c.wantShop("store")
+	stdout, _ = c.runInput(grant, 0, "zoho", "import", "main", "shop", "--replace")
+	if !strings.Contains(stdout, "main/shop") {
+		t.Error(stdout)
+	}
+	c.wantShop("")
+	c.hideKey() // made now that something opens, and what was stored has its wrap
+	c.newSecret(server, "third-secret-of-the-console-00001")
+	c.stop()
+	c.start()
+	c.wantShop("")
+}
+
+// TestAskedToReplaceUnreadable: at a terminal connect asks before it asks for a consent.
+func TestAskedToReplaceUnreadable(t *testing.T) {
+	c, server, _ := newStored(t)
+	c.newSecret(server, "second-secret-of-the-console-0001")
+	c.setenv("ZOHO_CLIENT_OPTIONS=scopes ZohoCRM.modules.ALL")
+	c.start()
+	connect := func(answer string, code int) {
+		t.Helper()
+		term := c.atTerminal(t, "zoho", "connect", "main", "shop", "--self-client")
+		term.waitsFor("then press Enter: ")
+		term.types(server.SelfClientCode(clientID, "ZohoCRM.modules.ALL", "ZohoBooks.fullaccess.all") + "\r")
+		term.waitsFor("Replace the grant? [y/N]")
+		term.types(answer + "\r")
+		term.ends(t, code)
+	}
+	connect("n", 1)
+	c.wantShop("store")
+	connect("y", 0)
+	c.wantShop("")
+}
+
+// TestMasterKeyUnusable: whatever stands in its place, Caddy starts, serves what the client
+// secret opens, and doctor says what is wrong.
+func TestMasterKeyUnusable(t *testing.T) {
+	for says, prepare := range map[string]func(c *proxy) error{
+		"is a directory": func(c *proxy) error { return os.MkdirAll(c.masterKey(), 0o700) },
+		"is empty":       func(c *proxy) error { return os.WriteFile(c.masterKey(), nil, 0o600) },
+		"holds no key":   func(c *proxy) error { return os.WriteFile(c.masterKey(), []byte("abc"), 0o600) },
+		"is in the folder of the store": func(c *proxy) error {
+			c.option("master_key_file " + c.storeDir() + "/deeper/zoho-master.key")
+			return nil
+		},
+		"can be read by others (mode 0644)": func(c *proxy) error {
+			return os.WriteFile(c.masterKey(), []byte("a-key-that-was-put-there"), 0o644)
+		},
+		"is missing and could not be made": func(c *proxy) error {
+			c.option("master_key_file ./Caddyfile/zoho-master.key")
+			return nil
+		},
+	} {
+		t.Run(says, func(t *testing.T) {
+			t.Parallel()
+			c, _, _ := newStored(t)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(c.masterKey()), 0o700), prepare(c)); err != nil {
+				t.Fatal(err)
+			}
+			c.start()
+			c.wantShop("")
+			log := strings.ReplaceAll(c.output.String(), `\"`, `"`)
+			if says != "is missing and could not be made" && !strings.Contains(log, says) {
+				t.Errorf("the log does not say that it %s", says)
+			}
+			stdout, _, _ := c.run("zoho", "doctor")
+			if says == "is missing and could not be made" {
+				says = "not a directory"
+			}
+			if !strings.Contains(stdout, says) {
+				t.Errorf("doctor does not say that it %s: %s", says, stdout)
+			}
+		})
+	}
+}
+
+// option adds a line to the option zoho.
+func (c *proxy) option(line string) {
+	c.t.Helper()
+	config, err := os.ReadFile(c.config)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.writeConfig(strings.Replace(string(config), "\tzoho {\n", "\tzoho {\n\t\t"+line+"\n", 1))
+}
+
+// TestMasterKeyFile: another place for it, relative to where Caddy was started, by way of a
+// symbolic link; and with encryption_key it is neither made nor used.
+func TestMasterKeyFile(t *testing.T) {
+	c, server, _ := newStored(t)
+	if err := errors.Join(os.Mkdir(filepath.Join(c.dir, "real"), 0o700), os.Symlink("real", filepath.Join(c.dir, "link"))); err != nil {
+		t.Fatal(err)
+	}
+	c.option("master_key_file link/made/own.key")
+	c.start()
+	c.wantShop("")
+	if _, err := os.Stat(filepath.Join(c.dir, "real", "made", "own.key")); err != nil {
+		t.Error(err)
+	}
+	c.newSecret(server, "second-secret-of-the-console-0001")
+	c.stop()
+	c.start()
+	c.wantShop("")
+	c.stop()
+
+	// What the key has sealed opens by it as an encryption_key, too.
+	config, _ := os.ReadFile(c.config)
+	line := "encryption_key {env.ZOHO_KEY} {file.link/made/own.key}"
+	c.writeConfig(strings.Replace(string(config), "master_key_file link/made/own.key", line, 1))
+	c.setenv("ZOHO_KEY=0123456789abcdef0123456789abcdef")
+	c.start()
+	c.wantShop("")
+	c.stop()
+	c.writeConfig(strings.Replace(string(config), "master_key_file link/made/own.key", "encryption_key {env.ZOHO_KEY}", 1))
+	c.start()
+	c.wantShop("")
+	if _, err := os.Stat(c.masterKey()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a key was made beside encryption_key: %v", err)
+	}
+}
+
+// TestDamagedKeyRecord: one flipped bit in the record of a data key is told, displaces
+// nothing, and what is told to do mends it.
+func TestDamagedKeyRecord(t *testing.T) {
+	c, server, _ := newStored(t)
+	c.start() // which adds the wrap, and keeps the version with it
+	second := server.Grant(clientID, "second@example.com", "us", "ZohoCRM.modules.ALL")
+	c.secrets = append(c.secrets, second)
+	c.runInput(second, 0, "zoho", "import", "main", "second")
+	c.stop()
+	path := filepath.Join(c.storeDir(), "grants.db")
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		keys := tx.Bucket([]byte("keys"))
+		record := bytes.Clone(keys.Get([]byte("main")))
+		record[50] ^= 4
+		return keys.Put([]byte("main"), record)
+	})
+	if err := errors.Join(err, db.Close(), os.Remove(filepath.Join(c.storeDir(), "tokens.db"))); err != nil {
+		t.Fatal(err)
+	}
+	damaged, _ := os.ReadFile(path)
+	before, _ := os.ReadFile(path + ".before")
+	c.start()
+	wantProblem(t, c.shop(), "store", http.StatusServiceUnavailable)
+	stdout, _, _ := c.run("zoho", "doctor")
+	if !strings.Contains(stdout, `the data key of client "main" is missing or not as it was written`) || !strings.Contains(stdout, path+".before") {
+		t.Errorf("doctor says %s", stdout)
+	}
+	c.runInput(second, 1, "zoho", "import", "main", "third", "--replace")
+	c.runInput(second, 1, "zoho", "import", "main", "second", "--replace")
+	c.stop()
+	now, _ := os.ReadFile(path)
+	kept, _ := os.ReadFile(path + ".before")
+	if !bytes.Equal(now, damaged) || !bytes.Equal(kept, before) {
+		t.Error("a refused change wrote")
+	}
+	if err := os.Rename(path+".before", path); err != nil {
+		t.Fatal(err)
+	}
+	c.newSecret(server, "second-secret-of-the-console-0001") // and the version before opens by the key of our own
+	c.start()
+	c.wantShop("")
+}
+
+// TestKeyAdded: a store that was begun without an encryption_key and is opened with one keeps
+// its grants, and everybody says which key is missing.
+func TestKeyAdded(t *testing.T) {
+	t.Parallel()
+	c, _, grant := newDoctored(t, zohosim.Options{}, asItIs, threeScopes...)
+	c.setenv("ZOHO_REFRESH_TOKEN=", "ZOHO_KEY=0123456789abcdef0123456789abcdef")
+	c.start()
+	c.runInput(grant, 0, "zoho", "import", "main", "shop")
+	c.stop()
+	withKeys := func(keys string) {
+		c.writeConfig(strings.Replace(doctorConfig, "\tzoho {\n", "\tzoho {\n\t\tencryption_key "+keys+"\n", 1))
+		c.start()
+	}
+	withKeys("{env.ZOHO_KEY}")
+	c.waitFor("the log to say so", func() bool {
+		log := c.output.String()
+		return strings.Contains(log, "a stored grant cannot be read") && strings.Contains(log, "sealed by the client secret")
+	})
+	c.wantCLI(
+		cli{"status main shop", 1, "grant unreadable", "caddy zoho doctor main shop"},
+		cli{"status --state unreadable --json", 1, `"state": "unreadable"`, ""},
+		cli{"status --state ok", 0, "no connection", ""},
+	)
+	found(c.doctor(1, "main", "shop")).want(t, "grant", "failed", "the grant cannot be read")
+	if out, _ := c.runInput("", 1, "zoho", "doctor", "main", "shop"); !strings.Contains(out, "encryption_key {env.ZOHO_KEY} {file.") {
+		t.Errorf("doctor does not say what to write: %s", out)
+	}
+	c.stop()
+	withKeys("{env.ZOHO_KEY} {file.{$SECRET_FILE}}")
+	c.wantCLI(cli{"status main shop", 0, "ok", ""})
 }
