@@ -221,34 +221,6 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
-// TestEvents: Caddy's events app hears of renewals and of dead grants, after a reload as
-// well, and of no secret.
-func TestEvents(t *testing.T) {
-	t.Parallel()
-	c, server := startOnboarding(t, zohosim.Options{})
-	c.runInput(server.Grant(clientID, "ann@example.com", "us", "ZohoCRM.modules.ALL"), 0, "zoho", "import")
-	heard := func(name string) int {
-		n := 0
-		for line := range strings.Lines(c.output.String()) {
-			if strings.Contains(line, `"logger":"events"`) && strings.Contains(line, `"name":"`+name+`"`) {
-				n++
-			}
-		}
-		return n
-	}
-	if err := c.reload(); err != nil {
-		t.Fatal(err)
-	}
-	c.wantCLI(cli{"refresh", 0, "default", ""})
-	c.waitFor("the event of the renewal", func() bool { return heard("zoho_token_renewed") >= 1 })
-	if n := heard("zoho_grant_dead"); n != 0 {
-		t.Errorf("%d grants are dead", n)
-	}
-	server.Revoke("")
-	c.wantCLI(cli{"refresh", 3, "", "grant_dead"})
-	c.waitFor("the event of the dead grant", func() bool { return heard("zoho_grant_dead") == 1 })
-}
-
 // TestPagesElsewhere: the pages work where a prefix is taken off their path, too.
 func TestPagesElsewhere(t *testing.T) {
 	t.Parallel()

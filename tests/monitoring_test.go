@@ -1,15 +1,25 @@
+// What an operator watches: health, states, metrics, the access log, events and notifications.
+
 package tests
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
@@ -225,4 +235,240 @@ func TestAccessLogPlaceholders(t *testing.T) {
 	if renewals != 2 {
 		t.Errorf("%d lines on renewals, want 2", renewals)
 	}
+}
+
+// TestEvents: Caddy's events app hears of renewals and of dead grants, after a reload as
+// well, and of no secret.
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	c, server := startOnboarding(t, zohosim.Options{})
+	c.runInput(server.Grant(clientID, "ann@example.com", "us", "ZohoCRM.modules.ALL"), 0, "zoho", "import")
+	heard := func(name string) int {
+		n := 0
+		for line := range strings.Lines(c.output.String()) {
+			if strings.Contains(line, `"logger":"events"`) && strings.Contains(line, `"name":"`+name+`"`) {
+				n++
+			}
+		}
+		return n
+	}
+	if err := c.reload(); err != nil {
+		t.Fatal(err)
+	}
+	c.wantCLI(cli{"refresh", 0, "default", ""})
+	c.waitFor("the event of the renewal", func() bool { return heard("zoho_token_renewed") >= 1 })
+	if n := heard("zoho_grant_dead"); n != 0 {
+		t.Errorf("%d grants are dead", n)
+	}
+	server.Revoke("")
+	c.wantCLI(cli{"refresh", 3, "", "grant_dead"})
+	c.waitFor("the event of the dead grant", func() bool { return heard("zoho_grant_dead") == 1 })
+}
+
+func init() { caddy.RegisterModule(subscriber{}) }
+
+// subscriber is a handler of Caddy's events, as an operator would set up one.
+type subscriber struct{}
+
+// heard is what subscribers were told.
+var heard = make(chan caddy.CloudEvent, 16)
+
+func (subscriber) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "events.handlers.test_subscriber", New: func() caddy.Module { return new(subscriber) }}
+}
+
+func (*subscriber) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	return nil
+}
+
+func (*subscriber) Handle(_ context.Context, e caddy.Event) error {
+	heard <- e.CloudEvent()
+	return nil
+}
+
+const subscribed = `{
+	admin off
+	persist_config off
+	auto_https off
+	log {
+		output discard
+	}
+	events {
+		on zoho_token_renewed test_subscriber
+		on zoho_grant_dead test_subscriber
+	}
+	zoho {
+		store bolt %s
+		client main {
+			data_center %[2]s %[2]s
+			client_id insecure_literal %s
+			client_secret insecure_literal %s
+			refresh_token insecure_literal %s
+		}
+	}
+}
+http://:%[6]s {
+	bind 127.0.0.1
+	zoho_proxy
+}
+`
+
+// TestSubscriber: a handler of Caddy's events is told what the documentation says, and no
+// secret.
+func TestSubscriber(t *testing.T) {
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	port := freePort(t)
+	load(t, fmt.Sprintf(subscribed, t.TempDir(), baseURL, clientID, clientSecret, grant, port))
+	call := func() answer {
+		t.Helper()
+		a, err := readAnswer(noRedirects.Get("http://127.0.0.1:" + port + "/crm/v8/Leads"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	if a := call(); a.StatusCode >= 300 {
+		t.Fatalf("%s %s", a.Status, a.body)
+	}
+	renewed := hear(t, "zoho_token_renewed", grant)
+	expires, err := time.Parse(time.RFC3339, fmt.Sprint(renewed["expires"]))
+	if left := time.Until(expires); err != nil || left < 59*time.Minute || left > time.Hour {
+		t.Errorf("it expires at %v", renewed["expires"])
+	}
+	delete(renewed, "expires")
+	if got := fmt.Sprint(renewed); got != "map[account:default cause:first client:main generation:1]" {
+		t.Errorf("renewed: %s", got)
+	}
+	server.Revoke(grant)
+	wantProblem(t, call(), "grant-dead", http.StatusServiceUnavailable)
+	if got := fmt.Sprint(hear(t, "zoho_grant_dead", grant)); got != "map[account:default client:main]" {
+		t.Errorf("dead: %s", got)
+	}
+}
+
+// hear waits for an event, and looks for secrets in it.
+func hear(t *testing.T, name, grant string) (data map[string]any) {
+	t.Helper()
+	select {
+	case e := <-heard:
+		all, err := json.Marshal(e)
+		if err != nil || e.Type != name || e.Source != "zoho" {
+			t.Fatalf("heard of %s, %v", all, err)
+		}
+		for _, secret := range []string{"1000.", grant, clientSecret} { // access tokens begin like that, too
+			if strings.Contains(string(all), secret) {
+				t.Errorf("%s holds %s", name, secret)
+			}
+		}
+		if err := json.Unmarshal(e.Data, &data); err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(patience):
+		t.Fatalf("%s was not told", name)
+	}
+	return data
+}
+
+// receiver is a program of the operator's that is told of connections.
+type receiver struct {
+	*httptest.Server
+	mu     sync.Mutex
+	refuse int // how many are not taken at first
+	got    []map[string]string
+	raw    []byte
+}
+
+func newReceiver(t *testing.T) *receiver {
+	t.Helper()
+	r := new(receiver)
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.raw = append(r.raw, body...)
+		if r.refuse > 0 {
+			r.refuse--
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		var x map[string]string
+		if err := json.Unmarshal(body, &x); err != nil || req.Method != http.MethodPost || req.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s %s %s: %v", req.Method, req.Header.Get("Content-Type"), body, err)
+		}
+		r.got = append(r.got, x)
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func (r *receiver) events() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var events []string
+	for _, x := range r.got {
+		events = append(events, x["event"]+" "+x["account"])
+	}
+	return strings.Join(events, ", ")
+}
+
+// TestNotify: the operator is told of what takes a person, and when it is over, also
+// across a reload that sends it elsewhere, and by a receiver that is down for a moment.
+func TestNotify(t *testing.T) {
+	t.Parallel()
+	server := zohosim.New(zohosim.Options{MaxTokens: -1, MaxGrants: -1})
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret, SelfClient: true})
+	baseURL, stop := server.StartHTTP()
+	t.Cleanup(stop)
+	first, second := newReceiver(t), newReceiver(t)
+	config := strings.Replace(onboarding, "store bolt {$ZOHO_STORE}", "store bolt {$ZOHO_STORE}\n\t\tnotify {$NOTIFY}/{env.NOTIFY_PATH}", 1)
+	c := newCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_CONNECT_OPTIONS=", "NOTIFY="+first.URL, "NOTIFY_PATH=a-secret-path")
+	c.secrets = append(c.secrets, "a-secret-path")
+	c.start()
+	told := func(r *receiver, want string) {
+		t.Helper()
+		c.waitFor("to be told: "+want, func() bool { return r.events() == want })
+	}
+	scopes := []string{"ZohoCRM.modules.ALL", "ZohoCRM.org.READ", "AaaServer.profile.READ", "Desk.tickets.ALL"}
+	grant := server.Grant(clientID, "ann@example.com", "us", scopes...)
+	c.secrets = append(c.secrets, grant)
+	first.refuse = 1
+	c.runInput(grant, 0, "zoho", "import", "main", "shop")
+	told(first, "connected shop")
+
+	call := func() answer { return c.get(threeServices[0], "Zoho-Proxy-Account", "shop") }
+	for range 3 {
+		server.RevokeAccess(grant)
+		call()
+	}
+	told(first, "connected shop, contended shop")
+
+	c.setenv("NOTIFY=" + second.URL)
+	if err := c.reload(); err != nil {
+		t.Fatal(err)
+	}
+	server.Revoke(grant)
+	wantProblem(t, call(), "grant-dead", http.StatusServiceUnavailable)
+	told(second, "dead shop")
+	another := server.Grant(clientID, "ann@example.com", "us", scopes...)
+	c.secrets = append(c.secrets, another)
+	c.runInput(another, 0, "zoho", "import", "main", "shop")
+	told(second, "dead shop, connected shop, recovered shop")
+	if x := second.got[0]; !strings.Contains(x["text"], "main/shop") || !strings.Contains(x["why"], "invalid_code") || !strings.Contains(x["do"], "caddy zoho connect main shop") || x["id"] == "" || x["time"] == "" {
+		t.Errorf("%v", x)
+	}
+	if events := first.events(); events != "connected shop, contended shop" {
+		t.Errorf("the first receiver was told %s", events)
+	}
+	for _, r := range []*receiver{first, second} {
+		c.checkSecrets("a notification", r.raw)
+	}
+	found(c.doctor(0)).want(t, "notify", "ok", "notifications go to 127.0.0.1")
+	second.Close()
+	server.Revoke(another)
+	call()
+	c.waitFor("the failure", func() bool {
+		return strings.Contains(c.output.String()[len(c.output.String())/2:], "connection refused")
+	})
+	found(c.doctor(1)).without("grant").want(t, "notify", "failed", "connection refused")
 }
