@@ -43,34 +43,6 @@ func treeFiles(t *testing.T, dir string) (files []string) {
 	return files
 }
 
-func markdownFiles(t *testing.T) (names []string) {
-	t.Helper()
-	for _, name := range treeFiles(t, "..") {
-		if strings.HasSuffix(name, ".md") {
-			names = append(names, name)
-		}
-	}
-	for _, name := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"} {
-		if !slices.Contains(names, name) {
-			t.Errorf("there is no %s", name)
-		}
-	}
-	return names
-}
-
-func deployFiles(t *testing.T) (names []string) {
-	t.Helper()
-	for _, name := range treeFiles(t, "..") {
-		if strings.HasPrefix(name, "deploy/") {
-			names = append(names, name)
-		}
-	}
-	if len(names) == 0 {
-		t.Fatal("deploy/ is empty")
-	}
-	return names
-}
-
 // TestTreeFiles: what lies untracked in a clone is none of the project's, and without git
 // the project is what is there.
 func TestTreeFiles(t *testing.T) {
