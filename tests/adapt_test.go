@@ -1,3 +1,5 @@
+// What becomes of a Caddyfile: golden pairs of its JSON or its error, and its documented syntax.
+
 package tests
 
 import (
