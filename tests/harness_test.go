@@ -79,27 +79,33 @@ const (
 	clientSecret = "testsecret4f1c9e22b7aa08d35510"
 )
 
-// oneClient is the usual configuration; %s takes subdirectives of zoho_proxy.
-const oneClient = `{
+// oneSite is a configuration of one client and one site. Global options, what the client has
+// beside its credentials, and what the site does begin with a line break each, if there are any.
+func oneSite(global, client, site string) string {
+	return `{` + global + `
 	zoho {
 		store bolt {$ZOHO_STORE}
 		client main {
 			data_center   {$ZOHO_DATA_CENTER}
 			client_id     {env.ZOHO_CLIENT_ID}
-			client_secret {env.ZOHO_CLIENT_SECRET}
-			refresh_token {env.ZOHO_REFRESH_TOKEN}
-			{$ZOHO_CLIENT_OPTIONS}
+			client_secret {env.ZOHO_CLIENT_SECRET}` + client + `
 		}
 	}
 }
 http://:{$ZOHO_PORT} {
-	bind 127.0.0.1
+	bind 127.0.0.1` + site + `
+}
+`
+}
+
+// oneClient is the usual configuration; tests add to the client and to zoho_proxy by variables.
+var oneClient = oneSite("", `
+			refresh_token {env.ZOHO_REFRESH_TOKEN}
+			{$ZOHO_CLIENT_OPTIONS}`, `
 	zoho_health
 	zoho_proxy {
 		{$ZOHO_PROXY_OPTIONS}
-	}
-}
-`
+	}`)
 
 // sim starts a simulator with one client and one grant; its limits are Zoho's own
 // unless o says otherwise.
@@ -595,32 +601,19 @@ func ageToken(t *testing.T, c *proxy, by time.Duration) {
 	}
 }
 
-const twoAccounts = `{
-	zoho {
-		store bolt {$ZOHO_STORE}
-		client main {
-			data_center   {$ZOHO_DATA_CENTER}
-			client_id     {env.ZOHO_CLIENT_ID}
-			client_secret {env.ZOHO_CLIENT_SECRET}
+var twoAccounts = oneSite("", `
 			refresh_token {env.ZOHO_REFRESH_TOKEN}
 			token_budget  1000 10m
 			account second {
 				refresh_token {env.SECOND_REFRESH_TOKEN}
-			}
-		}
-	}
-}
-http://:{$ZOHO_PORT} {
-	bind 127.0.0.1
+			}`, `
 	zoho_health
 	handle_path /health-second {
 		zoho_health * main second
 	}
 	zoho_proxy {
 		account {http.request.header.Zoho-Proxy-Account}
-	}
-}
-`
+	}`)
 
 // startTwoAccounts runs a client with the accounts default and second; the grants
 // are given in that order.
@@ -633,31 +626,18 @@ func startTwoAccounts(t *testing.T, o zohosim.Options) (*proxy, *zohosim.Server,
 }
 
 // onboarding is a client without a grant, with pages to get one.
-const onboarding = `{
+var onboarding = oneSite(`
 	admin {$CADDY_ADMIN}
-	debug
-	zoho {
-		store bolt {$ZOHO_STORE}
-		client main {
-			data_center   {$ZOHO_DATA_CENTER}
-			client_id     {env.ZOHO_CLIENT_ID}
-			client_secret {env.ZOHO_CLIENT_SECRET}
+	debug`, `
 			scopes        ZohoCRM.modules.ALL,ZohoCRM.org.READ AaaServer.profile.READ Desk.tickets.ALL
-			{$ZOHO_CLIENT_OPTIONS}
-		}
-	}
-}
-http://:{$ZOHO_PORT} {
-	bind 127.0.0.1
+			{$ZOHO_CLIENT_OPTIONS}`, `
 	log
 	zoho_connect {
 		{$ZOHO_CONNECT_OPTIONS}
 	}
 	zoho_proxy {
 		account {http.request.header.Zoho-Proxy-Account}
-	}
-}
-`
+	}`)
 
 // startOnboarding starts the pair; nobody has consented yet.
 func startOnboarding(t *testing.T, o zohosim.Options, env ...string) (*proxy, *zohosim.Server) {
@@ -705,24 +685,13 @@ func startExample(t *testing.T, api string) (*proxy, *zohosim.Server) {
 }
 
 // realNames is a client at Zoho's own data centers that a simulator stands in for.
-const realNames = `{
-	zoho {
-		store bolt {$ZOHO_STORE}
-		client main {
-			data_center   {$ZOHO_DATA_CENTER}
-			client_id     {env.ZOHO_CLIENT_ID}
-			client_secret {env.ZOHO_CLIENT_SECRET}
+var realNames = oneSite("", `
 			refresh_token {env.ZOHO_REFRESH_TOKEN}
 			simulator     {$SIMULATOR}
 			account european {
 				data_center   eu
 				refresh_token {env.EU_REFRESH_TOKEN}
-			}
-		}
-	}
-}
-http://:{$ZOHO_PORT} {
-	bind 127.0.0.1
+			}`, `
 	zoho_health
 	@european header Zoho-Proxy-Account european
 	handle @european {
@@ -733,9 +702,7 @@ http://:{$ZOHO_PORT} {
 	}
 	zoho_proxy {
 		{$ZOHO_PROXY_OPTIONS}
-	}
-}
-`
+	}`)
 
 // startRealNames runs Caddy with Zoho's host names in front of a simulator on TLS.
 func startRealNames(t *testing.T, dataCenter, options string) (*proxy, *zohosim.Server, string) {

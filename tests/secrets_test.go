@@ -340,25 +340,14 @@ func TestTokenNotVisibleToCaddy(t *testing.T) {
 	other := startRecorder(t)
 	const shown = "{http.request.header.Authorization} {http.request.header.authorization} {http.vars.zoho.session} {http.zoho.client} {http.zoho.generation} {http.zoho.token} " +
 		"{http.reverse_proxy.header.Authorization} {http.request.orig_uri} {http.error} {http.error.message} {http.error.trace} {http.reverse_proxy.upstream.address}"
-	config := `{
+	config := oneSite(`
 	debug
 	servers {
 		log_credentials
-	}
-	zoho {
-		store bolt {$ZOHO_STORE}
-		client main {
-			data_center   {$ZOHO_DATA_CENTER}
-			client_id     {env.ZOHO_CLIENT_ID}
-			client_secret {env.ZOHO_CLIENT_SECRET}
-			refresh_token {env.ZOHO_REFRESH_TOKEN}
-		}
-	}
-}
-http://:{$ZOHO_PORT} {
-	bind 127.0.0.1
+	}`, `
+			refresh_token {env.ZOHO_REFRESH_TOKEN}`, `
 	log
-	log_append seen "` + shown + `"
+	log_append seen "`+shown+`"
 	handle /down/* {
 		zoho_proxy {
 			upstream http://127.0.0.1:{$NOBODY}
@@ -369,7 +358,7 @@ http://:{$ZOHO_PORT} {
 			upstream http://{$OTHER}
 			@any status 2xx
 			handle_response @any {
-				respond "response ` + shown + `"
+				respond "response `+shown+`"
 			}
 		}
 	}
@@ -379,11 +368,9 @@ http://:{$ZOHO_PORT} {
 			reverse_proxy {$OTHER}
 		}
 		handle {
-			respond "error ` + shown + `"
+			respond "error `+shown+`"
 		}
-	}
-}
-`
+	}`)
 	_, baseURL, grant := sim(t, zohosim.Options{})
 	c := startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant, "NOBODY="+freePort(t), "OTHER="+other.addr)
 	if a := c.get("/down/x"); !strings.HasPrefix(string(a.body), "error ") || accessToken.Match(a.body) || strings.Contains(string(a.body), "Zoho-oauthtoken") {

@@ -20,28 +20,15 @@ import (
 )
 
 // storedGrants has its accounts in the store alone, and a site of its own beside.
-const storedGrants = `{
-	zoho {
-		store bolt {$ZOHO_STORE}
-		client main {
-			data_center   {$ZOHO_DATA_CENTER}
-			client_id     {env.ZOHO_CLIENT_ID}
-			client_secret {env.ZOHO_CLIENT_SECRET}
-			{$ZOHO_CLIENT_OPTIONS}
-		}
-	}
-}
-http://:{$ZOHO_PORT} {
-	bind 127.0.0.1
+var storedGrants = oneSite("", `
+			{$ZOHO_CLIENT_OPTIONS}`, `
 	zoho_health
 	handle /other-site {
 		respond "other site"
 	}
 	zoho_proxy {
 		account {http.request.header.Zoho-Proxy-Account}
-	}
-}
-`
+	}`)
 
 // newStored prepares a Caddy whose store holds the grant of one account, as consent
 // would have left it.
