@@ -20,6 +20,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/testbed"
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
@@ -421,7 +422,7 @@ func TestCurl(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			cmd := exec.Command(curl, append([]string{"-sS", "-q", "-m", "60"}, test.args...)...)
-			cmd.Env = cleanEnvironment()
+			cmd.Env = testbed.Environ()
 			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.Contains(string(out), test.want) {
 				t.Errorf("%v: %.600s", err, out)

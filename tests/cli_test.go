@@ -24,6 +24,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/testbed"
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
@@ -414,7 +415,7 @@ func (s *stage) consent(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("there is no form %s", args[0])
 	}
 	cmd := exec.Command(binary, append([]string{"zoho", "connect"}, args[1:]...)...)
-	var out, said output
+	var out, said testbed.Output
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = s.env, s.dir, &out, &said
 	stdin, err := cmd.StdinPipe()
 	ts.Check(err)
@@ -510,7 +511,7 @@ func TestProgress(t *testing.T) {
 	c.start()
 	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultHang})
 	cmd := exec.Command(binary, "zoho", "refresh", "--json")
-	var stdout, stderr output
+	var stdout, stderr testbed.Output
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = c.env, c.dir, &stdout, &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

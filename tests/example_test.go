@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/testbed"
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
@@ -140,16 +141,16 @@ func TestDemo(t *testing.T) {
 // startDemo starts a demo that is there for people until the test ends.
 func startDemo(t *testing.T, demo string, flags ...string) *proxy {
 	t.Helper()
-	c := &proxy{t: t, output: new(output), exited: make(chan error, 1)}
+	c := &proxy{t: t, output: new(testbed.Output)}
 	cmd := exec.Command(demo, flags...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = "..", c.output, c.output
-	if err := cmd.Start(); err != nil {
+	cmd.Dir = ".."
+	var err error
+	if c.cmd, err = testbed.Start(cmd, c.output); err != nil {
 		t.Fatal(err)
 	}
-	go func() { c.exited <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
-		<-c.exited
+		<-c.cmd.Exited
 	})
 	admin := regexp.MustCompile(`--address (\S+)`)
 	c.waitFor("the demo to go on by hand", func() bool { return admin.MatchString(c.output.String()) })

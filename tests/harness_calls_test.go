@@ -29,6 +29,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/testbed"
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
@@ -601,7 +602,7 @@ type terminal struct {
 	*proxy
 	cmd  *exec.Cmd
 	keys io.WriteCloser
-	out  output
+	out  testbed.Output
 }
 
 func (c *proxy) atTerminal(t *testing.T, args ...string) *terminal {

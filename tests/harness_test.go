@@ -4,12 +4,12 @@ package tests
 
 import (
 	"bytes"
+	"context"
 	"debug/buildinfo"
 	"encoding/base64"
 	"encoding/hex"
 	"flag"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -30,6 +30,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"go.etcd.io/bbolt"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/testbed"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
@@ -42,9 +43,7 @@ var binary, scratch string
 // work.
 const parallel = "8"
 
-// patience is how long a test waits for what must come: only a hang takes that long, however
-// busy the machine is.
-const patience = 3 * time.Minute
+const patience = testbed.Patience // with what must come
 
 func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", parallel); err != nil { // -parallel counts all the same
@@ -111,11 +110,8 @@ var oneClient = oneSite("", `
 // unless o says otherwise.
 func sim(t testing.TB, o zohosim.Options) (server *zohosim.Server, baseURL, refreshToken string) {
 	t.Helper()
-	server = zohosim.New(o)
-	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
-	refreshToken = server.Grant(clientID, "owner@example.com", "us",
+	server, baseURL, refreshToken, stop := testbed.StartZoho(o, zohosim.Client{ID: clientID, Secret: clientSecret}, "owner@example.com",
 		"ZohoCRM.modules.ALL", "ZohoCRM.coql.READ", "ZohoBooks.fullaccess.all", "Desk.tickets.ALL", "Desk.contacts.ALL", "Desk.basic.READ")
-	baseURL, stop := server.StartHTTP()
 	t.Cleanup(stop)
 	return server, baseURL, refreshToken
 }
@@ -137,25 +133,21 @@ type proxy struct {
 
 	failpoints string // where those of the binary are told of
 
-	cmd    *exec.Cmd
-	exited chan error
-	output *output
+	cmd    *testbed.Process // nil if none runs
+	output *testbed.Output
 }
 
 // newCaddy prepares a Caddy with a configuration and variables of the form
 // "NAME=value"; ports, store and the client's secrets are set.
 func newCaddy(t testing.TB, config string, env ...string) *proxy {
 	t.Helper()
-	c := &proxy{t: t, binary: binary, dir: t.TempDir(), output: new(output), secrets: []string{clientSecret},
+	c := &proxy{t: t, binary: binary, dir: t.TempDir(), output: new(testbed.Output), secrets: []string{clientSecret},
 		searched: []string{"/config/", "/metrics", "/zoho/connections"}}
 	site, admin := freePort(t), freePort(t)
 	c.url, c.admin = "http://127.0.0.1:"+site, "127.0.0.1:"+admin
 	c.config = filepath.Join(c.dir, "Caddyfile")
 	c.writeConfig(config)
-	c.env = append(cleanEnvironment(), "CADDY_ADMIN="+c.admin,
-		"XDG_DATA_HOME="+c.dir, "XDG_CONFIG_HOME="+c.dir, "HOME="+c.dir,
-		"ZOHO_PORT="+site, "ZOHO_STORE="+c.storeDir(),
-		"ZOHO_CLIENT_ID="+clientID, "ZOHO_CLIENT_SECRET="+clientSecret,
+	c.env = append(testbed.Environment(c.dir, site, c.admin, zohosim.Client{ID: clientID, Secret: clientSecret}),
 		"ZOHO_CLIENT_OPTIONS=", "ZOHO_PROXY_OPTIONS=")
 	c.setenv(env...)
 	return c
@@ -200,16 +192,11 @@ func (c *proxy) setenv(env ...string) {
 // spawn runs Caddy and waits for nothing.
 func (c *proxy) spawn() {
 	c.t.Helper()
-	line := append(slices.Clone(c.wrap), c.binary, "run", "--config", c.config, "--adapter", "caddyfile")
-	c.cmd = exec.Command(line[0], line[1:]...)
-	c.cmd.Env, c.cmd.Dir = c.env, c.dir
-	c.cmd.Stdout, c.cmd.Stderr = c.output, c.output
-	if err := c.cmd.Start(); err != nil {
+	caddy := testbed.Caddy{Command: append(slices.Clone(c.wrap), c.binary), Config: c.config, Dir: c.dir, Env: c.env}
+	var err error
+	if c.cmd, err = caddy.Start(context.Background(), c.output); err != nil {
 		c.t.Fatal(err)
 	}
-	exited := make(chan error, 1)
-	c.exited = exited
-	go func(cmd *exec.Cmd) { exited <- cmd.Wait() }(c.cmd)
 	c.t.Cleanup(c.stopAndCheck)
 }
 
@@ -226,18 +213,8 @@ func (c *proxy) start() {
 // waitFor polls until ok, or fails the test with the log.
 func (c *proxy) waitFor(what string, ok func() bool) {
 	c.t.Helper()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	timeout := time.After(patience)
-	for !ok() {
-		select {
-		case <-ticker.C:
-		case err := <-c.exited:
-			c.exited <- err
-			c.t.Fatalf("waiting for %s: Caddy exited: %v\n%s", what, err, c.output)
-		case <-timeout:
-			c.t.Fatalf("waited too long for %s\n%s", what, c.output)
-		}
+	if err := c.cmd.Await(context.Background(), ok); err != nil {
+		c.t.Fatalf("waiting for %s: %v\n%s", what, err, c.output)
 	}
 }
 
@@ -256,15 +233,8 @@ func (c *proxy) stop() {
 	if c.cmd == nil {
 		return
 	}
-	_ = c.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case err := <-c.exited:
-		if err != nil {
-			c.t.Errorf("Caddy ended with %v\n%s", err, c.output)
-		}
-	case <-time.After(patience):
-		_ = c.cmd.Process.Kill()
-		c.t.Errorf("Caddy does not end\n%s", c.output)
+	if err := c.cmd.Stop(); err != nil {
+		c.t.Errorf("Caddy ended with %v\n%s", err, c.output)
 	}
 	c.cmd = nil
 	closeIdle()
@@ -291,8 +261,7 @@ func (c *proxy) signal(s syscall.Signal) {
 // kill ends Caddy with SIGKILL.
 func (c *proxy) kill() {
 	c.t.Helper()
-	_ = c.cmd.Process.Kill()
-	<-c.exited
+	c.cmd.Kill()
 	c.cmd = nil
 	closeIdle()
 }
@@ -364,87 +333,14 @@ func checkStore(t testing.TB, path string) {
 	}
 }
 
-// cleanEnvironment is ours without what would configure the proxy.
-func cleanEnvironment() []string {
-	var kept []string
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "ZOHO_") && !strings.HasPrefix(v, "CADDY_") {
-			kept = append(kept, v)
-		}
-	}
-	return kept
-}
-
-// output collects what a process prints.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
-// Ports are given out below those that the system hands out by itself, in blocks. Whoever
-// gives out those of a block listens at its first one, so that no two runs of these tests
-// give out the same: Caddy, which shares its ports (SO_REUSEPORT), would not notice.
-const (
-	firstBlock = 10_000
-	blockSize  = 100
-	blocks     = 220
-)
-
-// ports are those of the block that this process holds.
-var ports struct {
-	sync.Mutex
-	next, end int
-	held      []net.Listener // until the process ends
-}
-
 // freePort gives a port that nobody listens at, and nobody else is given.
 func freePort(tb testing.TB) string {
 	tb.Helper()
-	ports.Lock()
-	defer ports.Unlock()
-	for {
-		if ports.next == ports.end && !holdBlock() {
-			tb.Fatal("no free port")
-		}
-		port := ports.next
-		ports.next++
-		if l := listenAt(port); l != nil {
-			_ = l.Close()
-			return strconv.Itoa(port)
-		}
-	}
-}
-
-func holdBlock() bool {
-	for i := range blocks {
-		first := firstBlock + i*blockSize
-		if l := listenAt(first); l != nil {
-			ports.held = append(ports.held, l)
-			ports.next, ports.end = first+1, first+blockSize
-			return true
-		}
-	}
-	return false
-}
-
-func listenAt(port int) net.Listener {
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	port, err := testbed.FreePort()
 	if err != nil {
-		return nil
+		tb.Fatal(err)
 	}
-	return l
+	return port
 }
 
 // load loads a Caddyfile through the admin endpoint, as `caddy reload` does.

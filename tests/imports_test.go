@@ -45,6 +45,7 @@ var layers = map[string][]string{
 	"internal/metrics":      {"tokencache", "zoho"},
 	"internal/unrecognized": {"tokencache"},
 	"internal/storetest":    {"internal/onboard", "tokencache"},
+	"internal/testbed":      {"zohosim"},
 	"internal/onboard":      {"internal/cause", "tokencache", "zoho"},
 	"internal/notify":       {"internal/cause", "internal/fault", "internal/onboard", "internal/secret", "tokencache"},
 	"internal/client": {
@@ -74,9 +75,9 @@ var layers = map[string][]string{
 		"tokencache/boltstore", "zoho",
 	},
 	"cmd/caddy":   {""},
-	"cmd/demo":    {"", "zohosim"},
+	"cmd/demo":    {"", "internal/testbed", "zohosim"},
 	"cmd/zohosim": {"zohosim"},
-	"tests":       {"", "tokencache", "tokencache/boltstore", "zoho", "zohosim"},
+	"tests":       {"", "internal/testbed", "tokencache", "tokencache/boltstore", "zoho", "zohosim"},
 }
 
 // testLayers says what the tests of a package may import beyond that: those of the life

@@ -110,8 +110,8 @@ func TestSIGTERM(t *testing.T) {
 			server.ClearFaults("accounts")
 			calls.Wait()
 			select {
-			case err := <-c.exited:
-				if err != nil {
+			case <-c.cmd.Exited:
+				if err := c.cmd.Err; err != nil {
 					t.Errorf("Caddy ended with %v", err)
 				}
 			case <-time.After(patience): // the two seconds of S-57 are logged: a busy machine takes longer
@@ -133,7 +133,7 @@ func TestSIGTERM(t *testing.T) {
 			c.succeed(http.MethodGet, "/crm/v8/Leads", "")
 			wantTokenCalls(t, server, 2)
 			c.signal(syscall.SIGTERM)
-			<-c.exited
+			<-c.cmd.Exited
 			c.cmd = nil
 		})
 	}

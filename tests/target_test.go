@@ -4,6 +4,7 @@ package tests
 
 import (
 	"bufio"
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/testbed"
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
@@ -144,33 +146,23 @@ http {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	said := new(output)
-	cmd := exec.Command(path, "-p", dir, "-c", file, "-e", "stderr")
-	cmd.Stdout, cmd.Stderr = said, said
-	if err := cmd.Start(); err != nil {
+	said := new(testbed.Output)
+	nginx, err := testbed.Start(exec.Command(path, "-p", dir, "-c", file, "-e", "stderr"), said)
+	if err != nil {
 		tb.Fatal(err)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
-	tb.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-exited
-	})
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
+	tb.Cleanup(nginx.Kill)
+	err = nginx.Await(context.Background(), func() bool {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+secure)
 		if err == nil {
 			conn.Close()
-			return "http://127.0.0.1:" + plain, "127.0.0.1:" + secure, ca.file(tb)
 		}
-		select {
-		case <-ticker.C:
-		case err := <-exited:
-			exited <- err
-			tb.Fatalf("nginx ended: %v\n%s", err, said)
-		}
+		return err == nil
+	})
+	if err != nil {
+		tb.Fatalf("nginx: %v\n%s", err, said)
 	}
+	return "http://127.0.0.1:" + plain, "127.0.0.1:" + secure, ca.file(tb)
 }
 
 // ask sends a target as it is, on a connection that is kept, and gives the room of the
