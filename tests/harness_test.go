@@ -78,6 +78,8 @@ const (
 	clientSecret = "testsecret4f1c9e22b7aa08d35510"
 )
 
+var usualClient = zohosim.Client{ID: clientID, Secret: clientSecret}
+
 // oneSite is a configuration of one client and one site. Global options, what the client has
 // beside its credentials, and what the site does begin with a line break each, if there are any.
 func oneSite(global, client, site string) string {
@@ -110,8 +112,9 @@ var oneClient = oneSite("", `
 // unless o says otherwise.
 func sim(t testing.TB, o zohosim.Options) (server *zohosim.Server, baseURL, refreshToken string) {
 	t.Helper()
-	server, baseURL, refreshToken, stop := testbed.StartZoho(o, zohosim.Client{ID: clientID, Secret: clientSecret}, "owner@example.com",
-		"ZohoCRM.modules.ALL", "ZohoCRM.coql.READ", "ZohoBooks.fullaccess.all", "Desk.tickets.ALL", "Desk.contacts.ALL", "Desk.basic.READ")
+	server, baseURL, refreshToken, stop := testbed.StartZoho(o, usualClient, "owner@example.com",
+		"ZohoCRM.modules.ALL", "ZohoCRM.coql.READ", "ZohoBooks.fullaccess.all",
+		"Desk.tickets.ALL", "Desk.contacts.ALL", "Desk.basic.READ")
 	t.Cleanup(stop)
 	return server, baseURL, refreshToken
 }
@@ -147,7 +150,7 @@ func newCaddy(t testing.TB, config string, env ...string) *proxy {
 	c.url, c.admin = "http://127.0.0.1:"+site, "127.0.0.1:"+admin
 	c.config = filepath.Join(c.dir, "Caddyfile")
 	c.writeConfig(config)
-	c.env = append(testbed.Environment(c.dir, site, c.admin, zohosim.Client{ID: clientID, Secret: clientSecret}),
+	c.env = append(testbed.Environment(c.dir, site, c.admin, usualClient),
 		"ZOHO_CLIENT_OPTIONS=", "ZOHO_PROXY_OPTIONS=")
 	c.setenv(env...)
 	return c
