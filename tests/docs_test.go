@@ -68,7 +68,7 @@ func TestVerdictsAreDocumented(t *testing.T) {
 	}
 }
 
-// TestMetricsAreDocumented: docs/operations.md has each metric of metrics.go, and
+// TestMetricsAreDocumented: docs/operations.md has each metric of internal/metrics, and
 // the alerts use no other.
 func TestMetricsAreDocumented(t *testing.T) {
 	name := regexp.MustCompile(`zoho_[a-z_]+`)

@@ -67,7 +67,7 @@ func (c *proxy) reload() error {
 // stand in the text format, for example `result="ok"`.
 func (c *proxy) metric(name string, labels ...string) float64 {
 	c.t.Helper()
-	if text, err := os.ReadFile("../metrics.go"); err != nil || !bytes.Contains(text, []byte(`"`+strings.TrimSuffix(name, "_count")+`"`)) {
+	if text, err := os.ReadFile("../internal/metrics/metrics.go"); err != nil || !bytes.Contains(text, []byte(`"`+strings.TrimSuffix(name, "_count")+`"`)) {
 		c.t.Fatalf("there is no metric %s (%v)", name, err)
 	}
 	sum := 0.0
