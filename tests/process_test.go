@@ -488,7 +488,7 @@ var withFailpoints = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	replace := make(map[string]string)
-	folders := map[string]string{"caddyzoho": ".", "tokencache": "tokencache", "boltstore": "tokencache/boltstore"}
+	folders := map[string]string{"caddyzoho": ".", "doctor": "internal/doctor", "tokencache": "tokencache", "boltstore": "tokencache/boltstore"}
 	for name, folder := range folders { // gofail takes the copy's folder for the package's name
 		if err := enableFailpoints(filepath.Join(root, folder), filepath.Join(dir, name), replace); err != nil {
 			return "", err
