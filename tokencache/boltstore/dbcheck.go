@@ -108,7 +108,8 @@ func readMeta(r io.ReaderAt, offset int64) (boltMeta, bool) {
 		pages:    native.Uint64(b[40:]),
 		txid:     native.Uint64(b[48:]),
 	}
-	valid := native.Uint32(b) == boltMagic && native.Uint32(b[4:]) == boltVersion && native.Uint64(b[56:]) == sum.Sum64() &&
+	valid := native.Uint32(b) == boltMagic && native.Uint32(b[4:]) == boltVersion &&
+		native.Uint64(b[56:]) == sum.Sum64() &&
 		m.pageSize >= 512 && m.pageSize <= 1<<24 && m.pageSize&(m.pageSize-1) == 0
 	return m, valid
 }
@@ -185,15 +186,17 @@ func (c *checker) elements(p []byte, low, high []byte) (keys [][]byte, err error
 	keys = make([][]byte, count)
 	for i := range keys {
 		e := p[pageHeader+16*i:]
-		flags, pos, klen, vlen := uint32(0), uint64(native.Uint32(e)), uint64(native.Uint32(e[4:])), uint64(0)
+		word := func(n int) uint64 { return uint64(native.Uint32(e[4*n:])) }
+		flags, pos, klen, vlen := uint64(0), word(0), word(1), uint64(0)
 		if kind == leafPage {
-			flags, pos, klen, vlen = native.Uint32(e), uint64(native.Uint32(e[4:])), uint64(native.Uint32(e[8:])), uint64(native.Uint32(e[12:]))
+			flags, pos, klen, vlen = word(0), word(1), word(2), word(3)
 		}
 		if pos < 16 || pos+klen+vlen > uint64(len(e)) || flags > bucketFlag {
 			return nil, fmt.Errorf("element %d lies outside of it", i)
 		}
 		keys[i] = e[pos : pos+klen]
-		if bytes.Compare(keys[i], low) < 0 || high != nil && bytes.Compare(keys[i], high) >= 0 || i > 0 && bytes.Compare(keys[i], keys[i-1]) <= 0 {
+		tooLow, tooHigh := bytes.Compare(keys[i], low) < 0, high != nil && bytes.Compare(keys[i], high) >= 0
+		if tooLow || tooHigh || i > 0 && bytes.Compare(keys[i], keys[i-1]) <= 0 {
 			return nil, fmt.Errorf("element %d is out of order", i)
 		}
 		if flags == bucketFlag {

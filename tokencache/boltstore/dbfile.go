@@ -18,9 +18,6 @@ import (
 )
 
 const (
-	grantsFile = "grants.db"
-	tokensFile = "tokens.db"
-
 	lockTimeout  = 1500 * time.Millisecond // for a process that is ending to give its lock back
 	retryLocked  = 5 * time.Second         // each try waits for lockTimeout, and callers with it
 	retryDamaged = 30 * time.Second        // each try reads the whole file
@@ -95,6 +92,9 @@ func (f *dbFile) changed() bool {
 	return !os.SameFile(info, f.seen) || info.Size() != f.seen.Size() || !info.ModTime().Equal(f.seen.ModTime())
 }
 
+// explain turns what went wrong with the file into an answer for the operator.
+func (f *dbFile) explain(err error) error { return explain(err, f.path, f.remedy) }
+
 // open opens the file after a look at its structure, and makes sure that it is ours. With
 // create it makes one where there is none, or an empty one as a crash right after the
 // file was made leaves it. What is no regular file is damage.
@@ -118,7 +118,9 @@ func (f *dbFile) open(create bool) error {
 			Timeout:      lockTimeout,
 			FreelistType: bolt.FreelistMapType,
 			NoStatistics: true,
-			OpenFile:     func(path string, flag int, _ os.FileMode) (*os.File, error) { return f.openRaw(path, flag, fresh) },
+			OpenFile: func(path string, flag int, _ os.FileMode) (*os.File, error) {
+				return f.openRaw(path, flag, fresh)
+			},
 		})
 		return err
 	})
@@ -177,6 +179,26 @@ func (f *dbFile) openRaw(path string, flag int, fresh bool) (_ *os.File, err err
 	}
 	f.raw = raw
 	return raw, nil
+}
+
+// identify writes into a new file what it is, and reads it from an old one.
+func (f *dbFile) identify(create bool) error {
+	var about map[string]string
+	empty := true
+	err := f.run(false, func(tx *bolt.Tx) error {
+		about, empty = readAbout(tx)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if empty && create {
+		return f.run(true, writeAbout(f.name))
+	}
+	if empty {
+		return fmt.Errorf("%w: nothing in it", tokencache.ErrDamaged)
+	}
+	return checkAbout(about, f.name, f.path)
 }
 
 // run is one transaction, committed if it writes and fn returns nil. What it hands to fn is

@@ -1,30 +1,11 @@
 package boltstore
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"strings"
-	"syscall"
 
 	bolt "go.etcd.io/bbolt"
-
-	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
-
-// cachedKey is an opened data key and the list of secrets that opened it, so
-// that a key is not derived at each call, and not given for another secret.
-type cachedKey struct {
-	*dataKey
-	secrets  [sha256.Size]byte
-	complete bool // each secret has a wrap
-}
-
-// keyName says which data key of a client: the one that seals, or with an id
-// one that a grant was sealed by.
-type keyName struct{ client, id string }
 
 // dataKey returns a data key; with secrets that do not open it, a keyError. One that was
 // opened is remembered with the list of secrets that did it. With another list it is
@@ -138,101 +119,7 @@ func putRing(tx *bolt.Tx, client string, ring *keyRing) error {
 	return b.Put([]byte(client), value)
 }
 
-// account returns the value at bucket/client/account, in mapped memory.
-func account(tx *bolt.Tx, bucket string, key tokencache.Key) []byte {
-	if b := clientBucket(tx, bucket, key.Client); b != nil {
-		return b.Get([]byte(key.Account))
-	}
-	return nil
-}
-
-// clientBucket is the bucket of a client below another one, nil if either is missing.
-func clientBucket(tx *bolt.Tx, bucket, client string) *bolt.Bucket {
-	if b := tx.Bucket([]byte(bucket)); b != nil {
-		return b.Bucket([]byte(client))
-	}
-	return nil
-}
-
-// putAccount packs v and puts it at bucket/client/account.
-func putAccount(tx *bolt.Tx, bucket string, key tokencache.Key, v any) error {
-	return putAt(tx, bucket, key.Client, key.Account, v)
-}
-
-// putAt packs v and puts it at bucket/client/name. The checksum covers that place.
-func putAt(tx *bolt.Tx, bucket, client, name string, v any) error {
-	value, err := pack(v, bucket, client, name)
-	if err != nil {
-		return err
-	}
-	b, err := tx.CreateBucketIfNotExists([]byte(bucket))
-	if err != nil {
-		return err
-	}
-	if b, err = b.CreateBucketIfNotExists([]byte(client)); err != nil {
-		return err
-	}
-	return b.Put([]byte(name), value)
-}
-
-// explain turns what went wrong with the file into an answer for the operator: what, where,
-// and what to do. An error that is such an answer already passes as it is.
-func (f *dbFile) explain(err error) error {
-	var known *tokencache.StoreError
-	var locked *tokencache.LockedError
-	if err == nil || errors.As(err, &known) || errors.As(err, &locked) {
-		return err
-	}
-	e := &tokencache.StoreError{
-		File:   f.path,
-		Reason: err.Error(),
-		Remedy: "see that its directory exists and can be written",
-		Err:    err,
-	}
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		e.Reason = path.Op + ": " + path.Err.Error()
-		if path.Path != f.path {
-			e.Reason = path.Error()
-		}
-	}
-	switch {
-	case errors.Is(err, tokencache.ErrDamaged):
-		e.Remedy = f.remedy
-	case errors.Is(err, tokencache.ErrWrongKey):
-		e.Remedy = "configure the key that it was sealed by, after the new one (a store that was begun without " +
-			"encryption_key is sealed by the client secret, and by the key in master_key_file): " +
-			"`caddy zoho doctor` names the line to write; or connect the account anew"
-	case caused(err, syscall.ENOSPC), caused(err, syscall.EFBIG):
-		e.Remedy = "make room on its disk"
-	case caused(err, syscall.EROFS):
-		e.Remedy = "mount its disk for writing"
-	case errors.Is(err, fs.ErrPermission):
-		e.Remedy = f.permission()
-	}
-	return e
-}
-
-// caused reports whether an errno is behind err, also where bbolt kept only its text.
-func caused(err error, errno syscall.Errno) bool {
-	return errors.Is(err, errno) || strings.HasSuffix(err.Error(), errno.Error())
-}
-
-// permission names both users: a file is most often made unreadable by running
-// a command as root once.
-func (f *dbFile) permission() string {
-	uid := os.Getuid()
-	if info, err := os.Stat(f.path); err == nil {
-		if of, ok := owner(info); ok {
-			return fmt.Sprintf("it has mode %04o and belongs to user %d, this process is user %d: chown or chmod it",
-				info.Mode().Perm(), of, uid)
-		}
-	}
-	return fmt.Sprintf("let user %d read and write it and its directory", uid)
-}
-
-// closedError is what calls get after Close: somebody has kept a store that a reload to
-// another directory has ended.
-func (f *dbFile) closedError() error {
-	return &tokencache.StoreError{File: f.path, Reason: "the store was closed", Remedy: "use the running configuration's", Err: fs.ErrClosed}
+// retire puts a ring among those of before.
+func retire(tx *bolt.Tx, client string, ring *keyRing) error {
+	return putAt(tx, bucketRetired, client, ring.ID, ring)
 }

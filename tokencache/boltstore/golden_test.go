@@ -38,8 +38,16 @@ var goldenGrants = map[tokencache.Key]tokencache.Grant{
 	{Client: "main", Account: "default"}: {RefreshToken: "1000.goldendefault", AccountsServer: "https://accounts.zoho.com",
 		APIDomain: "https://www.zohoapis.com", Scopes: []string{"ZohoCRM.modules.ALL", "ZohoBooks.fullaccess.all"},
 		GrantedAt: goldenTime, User: "owner@example.com", Org: "60001", RefreshTokens: 7},
-	{Client: "main", Account: "customer-7@example.eu"}: {RefreshToken: "1000.goldencustomer", AccountsServer: "https://accounts.zoho.eu", GrantedAt: goldenTime},
-	{Client: "second", Account: "default"}:             {RefreshToken: "1000.goldensecond", AccountsServer: "https://accounts.zohocloud.ca", GrantedAt: goldenTime},
+	{Client: "main", Account: "customer-7@example.eu"}: {
+		RefreshToken:   "1000.goldencustomer",
+		AccountsServer: "https://accounts.zoho.eu",
+		GrantedAt:      goldenTime,
+	},
+	{Client: "second", Account: "default"}: {
+		RefreshToken:   "1000.goldensecond",
+		AccountsServer: "https://accounts.zohocloud.ca",
+		GrantedAt:      goldenTime,
+	},
 }
 
 var (

@@ -25,33 +25,6 @@ func (b *Store) HasGrant(key tokencache.Key) bool {
 	return b.index.has(key)
 }
 
-// openOnce opens the files if nobody did: who only reads the index has to have one. What is
-// wrong is answered elsewhere.
-func (b *Store) openOnce() {
-	if !b.opened.Load() && !b.closed.Load() {
-		_ = b.Check()
-	}
-}
-
-// Check returns what is wrong with the files now, nil if nothing is. It notices
-// a grants.db that was deleted, replaced or put back.
-func (b *Store) Check() error {
-	tokens := b.withTokens(false, func(*bolt.Tx) error { return nil })
-	return errors.Join(tokens, b.CheckGrants())
-}
-
-// CheckGrants tells why the stored grants cannot be relied on, nil if they can: it is
-// Check for grants.db alone.
-func (b *Store) CheckGrants() error {
-	b.grants.mu.Lock()
-	defer b.grants.mu.Unlock()
-	err := b.readyGrants()
-	if faults := b.index.unsound(); err == nil && len(faults) > 0 {
-		err = b.damagedRecord(someOf(faults))
-	}
-	return err
-}
-
 // LoadGrant returns the stored grant of a connection, and whether there is one.
 // If that cannot be known for certain, it is an error.
 func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Grant, bool, error) {
@@ -63,7 +36,8 @@ func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 	}
 	if !b.index.has(key) {
 		if b.index.incomplete() {
-			return tokencache.Grant{}, false, b.damagedRecord("a record is missing or not as it was written, it may be that of " + key.String())
+			return tokencache.Grant{}, false, b.damagedRecord(
+				"a record is missing or not as it was written, it may be that of " + key.String())
 		}
 		return tokencache.Grant{}, false, nil
 	}
@@ -93,7 +67,8 @@ func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 			return f.wrap(tx, keyName{key.Client, w.Grant.Key}, secrets)
 		})
 		if err != nil {
-			b.warn("%s: a new key of client %q could not be added yet, do not remove the old one: %v", f.path, key.Client, err)
+			b.warn("%s: a new key of client %q could not be added yet, do not remove the old one: %v",
+				f.path, key.Client, err)
 		}
 	}
 	s.GrantedAt = utc(s.GrantedAt)
@@ -109,9 +84,22 @@ func (b *Store) SaveGrant(key tokencache.Key, secrets [][]byte, g tokencache.Gra
 	})
 }
 
+// ReplaceGrant is SaveGrant for an account whose stored grant cannot be read, as
+// far as its error says Replaceable. Grants of other accounts stay as they are.
+func (b *Store) ReplaceGrant(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
+	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx, text []byte) error {
+		if err := f.giveUpKey(tx, key, secrets); err != nil {
+			return err
+		}
+		return putGrant(f, tx, key, secrets, g, text, true)
+	})
+}
+
 // saveGrant is what SaveGrant and ReplaceGrant have in common: put writes, in the transaction
 // that changes grants.db. The index and tokens.db learn of it once it is committed.
-func (b *Store) saveGrant(key tokencache.Key, g tokencache.Grant, put func(f *dbFile, tx *bolt.Tx, text []byte) error) error {
+func (b *Store) saveGrant(
+	key tokencache.Key, g tokencache.Grant, put func(f *dbFile, tx *bolt.Tx, text []byte) error,
+) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
@@ -141,7 +129,9 @@ func (b *Store) saveGrant(key tokencache.Key, g tokencache.Grant, put func(f *db
 // putGrant seals a grant. A data key is made only for a client without any grant:
 // where there are some, one that cannot be had must not be displaced, unless that
 // was asked for.
-func putGrant(f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, text []byte, anew bool) error {
+func putGrant(
+	f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, text []byte, anew bool,
+) error {
 	grants := clientBucket(tx, bucketGrants, key.Client)
 	dk, err := f.writeDataKey(tx, key.Client, secrets, anew || grants == nil)
 	if err != nil {
@@ -180,7 +170,9 @@ func (b *Store) DeleteGrant(key tokencache.Key) error {
 		if name, _ := grants.Cursor().First(); name != nil {
 			return dropRetired(tx, key.Client)
 		}
-		err := errors.Join(tx.Bucket([]byte(bucketGrants)).DeleteBucket([]byte(key.Client)), dropRetired(tx, key.Client))
+		err := errors.Join(
+			tx.Bucket([]byte(bucketGrants)).DeleteBucket([]byte(key.Client)),
+			dropRetired(tx, key.Client))
 		if keys := tx.Bucket([]byte(bucketKeys)); keys != nil {
 			err = errors.Join(err, keys.Delete([]byte(key.Client)))
 		}
@@ -210,13 +202,19 @@ func (b *Store) grantError(key tokencache.Key, err error) error {
 	return &about
 }
 
-// damagedRecord is the error of a file that opens, with records in it that are not as they
-// were written.
-func (b *Store) damagedRecord(reason string) error {
-	return &tokencache.StoreError{
-		File:   b.grants.path,
-		Reason: reason,
-		Remedy: b.grants.remedy + "; or forget the account and connect it anew",
-		Err:    tokencache.ErrDamaged,
+// unreadable is grantError for a grant that is stored: it reports whether
+// ReplaceGrant would store another one.
+func (b *Store) unreadable(key tokencache.Key, secrets [][]byte, err error) error {
+	err = b.grantError(key, err)
+	var e *tokencache.StoreError
+	if b.grants.db == nil || !errors.As(err, &e) {
+		return err
 	}
+	about := *e
+	_ = b.grants.run(false, func(tx *bolt.Tx) error {
+		_, err := b.grants.dataKey(tx, keyName{client: key.Client}, secrets)
+		about.Replaceable = err == nil || errors.Is(err, tokencache.ErrWrongKey) || alone(tx, key)
+		return nil
+	})
+	return &about
 }

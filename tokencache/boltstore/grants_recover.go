@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strconv"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -26,14 +23,12 @@ import (
 // A file that goes while it is open is not lost yet: what the handle still reads becomes
 // the version before.
 
-func (b *Store) beforePath() string { return filepath.Join(b.dir, grantsFile+".before") }
-
 // readyGrants opens grants.db. Without an error it is either open, or there is
 // none and never was one. The caller holds grants.mu.
 func (b *Store) readyGrants() error {
 	f := &b.grants
 	if b.closed.Load() {
-		return f.closedError()
+		return closedError(f.path)
 	}
 	if f.db != nil {
 		switch f.look() {
@@ -108,26 +103,6 @@ func (b *Store) readIndex() error {
 	return nil
 }
 
-// grantCount is how many grants the file should hold, -1 if it does not say.
-func grantCount(tx *bolt.Tx) int {
-	if about := tx.Bucket([]byte(bucketAbout)); about != nil {
-		if n, err := strconv.Atoi(string(about.Get([]byte(bucketGrants)))); err == nil {
-			return n
-		}
-	}
-	return -1
-}
-
-// addToCount keeps the count with the change that it counts, in one transaction. From one that
-// cannot be read it begins at zero, which inspect takes for damage, rightly.
-func addToCount(tx *bolt.Tx, n int) error {
-	about, err := tx.CreateBucketIfNotExists([]byte(bucketAbout))
-	if err != nil {
-		return err
-	}
-	return about.Put([]byte(bucketGrants), []byte(strconv.Itoa(max(0, grantCount(tx))+n)))
-}
-
 // note runs a transaction on tokens.db that notes something about grants.db
 // beside the mark that it existed. The grant itself is safe: a failure is a
 // warning, and the mark is tried again when the files are opened.
@@ -148,15 +123,4 @@ func (b *Store) marked() (marked bool, err error) {
 		return nil
 	})
 	return marked, err
-}
-
-// mark notes in tokens.db that grants.db exists. The caller holds tokens.mu.
-func (b *Store) mark() error { return b.tokens.run(true, markExisted) }
-
-func markExisted(tx *bolt.Tx) error {
-	about, err := tx.CreateBucketIfNotExists([]byte(bucketAbout))
-	if err != nil || about.Get([]byte(bucketGrants)) != nil {
-		return err
-	}
-	return about.Put([]byte(bucketGrants), []byte(utc(time.Now()).Format(time.RFC3339)))
 }

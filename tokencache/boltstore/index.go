@@ -8,6 +8,13 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
+// inspection is what a look at all records of grants.db has found.
+type inspection struct {
+	accounts map[string]map[string]struct{} // :: client → account
+	damaged  int                            // records of grants that are missing, or not as they were written
+	faults   []string                       // what is wrong, in words; none in a sound file
+}
+
 // grantIndex names the accounts that have a grant in grants.db. It stays as it
 // was while the file cannot be read.
 //

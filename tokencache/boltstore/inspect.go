@@ -12,13 +12,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-// inspection is what a look at all records of grants.db has found.
-type inspection struct {
-	accounts map[string]map[string]struct{} // :: client → account
-	damaged  int                            // records of grants that are missing, or not as they were written
-	faults   []string                       // what is wrong, in words; none in a sound file
-}
-
 // A record whose checksum is wrong, a count that does not agree, a data key that is gone:
 // bbolt notices none of it. All records are read whenever grants.db is opened and before
 // it is copied, so that the version before, which may be the last sound one, is never
@@ -45,7 +38,8 @@ func inspect(tx *bolt.Tx) (inspection, error) {
 		x.damaged = max(n-found, found-n)
 	}
 	if x.damaged > 0 {
-		x.faults = slices.Insert(x.faults, 0, fmt.Sprintf("%d of its records are missing or not as they were written", x.damaged))
+		lost := fmt.Sprintf("%d of its records are missing or not as they were written", x.damaged)
+		x.faults = slices.Insert(x.faults, 0, lost)
 	}
 	return x, err
 }

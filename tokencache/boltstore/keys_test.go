@@ -59,8 +59,12 @@ var keyDamages = map[string]struct {
 		keys := tx.Bucket([]byte("keys"))
 		return errors.Join(keys.Put([]byte("mail"), keys.Get([]byte("main"))), keys.Delete([]byte("main")))
 	}},
-	"the key is gone":   {says: `data key of client "main" is missing`, do: func(tx *bolt.Tx) error { return tx.Bucket([]byte("keys")).Delete([]byte("main")) }},
-	"all keys are gone": {says: `data key of client "main" is missing`, do: func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("keys")) }},
+	"the key is gone": {says: `data key of client "main" is missing`, do: func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte("keys")).Delete([]byte("main"))
+	}},
+	"all keys are gone": {says: `data key of client "main" is missing`, do: func(tx *bolt.Tx) error {
+		return tx.DeleteBucket([]byte("keys"))
+	}},
 	"the key is another": {says: ` of client "main" is missing or not as it was written, so that 2 of its grants`, do: func(tx *bolt.Tx) error {
 		keys := tx.Bucket([]byte("keys"))
 		ring := bytes.Replace(keys.Get([]byte("main")), []byte(`{"id":"`), []byte(`{"id":"0`), 1)

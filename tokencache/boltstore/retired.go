@@ -15,11 +15,6 @@ import (
 // the grants that stayed behind that they are sealed by another key, and leaves
 // them alone.
 
-// retire puts a ring among those of before.
-func retire(tx *bolt.Tx, client string, ring *keyRing) error {
-	return putAt(tx, bucketRetired, client, ring.ID, ring)
-}
-
 // giveUpKey makes way for another data key of a client, for the sake of one
 // grant. It refuses where others would lose a key that is damaged, and not only
 // unknown.
@@ -89,32 +84,4 @@ func dropRetired(tx *bolt.Tx, client string) error {
 		return nil
 	}
 	return tx.Bucket([]byte(bucketRetired)).DeleteBucket([]byte(client))
-}
-
-// ReplaceGrant is SaveGrant for an account whose stored grant cannot be read, as
-// far as its error says Replaceable. Grants of other accounts stay as they are.
-func (b *Store) ReplaceGrant(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
-	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx, text []byte) error {
-		if err := f.giveUpKey(tx, key, secrets); err != nil {
-			return err
-		}
-		return putGrant(f, tx, key, secrets, g, text, true)
-	})
-}
-
-// unreadable is grantError for a grant that is stored: it reports whether
-// ReplaceGrant would store another one.
-func (b *Store) unreadable(key tokencache.Key, secrets [][]byte, err error) error {
-	err = b.grantError(key, err)
-	var e *tokencache.StoreError
-	if b.grants.db == nil || !errors.As(err, &e) {
-		return err
-	}
-	about := *e
-	_ = b.grants.run(false, func(tx *bolt.Tx) error {
-		_, err := b.grants.dataKey(tx, keyName{client: key.Client}, secrets)
-		about.Replaceable = err == nil || errors.Is(err, tokencache.ErrWrongKey) || alone(tx, key)
-		return nil
-	})
-	return &about
 }

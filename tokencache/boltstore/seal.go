@@ -6,7 +6,6 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -57,6 +56,18 @@ type dataKey struct {
 	id   string
 	raw  []byte
 	aead cipher.AEAD
+}
+
+// keyName says which data key of a client: the one that seals, or with an id
+// one that a grant was sealed by.
+type keyName struct{ client, id string }
+
+// cachedKey is an opened data key and the list of secrets that opened it, so
+// that a key is not derived at each call, and not given for another secret.
+type cachedKey struct {
+	*dataKey
+	secrets  [sha256.Size]byte
+	complete bool // each secret has a wrap
 }
 
 const keySize = 32
@@ -156,7 +167,8 @@ func (r *keyRing) open(file, client string, secrets [][]byte) (*dataKey, error) 
 		damaged = true
 	}
 	if damaged {
-		return nil, fmt.Errorf("%w: the data key of client %q does not open by the key that wrapped it", tokencache.ErrDamaged, client)
+		return nil, fmt.Errorf("%w: the data key of client %q does not open by the key that wrapped it",
+			tokencache.ErrDamaged, client)
 	}
 	return nil, unfit
 }
@@ -231,7 +243,8 @@ func digest(secrets [][]byte) [sha256.Size]byte {
 type keyError struct{ wanted, offered []string }
 
 func (e *keyError) Error() string {
-	return fmt.Sprintf("%v: sealed under key id %s, offered %s", tokencache.ErrWrongKey, listIDs(e.wanted), listIDs(e.offered))
+	return fmt.Sprintf("%v: sealed under key id %s, offered %s",
+		tokencache.ErrWrongKey, listIDs(e.wanted), listIDs(e.offered))
 }
 
 func (e *keyError) Unwrap() error { return tokencache.ErrWrongKey }
@@ -241,20 +254,4 @@ func listIDs(ids []string) string {
 		return "none"
 	}
 	return strings.Join(ids, ", ")
-}
-
-// lengthPrefixed joins the parts, each after its length in four bytes, big endian, so
-// that no two lists give the same bytes. What is stored is bound to its place by it: it
-// is part of the file format.
-func lengthPrefixed(parts ...string) []byte {
-	n := 0
-	for _, p := range parts {
-		n += 4 + len(p)
-	}
-	b := make([]byte, 0, n)
-	for _, p := range parts {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
-		b = append(b, p...)
-	}
-	return b
 }

@@ -1,10 +1,12 @@
 // Package boltstore keeps the grants and records of package tokencache in two bbolt
 // files, on the disk of one machine, for one process.
 //
-// store.go opens the files and holds what is a cache, grants*.go what a human would have
-// to bring back: how it is read, written and never lost. seal.go says how things are
-// sealed, record.go how they are laid out. dbfile.go stands between all that and bbolt,
-// which a damaged file must not reach: dbcheck.go reads its structure before.
+// The files of the package stand in layers, and none needs one that stands above it. At the
+// bottom are format.go, record.go and seal.go: how things are laid out and sealed. dbfile.go
+// stands between all that and bbolt, which a damaged file must not reach: dbcheck.go reads
+// its structure before. dbkeys.go has the data keys of a file, store.go the type of the store.
+// tokens*.go hold what is a cache, grants*.go what a human would have to bring back: how it
+// is read, written and never lost. open.go opens both and says whether they can be relied on.
 //
 // The files differ in what they are worth. tokens.db is a cache: one that cannot be read is
 // set aside and begun anew, with a warning. grants.db costs a human to bring back: it is
@@ -18,7 +20,6 @@
 package boltstore
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,9 +27,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -64,193 +62,13 @@ func New(dir string) *Store {
 	b.tokens.name, b.tokens.path = tokensFile, filepath.Join(dir, tokensFile)
 	b.tokens.remedy = "remove it, it is only a cache"
 	b.grants.name, b.grants.path = grantsFile, filepath.Join(dir, grantsFile)
-	b.grants.remedy = fmt.Sprintf("put a backup in its place, or %s, the version before the last change", b.beforePath())
+	b.grants.remedy = fmt.Sprintf("put a backup in its place, or %s, the version before the last change",
+		b.beforePath())
 	return b
 }
 
-// Open opens the files. Its only error is a *LockedError: another process uses
-// them. All else that is wrong is answered by the calls that it concerns, or
-// found in Warnings; a Cache makes events of warnings that come up later.
-func (b *Store) Open() error {
-	b.closed.Store(false)
-	for _, f := range []*dbFile{&b.grants, &b.tokens} {
-		f.mu.Lock()
-		f.retry = time.Time{}
-		f.mu.Unlock()
-	}
-	var locked *tokencache.LockedError
-	if err := b.withTokens(false, func(*bolt.Tx) error { return nil }); errors.As(err, &locked) {
-		return locked
-	}
-	b.grants.mu.Lock()
-	defer b.grants.mu.Unlock()
-	if err := b.readyGrants(); errors.As(err, &locked) {
-		return locked
-	}
-	b.UnreportedWarnings()
-	return nil
-}
-
-// Close closes the files and gives their locks back, so that another process may have them.
-// Calls that come later are refused until Open.
-func (b *Store) Close() error {
-	b.closed.Store(true)
-	var errs []error
-	for _, f := range []*dbFile{&b.grants, &b.tokens} {
-		f.mu.Lock()
-		if err := f.close(); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", f.path, err))
-		}
-		f.fail(nil)
-		f.mu.Unlock()
-	}
-	return errors.Join(errs...)
-}
-
-// Load returns the record of a connection from tokens.db, and whether there is
-// one. A token that the secrets do not open is left out. A record that cannot
-// be read counts as none; Warnings tells.
-func (b *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record, found bool, err error) {
-	var dk cachedKey
-	var keyErr error
-	var w recordJSON
-	var damaged error
-	err = b.withTokens(false, func(tx *bolt.Tx) error {
-		value := account(tx, bucketTokens, key)
-		if found = value != nil; !found {
-			return nil
-		}
-		dk, keyErr = b.tokens.dataKey(tx, keyName{client: key.Client}, secrets)
-		if damaged = unpack(value, &w, bucketTokens, key.Client, key.Account); damaged == nil {
-			r, damaged = w.record()
-		}
-		r.Ledger = b.ledger(tx, r.Fingerprint)
-		return nil
-	})
-	if err != nil || !found {
-		return tokencache.Record{}, false, err
-	}
-	if damaged != nil {
-		b.warn("%s: the record of %s is damaged and counts as none", b.tokens.path, key)
-		return tokencache.Record{}, false, nil
-	}
-	if w.Token == nil {
-		return r, true, nil
-	}
-	if keyErr == nil {
-		var text []byte
-		text, keyErr = dk.open(*w.Token, w.place(key))
-		r.Token = string(text)
-	}
-	switch {
-	case errors.Is(keyErr, tokencache.ErrWrongKey):
-		b.warn("%s: tokens of client %q are left out: %v", b.tokens.path, key.Client, keyErr)
-	case keyErr != nil:
-		b.warn("%s: the token of %s is left out: %v", b.tokens.path, key, keyErr)
-	}
-	return r, true, nil
-}
-
-// Save writes the record of a connection to tokens.db. The token is sealed
-// under the client's data key; one that the secrets do not open is replaced.
-// Without any secret all but the token is written, and the error says so.
-func (b *Store) Save(key tokencache.Key, secrets [][]byte, r tokencache.Record) error {
-	if err := checkKey(key); err != nil {
-		return err
-	}
-	w := toJSON(r)
-	var keyErr error
-	// gofail: var beforeCommit struct{}
-	err := b.withTokens(true, func(tx *bolt.Tx) error { // may run twice, on a file begun anew
-		if r.Token != "" {
-			dk, err := b.tokens.writeDataKey(tx, key.Client, secrets, true)
-			if keyErr = err; err == nil {
-				s := dk.seal([]byte(r.Token), w.place(key))
-				w.Token = &s
-			} else if !errors.Is(err, tokencache.ErrWrongKey) {
-				return err
-			}
-		}
-		return errors.Join(putAccount(tx, bucketTokens, key, w), putLedger(tx, r.Fingerprint, r.Ledger))
-	})
-	// gofail: var afterCommit struct{}
-	return errors.Join(err, b.tokens.explain(keyErr))
-}
-
-// withTokens runs a transaction on tokens.db. If the file turns out to be
-// damaged, it is set aside, a new one is begun, and fn runs again on that: once,
-// for a second file that is damaged at birth says that the disk is.
-func (b *Store) withTokens(write bool, fn func(*bolt.Tx) error) error {
-	b.tokens.mu.Lock()
-	defer b.tokens.mu.Unlock()
-	err := b.tryTokens(write, fn)
-	if b.tokens.db == nil && (errors.Is(err, tokencache.ErrDamaged) || errors.Is(err, errNewer)) {
-		if aside := b.setAside(err); aside != nil {
-			return b.tokens.explain(aside)
-		}
-		err = b.tryTokens(write, fn)
-	}
-	return b.tokens.explain(err)
-}
-
-// tryTokens is withTokens without a second try. It opens tokens.db if it is not open, and
-// notes in a new one that there is a grants.db: the old one may have known. The caller
-// holds tokens.mu.
-func (b *Store) tryTokens(write bool, fn func(*bolt.Tx) error) error {
-	f := &b.tokens
-	if b.closed.Load() {
-		return f.closedError()
-	}
-	b.opened.Store(true)
-	if f.db != nil && f.look() != same {
-		_ = f.close() // deleted or replaced meanwhile: it is only a cache
-	}
-	if f.db == nil {
-		if err := os.MkdirAll(b.dir, 0o700); err != nil {
-			return err
-		}
-		if err := f.ready(true); err != nil {
-			return err
-		}
-		if b.existed.Load() {
-			if err := b.mark(); f.db == nil {
-				return err
-			}
-		}
-	}
-	return f.run(write, fn)
-}
-
-// setAside renames a tokens.db that cannot be read. It is not removed: somebody may want to
-// know what became of it, and it is small.
-func (b *Store) setAside(why error) error {
-	aside := b.tokens.path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000000Z")
-	if err := os.Rename(b.tokens.path, aside); err != nil {
-		return err
-	}
-	b.warn("%s could not be read and was begun anew, the old one is %s: %v", b.tokens.path, aside, why)
-	b.tokens.fail(nil)
-	return nil
-}
-
-// TryWrite tells why the store could not keep what it is given now, nil if it could: it
-// commits a transaction that changes nothing, and writes as much beside it as a
-// consent does.
-func (b *Store) TryWrite() error {
-	if err := b.withTokens(true, func(*bolt.Tx) error { return nil }); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(b.dir, "try-*")
-	if err != nil {
-		return b.tokens.explain(err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(make([]byte, tryBytes))
-	return b.tokens.explain(errors.Join(err, f.Sync(), f.Close()))
-}
-
-// tryBytes is what a small grants.db and the version before it take.
-const tryBytes = 128 << 10
+// beforePath is where the version before the last change of grants.db is.
+func (b *Store) beforePath() string { return filepath.Join(b.dir, grantsFile+".before") }
 
 // Warnings lists what does not stop the store but should be looked at: modes
 // that let others read, files set aside, records that cannot be read.
@@ -269,19 +87,19 @@ func (b *Store) TooOpen() []string {
 	return list
 }
 
-// Noticed lists what was noticed while files were read since they were opened.
-func (b *Store) Noticed() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Clone(b.warnings)
-}
-
 // modes lists the widest mode of each file, where the system has modes.
 func (b *Store) modes() map[string]os.FileMode {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
 	return map[string]os.FileMode{b.dir: 0o700, b.tokens.path: 0o600, b.grants.path: 0o600, b.beforePath(): 0o600}
+}
+
+// Noticed lists what was noticed while files were read since they were opened.
+func (b *Store) Noticed() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.warnings)
 }
 
 // maxWarnings bounds what a store that fails for days keeps in memory.
@@ -308,14 +126,6 @@ func (b *Store) UnreportedWarnings() []string {
 	unreported := b.unreported
 	b.unreported = nil
 	return unreported
-}
-
-// checkKey refuses what bbolt cannot take as the name of a bucket or a key.
-func checkKey(key tokencache.Key) error {
-	if key.Client == "" || key.Account == "" || len(key.Client)+len(key.Account) > bolt.MaxKeySize {
-		return fmt.Errorf("connection %.200q: client and account must have a name, and not an endless one", key.String())
-	}
-	return nil
 }
 
 var _ tokencache.Store = (*Store)(nil)

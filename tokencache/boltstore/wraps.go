@@ -85,7 +85,7 @@ func (f *dbFile) wrapAll(tx *bolt.Tx, names []keyName, secrets map[string][][]by
 	return nil
 }
 
-// Opens tells why none of the secrets opens the data key by which a client's grants
+// Opens says why none of the secrets opens the data key by which a client's grants
 // are sealed now, nil if one does, or if the client has no grant.
 func (b *Store) Opens(client string, secrets [][]byte) error {
 	b.grants.mu.Lock()

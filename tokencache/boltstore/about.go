@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-// What a file says of itself in bucket "about", see record.go.
+// What a file says of itself in bucket "about", see format.go.
 //
 // A field or a bucket that an older version may ignore without harm needs no other schema:
 // "retired" came in that way. The number grows when an older version would
@@ -21,33 +22,19 @@ const (
 	schema  = 1 // of both files
 )
 
-// identify writes into a new file what it is, and reads it from an old one. Both files are
-// of one format, so one that was put in the other's place is noticed by its name; and a
-// bbolt file of another program is not written to.
-func (f *dbFile) identify(create bool) error {
-	var about map[string]string
-	empty := true
-	err := f.run(false, func(tx *bolt.Tx) error {
-		about, empty = readAbout(tx)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if empty && create {
-		return f.run(true, writeAbout(f.name))
-	}
+// checkAbout refuses a file that is not ours, by what it says of itself. Both files are of
+// one format, so one that was put in the other's place is noticed by its name; and a bbolt
+// file of another program is not written to.
+func checkAbout(about map[string]string, name, path string) error {
 	version, _ := strconv.Atoi(about["schema"])
 	switch {
-	case empty:
-		return fmt.Errorf("%w: nothing in it", tokencache.ErrDamaged)
 	case about["program"] != program:
 		return fmt.Errorf("%w: a bbolt file of another program", tokencache.ErrDamaged)
-	case about["file"] != f.name:
+	case about["file"] != name:
 		return fmt.Errorf("%w: it is a %q", tokencache.ErrDamaged, about["file"])
 	case version > schema:
 		return &tokencache.StoreError{
-			File:   f.path,
+			File:   path,
 			Reason: fmt.Sprintf("written by a newer version (schema %d, this one knows %d)", version, schema),
 			Remedy: "run that version again, or put a backup of this one's time in its place",
 			Err:    errNewer,
@@ -58,6 +45,7 @@ func (f *dbFile) identify(create bool) error {
 	return nil
 }
 
+// errNewer is behind the refusal of a file that a newer version has written.
 var errNewer = errors.New("newer schema")
 
 // readAbout is what the file says of itself, and whether there is nothing at all in it, as in
@@ -85,4 +73,33 @@ func writeAbout(name string) func(*bolt.Tx) error {
 			b.Put([]byte("file"), []byte(name)),
 			b.Put([]byte("schema"), []byte(strconv.Itoa(schema))))
 	}
+}
+
+// grantCount is how many grants the file should hold, -1 if it does not say.
+func grantCount(tx *bolt.Tx) int {
+	if about := tx.Bucket([]byte(bucketAbout)); about != nil {
+		if n, err := strconv.Atoi(string(about.Get([]byte(bucketGrants)))); err == nil {
+			return n
+		}
+	}
+	return -1
+}
+
+// addToCount keeps the count with the change that it counts, in one transaction. From one that
+// cannot be read it begins at zero, which inspect takes for damage, rightly.
+func addToCount(tx *bolt.Tx, n int) error {
+	about, err := tx.CreateBucketIfNotExists([]byte(bucketAbout))
+	if err != nil {
+		return err
+	}
+	return about.Put([]byte(bucketGrants), []byte(strconv.Itoa(max(0, grantCount(tx))+n)))
+}
+
+// markExisted notes in tokens.db that grants.db exists.
+func markExisted(tx *bolt.Tx) error {
+	about, err := tx.CreateBucketIfNotExists([]byte(bucketAbout))
+	if err != nil || about.Get([]byte(bucketGrants)) != nil {
+		return err
+	}
+	return about.Put([]byte(bucketGrants), []byte(utc(time.Now()).Format(time.RFC3339)))
 }

@@ -1,0 +1,79 @@
+package boltstore
+
+import (
+	"errors"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// Load returns the record of a connection from tokens.db, and whether there is
+// one. A token that the secrets do not open is left out. A record that cannot
+// be read counts as none; Warnings tells.
+func (b *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record, found bool, err error) {
+	var dk cachedKey
+	var keyErr error
+	var w recordJSON
+	var damaged error
+	err = b.withTokens(false, func(tx *bolt.Tx) error {
+		value := account(tx, bucketTokens, key)
+		if found = value != nil; !found {
+			return nil
+		}
+		dk, keyErr = b.tokens.dataKey(tx, keyName{client: key.Client}, secrets)
+		if damaged = unpack(value, &w, bucketTokens, key.Client, key.Account); damaged == nil {
+			r, damaged = w.record()
+		}
+		r.Ledger = b.ledger(tx, r.Fingerprint)
+		return nil
+	})
+	if err != nil || !found {
+		return tokencache.Record{}, false, err
+	}
+	if damaged != nil {
+		b.warn("%s: the record of %s is damaged and counts as none", b.tokens.path, key)
+		return tokencache.Record{}, false, nil
+	}
+	if w.Token == nil {
+		return r, true, nil
+	}
+	if keyErr == nil {
+		var text []byte
+		text, keyErr = dk.open(*w.Token, w.place(key))
+		r.Token = string(text)
+	}
+	switch {
+	case errors.Is(keyErr, tokencache.ErrWrongKey):
+		b.warn("%s: tokens of client %q are left out: %v", b.tokens.path, key.Client, keyErr)
+	case keyErr != nil:
+		b.warn("%s: the token of %s is left out: %v", b.tokens.path, key, keyErr)
+	}
+	return r, true, nil
+}
+
+// Save writes the record of a connection to tokens.db. The token is sealed
+// under the client's data key; one that the secrets do not open is replaced.
+// Without any secret all but the token is written, and the error says so.
+func (b *Store) Save(key tokencache.Key, secrets [][]byte, r tokencache.Record) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	w := toJSON(r)
+	var keyErr error
+	// gofail: var beforeCommit struct{}
+	err := b.withTokens(true, func(tx *bolt.Tx) error { // may run twice, on a file begun anew
+		if r.Token != "" {
+			dk, err := b.tokens.writeDataKey(tx, key.Client, secrets, true)
+			if keyErr = err; err == nil {
+				s := dk.seal([]byte(r.Token), w.place(key))
+				w.Token = &s
+			} else if !errors.Is(err, tokencache.ErrWrongKey) {
+				return err
+			}
+		}
+		return errors.Join(putAccount(tx, bucketTokens, key, w), putLedger(tx, r.Fingerprint, r.Ledger))
+	})
+	// gofail: var afterCommit struct{}
+	return errors.Join(err, b.tokens.explain(keyErr))
+}

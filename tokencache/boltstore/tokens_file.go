@@ -1,0 +1,67 @@
+package boltstore
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// withTokens runs a transaction on tokens.db. If the file turns out to be
+// damaged, it is set aside, a new one is begun, and fn runs again on that: once,
+// for a second file that is damaged at birth says that the disk is.
+func (b *Store) withTokens(write bool, fn func(*bolt.Tx) error) error {
+	b.tokens.mu.Lock()
+	defer b.tokens.mu.Unlock()
+	err := b.tryTokens(write, fn)
+	if b.tokens.db == nil && (errors.Is(err, tokencache.ErrDamaged) || errors.Is(err, errNewer)) {
+		if aside := b.setAside(err); aside != nil {
+			return b.tokens.explain(aside)
+		}
+		err = b.tryTokens(write, fn)
+	}
+	return b.tokens.explain(err)
+}
+
+// tryTokens is withTokens without a second try. It opens tokens.db if it is not open, and
+// notes in a new one that there is a grants.db: the old one may have known. The caller
+// holds tokens.mu.
+func (b *Store) tryTokens(write bool, fn func(*bolt.Tx) error) error {
+	f := &b.tokens
+	if b.closed.Load() {
+		return closedError(f.path)
+	}
+	b.opened.Store(true)
+	if f.db != nil && f.look() != same {
+		_ = f.close() // deleted or replaced meanwhile: it is only a cache
+	}
+	if f.db == nil {
+		if err := os.MkdirAll(b.dir, 0o700); err != nil {
+			return err
+		}
+		if err := f.ready(true); err != nil {
+			return err
+		}
+		if b.existed.Load() {
+			if err := f.run(true, markExisted); f.db == nil {
+				return err
+			}
+		}
+	}
+	return f.run(write, fn)
+}
+
+// setAside renames a tokens.db that cannot be read. It is not removed: somebody may want to
+// know what became of it, and it is small.
+func (b *Store) setAside(why error) error {
+	aside := b.tokens.path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000000Z")
+	if err := os.Rename(b.tokens.path, aside); err != nil {
+		return err
+	}
+	b.warn("%s could not be read and was begun anew, the old one is %s: %v", b.tokens.path, aside, why)
+	b.tokens.fail(nil)
+	return nil
+}
