@@ -5,7 +5,6 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
-	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 const literalWord = "insecure_literal"
@@ -26,11 +25,14 @@ func ParseSecrets(l *syntax.Line, args []string) ([]secret.Ref, error) {
 		i++
 		switch {
 		case i == len(args):
-			return nil, l.Errorf("%s: insecure_literal has nothing behind it: write the literal there (an unset {$NAME} leaves nothing behind)", l.Word)
+			return nil, l.Errorf("%s: insecure_literal has nothing behind it: write the literal there "+
+				"(an unset {$NAME} leaves nothing behind)", l.Word)
 		case args[i] == "" || strings.ContainsFunc(args[i], func(r rune) bool { return r <= ' ' || r == 0x7f }):
-			return nil, l.Errorf("%s: the literal behind insecure_literal is empty, or holds blanks or control characters", l.Word)
+			return nil, l.Errorf("%s: the literal behind insecure_literal is empty, "+
+				"or holds blanks or control characters", l.Word)
 		case args[i][0] == '{':
-			return nil, l.Errorf("%s: what follows insecure_literal looks like a placeholder, which needs no insecure_literal", l.Word)
+			return nil, l.Errorf("%s: what follows insecure_literal looks like a placeholder, "+
+				"which needs no insecure_literal", l.Word)
 		}
 		secrets = append(secrets, secret.Literal(args[i]))
 	}
@@ -46,7 +48,8 @@ func parsePlaceholder(l *syntax.Line, text string) (secret.Ref, error) {
 	path, isFile := strings.CutPrefix(text[1:len(text)-1], "file.")
 	switch {
 	case isEnv && strings.Contains(name, ":"):
-		return ref, l.Errorf("%s: {env.NAME} takes no default: what stands behind a colon would become part of the name", l.Word)
+		return ref, l.Errorf("%s: {env.NAME} takes no default: "+
+			"what stands behind a colon would become part of the name", l.Word)
 	case isEnv && name == "", isFile && path == "":
 		return ref, l.Errorf("%s: the placeholder names nothing: write {env.NAME} or {file./path/to/file}", l.Word)
 	case !isEnv && !isFile:
@@ -68,42 +71,4 @@ func oneSecret[T any](field func(*T) *secret.Ref) func(*T, *syntax.Line) error {
 		*field(target) = secrets[0]
 		return nil
 	}
-}
-
-func (c *clientBlock) parseClientSecret(l *syntax.Line) error {
-	code, args := "", l.Args
-	if center, ok := zoho.LookupDataCenter(zoho.NormalCode(args[0])); ok {
-		code, args = center.Code, args[1:]
-	} else if len(args) > 1 && args[0] != literalWord && args[0] != "" && args[0][0] != '{' && (args[1] == literalWord || strings.HasPrefix(args[1], "{")) {
-		return l.Errorf("client_secret: what stands before the secret is no data center code; known are %s", strings.Join(dataCenterCodes(), " "))
-	}
-	if len(args) == 0 {
-		return l.Errorf("client_secret %s has no secret: write `client_secret %s {env.NAME}`", code, code)
-	}
-	if first := c.secretLines[code]; first != nil {
-		return l.Errorf("%s is given twice, first at %s; several secrets stand on one line and are tried in order",
-			strings.TrimSpace("client_secret "+code), first.Where())
-	}
-	c.secretLines[code] = l
-	secrets, err := ParseSecrets(l, args)
-	if err != nil {
-		return err
-	}
-	if code == "" {
-		c.ClientSecret = secrets
-		return nil
-	}
-	if c.DataCenterSecret == nil {
-		c.DataCenterSecret = make(map[string][]secret.Ref)
-	}
-	c.DataCenterSecret[code] = secrets
-	return nil
-}
-
-func dataCenterCodes() []string {
-	var codes []string
-	for _, center := range zoho.DataCenters() {
-		codes = append(codes, center.Code)
-	}
-	return codes
 }

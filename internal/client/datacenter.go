@@ -24,10 +24,12 @@ func parseDataCenters(args []string) ([]zoho.DataCenter, error) {
 	}
 	if strings.Contains(args[0], "://") {
 		if near := zoho.NearestDataCenter(args[0]); len(args) == 1 && near != "" {
-			return nil, fmt.Errorf("data_center takes codes, or exactly two URLs (authorization server and API): for Zoho's own server write `data_center %s`", near)
+			return nil, fmt.Errorf("data_center takes codes, or exactly two URLs (authorization server and API): "+
+				"for Zoho's own server write `data_center %s`", near)
 		}
 		if len(args) != 2 {
-			return nil, fmt.Errorf("data_center takes codes, or exactly two URLs (authorization server and API), not %d arguments", len(args))
+			return nil, fmt.Errorf("data_center takes codes, or exactly two URLs (authorization server and API), "+
+				"not %d arguments", len(args))
 		}
 		custom, err := zoho.CustomDataCenter(args[0], args[1])
 		if err != nil {
@@ -47,7 +49,8 @@ func parseDataCenters(args []string) ([]zoho.DataCenter, error) {
 		centers = append(centers, center)
 	}
 	if len(centers) > 1 && slices.ContainsFunc(centers, zoho.DataCenter.Isolated) {
-		return nil, errors.New("data_center cn stands alone: China shares no client with other data centers, so it needs a client of its own")
+		return nil, errors.New("data_center cn stands alone: China shares no client with other data centers, " +
+			"so it needs a client of its own")
 	}
 	return centers, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
+// ErrGrantUnreadable is behind the error of a configured grant that has no value to be had.
 var ErrGrantUnreadable = errors.New("the configured refresh_token cannot be read")
 
 // Grant is an account's configured grant. Configuration wins over what is stored.
@@ -54,7 +55,8 @@ func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.G
 	center, ok := c.center(grant.AccountsServer)
 	if !ok {
 		return tokencache.Fetched{}, &tokencache.FetchError{Kind: tokencache.KindRejected, NoToken: true,
-			Err: fmt.Errorf("the grant belongs to %s, which is none of the client's data centers: add it to data_center", grant.AccountsServer)}
+			Err: fmt.Errorf("the grant belongs to %s, which is none of the client's data centers: "+
+				"add it to data_center", grant.AccountsServer)}
 	}
 	all := c.AccountsOf(*center)
 	if len(all) == 0 {
@@ -69,7 +71,12 @@ func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.G
 				c.accepted.Store(center.Code, at)
 			}
 			c.compareClocks(reply.Date)
-			return tokencache.Fetched{AccessToken: reply.AccessToken, Life: reply.ExpiresIn, APIDomain: reply.APIDomain, Scope: reply.Scope}, nil
+			return tokencache.Fetched{
+				AccessToken: reply.AccessToken,
+				Life:        reply.ExpiresIn,
+				APIDomain:   reply.APIDomain,
+				Scope:       reply.Scope,
+			}, nil
 		}
 		failure = FetchError(err)
 		if failure.Kind != tokencache.KindRejected {
@@ -88,8 +95,11 @@ func (c *Client) compareClocks(server time.Time) {
 	now := time.Now()
 	off := now.Sub(server).Round(time.Second)
 	told := c.clockTold.Load()
-	if server.IsZero() || off.Abs() <= ClockTolerance || now.Unix()-told < 3600 || !c.clockTold.CompareAndSwap(told, now.Unix()) {
+	if server.IsZero() || off.Abs() <= ClockTolerance || now.Unix()-told < 3600 {
 		return
+	}
+	if !c.clockTold.CompareAndSwap(told, now.Unix()) {
+		return // somebody else does
 	}
 	c.Shared.Running().Warn("this machine's clock is not that of the authorization server: look at the time service",
 		zap.String("client", c.Name), zap.Duration("ahead", off))

@@ -35,10 +35,16 @@ func TestSecretsOfDataCenters(t *testing.T) {
 		if ref == "new" || ref == "europe" {
 			body = `{"access_token":"1000.a.b","expires_in":3600}`
 		}
-		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: req}
+		return &http.Response{
+			StatusCode: http.StatusOK,
+			Header:     http.Header{},
+			Body:       io.NopCloser(strings.NewReader(body)),
+			Request:    req,
+		}
 	})}
 	for _, center := range []zoho.DataCenter{us, us, eu} {
-		if _, err := client.fetch(t.Context(), tokencache.Key{}, tokencache.Grant{RefreshToken: "1000.r", AccountsServer: center.Accounts}); err != nil {
+		grant := tokencache.Grant{RefreshToken: "1000.r", AccountsServer: center.Accounts}
+		if _, err := client.fetch(t.Context(), tokencache.Key{}, grant); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -71,7 +77,8 @@ func TestClockThatIsOff(t *testing.T) {
 			Shared: &Shared{Running: func() *zap.Logger { return zap.New(core) }},
 			Config: &Config{ClientID: secret.Literal("1000.ID"), ClientSecret: []secret.Ref{secret.Literal("secret")}}}
 		for range 3 {
-			if _, err := client.fetch(t.Context(), tokencache.Key{}, tokencache.Grant{RefreshToken: "1000.r", AccountsServer: center.Accounts}); err != nil {
+			grant := tokencache.Grant{RefreshToken: "1000.r", AccountsServer: center.Accounts}
+			if _, err := client.fetch(t.Context(), tokencache.Key{}, grant); err != nil {
 				t.Fatal(err)
 			}
 		}

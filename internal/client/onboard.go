@@ -9,10 +9,16 @@ import (
 func (c *Client) Onboard() *onboard.Client {
 	served, _ := c.Served.Load().(string)
 	return &onboard.Client{
-		Served: served, Name: c.Name, ID: c.ID, Cache: c.Cache, Centers: c.Centers, Scopes: c.Scopes, RedirectURI: c.RedirectURI,
-		Accounts: c.AccountsOf,
-		Siblings: c.kin,
-		KnownAt:  c.KnownAt,
+		Served:      served,
+		Name:        c.Name,
+		ID:          c.ID,
+		Cache:       c.Cache,
+		Centers:     c.Centers,
+		Scopes:      c.Scopes,
+		RedirectURI: c.RedirectURI,
+		Accounts:    c.AccountsOf,
+		Siblings:    c.kin,
+		KnownAt:     c.KnownAt,
 	}
 }
 

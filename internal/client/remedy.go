@@ -16,7 +16,8 @@ import (
 func (c *Client) Consent(account string) string {
 	do := "give consent: " + c.ConnectCommand(account) + ", or the pages of zoho_connect"
 	if len(c.Scopes) == 0 {
-		do = "generate a code in Zoho's API console (self client) and give it to " + c.ConnectCommand(account) + "; with `scopes` in the client a browser serves as well"
+		do = "generate a code in Zoho's API console (self client) and give it to " + c.ConnectCommand(account) +
+			"; with `scopes` in the client a browser serves as well"
 	}
 	if _, configured, err := c.Grant(account); configured || err != nil {
 		return "put another refresh_token in place of the configured one, or take that out and " + do
@@ -63,11 +64,14 @@ func (c *Client) keyLine(opens func(secrets [][]byte) error) string {
 	first := c.Shared.Sealing.Keys()[0]
 	for _, ref := range append(c.AllSecrets(), c.Shared.Sealing.MasterKeyRef()) {
 		if opens(secret.ResolveAll([]secret.Ref{ref})) == nil {
-			return fmt.Sprintf("the store was begun without encryption_key, so add what opens it as a further key: encryption_key %s %s", first, ref)
+			return fmt.Sprintf("the store was begun without encryption_key, so add what opens it as a further key: "+
+				"encryption_key %s %s", first, ref)
 		}
 	}
-	return fmt.Sprintf("add the key that it was sealed by as a further one: encryption_key %s {env.OLD_ENCRYPTION_KEY}; "+
-		"if the store was begun without encryption_key, that is the client secret of then, or its zoho-master.key: {file./path/to/zoho-master.key}", first)
+	return fmt.Sprintf("add the key that it was sealed by as a further one: "+
+		"encryption_key %s {env.OLD_ENCRYPTION_KEY}; "+
+		"if the store was begun without encryption_key, that is the client secret of then, or its zoho-master.key: "+
+		"{file./path/to/zoho-master.key}", first)
 }
 
 // secretLine is keyLine for a store that client secrets seal.
@@ -78,8 +82,10 @@ func (c *Client) secretLine() string {
 		option, secrets = option+" "+code, c.DataCenterSecret[code]
 	}
 	return fmt.Sprintf("add the secret of before behind that of now: %s %s {env.OLD_CLIENT_SECRET}; "+
-		"if the store had its zoho-master.key elsewhere than at %s, name that place: master_key_file /path/to/zoho-master.key; "+
-		"if it had an encryption_key, write that again: encryption_key {env.ZOHO_ENCRYPTION_KEY}", option, secrets[0], c.Shared.Sealing.MasterKeyFile())
+		"if the store had its zoho-master.key elsewhere than at %s, name that place: "+
+		"master_key_file /path/to/zoho-master.key; "+
+		"if it had an encryption_key, write that again: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
+		option, secrets[0], c.Shared.Sealing.MasterKeyFile())
 }
 
 // Explain is a cause in the words for one of the client's connections.

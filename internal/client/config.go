@@ -1,0 +1,72 @@
+package client
+
+import (
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/egress"
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+)
+
+// Config is an OAuth client as registered in Zoho's API console.
+type Config struct {
+	// Data center codes, the home of the client first; or two URLs, those of the
+	// authorization server and of the API, for any other server that speaks the
+	// protocol (http only on loopback addresses).
+	DataCenter []string `json:"data_center,omitempty"`
+
+	ClientID secret.Ref `json:"client_id,omitzero"`
+
+	// Tried in order, so that a secret can be rolled over.
+	ClientSecret []secret.Ref `json:"client_secret,omitempty"`
+
+	// Secrets by data center code; Zoho gives each data center its own unless told otherwise.
+	DataCenterSecret map[string][]secret.Ref `json:"data_center_secret,omitempty"`
+
+	// The grant of the account `default`. Empty counts as none.
+	RefreshToken secret.Ref `json:"refresh_token,omitzero"`
+
+	// Further accounts by name: 1 to 128 of letters, digits and `._@-`.
+	Accounts map[string]*Account `json:"accounts,omitempty"`
+
+	// Scopes asked for at consent, sent as given.
+	Scopes []string `json:"scopes,omitempty"`
+
+	// Where the browser comes back to after consent.
+	RedirectURI string `json:"redirect_uri,omitempty"`
+
+	// Default: `Zoho-oauthtoken`, which is how Zoho wants its bearer tokens.
+	AuthorizationScheme string `json:"authorization_scheme,omitempty"`
+
+	// A token with less life than this left is renewed in the background; never
+	// more than a quarter of its own life. Default: 5m.
+	RefreshBefore caddy.Duration `json:"refresh_before,omitempty"`
+
+	// A connection used within this time is renewed by a timer as well; 0 turns it off. Default: 24h.
+	KeepWarm *caddy.Duration `json:"keep_warm,omitempty"`
+
+	// How many access tokens a grant may ask for. Default: 10 in 10m, Zoho's own limit.
+	TokenBudget *TokenBudget `json:"token_budget,omitempty"`
+
+	// PEM file of certificate authorities to trust instead of the system's.
+	TrustedCA string `json:"trusted_ca,omitempty"`
+
+	// HTTP or SOCKS proxy on the way to Zoho. The environment's proxies are ignored.
+	NetworkProxy string `json:"network_proxy,omitempty"`
+
+	// Sends every Zoho host name to one address.
+	Simulator *egress.Simulator `json:"simulator,omitempty"`
+}
+
+// Account is a resource owner's place with a client.
+type Account struct {
+	// Code of the data center that owns the account. Default: the client's home.
+	DataCenter string `json:"data_center,omitempty"`
+
+	RefreshToken secret.Ref `json:"refresh_token,omitzero"`
+}
+
+// TokenBudget is how many access tokens may be asked for within a window.
+type TokenBudget struct {
+	Tokens int            `json:"tokens"`
+	Window caddy.Duration `json:"window"`
+}

@@ -1,0 +1,173 @@
+package client
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/egress"
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
+)
+
+// New makes a client of what is configured.
+func New(config *Config, name string, shared *Shared) (*Client, error) {
+	c := &Client{Config: config, Name: name, Shared: shared, owners: make(map[string]*zoho.DataCenter)}
+	steps := []func() error{
+		c.provisionDataCenters, c.provisionSecrets, c.provisionAccounts, c.provisionTimes, c.provisionNetwork,
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, c.located(err)
+		}
+	}
+	WarnOfSecretFiles(shared.Logger, c.AllSecrets()...)
+	c.Cache = c.cacheClient()
+	c.HTTP = c.Network.AccountsClient()
+	return c, nil
+}
+
+// WarnOfSecretFiles tells of files that others of this machine can read.
+func WarnOfSecretFiles(logger *zap.Logger, secrets ...secret.Ref) {
+	for _, ref := range secrets {
+		if text := ref.Exposed(); text != "" {
+			logger.Warn(text)
+		}
+	}
+}
+
+// located says which client an error belongs to, of each that was joined.
+func (c *Client) located(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, err := range joined.Unwrap() {
+			errs = append(errs, c.located(err))
+		}
+		return errors.Join(errs...)
+	}
+	return fmt.Errorf("zoho: client %s: %w", c.Name, err)
+}
+
+func (c *Client) provisionAccounts() error {
+	for _, warning := range zoho.ScopeWarnings(c.Scopes) {
+		c.Shared.Logger.Warn(warning, zap.String("client", c.Name))
+	}
+	if len(c.AccountNames()) > 1 && c.Shared.Sealing.ByMasterKey() {
+		c.Shared.Logger.Warn("what is stored of several accounts opens by a key on the same disk; "+
+			"add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
+			zap.String("client", c.Name))
+	}
+	if err := c.warnWithoutGrant(c.RefreshToken, onboard.DefaultAccount); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
+		account := c.Accounts[name]
+		if !onboard.AccountName.MatchString(name) {
+			return fmt.Errorf("account name %q: 1 to 128 of letters, digits and ._@- are allowed", name)
+		}
+		if account == nil || !account.RefreshToken.IsSet() {
+			return fmt.Errorf("account %s: refresh_token is missing", name)
+		}
+		if name == onboard.DefaultAccount && c.RefreshToken.IsSet() {
+			return errors.New("account default: the client's own refresh_token is that account's already")
+		}
+		if code := account.DataCenter; code != "" {
+			if c.Centers[0].Custom {
+				return fmt.Errorf("account %s: data_center %s: this client's data center is given by URLs", name, code)
+			}
+			center, ok := zoho.LookupDataCenter(code)
+			if !ok {
+				return fmt.Errorf("account %s: %w", name, zoho.UnknownDataCenter(code))
+			}
+			c.owners[name] = &center
+		}
+		if err := c.warnWithoutGrant(account.RefreshToken, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// warnWithoutGrant lets a configured grant be empty: the connection then waits for consent.
+func (c *Client) warnWithoutGrant(ref secret.Ref, account string) error {
+	if !ref.IsSet() {
+		return nil
+	}
+	WarnOfSecretFiles(c.Shared.Logger, ref)
+	_, err := ref.Resolve()
+	if err != nil && !errors.Is(err, secret.ErrEmpty) {
+		return fmt.Errorf("account %s: refresh_token %w", account, err)
+	}
+	if err != nil {
+		c.Shared.Logger.Warn("refresh_token is empty, the account has no configured grant: set it, "+
+			"or connect the account by `"+c.ConnectCommand(account)+"`",
+			zap.String("client", c.Name), zap.String("account", account), zap.String("refresh_token", ref.String()))
+	}
+	return nil
+}
+
+// longestWindow is well below what ledgers are kept for.
+const longestWindow = 24 * time.Hour
+
+func (c *Client) provisionTimes() error {
+	if c.RefreshBefore < 0 {
+		return errors.New("refresh_before must not be negative")
+	}
+	if c.KeepWarm != nil && *c.KeepWarm < 0 {
+		return errors.New("keep_warm must not be negative; 0 turns it off")
+	}
+	if b := c.TokenBudget; b != nil && (b.Tokens < 1 || b.Window <= 0) {
+		return errors.New("token_budget takes a number of at least 1 and a duration, as in `token_budget 10 10m`")
+	}
+	if b := c.TokenBudget; b != nil && time.Duration(b.Window) > longestWindow {
+		return fmt.Errorf("token_budget: the window is %s, and can be %s at most",
+			time.Duration(b.Window), longestWindow)
+	}
+	c.Scheme = cmp.Or(c.AuthorizationScheme, "Zoho-oauthtoken")
+	return nil
+}
+
+func (c *Client) provisionNetwork() error {
+	network, err := egress.New(egress.Options{
+		TrustedCA: c.TrustedCA,
+		Proxy:     c.NetworkProxy,
+		Simulator: c.Simulator,
+		Custom:    c.Centers[0].Custom,
+	})
+	c.Network = network
+	return err
+}
+
+// cacheClient is what the token cache needs to know of this client.
+func (c *Client) cacheClient() *tokencache.Client {
+	cc := &tokencache.Client{
+		Name:          c.Name,
+		RefreshBefore: cmp.Or(time.Duration(c.RefreshBefore), 5*time.Minute),
+		KeepWarm:      24 * time.Hour,
+		Budget:        10,
+		BudgetWindow:  10 * time.Minute,
+		Accounts:      c.AccountNames,
+		Grant:         c.Grant,
+		ClientID:      c.ID,
+		Secrets:       c.SealingSecrets,
+		Credentials:   c.credentials,
+		Fetch:         c.fetch,
+	}
+	if c.KeepWarm != nil {
+		cc.KeepWarm = time.Duration(*c.KeepWarm)
+	}
+	if b := c.TokenBudget; b != nil {
+		cc.Budget, cc.BudgetWindow = b.Tokens, time.Duration(b.Window)
+	}
+	if !c.Centers[0].Custom {
+		cc.MaxLife = time.Hour
+	}
+	return cc
+}
