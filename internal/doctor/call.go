@@ -23,7 +23,9 @@ func (e *exam) calls(ctx context.Context, s tokencache.Status) {
 		return f.Check == adminapi.CheckGrant && f.Result == adminapi.ResultFailed
 	}
 	if told := e.found[before:]; told.Has(bad) {
-		told = slices.DeleteFunc(told, func(f adminapi.Finding) bool { return f.Check == adminapi.CheckGrant && f.Result == adminapi.ResultOK })
+		told = slices.DeleteFunc(told, func(f adminapi.Finding) bool {
+			return f.Check == adminapi.CheckGrant && f.Result == adminapi.ResultOK
+		})
 		e.found = e.found[:before+len(told)]
 	}
 }
@@ -48,25 +50,7 @@ func (e *exam) callAll(ctx context.Context, s tokencache.Status) {
 		s.Scopes = zoho.SplitScopes(token.Scope)
 	}
 	probes, unknown := e.probes(s, conn.Services())
-	if len(unknown) > 0 {
-		e.tell(adminapi.Finding{
-			Check:   adminapi.CheckCall,
-			Result:  adminapi.ResultSkipped,
-			Account: s.Account,
-			What:    "no harmless call is known for " + strings.Join(unknown, ", "),
-			Do:      "try one of the app's own",
-		})
-	}
-	if len(probes) == 0 {
-		e.tell(adminapi.Finding{
-			Check:   adminapi.CheckCall,
-			Result:  adminapi.ResultSkipped,
-			Account: s.Account,
-			What:    "no call was made to any service",
-			Why:     "which ones the apps use is not known",
-			Do:      "name them: `scopes` in the client, or `services` in zoho_proxy",
-		})
-	}
+	e.uncalled(s.Account, unknown, len(probes))
 	refused := make(map[string]bool) // services
 	var shown []string               // scopes of which it is known by now
 	for _, p := range probes {
@@ -89,6 +73,30 @@ func (e *exam) callAll(ctx context.Context, s tokencache.Status) {
 	}
 }
 
+// uncalled tells of services for which no call is known, and that nothing was called at all.
+func (e *exam) uncalled(account string, unknown []string, calls int) {
+	if len(unknown) > 0 {
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckCall,
+			Result:  adminapi.ResultSkipped,
+			Account: account,
+			What:    "no harmless call is known for " + strings.Join(unknown, ", "),
+			Do:      "try one of the app's own",
+		})
+	}
+	if calls == 0 {
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckCall,
+			Result:  adminapi.ResultSkipped,
+			Account: account,
+			What:    "no call was made to any service",
+			Why:     "which ones the apps use is not known",
+			Do:      "name them: `scopes` in the client, or `services` in zoho_proxy",
+		})
+	}
+}
+
+// noToken tells why there is no access token.
 func (e *exam) noToken(ctx context.Context, account string, err error) {
 	for _, s := range e.client.Shared.Cache.Status(e.client.Cache, account) {
 		if s.Waiting == tokencache.KindDead { // as has just come out
@@ -97,7 +105,8 @@ func (e *exam) noToken(ctx context.Context, account string, err error) {
 		}
 	}
 	p := problem.Token(err, e.client, account)
-	if server := e.client.CenterNow(account).Accounts; p.Code == problem.CodeAccountsUnreachable && slices.Contains(e.down, server) {
+	server := e.client.CenterNow(account).Accounts
+	if p.Code == problem.CodeAccountsUnreachable && slices.Contains(e.down, server) {
 		e.tell(adminapi.Finding{
 			Check:   adminapi.CheckGrant,
 			Result:  adminapi.ResultSkipped,
@@ -224,40 +233,51 @@ func (c *doctorCall) regrant() string {
 
 // judged tells what an answer means for whoever asked for the scope.
 func (c *doctorCall) judged(status int, verdict zoho.Verdict, token *tokencache.Token) outcome {
-	refused := func(result, check, why, do string) {
-		c.tell(adminapi.Finding{
-			Check:   check,
-			Result:  result,
-			Account: c.account,
-			What:    fmt.Sprintf("%s: %s (Zoho answers %d)", refusalWord[verdict], c.what(), status),
-			Why:     why,
-			Do:      do,
-		})
-		c.found[len(c.found)-1].NeedsConsent = check == adminapi.CheckScopes
-	}
+	refused := func(result, check, why, do string) { c.refused(status, verdict, result, check, why, do) }
 	switch verdict {
 	case zoho.VerdictScope:
-		refused(adminapi.ResultFailed, adminapi.CheckScopes, "the grant lacks "+c.probe.Scope+", or one that allows as much", c.regrant())
+		refused(adminapi.ResultFailed, adminapi.CheckScopes,
+			"the grant lacks "+c.probe.Scope+", or one that allows as much", c.regrant())
 		return callTold
 	case zoho.VerdictAmbiguous:
-		refused(adminapi.ResultFailed, adminapi.CheckScopes, "this service answers the same to a dead token and to a missing scope; if the token serves elsewhere, "+c.probe.Scope+" is missing",
-			c.regrant())
+		refused(adminapi.ResultFailed, adminapi.CheckScopes,
+			"this service answers the same to a dead token and to a missing scope; "+
+				"if the token serves elsewhere, "+c.probe.Scope+" is missing", c.regrant())
 		return callTold
 	case zoho.VerdictPermission:
-		refused(adminapi.ResultWarning, adminapi.CheckCall, "the user who consented may not do this in Zoho", "give that user the profile, role or licence")
+		refused(adminapi.ResultWarning, adminapi.CheckCall,
+			"the user who consented may not do this in Zoho", "give that user the profile, role or licence")
 		return callSilent
 	case zoho.VerdictOrg:
-		refused(adminapi.ResultWarning, adminapi.CheckCall, "the token belongs to another organization or portal", "see the organization id that the app sends")
+		refused(adminapi.ResultWarning, adminapi.CheckCall,
+			"the token belongs to another organization or portal", "see the organization id that the app sends")
 	case zoho.VerdictNoHeader:
-		refused(adminapi.ResultFailed, adminapi.CheckCall, "Zoho says that no token came, although one was sent", "see whether something between here and Zoho takes the Authorization header away")
+		refused(adminapi.ResultFailed, adminapi.CheckCall,
+			"Zoho says that no token came, although one was sent",
+			"see whether something between here and Zoho takes the Authorization header away")
 	case zoho.VerdictRenew:
-		refused(adminapi.ResultFailed, adminapi.CheckDataCenter, c.whyRefused(token), "compare data_center with where the organization is")
+		refused(adminapi.ResultFailed, adminapi.CheckDataCenter,
+			c.whyRefused(token), "compare data_center with where the organization is")
 	case zoho.VerdictLimited:
-		refused(adminapi.ResultWarning, adminapi.CheckCall, "the limit of the API is reached; the token is good", "call less, or buy more")
+		refused(adminapi.ResultWarning, adminapi.CheckCall,
+			"the limit of the API is reached; the token is good", "call less, or buy more")
 	default:
 		return c.answered(status)
 	}
 	return callUseless
+}
+
+// refused tells of an answer that refuses the call.
+func (c *doctorCall) refused(status int, verdict zoho.Verdict, result, check, why, do string) {
+	c.tell(adminapi.Finding{
+		Check:   check,
+		Result:  result,
+		Account: c.account,
+		What:    fmt.Sprintf("%s: %s (Zoho answers %d)", refusalWord[verdict], c.what(), status),
+		Why:     why,
+		Do:      do,
+	})
+	c.found[len(c.found)-1].NeedsConsent = check == adminapi.CheckScopes
 }
 
 func (c *doctorCall) whyRefused(token *tokencache.Token) string {
@@ -267,7 +287,8 @@ func (c *doctorCall) whyRefused(token *tokencache.Token) string {
 	case c.renewed:
 		return "a fresh access token is refused as well, as at the wrong data center or environment"
 	}
-	return "the access token is refused, and was not renewed because fresh ones were refused a moment ago, as at the wrong data center or environment"
+	return "the access token is refused, and was not renewed because fresh ones were refused a moment ago, " +
+		"as at the wrong data center or environment"
 }
 
 // answered tells of an answer that says nothing against the token.
@@ -314,6 +335,31 @@ func (c *doctorCall) answered(status int) outcome {
 }
 
 var refusalWord = map[zoho.Verdict]string{
-	zoho.VerdictScope: "missing scope", zoho.VerdictPermission: "no permission", zoho.VerdictOrg: "another organization",
-	zoho.VerdictNoHeader: "no token arrived", zoho.VerdictAmbiguous: "refused", zoho.VerdictRenew: "refused", zoho.VerdictLimited: "limited",
+	zoho.VerdictScope:      "missing scope",
+	zoho.VerdictPermission: "no permission",
+	zoho.VerdictOrg:        "another organization",
+	zoho.VerdictNoHeader:   "no token arrived",
+	zoho.VerdictAmbiguous:  "refused",
+	zoho.VerdictRenew:      "refused",
+	zoho.VerdictLimited:    "limited",
+}
+
+// scopes compares what is asked for with what is known to be granted, where no call has
+// shown it.
+func (e *exam) scopes(account string, granted []string, known bool) {
+	var missing []string
+	for _, scope := range e.client.Scopes {
+		if known && !zoho.Covers(granted, scope) {
+			missing = append(missing, scope)
+		}
+	}
+	if len(missing) > 0 {
+		e.tellConsent(adminapi.Finding{
+			Check:   adminapi.CheckScopes,
+			Account: account,
+			What:    "missing scopes: " + strings.Join(missing, ", "),
+			Why:     "`scopes` asks for them, the grant was given without",
+			Do:      e.client.Consent(account),
+		})
+	}
 }

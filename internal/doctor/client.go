@@ -120,7 +120,11 @@ func (e *exam) clock(clocks []*time.Duration) {
 	})
 }
 
-func (e *exam) dataCenter(ctx context.Context, center zoho.DataCenter, statuses []tokencache.Status) (ahead *time.Duration) {
+// dataCenter asks one of the authorization servers; ahead is by how much this machine's clock
+// is ahead of its own, nil if it has not told the time.
+func (e *exam) dataCenter(
+	ctx context.Context, center zoho.DataCenter, statuses []tokencache.Status,
+) (ahead *time.Duration) {
 	ways := e.client.AccountsOf(center)
 	if len(ways) == 0 {
 		e.tell(adminapi.Finding{
@@ -167,7 +171,7 @@ func (e *exam) dataCenter(ctx context.Context, center zoho.DataCenter, statuses 
 	return ahead
 }
 
-// asks tells whether an authorization server may be called: one that throttles keeps its
+// asks reports whether an authorization server may be called: one that throttles keeps its
 // door shut for longer with each call.
 func (e *exam) asks(server string) bool {
 	return !slices.Contains(e.down, server) && !slices.Contains(e.throttling, server)
@@ -195,53 +199,18 @@ func (e *exam) unreachable(where string, err error) {
 	})
 }
 
-// clientAt tells whether a data center takes the client's id and one of its secrets.
+// clientAt reports whether a data center takes the client's id and one of its secrets.
 func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoho.Accounts) {
 	var failure *zoho.Failure
 	for i, way := range ways {
 		failure = nil // of the secret before
 		err := way.CheckClient(ctx)
-		if err == nil && i > 0 {
-			e.tell(adminapi.Finding{
-				Check:  adminapi.CheckCredentials,
-				Result: adminapi.ResultNote,
-				What:   center.Accounts + " takes one of the client's secrets, and refuses another",
-				Why:    "several are configured",
-				Do:     "when one of them is retired everywhere, remove it",
-			})
-		}
 		if err == nil {
-			e.tell(adminapi.Finding{
-				Check:  adminapi.CheckDataCenter,
-				Result: adminapi.ResultOK,
-				What:   center.Accounts + " knows the client and takes its secret",
-			})
+			e.knownClient(center, i > 0)
 			return
 		}
-		if errors.As(err, &failure) && failure.Kind == zoho.FailureThrottled {
-			e.throttling = append(e.throttling, center.Accounts)
-			e.tell(adminapi.Finding{
-				Check:  adminapi.CheckBudget,
-				Result: adminapi.ResultFailed,
-				What:   "Zoho throttles: " + center.Accounts + " answers nothing for a while",
-				Why:    err.Error(),
-				Do:     failure.Hint(),
-			})
-			return
-		}
-		if failure != nil && failure.Status == 0 {
-			e.unreachable(center.Accounts, err)
-			return
-		}
-		if failure == nil || failure.Kind != zoho.FailureClientRejected {
-			told := cause.Of(cause.NoAccounts, cause.Facts{Server: center.Accounts})
-			e.tell(adminapi.Finding{
-				Check:  adminapi.CheckDataCenter,
-				Result: adminapi.ResultFailed,
-				What:   told.What,
-				Why:    err.Error(),
-				Do:     hintOf(err),
-			})
+		if !errors.As(err, &failure) || failure.Status == 0 || failure.Kind != zoho.FailureClientRejected {
+			e.uncheckedClient(center, err)
 			return
 		}
 	}
@@ -258,11 +227,57 @@ func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoh
 	e.unknownClient(center, failure, e.elsewhere(center))
 }
 
+// knownClient tells that a data center takes the client, and whether it has refused a secret.
+func (e *exam) knownClient(center zoho.DataCenter, refusedOne bool) {
+	if refusedOne {
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckCredentials,
+			Result: adminapi.ResultNote,
+			What:   center.Accounts + " takes one of the client's secrets, and refuses another",
+			Why:    "several are configured",
+			Do:     "when one of them is retired everywhere, remove it",
+		})
+	}
+	e.tell(adminapi.Finding{
+		Check:  adminapi.CheckDataCenter,
+		Result: adminapi.ResultOK,
+		What:   center.Accounts + " knows the client and takes its secret",
+	})
+}
+
+// uncheckedClient tells why a data center did not say whether it takes the client.
+func (e *exam) uncheckedClient(center zoho.DataCenter, err error) {
+	var failure *zoho.Failure
+	switch {
+	case errors.As(err, &failure) && failure.Kind == zoho.FailureThrottled:
+		e.throttling = append(e.throttling, center.Accounts)
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckBudget,
+			Result: adminapi.ResultFailed,
+			What:   "Zoho throttles: " + center.Accounts + " answers nothing for a while",
+			Why:    err.Error(),
+			Do:     failure.Hint(),
+		})
+	case failure != nil && failure.Status == 0:
+		e.unreachable(center.Accounts, err)
+	default:
+		told := cause.Of(cause.NoAccounts, cause.Facts{Server: center.Accounts})
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckDataCenter,
+			Result: adminapi.ResultFailed,
+			What:   told.What,
+			Why:    err.Error(),
+			Do:     hintOf(err),
+		})
+	}
+}
+
 // rightSecret is how to come by the secret that a data center takes, the likeliest first.
 func (e *exam) rightSecret(center zoho.DataCenter) string {
 	do := cause.Of(cause.WrongSecret, cause.Facts{}).Do
 	if len(e.client.Centers) > 1 {
-		do += fmt.Sprintf("; each data center has its own, unless the console is told to use one everywhere: see `client_secret %s …`", center.Code)
+		do += fmt.Sprintf("; each data center has its own, unless the console is told to use one everywhere: "+
+			"see `client_secret %s …`", center.Code)
 	}
 	return do
 }
@@ -284,8 +299,9 @@ func (e *exam) unknownClient(center zoho.DataCenter, failure *zoho.Failure, know
 		e.tell(adminapi.Finding{
 			Check:  adminapi.CheckCredentials,
 			Result: adminapi.ResultFailed,
-			What:   "the client id is unknown at " + center.Accounts + ", and none of Zoho's data centers that answered knows it",
-			Why:    failure.Error(),
+			What: "the client id is unknown at " + center.Accounts +
+				", and none of Zoho's data centers that answered knows it",
+			Why: failure.Error(),
 			Do: "see whether client_id is mistyped: compare it with the API console, it is case sensitive " +
 				"and begins with 1000. or 1004.",
 		})
@@ -293,17 +309,20 @@ func (e *exam) unknownClient(center zoho.DataCenter, failure *zoho.Failure, know
 		e.tell(adminapi.Finding{
 			Check:  adminapi.CheckDataCenter,
 			Result: adminapi.ResultFailed,
-			What:   fmt.Sprintf("wrong data center: the client id is unknown at %s, but known at %s", center.Code, strings.Join(known, ", ")),
-			Why:    "the client was registered there, or this data center is not enabled for it (" + failure.Error() + ")",
-			Do:     fmt.Sprintf("write `data_center %s` if it was registered there. %s", known[0], console),
+			What: fmt.Sprintf("wrong data center: the client id is unknown at %s, but known at %s",
+				center.Code, strings.Join(known, ", ")),
+			Why: "the client was registered there, or this data center is not enabled for it " +
+				"(" + failure.Error() + ")",
+			Do: fmt.Sprintf("write `data_center %s` if it was registered there. %s", known[0], console),
 		})
 	default:
 		e.tell(adminapi.Finding{
 			Check:  adminapi.CheckDataCenter,
 			Result: adminapi.ResultFailed,
-			What:   fmt.Sprintf("the data center %s is not enabled for the client, which is known at %s", center.Code, strings.Join(known, ", ")),
-			Why:    failure.Error(),
-			Do:     "switch it on, or take it out of `data_center`. " + console,
+			What: fmt.Sprintf("the data center %s is not enabled for the client, which is known at %s",
+				center.Code, strings.Join(known, ", ")),
+			Why: failure.Error(),
+			Do:  "switch it on, or take it out of `data_center`. " + console,
 		})
 	}
 }

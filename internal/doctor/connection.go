@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,108 +15,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
-	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
-
-// maxCalled is how many connections of a client calls are made for.
-const maxCalled = 20
-
-// connections looks at all of the client's, and makes calls for some of those that look well.
-func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, account string) {
-	if len(statuses) == 0 {
-		what, why := "no account is connected", e.client.Explain(cause.NoGrant, account).Why
-		if account != "" {
-			what = "there is no account " + onboard.ShowAccount(account)
-			why = adminapi.NoAccount(e.client.Name, account, e.client.Shared.Cache.Accounts(e.client.Cache)).Error()
-		}
-		e.tellConsent(adminapi.Finding{
-			Check: adminapi.CheckGrant,
-			What:  what,
-			Why:   why,
-			Do:    e.client.Consent(cmp.Or(account, onboard.DefaultAccount)),
-		})
-		return
-	}
-	for _, text := range onboard.CountQuota(e.client.Shared.Cache.Status(e.client.Cache)).Warnings() {
-		e.tell(adminapi.Finding{
-			Check:  adminapi.CheckGrant,
-			Result: adminapi.ResultWarning,
-			What:   text,
-			Why:    "each consent takes one, and what is only forgotten here keeps it at Zoho",
-			Do: "`caddy zoho revoke` gives back those that are not needed, `connect --revoke-old` the one " +
-				"that it replaces",
-		})
-	}
-	called := 0
-	for i, s := range statuses {
-		if ctx.Err() != nil {
-			e.tell(adminapi.Finding{
-				Check:  adminapi.CheckCall,
-				Result: adminapi.ResultSkipped,
-				What:   words.Plural(len(statuses)-i, "connection") + " not looked at: there was no time left",
-				Do:     "name one: caddy zoho doctor " + e.client.Name + " ACCOUNT",
-			})
-			return
-		}
-		if !e.connection(ctx, s) {
-			continue
-		}
-		if called++; called <= maxCalled {
-			e.calls(ctx, s)
-		}
-	}
-	if called > maxCalled {
-		e.tell(adminapi.Finding{
-			Check:  adminapi.CheckCall,
-			Result: adminapi.ResultSkipped,
-			What:   fmt.Sprintf("%s look well, calls were made for %d of them", words.Plural(called, "connection"), maxCalled),
-			Do:     "name one: caddy zoho doctor " + e.client.Name + " ACCOUNT",
-		})
-	}
-}
-
-// unserved tells of accounts that zoho_proxy names and nobody has connected while others
-// are: a slip in a name looks well from everywhere else, and each request gets an error.
-func (e *exam) unserved(statuses []tokencache.Status) {
-	var known, connected []string
-	for _, s := range statuses {
-		known = append(known, s.Account)
-		if s.HasGrant {
-			connected = append(connected, s.Account)
-		}
-	}
-	served := make(map[string][]string) // addresses by account
-	for p, listen := range e.proxies() {
-		if !strings.Contains(p.Account, "{") && !slices.Contains(known, p.Account) {
-			served[p.Account] = append(served[p.Account], listen...)
-		}
-	}
-	for _, account := range slices.Sorted(maps.Keys(served)) {
-		addresses := slices.Compact(slices.Sorted(slices.Values(served[account])))
-		e.tellConsent(adminapi.Finding{
-			Check:   adminapi.CheckGrant,
-			Account: account,
-			What:    fmt.Sprintf("zoho_proxy at %s serves %s/%s, which is not connected", strings.Join(addresses, ", "), e.client.Name, account),
-			Why:     someConnected(connected),
-			Do:      e.client.Consent(account) + "; if another account is meant, name it by `account` in zoho_proxy",
-		})
-	}
-}
-
-// someConnected names accounts among which the one that is meant may be.
-func someConnected(accounts []string) string {
-	const some = 10
-	if len(accounts) == 0 {
-		return "no account of the client is connected"
-	}
-	text := "connected are: " + strings.Join(accounts[:min(len(accounts), some)], ", ")
-	if len(accounts) > some {
-		text += fmt.Sprintf(" and %d more", len(accounts)-some)
-	}
-	return text
-}
-
-const seeCredentials = "see what is said of the client's credentials and data centers"
 
 // connection tells what is known of a connection, and whether a call is worth a try.
 func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) {
@@ -143,6 +41,16 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 			Do:      seeCredentials,
 		})
 		return false
+	}
+	e.waiting(s, next)
+	e.contention(s)
+	e.unrecognized(s)
+	return s.HasToken || s.Waiting == 0 && s.BudgetLeft > 0
+}
+
+// waiting tells why no token is asked for now; next is when one will be.
+func (e *exam) waiting(s tokencache.Status, next string) {
+	switch {
 	case s.Waiting == tokencache.KindThrottled:
 		told := e.client.Explain(cause.Throttled, s.Account)
 		e.tell(adminapi.Finding{
@@ -173,10 +81,9 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 			Do:      "nothing, if the authorization server can be reached now",
 		})
 	}
-	e.contention(s)
-	e.unrecognized(s)
-	return s.HasToken || s.Waiting == 0 && s.BudgetLeft > 0
 }
+
+const seeCredentials = "see what is said of the client's credentials and data centers"
 
 func (e *exam) noGrant(s tokencache.Status) {
 	if s.NoGrant != tokencache.KindNoGrant {
@@ -227,7 +134,8 @@ func (e *exam) deadGrant(ctx context.Context, s tokencache.Status) {
 			why += "; the client's other data centers were not all asked: " + unknown.Error()
 		}
 		if known := e.elsewhere(*e.client.CenterOf(s.Account, s.AccountsServer)); len(known) > 0 {
-			why += "; the client is known at " + strings.Join(known, ", ") + " as well: if the token was made there, that is the data center to configure"
+			why += "; the client is known at " + strings.Join(known, ", ") +
+				" as well: if the token was made there, that is the data center to configure"
 		}
 	}
 	e.tellConsent(adminapi.Finding{
@@ -241,7 +149,8 @@ func (e *exam) deadGrant(ctx context.Context, s tokencache.Status) {
 
 func (e *exam) moveTo(account, center string) string {
 	if account == onboard.DefaultAccount && e.client.RefreshToken.IsSet() {
-		return fmt.Sprintf("make %s the first of `data_center`, or give the token as `account %s { data_center %s; refresh_token … }`", center, account, center)
+		return fmt.Sprintf("make %s the first of `data_center`, "+
+			"or give the token as `account %s { data_center %s; refresh_token … }`", center, account, center)
 	}
 	return fmt.Sprintf("write `data_center %s` in the block of account %s", center, account)
 }
@@ -271,7 +180,8 @@ func (e *exam) livesAt(ctx context.Context, s tokencache.Status) (code string, u
 		case err == nil:
 			e.Moved.Store(grant.RefreshToken, center.Code)
 			return center.Code, nil
-		case !errors.As(err, &failure) || failure.Kind != tokencache.KindDead && failure.Kind != tokencache.KindRejected:
+		case !errors.As(err, &failure),
+			failure.Kind != tokencache.KindDead && failure.Kind != tokencache.KindRejected:
 			unknown = err
 		}
 	}
@@ -310,30 +220,13 @@ func (e *exam) unrecognized(s tokencache.Status) {
 			Check:   adminapi.CheckCall,
 			Result:  adminapi.ResultWarning,
 			Account: s.Account,
-			What:    fmt.Sprintf("%s refused calls in a way that is not known, the last one at %s", metrics.ServiceLabel(r.Service), r.At.Local().Format(time.DateTime)),
-			Why:     fmt.Sprintf("it answered %d with the content type %q, %s; a dead token, a missing scope and a service in trouble can look like that", r.Status, r.ContentType, words.Times(r.Count)),
+			What: fmt.Sprintf("%s refused calls in a way that is not known, the last one at %s",
+				metrics.ServiceLabel(r.Service), r.At.Local().Format(time.DateTime)),
+			Why: fmt.Sprintf("it answered %d with the content type %q, %s; a dead token, "+
+				"a missing scope and a service in trouble can look like that",
+				r.Status, r.ContentType, words.Times(r.Count)),
 			Do: "see what the log says of the answer; compare the scopes with those that the service " +
 				"takes, and call it by hand",
-		})
-	}
-}
-
-// scopes compares what is asked for with what is known to be granted, where no call has
-// shown it.
-func (e *exam) scopes(account string, granted []string, known bool) {
-	var missing []string
-	for _, scope := range e.client.Scopes {
-		if known && !zoho.Covers(granted, scope) {
-			missing = append(missing, scope)
-		}
-	}
-	if len(missing) > 0 {
-		e.tellConsent(adminapi.Finding{
-			Check:   adminapi.CheckScopes,
-			Account: account,
-			What:    "missing scopes: " + strings.Join(missing, ", "),
-			Why:     "`scopes` asks for them, the grant was given without",
-			Do:      e.client.Consent(account),
 		})
 	}
 }

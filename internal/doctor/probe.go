@@ -88,8 +88,9 @@ func (e *exam) unchecked(account string, probes []zoho.Probe) {
 			Result:  adminapi.ResultSkipped,
 			Account: account,
 			What:    "not checked: " + strings.Join(uncalled, ", "),
-			Why:     fmt.Sprintf("at most %d calls are made for a connection, and none to an authorization server that is down or throttles", maxCalls),
-			Do:      do,
+			Why: fmt.Sprintf("at most %d calls are made for a connection, "+
+				"and none to an authorization server that is down or throttles", maxCalls),
+			Do: do,
 		})
 	}
 }

@@ -1,0 +1,37 @@
+package doctor
+
+import (
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+)
+
+// examineSecret looks at a secret and where it comes from, nothing if that is in order.
+func examineSecret(option, client string, ref secret.Ref) (found adminapi.Findings) {
+	if _, err := ref.Resolve(); err != nil {
+		found.Add(adminapi.Finding{
+			Check:  adminapi.CheckCredentials,
+			Result: adminapi.ResultFailed,
+			Client: client,
+			What:   option + " has no usable value",
+			Why:    err.Error(),
+			Do: "see to it that Caddy's own environment has it; a changed file is read without a reload, " +
+				"a changed variable takes a restart",
+		})
+	}
+	return append(found, examineFile(client, ref)...)
+}
+
+// examineFile looks at who else can read a secret.
+func examineFile(client string, ref secret.Ref) (found adminapi.Findings) {
+	if text := ref.Exposed(); text != "" {
+		found.Add(adminapi.Finding{
+			Check:  adminapi.CheckCredentials,
+			Result: adminapi.ResultFailed,
+			Client: client,
+			What:   text,
+			Why:    "other users of this machine can take the secret",
+			Do:     "roll the secret over if others have been there",
+		})
+	}
+	return found
+}
