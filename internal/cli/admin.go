@@ -47,7 +47,8 @@ func adminRequest(cmd *cobra.Command, method, uri string, body, into any) (int, 
 	case err != nil && !isAdmin(address):
 		return exitUnreachable, notAdmin(address)
 	case err != nil:
-		return exitFailed, fmt.Errorf("the answer of the admin endpoint at %s is not what was expected: %w", address, err)
+		return exitFailed, fmt.Errorf("the answer of the admin endpoint at %s is not what was expected: %w",
+			address, err)
 	}
 	return exitOK, nil
 }
@@ -57,11 +58,13 @@ func adminAddress(cmd *cobra.Command) (string, error) {
 	flag := func(name string) string { return cmd.Flag(name).Value.String() }
 	given := strings.TrimSuffix(strings.TrimPrefix(flag("address"), "http://"), "/")
 	if strings.HasPrefix(given, "https://") {
-		return "", errors.New("--address: Caddy's admin endpoint speaks plain HTTP: give HOST:PORT, as in localhost:2019")
+		return "", errors.New("--address: Caddy's admin endpoint speaks plain HTTP: give HOST:PORT, " +
+			"as in localhost:2019")
 	}
 	address, err := caddycmd.DetermineAdminAPIAddress(given, nil, flag("config"), flag("adapter"))
 	if path := socketPath(cmp.Or(given, address)); path != "" { // address is CADDY_ADMIN's, perhaps
-		return "", fmt.Errorf("the address of Caddy's admin endpoint: a socket is given as unix/PATH\nhint: write unix/%s", path)
+		return "", fmt.Errorf("the address of Caddy's admin endpoint: a socket is given as unix/PATH\n"+
+			"hint: write unix/%s", path)
 	}
 	return address, err
 }
@@ -77,7 +80,8 @@ func socketPath(given string) string {
 }
 
 // hintUnreachable is for whoever may have asked in the wrong place.
-const hintUnreachable = "is it running? give its admin endpoint with --address or CADDY_ADMIN, or its configuration with --config"
+const hintUnreachable = "is it running? give its admin endpoint with --address or CADDY_ADMIN, " +
+	"or its configuration with --config"
 
 func unreachable(address, cause string) error {
 	hint := hintUnreachable
@@ -92,7 +96,7 @@ func notAdmin(address string) error {
 		"hint: give it with --address or CADDY_ADMIN, or Caddy's configuration with --config", address)
 }
 
-// isAdmin tells whether Caddy's admin endpoint answers there, by what every one has and
+// isAdmin reports whether Caddy's admin endpoint answers there, by what every one has and
 // other servers have hardly.
 func isAdmin(address string) bool {
 	res, err := caddycmd.AdminAPIRequest(address, http.MethodGet, "/config/", nil, nil)
@@ -146,21 +150,13 @@ func adminFailure(address string, err error) (int, error) {
 	return exitFailed, err
 }
 
-// hasCode tells whether an error is a refusal of the admin API with that code.
+// hasCode reports whether an error is a refusal of the admin API with that code.
 func hasCode(err error, code string) bool {
 	var told *adminapi.Error
 	return errors.As(err, &told) && told.Code == code
 }
 
-// namedAccount is named, for what nobody wants done to an account he did not name.
-func namedAccount(cmd *cobra.Command, args []string) (client, account string, code int, err error) {
-	client, account, code, err = named(cmd, args)
-	if err == nil && len(args) == 1 && account != args[0] {
-		return "", "", exitUsage, fmt.Errorf("%s is a client: name the account as well, as in `caddy zoho %s %s %s`", args[0], cmd.Name(), client, account)
-	}
-	return client, account, code, err
-}
-
+// change has the running Caddy do something to a connection.
 func change(cmd *cobra.Command, client, account, action string, body, into any) (int, error) {
 	uri := "/zoho/connections/" + url.PathEscape(client) + "/" + url.PathEscape(account) + "/" + action
 	return adminRequest(cmd, http.MethodPost, uri, body, into)

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -15,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -34,7 +31,8 @@ func checkArgs(cmd *cobra.Command, args []string, minArgs, maxArgs int) error {
 	case len(args) > maxArgs && maxArgs == 0:
 		return usage(cmd, "it takes no arguments")
 	case len(args) > maxArgs && slices.Contains([]string{"connect", "import"}, cmd.Name()):
-		return usage(cmd, fmt.Sprintf("%d arguments are too many, it takes at most %d: a token or code comes from standard input, other users of this machine see arguments", len(args), maxArgs))
+		return usage(cmd, fmt.Sprintf("%d arguments are too many, it takes at most %d: "+
+			"a token or code comes from standard input, other users of this machine see arguments", len(args), maxArgs))
 	case len(args) > maxArgs:
 		return usage(cmd, fmt.Sprintf("%d arguments are too many, it takes at most %d", len(args), maxArgs))
 	}
@@ -71,19 +69,22 @@ func usage(cmd *cobra.Command, text string) error {
 	return fmt.Errorf("%s\nusage: %s", text, cmd.UseLine())
 }
 
-var errSecretArgument = errors.New("an argument is a token or a code: other users of this machine see arguments, and shells remember them\n" +
+var errSecretArgument = errors.New("an argument is a token or a code: other users of this machine see arguments, " +
+	"and shells remember them\n" +
 	"hint: give it by standard input, and revoke it if others may have seen it")
 
 // tokenLike is what Zoho's tokens and codes look like: unmistakable where they are long,
 // otherwise where nothing else stands beside them, since an account may be called alike.
-var tokenLike = regexp.MustCompile(`10\d\d\.[0-9A-Za-z]{16,}\.[0-9A-Za-z]{16,}|(^(-+[a-z]?)?|[^0-9A-Za-z._@/-])100\d\.[0-9A-Za-z]+\.[0-9A-Za-z]+($|[^0-9A-Za-z._@/-])`)
+var tokenLike = regexp.MustCompile(`10\d\d\.[0-9A-Za-z]{16,}\.[0-9A-Za-z]{16,}|` +
+	`(^(-+[a-z]?)?|[^0-9A-Za-z._@/-])100\d\.[0-9A-Za-z]+\.[0-9A-Za-z]+($|[^0-9A-Za-z._@/-])`)
 
 // secretFlag is how people call flags that there are not, for good reason.
 var secretFlag = regexp.MustCompile(`^-+(self-client=|(\w+[-_])*(token|code|secret|password|grant)\b)`)
 
 // checkFlags says what is wrong with the flags. What was given as a value is not shown.
 func checkFlags(cmd *cobra.Command, err error) error {
-	if slices.ContainsFunc(os.Args[1:], func(arg string) bool { return tokenLike.MatchString(arg) || secretFlag.MatchString(arg) }) {
+	isSecret := func(arg string) bool { return tokenLike.MatchString(arg) || secretFlag.MatchString(arg) }
+	if slices.ContainsFunc(os.Args[1:], isSecret) {
 		return errSecretArgument
 	}
 	text := err.Error()
@@ -115,73 +116,12 @@ func meantFlag(cmd *cobra.Command, err error) string {
 	return words.DidYouMean(word, append(names, argumentName.FindAllString(cmd.Use, -1)...))
 }
 
-// named is the connection that the arguments name; the running Caddy is asked where that
-// depends on what is configured.
-func named(cmd *cobra.Command, args []string) (client, account string, code int, err error) {
-	if len(args) == 2 {
-		return args[0], args[1], exitOK, nil
-	}
-	account = cmp.Or(strings.Join(args, ""), onboard.DefaultAccount)
-	var list adminapi.List
-	if code, err := adminRequest(cmd, http.MethodGet, listOf("", account, 2), nil, &list); err != nil {
-		return "", "", code, err
-	}
-	client, account, err = connectionOf(args, list)
-	if err == nil {
-		err = checkAccount("ACCOUNT", account)
-	}
-	return client, account, exitUsage, err
+func boolFlag(cmd *cobra.Command, name string) bool {
+	value, _ := cmd.Flags().GetBool(name)
+	return value
 }
 
-// listOf is where some connections are listed; empty names and 0 mean all.
-func listOf(client, account string, limit int) string {
-	query := make(url.Values)
-	for name, value := range map[string]string{"client": client, "account": account, "limit": strconv.Itoa(limit)} {
-		if value != "" && value != "0" {
-			query.Set(name, value)
-		}
-	}
-	return "/zoho/connections?" + query.Encode()
-}
-
-// isThere tells whether there is such an account, and fails if there is no such client.
-func isThere(cmd *cobra.Command, client, account string) (bool, int, error) {
-	var list adminapi.List
-	code, err := adminRequest(cmd, http.MethodGet, listOf(client, account, 1), nil, &list)
-	return list.Total > 0, code, err
-}
-
-// connectionOf reads [CLIENT] [ACCOUNT]: where one argument could be either, a
-// client's name wins, otherwise it is the account of the one client that has it.
-func connectionOf(args []string, list adminapi.List) (client, account string, err error) {
-	clients, owners := make(map[string]bool), make(map[string]bool)
-	for _, name := range list.Clients {
-		clients[name] = true
-	}
-	for _, c := range list.Connections {
-		if len(args) == 1 && c.Account == args[0] {
-			owners[c.Client] = true
-		}
-	}
-	account = onboard.DefaultAccount
-	switch {
-	case len(args) == 2:
-		return args[0], args[1], nil
-	case len(args) == 1 && clients[args[0]]:
-		return args[0], account, nil
-	case len(args) == 1:
-		account = args[0]
-	}
-	if len(owners) == 1 {
-		clients = owners
-	}
-	for client = range clients {
-	}
-	switch {
-	case len(clients) != 1 && len(args) == 1 && len(owners) == 0:
-		return "", "", fmt.Errorf("%s is neither a client nor an account that there is; name the client first: %s", onboard.ShowAccount(args[0]), strings.Join(list.Clients, ", "))
-	case len(clients) != 1:
-		return "", "", fmt.Errorf("several clients are configured, name one of them first: %s", strings.Join(list.Clients, ", "))
-	}
-	return client, account, nil
+func stringFlag(cmd *cobra.Command, name string) string {
+	value, _ := cmd.Flags().GetString(name)
+	return value
 }

@@ -63,6 +63,7 @@ type batch struct {
 	failed    int
 }
 
+// newBatch asks what is connected already.
 func newBatch(cmd *cobra.Command, args []string) (*batch, int, error) {
 	if len(args) > 1 {
 		return nil, exitUsage, errors.New("with --batch the accounts stand in the input: give the client alone")
@@ -74,7 +75,8 @@ func newBatch(cmd *cobra.Command, args []string) (*batch, int, error) {
 	b := &batch{cmd: cmd, connected: make(map[[2]string]bool)}
 	switch {
 	case len(args) == 1 && !slices.Contains(list.Clients, args[0]):
-		return nil, exitFailed, adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownClient, "there is no client %s%s; configured: %s",
+		return nil, exitFailed, adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownClient,
+			"there is no client %s%s; configured: %s",
 			onboard.ShowAccount(args[0]), words.DidYouMean(args[0], list.Clients), strings.Join(list.Clients, ", "))
 	case len(args) == 1: // it is the client, even if there is an account of that name
 		b.client = args[0]
@@ -89,6 +91,7 @@ func newBatch(cmd *cobra.Command, args []string) (*batch, int, error) {
 	return b, exitOK, nil
 }
 
+// importBatch imports what stands on each line of the input.
 func importBatch(cmd *cobra.Command, args []string) (int, error) {
 	b, code, err := newBatch(cmd, args)
 	if err != nil {
@@ -153,8 +156,10 @@ var pauseTexts = map[string]string{
 func (r *batchResult) pause() error {
 	after := time.Now().Add(time.Duration(r.RetryAfter)*time.Second + time.Minute) // told in whole minutes
 	text := cmp.Or(pauseTexts[r.Reason], "client %s has to wait")
-	return &adminapi.Error{Text: fmt.Sprintf(text+": the batch ends at line %d, account %s", r.client, r.Line, r.Account), Code: cmp.Or(r.Reason, problem.CodeThrottled),
-		Hint: "run it again after " + after.Format("15:04") + "; what is connected is skipped", RetryAfter: r.RetryAfter}
+	return &adminapi.Error{Text: fmt.Sprintf(text+": the batch ends at line %d, account %s",
+		r.client, r.Line, r.Account), Code: cmp.Or(r.Reason, problem.CodeThrottled),
+		Hint:       "run it again after " + after.Format("15:04") + "; what is connected is skipped",
+		RetryAfter: r.RetryAfter}
 }
 
 // importLine connects the account of a line, if it is not connected already.
@@ -171,14 +176,19 @@ func (b *batch) importLine(text []byte, r *batchResult) (int, error) {
 	replace := boolFlag(b.cmd, "replace")
 	switch {
 	case r.client == "":
-		return exitFailed, errors.New(`several clients are configured: name one by the argument, or by "client" in the line`)
+		return exitFailed, errors.New("several clients are configured: " +
+			`name one by the argument, or by "client" in the line`)
 	case b.connected[key] && !replace:
 		r.Status = "skipped"
 		return exitOK, nil
 	}
 	time.Sleep(batchPace)
 	var result onboard.Result
-	req := adminapi.ImportRequest{RefreshToken: line.RefreshToken, DataCenter: cmp.Or(line.DataCenter, stringFlag(b.cmd, "data-center")), Replace: replace}
+	req := adminapi.ImportRequest{
+		RefreshToken: line.RefreshToken,
+		DataCenter:   cmp.Or(line.DataCenter, stringFlag(b.cmd, "data-center")),
+		Replace:      replace,
+	}
 	code, err := change(b.cmd, r.client, line.Account, "import", req, &result)
 	var other *adminapi.Error
 	if errors.As(err, &other) && other.Confirm != "" {
@@ -237,7 +247,8 @@ func unknownField(err error) error {
 	if tokenLike.MatchString(name) || len(name) > 64 {
 		return errors.New("it has an unknown field, whose name looks like a secret")
 	}
-	return fmt.Errorf("unknown field %q%s; known are %s", name, words.DidYouMean(name, batchFields), strings.Join(batchFields, ", "))
+	return fmt.Errorf("unknown field %q%s; known are %s",
+		name, words.DidYouMean(name, batchFields), strings.Join(batchFields, ", "))
 }
 
 func printBatchResult(cmd *cobra.Command, r batchResult) error {

@@ -1,31 +1,19 @@
 // Package cli is `caddy zoho`: commands that speak to the running Caddy through its admin
 // endpoint, and never open its store.
+//
+// cli.go lists the commands, most of which have a file of their own. They need what stands
+// below: command.go, which adds one; args.go, what was typed; named.go, the connection that
+// is meant; admin.go, the way to Caddy; output.go and exit.go. None of those needs a command.
 package cli
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
-)
-
-// What `caddy zoho` exits with.
-const (
-	exitOK           = 0
-	exitFailed       = 1
-	exitUsage        = 2
-	exitNeedsConsent = 3
-	exitUnreachable  = 4
 )
 
 // Command adds the commands to `caddy zoho`.
@@ -78,95 +66,7 @@ func helpOf(parent *cobra.Command) func(*cobra.Command, []string) (int, error) {
 			}
 			names = append(names, command.Name())
 		}
-		return exitUsage, fmt.Errorf("there is no command %q%s; see `caddy zoho --help`", args[0], words.DidYouMean(args[0], names))
+		return exitUsage, fmt.Errorf("there is no command %q%s; see `caddy zoho --help`",
+			args[0], words.DidYouMean(args[0], names))
 	}
-}
-
-// addCommand adds a command, and gives it back for its flags.
-func addCommand(parent *cobra.Command, minArgs, maxArgs int, run func(*cobra.Command, []string) (int, error), cmd *cobra.Command) *cobra.Command {
-	setRun(cmd, minArgs, maxArgs, run)
-	parent.AddCommand(cmd)
-	return cmd
-}
-
-func boolFlag(cmd *cobra.Command, name string) bool {
-	value, _ := cmd.Flags().GetBool(name)
-	return value
-}
-
-func stringFlag(cmd *cobra.Command, name string) string {
-	value, _ := cmd.Flags().GetString(name)
-	return value
-}
-
-// report prints a value, as JSON if that is wanted and for people otherwise.
-func report(cmd *cobra.Command, value any, text func(io.Writer)) (int, error) {
-	if boolFlag(cmd, "json") {
-		if err := printJSON(cmd.OutOrStdout(), value); err != nil {
-			return exitFailed, err
-		}
-		return exitOK, nil
-	}
-	text(cmd.OutOrStdout())
-	return exitOK, nil
-}
-
-// setRun wires a command so that its exit code and its message are ours: what went
-// wrong on one line, and what to do on a line of its own.
-func setRun(cmd *cobra.Command, minArgs, maxArgs int, run func(*cobra.Command, []string) (int, error)) {
-	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	finish := func(cmd *cobra.Command, args []string, code int, err error) error {
-		if err != nil {
-			printError(cmd, code, err)
-		}
-		if code == exitFailed {
-			return err
-		}
-		return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return code, nil })(cmd, args)
-	}
-	cmd.Args = cobra.ArbitraryArgs
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := checkArgs(cmd, args, minArgs, maxArgs); err != nil {
-			return finish(cmd, args, exitUsage, err)
-		}
-		caddy.BufferedLog() // that of a command is read by nobody: what matters, it says
-		code, err := run(cmd, args)
-		return finish(cmd, args, code, err)
-	}
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return finish(cmd, nil, exitUsage, checkFlags(cmd, err))
-	})
-}
-
-// exitWords are the codes of errors that are the command's own.
-var exitWords = map[int]string{exitFailed: "failed", exitUsage: "usage", exitNeedsConsent: "needs-consent", exitUnreachable: "unreachable"}
-
-// printError tells what went wrong, with --json in the form of the admin API.
-func printError(cmd *cobra.Command, code int, err error) {
-	if !wantsJSON(cmd) {
-		fmt.Fprintln(cmd.ErrOrStderr(), "caddy zoho:", err)
-		return
-	}
-	_ = json.NewEncoder(cmd.ErrOrStderr()).Encode(toldAs(code, err))
-}
-
-// toldAs is an error in the form of the admin API.
-func toldAs(code int, err error) *adminapi.Error {
-	var told *adminapi.Error
-	if errors.As(err, &told) {
-		return told
-	}
-	text, hint, _ := strings.Cut(err.Error(), "\n")
-	return &adminapi.Error{Text: text, Code: exitWords[code], Hint: strings.TrimPrefix(hint, "hint: ")}
-}
-
-// wantsJSON sees --json as well where a flag before it was not understood.
-func wantsJSON(cmd *cobra.Command) bool {
-	return boolFlag(cmd, "json") || slices.Contains(os.Args, "--json")
-}
-
-func printJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
 }

@@ -11,7 +11,10 @@ import (
 
 // Where one argument could be either, a client's name wins.
 func TestConnectionOf(t *testing.T) {
-	known := []adminapi.Connection{{Client: "main", Account: "default"}, {Client: "main", Account: "shop"}, {Client: "other", Account: "default"}, {Client: "other", Account: "main"}}
+	known := []adminapi.Connection{
+		{Client: "main", Account: "default"}, {Client: "main", Account: "shop"},
+		{Client: "other", Account: "default"}, {Client: "other", Account: "main"},
+	}
 	list := adminapi.List{Clients: []string{"main", "other"}, Connections: known}
 	for _, tt := range []struct {
 		args            []string
@@ -29,7 +32,8 @@ func TestConnectionOf(t *testing.T) {
 			t.Errorf("%q: got %s/%s, %v", tt.args, client, account, err)
 		}
 	}
-	if client, account, err := connectionOf([]string{"shop"}, adminapi.List{Clients: []string{"main"}, Connections: known[:1]}); err != nil || client != "main" || account != "shop" {
+	only := adminapi.List{Clients: []string{"main"}, Connections: known[:1]}
+	if client, account, err := connectionOf([]string{"shop"}, only); err != nil || client != "main" || account != "shop" {
 		t.Errorf("with one client: got %s/%s, %v", client, account, err)
 	}
 }

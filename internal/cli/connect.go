@@ -30,8 +30,10 @@ What is pasted is read from standard input, so it can be piped as well.`,
 		Example: "  caddy zoho connect main default\n  caddy zoho connect --self-client < code.txt",
 	})
 	connect.Flags().Bool("self-client", false, "Take a code of a self client")
-	connect.Flags().String("data-center", "", "Where the console is that made the code (with --self-client); default: the client's home")
-	connect.Flags().Bool("replace", false, "Also replace the grant of another user or organization, or one that cannot be read")
+	connect.Flags().String("data-center", "", "Where the console is that made the code (with --self-client); "+
+		"default: the client's home")
+	connect.Flags().Bool("replace", false, "Also replace the grant of another user or organization, "+
+		"or one that cannot be read")
 	connect.Flags().Bool("revoke-old", false, "Revoke the grant that is replaced, at Zoho")
 
 	invite := addCommand(parent, 1, 2, cmdInvite, &cobra.Command{
@@ -43,24 +45,10 @@ What is pasted is read from standard input, so it can be piped as well.`,
 	invite.Flags().String("return-to", "", "Where the customer can go on to (https)")
 }
 
-// addRemoving adds the commands that take a grant away.
-func addRemoving(parent *cobra.Command) {
-	revoke := addCommand(parent, 1, 2, cmdRevoke, &cobra.Command{
-		Use:     "revoke [CLIENT] ACCOUNT",
-		Short:   "Revokes a stored grant at Zoho, and then forgets it",
-		Example: "  caddy zoho revoke main acme",
-	})
-	revoke.Flags().Bool("shared", false, "Also if other accounts have the same refresh token, which ends for them too")
-	addCommand(parent, 1, 2, cmdForget, &cobra.Command{
-		Use:     "forget [CLIENT] ACCOUNT",
-		Short:   "Forgets a stored grant; at Zoho it lives on",
-		Example: "  caddy zoho forget main acme",
-	})
-}
-
 func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
 	if stringFlag(cmd, "data-center") != "" && !boolFlag(cmd, "self-client") {
-		return exitUsage, errors.New("--data-center goes with --self-client: a consent in the browser brings its data center along")
+		return exitUsage, errors.New("--data-center goes with --self-client: " +
+			"a consent in the browser brings its data center along")
 	}
 	if err := checkCenter(cmd); err != nil {
 		return exitUsage, err
@@ -128,7 +116,8 @@ func consent(cmd *cobra.Command, client, account string, req *adminapi.ConnectRe
 	warn(cmd, started.Warnings)
 	fmt.Fprintln(cmd.ErrOrStderr(), "Open this address in a browser, sign in to Zoho and accept:")
 	fmt.Fprintln(out, started.URL)
-	fmt.Fprintf(cmd.ErrOrStderr(), "The browser then ends at %s…, whether anything answers there or not.\n", started.RedirectURI)
+	fmt.Fprintf(cmd.ErrOrStderr(), "The browser then ends at %s…, whether anything answers there or not.\n",
+		started.RedirectURI)
 	if input.terminal < 0 {
 		fmt.Fprintln(cmd.ErrOrStderr(), "Waiting for the address that it ended at, on standard input.")
 	}
@@ -158,16 +147,24 @@ func askLost(cmd *cobra.Command, input *input, do func(agreed bool) (int, error)
 	}
 	fmt.Fprintln(cmd.ErrOrStderr(), told.Text, told.Hint)
 	if !input.agrees("Replace the grant?") {
-		return code, &adminapi.Error{Text: "the stored grant cannot be read, and stays as it is", Code: told.Code, Hint: "use --replace to replace it without being asked"}
+		return code, &adminapi.Error{
+			Text: "the stored grant cannot be read, and stays as it is",
+			Code: told.Code,
+			Hint: "use --replace to replace it without being asked",
+		}
 	}
 	return do(true)
 }
 
 // finish sends what brings a grant, and asks before it replaces somebody else's, or one that
 // cannot be read.
-func finish(cmd *cobra.Command, client, account, action string, isNew bool, input *input, req func(agreed bool) any) (int, error) {
+func finish(
+	cmd *cobra.Command, client, account, action string, isNew bool, input *input, req func(agreed bool) any,
+) (int, error) {
 	r := connected{NewAccount: isNew}
-	code, err := askLost(cmd, input, func(agreed bool) (int, error) { return change(cmd, client, account, action, req(agreed), &r) })
+	code, err := askLost(cmd, input, func(agreed bool) (int, error) {
+		return change(cmd, client, account, action, req(agreed), &r)
+	})
 	var other *adminapi.Error
 	for errors.As(err, &other) && other.Confirm != "" { // anew if the account was connected by a third one meanwhile
 		answer := boolFlag(cmd, "replace")
@@ -190,11 +187,15 @@ func finish(cmd *cobra.Command, client, account, action string, isNew bool, inpu
 // became of it.
 func drop(cmd *cobra.Command, client, account string, other *adminapi.Error) (int, error) {
 	var dropped onboard.Result
-	if code, err := change(cmd, client, account, "connect", adminapi.ConnectRequest{Confirm: other.Confirm, Drop: true}, &dropped); err != nil {
+	req := adminapi.ConnectRequest{Confirm: other.Confirm, Drop: true}
+	if code, err := change(cmd, client, account, "connect", req, &dropped); err != nil {
 		return code, err
 	}
-	return exitFailed, &adminapi.Error{Text: other.Text + " So the grant of before stays, " + fateOf(dropped) + ".", Code: other.Code,
-		Hint: "use --replace to replace it without being asked"}
+	return exitFailed, &adminapi.Error{
+		Text: other.Text + " So the grant of before stays, " + fateOf(dropped) + ".",
+		Code: other.Code,
+		Hint: "use --replace to replace it without being asked",
+	}
 }
 
 // fateOf tells what became of a grant that was not wanted.
@@ -267,7 +268,8 @@ func cmdInvite(cmd *cobra.Command, args []string) (int, error) {
 		if info.NewAccount {
 			fmt.Fprintf(cmd.ErrOrStderr(), "New account: yes, client %s had none of that name.\n", info.Client)
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "Good once, until %s. Whoever has it can connect account %s of client %s: send it to the customer alone.\n", info.Expires.Format(time.RFC1123), info.Account, info.Client)
+		fmt.Fprintf(cmd.ErrOrStderr(), "Good once, until %s. Whoever has it can connect account %s of client %s: "+
+			"send it to the customer alone.\n", info.Expires.Format(time.RFC1123), info.Account, info.Client)
 	})
 }
 
@@ -275,22 +277,4 @@ func cmdInvite(cmd *cobra.Command, args []string) (int, error) {
 type invited struct {
 	adminapi.Invitation
 	NewAccount bool `json:"new_account,omitempty"` // there was none of that name, which may be mistyped
-}
-
-func cmdRevoke(cmd *cobra.Command, args []string) (int, error) {
-	return remove(cmd, args, adminapi.RevokeRequest{Shared: boolFlag(cmd, "shared")})
-}
-
-func cmdForget(cmd *cobra.Command, args []string) (int, error) { return remove(cmd, args, nil) }
-
-func remove(cmd *cobra.Command, args []string, req any) (int, error) {
-	client, account, code, err := namedAccount(cmd, args)
-	if err != nil {
-		return code, err
-	}
-	var r connected
-	if code, err := change(cmd, client, account, cmd.Name(), req, &r); err != nil {
-		return code, err
-	}
-	return reportResult(cmd, r, "forgotten")
 }

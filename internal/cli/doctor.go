@@ -36,7 +36,8 @@ Where Caddy cannot be reached and --config is given, it looks at that configurat
 
 Exits with 0 if nothing has failed, 3 if all that is missing is consent, 4 where Caddy
 cannot be reached, otherwise 1, also for an account that there is not.`,
-		Example: "  caddy zoho doctor\n  caddy zoho doctor main default --json\n  caddy zoho doctor --config /etc/caddy/Caddyfile",
+		Example: "  caddy zoho doctor\n  caddy zoho doctor main default --json\n" +
+			"  caddy zoho doctor --config /etc/caddy/Caddyfile",
 	})
 }
 
@@ -51,7 +52,8 @@ func cmdDoctor(cmd *cobra.Command, args []string) (int, error) {
 	case code == exitUnreachable && stringFlag(cmd, "config") != "":
 		return unreachableDoctor(cmd, nil, err)
 	case placeUnknown(cmd, code, err):
-		return unreachableDoctor(cmd, err, errors.New("it is not known where Caddy's admin endpoint is, which the configuration should say\nhint: "+hintUnreachable))
+		return unreachableDoctor(cmd, err, errors.New("it is not known where Caddy's admin endpoint is, "+
+			"which the configuration should say\nhint: "+hintUnreachable))
 	case err != nil:
 		return code, err
 	}
@@ -85,11 +87,12 @@ func ownerOf(cmd *cobra.Command, account string, noClient error) ([]string, erro
 	return []string{list.Connections[0].Client, account}, nil
 }
 
-// placeUnknown tells whether a configuration was to say where Caddy's admin endpoint is, and
+// placeUnknown reports whether a configuration was to say where Caddy's admin endpoint is, and
 // does not: nothing was sent then.
 func placeUnknown(cmd *cobra.Command, code int, err error) bool {
 	var told *adminapi.Error
-	return code == exitUsage && !errors.As(err, &told) && stringFlag(cmd, "config") != "" && stringFlag(cmd, "address") == ""
+	return code == exitUsage && !errors.As(err, &told) &&
+		stringFlag(cmd, "config") != "" && stringFlag(cmd, "address") == ""
 }
 
 // consentOf tells an account that needs consent, as the error says, from one that there is not.
@@ -129,17 +132,28 @@ func exitOf(f adminapi.Findings) (int, error) {
 // admin endpoint is, nil if it does.
 func unreachableDoctor(cmd *cobra.Command, noPlace, unreachable error) (int, error) {
 	found := adminapi.Findings{
-		{Check: adminapi.CheckConfiguration, Result: adminapi.ResultOK, What: "the configuration can be loaded with the environment of this command"},
-		{Check: adminapi.CheckConfiguration, Result: adminapi.ResultSkipped, What: "Caddy does not answer, so nothing but loading was looked at",
-			Do: "start Caddy and run this again; if it does not start, compare the environment and the user that it runs with"},
+		{
+			Check:  adminapi.CheckConfiguration,
+			Result: adminapi.ResultOK,
+			What:   "the configuration can be loaded with the environment of this command",
+		},
+		{
+			Check:  adminapi.CheckConfiguration,
+			Result: adminapi.ResultSkipped,
+			What:   "Caddy does not answer, so nothing but loading was looked at",
+			Do: "start Caddy and run this again; if it does not start, " +
+				"compare the environment and the user that it runs with",
+		},
 	}
 	hint := "start Caddy with that configuration, or give the admin endpoint of the running one with --address"
 	if failed := examineConfiguration(stringFlag(cmd, "config"), stringFlag(cmd, "adapter"), noPlace); failed != nil {
 		found[0] = *failed
 		found[1].Do = "start Caddy when the configuration loads, and run this again"
-		hint = "mend the configuration first, as it says above; a Caddy that runs with another one can be asked with --address"
+		hint = "mend the configuration first, as it says above; " +
+			"a Caddy that runs with another one can be asked with --address"
 	}
-	if _, err := report(cmd, adminapi.Examination{OK: !found.Failed(), Findings: found}, func(w io.Writer) { printFindings(w, found) }); err != nil {
+	all := adminapi.Examination{OK: !found.Failed(), Findings: found}
+	if _, err := report(cmd, all, func(w io.Writer) { printFindings(w, found) }); err != nil {
 		return exitFailed, err
 	}
 	return exitUnreachable, errors.New(strings.Replace(unreachable.Error(), hintUnreachable, hint, 1))
@@ -148,10 +162,15 @@ func unreachableDoctor(cmd *cobra.Command, noPlace, unreachable error) (int, err
 // examineConfiguration tells what keeps Caddy from starting with a file, nil if nothing does.
 // Caddy does not look at the address of its admin endpoint before it starts.
 func examineConfiguration(file, adapter string, noPlace error) *adminapi.Finding {
-	failed := &adminapi.Finding{Check: adminapi.CheckConfiguration, Result: adminapi.ResultFailed, What: "the configuration does not load, so Caddy does not start with " + file,
-		Do: "correct that, or set what is missing in the environment that Caddy is started with"}
+	failed := &adminapi.Finding{
+		Check:  adminapi.CheckConfiguration,
+		Result: adminapi.ResultFailed,
+		What:   "the configuration does not load, so Caddy does not start with " + file,
+		Do:     "correct that, or set what is missing in the environment that Caddy is started with",
+	}
 	if _, err := os.Stat(file); err != nil && file != "-" {
-		failed.Why, failed.Do = err.Error(), "see whether that is the file that Caddy is started with, and whether this user may read it"
+		failed.Why, failed.Do = err.Error(), "see whether that is the file that Caddy is started with, "+
+			"and whether this user may read it"
 		return failed
 	}
 	if err := validate(file, adapter); err != nil {
@@ -200,6 +219,7 @@ func quiet(logging *caddy.Logging) *caddy.Logging {
 	return logging
 }
 
+// printFindings prints one below the other, and at the end if nothing is wrong.
 func printFindings(w io.Writer, found adminapi.Findings) {
 	problems, skipped := 0, 0
 	for _, f := range found {

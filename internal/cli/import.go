@@ -27,11 +27,13 @@ With --batch it reads a JSON object on each line, and ACCOUNT is not given:
 "client" may be named as well. A line on standard output tells what became of each.
 It ends where Zoho throttles, and says when to go on. Run it again with the same input
 then, or after it was interrupted: accounts that are connected already are skipped.`,
-		Example: "  caddy zoho import main acme --data-center eu < token.txt\n  caddy zoho import main --batch < accounts.jsonl",
+		Example: "  caddy zoho import main acme --data-center eu < token.txt\n" +
+			"  caddy zoho import main --batch < accounts.jsonl",
 	})
 	imports.Flags().String("data-center", "", "Code of the data center that owns the token; default: the client's home")
 	imports.Flags().Bool("batch", false, "Read JSON lines")
-	imports.Flags().Bool("replace", false, "Also replace the grant of another user or organization, or one that cannot be read, and with --batch those that are connected already")
+	imports.Flags().Bool("replace", false, "Also replace the grant of another user or organization, "+
+		"or one that cannot be read, and with --batch those that are connected already")
 }
 
 func cmdImport(cmd *cobra.Command, args []string) (int, error) {
@@ -57,7 +59,11 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 	if isJSON(token) {
 		return exitFailed, errJSONToken
 	}
-	req := adminapi.ImportRequest{RefreshToken: bareToken(token), DataCenter: stringFlag(cmd, "data-center"), Replace: boolFlag(cmd, "replace")}
+	req := adminapi.ImportRequest{
+		RefreshToken: bareToken(token),
+		DataCenter:   stringFlag(cmd, "data-center"),
+		Replace:      boolFlag(cmd, "replace"),
+	}
 	code, err = finish(cmd, client, account, "import", !there, input, func(agreed bool) any {
 		req.ReplaceUnreadable = agreed
 		return req
@@ -69,11 +75,13 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 func isJSON(text string) bool { return strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") }
 
 var errJSONToken = errors.New("this is JSON, and was not sent to Zoho: the refresh token alone belongs here\n" +
-	"hint: give the value of refresh_token without its quotes and braces, or use --batch for lines of JSON, each with an account")
+	"hint: give the value of refresh_token without its quotes and braces, " +
+	"or use --batch for lines of JSON, each with an account")
 
 // assignment is a token as it stands in files of settings. Other servers' tokens may hold
 // = and : themselves, so what stands before it has to be called so, or it to be Zoho's.
-var assignment = regexp.MustCompile(`(?is)^["']?(?:[a-z_]*refresh_?token["']?\s*[=:]\s*(.+)|[a-z_]\w*["']?\s*[=:]\s*(["']?100\d\.[0-9a-z]+\.[0-9a-z]+["']?))$`)
+var assignment = regexp.MustCompile(`(?is)^["']?(?:[a-z_]*refresh_?token["']?\s*[=:]\s*(.+)|` +
+	`[a-z_]\w*["']?\s*[=:]\s*(["']?100\d\.[0-9a-z]+\.[0-9a-z]+["']?))$`)
 
 // bareToken takes a token out of quotes, and out of an assignment.
 func bareToken(text string) string {

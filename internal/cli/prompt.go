@@ -161,7 +161,7 @@ func (t *typing) take(chunk []byte) {
 	}
 }
 
-// complete tells that this may have been all. Blank lines of a pipe are not.
+// complete reports whether this may have been all. Blank lines of a pipe are not.
 func (t *typing) complete() bool {
 	return bytes.HasSuffix(t.text, []byte("\n")) && (t.echo != nil || len(bytes.TrimSpace(t.text)) > 0)
 }

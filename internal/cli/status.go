@@ -7,19 +7,15 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
-	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -40,16 +36,20 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 		return exitFailed, noSuchAccount(args[0], args[1], all)
 	}
 	if len(args) < 2 && list.Total == 0 && state == "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), "hint: bring an account in by `caddy zoho connect`, or the pages of zoho_connect")
+		fmt.Fprintln(cmd.ErrOrStderr(), "hint: bring an account in by `caddy zoho connect`, "+
+			"or the pages of zoho_connect")
 	}
-	code, err = report(cmd, list, func(w io.Writer) { printConnections(w, list.Connections, list.Total, boolFlag(cmd, "wide")) })
+	code, err = report(cmd, list, func(w io.Writer) {
+		printConnections(w, list.Connections, list.Total, boolFlag(cmd, "wide"))
+	})
 	switch i := slices.IndexFunc(list.Connections, adminapi.Connection.Unreadable); {
 	case err != nil:
 	case list.NeedConsent > 0:
 		code = exitNeedsConsent
 	case i >= 0:
 		c := list.Connections[i]
-		return exitFailed, fmt.Errorf("the grant of %s/%s cannot be read\nhint: caddy zoho doctor %s %s says what to do", c.Client, c.Account, c.Client, c.Account)
+		return exitFailed, fmt.Errorf("the grant of %s/%s cannot be read\n"+
+			"hint: caddy zoho doctor %s %s says what to do", c.Client, c.Account, c.Client, c.Account)
 	}
 	return code, err
 }
@@ -78,32 +78,6 @@ func requestStatus(cmd *cobra.Command, args []string, state string) (list admina
 	return list, code, err
 }
 
-// withAccounts adds to the error about a name that is no client's which accounts there are.
-func withAccounts(cmd *cobra.Command, name string, noClient error) error {
-	const some = 10
-	var list adminapi.List
-	if _, err := adminRequest(cmd, http.MethodGet, listOf("", "", some), nil, &list); err != nil || list.Total == 0 {
-		return noClient
-	}
-	var names, accounts []string
-	for _, c := range list.Connections {
-		names, accounts = append(names, c.Client+"/"+c.Account), append(accounts, c.Account)
-	}
-	text := "it is no account either" + words.DidYouMean(name, accounts) + "; there are: " + strings.Join(names, ", ")
-	if list.Total > some {
-		text += fmt.Sprintf(" and %d more", list.Total-some)
-	}
-	return &adminapi.Error{Text: noClient.Error(), Code: adminapi.CodeUnknownClient, Hint: text}
-}
-
-func noSuchAccount(client, account string, list adminapi.List) error {
-	var names []string
-	for _, c := range list.Connections {
-		names = append(names, c.Account)
-	}
-	return adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownAccount, "%v", adminapi.NoAccount(client, account, names))
-}
-
 func cmdRefresh(cmd *cobra.Command, args []string) (int, error) {
 	var info adminapi.Connection
 	client, account, code, err := named(cmd, args)
@@ -128,14 +102,17 @@ func printConnections(w io.Writer, connections []adminapi.Connection, total int,
 		return
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CLIENT\tACCOUNT\tSTATE\tTOKEN\tGENERATION\tBUDGET\tDATA CENTER\tREFRESH TOKENS\tSCOPES\tLAST ERROR")
+	fmt.Fprintln(table, "CLIENT\tACCOUNT\tSTATE\tTOKEN\tGENERATION\tBUDGET\tDATA CENTER\t"+
+		"REFRESH TOKENS\tSCOPES\tLAST ERROR")
 	for _, c := range connections {
 		scopes, lastError := someScopes(c.Scopes, scopesWidth), errorWord(c, errorWidth)
 		if wide {
 			scopes, lastError = someScopes(c.Scopes, math.MaxInt), errorWord(c, math.MaxInt)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%d of %d known to us\t%s\t%s\n", c.Client, c.Account, adminapi.StateWord(c), tokenWord(c),
-			c.Generation, c.BudgetLeft, centerWord(c), c.RefreshTokensKnown, onboard.RefreshTokenLimit, orDash(scopes), lastError)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%d of %d known to us\t%s\t%s\n",
+			c.Client, c.Account, adminapi.StateWord(c), tokenWord(c),
+			c.Generation, c.BudgetLeft, centerWord(c), c.RefreshTokensKnown, onboard.RefreshTokenLimit,
+			orDash(scopes), lastError)
 	}
 	_ = table.Flush()
 	if total > len(connections) {
@@ -170,7 +147,7 @@ func errorWord(c adminapi.Connection, width int) string {
 	return text
 }
 
-// well tells that nothing is wrong now, but for what has no time and lasts.
+// well reports whether nothing is wrong now, but for what has no time and lasts.
 func well(c adminapi.Connection) bool {
 	return c.State == tokencache.StateOK && c.HasToken && !c.TokenRefused && !c.NeedsConsent && c.NextTry == nil
 }
@@ -200,28 +177,3 @@ func centerWord(c adminapi.Connection) string {
 	}
 	return c.DataCenter
 }
-
-func orDash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
-}
-
-func cmdVersion(cmd *cobra.Command, _ []string) (int, error) {
-	version := "(unknown)"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, module := range append(info.Deps, &info.Main) {
-			if module.Path == modulePath {
-				version = module.Version
-			}
-		}
-	}
-	_, caddyVersion := caddy.Version()
-	versions := map[string]string{"caddy-zoho": version, "caddy": caddyVersion, "go": runtime.Version()}
-	return report(cmd, versions, func(w io.Writer) {
-		fmt.Fprintf(w, "caddy-zoho %s\ncaddy %s\n%s\n", version, caddyVersion, runtime.Version())
-	})
-}
-
-const modulePath = "github.com/caddy-zoho/caddy-zoho"

@@ -1,6 +1,10 @@
 // Package doctor examines a running configuration from within: the store, the sites, each
 // client from its credentials to calls of its services. It tells what is wrong, why and what
 // to do.
+//
+// doctor.go is the order of it. connections.go goes through a client's, with connection.go for
+// what is known of one and call.go for what a call shows; exam.go is below all: what is
+// examined, and what was found.
 package doctor
 
 import (
