@@ -15,12 +15,6 @@ import (
 // What a client proves itself with, and what seals its part of the store.
 
 func (c *Client) provisionSecrets() error {
-	if !c.ClientID.IsSet() {
-		return errors.New("client_id is missing")
-	}
-	if len(c.ClientSecret) == 0 && len(c.DataCenterSecret) == 0 {
-		return errors.New("client_secret is missing")
-	}
 	var unset []error
 	id, err := c.ClientID.Resolve()
 	if err != nil {
@@ -40,9 +34,6 @@ func (c *Client) provisionSecrets() error {
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(c.DataCenterSecret)) {
-		if _, ok := zoho.LookupDataCenter(code); !ok {
-			return zoho.UnknownDataCenter(code)
-		}
 		for _, ref := range c.DataCenterSecret[code] {
 			if _, err := ref.Resolve(); err != nil {
 				unset = append(unset, fmt.Errorf("client_secret %s %w", code, err))

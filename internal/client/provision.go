@@ -20,10 +20,10 @@ import (
 // New makes a client of what is configured.
 func New(config *Config, name string, shared *Shared) (*Client, error) {
 	c := &Client{Config: config, Name: name, Shared: shared, owners: make(map[string]*zoho.DataCenter)}
-	steps := []func() error{
-		c.provisionDataCenters, c.provisionSecrets, c.provisionAccounts, c.provisionTimes, c.provisionNetwork,
-	}
-	for _, step := range steps {
+	check := func() error { return config.check(nil) }
+	for _, step := range []func() error{
+		check, c.provisionDataCenters, c.provisionSecrets, c.provisionAccounts, c.provisionTimes, c.provisionNetwork,
+	} {
 		if err := step(); err != nil {
 			return nil, c.located(err)
 		}
@@ -69,23 +69,7 @@ func (c *Client) provisionAccounts() error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		account := c.Accounts[name]
-		if !onboard.AccountName.MatchString(name) {
-			return fmt.Errorf("account name %q: 1 to 128 of letters, digits and ._@- are allowed", name)
-		}
-		if account == nil || !account.RefreshToken.IsSet() {
-			return fmt.Errorf("account %s: refresh_token is missing", name)
-		}
-		if name == onboard.DefaultAccount && c.RefreshToken.IsSet() {
-			return errors.New("account default: the client's own refresh_token is that account's already")
-		}
-		if code := account.DataCenter; code != "" {
-			if c.Centers[0].Custom {
-				return fmt.Errorf("account %s: data_center %s: this client's data center is given by URLs", name, code)
-			}
-			center, ok := zoho.LookupDataCenter(code)
-			if !ok {
-				return fmt.Errorf("account %s: %w", name, zoho.UnknownDataCenter(code))
-			}
+		if center, ok := zoho.LookupDataCenter(account.DataCenter); ok {
 			c.owners[name] = &center
 		}
 		if err := c.warnWithoutGrant(account.RefreshToken, name); err != nil {
@@ -117,15 +101,6 @@ func (c *Client) warnWithoutGrant(ref secret.Ref, account string) error {
 const longestWindow = 24 * time.Hour
 
 func (c *Client) provisionTimes() error {
-	if c.RefreshBefore < 0 {
-		return errors.New("refresh_before must not be negative")
-	}
-	if c.KeepWarm != nil && *c.KeepWarm < 0 {
-		return errors.New("keep_warm must not be negative; 0 turns it off")
-	}
-	if b := c.TokenBudget; b != nil && (b.Tokens < 1 || b.Window <= 0) {
-		return errors.New("token_budget takes a number of at least 1 and a duration, as in `token_budget 10 10m`")
-	}
 	if b := c.TokenBudget; b != nil && time.Duration(b.Window) > longestWindow {
 		return fmt.Errorf("token_budget: the window is %s, and can be %s at most",
 			time.Duration(b.Window), longestWindow)

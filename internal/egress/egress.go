@@ -55,19 +55,6 @@ type Options struct {
 func New(o Options) (*Network, error) {
 	n := &Network{caFile: o.TrustedCA}
 	if s := o.Simulator; s != nil {
-		if _, port, err := net.SplitHostPort(s.Address); err != nil || port == "" {
-			return nil, fmt.Errorf("simulator address %q must be host:port", s.Address)
-		}
-		if n.caFile != "" {
-			return nil, errors.New(
-				"simulator and trusted_ca exclude each other: the simulator's CA is its second argument",
-			)
-		}
-		if o.Custom {
-			return nil, errors.New(
-				"simulator stands in for Zoho's host names, and this client's data center is given by URLs: leave one of them out",
-			)
-		}
 		n.Simulator, n.caFile = s.Address, s.CA
 	}
 	if n.caFile != "" {
@@ -81,12 +68,9 @@ func New(o Options) (*Network, error) {
 		}
 	}
 	if o.Proxy != "" {
-		if n.Simulator != "" {
-			return nil, errors.New("simulator and network_proxy exclude each other")
-		}
-		proxy, err := resolveNetworkProxy(o.Proxy)
+		proxy, err := secret.ResolveURL(o.Proxy)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("network_proxy: %w", err)
 		}
 		n.proxy = proxy
 	}
@@ -97,32 +81,21 @@ func New(o Options) (*Network, error) {
 
 var proxySchemes = []string{"http", "https", "socks5", "socks5h"}
 
-// ParseProxy reads the URL as it is configured. It is never shown: it may hold
+// CheckProxy reads the URL as it is configured. Its errors never show it: it may hold
 // a password, which has to be a placeholder as other secrets have.
-func ParseProxy(text string) (*url.URL, error) {
+func CheckProxy(text string) error {
 	proxy, err := url.Parse(secret.Placeholder.ReplaceAllString(text, "placeholder"))
 	if err != nil || proxy.Host == "" || !slices.Contains(proxySchemes, proxy.Scheme) {
-		return nil, errors.New(
+		return errors.New(
 			"network_proxy takes a URL that begins with http, https, socks5 or socks5h, as in http://proxy.example:3128",
 		)
 	}
 	if password, ok := proxy.User.Password(); ok && password != "placeholder" {
-		return nil, errors.New(
+		return errors.New(
 			"network_proxy: Caddy's admin API shows the configuration, so the password is given as a placeholder, as in http://user:{env.PROXY_PASSWORD}@proxy.example:3128",
 		)
 	}
-	return proxy, nil
-}
-
-func resolveNetworkProxy(text string) (*url.URL, error) {
-	if _, err := ParseProxy(text); err != nil {
-		return nil, err
-	}
-	proxy, err := secret.ResolveURL(text)
-	if err != nil {
-		return nil, fmt.Errorf("network_proxy: %w", err)
-	}
-	return proxy, nil
+	return nil
 }
 
 // AccountsClient is the HTTP client for the authorization server.
