@@ -65,18 +65,14 @@ func (s *session) aim() {
 	}
 }
 
-// hostOf is the host that a request is meant for. The port of our own listener says
-// nothing: an app whose hosts file leads Zoho's names here has to write it.
+// hostOf is the host that a request is meant for. In a Host header neither the port, which is
+// that of a listener or of what is in front of it, nor a dot at the end makes it another one:
+// what an app means for a sandbox must not be carried out elsewhere because of its path.
 func hostOf(r *http.Request) string {
 	if forward.IsAbsolute(r) {
 		return r.URL.Host
 	}
-	name, port, found := strings.Cut(r.Host, ":")
-	if local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); found && ok &&
-		port == strconv.Itoa(local.Port) {
-		return name
-	}
-	return r.Host
+	return zoho.HostName(r.Host)
 }
 
 // isOwnAddress reports whether host is the address that the request was accepted on.

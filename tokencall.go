@@ -107,8 +107,8 @@ func (h *Handler) origin(r *http.Request) string {
 	}
 	account := h.accountOf(r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer))
 	api := strings.TrimPrefix(h.rules.client.CenterNow(account).API, "https://")
-	if host := origin.Hostname(); api != "" && zoho.IsHost(host) {
-		origin.Host = strings.Replace(r.Host, host, api, 1)
+	if host := origin.Hostname(); api != "" && zoho.IsHost(strings.TrimSuffix(host, ".")) {
+		origin.Host = strings.Replace(r.Host, host, api, 1) // its port leads here
 	}
 	return origin.String()
 }

@@ -275,7 +275,7 @@ func TestTokenCallsThatAreNone(t *testing.T) {
 func TestTokenCallsOfAccountsHosts(t *testing.T) {
 	t.Parallel()
 	c, server := startZoho(t, zohosim.GrantSpec{DataCenter: "eu"}, "ZOHO_PROXY_OPTIONS=answer_token_calls")
-	for host, want := range map[string]string{"accounts.zoho.com": "http://www.zohoapis.eu", "accounts.zoho.eu:8080": "http://www.zohoapis.eu:8080", "erp.local": "http://erp.local"} {
+	for host, want := range map[string]string{"accounts.zoho.com": "http://www.zohoapis.eu", "accounts.zoho.eu:8080": "http://www.zohoapis.eu:8080", "accounts.zoho.com.:8080": "http://www.zohoapis.eu:8080", "erp.local": "http://erp.local"} {
 		a := c.call(http.MethodPost, "/oauth/v2/token?grant_type=refresh_token", nil, "Host", host)
 		if !strings.Contains(string(a.body), `"api_domain":"`+want+`"`) {
 			t.Errorf("%s: %s %s", host, a.Status, a.body)

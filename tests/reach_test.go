@@ -422,7 +422,10 @@ http://:{$ZOHO_PORT} {
 func TestHostsOfOtherEnvironments(t *testing.T) {
 	t.Parallel()
 	c, server := startZoho(t, zohosim.GrantSpec{})
-	others := []string{"sandbox.zohoapis.com", "developer.zohoapis.com", "SANDBOX.zohoapis.com:443"}
+	others := []string{
+		"sandbox.zohoapis.com", "developer.zohoapis.com", "SANDBOX.zohoapis.com:443", "sandbox.zohoapis.com:9000", "Developer.zohoapis.com:8443", "sandbox.zohoapis.com.",
+		"sandbox.zohoapis.com.:443", "developer.zohoapis.com.:9000", "sandbox.zohoapis.com:", "www.zohoapis.eu:9000", "desk.zoho.eu.",
+	}
 	wrong := func(calls int) {
 		t.Helper()
 		for i := range calls {
@@ -433,12 +436,12 @@ func TestHostsOfOtherEnvironments(t *testing.T) {
 		}
 	}
 	wrong(1) // before there is a token
-	wrong(20)
+	wrong(2 * len(others))
 	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
 	wantTokenCalls(t, server, 1)
 	server.RevokeAccess("")
-	wrong(2)
-	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	wrong(len(others))
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "", "Host", "www.zohoapis.com.:9000")
 	wantTokenCalls(t, server, 2)
 	for range 14 {
 		server.RevokeAccess("")

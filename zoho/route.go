@@ -174,6 +174,19 @@ func IsHost(host string) bool {
 	return known || domainOwner(host) != nil
 }
 
+// HostName gives the host of Zoho's that a Host header means: without its port, since apps are
+// led here by other ports than Zoho's, and without the root's dot. Other hosts stay as they are.
+func HostName(host string) string {
+	if !mayBeZoho(host) {
+		return host
+	}
+	name, _, _ := strings.Cut(host, ":")
+	if name = strings.TrimSuffix(name, "."); len(name) < len(host) && IsHost(name) {
+		return name
+	}
+	return host
+}
+
 // mayBeZoho rules out at a glance what apps mostly call: localhost and addresses.
 // Every domain of Zoho's begins with its name.
 func mayBeZoho(host string) bool {

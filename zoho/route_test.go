@@ -528,6 +528,25 @@ func TestIsHost(t *testing.T) {
 	}
 }
 
+// TestHostName: a Host header with a port of the operator's network, or with the root's dot,
+// means the host all the same; what is not Zoho's stays as it is.
+func TestHostName(t *testing.T) {
+	for host, want := range map[string]string{
+		"sandbox.zohoapis.com": "sandbox.zohoapis.com", "sandbox.zohoapis.com:9000": "sandbox.zohoapis.com", "SANDBOX.zohoapis.com.": "SANDBOX.zohoapis.com",
+		"desk.zoho.eu.:443": "desk.zoho.eu", "desk.zoho.eu:": "desk.zoho.eu", "desk.zoho.eu:1:2": "desk.zoho.eu", "unheard-of.zoho.in:8443": "unheard-of.zoho.in", "accounts.zoho.com.": "accounts.zoho.com",
+		"": "", ".": ".", ":": ":", "localhost:8080": "localhost:8080", "127.0.0.1:8080": "127.0.0.1:8080", "[::1]:8080": "[::1]:8080", "example.com.": "example.com.",
+		"zoho.com.evil.example:80": "zoho.com.evil.example:80", "evilzoho.com:9000": "evilzoho.com:9000", "desk.zoho.com..": "desk.zoho.com..", "evil.example:desk.zoho.com": "evil.example:desk.zoho.com",
+		"xn--a.zoho.com:9000": "xn--a.zoho.com:9000", "user@desk.zoho.com:80": "user@desk.zoho.com:80",
+	} {
+		if got := zoho.HostName(host); got != want {
+			t.Errorf("%q: got %q, want %q", host, got, want)
+		}
+		if n := testing.AllocsPerRun(100, func() { zoho.HostName(host) }); n != 0 {
+			t.Errorf("%q: %v allocations", host, n)
+		}
+	}
+}
+
 func TestTargetAddress(t *testing.T) {
 	for _, tt := range []struct {
 		target zoho.Target

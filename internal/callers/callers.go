@@ -46,7 +46,7 @@ func foreignName(host string) bool {
 		!strings.Contains(strings.Trim(host, "."), ".") {
 		return false
 	}
-	return !zoho.IsHost(host)
+	return !zoho.IsHost(strings.TrimSuffix(host, "."))
 }
 
 // Rules are the addresses whose connections are admitted.
