@@ -12,9 +12,9 @@ import (
 )
 
 // explain turns what went wrong with a file into an answer for the operator: what, where,
-// and what to do; remedy is that of a damaged one. An error that is such an answer already
+// and what to do; remedy says it of a damaged one. An error that is such an answer already
 // passes as it is.
-func explain(err error, file, remedy string) error {
+func explain(err error, file string, remedy func() string) error {
 	var known *tokencache.StoreError
 	var locked *tokencache.LockedError
 	if err == nil || errors.As(err, &known) || errors.As(err, &locked) {
@@ -35,7 +35,7 @@ func explain(err error, file, remedy string) error {
 	}
 	switch {
 	case errors.Is(err, tokencache.ErrDamaged):
-		e.Remedy = remedy
+		e.Remedy = remedy()
 	case errors.Is(err, tokencache.ErrWrongKey):
 		e.Remedy = "configure the key that it was sealed by, after the new one (a store that was begun without " +
 			"encryption_key is sealed by the client secret, and by the key in master_key_file): " +

@@ -40,7 +40,7 @@ const (
 type dbFile struct {
 	name   string // grantsFile or tokensFile, whatever the path
 	path   string
-	remedy string // if it is damaged
+	remedy func() string // what to do if it is damaged
 
 	mu    sync.Mutex // guards all below
 	db    *bolt.DB   // nil if not open

@@ -59,10 +59,25 @@ func (b *Store) readyGrants() error {
 		return f.err
 	}
 	b.existed.Store(true)
+	b.keepFirst()
 	if marked, err := b.marked(); err == nil && !marked {
 		b.note(func(*bolt.Tx) error { return nil })
 	}
 	return nil
+}
+
+// keepFirst keeps a copy where there is none yet, so that there is one from the first grant on.
+func (b *Store) keepFirst() {
+	if _, err := os.Lstat(b.beforePath()); !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	made, err := b.copyGrants()
+	if made {
+		err = b.keepCopy()
+	}
+	if err != nil {
+		b.warn("%s: no copy of it could be kept beside it yet: %v", b.grants.path, err)
+	}
 }
 
 // missingGrants is nil if there never was a grants.db. The remedy names each file that has
@@ -76,14 +91,10 @@ func (b *Store) missingGrants() error {
 	if !marked && !b.existed.Load() && errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	remedy := "put a backup in its place"
-	if err == nil {
-		remedy = fmt.Sprintf("put a backup in its place, or %s, the version before the last change", b.beforePath())
-	}
 	return &tokencache.StoreError{
 		File:   b.grants.path,
 		Reason: "it is gone, but grants were stored in it",
-		Remedy: remedy + fmt.Sprintf("; to begin without any grant, stop Caddy and remove %s and %s too",
+		Remedy: b.putBack() + fmt.Sprintf("; to begin without any grant, stop Caddy and remove %s and %s too",
 			b.beforePath(), b.tokens.path),
 		Err: fs.ErrNotExist,
 	}

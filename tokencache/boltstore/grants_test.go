@@ -36,9 +36,6 @@ func TestVersionBeforeIsKept(t *testing.T) {
 	b := mustOpen(t, dir)
 	before := filepath.Join(dir, "grants.db.before")
 	mustSaveGrant(t, b, key("a"), grant("a"))
-	if _, err := os.Stat(before); !errors.Is(err, os.ErrNotExist) {
-		t.Fatalf("a version before the first one: %v", err)
-	}
 	mustSaveGrant(t, b, key("b"), grant("b"))
 	mustSaveGrant(t, b, key("a"), grant("anew"))
 	_ = b.Close()
@@ -48,6 +45,60 @@ func TestVersionBeforeIsKept(t *testing.T) {
 	b = mustOpen(t, restored)
 	wantGrant(t, b, key("a"), grant("a"))
 	wantGrant(t, b, key("b"), grant("b"))
+}
+
+// TestFirstGrantIsKeptTwice: the first grant has a copy beside it at once, and so has one whose
+// copy is gone; what is told to do about one flipped bit in its key mends it.
+func TestFirstGrantIsKeptTwice(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "grants.db")
+	b := mustOpen(t, dir)
+	mustSaveGrant(t, b, key("a"), grant("a"))
+	for _, made := range []string{"with the grant", "when it is opened"} {
+		_ = b.Close()
+		edit(t, path, keyDamages["a flipped bit in the key"].do)
+		b = mustOpen(t, dir)
+		if _, _, err := b.LoadGrant(key("a"), secrets); !strings.Contains(wantStoreError(t, err, "grants.db").Remedy, "grants.db.before") {
+			t.Errorf("%s: the remedy names no copy: %v", made, err)
+		}
+		if err := os.Rename(path+".before", path); err != nil {
+			t.Fatalf("%s: %v", made, err)
+		}
+		wantGrant(t, b, key("a"), grant("a")) // which makes a copy again
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*.new")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestRemedyNamesWhatIsThere: where there is no copy, none is to be put back, and none is made
+// of the damage.
+func TestRemedyNamesWhatIsThere(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(path string) error{
+		"a key":       func(path string) error { edit(t, path, keyDamages["a flipped bit in the key"].do); return nil },
+		"all":         func(path string) error { return os.WriteFile(path, garbage(20000), 0o600) },
+		"it is empty": func(path string) error { return os.Truncate(path, 0) },
+		"it is gone":  os.Remove,
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "grants.db")
+		b := mustOpen(t, dir)
+		mustSaveGrant(t, b, key("a"), grant("a"))
+		_ = b.Close()
+		if err := errors.Join(damage(path), os.RemoveAll(path+".before")); err != nil {
+			t.Fatal(err)
+		}
+		b = mustOpen(t, dir)
+		_, _, err := b.LoadGrant(key("a"), secrets)
+		if e := wantStoreError(t, err, "grants.db"); strings.Contains(e.Remedy, ", or "+path+".before") || !strings.Contains(e.Remedy, "put a backup in its place") {
+			t.Errorf("%s: the remedy is %q", name, e.Remedy)
+		}
+		if _, err := os.Stat(path + ".before"); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: a copy was made: %v", name, err)
+		}
+	}
 }
 
 func TestGrantsAreNeverBegunAnewInDoubt(t *testing.T) {

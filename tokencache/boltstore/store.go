@@ -34,7 +34,7 @@ import (
 // Store is a tokencache.Store in two files of one directory:
 //
 //	grants.db          what a human must bring back; written only when a grant changes, or a key or its wraps
-//	grants.db.before   the version before the last change
+//	grants.db.before   the version before the last change, of the first one a copy
 //	tokens.db          access tokens, ledgers, states: a cache, begun anew when it cannot be read
 //
 // Nothing that the files hold ends the process or fails Open: each call
@@ -60,15 +60,22 @@ type Store struct {
 func New(dir string) *Store {
 	b := &Store{dir: dir}
 	b.tokens.name, b.tokens.path = tokensFile, filepath.Join(dir, tokensFile)
-	b.tokens.remedy = "remove it, it is only a cache"
+	b.tokens.remedy = func() string { return "remove it, it is only a cache" }
 	b.grants.name, b.grants.path = grantsFile, filepath.Join(dir, grantsFile)
-	b.grants.remedy = fmt.Sprintf("put a backup in its place, or %s, the version before the last change",
-		b.beforePath())
+	b.grants.remedy = b.putBack
 	return b
 }
 
 // beforePath is where the version before the last change of grants.db is.
 func (b *Store) beforePath() string { return filepath.Join(b.dir, grantsFile+".before") }
+
+// putBack is what to do about a grants.db that is lost or damaged.
+func (b *Store) putBack() string {
+	if _, err := os.Lstat(b.beforePath()); err != nil {
+		return "put a backup in its place"
+	}
+	return fmt.Sprintf("put a backup in its place, or %s, the version before the last change", b.beforePath())
+}
 
 // Warnings lists what does not stop the store but should be looked at: modes
 // that let others read, files set aside, records that cannot be read.
