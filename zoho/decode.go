@@ -65,12 +65,7 @@ func decoder(coding string, r io.Reader, limit int) (io.Reader, error) {
 	case "br":
 		return unbrotli(r, limit)
 	case "zstd":
-		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxMemory(maxWindow), zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return nil, err
-		}
-		return d.IOReadCloser(), nil
+		return unzstd(r, limit)
 	}
 	return nil, nil
 }
@@ -98,6 +93,87 @@ func unbrotli(r io.Reader, limit int) (io.Reader, error) {
 		head[0] = head[0]&^0x0e | size<<1
 	}
 	return brotli.NewReader(io.MultiReader(bytes.NewReader(head), r)), nil
+}
+
+// unzstd reads what there is and gives each frame a window that holds all that is read of it,
+// the same one: a decoder keeps as much as a frame announces, and makes room anew for each that
+// announces more.
+func unzstd(r io.Reader, limit int) (io.Reader, error) {
+	raw, err := io.ReadAll(io.LimitReader(r, int64(limit)))
+	if len(raw) == 0 && err != nil {
+		return nil, err
+	}
+	window := uint64(maxZstdBlock)
+	for window < uint64(limit)+maxZstdBlock {
+		window *= 2
+	}
+	frames, err := zstdFrames(raw, window)
+	if err != nil {
+		return nil, err
+	}
+	d, err := zstd.NewReader(bytes.NewReader(frames), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxMemory(maxWindow), zstd.WithDecoderMaxWindow(window))
+	if err != nil {
+		return nil, err
+	}
+	return d.IOReadCloser(), nil
+}
+
+const (
+	maxZstdBlock  = 128 << 10 // decoded (RFC 8878, 3.1.1.2.4)
+	maxZstdFrames = 16        // more than any honest refusal has
+)
+
+// zstdFrames are the first frames of raw, with another window. It ends at what is cut or is no
+// frame, which is left to the decoder, and before a window that is too large.
+func zstdFrames(raw []byte, window uint64) (frames []byte, err error) {
+	for range maxZstdFrames {
+		var h zstd.Header
+		content, err := h.DecodeAndStrip(raw)
+		if err != nil {
+			return append(frames, raw...), nil
+		}
+		if h.Skippable {
+			raw = content[min(int64(h.SkippableSize), int64(len(content))):]
+			continue
+		}
+		asked := h.WindowSize
+		if h.SingleSegment {
+			asked = h.FrameContentSize
+		}
+		if asked > maxWindow {
+			if len(frames) == 0 {
+				return nil, errWindow
+			}
+			return frames, nil
+		}
+		h.SingleSegment, h.FrameContentSize, h.WindowSize = false, 0, window
+		if frames, err = h.AppendTo(frames); err != nil {
+			return nil, err
+		}
+		n := zstdBlocks(content, h.HasCheckSum)
+		frames, raw = append(frames, content[:n]...), content[n:]
+	}
+	return frames, nil
+}
+
+// zstdBlocks is how long the blocks of a frame are, with its checksum, as far as they are there.
+func zstdBlocks(b []byte, checksum bool) int {
+	n := 0
+	for len(b)-n >= 3 {
+		head := int(b[n]) | int(b[n+1])<<8 | int(b[n+2])<<16
+		size := head >> 3
+		if head>>1&3 == 1 { // one byte, repeated
+			size = 1
+		}
+		if n += 3 + size; head&1 == 1 {
+			if checksum {
+				n += 4
+			}
+			return min(n, len(b))
+		}
+	}
+	return len(b)
 }
 
 // inflate takes both things that servers call deflate: zlib, as it is defined,

@@ -180,24 +180,21 @@ func cost(encoding string, raw []byte) (allocated uint64, read int, ok bool) {
 }
 
 // TestDecodeHugeWindow: windows above 4 MiB are not read and cost nothing. Up to there a
-// stream costs what its decoder keeps, which is all of the window with zstd alone.
+// stream costs what is read of it.
 func TestDecodeHugeWindow(t *testing.T) {
 	for coding := range windows {
 		for n := 18; n <= 24; n++ {
 			raw := windowed(t, coding, n, io.LimitReader(&endless{}, 5<<20))
-			limit, want := uint64(8<<20), 64<<10
-			switch {
-			case n > 22:
+			limit, want := uint64(1<<20), 64<<10
+			if n > 22 {
 				limit, want = 64<<10, 0
-			case coding == "br":
-				limit = 1 << 20
 			}
 			used, read, ok := cost(coding, raw)
 			if ok != (n <= 22) || read != want || used > limit {
 				t.Errorf("%s, a window of 2^%d: %d bytes are read, %v, at the cost of %d", coding, n, read, ok, used)
 			}
 			for _, stack := range []string{"gzip", coding} {
-				if used, _, _ := cost(coding+","+stack, encode(t, stack, bytes.NewReader(raw))); used > limit+8<<20 {
+				if used, _, _ := cost(coding+","+stack, encode(t, stack, bytes.NewReader(raw))); used > limit+1<<20 {
 					t.Errorf("%s in %s, a window of 2^%d: %d bytes", coding, stack, n, used)
 				}
 			}
@@ -228,11 +225,64 @@ func TestDecodeWindows(t *testing.T) {
 			body = binary.NativeEndian.AppendUint64(body, random.Uint64())
 		}
 	}
-	for _, n := range []int{10, 16, 17, 18, 19, 22} {
-		raw := windowed(t, "br", n, bytes.NewReader(body))
-		for _, limit := range []int{1, 1000, 64 << 10, 200_000, 1<<20 + 1} {
-			if got, ok := zoho.DecodePrefix("br", raw, limit); !ok || !bytes.Equal(got, body[:limit]) {
-				t.Errorf("a window of 2^%d, %d bytes: got %d, %v, others", n, limit, len(got), ok)
+	for coding := range windows {
+		for _, n := range []int{10, 16, 17, 18, 19, 22} {
+			raw := windowed(t, coding, n, bytes.NewReader(body))
+			for _, limit := range []int{1, 1000, 64 << 10, 200_000, 1<<20 + 1} {
+				if got, ok := zoho.DecodePrefix(coding, raw, limit); !ok || !bytes.Equal(got, body[:limit]) {
+					t.Errorf("%s, a window of 2^%d, %d bytes: got %d, %v, others", coding, n, limit, len(got), ok)
+				}
+			}
+		}
+	}
+}
+
+// TestDecodeFrames: zstd may come in several frames, with others between them that are skipped;
+// a checksum and the length in front of a frame change nothing.
+func TestDecodeFrames(t *testing.T) {
+	var raw []byte
+	for i, part := range []string{refusal[:7], refusal[7:40], refusal[40:]} {
+		z, err := zstd.NewWriter(nil, zstd.WithEncoderCRC(i%2 == 0), zstd.WithSingleSegment(i == 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = z.EncodeAll([]byte(part), raw)
+		raw = append(raw, 0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 'x', 'y', 'z')
+	}
+	if got, ok := zoho.DecodePrefix("zstd", raw, 64<<10); !ok || string(got) != refusal {
+		t.Errorf("got %q, %v", got, ok)
+	}
+	damaged := bytes.Clone(raw)
+	damaged[15] ^= 1
+	if got, _ := zoho.DecodePrefix("zstd", damaged, 64<<10); string(got) == refusal {
+		t.Error("a checksum is not looked at")
+	}
+}
+
+// frames are so many frames of zstd with a repeated byte, each announcing the window that f says.
+func frames(n int, f func(i int) byte) []byte {
+	var raw []byte
+	for i := range n {
+		raw = append(raw, 0x28, 0xb5, 0x2f, 0xfd, 0x00, f(i), 10<<3|1<<1|1, 0, 0, 'x')
+	}
+	return raw
+}
+
+// TestDecodeManyFrames: what a body of many frames costs does not go by their number, nor by
+// the windows that they announce.
+func TestDecodeManyFrames(t *testing.T) {
+	for name, raw := range map[string][]byte{
+		"equal":   frames(6500, func(int) byte { return 0 }),
+		"large":   frames(6500, func(int) byte { return 0x60 }), // 4 MiB
+		"growing": frames(0x61, func(i int) byte { return byte(i) }),
+	} {
+		for _, stack := range []string{"", "zstd", "gzip"} {
+			encoding, body := "zstd", raw
+			if stack != "" {
+				encoding, body = "zstd, "+stack, encode(t, stack, bytes.NewReader(raw))
+			}
+			if used, read, ok := cost(encoding, body); !ok || read == 0 || used > 2<<20 {
+				t.Errorf("%s frames, %s: %d bytes are read, %v, at the cost of %d", name, encoding, read, ok, used)
 			}
 		}
 	}

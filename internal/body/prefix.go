@@ -32,9 +32,9 @@ func Prefix(res *http.Response) []byte {
 // places are for the answers that are being decoded.
 type places chan struct{}
 
-// decoders are the places of the whole process. A decoder may take 5 MiB and an answer three of
-// them, so four answers take 60 MiB at worst. Each is done within milliseconds, and two are
-// enough to keep a small machine busy.
+// decoders are the places of the whole process. A decoder takes less than 1 MiB and an answer
+// three of them at most, so what is in use is small; what they leave is more, until it is
+// collected. Each is done within milliseconds, and two are enough to keep a small machine busy.
 var decoders = make(places, 4)
 
 const placeWait = time.Second // of an answer for its turn, before it is passed on unread
