@@ -30,7 +30,7 @@ func init() {
 
 // Transport is Caddy's HTTP transport with a Zoho access token: it checks the
 // target, attaches the token, sends, judges the answer, has the token renewed and
-// sends once more. It is the only place that holds a token, in a clone of the
+// sends again. It is the only place that holds a token, in a clone of the
 // request that nobody else sees. TLS cannot be configured here: whom to trust is
 // said by the client (`trusted_ca`).
 type Transport struct {
@@ -130,8 +130,8 @@ func (t *Transport) dial(next egress.DialFunc) egress.DialFunc {
 // RequestHeaderOps keeps reverse_proxy from setting Host: the session decides it.
 func (*Transport) RequestHeaderOps() *headers.HeaderOps { return nil }
 
-// RoundTrip sends a request with a live token, and once more if the answer says
-// that the token was not.
+// RoundTrip sends a request with a live token, and again if the answer says that the token
+// was not: once, or twice if the second token was not renewed because of a refusal.
 func (t *Transport) RoundTrip(req *http.Request) (res *http.Response, err error) {
 	s, err := t.session(req)
 	if err != nil {
@@ -148,7 +148,7 @@ func (t *Transport) RoundTrip(req *http.Request) (res *http.Response, err error)
 	return t.exchange(req, s)
 }
 
-// exchange sends, judges, has the token renewed, and sends once more. Where that was with a
+// exchange sends, judges, has the token renewed, and sends again. Where that was with a
 // token which may have ended together with the first one, it sends a last time.
 func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, error) {
 	token, err := s.resource.Get(req.Context(), s.client.Cache)

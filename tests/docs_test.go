@@ -390,3 +390,19 @@ func deployFiles(t *testing.T) (names []string) {
 	}
 	return names
 }
+
+// TestReplaysAreDocumented: a request may be sent twice again, so nothing that is read says
+// that it is sent once more.
+func TestReplaysAreDocumented(t *testing.T) {
+	said := regexp.MustCompile(`(?i)(sen[dt]s?|request)( it)? (at most )?once more|once more at most`)
+	for _, name := range []string{"README.md", "CHANGELOG.md", "docs/security.md", "docs/design.md", "docs/configuration.md", "docs/errors.md", "docs/decisions.md", "docs/operations.md"} {
+		if found := said.FindString(strings.Join(strings.Fields(readDoc(t, name)), " ")); found != "" {
+			t.Errorf("%s says %q", name, found)
+		}
+	}
+	for _, name := range []string{"README.md", "docs/security.md", "docs/design.md", "docs/errors.md", "docs/decisions.md"} {
+		if !strings.Contains(strings.Join(strings.Fields(readDoc(t, name)), " "), "because of a refusal") {
+			t.Errorf("%s does not say when a request is sent a last time", name)
+		}
+	}
+}

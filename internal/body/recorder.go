@@ -1,5 +1,5 @@
 // Package body keeps the body of a request while it is being sent, so that it can be sent
-// once more, and looks at the beginning of the body of an answer.
+// again, and looks at the beginning of the body of an answer.
 package body
 
 import (
@@ -24,7 +24,7 @@ type Limits struct {
 func (b *Limits) ExceededBy(length int64) bool { return length > max(b.Memory, b.File) }
 
 // Recorder keeps a request body while it is being sent, so that it can be sent
-// once more: in memory, then in an unlinked temporary file, then not at all.
+// again: in memory, then in an unlinked temporary file, then not at all.
 //
 // A refusal may come while net/http still reads the body. Each attempt therefore
 // reads through the recorder: what any attempt takes from the app lands in the record,

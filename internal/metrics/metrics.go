@@ -87,7 +87,7 @@ func New() *Metrics {
 			Help: "Calls of the API that are left, as Zoho's last answer that told said."}, []string{"client", "account", "service"}),
 		replays: counter(
 			"zoho_replays_total",
-			"Requests sent a second time with a renewed token, and those that could not be.",
+			"Times that a request was sent again with a newer token, and requests that could not be.",
 			"result",
 		),
 		tokenRequests: counter(

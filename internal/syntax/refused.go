@@ -19,7 +19,7 @@ var Refused = map[string]string{
 	"to":                      whyTarget,
 	"dynamic":                 whyTarget,
 	"lb_policy":               whyOneUpstream,
-	"lb_retry_match":          "it would send requests again without the rules for tokens and bodies; after a refused token a request is sent once more anyway",
+	"lb_retry_match":          "it would send requests again without the rules for tokens and bodies; after a refused token a request is sent again anyway",
 	"health_uri":              whyHealth,
 	"health_path":             whyHealth,
 	"health_upstream":         whyHealth,
