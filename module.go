@@ -245,7 +245,7 @@ func (a *App) Start() error {
 		a.logger.Warn(text)
 	}
 	if err := a.state.store.Check(); err != nil {
-		a.logger.Error("the store cannot be used: accounts without a live token are not served", zap.Error(err))
+		a.logger.Error(unusable(err), zap.Error(err))
 	} else if err := a.seal(); err != nil {
 		a.logger.Warn("the store is not sealed as it should be", zap.Error(err))
 	}
@@ -263,6 +263,15 @@ func (a *App) Start() error {
 	a.logger.Info("serving Zoho connections",
 		zap.Strings("clients", a.clientNames()), zap.String("store", a.state.dir))
 	return nil
+}
+
+// unusable says whom it concerns that something is wrong with the store.
+func unusable(err error) string {
+	var e *tokencache.StoreError
+	if errors.As(err, &e) && e.Partly {
+		return "the store is damaged: accounts whose grant or key is not as it was written are not served"
+	}
+	return "the store cannot be used: accounts without a live token are not served"
 }
 
 // runningConfig is what the shared state goes by while this configuration runs.

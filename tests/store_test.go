@@ -135,6 +135,45 @@ func TestDamagedGrantsFile(t *testing.T) {
 	}
 }
 
+// TestDamagedRecordOfAnother: the grant beside a damaged one is served from the first call on,
+// also where that comes before the start is over, and the log says who is not.
+func TestDamagedRecordOfAnother(t *testing.T) {
+	t.Parallel()
+	c, server, _ := newStored(t)
+	c.start()
+	second := server.Grant(clientID, "second@example.com", "us", "ZohoCRM.modules.ALL")
+	c.secrets = append(c.secrets, second)
+	c.runInput(second, 0, "zoho", "import", "main", "second")
+	c.stop()
+	db, err := bbolt.Open(filepath.Join(c.storeDir(), "grants.db"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		grants := tx.Bucket([]byte("grants")).Bucket([]byte("main"))
+		return errors.Join(grants.Put([]byte("sekond"), grants.Get([]byte("second"))), grants.Delete([]byte("second")))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		c.spawn()
+		c.waitFor("the first answer", func() bool {
+			a, err := c.try(http.MethodGet, threeServices[0], nil, "Zoho-Proxy-Account", "shop")
+			if err == nil && (a.StatusCode >= 300 || a.problem() != "") {
+				t.Errorf("%s %s", a.Status, a.body)
+			}
+			return err == nil
+		})
+		c.logs("the store is damaged: accounts whose grant or key is not as it was written are not served", "serving initial configuration")
+		wantProblem(t, c.get(threeServices[0], "Zoho-Proxy-Account", "second"), "store", http.StatusServiceUnavailable)
+		if strings.Contains(c.output.String(), "the store cannot be used") {
+			t.Error("the log says of all accounts that they are not served")
+		}
+		c.stop()
+	}
+}
+
 // TestGrantsFileReplacedWhileRunning: a live token serves on; the file put back
 // heals without a restart.
 func TestGrantsFileReplacedWhileRunning(t *testing.T) {

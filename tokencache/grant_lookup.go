@@ -26,10 +26,10 @@ func (n *Conn) ungrantable() *Error {
 	}
 	err := n.cache.lookAtGrants(n.key.Client)
 	switch {
+	case store.HasGrant(n.key): // the look has found another file, or somebody else has opened it meanwhile
+		return nil
 	case err != nil:
 		return n.fail(KindStore, storeRetry, err)
-	case store.HasGrant(n.key): // the look has found another file
-		return nil
 	}
 	return n.fail(KindNoGrant, 0, errUnknown)
 }

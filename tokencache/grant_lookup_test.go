@@ -11,7 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
 
 // Names that callers think of cost neither secrets nor looks at files.
@@ -114,5 +117,59 @@ func TestWarningsBecomeEvents(t *testing.T) {
 	r.get("crm")
 	if n := len(r.journal.of(tokencache.EventStoreWarning)); n != 1 || len(b.Warnings()) != 3 { // with the mode of the directory
 		t.Errorf("%d events, warnings %q", n, b.Warnings())
+	}
+}
+
+// TestGrantBesideADamagedOne: whoever is the first to use the store, and whatever of it is open
+// by then, a sound grant is found though the record of another account is damaged.
+func TestGrantBesideADamagedOne(t *testing.T) {
+	made := t.TempDir()
+	b := openBolt(t, made)
+	sound, damaged := tokencache.Key{Client: "main", Account: "stored"}, tokencache.Key{Client: "main", Account: "second"}
+	for _, key := range []tokencache.Key{sound, damaged} {
+		if err := b.SaveGrant(key, [][]byte{[]byte("secret")}, tokencache.Grant{RefreshToken: key.Account}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = b.Close()
+	db, err := bolt.Open(filepath.Join(made, "grants.db"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		accounts := tx.Bucket([]byte("grants")).Bucket([]byte("main"))
+		return errors.Join(accounts.Put([]byte("sekond"), accounts.Get([]byte("second"))), accounts.Delete([]byte("second")))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := os.ReadFile(filepath.Join(made, "grants.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, first := range map[string]func(b *boltstore.Store){
+		"nothing is open":        func(*boltstore.Store) {},
+		"tokens.db alone":        func(b *boltstore.Store) { _, _, _ = b.Load(sound, nil) },
+		"a start is under way":   func(b *boltstore.Store) { go func() { _ = b.Open() }() },
+		"somebody asked for all": func(b *boltstore.Store) { _ = b.Check() },
+	} {
+		for range 20 {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "grants.db"), stored, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			b := boltstore.New(dir)
+			r := newRig(t, withBolt(b))
+			first(b)
+			_, err := r.cache.Conn(r.client, "stored")
+			accounts := b.Accounts("main")
+			_, err2 := r.cache.Conn(r.client, "third")
+			if err != nil || len(accounts) != 2 {
+				t.Errorf("%s: %v, accounts %q", name, err, accounts)
+			}
+			r.wantError(nil, err2, tokencache.KindStore)
+			_ = b.Check() // the start is over
+			_ = b.Close()
+		}
 	}
 }

@@ -120,6 +120,9 @@ type StoreError struct {
 	// Replaceable says that it is about one stored grant, in whose place ReplaceGrant
 	// puts another one without harm to any other.
 	Replaceable bool
+
+	// Partly says that it is about some of the stored grants: the others can be used.
+	Partly bool
 }
 
 // Error names file, reason and remedy.

@@ -30,6 +30,7 @@ func (b *Store) readyGrants() error {
 	if b.closed.Load() {
 		return closedError(f.path)
 	}
+	defer b.opened.Store(true)
 	if f.db != nil {
 		switch f.look() {
 		case same:

@@ -85,6 +85,7 @@ func (b *Store) damagedRecord(reason string) error {
 		Reason: reason,
 		Remedy: b.grants.remedy() + "; or forget the account and connect it anew",
 		Err:    tokencache.ErrDamaged,
+		Partly: true,
 	}
 }
 

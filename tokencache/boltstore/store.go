@@ -46,7 +46,7 @@ type Store struct {
 	tokens dbFile
 	grants dbFile // its mutex is taken before that of tokens
 
-	opened  atomic.Bool // somebody has used the files, if only to look
+	opened  atomic.Bool // grants.db was looked at, so that index says what it holds
 	closed  atomic.Bool // by Close, until Open: calls are refused
 	existed atomic.Bool // grants.db was there while this process ran
 	index   grantIndex

@@ -34,7 +34,6 @@ func (b *Store) tryTokens(write bool, fn func(*bolt.Tx) error) error {
 	if b.closed.Load() {
 		return closedError(f.path)
 	}
-	b.opened.Store(true)
 	if f.db != nil && f.look() != same {
 		_ = f.close() // deleted or replaced meanwhile: it is only a cache
 	}
