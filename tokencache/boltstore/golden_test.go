@@ -23,13 +23,13 @@ var golden = flag.String("golden", "", "a version whose stores are written to te
 const storesDir = "testdata/stores"
 
 // goldenKinds are the ways in which a store is sealed: by two client secrets, of
-// which one is being replaced, and by an encryption key.
+// which one is being replaced, and by an encryption key. tests/golden_test.go has them too.
 var goldenKinds = map[string][][]byte{
-	"client_secret":  {[]byte("golden client secret, the new one"), []byte("golden client secret, the old one")},
-	"encryption_key": {[]byte("golden encryption key 8c1f0b52")},
+	"client_secret":  {[]byte("golden-client-secret-the-new-one-41d7"), []byte("golden-client-secret-the-old-one-9c02")},
+	"encryption_key": {[]byte("golden-encryption-key-8c1f0b52")},
 }
 
-var goldenTime = time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC)
+var goldenTime = time.Date(2024, 11, 29, 10, 0, 0, 0, time.UTC)
 
 // goldenUntil is long after anybody who reads this.
 var goldenUntil = time.Date(2126, 1, 1, 0, 0, 0, 0, time.UTC)
