@@ -3,6 +3,7 @@
 package tests
 
 import (
+	"encoding/base64"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -331,6 +332,30 @@ func stringConstants(t *testing.T, file string) map[string]string {
 // scrypt, PBKDF2 and Apache's, and LDAP's.
 var passwordHash = regexp.MustCompile(`\$(?:2[abxy]?\$\d\d|argon2(?:id|i|d)\$|scrypt\$|s[01]\$|pbkdf2[-a-z0-9]*\$|[156]\$|apr1\$|md5\$|sha1\$|y\$|gy\$|7\$)[./A-Za-z0-9$=,+_-]{8,}|\{(?:S?SHA(?:256|512)?|S?MD5|CRYPT)\}[A-Za-z0-9+/=$.]{16,}`)
 
+// encodedDollar begins what Caddy takes as well: a hash in base64.
+var encodedDollar = regexp.MustCompile(`J[A-P][A-Za-z0-9+/_-]{22,}`)
+
+// findHash is the first password hash in a text, "" if there is none.
+func findHash(text string) string {
+	if hash := passwordHash.FindString(text); hash != "" {
+		return hash
+	}
+	for {
+		at := encodedDollar.FindStringIndex(text)
+		if at == nil {
+			return ""
+		}
+		encoded := text[at[0]:at[1]]
+		for _, coding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			hash, _ := coding.DecodeString(encoded) // as far as it goes
+			if passwordHash.Match(hash) {
+				return encoded
+			}
+		}
+		text = text[at[0]+1:]
+	}
+}
+
 // hashOfHiccup is a password's hash, for configurations of tests: that of the word hiccup.
 const hashOfHiccup = "$2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG"
 
@@ -343,8 +368,21 @@ func TestNoPasswordHashes(t *testing.T) {
 		"$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7", "$7$C6..../....SodiumChloride$kBGj9fHznVYFQMEn", "$s0$e0801$epIxT/h6HbbwHaehFnh$",
 		"$pbkdf2-sha256$29000$N2YMIWQsBWBMae09x1jrPQ$1t8iyB2A", "$scrypt$ln=16,r=8,p=1$aM15713r3Xsvxbi31lqr1Q$nFNh2CVH", "{SSHA}MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0",
 	} {
-		if !passwordHash.MatchString("user " + hash + "\n") {
+		if findHash("user "+hash+"\n") == "" {
 			t.Errorf("not seen: %s", hash)
+		}
+		if !strings.HasPrefix(hash, "$") {
+			continue
+		}
+		for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding} {
+			if encoded := coding.EncodeToString([]byte(hash)); findHash("a JSON/Jump user:"+encoded+"\n") == "" {
+				t.Errorf("not seen: %s", encoded)
+			}
+		}
+	}
+	for _, text := range []string{"JUST A WORD THAT IS LONG", "JDJhJDE0", "JDEyMzQ1Njc4OTAxMjM0NTY3ODkw", "{env.ADMIN_PASSWORD_HASH}"} {
+		if hash := findHash(text); hash != "" {
+			t.Errorf("%s is taken for a hash", text)
 		}
 	}
 	searched := 0
@@ -354,7 +392,7 @@ func TestNoPasswordHashes(t *testing.T) {
 			continue
 		}
 		searched++
-		if hash := passwordHash.FindString(readDoc(t, name)); hash != "" {
+		if hash := findHash(readDoc(t, name)); hash != "" {
 			t.Errorf("%s has the password hash %s: write {env.…} there", name, hash)
 		}
 	}
