@@ -20,15 +20,15 @@ import (
 // most connections never have is behind a pointer: TestMemoryOfManyConnections holds
 // all of it below 1000 bytes.
 type Conn struct {
-	cache            *Cache
-	key              Key
-	live             atomic.Pointer[live]
-	resources        atomic.Pointer[Resource] // a list
-	used             atomic.Int64             // wall of the last use, to the minute
-	replayRefusedGen atomic.Uint64            // newest generation whose replay a resource refused
-	acceptedGen      atomic.Uint64            // newest generation that a resource accepted
-	started          atomic.Uint64            // flights so far
-	about            atomic.Pointer[about]    // what checked has found, nil = that failed; written with mu held
+	cache       *Cache
+	key         Key
+	live        atomic.Pointer[live]
+	resources   atomic.Pointer[Resource] // a list
+	used        atomic.Int64             // wall of the last use, to the minute
+	doubts      atomic.Pointer[doubts]   // nil = none
+	acceptedGen atomic.Uint64            // newest generation that a resource accepted
+	started     atomic.Uint64            // flights so far
+	about       atomic.Pointer[about]    // what checked has found, nil = that failed; written with mu held
 
 	mu            sync.Mutex
 	flight        *flight       // in the air, nil if none

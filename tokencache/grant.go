@@ -194,6 +194,7 @@ func (n *Conn) reset(fp Fingerprint) {
 	n.loaded, n.waiting = false, waiting{}
 	n.failures, n.last, n.lost = 0, nil, nil
 	n.about.Store(nil)
+	n.doubts.Store(nil)
 	for r := n.resources.Load(); r != nil; r = r.next {
 		r.reset()
 	}

@@ -147,6 +147,7 @@ func (w *world) use(o operation) {
 	case "accepted":
 		if last != nil {
 			r.Accepted(last.Generation)
+			delete(w.unsure, o.Account)
 		}
 	case "refresh":
 		tok, err := n.Refresh(ctx, cl)
@@ -169,6 +170,9 @@ func (w *world) refuse(o operation, n *tokencache.Conn, last *tokencache.Token) 
 		return r.Refused(context.Background(), cl, last.Generation, refusals[o.Do])
 	})
 	now := n.Peek()
+	if o.Do == "unknown" {
+		w.guess(o, last, now)
+	}
 	switch {
 	case now == nil || now.Generation == last.Generation:
 	case o.Do == "hopeless" || o.Callers%4 == 0:
@@ -176,6 +180,25 @@ func (w *world) refuse(o operation, n *tokencache.Conn, last *tokencache.Token) 
 		r.ReplayRefused(now, sent)
 	default:
 		r.Accepted(now.Generation)
+		delete(w.unsure, o.Account)
+	}
+}
+
+// guess looks at a renewal that a refusal in which nothing is understood has caused: there are
+// three of a connection in ten minutes, and none where the last one has helped nobody.
+func (w *world) guess(o operation, last, now *tokencache.Token) {
+	m, ok := w.lookUp(last.Value)
+	if !ok || now == nil || now.Generation == last.Generation || !w.lives(m) || !w.early(m) {
+		return
+	}
+	if w.unsure[o.Account] == last.Generation {
+		w.violation("%s: generation %d came of a guess, and was replaced on a guess", o, last.Generation)
+	}
+	w.unsure[o.Account] = now.Generation
+	place, at := o.Account+" "+m.refreshToken, w.clocks.now().Mono
+	w.guessed[place] = append(w.guessed[place], at)
+	if all := w.guessed[place]; len(all) > 3 && at-all[len(all)-4] < 10*time.Minute-time.Minute {
+		w.violation("%s: four guesses within %s", o, at-all[len(all)-4])
 	}
 }
 
@@ -346,6 +369,19 @@ func TestFormerFailures(t *testing.T) {
 			{Do: "forget in flight"},
 			{Do: "reload"},
 			{Do: "wait", Wait: time.Minute},
+		},
+		"a service that refuses in a way that is not known, again and again": {
+			{Do: "get", Account: "default", Resource: "crm", Callers: 1},
+			{Do: "accepted", Account: "default", Resource: "crm"},
+			{Do: "wait", Wait: time.Minute}, {Do: "unknown", Account: "default", Resource: "crm", Callers: 1},
+			{Do: "wait", Wait: time.Minute}, {Do: "unknown", Account: "default", Resource: "crm", Callers: 1},
+			{Do: "wait", Wait: time.Minute}, {Do: "unknown", Account: "default", Resource: "crm", Callers: 1},
+			{Do: "wait", Wait: time.Minute}, {Do: "unknown", Account: "default", Resource: "crm", Callers: 1},
+		},
+		"services that refuse in a way that is not known, one after the other": {
+			{Do: "get", Account: "default", Resource: "crm", Callers: 1},
+			{Do: "wait", Wait: time.Minute}, {Do: "unknown", Account: "default", Resource: "crm", Callers: 4},
+			{Do: "wait", Wait: time.Minute}, {Do: "unknown", Account: "default", Resource: "desk", Callers: 1},
 		},
 		"a call that was written anew while the clock was set back": {
 			{Do: "get", Account: "default", Resource: "crm", Callers: 1},

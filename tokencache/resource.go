@@ -16,6 +16,9 @@ const (
 	justMinted   = time.Minute            // an ambiguous refusal of a token younger than this is not about the token
 	justAccepted = 5 * time.Second        // nor that of one which was accepted this recently
 	acceptGrain  = 100 * time.Millisecond // how exactly the time of an acceptance is known
+
+	maxGuesses  = 3 // renewals of a connection because of refusals that are not understood, in guessWindow
+	guessWindow = 10 * time.Minute
 )
 
 // Refusal is how a resource server refused a token.
@@ -229,7 +232,48 @@ func (r *Resource) Refused(ctx context.Context, cl *Client, generation uint64, h
 	if err != nil {
 		return nil, err
 	}
+	if how == RefusalUnknown {
+		raise(&n.doubt().guessed, l.Generation)
+	}
 	return &l.Token, nil
+}
+
+// doubts are what a connection remembers of renewals that may have been of no use. Among them
+// are guesses, those because of refusals that are not understood: services that refuse so for
+// ever must leave the budget to refusals that are.
+type doubts struct {
+	replayRefused atomic.Uint64 // newest generation whose replay a resource refused
+	guessed       atomic.Uint64 // newest generation that came of a guess
+
+	mu      sync.Mutex // guards all below
+	guesses ledger
+	after   uint64 // generation that the latest guess was to replace
+}
+
+// guess reports whether a generation may be replaced on a guess.
+func (d *doubts) guess(generation uint64, now int64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if generation == d.after {
+		return true // the same one, for others who were refused
+	}
+	d.guesses.trim(now, guessWindow)
+	if len(d.guesses) >= maxGuesses {
+		return false
+	}
+	d.guesses.add(now)
+	d.after = generation
+	return true
+}
+
+// doubt is where doubts are noted. Most connections have none.
+func (n *Conn) doubt() *doubts {
+	d := n.doubts.Load()
+	for d == nil {
+		n.doubts.CompareAndSwap(nil, new(doubts))
+		d = n.doubts.Load()
+	}
+	return d
 }
 
 // raise makes a at least v.
@@ -259,12 +303,13 @@ func (r *Resource) renewable(l *live, how Refusal, now moment) bool {
 	r.refused, r.refusedAt = max(r.refused, g), now.mono
 	onHold := r.onHold(now.mono)
 	accepted, acceptedAt := r.accepted.Load() == g, r.acceptedAt.Load()
-	if how == RefusalUnknown && r.accepted.Load() == 0 && r.conn.acceptedGen.Load() >= g {
-		return false // it has never taken a token, and this one is good elsewhere
+	if how == RefusalUnknown && r.hopeless(g) {
+		return false
 	}
 	if how != RefusalDead {
 		recently := accepted && now.mono-acceptedAt <= int64(justAccepted)
-		return !onHold && !recently && now.mono-l.asked >= int64(justMinted)
+		return !onHold && !recently && now.mono-l.asked >= int64(justMinted) &&
+			(how == RefusalAmbiguous || r.conn.doubt().guess(g, now.mono))
 	}
 	if onHold {
 		since := accepted && acceptedAt >= r.holdFrom
@@ -283,13 +328,25 @@ func (r *Resource) renewable(l *live, how Refusal, now moment) bool {
 	return true
 }
 
+// hopeless reports whether there is no reason to hope for another token where nothing is
+// understood: this one is good elsewhere, and none ever was here; or it came of the same hope
+// itself, and nobody has accepted it since.
+func (r *Resource) hopeless(generation uint64) bool {
+	if r.conn.acceptedGen.Load() >= generation {
+		return r.accepted.Load() == 0
+	}
+	d := r.conn.doubts.Load()
+	return d != nil && d.guessed.Load() >= generation
+}
+
 // refusedElsewhere reports whether the token was made a moment ago because another
 // resource server refused its predecessor, was refused by that one too, and
 // accepted by none; and this resource server has never accepted any. Then one
 // more token would be of no use here either.
 func (r *Resource) refusedElsewhere(l *live, now moment) bool {
-	return r.accepted.Load() == 0 && r.held < l.Generation &&
-		r.conn.replayRefusedGen.Load() == l.Generation && r.conn.acceptedGen.Load() < l.Generation &&
+	d := r.conn.doubts.Load()
+	return d != nil && r.accepted.Load() == 0 && r.held < l.Generation &&
+		d.replayRefused.Load() == l.Generation && r.conn.acceptedGen.Load() < l.Generation &&
 		now.mono-l.asked < int64(justMinted)
 }
 
@@ -306,7 +363,7 @@ func (r *Resource) ReplayRefused(t *Token, sent Mark) (held bool) {
 	}
 	n := r.conn
 	now := n.cache.clock.now().mono
-	raise(&n.replayRefusedGen, t.Generation)
+	raise(&n.doubt().replayRefused, t.Generation)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t.Generation > r.refused {

@@ -160,6 +160,76 @@ func TestUnknownRefusals(t *testing.T) {
 	})
 }
 
+// Services that refuse for ever in a way that is not understood leave most of the budget to a
+// revocation, and one that is not cured by the token of such a guess ends them.
+func TestUnknownRefusalsLeaveTheBudget(t *testing.T) {
+	services := []string{"bookings", "cliq", "mail", "people", "recruit", "sheet", "sign", "writer"}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("crm")
+		r.resource("crm").Accepted(1)
+		for _, name := range services {
+			r.resource(name).Accepted(1)
+		}
+		for range 10 { // minutes
+			settle(time.Minute)
+			for _, name := range services {
+				g := r.conn().Peek().Generation
+				if next := r.refused(name, g, unknown); next > g {
+					r.replayRefused(name, next)
+				}
+				g = r.conn().Peek().Generation
+				r.resource("crm").Accepted(g) // which is good elsewhere
+			}
+		}
+		r.wantCalls(1 + 3)
+		g := r.conn().Peek().Generation
+		r.wantRefused("crm", g, dead, g+1)
+		r.wantCalls(1 + 4)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.get("bookings")
+		for _, name := range services {
+			r.resource(name).Accepted(1)
+		}
+		settle(time.Minute)
+		r.wantRefused("bookings", 1, unknown, 2)
+		r.replayRefused("bookings", 2)
+		settle(time.Minute)
+		r.wantRefused("cliq", 2, unknown, 0) // it came of a guess, and nobody has accepted it
+		r.resource("crm").Accepted(2)
+		r.wantRefused("cliq", 2, unknown, 3)
+		r.resource("cliq").Accepted(3)
+		settle(time.Minute)
+		r.wantRefused("mail", 3, unknown, 4) // the guess was right
+	})
+	synctest.Test(t, func(t *testing.T) { // many at once are one guess, and another grant begins anew
+		r := newRig(t)
+		for i := range uint64(4) {
+			r.get("bookings")
+			r.resource("bookings").Accepted(i + 1)
+			settle(time.Minute)
+			if i == 3 {
+				r.wantRefused("bookings", i+1, unknown, 0)
+				break
+			}
+			var callers sync.WaitGroup
+			for range 100 {
+				callers.Go(func() { r.wantRefused("bookings", i+1, unknown, i+2) })
+			}
+			callers.Wait()
+		}
+		r.wantCalls(4)
+		r.grants.set("default", "another one")
+		r.client = r.newClient()
+		r.get("bookings")
+		r.resource("bookings").Accepted(5)
+		settle(time.Minute)
+		r.wantRefused("bookings", 5, unknown, 6)
+	})
+}
+
 // A revocation right after a renewal in the background: the request that was sent before
 // is refused, its replay with the new token too. That says nothing against fresh tokens.
 func TestRevokedRightAfterARenewal(t *testing.T) {

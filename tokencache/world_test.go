@@ -29,8 +29,10 @@ type world struct {
 	consent int    // number of the latest one
 	stored  string // refresh token of the account stored, "" = none
 	refused map[string]uint64
-	newest  map[string]uint64 // by account: generation handed out
-	setBack bool              // the wall clock, so that a restart believes too much
+	newest  map[string]uint64          // by account: generation handed out
+	setBack bool                       // the wall clock, so that a restart believes too much
+	guessed map[string][]time.Duration // by account and grant, in this process: renewals because of unknown refusals
+	unsure  map[string]uint64          // by account: generation that came of one and was not accepted
 
 	mu        sync.Mutex
 	mode      string
@@ -272,6 +274,8 @@ func (w *world) begin(dir string) {
 	opts.Store = p.store
 	p.cache = tokencache.New(opts)
 	w.process, w.cache = p, p.cache
+	clear(w.guessed)
+	clear(w.unsure)
 	w.forgive()
 	w.reload()
 }
@@ -439,7 +443,8 @@ func (w *world) checkBudget() {
 func live(t *testing.T, history []operation) error {
 	dir := t.TempDir()
 	w := &world{mode: "ok", made: make(map[string]*minted), counted: make(map[string][]call), throttled: make(map[string]time.Time),
-		refused: make(map[string]uint64), newest: make(map[string]uint64)}
+		refused: make(map[string]uint64), newest: make(map[string]uint64),
+		guessed: make(map[string][]time.Duration), unsure: make(map[string]uint64)}
 	synctest.Test(t, func(t *testing.T) {
 		w.clocks = &clocks{start: time.Now()}
 		w.rig = newRig(t, func(o *tokencache.Options) { o.Rand, o.Clock = nil, w.clocks.now })
