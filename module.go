@@ -285,13 +285,16 @@ func (a *App) runningConfig() *runningConfig {
 
 // seal has each data key wrapped by all that shall open it.
 func (a *App) seal() error {
-	return a.sealing.Apply(a.state.store, func() map[string][][]byte {
-		secrets := make(map[string][][]byte)
-		for name, client := range a.clients {
-			secrets[name] = client.SealingSecrets()
-		}
-		return secrets
-	}, a.logger)
+	return a.sealing.Apply(a.state.store, a.sealingSecrets, a.logger)
+}
+
+// sealingSecrets are what shall open what is stored, by client.
+func (a *App) sealingSecrets() map[string][][]byte {
+	secrets := make(map[string][][]byte)
+	for name, client := range a.clients {
+		secrets[name] = client.SealingSecrets()
+	}
+	return secrets
 }
 
 // walkSites goes down all servers of this configuration.
@@ -325,6 +328,7 @@ func (a *App) subject() *doctor.Subject {
 		Store:   a.state.store,
 		Dir:     a.state.dir,
 		Sealing: a.sealing,
+		Secrets: a.sealingSecrets,
 		Notify:  notify.URL(a.Notify),
 		Notices: a.state.notices,
 		Unknown: &a.state.unknown,

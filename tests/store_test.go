@@ -394,6 +394,9 @@ func TestAllKeysLost(t *testing.T) {
 			t.Errorf("doctor does not name %q: %s", line, stdout)
 		}
 	}
+	if stdout, _, _ := c.run("zoho", "doctor"); strings.Contains(stdout+c.output.String(), "makes anew locks it") || strings.Count(stdout+c.output.String(), "not all that is stored can be opened") < 2 {
+		t.Errorf("that it is locked is told as if to come: %s", stdout)
+	}
 	_, stderr := c.runInput(grant, 1, "zoho", "import", "main", "shop")
 	if !strings.Contains(stderr, "none of the keys opens it") || !strings.Contains(stderr, "--replace does that") {
 		t.Errorf("import says %s", stderr)
@@ -456,9 +459,11 @@ func TestAskedToReplaceUnreadable(t *testing.T) {
 // secret opens, and doctor says what is wrong.
 func TestMasterKeyUnusable(t *testing.T) {
 	for says, prepare := range map[string]func(c *proxy) error{
-		"is a directory": func(c *proxy) error { return os.MkdirAll(c.masterKey(), 0o700) },
-		"is empty":       func(c *proxy) error { return os.WriteFile(c.masterKey(), nil, 0o600) },
-		"holds no key":   func(c *proxy) error { return os.WriteFile(c.masterKey(), []byte("abc"), 0o600) },
+		"is a directory": func(c *proxy) error {
+			return errors.Join(os.MkdirAll(c.masterKey(), 0o755), os.Chmod(c.masterKey(), 0o755))
+		},
+		"is empty":     func(c *proxy) error { return os.WriteFile(c.masterKey(), nil, 0o600) },
+		"holds no key": func(c *proxy) error { return os.WriteFile(c.masterKey(), []byte("abc"), 0o600) },
 		"is in the folder of the store": func(c *proxy) error {
 			c.option("master_key_file " + c.storeDir() + "/deeper/zoho-master.key")
 			return nil
@@ -489,6 +494,9 @@ func TestMasterKeyUnusable(t *testing.T) {
 			}
 			if !strings.Contains(stdout, says) {
 				t.Errorf("doctor does not say that it %s: %s", says, stdout)
+			}
+			if says == "is a directory" && strings.Contains(log+stdout, "chmod") {
+				t.Errorf("the mode of a folder is told: %s", stdout)
 			}
 		})
 	}

@@ -21,6 +21,7 @@ type Subject struct {
 	Store   *boltstore.Store
 	Dir     string // of the store
 	Sealing *sealing.Sealing
+	Secrets func() map[string][][]byte // that shall open what is stored, by client
 	Notify  notify.URL
 	Notices *notify.Notifier
 	Unknown *unrecognized.Refusals

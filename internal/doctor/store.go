@@ -103,7 +103,7 @@ func (s *Subject) examineMasterKey() (found adminapi.Findings) {
 		found.Add(adminapi.Finding{
 			Check:  adminapi.CheckStore,
 			Result: adminapi.ResultWarning,
-			What:   sealing.WithoutMasterKey,
+			What:   sealing.Without(s.Store, s.Secrets()),
 			Why:    err.Error(),
 			Do: "mend that, or put the file back if there is a copy; one that is missing is made at the " +
 				"next start or reload, unless stored grants cannot be opened",

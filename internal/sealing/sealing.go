@@ -20,6 +20,20 @@ import (
 // WithoutMasterKey is what it means that the key of our own cannot be used.
 const WithoutMasterKey = "what is stored is sealed by the client secrets alone: a secret that Zoho's console makes anew locks it"
 
+// locked is what to say instead where it has come to that.
+const locked = "not all that is stored can be opened"
+
+// Without says what it means that the key of our own cannot be used, where the clients have
+// these secrets.
+func Without(store Store, secrets map[string][][]byte) string {
+	for client := range secrets {
+		if store.Opens(client, secrets[client]) != nil {
+			return locked
+		}
+	}
+	return WithoutMasterKey
+}
+
 // Sealing is what a configuration says of it.
 type Sealing struct {
 	keys      []secret.Ref // encryption_key
@@ -93,9 +107,10 @@ type Store interface {
 // are for each client. What fails costs nothing yet, since what has opened the store so
 // far does so still.
 func (s *Sealing) Apply(store Store, of func() map[string][][]byte, logger *zap.Logger) error {
-	err := s.makeMasterKey(store, of(), logger)
+	secrets := of()
+	err := s.makeMasterKey(store, secrets, logger)
 	if err != nil {
-		err = fmt.Errorf("%s: %w", WithoutMasterKey, err)
+		err = fmt.Errorf("%s: %w", Without(store, secrets), err)
 	}
 	if failed := store.AddWraps(of()); failed != nil {
 		err = errors.Join(

@@ -115,7 +115,7 @@ func whatIsWrong(path string) string {
 var mountedSecrets = []string{"/run/secrets/", "/var/run/secrets/", "/run/credentials/"}
 
 // Exposed tells that others of this machine can read the secret's file, "" if they
-// cannot.
+// cannot, or if it is no file.
 func (s Ref) Exposed() string {
 	path := s.file()
 	if path == "" ||
@@ -123,7 +123,7 @@ func (s Ref) Exposed() string {
 		return ""
 	}
 	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm()&0o077 == 0 {
+	if err != nil || info.IsDir() || info.Mode().Perm()&0o077 == 0 {
 		return ""
 	}
 	return fmt.Sprintf("the file %s can be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())

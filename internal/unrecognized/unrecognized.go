@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	between = time.Minute // lines of the log about one service
+	between = time.Minute // lines of the log about one service of a client
 	oldest  = 24 * time.Hour
 )
 
@@ -22,7 +22,7 @@ const (
 type Refusals struct {
 	mu   sync.Mutex
 	last map[place]Refusal
-	log  map[string]*rate.Sometimes // by service
+	log  map[place]*rate.Sometimes // by client and service
 }
 
 type place struct {
@@ -43,15 +43,16 @@ type Refusal struct {
 func (u *Refusals) Note(key tokencache.Key, r Refusal, log func()) {
 	u.mu.Lock()
 	if u.last == nil {
-		u.last, u.log = make(map[place]Refusal), make(map[string]*rate.Sometimes)
+		u.last, u.log = make(map[place]Refusal), make(map[place]*rate.Sometimes)
 	}
 	at := place{key, r.Service}
 	r.At, r.Count = time.Now(), u.last[at].Count+1
 	u.last[at] = r
-	line := u.log[r.Service]
+	told := place{tokencache.Key{Client: key.Client}, r.Service}
+	line := u.log[told]
 	if line == nil {
 		line = &rate.Sometimes{First: 1, Interval: between}
-		u.log[r.Service] = line
+		u.log[told] = line
 	}
 	u.mu.Unlock()
 	line.Do(log)
