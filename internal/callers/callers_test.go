@@ -40,3 +40,16 @@ func TestCallers(t *testing.T) {
 		}
 	}
 }
+
+// TestForeignName: a stranger can have a name of their own lead here, not one of Zoho's, however
+// that is written.
+func TestForeignName(t *testing.T) {
+	for host, want := range map[string]bool{
+		"evil.example": true, "evil.example.:80": true, "evilzoho.com": true, "zoho.com.evil.example": true,
+		"www.zohoapis.com": false, "www.zohoapis.com.": false, "desk.zoho.eu.:9000": false, "localhost": false, "localhost.": false, "erp:8080": false, "127.0.0.1:80": false, "[::1]": false,
+	} {
+		if got := foreignName(host); got != want {
+			t.Errorf("%s: got %v", host, got)
+		}
+	}
+}
