@@ -46,7 +46,7 @@ var layers = map[string][]string{
 	"internal/unrecognized": {"tokencache"},
 	"internal/storetest":    {"internal/onboard", "tokencache"},
 	"internal/testbed":      {"zohosim"},
-	"internal/onboard":      {"internal/cause", "tokencache", "zoho"},
+	"internal/onboard":      {"internal/cause", "internal/words", "tokencache", "zoho"},
 	"internal/notify":       {"internal/cause", "internal/fault", "internal/onboard", "internal/secret", "tokencache"},
 	"internal/client": {
 		"internal/cause", "internal/egress", "internal/fault", "internal/onboard", "internal/sealing",

@@ -4,7 +4,6 @@ package adminapi
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
@@ -62,13 +61,9 @@ func Accounts(account string) []string {
 
 // NoAccount says which accounts there are instead, some of them.
 func NoAccount(client, account string, names []string) error {
-	const some = 10
 	there := "it has none yet: `caddy zoho connect` brings one in"
 	if len(names) > 0 {
-		there = "it has " + strings.Join(names[:min(len(names), some)], ", ")
-	}
-	if len(names) > some {
-		there += fmt.Sprintf(" and %d more", len(names)-some)
+		there = "it has " + words.Some(names, 10, len(names))
 	}
 	return fmt.Errorf(
 		"client %s has no account %s%s; %s",

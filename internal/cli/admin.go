@@ -3,15 +3,18 @@ package cli
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
@@ -26,22 +29,24 @@ func adminRequest(cmd *cobra.Command, method, uri string, body, into any) (int, 
 		return exitUsage, err
 	}
 	var text io.Reader
-	headers := make(http.Header)
 	if body != nil {
 		encoded, err := json.Marshal(body)
 		if err != nil {
 			return exitFailed, errors.New("the request could not be encoded")
 		}
 		text = bytes.NewReader(encoded)
-		headers.Set("Content-Type", "application/json")
 	}
 	stop := showProgress(cmd.ErrOrStderr(), "waiting for Caddy, which may be asking Zoho")
-	res, err := caddycmd.AdminAPIRequest(address, method, uri, headers, text)
+	res, err := callAdmin(address, method, uri, text)
 	stop()
 	if err != nil {
-		return adminFailure(address, err)
+		return notAnswered(address, err)
 	}
 	defer res.Body.Close()
+	if res.StatusCode >= http.StatusBadRequest {
+		answer, _ := io.ReadAll(io.LimitReader(res.Body, 2<<20))
+		return refused(address, res.StatusCode, answer)
+	}
 	err = json.NewDecoder(io.LimitReader(res.Body, 256<<20)).Decode(into)
 	switch {
 	case err != nil && !isAdmin(address):
@@ -51,6 +56,41 @@ func adminRequest(cmd *cobra.Command, method, uri string, body, into any) (int, 
 			address, err)
 	}
 	return exitOK, nil
+}
+
+// callAdmin sends a request to an address as Caddy takes it. Caddy asks for an Origin, and
+// does without where no browser can be: at a socket.
+func callAdmin(address, method, uri string, body io.Reader) (*http.Response, error) {
+	at, err := caddy.ParseNetworkAddress(address)
+	if err == nil && at.PortRangeSize() > 1 {
+		err = errors.New("it has more than one port")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("invalid admin address %s: %w", address, err)
+	}
+	origin := "http://" + at.JoinHostPort(0)
+	if at.IsUnixNetwork() {
+		origin = "http://127.0.0.1"
+		at.Host, _, _ = strings.Cut(at.Host, "|") // the mode to make it with
+	}
+	req, err := http.NewRequest(method, origin+uri, body)
+	if err != nil {
+		return nil, fmt.Errorf("invalid admin address %s: %v", address, err)
+	}
+	if !at.IsUnixNetwork() {
+		req.Header.Set("Origin", origin)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	dialer := new(net.Dialer)
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, at.Network, at.JoinHostPort(0))
+		},
+	}}
+	return client.Do(req)
 }
 
 // adminAddress is that of Caddy's admin endpoint, also where it was given as a URL.
@@ -99,7 +139,7 @@ func notAdmin(address string) error {
 // isAdmin reports whether Caddy's admin endpoint answers there, by what every one has and
 // other servers have hardly.
 func isAdmin(address string) bool {
-	res, err := caddycmd.AdminAPIRequest(address, http.MethodGet, "/config/", nil, nil)
+	res, err := callAdmin(address, http.MethodGet, "/config/", nil)
 	if err != nil {
 		return false
 	}
@@ -116,23 +156,22 @@ func lastCause(err error) string {
 // usageCodes are refusals of what was typed.
 var usageCodes = []string{adminapi.CodeAccountName, problem.CodeDataCenter, "expires", "return-to"}
 
-// adminFailure understands why a request was not answered as it should be, and what to
-// exit with.
-func adminFailure(address string, err error) (int, error) {
-	text := err.Error()
-	if strings.HasPrefix(text, "performing request") {
-		if strings.Contains(text, "malformed HTTP") {
-			return exitUnreachable, notAdmin(address)
-		}
-		return exitUnreachable, unreachable(address, lastCause(err))
-	}
-	_, answer, answered := strings.Cut(text, "caddy responded with error: HTTP ")
-	if !answered { // it was not even sent
+// notAnswered says why there was no answer, and what to exit with.
+func notAnswered(address string, err error) (int, error) {
+	var sent *url.Error
+	switch {
+	case !errors.As(err, &sent):
 		return exitUsage, fmt.Errorf("--address: %w", err)
+	case strings.Contains(err.Error(), "malformed HTTP"):
+		return exitUnreachable, notAdmin(address)
 	}
-	status, body, _ := strings.Cut(answer, ": ")
+	return exitUnreachable, unreachable(address, lastCause(err))
+}
+
+// refused says why a request was refused, and what to exit with.
+func refused(address string, status int, answer []byte) (int, error) {
 	told := new(adminapi.Error)
-	if json.Unmarshal([]byte(body), told) != nil {
+	if json.Unmarshal(answer, told) != nil {
 		told = new(adminapi.Error)
 	}
 	switch {
@@ -140,14 +179,14 @@ func adminFailure(address string, err error) (int, error) {
 		return exitUsage, told
 	case told.Text != "" && told.Code != "":
 		return exitFailed, told
-	case told.Text != "" && status == "403": // Caddy's own words, as for an origin that may not
+	case told.Text != "" && status == http.StatusForbidden: // Caddy's own words, as for an origin that may not
 		return exitFailed, errors.New(told.Text)
 	case !isAdmin(address):
 		return exitUnreachable, notAdmin(address)
-	case status == "404":
+	case status == http.StatusNotFound:
 		return exitFailed, errors.New("the running Caddy does not have this module")
 	}
-	return exitFailed, err
+	return exitFailed, fmt.Errorf("Caddy answers with HTTP %d: %s", status, bytes.TrimSpace(answer))
 }
 
 // hasCode reports whether an error is a refusal of the admin API with that code.

@@ -1,7 +1,10 @@
 package cli
 
 import (
-	"errors"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -114,24 +117,58 @@ func TestParseBatchLine(t *testing.T) {
 }
 
 // What is said of another server's answers, and of Caddy's own.
-func TestAdminFailure(t *testing.T) {
+func TestRefused(t *testing.T) {
 	for _, tt := range []struct {
-		err  string
+		status int
+		answer string
+		code   int
+		says   string
+	}{
+		{404, `{"error":"there is no client","code":"unknown-client"}`, exitFailed, "there is no client"},
+		{400, `{"error":"no name","code":"account-name","hint":"letters"}`, exitUsage, "no name\nhint: letters"},
+		{403, `{"error":"host not allowed: x"}`, exitFailed, "host not allowed: x"},
+		{404, "404 page not found", exitUnreachable, "is not Caddy's admin endpoint"},
+		{404, `{"error":"not here","code":404}`, exitUnreachable, "is not Caddy's admin endpoint"},
+	} {
+		code, err := refused("localhost:1", tt.status, []byte(tt.answer))
+		if code != tt.code || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%d %s: %d %v, want %d %s", tt.status, tt.answer, code, err, tt.code, tt.says)
+		}
+	}
+}
+
+// What is said where nothing answers, or nothing that speaks HTTP.
+func TestNotAnswered(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	go func() {
+		for {
+			conn, err := other.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, "220 mail.example.com ESMTP\r\n")
+			_ = conn.Close()
+		}
+	}()
+	socket := filepath.Join(t.TempDir(), "none.sock")
+	for address, want := range map[string]struct {
 		code int
 		says string
 	}{
-		{"performing request: Get \"http://localhost:1/\": dial tcp 127.0.0.1:1: connect: connection refused", exitUnreachable, "no answer from Caddy at localhost:1: connection refused"},
-		{"performing request: Get \"http://localhost:1/\": net/http: HTTP/1.x transport connection broken: malformed HTTP response \"x\"", exitUnreachable, "is not Caddy's admin endpoint"},
-		{"invalid admin address x:y: invalid start port", exitUsage, "--address: invalid admin address"},
-		{`caddy responded with error: HTTP 404: {"error":"there is no client","code":"unknown-client"}`, exitFailed, "there is no client"},
-		{`caddy responded with error: HTTP 400: {"error":"no name","code":"account-name","hint":"letters"}`, exitUsage, "no name\nhint: letters"},
-		{`caddy responded with error: HTTP 403: {"error":"host not allowed: x"}`, exitFailed, "host not allowed: x"},
-		{"caddy responded with error: HTTP 404: 404 page not found", exitUnreachable, "is not Caddy's admin endpoint"},
-		{`caddy responded with error: HTTP 404: {"error":"not here","code":404}`, exitUnreachable, "is not Caddy's admin endpoint"},
+		"127.0.0.1:1":              {exitUnreachable, "no answer from Caddy at 127.0.0.1:1: connection refused"},
+		"unix/" + socket + "|0600": {exitUnreachable, "no such file or directory"},
+		other.Addr().String():      {exitUnreachable, "is not Caddy's admin endpoint"},
+		"x:y":                      {exitUsage, "--address: invalid admin address"},
+		"localhost:1-2":            {exitUsage, "it has more than one port"},
 	} {
-		code, err := adminFailure("localhost:1", errors.New(tt.err))
-		if code != tt.code || !strings.Contains(err.Error(), tt.says) {
-			t.Errorf("%s: %d %v, want %d %s", tt.err, code, err, tt.code, tt.says)
+		_, err := callAdmin(address, http.MethodGet, "/zoho/connections", nil)
+		code, err := notAnswered(address, err)
+		if code != want.code || !strings.Contains(err.Error(), want.says) {
+			t.Errorf("%s: %d %v, want %d %s", address, code, err, want.code, want.says)
 		}
 	}
 }

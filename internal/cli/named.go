@@ -119,9 +119,7 @@ func withAccounts(cmd *cobra.Command, name string, noClient error) error {
 	for _, c := range list.Connections {
 		names, accounts = append(names, c.Client+"/"+c.Account), append(accounts, c.Account)
 	}
-	text := "it is no account either" + words.DidYouMean(name, accounts) + "; there are: " + strings.Join(names, ", ")
-	if list.Total > some {
-		text += fmt.Sprintf(" and %d more", list.Total-some)
-	}
+	text := "it is no account either" + words.DidYouMean(name, accounts) + "; there are: " +
+		words.Some(names, some, list.Total)
 	return &adminapi.Error{Text: noClient.Error(), Code: adminapi.CodeUnknownClient, Hint: text}
 }

@@ -109,13 +109,8 @@ func (e *exam) unserved(statuses []tokencache.Status) {
 
 // someConnected names accounts among which the one that is meant may be.
 func someConnected(accounts []string) string {
-	const some = 10
 	if len(accounts) == 0 {
 		return "no account of the client is connected"
 	}
-	text := "connected are: " + strings.Join(accounts[:min(len(accounts), some)], ", ")
-	if len(accounts) > some {
-		text += fmt.Sprintf(" and %d more", len(accounts)-some)
-	}
-	return text
+	return "connected are: " + words.Some(accounts, 10, len(accounts))
 }

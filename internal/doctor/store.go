@@ -8,6 +8,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
@@ -143,9 +144,5 @@ func ReturnedGrants(store *boltstore.Store) string {
 	for _, key := range keys[:min(len(keys), some)] {
 		names = append(names, key.String())
 	}
-	text := "grants that were deleted here are stored again: " + strings.Join(names, ", ")
-	if len(keys) > some {
-		text += fmt.Sprintf(" and %d more", len(keys)-some)
-	}
-	return text
+	return "grants that were deleted here are stored again: " + words.Some(names, some, len(keys))
 }

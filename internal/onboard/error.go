@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -299,12 +300,7 @@ func errSharer(other string, err error) error {
 
 // accountList names accounts, some of them.
 func accountList(names []string) string {
-	const some = 5
-	text := "account " + strings.Join(names[:min(len(names), some)], ", ")
-	if len(names) > some {
-		text += fmt.Sprintf(" and %d more", len(names)-some)
-	}
-	return text
+	return "account " + words.Some(names, 5, len(names))
 }
 
 func errInvitation(text string) error {

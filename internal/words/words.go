@@ -3,6 +3,7 @@ package words
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/nearest"
 )
@@ -13,6 +14,15 @@ func Plural(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Some lists names, at most limit of them, and says how many more of total there are.
+func Some(names []string, limit, total int) string {
+	text := strings.Join(names[:min(len(names), limit)], ", ")
+	if total > limit {
+		text += fmt.Sprintf(" and %d more", total-limit)
+	}
+	return text
 }
 
 // DidYouMean is the part of a message that proposes another word, "" if none is near.
