@@ -213,7 +213,7 @@ func (t *Transport) session(req *http.Request) (*session, error) {
 	return s, nil
 }
 
-// newAttempt is what one attempt sends, in one allocation.
+// attempt is what is sent one time, in one allocation.
 type attempt struct {
 	request http.Request
 	url     url.URL

@@ -132,7 +132,7 @@ func TestBatchPace(t *testing.T) {
 	}
 }
 
-// TestCommandLineWithoutModule: a Caddy that runs something else.
+// TestCommandLineWithoutZoho: a Caddy that runs something else.
 func TestCommandLineWithoutZoho(t *testing.T) {
 	t.Parallel()
 	c := newCaddy(t, "http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\trespond ok\n}\n")

@@ -555,7 +555,7 @@ func startFailing(t *testing.T, terms string) (*proxy, *zohosim.Server) {
 	return c, server
 }
 
-// reached tells whether a failpoint was met so many times.
+// reached reports whether a failpoint was met so many times.
 func (c *proxy) reached(name, times string) bool {
 	res, err := http.Get("http://" + c.failpoints + "/" + name + "/count")
 	if err != nil {

@@ -19,7 +19,7 @@ type ConnectRequest struct {
 	ReplaceUnreadable bool `json:"replace_unreadable,omitempty"` // also one that cannot be read
 }
 
-// ConnectStarted answers a connectRequest that begins a consent.
+// ConnectStarted answers a ConnectRequest that begins a consent.
 type ConnectStarted struct {
 	URL         string   `json:"url"` // for the browser
 	State       string   `json:"state"`
@@ -27,6 +27,7 @@ type ConnectStarted struct {
 	Warnings    []string `json:"warnings,omitempty"`
 }
 
+// ImportRequest brings in a refresh token from elsewhere.
 type ImportRequest struct {
 	RefreshToken string `json:"refresh_token"`
 	DataCenter   string `json:"data_center,omitempty"`
@@ -35,15 +36,18 @@ type ImportRequest struct {
 	ReplaceUnreadable bool `json:"replace_unreadable,omitempty"`
 }
 
+// RevokeRequest has Zoho revoke a grant.
 type RevokeRequest struct {
 	Shared bool `json:"shared,omitempty"` // also a grant that other accounts have
 }
 
+// InviteRequest asks for a link by which somebody else can consent.
 type InviteRequest struct {
 	Expires  string `json:"expires,omitempty"` // a duration; 168h
 	ReturnTo string `json:"return_to,omitempty"`
 }
 
+// Invitation is such a link.
 type Invitation struct {
 	Client   string    `json:"client"`
 	Account  string    `json:"account"`

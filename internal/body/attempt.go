@@ -26,7 +26,7 @@ func (r *Recorder) Attach(out *http.Request) (err error) {
 	return nil
 }
 
-// newAttempt is the body of one attempt.
+// attempt is the body as it is sent one time.
 type attempt struct {
 	r       *Recorder
 	offset  int64

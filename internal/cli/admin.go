@@ -186,7 +186,7 @@ func refused(address string, status int, answer []byte) (int, error) {
 	case status == http.StatusNotFound:
 		return exitFailed, errors.New("the running Caddy does not have this module")
 	}
-	return exitFailed, fmt.Errorf("Caddy answers with HTTP %d: %s", status, bytes.TrimSpace(answer))
+	return exitFailed, fmt.Errorf("the answer of Caddy is HTTP %d: %s", status, bytes.TrimSpace(answer))
 }
 
 // hasCode reports whether an error is a refusal of the admin API with that code.

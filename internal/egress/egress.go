@@ -52,6 +52,7 @@ type Options struct {
 	Custom    bool       // the servers are the operator's choice, and may be anywhere
 }
 
+// New reads the files and variables that the options name. The options were checked before.
 func New(o Options) (*Network, error) {
 	n := &Network{caFile: o.TrustedCA}
 	if s := o.Simulator; s != nil {
@@ -121,6 +122,7 @@ func (n *Network) proxyFunc() func(*http.Request) (*url.URL, error) {
 	return http.ProxyURL(n.proxy)
 }
 
+// DialFunc makes a connection, as net.Dialer does.
 type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Guard refuses connections that ended at an address where Zoho cannot be, before a

@@ -47,6 +47,7 @@ type creditKey struct {
 	service string
 }
 
+// New makes the collectors. They are registered with each configuration anew.
 func New() *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(

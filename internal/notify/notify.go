@@ -72,6 +72,7 @@ type Notifier struct {
 	unproven map[tokencache.Key]bool // were dead, until another grant came that has brought no token yet
 }
 
+// New makes a notifier that asks for the configuration each time: it outlives reloads.
 func New(config func() *Config) *Notifier {
 	n := &Notifier{config: config, unproven: make(map[tokencache.Key]bool), http: &http.Client{
 		Timeout:       noticeTimeout,

@@ -124,7 +124,8 @@ func Connect() *Problem {
 		Detail: "this proxy cannot attach a token inside a tunnel: point the app's base URL at it instead of setting it as HTTPS proxy, for example http://localhost:8080/crm/v8/Leads"}
 }
 
-// problemTrace: whoever answers TRACE sends back what it was sent, the token included (RFC 9110, 9.3.8).
+// Trace is for TRACE: whoever answers it sends back what it was sent, the token included (RFC
+// 9110, 9.3.8).
 func Trace() *Problem {
 	return &Problem{Status: http.StatusMethodNotAllowed, Code: CodeConnectUnsupported, Title: "TRACE is not served",
 		Detail: "the answer to TRACE is the request, and would hold the token"}

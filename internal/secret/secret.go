@@ -133,6 +133,7 @@ func (s Ref) Exposed() string {
 // has a copy of the store.
 func Guessable(key string) bool { return len(key) < 16 }
 
+// GuessableWarning is what doctor and the log say of such a key.
 const GuessableWarning = "an encryption_key is so short that whoever has a copy of the store can guess it: make one by `openssl rand -base64 32`"
 
 // MarshalJSON prints the reference.

@@ -126,4 +126,5 @@ func reachOf(listen string) reach {
 	return otherMachines
 }
 
+// DefaultFolder is where the pages of zoho_connect are unless a site says otherwise.
 const DefaultFolder = "/zoho-connect/"

@@ -205,6 +205,7 @@ func Module(value any, key, name string) json.RawMessage {
 	return caddyconfig.JSONModuleObject(value, key, name, nil)
 }
 
+// ErrNotInThisVersion is about a word that the design has and this version has not.
 var ErrNotInThisVersion = errors.New("is not available in this version of caddy-zoho")
 
 // NotAvailable refuses what the design has and this version has not.

@@ -1,0 +1,76 @@
+// Package admin answers Caddy's admin endpoint below /zoho/: metadata of the connections,
+// never a token, and what can be done to them without a reload.
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
+)
+
+// Managed is what of a running configuration is managed.
+type Managed struct {
+	Find    func(client string) (*client.Client, error) // with one client its name may be empty
+	Clients []*client.Client
+	Cache   *tokencache.Cache
+	Store   *boltstore.Store
+	Flow    *onboard.Flow
+	Examine func(ctx context.Context, client, account string) adminapi.Findings
+}
+
+// endpoint is the admin endpoint below /zoho/.
+type endpoint struct {
+	active func() (*Managed, error) // the configuration that runs now
+}
+
+// Routes lists the endpoints.
+func Routes(active func() (*Managed, error)) []caddy.AdminRoute {
+	e := endpoint{active}
+	return []caddy.AdminRoute{
+		{Pattern: "/zoho/connections", Handler: adminapi.Answered(e.listConnections)},
+		{Pattern: "/zoho/connections/", Handler: adminapi.Answered(e.changeConnection)},
+		{Pattern: "/zoho/doctor", Handler: adminapi.Answered(e.serveDoctor)},
+	}
+}
+
+// now is the configuration that runs now.
+func (e endpoint) now() (*Managed, error) {
+	m, err := e.active()
+	if err != nil {
+		return nil, adminapi.Refuse(http.StatusNotFound, "not-configured", "%v", err)
+	}
+	return m, nil
+}
+
+// serveDoctor examines the running Caddy from within, since only that has its store,
+// its environment and its network. It asks Zoho, and may have a token renewed: no GET.
+func (e endpoint) serveDoctor(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return adminapi.Refuse(http.StatusMethodNotAllowed, "method", "only POST is allowed here")
+	}
+	m, err := e.now()
+	if err != nil {
+		return err
+	}
+	if err := readJSON(http.MaxBytesReader(w, r.Body, adminapi.MaxBody), &struct{}{}); err != nil {
+		return adminapi.Refuse(http.StatusBadRequest, "bad-body", "%v", err)
+	}
+	query := r.URL.Query()
+	client := query.Get("client")
+	if client != "" {
+		if _, err := m.Find(client); err != nil {
+			return adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownClient, "%v", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), doctorLimit)
+	defer cancel()
+	found := m.Examine(ctx, client, query.Get("account"))
+	return adminapi.WriteJSON(w, adminapi.Examination{OK: !found.Failed(), Findings: found})
+}
