@@ -30,7 +30,10 @@ type rig struct {
 func newRig(tb testing.TB) *rig {
 	tb.Helper()
 	accounts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"access_token":"1000.0123456789abcdef0123456789abcdef.0123456789abcdef0123456789abcdef","expires_in":3600,"token_type":"Bearer"}`)
+		_, _ = io.WriteString(
+			w,
+			`{"access_token":"1000.0123456789abcdef0123456789abcdef.0123456789abcdef0123456789abcdef","expires_in":3600,"token_type":"Bearer"}`,
+		)
 	}))
 	tb.Cleanup(accounts.Close)
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
@@ -55,7 +58,11 @@ func newRig(tb testing.TB) *rig {
 	if err := r.handler.prepare(app.state, app.clients["main"], zap.NewNop()); err != nil {
 		tb.Fatal(err)
 	}
-	r.transport = &Transport{HTTPTransport: new(reverseproxy.HTTPTransport), client: app.clients["main"], last: new(atomic.Pointer[authorization])}
+	r.transport = &Transport{
+		HTTPTransport: new(reverseproxy.HTTPTransport),
+		client:        app.clients["main"],
+		last:          new(atomic.Pointer[authorization]),
+	}
 	r.transport.Transport = new(http.Transport)
 	r.transport.Transport.RegisterProtocol("http", r)
 	return r
@@ -67,7 +74,12 @@ func (r *rig) RoundTrip(req *http.Request) (*http.Response, error) { return r.an
 func (r *rig) request(target string) *http.Request {
 	req := httptest.NewRequest(http.MethodGet, target, nil)
 	req.RemoteAddr = "127.0.0.1:40000"
-	req.Header = http.Header{"Accept": {"*/*"}, "User-Agent": {"erp/2012"}, "Accept-Encoding": {"gzip"}, "X-Zoho-Sdk": {"php"}}
+	req.Header = http.Header{
+		"Accept":          {"*/*"},
+		"User-Agent":      {"erp/2012"},
+		"Accept-Encoding": {"gzip"},
+		"X-Zoho-Sdk":      {"php"},
+	}
 	ctx := context.WithValue(req.Context(), caddy.ReplacerCtxKey, caddy.NewReplacer())
 	return req.WithContext(context.WithValue(ctx, caddyhttp.VarsCtxKey, make(map[string]any, 4)))
 }

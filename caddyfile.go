@@ -16,10 +16,9 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
-// The global option `zoho` is parsed in caddyfile_global.go (and _client, _secret),
-// the directive `zoho_proxy` in caddyfile_proxy.go (and _passed, _transport, _refused),
-// the others in caddyfile_health.go and _connect. caddyfile_block.go is what all are made
-// of; here is what directives have in common.
+// The global option `zoho` is parsed in caddyfile_global.go, its clients in
+// internal/client, the directive `zoho_proxy` in caddyfile_proxy.go; internal/syntax
+// reads the blocks. Here are the smaller directives, and what all of them have in common.
 
 func init() {
 	httpcaddyfile.RegisterGlobalOption("zoho", parseGlobal)
@@ -92,12 +91,6 @@ func readClient(h httpcaddyfile.Helper, l *syntax.Line) (string, error) {
 
 // readCallers reads an option callers.
 func readCallers(l *syntax.Line, into *[]string) error {
-	if slices.Contains(l.Args, "uid") {
-		return l.Errorf(
-			"callers uid %w; peers of a Unix socket count as loopback, and the socket's file mode says who may connect",
-			syntax.ErrNotInThisVersion,
-		)
-	}
 	if err := syntax.NoPlaceholder(l, l.Args...); err != nil {
 		return err
 	}
@@ -186,7 +179,7 @@ func healthArguments(h httpcaddyfile.Helper, l *syntax.Line) (*Health, error) {
 	}
 	if health.Account != "" && !onboard.AccountName.MatchString(health.Account) {
 		return nil, l.Errorf(
-			"%s: 1 to 128 of letters, digits and ._@- are allowed, and no placeholders",
+			"%s: "+onboard.NameRule+", and no placeholders",
 			syntax.Show("account name", health.Account),
 		)
 	}

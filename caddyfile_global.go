@@ -57,7 +57,8 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	d.Next()
 	l := syntax.NewLine(d)
 	if len(l.Args) > 0 || !l.HasBlock() {
-		return nil, l.Errorf("zoho takes a block with options, and no arguments: write `zoho {`, then its options on lines of their own, then `}`")
+		return nil, l.Errorf("zoho takes a block with options, and no arguments: " +
+			"write `zoho {`, then its options on lines of their own, then `}`")
 	}
 	block := &globalBlock{App: app, clientLines: make(map[string]*syntax.Line)}
 	if _, err := syntax.ReadBlock(l.Rest, block, lookupGlobal); err != nil {
@@ -76,8 +77,11 @@ var globalOptions = map[string]syntax.Option[globalBlock]{
 	"store":           {Usage: "bolt [<dir>]", Min: 1, Max: -1, Parse: (*globalBlock).parseStore},
 	"encryption_key":  {Usage: "<secret...>", Min: 1, Max: -1, Parse: (*globalBlock).parseEncryptionKey},
 	"master_key_file": {Usage: "<path>", Min: 1, Max: 1, Parse: (*globalBlock).parseMasterKeyFile},
-	"client":          {Usage: "<name> { … }", Min: 1, Max: 1, Block: true, Repeat: true, Parse: (*globalBlock).parseClient},
-	"notify":          {Usage: "<url>", Min: 1, Max: 1, Parse: (*globalBlock).parseNotify},
+	"client": {
+		Usage: "<name> { … }", Min: 1, Max: 1, Block: true, Repeat: true,
+		Parse: (*globalBlock).parseClient,
+	},
+	"notify": {Usage: "<url>", Min: 1, Max: 1, Parse: (*globalBlock).parseNotify},
 }
 
 func lookupGlobal(l *syntax.Line) (syntax.Option[globalBlock], error) {
@@ -96,12 +100,11 @@ func lookupGlobal(l *syntax.Line) (syntax.Option[globalBlock], error) {
 
 func (a *globalBlock) parseStore(l *syntax.Line) error {
 	switch {
-	case l.Args[0] == "redis":
-		return l.Errorf("store redis %w; use `store bolt [<dir>]`", syntax.ErrNotInThisVersion)
 	case l.Args[0] != "bolt":
 		return l.Errorf("store: there is no %s: write `store bolt [<dir>]`", syntax.Show("kind", l.Args[0]))
 	case len(l.Args) > 2:
-		return l.Errorf("store bolt has %s: write `store bolt [<dir>]`, a directory with blanks in quotes", words.Plural(len(l.Args)-1, "argument"))
+		return l.Errorf("store bolt has %s: write `store bolt [<dir>]`, a directory with blanks in quotes",
+			words.Plural(len(l.Args)-1, "argument"))
 	case a.Store != nil:
 		return l.Errorf("store is given twice, first in an earlier block of the global option zoho")
 	}
@@ -135,7 +138,8 @@ func (a *globalBlock) parseMasterKeyFile(l *syntax.Line) error {
 
 func (a *globalBlock) parseEncryptionKey(l *syntax.Line) (err error) {
 	if len(a.EncryptionKey) > 0 {
-		return l.Errorf("encryption_key is given twice, first in an earlier block of the global option zoho; give several on one line, the newest first")
+		return l.Errorf("encryption_key is given twice, first in an earlier block of the global option zoho; " +
+			"give several on one line, the newest first")
 	}
 	a.EncryptionKey, err = client.ParseSecrets(l, l.Args)
 	return err

@@ -112,18 +112,21 @@ func (p *proxyBlock) handlers() []json.RawMessage {
 	p.transport.Client, p.transport.KeepHeaders = p.handler.Client, p.Keep
 	p.proxy.TransportRaw = syntax.Module(p.transport, "protocol", "zoho")
 	p.proxy.DynamicUpstreamsRaw = syntax.Module(Upstreams{}, "source", "zoho")
-	return []json.RawMessage{syntax.Module(p.handler, "handler", "zoho"), syntax.Module(p.proxy, "handler", "reverse_proxy")}
+	return []json.RawMessage{
+		syntax.Module(p.handler, "handler", "zoho"),
+		syntax.Module(p.proxy, "handler", "reverse_proxy"),
+	}
 }
 
 // proxyOptions are our own and those that reverse_proxy gets.
 var proxyOptions = map[string]syntax.Option[proxyBlock]{
 	"account":            {Usage: "<name|placeholder>", Min: 1, Max: 1, Parse: (*proxyBlock).parseAccount},
 	"callers":            {Usage: "<loopback|private_ranges|any|cidr...>", Min: 1, Max: -1, Parse: (*proxyBlock).parseCallers},
-	"allow_browsers":     {Parse: func(p *proxyBlock, _ *syntax.Line) error { p.handler.AllowBrowsers = true; return nil }},
+	"allow_browsers":     {Parse: flag(func(h *Handler) *bool { return &h.AllowBrowsers })},
 	"upstream":           {Usage: "<url>", Min: 1, Max: 1, Parse: (*proxyBlock).parseUpstream},
 	"services":           {Usage: "<name...>", Min: 1, Max: -1, Parse: (*proxyBlock).parseServices},
-	"any_data_center":    {Parse: func(p *proxyBlock, _ *syntax.Line) error { p.handler.AnyDataCenter = true; return nil }},
-	"answer_token_calls": {Parse: func(p *proxyBlock, _ *syntax.Line) error { p.handler.AnswerTokenCalls = true; return nil }},
+	"any_data_center":    {Parse: flag(func(h *Handler) *bool { return &h.AnyDataCenter })},
+	"answer_token_calls": {Parse: flag(func(h *Handler) *bool { return &h.AnswerTokenCalls })},
 	"replay_buffer":      {Usage: "<memory> <file>", Min: 2, Max: 2, Parse: (*proxyBlock).parseReplayBuffer},
 	"header_up":          {Usage: syntax.HeaderUsage, Min: 1, Max: 3, Repeat: true, Parse: (*proxyBlock).PassHeaderUp},
 	"header_down":        {Usage: syntax.HeaderUsage, Min: 1, Max: 3, Repeat: true, Parse: (*proxyBlock).Pass},
@@ -139,11 +142,18 @@ var proxyOptions = map[string]syntax.Option[proxyBlock]{
 	"replace_status":     {Usage: "[<@name>] <status>", Min: 1, Max: 2, Repeat: true, Parse: (*proxyBlock).Pass},
 	"handle_response":    {Usage: "[<@name>] { … }", Max: 1, Block: true, Repeat: true, Parse: (*proxyBlock).Pass},
 	"transport":          {Usage: "http { … }", Min: 1, Max: 1, Block: true, Parse: (*proxyBlock).parseTransport},
-	"keys":               {Max: -1, Parse: syntax.NotAvailable[proxyBlock]("`callers` says who is admitted")},
 }
 
 // responseMatcher is a named matcher for replace_status and handle_response.
 var responseMatcher = syntax.Option[proxyBlock]{Max: -1, Block: true, Parse: (*proxyBlock).Pass}
+
+// flag parses an option that is said by its word alone.
+func flag(field func(*Handler) *bool) func(*proxyBlock, *syntax.Line) error {
+	return func(p *proxyBlock, _ *syntax.Line) error {
+		*field(p.handler) = true
+		return nil
+	}
+}
 
 func lookupProxy(l *syntax.Line) (syntax.Option[proxyBlock], error) {
 	o, ok := proxyOptions[l.Word]

@@ -31,7 +31,8 @@ func adapt(t testing.TB, text string) (string, error) {
 // Everything that reverse_proxy and its transport understand is either taken or
 // refused with a reason: nothing of a newer Caddy slips in or is called unknown.
 func TestEveryOptionOfReverseProxyIsKnown(t *testing.T) {
-	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy").Output()
+	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy").
+		Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +60,8 @@ func optionsIn(t *testing.T, file, receiver string) []string {
 	var options []string
 	for _, declaration := range parsed.Decls {
 		f, ok := declaration.(*ast.FuncDecl)
-		if !ok || f.Name.Name != "UnmarshalCaddyfile" || f.Recv.List[0].Type.(*ast.StarExpr).X.(*ast.Ident).Name != receiver {
+		if !ok || f.Name.Name != "UnmarshalCaddyfile" ||
+			f.Recv.List[0].Type.(*ast.StarExpr).X.(*ast.Ident).Name != receiver {
 			continue
 		}
 		for _, statement := range f.Body.List {
@@ -112,9 +114,18 @@ func wantPlace[T any](t *testing.T, options map[string]syntax.Option[T], want sy
 
 // The syntax in the doc comments names every option that exists, and no other.
 func TestSyntaxNamesEveryOption(t *testing.T) {
-	global := slices.Concat(syntax.Available(globalOptions), syntax.Available(client.Options), syntax.Available(client.AccountOptions))
+	global := slices.Concat(
+		syntax.Available(globalOptions),
+		syntax.Available(client.Options),
+		syntax.Available(client.AccountOptions),
+	)
 	compareSyntax(t, "caddyfile_global.go", "parseGlobal", global)
-	compareSyntax(t, "caddyfile_proxy.go", "parseProxy", slices.Concat(syntax.Available(proxyOptions), syntax.Available(syntax.TransportOptions)))
+	compareSyntax(
+		t,
+		"caddyfile_proxy.go",
+		"parseProxy",
+		slices.Concat(syntax.Available(proxyOptions), syntax.Available(syntax.TransportOptions)),
+	)
 }
 
 func compareSyntax(t *testing.T, file, function string, want []string) {
@@ -216,11 +227,19 @@ func FuzzCaddyfile(f *testing.F) {
 		f.Add(seed, "", uint8(len(seed)))
 		f.Add(seed, "data_center us\nclient_id {env.A}", uint8(len(seed)+1))
 	}
-	lines := []string{"client_secret ", "client_id ", "refresh_token ", "client_secret eu {env.A} ", "client_secret {env.A}\n", "network_proxy http://user:"}
+	lines := []string{
+		"client_secret ",
+		"client_id ",
+		"refresh_token ",
+		"client_secret eu {env.A} ",
+		"client_secret {env.A}\n",
+		"network_proxy http://user:",
+	}
 	f.Fuzz(func(t *testing.T, before, after string, which uint8) {
 		// Quotes and continued lines make one token of a secret and what stands around
 		// it; which option that then belongs to is the operator's mistake.
-		if strings.ContainsAny(before, "\"`\\<\r") || strings.Contains(before, "import") || strings.Contains(before, literal) {
+		if strings.ContainsAny(before, "\"`\\<\r") || strings.Contains(before, "import") ||
+			strings.Contains(before, literal) {
 			return
 		}
 		text := "{\nzoho {\nclient main {\n" + before + "\n" + lines[int(which)%len(lines)] + literal + "\n" + after + "\n}\n}\n}\nhttp://:8080 {\nzoho_proxy\n}\n"
@@ -242,6 +261,9 @@ func FuzzProxyBlock(f *testing.F) {
 		if strings.Contains(block, "import") {
 			return
 		}
-		_, _ = adapt(t, "{\nzoho {\nclient main {\ndata_center us\nclient_id {env.A}\nclient_secret {env.B}\n}\n}\n}\nhttp://:8080 {\nzoho_proxy {\n"+block+"\n}\n}\n")
+		_, _ = adapt(
+			t,
+			"{\nzoho {\nclient main {\ndata_center us\nclient_id {env.A}\nclient_secret {env.B}\n}\n}\n}\nhttp://:8080 {\nzoho_proxy {\n"+block+"\n}\n}\n",
+		)
 	})
 }

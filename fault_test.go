@@ -76,7 +76,8 @@ func TestPanics(t *testing.T) {
 			r.answer = tt.answer
 		}
 		w := handler(tt.request())
-		if w.Code != http.StatusInternalServerError || w.Header().Get(problem.HeaderName) != problem.CodeInternal || strings.Contains(w.Body.String(), "secret") {
+		if w.Code != http.StatusInternalServerError || w.Header().Get(problem.HeaderName) != problem.CodeInternal ||
+			strings.Contains(w.Body.String(), "secret") {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
 		r.handler.Account, r.answer = onboard.DefaultAccount, answer

@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/internal/sites"
 	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -59,7 +60,8 @@ type Handler struct {
 	// /oauth/v2/token and the paths of its revocation, with a placeholder.
 	AnswerTokenCalls bool `json:"answer_token_calls,omitempty"`
 
-	// How much of a request body is kept for the one replay.
+	// How much of a request body is kept, so that a refused request can be sent again.
+	// Default: 1 MiB in memory, no file.
 	ReplayBuffer *body.Limits `json:"replay_buffer,omitempty"`
 
 	callers callers.Rules
@@ -94,7 +96,7 @@ func (h *Handler) check(lines syntax.Lines) error {
 		!secret.Placeholder.MatchString(h.Account) && !onboard.AccountName.MatchString(h.Account) {
 		return lines.Errorf(
 			"account",
-			"account: %s: 1 to 128 of letters, digits and ._@- are allowed, or a placeholder such as {http.request.header.Zoho-Proxy-Account}",
+			"account: %s: "+onboard.NameRule+", or a placeholder such as {http.request.header.Zoho-Proxy-Account}",
 			syntax.Show("the name", h.Account),
 		)
 	}
@@ -159,26 +161,23 @@ func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logge
 	if h.ReplayBuffer != nil {
 		h.rules.replay = *h.ReplayBuffer
 	}
-	h.rules.where(h)
+	h.rules.restrict(h.Upstream, h.Services)
 	return nil
 }
 
-// where says where requests may go.
-func (r *rules) where(h *Handler) {
-	if h.Upstream != "" {
-		target, _ := zoho.OriginTarget(h.Upstream) // check has seen it
+// restrict narrows where requests may go; check has seen both.
+func (r *rules) restrict(upstream string, services []string) {
+	if upstream != "" {
+		target, _ := zoho.OriginTarget(upstream)
 		r.upstream, r.stranger = &target, !zoho.IsHost(target.Host)
 	}
-	if len(h.Services) > 0 {
-		r.allowed = func(service string) bool { return slices.Contains(h.Services, service) }
+	if len(services) > 0 {
+		r.allowed = func(service string) bool { return slices.Contains(services, service) }
 	}
 }
 
 func unknownService(name string) error {
-	hint := ""
-	if near := zoho.NearestService(name); near != "" {
-		hint = fmt.Sprintf(" (did you mean %s?)", near)
-	}
+	hint := words.Meant(zoho.NearestService(name))
 	return fmt.Errorf("there is no service %q%s; known are %s", name, hint, strings.Join(zoho.ServiceNames(), " "))
 }
 
@@ -212,11 +211,11 @@ func (h *Handler) open(r *http.Request) (s *session, p *problem.Problem) {
 			s, p = nil, internal(h.logger, recovered)
 		}
 	}()
-	if p = h.refuse(r); p != nil {
+	if p = h.admit(r); p != nil {
 		return nil, p
 	}
 	// gofail: var inHandler struct{}
-	s, p = h.session(r)
+	s, p = h.newSession(r)
 	if p != nil {
 		return nil, p
 	}
@@ -230,8 +229,8 @@ func (h *Handler) open(r *http.Request) (s *session, p *problem.Problem) {
 	return s, nil
 }
 
-// session is a request of a connection that there is.
-func (h *Handler) session(r *http.Request) (*session, *problem.Problem) {
+// newSession is a request of a connection that there is.
+func (h *Handler) newSession(r *http.Request) (*session, *problem.Problem) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	s := &session{rules: h.rules, account: h.accountOf(repl)}
 	repl.Map(s.placeholder)
@@ -296,8 +295,8 @@ func (h *Handler) answer(w http.ResponseWriter, p *problem.Problem) error {
 	return p.Write(w)
 }
 
-// refuse says why a request is not served whoever it is for, nil if it is.
-func (h *Handler) refuse(r *http.Request) *problem.Problem {
+// admit says why a request is not served whoever it is for, nil if it is.
+func (h *Handler) admit(r *http.Request) *problem.Problem {
 	if r.Method == http.MethodConnect && r.Header.Get(":protocol") != "websocket" {
 		return problem.Connect()
 	}

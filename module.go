@@ -2,8 +2,8 @@
 // a request that reaches `zoho_proxy` leaves with a live access token attached.
 //
 // The way of a request reads like the listing. handler.go admits the caller and asks
-// for a token, in the order of its ServeHTTP; session.go is what one request knows of
-// itself; route.go finds the connection's server for it, for reverse_proxy too, which
+// for a token, in the order of its method open; session.go is what one request knows of
+// itself; route.go finds the server that it is for, and tells reverse_proxy, which
 // streams; transport.go attaches the token and sends; response.go judges what came
 // back, and has the token renewed if it was refused. tokencall.go answers apps that
 // insist on fetching tokens, health.go and connect.go are directives of their own.
@@ -196,7 +196,7 @@ func (a *App) attach(ctx caddy.Context) error {
 		return fmt.Errorf("zoho: master_key_file %s: %w", a.MasterKeyFile, err)
 	}
 	a.sealing = sealing.New(a.EncryptionKey, resolved(masterKey), dir)
-	a.state, err = attachState(dir, ctx, a)
+	a.state, err = attachState(dir, ctx, a.statuses)
 	if a.state == nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict z
 				s.fields(zap.Int("status", res.StatusCode))...)
 		})
 	default:
-		return s.refused(res, verdict.String())
+		return s.labelled(res, verdict.String())
 	}
 	return s.settled(res)
 }
@@ -132,11 +132,11 @@ func (s *session) passOn(res *http.Response, token *tokencache.Token, verdict zo
 		// Zoho named another API gateway than that of the configured data center.
 		word = "data-center"
 	}
-	return s.refused(res, word)
+	return s.labelled(res, word)
 }
 
-// refused is a refusal of Zoho's that the app gets, with our word on why.
-func (s *session) refused(res *http.Response, word string) *http.Response {
+// labelled is a refusal of Zoho's that the app gets, with our word on why.
+func (s *session) labelled(res *http.Response, word string) *http.Response {
 	s.settled(res).Header.Set(verdictHeader, word)
 	return res
 }
@@ -155,7 +155,7 @@ func (s *session) noToken(req *http.Request, err error) (*http.Response, error) 
 	if gone := req.Context().Err(); gone != nil {
 		return nil, gone
 	}
-	return s.refuse(req, problem.Token(err, s.client, s.account)), nil
+	return s.respond(req, problem.Token(err, s.client, s.account)), nil
 }
 
 // fields say in a log line which request it is about.
@@ -164,8 +164,8 @@ func (s *session) fields(more ...zap.Field) []zap.Field {
 		zap.String("service", s.target.Service), zap.Uint64("generation", s.generation)}, more...)
 }
 
-// refuse answers in our own name.
-func (s *session) refuse(req *http.Request, p *problem.Problem) *http.Response {
+// respond answers in our own name.
+func (s *session) respond(req *http.Request, p *problem.Problem) *http.Response {
 	s.metrics.Problem(s.client.Name, p.Code)
 	return p.Response(req)
 }
@@ -181,7 +181,7 @@ func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
 	}
 	s.requests.Count(s.target.Service, 0)
 	if errors.Is(err, egress.ErrLoop) {
-		return s.refuse(req, problem.Loop(s.target.Host)), nil
+		return s.respond(req, problem.Loop(s.target.Host)), nil
 	}
 	// With handle_errors Caddy itself is silent about it.
 	if req.Context().Err() == nil {

@@ -33,7 +33,7 @@ type state struct {
 	notices *notify.Notifier
 	events  notify.Queue
 	unknown unrecognized.Refusals
-	asked   *rate.Limiter                 // doctor's questions to token endpoints, which are not to be asked in a loop
+	asked   *rate.Limiter                 // see client.Shared
 	config  atomic.Pointer[runningConfig] // the one that runs
 
 	mu      sync.Mutex
@@ -52,7 +52,9 @@ type runningConfig struct {
 // changed option would open the same file twice in one process.
 var states = caddy.NewUsagePool()
 
-func attachState(dir string, ctx caddy.Context, app *App) (*state, error) {
+// attachState joins the state of a store's directory, and makes it if nobody has yet. With an
+// error of the metrics the state is joined all the same: detachState has to follow.
+func attachState(dir string, ctx caddy.Context, connections metrics.Connections) (*state, error) {
 	value, _, err := states.LoadOrNew(dir, func() (caddy.Destructor, error) {
 		return newState(dir), nil
 	})
@@ -61,7 +63,7 @@ func attachState(dir string, ctx caddy.Context, app *App) (*state, error) {
 	}
 	s := value.(*state)
 	if registry := ctx.GetMetricsRegistry(); registry != nil {
-		err = s.metrics.Register(registry, metrics.Connections(app.statuses))
+		err = s.metrics.Register(registry, connections)
 	}
 	return s, err
 }
@@ -112,7 +114,7 @@ func (s *state) use(config *runningConfig, clients func(name string) *tokencache
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running = append(s.running, config)
-	s.tellLast()
+	s.activateLast()
 	return func() {
 		forget()
 		s.mu.Lock()
@@ -120,12 +122,12 @@ func (s *state) use(config *runningConfig, clients func(name string) *tokencache
 		if i := slices.Index(s.running, config); i >= 0 {
 			s.running = slices.Delete(s.running, i, i+1)
 		}
-		s.tellLast()
+		s.activateLast()
 	}
 }
 
-// tellLast has the latest configuration told, from now on. With mu held.
-func (s *state) tellLast() {
+// activateLast makes the configuration that was started last the one that runs. With mu held.
+func (s *state) activateLast() {
 	if last := len(s.running) - 1; last >= 0 {
 		s.config.Store(s.running[last])
 	}

@@ -50,7 +50,7 @@ func (h *Handler) answerTokenCall(w http.ResponseWriter, r *http.Request) error 
 	if r.URL.RawQuery != "" { // where some SDKs put the secrets of their app
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	}
-	if p := h.refuse(r); p != nil {
+	if p := h.admit(r); p != nil {
 		return h.answer(w, p)
 	}
 	grantType, p := readTokenCall(w, r)

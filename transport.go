@@ -15,7 +15,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
-	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
@@ -43,7 +42,6 @@ type Transport struct {
 	KeepHeaders []string `json:"keep_headers,omitempty"`
 
 	client *client.Client
-	logger *zap.Logger
 	last   *atomic.Pointer[authorization]
 }
 
@@ -57,7 +55,6 @@ func (Transport) CaddyModule() caddy.ModuleInfo {
 
 // Provision sets up the connections to Zoho the way the client says.
 func (t *Transport) Provision(ctx caddy.Context) error {
-	t.logger = ctx.Logger()
 	if t.TLS != nil {
 		return errors.New(
 			"zoho: transport: tls options are not taken here: connections to Zoho are always verified; set trusted_ca in the client",
@@ -142,7 +139,7 @@ func (t *Transport) RoundTrip(req *http.Request) (res *http.Response, err error)
 			if s.answer != nil {
 				_ = s.answer.Body.Close()
 			}
-			res, err = s.refuse(req, internal(s.logger, recovered)), nil
+			res, err = s.respond(req, internal(s.logger, recovered)), nil
 		}
 	}()
 	return t.exchange(req, s)
@@ -182,7 +179,7 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 		if lost := s.body.Rewind(); lost != "" {
 			// The token is new now; only this request cannot be sent again.
 			s.count(lost)
-			return s.refused(res, "not-replayed"), nil
+			return s.labelled(res, "not-replayed"), nil
 		}
 		_ = res.Body.Close()
 		token, before = newer, sent

@@ -53,7 +53,7 @@ func NearestDataCenter(s string) string {
 	if code, ok := dataCenterWords[strings.ReplaceAll(s, " ", "")]; ok {
 		return code
 	}
-	codes := dataCenterCodes()
+	codes := DataCenterCodes()
 	if len(s) == 2 && slices.Contains(codes, s[1:]+s[:1]) { // turned round
 		return s[1:] + s[:1]
 	}
@@ -63,8 +63,8 @@ func NearestDataCenter(s string) string {
 	return nearest.Word(s, codes)
 }
 
-// dataCenterCodes are the codes of the table, in its order.
-func dataCenterCodes() []string {
+// DataCenterCodes are the codes of the table, in its order.
+func DataCenterCodes() []string {
 	codes := make([]string, len(dataCenters))
 	for i, dc := range dataCenters {
 		codes[i] = dc.Code
@@ -85,7 +85,7 @@ func UnknownDataCenter(s string) error {
 			show(s), near.Code, name, near.Code, strings.TrimPrefix(near.Accounts, "https://"))
 	}
 	return fmt.Errorf("unknown data center %s: use one of %s, or two URLs, of accounts server and API",
-		show(s), strings.Join(dataCenterCodes(), ", "))
+		show(s), strings.Join(DataCenterCodes(), ", "))
 }
 
 // NearestService guesses the service that name was meant to be, "" if nothing

@@ -2,7 +2,7 @@ package zoho
 
 import "strings"
 
-// Every Zoho host plays a role that other data centers fill with a host of
+// role is what a Zoho host is for; other data centers fill it with a host of
 // their own: www.zohoapis.com and www.zohoapis.eu, desk.zoho.com and
 // desk.zohocloud.ca. Moving a request to another data center means keeping the
 // role. All names are put together once, so that routing allocates nothing.

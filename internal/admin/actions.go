@@ -113,38 +113,14 @@ func connect(
 ) (any, error) {
 	switch {
 	case req.SelfClient != "":
-		center, err := dataCenter(client, req.DataCenter)
-		if err != nil {
-			return nil, err
-		}
-		cb, err := onboard.ParsePasted(req.SelfClient)
-		if err != nil {
-			return nil, err
-		}
-		replace := req.Replace || req.ReplaceUnreadable && flow.Unreadable(client, account)
-		return flow.SelfClient(ctx, client, center, account, cb.Code, replace, req.RevokeOld)
+		return selfClient(ctx, flow, client, account, req)
 	case req.Confirm != "":
 		if err := belongs(flow, client, account, req.Confirm); err != nil {
 			return nil, err
 		}
 		return flow.Confirm(ctx, client, req.Confirm, "", !req.Drop)
 	case req.Callback != "":
-		cb, err := onboard.ParsePasted(req.Callback)
-		if err != nil {
-			return nil, err
-		}
-		cb.State = cmp.Or(cb.State, req.State) // the code alone may have been pasted
-		if cb.State != req.State {
-			return nil, adminapi.Refuse(
-				http.StatusBadRequest,
-				"other-consent",
-				"what was pasted belongs to another consent than the one that was begun here, or was cut off: paste all of it, or begin anew",
-			)
-		}
-		if err := belongs(flow, client, account, cb.State); err != nil {
-			return nil, err
-		}
-		return flow.Finish(ctx, client, cb, "")
+		return finish(ctx, flow, client, account, req)
 	}
 	redirectURI := cmp.Or(client.RedirectURI, client.Served)
 	url, state, err := flow.Begin(client, onboard.Start{
@@ -159,6 +135,50 @@ func connect(
 		RedirectURI: redirectURI,
 		Warnings:    flow.QuotaWarnings(client, account),
 	}, err
+}
+
+// selfClient exchanges a code that was made in the API console.
+func selfClient(
+	ctx context.Context,
+	flow *onboard.Flow,
+	client *onboard.Client,
+	account string,
+	req adminapi.ConnectRequest,
+) (any, error) {
+	center, err := dataCenter(client, req.DataCenter)
+	if err != nil {
+		return nil, err
+	}
+	cb, err := onboard.ParsePasted(req.SelfClient)
+	if err != nil {
+		return nil, err
+	}
+	replace := req.Replace || req.ReplaceUnreadable && flow.Unreadable(client, account)
+	return flow.SelfClient(ctx, client, center, account, cb.Code, replace, req.RevokeOld)
+}
+
+// finish ends a consent by the callback, or the code of it, that was pasted.
+func finish(
+	ctx context.Context,
+	flow *onboard.Flow,
+	client *onboard.Client,
+	account string,
+	req adminapi.ConnectRequest,
+) (any, error) {
+	cb, err := onboard.ParsePasted(req.Callback)
+	if err != nil {
+		return nil, err
+	}
+	cb.State = cmp.Or(cb.State, req.State) // the code alone may have been pasted
+	if cb.State != req.State {
+		return nil, adminapi.Refuse(http.StatusBadRequest, "other-consent",
+			"what was pasted belongs to another consent than the one that was begun here, or was cut off: "+
+				"paste all of it, or begin anew")
+	}
+	if err := belongs(flow, client, account, cb.State); err != nil {
+		return nil, err
+	}
+	return flow.Finish(ctx, client, cb, "")
 }
 
 // belongs tells that a consent, or the question that came of it, is another account's.

@@ -30,7 +30,7 @@ type Error struct {
 	Hint       string `json:"hint,omitempty"`
 	Reason     string `json:"reason,omitempty"`      // one of waitReasons; stable
 	RetryAfter int    `json:"retry_after,omitempty"` // seconds; 0 = waiting does not help
-	Confirm    string `json:"confirm,omitempty"`     // see connectRequest
+	Confirm    string `json:"confirm,omitempty"`     // see ConnectRequest
 	// The stored grant cannot be read, and replace_unreadable says that it may be replaced.
 	Replaceable bool `json:"replaceable,omitempty"`
 	// The connection, where a command knows more of it than whoever typed it: both may have
@@ -62,7 +62,7 @@ func (e *Error) write(w http.ResponseWriter) error {
 	return json.NewEncoder(w).Encode(e)
 }
 
-// Refuse makes an adminError of a message, which may begin with the module's name.
+// Refuse makes an Error of a message, which may begin with the module's name.
 func Refuse(status int, code, format string, args ...any) *Error {
 	text := strings.TrimPrefix(fmt.Sprintf(format, args...), "zoho: ")
 	return &Error{Text: text, Code: code, Status: status}

@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// Limits is how much of a request body is kept for the one replay: up to
+// Limits is how much of a request body is kept to be sent again: up to
 // Memory bytes in memory (default 1 MiB), up to File bytes in an unlinked temporary
 // file (default 0, none: writing it takes a third of an upload's throughput on a fast
 // network). Larger bodies are sent with `Expect: 100-continue`, so that a refusal

@@ -48,7 +48,7 @@ func checkArgs(cmd *cobra.Command, args []string, minArgs, maxArgs int) error {
 // checkAccount does not show what it does not take: it may be a secret.
 func checkAccount(what, name string) error {
 	if !onboard.AccountName.MatchString(name) {
-		return errors.New(what + " is no name for an account: 1 to 128 of letters, digits and ._@- are allowed")
+		return errors.New(what + " is no name for an account: " + onboard.NameRule)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ type batchResult struct {
 	Error      string          `json:"error,omitempty"`
 	Code       string          `json:"code,omitempty"`
 	Hint       string          `json:"hint,omitempty"`
-	Reason     string          `json:"reason,omitempty"`      // see adminError
+	Reason     string          `json:"reason,omitempty"`      // see adminapi.Error
 	RetryAfter int             `json:"retry_after,omitempty"` // seconds; the batch ends there
 	Result     *onboard.Result `json:"result,omitempty"`
 

@@ -2,7 +2,6 @@ package client
 
 import (
 	"maps"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -14,9 +13,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// clientName has no @ in front, where zoho_proxy would take it for a matcher.
-var clientName = regexp.MustCompile(`^[A-Za-z0-9._-][A-Za-z0-9._@-]{0,127}$`)
-
 // clientBlock is a client while it is being parsed.
 type clientBlock struct {
 	*Config
@@ -25,9 +21,8 @@ type clientBlock struct {
 
 // Parse parses the block of a client with that name.
 func Parse(l *syntax.Line, name string) (*Config, error) {
-	if !clientName.MatchString(name) {
-		return nil, l.Errorf("%s: 1 to 128 of letters, digits and ._@- are allowed, @ not at the beginning",
-			syntax.Show("client name", name))
+	if err := checkName(name); err != nil {
+		return nil, l.Errorf("%w", err)
 	}
 	if !l.HasBlock() {
 		return nil, l.Errorf("client %s needs a block with options: write `client %s {`, "+
@@ -83,10 +78,6 @@ var Options = map[string]syntax.Option[clientBlock]{
 	"trusted_ca":           {Usage: "<file>", Min: 1, Max: 1, Parse: (*clientBlock).parseTrustedCA},
 	"network_proxy":        {Usage: "<url>", Min: 1, Max: 1, Parse: (*clientBlock).parseNetworkProxy},
 	"simulator":            {Usage: "<address> <ca_file>", Min: 2, Max: 2, Parse: (*clientBlock).parseSimulator},
-	"resolvers": {
-		Max:   -1,
-		Parse: syntax.NotAvailable[clientBlock]("Zoho's hosts are looked up as this machine does"),
-	},
 }
 
 func lookupClient(l *syntax.Line, name string) (syntax.Option[clientBlock], error) {
@@ -118,7 +109,7 @@ func (c *clientBlock) parseClientSecret(l *syntax.Line) error {
 		code, args = center.Code, args[1:]
 	} else if len(args) > 1 && args[0] != "" && !beginsSecret(args[0]) && beginsSecret(args[1]) {
 		return l.Errorf("client_secret: what stands before the secret is no data center code; known are %s",
-			strings.Join(dataCenterCodes(), " "))
+			strings.Join(zoho.DataCenterCodes(), " "))
 	}
 	if len(args) == 0 {
 		return l.Errorf("client_secret %s has no secret: write `client_secret %s {env.NAME}`", code, code)
@@ -146,14 +137,6 @@ func (c *clientBlock) parseClientSecret(l *syntax.Line) error {
 
 // beginsSecret reports whether a word stands at the beginning of a secret.
 func beginsSecret(word string) bool { return word == literalWord || strings.HasPrefix(word, "{") }
-
-func dataCenterCodes() []string {
-	var codes []string
-	for _, center := range zoho.DataCenters() {
-		codes = append(codes, center.Code)
-	}
-	return codes
-}
 
 // AccountOptions are those of an account's block.
 var AccountOptions = map[string]syntax.Option[Account]{

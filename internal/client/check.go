@@ -9,13 +9,23 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
+
+// clientName has no @ in front, where zoho_proxy would take it for a matcher.
+var clientName = regexp.MustCompile(`^[A-Za-z0-9._-][A-Za-z0-9._@-]{0,127}$`)
+
+// checkName says what is wrong with a client's name.
+func checkName(name string) error {
+	if clientName.MatchString(name) {
+		return nil
+	}
+	return fmt.Errorf("%s: "+onboard.NameRule+", @ not at the beginning", syntax.Show("client name", name))
+}
 
 // check says what is wrong with what is configured, as far as that can be told without
 // looking at the environment. Lines are where the options stand; JSON has none.
@@ -30,8 +40,7 @@ func (c *Config) check(lines syntax.Lines) error {
 	return nil
 }
 
-// custom reports whether the data center is given by its two URLs.
-func (c *Config) custom() bool { return strings.Contains(c.DataCenter[0], "://") }
+func (c *Config) custom() bool { return givenByURLs(c.DataCenter) }
 
 func (c *Config) checkDataCenter(lines syntax.Lines) error {
 	if _, err := parseDataCenters(c.DataCenter); err != nil {
@@ -153,7 +162,7 @@ func (c *Config) checkAccounts(lines syntax.Lines) error {
 		account, option := c.Accounts[name], "account "+name
 		switch {
 		case !onboard.AccountName.MatchString(name):
-			return lines.Errorf(option, "%s: 1 to 128 of letters, digits and ._@- are allowed",
+			return lines.Errorf(option, "%s: "+onboard.NameRule,
 				syntax.Show("account name", name))
 		case account == nil || !account.RefreshToken.IsSet():
 			return lines.Errorf(option, "account %s has no refresh_token: add `refresh_token {env.NAME}` to its block; "+

@@ -22,7 +22,7 @@ func parseDataCenters(args []string) ([]zoho.DataCenter, error) {
 	if len(args) == 0 {
 		return nil, errors.New("data_center is missing: give a code such as us or eu")
 	}
-	if strings.Contains(args[0], "://") {
+	if givenByURLs(args) {
 		if near := zoho.NearestDataCenter(args[0]); len(args) == 1 && near != "" {
 			return nil, fmt.Errorf("data_center takes codes, or exactly two URLs (authorization server and API): "+
 				"for Zoho's own server write `data_center %s`", near)
@@ -55,9 +55,12 @@ func parseDataCenters(args []string) ([]zoho.DataCenter, error) {
 	return centers, nil
 }
 
-// centerCodes is centerCode for all of them; the URLs of a custom data center stay as they are.
+// givenByURLs reports whether a data center is given by its two URLs.
+func givenByURLs(args []string) bool { return strings.Contains(args[0], "://") }
+
+// centerCodes are codes as the table has them; the URLs of a custom data center stay as they are.
 func centerCodes(args []string) []string {
-	if strings.Contains(args[0], "://") {
+	if givenByURLs(args) {
 		return args
 	}
 	codes := make([]string, len(args))
@@ -90,7 +93,7 @@ func (c *Client) CenterOf(account, accountsServer string) *zoho.DataCenter {
 	return c.configuredCenter(account)
 }
 
-// CenterNow is centerOf for what is known of the connection.
+// CenterNow is CenterOf by what is known of the connection now.
 func (c *Client) CenterNow(account string) *zoho.DataCenter {
 	conn, err := c.Shared.Cache.Conn(c.Cache, account)
 	if err != nil {

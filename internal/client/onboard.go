@@ -17,17 +17,17 @@ func (c *Client) Onboard() *onboard.Client {
 		Scopes:      c.Scopes,
 		RedirectURI: c.RedirectURI,
 		Accounts:    c.AccountsOf,
-		Siblings:    c.kin,
+		Siblings:    c.siblings,
 		KnownAt:     c.KnownAt,
 	}
 }
 
-// kin are the other clients with the same client id.
-func (c *Client) kin() (kin []*tokencache.Client) {
+// siblings are the other clients with the same client id.
+func (c *Client) siblings() (all []*tokencache.Client) {
 	for _, other := range c.Shared.All() {
 		if other != c && other.ID() == c.ID() {
-			kin = append(kin, other.Cache)
+			all = append(all, other.Cache)
 		}
 	}
-	return kin
+	return all
 }

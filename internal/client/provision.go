@@ -20,7 +20,7 @@ import (
 // New makes a client of what is configured.
 func New(config *Config, name string, shared *Shared) (*Client, error) {
 	c := &Client{Config: config, Name: name, Shared: shared, owners: make(map[string]*zoho.DataCenter)}
-	check := func() error { return config.check(nil) }
+	check := func() error { return cmp.Or(checkName(name), config.check(nil)) }
 	for _, step := range []func() error{
 		check, c.provisionDataCenters, c.provisionSecrets, c.provisionAccounts, c.provisionTimes, c.provisionNetwork,
 	} {

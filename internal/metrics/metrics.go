@@ -47,65 +47,41 @@ type creditKey struct {
 	service string
 }
 
+func counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"client"}, labels...))
+}
+
+func histogram(name, help string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help,
+		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15}}, []string{"client"})
+}
+
 // New makes the collectors. They are registered with each configuration anew.
 func New() *Metrics {
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(
-			prometheus.CounterOpts{Name: name, Help: help},
-			append([]string{"client"}, labels...),
-		)
-	}
-	histogram := func(name, help string) *prometheus.HistogramVec {
-		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help,
-			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15}}, []string{"client"})
-	}
 	return &Metrics{
 		labelled: make(map[tokencache.Key]bool),
 		count:    make(map[string]int),
-		requests: counter(
-			"zoho_requests_total",
-			"Requests sent to Zoho, by service and class of the answer's status.",
-			"service",
-			"code_class",
-		),
-		problems: counter(
-			"zoho_proxy_errors_total",
-			"Requests answered by the proxy itself, by the code of the problem.",
-			"code",
-		),
-		refusals: counter(
-			"zoho_upstream_auth_failures_total",
-			"Answers of Zoho that refuse the token or the call, by verdict.",
-			"service",
-			"verdict",
-		),
-		rateLimited: counter(
-			"zoho_upstream_rate_limited_total",
-			"Answers of Zoho that say a limit of its API is reached.",
-			"service",
-		),
-		creditsLeft: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "zoho_upstream_credits_remaining",
-			Help: "Calls of the API that are left, as Zoho's last answer that told said."}, []string{"client", "account", "service"}),
-		replays: counter(
-			"zoho_replays_total",
-			"Times that a request was sent again with a newer token, and requests that could not be.",
-			"result",
-		),
-		tokenRequests: counter(
-			"zoho_token_requests_total",
-			"Access tokens asked for at the authorization server.",
-			"result",
-		),
-		tokenDuration: histogram(
-			"zoho_token_request_duration_seconds",
-			"Time that the authorization server took to answer.",
-		),
+		requests: counter("zoho_requests_total",
+			"Requests sent to Zoho, by service and class of the answer's status.", "service", "code_class"),
+		problems: counter("zoho_proxy_errors_total",
+			"Requests answered by the proxy itself, by the code of the problem.", "code"),
+		refusals: counter("zoho_upstream_auth_failures_total",
+			"Answers of Zoho that refuse the token or the call, by verdict.", "service", "verdict"),
+		rateLimited: counter("zoho_upstream_rate_limited_total",
+			"Answers of Zoho that say a limit of its API is reached.", "service"),
+		creditsLeft: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "zoho_upstream_credits_remaining",
+			Help: "Calls of the API that are left, as Zoho's last answer that told said.",
+		}, []string{"client", "account", "service"}),
+		replays: counter("zoho_replays_total",
+			"Times that a request was sent again with a newer token, and requests that could not be.", "result"),
+		tokenRequests: counter("zoho_token_requests_total",
+			"Access tokens asked for at the authorization server.", "result"),
+		tokenDuration: histogram("zoho_token_request_duration_seconds",
+			"Time that the authorization server took to answer."),
 		tokenWait: histogram("zoho_token_wait_seconds", "Time that requests waited for an access token."),
-		tokensLostEarly: counter(
-			"zoho_tokens_lost_early_total",
-			"Access tokens refused before their time, whose successor was accepted.",
-			"account",
-		),
+		tokensLostEarly: counter("zoho_tokens_lost_early_total",
+			"Access tokens refused before their time, whose successor was accepted.", "account"),
 		storeErrors: counter("zoho_store_errors_total", "Failed operations of the token store.", "operation"),
 	}
 }

@@ -128,7 +128,7 @@ func errAccountName() error {
 		Status: http.StatusBadRequest,
 		Code:   "account-name",
 		Text:   "This is no name for an account.",
-		Remedy: "1 to 128 of letters, digits and ._@- are allowed.",
+		Remedy: NameRule + ".",
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
+// NameRule says in words what AccountName matches.
+const NameRule = "1 to 128 of letters, digits and ._@- are allowed"
+
 // AccountName is what an account may be called.
 var AccountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
 

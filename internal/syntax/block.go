@@ -1,11 +1,12 @@
 // Package syntax reads blocks of a Caddyfile whose options stand in a table, and says what is
-// wrong with one: what, where, why and what to write instead.
+// wrong with one: what, where, why and what to write instead. No error shows an argument of an
+// option that takes secrets.
 package syntax
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,10 +18,6 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
-
-// Blocks whose options stand in a table, and their errors. An error says what is wrong,
-// where, why and what to write instead, and never shows an argument of an option that
-// takes secrets.
 
 // Option is a subdirective: how it is written, and what becomes of it.
 type Option[T any] struct {
@@ -128,16 +125,9 @@ func (o *Option[T]) check(l *Line) error {
 	return nil
 }
 
-// Available lists the options that this version has.
+// Available lists the options of a table.
 func Available[T any](options map[string]Option[T]) []string {
-	var names []string
-	for name, o := range options {
-		if o.Usage != "" || o.Max == 0 {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(options))
 }
 
 // OptionShape is what an option looks like. Most secrets do not.
@@ -203,17 +193,4 @@ func NoPlaceholder(l *Line, values ...string) error {
 // Module is a module's JSON with its name in it.
 func Module(value any, key, name string) json.RawMessage {
 	return caddyconfig.JSONModuleObject(value, key, name, nil)
-}
-
-// ErrNotInThisVersion is about a word that the design has and this version has not.
-var ErrNotInThisVersion = errors.New("is not available in this version of caddy-zoho")
-
-// NotAvailable refuses what the design has and this version has not.
-func NotAvailable[T any](instead string) func(*T, *Line) error {
-	return func(_ *T, l *Line) error {
-		if instead != "" {
-			return l.Errorf("%s %w; %s", l.Word, ErrNotInThisVersion, instead)
-		}
-		return l.Errorf("%s %w", l.Word, ErrNotInThisVersion)
-	}
 }

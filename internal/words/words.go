@@ -27,10 +27,15 @@ func Some(names []string, limit, total int) string {
 
 // DidYouMean is the part of a message that proposes another word, "" if none is near.
 func DidYouMean(word string, candidates []string) string {
-	if near := nearest.Word(word, candidates); near != "" {
-		return " (did you mean " + near + "?)"
+	return Meant(nearest.Word(word, candidates))
+}
+
+// Meant is that part of a message for a word that is near, "" for none.
+func Meant(near string) string {
+	if near == "" {
+		return ""
 	}
-	return ""
+	return " (did you mean " + near + "?)"
 }
 
 // Times counts how often something happened.

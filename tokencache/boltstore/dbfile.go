@@ -238,7 +238,7 @@ func guard(fn func() error) (panicked bool, err error) {
 	return false, fn()
 }
 
-// What look finds at the path of an open file.
+// found is what look finds at the path of an open file.
 type found int
 
 const (
