@@ -246,8 +246,11 @@ func (a *App) Start() error {
 	}
 	if err := a.state.store.Check(); err != nil {
 		a.logger.Error(unusable(err), zap.Error(err))
-	} else if err := a.seal(); err != nil {
-		a.logger.Warn("the store is not sealed as it should be", zap.Error(err))
+	} else {
+		if err := a.seal(); err != nil {
+			a.logger.Warn("the store is not sealed as it should be", zap.Error(err))
+		}
+		a.lookForGrants() // with a store that is lost nobody knows, and a consent would not be the remedy
 	}
 	a.lookAtGrants()
 	if text := doctor.ReturnedGrants(a.state.store); text != "" {
@@ -336,18 +339,25 @@ func (a *App) subject() *doctor.Subject {
 	}
 }
 
-// lookAtGrants tells of clients that nobody has connected yet, and of those whose stored
-// grants cannot be read, as with another key. One grant of each is tried.
-func (a *App) lookAtGrants() {
+// lookForGrants tells of clients that nobody has connected yet.
+func (a *App) lookForGrants() {
 	for _, name := range a.clientNames() {
 		c := a.clients[name]
-		stored := a.state.store.Accounts(name)
-		if len(stored) == 0 && len(c.AccountNames()) == 0 {
+		if len(a.state.store.Accounts(name)) == 0 && len(c.AccountNames()) == 0 {
 			a.logger.Warn(
 				"no account is connected: `"+c.ConnectCommand("")+"` brings one in",
 				zap.String("client", name),
 			)
 		}
+	}
+}
+
+// lookAtGrants tells of clients whose stored grants cannot be read, as with another key. One
+// grant of each is tried.
+func (a *App) lookAtGrants() {
+	for _, name := range a.clientNames() {
+		c := a.clients[name]
+		stored := a.state.store.Accounts(name)
 		if len(stored) == 0 {
 			continue
 		}

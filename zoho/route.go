@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 )
 
@@ -150,7 +151,14 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 // environment is the role whose host a request goes to that names a host of role r. Sandboxes
 // and developer editions refuse the tokens of others with the words for a dead one.
 func (dc DataCenter) environment(r role, host string, o RouteOptions) (role, error) {
-	if dc.Custom || r != roleSandbox && r != roleDeveloper {
+	if r != roleSandbox && r != roleDeveloper {
+		return r, nil
+	}
+	if dc.Custom { // by Zoho's own URLs, perhaps
+		if api, ok := lookupHost(dc.apiHost()); ok && api.role != r {
+			return r, fmt.Errorf("%w: %s is for grants of that environment, and data_center names %s",
+				ErrEnvironment, show(host), dc.apiHost())
+		}
 		return r, nil
 	}
 	if o.Provisional {
@@ -175,16 +183,30 @@ func IsHost(host string) bool {
 }
 
 // HostName gives the host of Zoho's that a Host header means: without its port, since apps are
-// led here by other ports than Zoho's, and without the root's dot. Other hosts stay as they are.
+// led here by other ports than Zoho's, without dots at the end, and without what no name has.
+// Other hosts stay as they are.
 func HostName(host string) string {
 	if !mayBeZoho(host) {
 		return host
 	}
-	name, _, _ := strings.Cut(host, ":")
-	if name = strings.TrimSuffix(name, "."); len(name) < len(host) && IsHost(name) {
+	name := host
+	if strings.IndexByte(name, '%') >= 0 {
+		if plain, err := url.PathUnescape(name); err == nil {
+			name = plain
+		}
+	}
+	name = strings.TrimLeft(name, "[")
+	if end := strings.IndexFunc(name, notInNames); end >= 0 {
+		name = name[:end]
+	}
+	if name = strings.TrimRight(name, "."); len(name) < len(host) && IsHost(name) {
 		return name
 	}
 	return host
+}
+
+func notInNames(r rune) bool {
+	return r != '-' && r != '.' && r != '_' && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z')
 }
 
 // mayBeZoho rules out at a glance what apps mostly call: localhost and addresses.

@@ -535,7 +535,7 @@ func TestHostName(t *testing.T) {
 		"sandbox.zohoapis.com": "sandbox.zohoapis.com", "sandbox.zohoapis.com:9000": "sandbox.zohoapis.com", "SANDBOX.zohoapis.com.": "SANDBOX.zohoapis.com",
 		"desk.zoho.eu.:443": "desk.zoho.eu", "desk.zoho.eu:": "desk.zoho.eu", "desk.zoho.eu:1:2": "desk.zoho.eu", "unheard-of.zoho.in:8443": "unheard-of.zoho.in", "accounts.zoho.com.": "accounts.zoho.com",
 		"": "", ".": ".", ":": ":", "localhost:8080": "localhost:8080", "127.0.0.1:8080": "127.0.0.1:8080", "[::1]:8080": "[::1]:8080", "example.com.": "example.com.",
-		"zoho.com.evil.example:80": "zoho.com.evil.example:80", "evilzoho.com:9000": "evilzoho.com:9000", "desk.zoho.com..": "desk.zoho.com..", "evil.example:desk.zoho.com": "evil.example:desk.zoho.com",
+		"zoho.com.evil.example:80": "zoho.com.evil.example:80", "evilzoho.com:9000": "evilzoho.com:9000", "desk.zoho.com..": "desk.zoho.com", "[sandbox.zohoapis.com]:9000": "sandbox.zohoapis.com", "sandbox.zohoapis.com;x": "sandbox.zohoapis.com", "sandbox.zohoapis.com,www.zohoapis.com": "sandbox.zohoapis.com", "evil.example:desk.zoho.com": "evil.example:desk.zoho.com",
 		"xn--a.zoho.com:9000": "xn--a.zoho.com:9000", "user@desk.zoho.com:80": "user@desk.zoho.com:80",
 	} {
 		if got := zoho.HostName(host); got != want {
@@ -543,6 +543,32 @@ func TestHostName(t *testing.T) {
 		}
 		if n := testing.AllocsPerRun(100, func() { zoho.HostName(host) }); n != 0 {
 			t.Errorf("%q: %v allocations", host, n)
+		}
+	}
+	for _, host := range []string{"sandbox%2ezohoapis.com", "sandbox%2Ezohoapis.com%00", "%73andbox.zohoapis.com:9000"} {
+		if got := zoho.HostName(host); got != "sandbox.zohoapis.com" {
+			t.Errorf("%q: got %q", host, got)
+		}
+	}
+}
+
+// TestEnvironmentOfOwnURLs: who gives the data center by Zoho's own URLs has said which
+// environment it is.
+func TestEnvironmentOfOwnURLs(t *testing.T) {
+	for api, refused := range map[string][]string{
+		"https://www.zohoapis.com":     {"sandbox.zohoapis.com", "developer.zohoapis.com", "sandbox.zohoapis.com:443"},
+		"https://sandbox.zohoapis.com": {"developer.zohoapis.com"},
+		"https://api.example.com":      nil,
+	} {
+		dc, err := zoho.CustomDataCenter("https://accounts.zoho.com", api)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, host := range []string{"sandbox.zohoapis.com", "developer.zohoapis.com", "sandbox.zohoapis.com:443", "www.zohoapis.com"} {
+			_, _, err := dc.RouteHost(host, "/crm/v8/Leads", zoho.RouteOptions{})
+			if errors.Is(err, zoho.ErrEnvironment) != slices.Contains(refused, host) {
+				t.Errorf("%s, host %s: %v", api, host, err)
+			}
 		}
 	}
 }
