@@ -25,7 +25,7 @@ const (
 // maxTokenCall is far more than any token call has.
 const maxTokenCall = 1 << 20
 
-// tokenCall tells the paths where SDKs ask for tokens and give them back, for which Zoho
+// tokenCall reports whether SDKs ask for tokens there, or give them back; for the latter Zoho
 // documents two places.
 func tokenCall(path string) bool {
 	switch path {

@@ -181,7 +181,7 @@ func finish(
 	return flow.Finish(ctx, client, cb, "")
 }
 
-// belongs tells that a consent, or the question that came of it, is another account's.
+// belongs refuses a consent, or the question that came of it, that is another account's.
 func belongs(flow *onboard.Flow, client *onboard.Client, account, id string) error {
 	if other := flow.AccountOf(client, id); other != "" && other != account {
 		return adminapi.Refuse(

@@ -39,7 +39,7 @@ type Connection struct {
 	Simulated    bool       `json:"simulated,omitempty"`
 }
 
-// Unreadable tells that there may be a grant, which cannot be had.
+// Unreadable reports whether there may be a grant, which cannot be had.
 func (c Connection) Unreadable() bool { return c.State == tokencache.StateUnreadable }
 
 // List is the answer of GET /zoho/connections.

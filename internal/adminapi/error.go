@@ -97,7 +97,7 @@ func Answered(handle caddy.AdminHandlerFunc) caddy.AdminHandlerFunc {
 	}
 }
 
-// NeedsConsent tells the failures that a new grant ends.
+// NeedsConsent reports whether a new grant ends the failure with that code.
 func NeedsConsent(code string) bool {
 	return code == problem.CodeGrantDead || code == problem.CodeNoGrant
 }

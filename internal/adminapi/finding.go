@@ -44,6 +44,7 @@ const (
 // Findings are collected in the order in which they are told.
 type Findings []Finding
 
+// Add appends findings.
 func (f *Findings) Add(more ...Finding) { *f = append(*f, more...) }
 
 // Once leaves out what was told before, as of two handlers of one site.
@@ -56,10 +57,12 @@ func (f Findings) Once() (kept Findings) {
 	return kept
 }
 
+// Failed reports whether one of them is a failure.
 func (f Findings) Failed() bool {
 	return f.Has(func(x Finding) bool { return x.Result == ResultFailed })
 }
 
+// Has reports whether one of them is such a finding.
 func (f Findings) Has(which func(Finding) bool) bool { return slices.ContainsFunc(f, which) }
 
 // Line is the finding as a log line.

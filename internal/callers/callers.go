@@ -16,7 +16,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// FromBrowser tells requests of web pages. Across origins a browser sends Origin or
+// FromBrowser reports whether a web page asks. Across origins a browser sends Origin or
 // Sec-Fetch-Site; over plain http, to a name that was rebound to this address, neither.
 // Then the name gives it away, together with what browsers add and apps hardly ever do.
 func FromBrowser(r *http.Request) bool {
@@ -36,8 +36,8 @@ func looksLikeBrowser(header http.Header) bool {
 		strings.HasPrefix(header.Get("User-Agent"), "Mozilla/")
 }
 
-// foreignName tells the names that a stranger can point at this address: not those of
-// one label, which only the local network knows, nor Zoho's.
+// foreignName reports whether a stranger can point a name at this address: not one of a
+// single label, which only the local network knows, nor Zoho's.
 func foreignName(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

@@ -71,7 +71,7 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 	return code, about(client, account, err)
 }
 
-// isJSON tells JSON from a token by how it begins, since a paste may lack its end.
+// isJSON reports whether a paste is JSON and no token, by how it begins, since a paste may lack its end.
 func isJSON(text string) bool { return strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") }
 
 var errJSONToken = errors.New("this is JSON, and was not sent to Zoho: the refresh token alone belongs here\n" +

@@ -14,6 +14,7 @@ type Config struct {
 	// protocol (http only on loopback addresses).
 	DataCenter []string `json:"data_center,omitempty"`
 
+	// The client's id in Zoho's API console.
 	ClientID secret.Ref `json:"client_id,omitzero"`
 
 	// Tried in order, so that a secret can be rolled over.
@@ -34,7 +35,7 @@ type Config struct {
 	// Where the browser comes back to after consent.
 	RedirectURI string `json:"redirect_uri,omitempty"`
 
-	// Default: `Zoho-oauthtoken`, which is how Zoho wants its bearer tokens.
+	// Word before the token in the Authorization header. Default: `Zoho-oauthtoken`, which is how Zoho wants its bearer tokens.
 	AuthorizationScheme string `json:"authorization_scheme,omitempty"`
 
 	// A token with less life than this left is renewed in the background; never
@@ -62,11 +63,15 @@ type Account struct {
 	// Code of the data center that owns the account. Default: the client's home.
 	DataCenter string `json:"data_center,omitempty"`
 
+	// The account's grant. Empty counts as none.
 	RefreshToken secret.Ref `json:"refresh_token,omitzero"`
 }
 
 // TokenBudget is how many access tokens may be asked for within a window.
 type TokenBudget struct {
-	Tokens int            `json:"tokens"`
+	// Access tokens within the window: at least 1.
+	Tokens int `json:"tokens"`
+
+	// At most 24h.
 	Window caddy.Duration `json:"window"`
 }

@@ -168,7 +168,7 @@ func (n *Network) lead(next DialFunc) DialFunc {
 	}
 }
 
-// isLocal tells addresses of this machine and of private networks.
+// isLocal reports whether an address is of this machine or a private network.
 func isLocal(remote net.Addr) bool {
 	tcp, ok := remote.(*net.TCPAddr)
 	if !ok {

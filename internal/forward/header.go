@@ -36,7 +36,7 @@ func Header(in http.Header, authorization, keep []string) http.Header {
 	return out
 }
 
-// Private tells headers that are no business of Zoho's: cookies could mix
+// Private reports whether a header is no business of Zoho's: cookies could mix
 // identities, and the others name internal hosts and addresses.
 func Private(name string) bool {
 	if name == "" { // HTTP/2 lets a trailer announce it

@@ -36,14 +36,14 @@ func OriginForm(target string) string {
 	return "/"
 }
 
-// KnownForm tells the two forms of a target that leave no doubt about which path is asked
+// KnownForm reports whether a target is of the two forms that leave no doubt about which path is asked
 // for (RFC 9112, 3.2). In others, such as x:/path, what guards us by paths sees another one.
 func KnownForm(r *http.Request) bool {
 	return strings.HasPrefix(r.RequestURI, "/") ||
 		IsAbsolute(r) && (r.URL.Scheme == "http" || r.URL.Scheme == "https")
 }
 
-// IsAbsolute tells a target such as http://host/path, which an app sends that uses
+// IsAbsolute reports whether a target is one such as http://host/path, which an app sends that uses
 // us as its HTTP proxy. A rewrite takes the host out of RequestURI, but not from URL.
 func IsAbsolute(r *http.Request) bool { return r.URL.Host != "" }
 

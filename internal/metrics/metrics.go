@@ -145,6 +145,7 @@ type Requests struct {
 	services map[string]*[len(codeClasses)]atomic.Pointer[prometheus.Counter]
 }
 
+// Requests are the counters of a client's requests, looked up once.
 func (m *Metrics) Requests(client string) *Requests {
 	c := &Requests{
 		client:   client,
@@ -173,10 +174,12 @@ func (c *Requests) Count(service string, status int) {
 	(*counter).Inc()
 }
 
+// Refusal counts an answer of Zoho's that refuses the token or the call.
 func (m *Metrics) Refusal(client, service, verdict string) {
 	m.refusals.WithLabelValues(client, ServiceLabel(service), verdict).Inc()
 }
 
+// Limited counts an answer of Zoho's that says a limit is reached.
 func (m *Metrics) Limited(client, service string) {
 	m.rateLimited.WithLabelValues(client, ServiceLabel(service)).Inc()
 }
@@ -216,8 +219,10 @@ func (m *Metrics) Forget(key tokencache.Key) {
 	m.tokensLostEarly.DeletePartialMatch(series)
 }
 
+// Problem counts an answer of our own.
 func (m *Metrics) Problem(client, code string) { m.problems.WithLabelValues(client, code).Inc() }
 
+// Replay counts a request that was sent again, or could not be.
 func (m *Metrics) Replay(client, result string) { m.replays.WithLabelValues(client, result).Inc() }
 
 // ServiceLabel names what goes to an `upstream` under a path of no known service.

@@ -129,7 +129,7 @@ func (s Ref) Exposed() string {
 	return fmt.Sprintf("the file %s can be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
 }
 
-// Guessable tells keys that can be found by trying: nothing slows that down for whoever
+// Guessable reports whether a key can be found by trying: nothing slows that down for whoever
 // has a copy of the store.
 func Guessable(key string) bool { return len(key) < 16 }
 
