@@ -200,7 +200,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	caddyhttp.SetVar(r.Context(), sessionVar, s)
 	defer func() { s.body.Close() }()
-	return withoutGuess(w, r, next)
+	return suppressSniffing(w, r, next)
 }
 
 // open is the table of contents: who calls, for which connection, to which service,
@@ -271,8 +271,8 @@ func (h *Handler) accountOf(repl *caddy.Replacer) string {
 	return repl.ReplaceAll(h.Account, "")
 }
 
-// withoutGuess keeps net/http from guessing a Content-Type where Zoho gave none.
-func withoutGuess(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+// suppressSniffing keeps net/http from guessing a Content-Type where Zoho gave none.
+func suppressSniffing(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	header := w.Header()
 	if _, ok := header["Content-Type"]; !ok {
 		header["Content-Type"] = nil

@@ -73,7 +73,7 @@ type App struct {
 	state   *state
 	sealing *sealing.Sealing
 	clients map[string]*client.Client
-	livesAt *sync.Map // what doctor has found out of configured refresh tokens
+	moved   *sync.Map // what doctor has found out of configured refresh tokens
 	release func()    // takes back what Start gave to the shared state
 	cleanup func()
 }
@@ -95,7 +95,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // Provision checks the configuration. It opens nothing, so that `caddy validate`
 // works beside a running server.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.ctx, a.logger, a.livesAt = ctx, ctx.Logger(), new(sync.Map)
+	a.ctx, a.logger, a.moved = ctx, ctx.Logger(), new(sync.Map)
 	if len(a.Clients) == 0 {
 		return errors.New("zoho: no client is configured: add `client NAME { … }` to the global option `zoho`")
 	}
@@ -335,7 +335,7 @@ func (a *App) subject() *doctor.Subject {
 		Notify:  notify.URL(a.Notify),
 		Notices: a.state.notices,
 		Unknown: &a.state.unknown,
-		Moved:   a.livesAt,
+		Moved:   a.moved,
 	}
 }
 

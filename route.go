@@ -25,7 +25,7 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 	if s.upstream != nil {
 		s.target = *s.upstream
 		s.target.Service = zoho.ServiceOfPath(path)
-		s.aim()
+		s.setTarget()
 		return nil
 	}
 	options := zoho.RouteOptions{AnyDataCenter: s.anyDataCenter, Allowed: s.allowed, Provisional: token == nil}
@@ -51,12 +51,12 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 		return problem.Reading("its path leads out of " + target.Service + " by dot segments")
 	}
 	s.target = target
-	s.aim()
+	s.setTarget()
 	return nil
 }
 
-// aim fixes what is dialled, and finds what the connection remembers of the service.
-func (s *session) aim() {
+// setTarget fixes what is dialled, and finds what the connection remembers of the service.
+func (s *session) setTarget() {
 	s.resource = s.conn.Resource(s.target.Service, s.target.Host)
 	if simulator := s.client.Network.Simulator; simulator != "" && !s.stranger {
 		s.dial = simulator

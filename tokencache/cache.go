@@ -45,7 +45,7 @@ type Cache struct {
 	looks   bool // it belongs to Status, and keeps nothing
 	users   userList
 	unsaved unsaved
-	look    look
+	lookup  grantLookup
 
 	gate    sync.Mutex // guards closed, and running against it
 	closed  bool

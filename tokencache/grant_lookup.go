@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// look is what the store last said of grants that its index does not name. It
+// grantLookup is what the store last said of grants that its index does not name. It
 // is one answer for all names: callers may think of as many as they like.
-type look struct {
+type grantLookup struct {
 	mu    sync.Mutex
 	taken bool
 	err   error // why it cannot tell, nil = there is no such grant
@@ -36,7 +36,7 @@ func (n *Conn) ungrantable() *Error {
 
 // lookAtGrants tells why grants.db is not to be relied on, as of this second.
 func (c *Cache) lookAtGrants(client string) error {
-	first, err := c.look.take(c)
+	first, err := c.lookup.take(c)
 	if first && err != nil {
 		c.emit(Event{Type: EventStoreError, Key: Key{Client: client}, Operation: "load_grant", Err: err})
 	}
@@ -44,7 +44,7 @@ func (c *Cache) lookAtGrants(client string) error {
 	return err
 }
 
-func (l *look) take(c *Cache) (first bool, err error) {
+func (l *grantLookup) take(c *Cache) (first bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.taken && c.clock.now().mono < l.till {

@@ -227,8 +227,8 @@ func (n *Notifier) deliver(x notification) {
 }
 
 // post makes one try. Its errors do not show the address, which may be a secret.
-func (n *Notifier) post(x notification, hook URL) error {
-	to, err := hook.Resolve()
+func (n *Notifier) post(x notification, address URL) error {
+	to, err := address.Resolve()
 	if err != nil || to == nil {
 		return err
 	}
