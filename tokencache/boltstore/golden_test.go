@@ -23,7 +23,7 @@ var golden = flag.String("golden", "", "a version whose stores are written to te
 const storesDir = "testdata/stores"
 
 // goldenKinds are the ways in which a store is sealed: by two client secrets, of
-// which one is being replaced, and by an encryption key. tests/golden_test.go has them too.
+// which one is being replaced, and by an encryption key. tests/store_test.go has them too.
 var goldenKinds = map[string][][]byte{
 	"client_secret":  {[]byte("golden-client-secret-the-new-one-41d7"), []byte("golden-client-secret-the-old-one-9c02")},
 	"encryption_key": {[]byte("golden-encryption-key-8c1f0b52")},
