@@ -1,6 +1,6 @@
-// Package masterkey keeps a random key in a file of its own. It is one more secret that
-// wraps the data keys of the store, so that a client secret which somebody makes anew
-// elsewhere is not the only one.
+// Package masterkey keeps a random key in a file of its own. The key also
+// wraps the data keys of the store, so that the store still opens after somebody has
+// replaced the client secret in Zoho's console.
 package masterkey
 
 import (
