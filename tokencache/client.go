@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/lengthprefix"
 )
 
 // Client is what one loaded configuration knows of an OAuth client. The cache
@@ -123,7 +125,7 @@ func (cl *Client) digest(fp Fingerprint) [8]byte {
 	for _, c := range credentials() {
 		parts = append(parts, string(c))
 	}
-	sum := sha256.Sum256(lengthPrefixed(parts...))
+	sum := sha256.Sum256(lengthprefix.Join(parts...))
 	return [8]byte(sum[:8])
 }
 

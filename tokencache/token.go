@@ -2,7 +2,6 @@ package tokencache
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -10,6 +9,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/lengthprefix"
 )
 
 // Key names a connection: one account of one client.
@@ -45,7 +46,7 @@ func (f Fingerprint) String() string { return hex.EncodeToString(f[:]) }
 // MakeFingerprint digests the client id, the accounts server and the refresh
 // token. It reveals none of them.
 func MakeFingerprint(clientID string, g Grant) Fingerprint {
-	sum := sha256.Sum256(lengthPrefixed("fingerprint", clientID, g.AccountsServer, g.RefreshToken))
+	sum := sha256.Sum256(lengthprefix.Join("fingerprint", clientID, g.AccountsServer, g.RefreshToken))
 	return Fingerprint(sum[:16])
 }
 
@@ -115,17 +116,3 @@ func (t Token) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 // MarshalJSON is String as a JSON string.
 func (t Token) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
-
-// lengthPrefixed joins the parts so that no two lists give the same bytes.
-func lengthPrefixed(parts ...string) []byte {
-	n := 0
-	for _, p := range parts {
-		n += 4 + len(p)
-	}
-	b := make([]byte, 0, n)
-	for _, p := range parts {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
-		b = append(b, p...)
-	}
-	return b
-}

@@ -13,8 +13,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/durable"
 )
 
 const (
@@ -107,7 +108,7 @@ func (f *File) Make() error {
 			return fmt.Errorf("%s is a link that leads nowhere", f.path)
 		}
 	}
-	syncDir(dir)
+	durable.Names(dir)
 	return err
 }
 
@@ -142,15 +143,4 @@ func (f *File) create(text []byte) error {
 func write(file *os.File, text []byte) error {
 	_, err := file.Write(text)
 	return errors.Join(err, file.Chmod(0o600), file.Sync(), file.Close())
-}
-
-// syncDir makes a new name durable, where directories can be synced.
-func syncDir(dir string) {
-	if runtime.GOOS == "windows" {
-		return
-	}
-	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync()
-		_ = d.Close()
-	}
 }

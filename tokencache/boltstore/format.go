@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/lengthprefix"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -78,26 +79,10 @@ func intact(data []byte, at ...string) bool {
 }
 
 func sumText(text []byte, at ...string) []byte {
-	sum := crc32.Update(crc32.Checksum(lengthPrefixed(at...), castagnoli), castagnoli, text)
+	sum := crc32.Update(crc32.Checksum(lengthprefix.Join(at...), castagnoli), castagnoli, text)
 	var b [4]byte
 	binary.BigEndian.PutUint32(b[:], sum)
 	return append(hex.AppendEncode(make([]byte, 0, sumSize), b[:]), ' ')
-}
-
-// lengthPrefixed joins the parts, each after its length in four bytes, big endian, so
-// that no two lists give the same bytes. What is stored is bound to its place by it: it
-// is part of the file format.
-func lengthPrefixed(parts ...string) []byte {
-	n := 0
-	for _, p := range parts {
-		n += 4 + len(p)
-	}
-	b := make([]byte, 0, n)
-	for _, p := range parts {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
-		b = append(b, p...)
-	}
-	return b
 }
 
 // utc is the form that times are stored in: no monotonic reading, no zone.

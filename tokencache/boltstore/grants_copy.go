@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/durable"
 )
 
 // How the version before a change of grants.db is kept.
@@ -88,7 +89,7 @@ func (b *Store) copyGrants() (made bool, err error) {
 // keepCopy makes the copy the version before.
 func (b *Store) keepCopy() error {
 	err := os.Rename(b.copyPath(), b.beforePath())
-	syncDir(b.dir)
+	durable.Names(b.dir)
 	return err
 }
 
@@ -124,15 +125,4 @@ func wholeFile(f *os.File) (boltMeta, bool) {
 		return boltMeta{}, false
 	}
 	return readMetas(f)
-}
-
-// syncDir makes a rename durable, where directories can be synced.
-func syncDir(dir string) {
-	if runtime.GOOS == "windows" {
-		return
-	}
-	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync()
-		_ = d.Close()
-	}
 }

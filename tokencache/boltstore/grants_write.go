@@ -6,6 +6,8 @@ import (
 	"os"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/durable"
 )
 
 // How grants.db is changed: the version before is kept, see grants_copy.go, and a new file
@@ -105,7 +107,7 @@ func (b *Store) createGrants(do change) error {
 		_ = os.Remove(f.path)
 		return err
 	}
-	syncDir(b.dir)
+	durable.Names(b.dir)
 	b.changed(b.readyGrants())
 	return nil
 }

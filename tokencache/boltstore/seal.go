@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/lengthprefix"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -192,12 +193,12 @@ func (r *keyRing) complete(secrets [][]byte) bool {
 // place is what a wrap is authenticated with: moved to another file, client or ring, it does
 // not open.
 func (r *keyRing) place(file, client, secretID string) []byte {
-	return lengthPrefixed(file, bucketKeys, client, r.ID, secretID)
+	return lengthprefix.Join(file, bucketKeys, client, r.ID, secretID)
 }
 
 // seal seals text for a place.
 func (k *dataKey) seal(text []byte, at place) sealed {
-	return sealed{Key: k.id, Data: k.aead.Seal(nil, nil, text, lengthPrefixed(at...))}
+	return sealed{Key: k.id, Data: k.aead.Seal(nil, nil, text, lengthprefix.Join(at...))}
 }
 
 // open opens what was sealed for the same place by this key.
@@ -205,7 +206,7 @@ func (k *dataKey) open(s sealed, at place) ([]byte, error) {
 	if s.Key != k.id {
 		return nil, fmt.Errorf("%w: sealed by data key %s, the client's is %s", tokencache.ErrWrongKey, s.Key, k.id)
 	}
-	text, err := k.aead.Open(nil, nil, s.Data, lengthPrefixed(at...))
+	text, err := k.aead.Open(nil, nil, s.Data, lengthprefix.Join(at...))
 	if err != nil {
 		return nil, fmt.Errorf("%w: what is sealed was altered, or belongs elsewhere", tokencache.ErrDamaged)
 	}
@@ -235,7 +236,7 @@ func digest(secrets [][]byte) [sha256.Size]byte {
 	for i, s := range secrets {
 		parts[i] = string(s)
 	}
-	return sha256.Sum256(lengthPrefixed(parts...))
+	return sha256.Sum256(lengthprefix.Join(parts...))
 }
 
 // keyError says which keys a client's data key is wrapped by, and which ones
