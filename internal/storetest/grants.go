@@ -130,7 +130,7 @@ func testNames(s *suite) {
 	}
 	for i, k := range names {
 		s.save(k, grant(fmt.Sprint(i)))
-		r := record()
+		r := Record()
 		r.Token = fmt.Sprint("1000.access.", i)
 		if err := s.Save(k, secrets, r); err != nil {
 			s.Fatal(err)
@@ -152,7 +152,7 @@ func testNames(s *suite) {
 // be stored is not there either.
 func testNamesRefused(s *suite) {
 	for _, k := range []tokencache.Key{{}, {Client: "main"}, {Account: "a"}, {Client: "main", Account: strings.Repeat("a", 40000)}} {
-		if s.Save(k, secrets, record()) == nil || s.SaveGrant(k, secrets, grant("x")) == nil {
+		if s.Save(k, secrets, Record()) == nil || s.SaveGrant(k, secrets, grant("x")) == nil {
 			s.Errorf("%.50q was stored", k)
 		}
 		_, record, err := s.Load(k, secrets)
@@ -180,7 +180,7 @@ func testNoRefreshToken(s *suite) {
 func testDeletedGrant(s *suite) {
 	s.save(key("a"), grant("a"))
 	s.save(key("b"), grant("b"))
-	was := record()
+	was := Record()
 	if err := errors.Join(s.Save(key("a"), secrets, was), s.DeleteGrant(key("a"))); err != nil {
 		s.Fatal(err)
 	}
@@ -238,17 +238,17 @@ func testLostKeyForgotten(s *suite) {
 // testRollover: a secret is replaced by offering both for a while. Reading is enough.
 func testRollover(s *suite) {
 	s.save(key("a"), grant("a"))
-	if err := s.Save(key("a"), secrets, record()); err != nil {
+	if err := s.Save(key("a"), secrets, Record()); err != nil {
 		s.Fatal(err)
 	}
 	s.wantGrant(key("a"), both, grant("a"))
-	if err := s.Save(key("a"), both, record()); err != nil {
+	if err := s.Save(key("a"), both, Record()); err != nil {
 		s.Fatal(err)
 	}
 	s.reopen()
 	for _, offered := range [][][]byte{others, both, secrets} {
 		s.wantGrant(key("a"), offered, grant("a"))
-		if r, _, err := s.Load(key("a"), offered); err != nil || r.Token != record().Token {
+		if r, _, err := s.Load(key("a"), offered); err != nil || r.Token != Record().Token {
 			s.Errorf("record: %v, %v", r, err)
 		}
 	}

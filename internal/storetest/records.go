@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-// record has something in every field.
-func record() tokencache.Record {
+// Record has something in every field.
+func Record() tokencache.Record {
 	return tokencache.Record{
 		Fingerprint: tokencache.Fingerprint{1, 2, 3},
 		Generation:  7,
@@ -33,7 +33,7 @@ func record() tokencache.Record {
 
 // withoutToken is all of a record that needs no secret.
 func withoutToken() tokencache.Record {
-	r := record()
+	r := Record()
 	r.Token = ""
 	return r
 }
@@ -49,13 +49,13 @@ func (s *suite) wantRecord(key tokencache.Key, secrets [][]byte, want tokencache
 // testRecords: the latest comes back whole, now and after a restart. It needs no grant in
 // the store: configured ones have records as well.
 func testRecords(s *suite) {
-	first := record()
+	first := Record()
 	first.Generation, first.LastError = 6, ""
-	if err := errors.Join(s.Save(key("a"), secrets, first), s.Save(key("a"), secrets, record())); err != nil {
+	if err := errors.Join(s.Save(key("a"), secrets, first), s.Save(key("a"), secrets, Record())); err != nil {
 		s.Fatal(err)
 	}
 	for range 2 {
-		s.wantRecord(key("a"), secrets, record())
+		s.wantRecord(key("a"), secrets, Record())
 		if _, found, err := s.Load(key("other"), secrets); found || err != nil {
 			s.Errorf("another account: %v, %v", found, err)
 		}
@@ -79,27 +79,27 @@ func testTimes(s *suite) {
 // testTokenUnderOtherKeys: the token is left out, all else counts on; the next token takes
 // its place, for it is only a cache.
 func testTokenUnderOtherKeys(s *suite) {
-	if err := s.Save(key("a"), secrets, record()); err != nil {
+	if err := s.Save(key("a"), secrets, Record()); err != nil {
 		s.Fatal(err)
 	}
 	for range 2 {
 		for _, offered := range none {
 			s.wantRecord(key("a"), offered, withoutToken())
 		}
-		s.wantRecord(key("a"), secrets, record())
+		s.wantRecord(key("a"), secrets, Record())
 		s.reopen()
 	}
-	if err := s.Save(key("a"), others, record()); err != nil {
+	if err := s.Save(key("a"), others, Record()); err != nil {
 		s.Error(err)
 	}
-	s.wantRecord(key("a"), others, record())
+	s.wantRecord(key("a"), others, Record())
 	s.wantRecord(key("a"), secrets, withoutToken())
 }
 
 // testNoKeyAtAll: a token that nothing seals is not written, and the error says so. The
 // ledger is: what was spent must not be forgotten.
 func testNoKeyAtAll(s *suite) {
-	s.wantUnopened(s.Save(key("a"), nil, record()))
+	s.wantUnopened(s.Save(key("a"), nil, Record()))
 	s.wantRecord(key("a"), nil, withoutToken())
 	if err := s.Save(key("b"), nil, withoutToken()); err != nil {
 		s.Errorf("nothing to seal: %v", err)
@@ -148,7 +148,7 @@ func testLedgers(s *suite) {
 
 // testWarnings: what is left out is told of, once.
 func testWarnings(s *suite) {
-	if err := s.Save(key("a"), secrets, record()); err != nil {
+	if err := s.Save(key("a"), secrets, Record()); err != nil {
 		s.Fatal(err)
 	}
 	s.UnreportedWarnings()
@@ -201,7 +201,7 @@ func testManyAtOnce(s *suite) {
 		all.Go(func() {
 			k := tokencache.Key{Client: fmt.Sprint("client", i%2), Account: fmt.Sprint("account", i)}
 			for n := range 10 {
-				r := record()
+				r := Record()
 				r.Generation, r.Fingerprint[0] = uint64(n), byte(i)
 				if err := s.Save(k, secrets, r); err != nil {
 					s.Error(err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/storetest"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
@@ -21,22 +22,7 @@ var (
 	main1      = tokencache.Key{Client: "main", Account: "default"}
 	mustHide   = []string{"1000.refresh", "1000.access", "first secret", "second secret"}
 	someTime   = time.Date(2026, 1, 2, 3, 4, 5, 678, time.UTC)
-	someRecord = tokencache.Record{
-		Fingerprint: tokencache.Fingerprint{1, 2, 3},
-		Generation:  7,
-		Token:       "1000.access.token",
-		Issued:      someTime,
-		Expiry:      someTime.Add(time.Hour),
-		APIDomain:   "https://www.zohoapis.eu",
-		Scope:       "ZohoCRM.modules.ALL",
-		Ledger:      []time.Time{someTime, someTime.Add(time.Minute)},
-		State:       "throttled",
-		Failures:    3,
-		NextTry:     someTime.Add(2 * time.Hour),
-		LastError:   "not now",
-		LastErrorAt: someTime,
-		Used:        someTime,
-	}
+	someRecord = storetest.Record()
 )
 
 func grant(name string) tokencache.Grant {
