@@ -40,8 +40,11 @@ func Routes(active func() (*Managed, error)) []caddy.AdminRoute {
 	}
 }
 
-// now is the configuration that runs now.
-func (e endpoint) now() (*Managed, error) {
+// only is the configuration that runs now, for a request with the one method that is allowed.
+func (e endpoint) only(method string, r *http.Request) (*Managed, error) {
+	if r.Method != method {
+		return nil, adminapi.Refuse(http.StatusMethodNotAllowed, "method", "only %s is allowed here", method)
+	}
 	m, err := e.active()
 	if err != nil {
 		return nil, adminapi.Refuse(http.StatusNotFound, "not-configured", "%v", err)
@@ -52,10 +55,7 @@ func (e endpoint) now() (*Managed, error) {
 // serveDoctor examines the running Caddy from within, since only that has its store,
 // its environment and its network. It asks Zoho, and may have a token renewed: no GET.
 func (e endpoint) serveDoctor(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodPost {
-		return adminapi.Refuse(http.StatusMethodNotAllowed, "method", "only POST is allowed here")
-	}
-	m, err := e.now()
+	m, err := e.only(http.MethodPost, r)
 	if err != nil {
 		return err
 	}

@@ -18,10 +18,7 @@ import (
 )
 
 func (e endpoint) listConnections(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodGet {
-		return adminapi.Refuse(http.StatusMethodNotAllowed, "method", "only GET is allowed here")
-	}
-	m, err := e.now()
+	m, err := e.only(http.MethodGet, r)
 	if err != nil {
 		return err
 	}
@@ -106,10 +103,7 @@ func timeOrNil(t time.Time) *time.Time {
 }
 
 func (e endpoint) changeConnection(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodPost {
-		return adminapi.Refuse(http.StatusMethodNotAllowed, "method", "only POST is allowed here")
-	}
-	m, err := e.now()
+	m, err := e.only(http.MethodPost, r)
 	if err != nil {
 		return err
 	}

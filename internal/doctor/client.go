@@ -149,22 +149,11 @@ func (e *exam) dataCenter(
 	}
 	if slices.ContainsFunc(statuses, throttled) {
 		e.throttling = append(e.throttling, center.Accounts)
-		e.tell(adminapi.Finding{
-			Check:  adminapi.CheckDataCenter,
-			Result: adminapi.ResultSkipped,
-			What:   center.Accounts + " can be reached; it was asked nothing more",
-			Why:    "Zoho throttles the client, and each call keeps the door shut",
-		})
+		e.notAsked(center, "Zoho throttles the client, and each call keeps the door shut", "")
 		return ahead
 	}
 	if !e.client.Shared.Asked.AllowN(time.Now(), len(ways)) {
-		e.tell(adminapi.Finding{
-			Check:  adminapi.CheckDataCenter,
-			Result: adminapi.ResultSkipped,
-			What:   center.Accounts + " can be reached; it was asked nothing more",
-			Why:    "doctor was run so often that Zoho might take it for an attack",
-			Do:     "wait some minutes",
-		})
+		e.notAsked(center, "doctor was run so often that Zoho might take it for an attack", "wait some minutes")
 		return ahead
 	}
 	e.clientAt(ctx, center, ways)
@@ -225,6 +214,17 @@ func (e *exam) clientAt(ctx context.Context, center zoho.DataCenter, ways []*zoh
 		return
 	}
 	e.unknownClient(center, failure, e.elsewhere(center))
+}
+
+// notAsked tells that nothing is known of a data center but that it answers.
+func (e *exam) notAsked(center zoho.DataCenter, why, do string) {
+	e.tell(adminapi.Finding{
+		Check:  adminapi.CheckDataCenter,
+		Result: adminapi.ResultSkipped,
+		What:   center.Accounts + " can be reached; it was asked nothing more",
+		Why:    why,
+		Do:     do,
+	})
 }
 
 // knownClient tells that a data center takes the client, and whether it has refused a secret.

@@ -71,26 +71,20 @@ func (e *exam) unchecked(account string, probes []zoho.Probe) {
 			uncalled = append(uncalled, scope)
 		}
 	}
-	const do = "try a call of the app's own"
-	if len(unknown) > 0 {
+	skipped := func(scopes []string, why string) {
+		if len(scopes) == 0 {
+			return
+		}
 		e.tell(adminapi.Finding{
 			Check:   adminapi.CheckScopes,
 			Result:  adminapi.ResultSkipped,
 			Account: account,
-			What:    "not checked: " + strings.Join(unknown, ", "),
-			Why:     "no call is known that needs only this scope, and Zoho has not named what it granted",
-			Do:      do,
+			What:    "not checked: " + strings.Join(scopes, ", "),
+			Why:     why,
+			Do:      "try a call of the app's own",
 		})
 	}
-	if len(uncalled) > 0 {
-		e.tell(adminapi.Finding{
-			Check:   adminapi.CheckScopes,
-			Result:  adminapi.ResultSkipped,
-			Account: account,
-			What:    "not checked: " + strings.Join(uncalled, ", "),
-			Why: fmt.Sprintf("at most %d calls are made for a connection, "+
-				"and none to an authorization server that is down or throttles", maxCalls),
-			Do: do,
-		})
-	}
+	skipped(unknown, "no call is known that needs only this scope, and Zoho has not named what it granted")
+	skipped(uncalled, fmt.Sprintf("at most %d calls are made for a connection, "+
+		"and none to an authorization server that is down or throttles", maxCalls))
 }

@@ -202,7 +202,7 @@ func errCallback(text, remedy string) error {
 	}
 }
 
-func errStore(err error) error {
+func errStore(err error) *Error {
 	return &Error{
 		Status: http.StatusServiceUnavailable,
 		Code:   codeStore,
@@ -213,13 +213,10 @@ func errStore(err error) error {
 
 // errLost is errStore for a grant that cannot be read and may be replaced.
 func errLost(err error) error {
-	return &Error{
-		Status:      http.StatusServiceUnavailable,
-		Code:        codeStore,
-		Text:        "The store cannot be used: " + err.Error() + ".",
-		Remedy:      "Mend that and try again. Or replace the grant: it is gone here then, and lives on at Zoho.",
-		Replaceable: true,
-	}
+	e := errStore(err)
+	e.Remedy += " Or replace the grant: it is gone here then, and lives on at Zoho."
+	e.Replaceable = true
+	return e
 }
 
 // errRevokedOnly is for a grant that Zoho has taken back and the store has not.
