@@ -196,9 +196,9 @@ func TestGrantGoesWhileItsTokenIsWritten(t *testing.T) {
 			}
 			return secrets
 		}
-		n := r.conn()
-		if _, err := n.Resource("crm", "").Get(t.Context(), r.client); err != nil {
-			t.Fatal(err)
+		// The caller is told of the token or of the end of its grant, whichever it sees first.
+		if tok, err := r.resource("crm").Get(t.Context(), r.client); err != nil {
+			r.wantError(tok, err, tokencache.KindNoGrant)
 		}
 		settle(time.Minute)
 		if rec, _, err := b.Load(key, secrets); !deleted || err != nil || rec.Token != "" {

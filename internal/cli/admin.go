@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -87,10 +88,38 @@ func callAdmin(address, method, uri string, body io.Reader) (*http.Response, err
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, at.Network, at.JoinHostPort(0))
+			conn, err := dialer.DialContext(ctx, at.Network, at.JoinHostPort(0))
+			if err != nil {
+				return nil, err
+			}
+			return &asksFirst{Conn: conn, asked: make(chan struct{})}, nil
 		},
 	}}
 	return client.Do(req)
+}
+
+// asksFirst reads nothing before something was written. What a server says unasked, as those
+// for mail do, is then told by net/http as an answer that is no HTTP, however early it comes.
+type asksFirst struct {
+	net.Conn
+	once  sync.Once
+	asked chan struct{}
+}
+
+func (c *asksFirst) Read(p []byte) (int, error) {
+	<-c.asked
+	return c.Conn.Read(p)
+}
+
+func (c *asksFirst) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.once.Do(func() { close(c.asked) })
+	return n, err
+}
+
+func (c *asksFirst) Close() error {
+	c.once.Do(func() { close(c.asked) })
+	return c.Conn.Close()
 }
 
 // adminAddress is that of Caddy's admin endpoint, also where it was given as a URL.

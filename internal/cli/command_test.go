@@ -151,6 +151,7 @@ func TestNotAnswered(t *testing.T) {
 				return
 			}
 			_, _ = io.WriteString(conn, "220 mail.example.com ESMTP\r\n")
+			_, _ = io.Copy(io.Discard, conn) // closing at once could reset what was said
 			_ = conn.Close()
 		}
 	}()
