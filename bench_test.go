@@ -62,6 +62,7 @@ func newRig(tb testing.TB) *rig {
 		HTTPTransport: new(reverseproxy.HTTPTransport),
 		client:        app.clients["main"],
 		last:          new(atomic.Pointer[authorization]),
+		hosts:         new(body.Hosts),
 	}
 	r.transport.Transport = new(http.Transport)
 	r.transport.Transport.RegisterProtocol("http", r)

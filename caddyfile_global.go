@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
@@ -20,6 +21,7 @@ import (
 //	    store bolt [<dir>]
 //	    encryption_key  <secret...>
 //	    master_key_file <path>
+//	    replay_buffer_total <memory> [<files>]
 //	    notify          <url>
 //
 //	    client <name> {
@@ -82,6 +84,10 @@ var globalOptions = map[string]syntax.Option[globalBlock]{
 		Parse: (*globalBlock).parseClient,
 	},
 	"notify": {Usage: "<url>", Min: 1, Max: 1, Parse: (*globalBlock).parseNotify},
+	"replay_buffer_total": {
+		Usage: "<memory> [<files>]", Min: 1, Max: 2,
+		Parse: (*globalBlock).parseReplayBufferTotal,
+	},
 }
 
 func lookupGlobal(l *syntax.Line) (syntax.Option[globalBlock], error) {
@@ -134,6 +140,25 @@ func (a *globalBlock) parseMasterKeyFile(l *syntax.Line) error {
 	}
 	a.MasterKeyFile = l.Args[0]
 	return syntax.NoPlaceholder(l, a.MasterKeyFile)
+}
+
+func (a *globalBlock) parseReplayBufferTotal(l *syntax.Line) error {
+	if a.ReplayBufferTotal != nil {
+		return l.Errorf("replay_buffer_total is given twice, first in an earlier block of the global option zoho")
+	}
+	memory, err := syntax.ParseSize(l, l.Args[0], 1<<40)
+	if err != nil {
+		return err
+	}
+	a.ReplayBufferTotal = &body.Totals{Memory: &memory}
+	if len(l.Args) == 2 {
+		files, err := syntax.ParseSize(l, l.Args[1], 1<<50)
+		if err != nil {
+			return err
+		}
+		a.ReplayBufferTotal.Files = &files
+	}
+	return nil
 }
 
 func (a *globalBlock) parseEncryptionKey(l *syntax.Line) (err error) {

@@ -61,7 +61,7 @@ type Handler struct {
 	AnswerTokenCalls bool `json:"answer_token_calls,omitempty"`
 
 	// How much of a request body is kept, so that a refused request can be sent again.
-	// Default: 1 MiB in memory, no file.
+	// Default: 1 MiB in memory, 64 MiB in a temporary file.
 	ReplayBuffer *body.Limits `json:"replay_buffer,omitempty"`
 
 	callers callers.Rules
@@ -148,7 +148,8 @@ func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logge
 		client:        client,
 		services:      h.Services,
 		anyDataCenter: h.AnyDataCenter,
-		replay:        body.Limits{Memory: 1 << 20},
+		replay:        body.DefaultLimits,
+		room:          state.room,
 		cache:         state.cache,
 		metrics:       state.metrics,
 		requests:      state.metrics.Requests(client.Name),
@@ -199,7 +200,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.answer(w, p)
 	}
 	caddyhttp.SetVar(r.Context(), sessionVar, s)
-	defer func() { s.body.Close() }()
+	defer s.close()
 	return suppressSniffing(w, r, next)
 }
 
@@ -308,6 +309,9 @@ func (h *Handler) admit(r *http.Request) *problem.Problem {
 	}
 	if why := forward.Misread(r.RequestURI); why != "" {
 		return problem.Reading(why)
+	}
+	if forward.Unframed(r) {
+		return problem.Framing()
 	}
 	if !h.callers.Admit(r.RemoteAddr) {
 		return problem.Caller(r.RemoteAddr)

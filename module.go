@@ -29,6 +29,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
+	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/doctor"
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
@@ -59,6 +60,9 @@ type App struct {
 	// can be made anew; made with mode 0600 if it is missing. Not used with
 	// `encryption_key`. Default: `zoho-master.key` in Caddy's data directory.
 	MasterKeyFile string `json:"master_key_file,omitempty"`
+
+	// Bounds all request bodies together that are kept to be sent again.
+	ReplayBufferTotal *body.Totals `json:"replay_buffer_total,omitempty"`
 
 	// Where a JSON object is POSTed when a connection becomes `dead` or `contended`, has
 	// `recovered`, or was `connected`. Placeholders are allowed, and advisable where the
@@ -102,7 +106,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.attach(ctx); err != nil {
 		return err
 	}
-	return errors.Join(a.checkKeys(), a.checkNotify(), a.makeClients())
+	return errors.Join(a.checkKeys(), a.checkNotify(), a.checkTotals(), a.makeClients())
 }
 
 // checkKeys looks at what seals the store.
@@ -132,6 +136,13 @@ func (a *App) checkKeys() error {
 func (a *App) checkNotify() error {
 	if err := notify.URL(a.Notify).Check(); err != nil {
 		return fmt.Errorf("zoho: notify: %w", err)
+	}
+	return nil
+}
+
+func (a *App) checkTotals() error {
+	if err := a.ReplayBufferTotal.Check(); err != nil {
+		return fmt.Errorf("zoho: replay_buffer_total: %w", err)
 	}
 	return nil
 }
@@ -282,6 +293,7 @@ func (a *App) runningConfig() *runningConfig {
 	return &runningConfig{
 		Config: notify.Config{Logger: a.logger, To: notify.URL(a.Notify), Consent: a.consent},
 		emit:   a.emitter(),
+		totals: a.ReplayBufferTotal,
 		seal:   a.seal,
 	}
 }

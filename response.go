@@ -150,6 +150,26 @@ func (s *session) settled(res *http.Response) *http.Response {
 	return res
 }
 
+// notReplayed answers where the token was renewed and the request cannot be sent again. Zoho has
+// not carried it out: to the app that is no matter of its credentials. What was refused for a
+// cause that may be another one is passed on.
+func (s *session) notReplayed(
+	req *http.Request,
+	res *http.Response,
+	token *tokencache.Token,
+	verdict zoho.Verdict,
+	lost string,
+) *http.Response {
+	if lost != body.LostNoRoom { // which is counted for the request
+		s.count(lost)
+	}
+	if verdict != zoho.VerdictRenew {
+		return s.passOn(res, token, verdict)
+	}
+	_ = res.Body.Close()
+	return s.respond(req, problem.NotReplayed(s.client.Name, s.account))
+}
+
 // noToken answers that there is no token to be had; a caller that hung up gets none.
 func (s *session) noToken(req *http.Request, err error) (*http.Response, error) {
 	if gone := req.Context().Err(); gone != nil {

@@ -48,6 +48,7 @@ type rules struct {
 	allowed       func(service string) bool // nil for all
 	anyDataCenter bool
 	replay        body.Limits
+	room          *body.Room
 
 	cache    *tokencache.Cache
 	metrics  *metrics.Metrics
@@ -61,6 +62,21 @@ type rules struct {
 
 // onceASecond lets one line of the log through: what fails, fails for every request.
 func onceASecond() rate.Sometimes { return rate.Sometimes{Interval: time.Second} }
+
+// keep has the body of the request recorded, if it has one.
+func (s *session) keep(req *http.Request) {
+	if s.body == nil && req.Body != nil && req.Body != http.NoBody {
+		s.body = body.NewRecorder(req, s.replay, s.room)
+	}
+}
+
+// close gives back what was kept for the request.
+func (s *session) close() {
+	if s.body.NoRoom() {
+		s.count(body.LostNoRoom)
+	}
+	s.body.Close()
+}
 
 // String keeps {http.vars.zoho.session} from showing what is inside.
 func (s *session) String() string { return "zoho session" }

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
@@ -33,6 +34,7 @@ type state struct {
 	notices *notify.Notifier
 	events  notify.Queue
 	unknown unrecognized.Refusals
+	room    *body.Room
 	asked   *rate.Limiter                 // see client.Shared
 	config  atomic.Pointer[runningConfig] // the one that runs
 
@@ -43,7 +45,8 @@ type state struct {
 // runningConfig is what of a configuration the state goes by.
 type runningConfig struct {
 	notify.Config
-	emit func(name string, data map[string]any) // tells Caddy's events app, nil without it
+	emit   func(name string, data map[string]any) // tells Caddy's events app, nil without it
+	totals *body.Totals
 	// seal has what was stored just now opened by all that shall open it.
 	seal func() error
 }
@@ -76,10 +79,11 @@ func detachState(dir string) {
 func newState(dir string) *state {
 	s := &state{
 		dir:     dir,
+		room:    body.NewRoom(),
 		store:   boltstore.New(dir),
-		metrics: metrics.New(),
 		asked:   rate.NewLimiter(rate.Every(10*time.Second), 60),
 	}
+	s.metrics = metrics.New(s.room.Taken)
 	s.config.Store(&runningConfig{
 		Config: notify.Config{Logger: zap.NewNop(), Consent: func(tokencache.Key) string { return "" }},
 		seal:   func() error { return nil },
@@ -99,6 +103,7 @@ func (s *state) Destruct() error {
 	s.flow.Close()
 	err := s.cache.Close()
 	s.notices.Close()
+	s.room.Close()
 	err = errors.Join(err, s.store.Close())
 	if err != nil {
 		s.logger().Error("closing the store", zap.Error(err))
@@ -130,6 +135,7 @@ func (s *state) use(config *runningConfig, clients func(name string) *tokencache
 func (s *state) activateLast() {
 	if last := len(s.running) - 1; last >= 0 {
 		s.config.Store(s.running[last])
+		s.room.Limit(s.running[last].totals)
 	}
 }
 

@@ -43,6 +43,7 @@ type Transport struct {
 
 	client *client.Client
 	last   *atomic.Pointer[authorization]
+	hosts  *body.Hosts
 }
 
 // CaddyModule returns the Caddy module information.
@@ -77,7 +78,7 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	if t.client, err = app.client(t.Client); err != nil {
 		return err
 	}
-	t.last = new(atomic.Pointer[authorization])
+	t.last, t.hosts = new(atomic.Pointer[authorization]), new(body.Hosts)
 	network := t.client.Network
 	t.fillDefaults()
 	t.TLS = new(reverseproxy.TLSConfig)
@@ -86,7 +87,7 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 		return err
 	}
 	t.Transport.TLSClientConfig.RootCAs = network.Roots
-	t.Transport.DialContext = t.dial(t.Transport.DialContext)
+	t.Transport.DialContext = egress.Linger(t.dial(t.Transport.DialContext))
 	for i, name := range t.KeepHeaders {
 		t.KeepHeaders[i] = http.CanonicalHeaderKey(name)
 	}
@@ -148,7 +149,12 @@ func (t *Transport) RoundTrip(req *http.Request) (res *http.Response, err error)
 // exchange sends, judges, has the token renewed, and sends again. Where that was with a
 // token which may have ended together with the first one, it sends a last time.
 func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, error) {
-	token, err := s.resource.Get(req.Context(), s.client.Cache)
+	s.keep(req)
+	get := s.resource.Get
+	if s.body.AsksFirst() {
+		get = s.resource.GetFresh
+	}
+	token, err := get(req.Context(), s.client.Cache)
 	if err != nil {
 		return s.noToken(req, err)
 	}
@@ -177,9 +183,7 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 			return s.passOn(res, token, verdict), nil
 		}
 		if lost := s.body.Rewind(); lost != "" {
-			// The token is new now; only this request cannot be sent again.
-			s.count(lost)
-			return s.labelled(res, "not-replayed"), nil
+			return s.notReplayed(req, res, token, verdict, lost), nil
 		}
 		_ = res.Body.Close()
 		token, before = newer, sent
@@ -233,19 +237,26 @@ func (t *Transport) authorization(token *tokencache.Token) []string {
 	return last.value
 }
 
-// send makes one attempt, on a clone that only net/http sees.
+// send makes an attempt, and another one where the server refused an expectation of ours.
 func (t *Transport) send(req *http.Request, s *session, token *tokencache.Token) (*http.Response, error) {
+	res, err := t.attempt(req, s, token)
+	if err != nil || !s.body.ExpectationFailed(res) || s.body.Rewind() != "" {
+		return res, err
+	}
+	_ = res.Body.Close()
+	return t.attempt(req, s, token)
+}
+
+// attempt sends a clone that only net/http sees.
+func (t *Transport) attempt(req *http.Request, s *session, token *tokencache.Token) (*http.Response, error) {
 	a := new(attempt)
 	forward.BuildURL(&a.url, &s.target, req.RequestURI)
 	out := &a.request
 	*out = *req
 	out.URL, out.Host = &a.url, s.target.Host
 	out.Header = forward.Header(req.Header, t.authorization(token), t.KeepHeaders)
-	if req.Body != nil && req.Body != http.NoBody {
-		if s.body == nil {
-			s.body = body.NewRecorder(req, s.replay)
-		}
-		if err := s.body.Attach(out); err != nil {
+	if s.body != nil {
+		if err := s.body.Attach(out, t.hosts); err != nil {
 			return nil, err
 		}
 	}

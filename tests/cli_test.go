@@ -194,7 +194,7 @@ func TestAdminOff(t *testing.T) {
 	// Nobody can ask whether the server of before is gone: it would get half of new connections.
 	c.waitFor("the file to be read again", func() bool {
 		for range 20 {
-			closeIdle()
+			c.client.CloseIdleConnections()
 			if a, err := c.try(http.MethodGet, "/reloaded", nil); err != nil || string(a.body) != "yes" {
 				return false
 			}

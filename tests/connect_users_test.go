@@ -330,7 +330,7 @@ func tlsClient(t *testing.T, addr, caFile string) *http.Client {
 		},
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, CheckRedirect: noRedirects.CheckRedirect}
+	return &http.Client{Transport: transport, CheckRedirect: newClient().CheckRedirect}
 }
 
 // TestInvitation, S-23: a link for one account, good once, that shows only its result

@@ -141,7 +141,7 @@ func TestDemo(t *testing.T) {
 // startDemo starts a demo that is there for people until the test ends.
 func startDemo(t *testing.T, demo string, flags ...string) *proxy {
 	t.Helper()
-	c := &proxy{t: t, output: new(testbed.Output)}
+	c := &proxy{t: t, client: newClient(), output: new(testbed.Output)}
 	cmd := exec.Command(demo, flags...)
 	cmd.Dir = ".."
 	var err error

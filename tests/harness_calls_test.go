@@ -133,7 +133,7 @@ func (c *proxy) try(method, path string, body io.Reader, header ...string) (answ
 		}
 		req.Header.Add(header[i], header[i+1])
 	}
-	return readAnswer(noRedirects.Do(req))
+	return readAnswer(c.client.Do(req))
 }
 
 // readAnswer reads the body of an answer, if there is one.
@@ -146,9 +146,11 @@ func readAnswer(res *http.Response, err error) (answer, error) {
 	return answer{res, content}, err
 }
 
-var noRedirects = &http.Client{
-	Transport:     &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+func newClient() *http.Client {
+	return &http.Client{
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // tool finds a program that a test drives. Where it is missing the test is skipped, in CI
@@ -225,7 +227,7 @@ func (c *proxy) tryAdmin(method, path, body string, header ...string) (answer, e
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := c.client.Do(req)
 	if err != nil {
 		return answer{}, err
 	}

@@ -122,7 +122,8 @@ func sim(t testing.TB, o zohosim.Options) (server *zohosim.Server, baseURL, refr
 // proxy is a running Caddy under test.
 type proxy struct {
 	t       testing.TB
-	url     string // of the site
+	client  *http.Client // its own: tests beside each other close idle connections
+	url     string       // of the site
 	admin   string
 	dir     string
 	config  string // path of the Caddyfile
@@ -144,7 +145,7 @@ type proxy struct {
 // "NAME=value"; ports, store and the client's secrets are set.
 func newCaddy(t testing.TB, config string, env ...string) *proxy {
 	t.Helper()
-	c := &proxy{t: t, binary: binary, dir: t.TempDir(), output: new(testbed.Output), secrets: []string{clientSecret},
+	c := &proxy{t: t, client: newClient(), binary: binary, dir: t.TempDir(), output: new(testbed.Output), secrets: []string{clientSecret},
 		searched: []string{"/config/", "/metrics", "/zoho/connections"}}
 	site, admin := freePort(t), freePort(t)
 	c.url, c.admin = "http://127.0.0.1:"+site, "127.0.0.1:"+admin
@@ -240,7 +241,7 @@ func (c *proxy) stop() {
 		c.t.Errorf("Caddy ended with %v\n%s", err, c.output)
 	}
 	c.cmd = nil
-	closeIdle()
+	c.client.CloseIdleConnections() // one may lead to a server that is gone, or was to be
 }
 
 // signal reaches Caddy, not what runs it.
@@ -266,7 +267,7 @@ func (c *proxy) kill() {
 	c.t.Helper()
 	c.cmd.Kill()
 	c.cmd = nil
-	closeIdle()
+	c.client.CloseIdleConnections() // one may lead to a server that is gone, or was to be
 }
 
 // stopAndCheck is the end of every test: what must never be seen was not seen, and
@@ -364,7 +365,7 @@ func (c *proxy) settled() {
 		dump := c.adminCall(http.MethodGet, "/debug/pprof/goroutine?debug=2", "")
 		return !slices.ContainsFunc(strings.Split(string(dump.body), "\n\n"), stillOpen)
 	})
-	closeIdle()
+	c.client.CloseIdleConnections() // one may lead to a server that is gone, or was to be
 }
 
 // stillOpen tells of a goroutine that it is to stop a server and has not come to the point
@@ -403,13 +404,6 @@ func TestSettled(t *testing.T) {
 	}
 	server.ClearFaults("")
 	call.Wait()
-}
-
-// closeIdle has all clients call by new connections: an idle one may lead to a server that
-// is gone, or was to be.
-func closeIdle() {
-	noRedirects.CloseIdleConnections()
-	http.DefaultClient.CloseIdleConnections()
 }
 
 // goroutines counts those of Caddy.

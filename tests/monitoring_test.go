@@ -319,11 +319,11 @@ http://:%[6]s {
 // secret.
 func TestSubscriber(t *testing.T) {
 	server, baseURL, grant := sim(t, zohosim.Options{})
-	port := freePort(t)
+	port, client := freePort(t), newClient()
 	load(t, fmt.Sprintf(subscribed, t.TempDir(), baseURL, clientID, clientSecret, grant, port))
 	call := func() answer {
 		t.Helper()
-		a, err := readAnswer(noRedirects.Get("http://127.0.0.1:" + port + "/crm/v8/Leads"))
+		a, err := readAnswer(client.Get("http://127.0.0.1:" + port + "/crm/v8/Leads"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -311,7 +311,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 		}
 	}
 	answers := stop()
-	noRedirects.CloseIdleConnections()
+	c.client.CloseIdleConnections()
 
 	wantTokenCalls(t, server, 1)
 	if n := c.metric("zoho_token_requests_total", `result="ok"`); n != 1 {

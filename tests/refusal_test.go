@@ -183,7 +183,7 @@ func TestEndlessRefusals(t *testing.T) {
 	for _, fault := range []zohosim.Fault{{Kind: zohosim.FaultHuge, Status: http.StatusUnauthorized}, {Kind: zohosim.FaultBomb}} {
 		fault.Where = "crm"
 		server.AddFault(fault)
-		res, err := noRedirects.Get(c.url + "/crm/v8/Leads")
+		res, err := c.client.Get(c.url + "/crm/v8/Leads")
 		if err != nil {
 			t.Fatal(err)
 		}

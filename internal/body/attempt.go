@@ -5,23 +5,22 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
-	"net/textproto"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 )
 
-// Attach has an attempt's request send the body, and has it recorded meanwhile. A body too
-// large to keep waits for Zoho's consent, so that a refusal comes before it.
-func (r *Recorder) Attach(out *http.Request) (err error) {
+// Attach has an attempt's request send the body, and has it recorded meanwhile. A body that is
+// not kept waits for the server's consent, so that a refusal comes before it.
+func (r *Recorder) Attach(out *http.Request, hosts *Hosts) (err error) {
 	out.Trailer = r.trailer()
 	out.GetBody = func() (io.ReadCloser, error) { return r.newAttempt(out.Trailer) }
 	if out.Body, err = out.GetBody(); err != nil {
 		return err
 	}
-	if r.tooLarge {
-		askFirst(out)
+	if r.asks {
+		r.expect.host = hosts.of(out.Host)
+		r.expect.ask(out)
 	}
 	return nil
 }
@@ -34,26 +33,6 @@ type attempt struct {
 }
 
 var errAttemptOver = errors.New("zoho: this attempt was given up")
-
-// askFirst makes the body wait for the server's consent. That is between Zoho and us:
-// the app, which may speak HTTP/1.0, did not ask for an interim answer.
-func askFirst(out *http.Request) {
-	if out.Header["Expect"] != nil {
-		return
-	}
-	out.Header["Expect"] = []string{"100-continue"}
-	trace := httptrace.ContextClientTrace(out.Context())
-	if trace == nil || trace.Got1xxResponse == nil {
-		return
-	}
-	forward := trace.Got1xxResponse
-	trace.Got1xxResponse = func(code int, header textproto.MIMEHeader) error {
-		if code == http.StatusContinue {
-			return nil
-		}
-		return forward(code, header)
-	}
-}
 
 // trailer is the map for an attempt's trailers, nil if there are none to be had.
 func (r *Recorder) trailer() http.Header {
@@ -96,6 +75,9 @@ func (a *attempt) Read(p []byte) (n int, err error) {
 		return n, err
 	}
 	r := a.r
+	if a.offset == 0 {
+		r.expect.over()
+	}
 	r.reading.Lock()
 	defer r.reading.Unlock()
 	// An attempt that was given up may have read on in the meantime.
@@ -141,21 +123,10 @@ func (a *attempt) finish() error {
 }
 
 func (a *attempt) reread(p []byte) (int, error) {
-	r := a.r
-	if r.lost != "" {
+	if a.r.lost != "" {
 		return 0, errAttemptOver
 	}
-	var (
-		n   int
-		err error
-	)
-	if a.offset < r.filed {
-		n, err = r.file.ReadAt(p[:min(int64(len(p)), r.filed-a.offset)], a.offset)
-	} else {
-		at := int(a.offset - r.filed)
-		in := at % len(chunk{})
-		n = copy(p, r.chunks[at/len(chunk{})][in:min(len(chunk{}), in+int(r.size-a.offset))])
-	}
+	n, err := a.r.kept.readAt(p, a.offset)
 	a.offset += int64(n)
 	return n, err
 }

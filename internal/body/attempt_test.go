@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -29,7 +30,7 @@ func TestRecorderBoundaries(t *testing.T) {
 				if known {
 					length = size
 				}
-				r := NewRecorder(bodyRequest(bytes.NewReader(want), length), limits)
+				r := NewRecorder(bodyRequest(bytes.NewReader(want), length), limits, NewRoom())
 				defer r.Close()
 				first, err := r.newAttempt(nil)
 				if err != nil {
@@ -61,7 +62,7 @@ func TestRecorderBoundaries(t *testing.T) {
 func TestRecorderTakesOverMidway(t *testing.T) {
 	for range 200 {
 		want := randomBytes(rand.Int64N(200_000))
-		r := NewRecorder(bodyRequest(slowReader{bytes.NewReader(want)}, -1), Limits{Memory: 50_000, File: 1 << 20})
+		r := NewRecorder(bodyRequest(slowReader{bytes.NewReader(want)}, -1), Limits{Memory: 50_000, File: 1 << 20}, NewRoom())
 		first, _ := r.newAttempt(nil)
 		stop := rand.IntN(len(want) + 1)
 		var reading sync.WaitGroup
@@ -85,7 +86,7 @@ func TestRecorderTakesOverMidway(t *testing.T) {
 // TestRecorderSourceError: what the app's body ends with is what each attempt ends with.
 func TestRecorderSourceError(t *testing.T) {
 	broken := errors.New("request body too large")
-	r := NewRecorder(bodyRequest(io.MultiReader(strings.NewReader("half"), errorReader{broken}), -1), Limits{Memory: 100, File: 100})
+	r := NewRecorder(bodyRequest(io.MultiReader(strings.NewReader("half"), errorReader{broken}), -1), Limits{Memory: 100, File: 100}, NewRoom())
 	for range 2 {
 		a, err := r.newAttempt(nil)
 		if err != nil {
@@ -100,7 +101,7 @@ func TestRecorderSourceError(t *testing.T) {
 
 // TestRecorderSettles: once an answer is taken nothing is kept, and the body goes on.
 func TestRecorderSettles(t *testing.T) {
-	r := NewRecorder(bodyRequest(strings.NewReader("hello world"), 11), Limits{Memory: 100, File: 100})
+	r := NewRecorder(bodyRequest(strings.NewReader("hello world"), 11), Limits{Memory: 100, File: 100}, NewRoom())
 	a, _ := r.newAttempt(nil)
 	head := make([]byte, 5)
 	if _, err := io.ReadFull(a, head); err != nil {
@@ -110,8 +111,8 @@ func TestRecorderSettles(t *testing.T) {
 	if rest := readAll(t, a); string(head)+string(rest) != "hello world" {
 		t.Errorf("got %q and %q", head, rest)
 	}
-	if r.chunks != nil || r.lost != lostSettled {
-		t.Errorf("%d chunks are kept, lost because of %q", len(r.chunks), r.lost)
+	if r.kept.chunks != nil || r.lost != lostSettled {
+		t.Errorf("%d chunks are kept, lost because of %q", len(r.kept.chunks), r.lost)
 	}
 }
 
@@ -119,18 +120,27 @@ func TestRecorderSettles(t *testing.T) {
 func TestRecorderLeavesNoFile(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
-	r := NewRecorder(bodyRequest(bytes.NewReader(randomBytes(5000)), -1), Limits{Memory: 10, File: 10_000})
+	room := NewRoom()
+	r := NewRecorder(bodyRequest(bytes.NewReader(randomBytes(5000)), -1), Limits{Memory: 10, File: 10_000}, room)
 	a, _ := r.newAttempt(nil)
 	readAll(t, a)
-	if r.file == nil {
+	if r.kept.file == nil {
 		t.Fatal("nothing was written to a file")
 	}
-	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 0 {
+	if left, _ := filepath.Glob(filepath.Join(dir, "*", "*")); len(left) != 0 {
 		t.Errorf("files are visible: %v", left)
 	}
+	folders, _ := filepath.Glob(filepath.Join(dir, "*"))
+	if info, err := os.Stat(folders[0]); len(folders) != 1 || err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("folders %v, %v: %v", folders, info, err)
+	}
 	r.Close()
-	if r.file != nil {
-		t.Error("the file is still open")
+	if memory, files := room.Taken(); r.kept.file != nil || memory != 0 || files != 0 {
+		t.Errorf("the file is still open, or %d and %d bytes are taken", memory, files)
+	}
+	room.Close()
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 
@@ -138,7 +148,7 @@ func TestRecorderLeavesNoFile(t *testing.T) {
 func TestRecorderWithoutTemporaryDirectory(t *testing.T) {
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "gone"))
 	want := randomBytes(5000)
-	r := NewRecorder(bodyRequest(bytes.NewReader(want), -1), Limits{Memory: 10, File: 10_000})
+	r := NewRecorder(bodyRequest(bytes.NewReader(want), -1), Limits{Memory: 10, File: 10_000}, NewRoom())
 	a, _ := r.newAttempt(nil)
 	if got := readAll(t, a); !bytes.Equal(got, want) {
 		t.Error("the body was not sent whole")
@@ -156,7 +166,7 @@ func TestRecorderTrailers(t *testing.T) {
 		req.Trailer["Authorization"] = []string{"EVIL"}
 		return 0, io.EOF
 	})))
-	r := NewRecorder(req, Limits{Memory: 100, File: 100})
+	r := NewRecorder(req, Limits{Memory: 100, File: 100}, NewRoom())
 	for range 2 {
 		trailer := r.trailer()
 		if _, ok := trailer["Authorization"]; ok {
@@ -204,7 +214,7 @@ func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 // the middle of its body, and what it sends then is not lost to the next attempt.
 func TestRecorderDoesNotWaitForTheApp(t *testing.T) {
 	app, source := io.Pipe()
-	r := NewRecorder(bodyRequest(app, -1), Limits{Memory: 100, File: 100})
+	r := NewRecorder(bodyRequest(app, -1), Limits{Memory: 100, File: 100}, NewRoom())
 	first, _ := r.newAttempt(nil)
 	over := make(chan error)
 	go func() {

@@ -6,33 +6,37 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
 	"sync"
 )
 
 // Limits is how much of a request body is kept to be sent again: up to
-// Memory bytes in memory (default 1 MiB), up to File bytes in an unlinked temporary
-// file (default 0, none: writing it takes a third of an upload's throughput on a fast
-// network). Larger bodies are sent with `Expect: 100-continue`, so that a refusal
-// comes before the body, but not replayed once they are on their way.
+// Memory bytes in memory (default 1 MiB), up to File bytes in a temporary file that no
+// name leads to (default 64 MiB; 0 = none). Larger bodies are sent with
+// `Expect: 100-continue`, so that a refusal comes before the body, but not again once they
+// are on their way.
 type Limits struct {
 	Memory int64 `json:"memory"`
 	File   int64 `json:"file"`
 }
 
 // ExceededBy reports whether a body of that length is too large to keep.
-func (b *Limits) ExceededBy(length int64) bool { return length > max(b.Memory, b.File) }
+func (l *Limits) ExceededBy(length int64) bool { return length > max(l.Memory, l.File) }
+
+// DefaultLimits keep most uploads: one that is lost costs an app more than the file costs us.
+var DefaultLimits = Limits{Memory: 1 << 20, File: 64 << 20}
 
 // Recorder keeps a request body while it is being sent, so that it can be sent
-// again: in memory, then in an unlinked temporary file, then not at all.
+// again: in memory, then in a temporary file, then not at all.
 //
 // A refusal may come while net/http still reads the body. Each attempt therefore
 // reads through the recorder: what any attempt takes from the app lands in the record,
 // and an attempt that was given up gets nothing more.
 type Recorder struct {
 	limits   Limits
-	tooLarge bool        // known from the start: nothing is recorded
+	asks     bool        // nothing is kept from the start, so the server is asked for a refusal first
+	noRoom   bool        // not kept for want of room
 	declared http.Header // the app's trailers; net/http fills them in at the end of the body
+	expect   expectation
 
 	source  io.Reader
 	reading sync.Mutex // held by the one attempt that reads the source
@@ -40,12 +44,10 @@ type Recorder struct {
 	mu      sync.Mutex
 	ended   error // what the source ended with, nil while it lasts
 	current *attempt
-	chunks  []*chunk // in memory: all, or what is not yet in the file
-	file    *os.File // nil as long as memory is enough
-	filed   int64    // bytes in the file
-	size    int64    // bytes read from the source
-	settled bool     // no further attempt is wanted
-	lost    string   // why the beginning cannot be sent again, "" while it can
+	kept    record
+	size    int64  // bytes read from the source
+	settled bool   // no further attempt is wanted
+	lost    string // why the beginning cannot be sent again, "" while it can
 }
 
 // Cut tells why the app's body did not come to its end, nil if it did or may yet.
@@ -66,21 +68,43 @@ const (
 	lostTooLarge = "too_large"
 	lostNotKept  = "not_kept" // the temporary file could not be written
 	lostSettled  = "settled"
+	LostNoRoom   = "no_room" // all bodies together are more than is to be kept
 )
 
-// NewRecorder wraps a request's body. One that is known to be too large is not
-// recorded at all.
-func NewRecorder(req *http.Request, limits Limits) *Recorder {
-	r := &Recorder{source: req.Body, limits: limits, declared: req.Trailer}
-	r.tooLarge = limits.ExceededBy(req.ContentLength)
+// lostTo is the word for what keeps a body from being kept.
+func lostTo(err error) string {
+	switch err {
+	case errTooLarge:
+		return lostTooLarge
+	case errNoRoom:
+		return LostNoRoom
+	}
+	return lostNotKept
+}
+
+// NewRecorder wraps a request's body. The room for one of a known length is taken at once.
+func NewRecorder(req *http.Request, limits Limits, room *Room) *Recorder {
+	r := &Recorder{source: req.Body, limits: limits, declared: req.Trailer, kept: record{room: room}}
+	if limits != (Limits{}) && req.ContentLength != 0 {
+		if err := r.kept.reserve(req.ContentLength, &limits); err != nil {
+			r.asks, r.noRoom = true, err == errNoRoom
+		}
+	}
 	return r
 }
 
-// chunk is a piece of a body. They are used again: large ones would be cleared and
-// collected for every upload.
-type chunk [64 << 10]byte
+// AsksFirst reports whether nothing is kept of the body from the start.
+func (r *Recorder) AsksFirst() bool { return r != nil && r.asks }
 
-var chunks = sync.Pool{New: func() any { return new(chunk) }}
+// NoRoom reports whether the body was not kept, or not to its end, for want of room.
+func (r *Recorder) NoRoom() bool {
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.noRoom
+}
 
 // Rewind ends the running attempt, so that nothing is lost any more until the next
 // one begins. If the beginning is lost already the attempt goes on, and why is told.
@@ -128,14 +152,11 @@ func (r *Recorder) Close() {
 // no limit applies.
 func (r *Recorder) inherit(p []byte) {
 	r.size += int64(len(p))
-	switch {
-	case len(p) == 0 || r.lost != "":
-	case r.file == nil:
-		r.keep(p)
-	default:
-		if err := r.keepInFile(p); err != nil {
-			r.drop(lostNotKept)
-		}
+	if len(p) == 0 || r.lost != "" {
+		return
+	}
+	if err := r.kept.inherit(p); err != nil {
+		r.drop(lostNotKept)
 	}
 }
 
@@ -146,65 +167,20 @@ func (r *Recorder) record(p []byte) {
 	case len(p) == 0 || r.lost != "":
 	case r.settled:
 		r.drop(lostSettled)
-	case r.tooLarge:
+	case r.asks && r.noRoom:
+		r.drop(LostNoRoom)
+	case r.asks:
 		r.drop(lostTooLarge)
-	case r.size <= r.limits.Memory:
-		r.keep(p)
-	case r.size <= r.limits.File:
-		if err := r.keepInFile(p); err != nil {
-			r.drop(lostNotKept)
-		}
 	default:
-		r.drop(lostTooLarge)
+		if err := r.kept.add(p, &r.limits); err != nil {
+			r.noRoom = err == errNoRoom
+			r.drop(lostTo(err))
+		}
 	}
 }
 
-// keep copies into memory.
-func (r *Recorder) keep(p []byte) {
-	used := int(r.size-r.filed) - len(p)
-	for len(p) > 0 {
-		in := used % len(chunk{})
-		if in == 0 {
-			r.chunks = append(r.chunks, chunks.Get().(*chunk))
-		}
-		n := copy(r.chunks[len(r.chunks)-1][in:], p)
-		p, used = p[n:], used+n
-	}
-}
-
-// keepInFile copies into memory and moves full chunks on to a file that no name
-// leads to, so that a killed process leaves nothing behind.
-func (r *Recorder) keepInFile(p []byte) error {
-	if r.file == nil {
-		file, err := os.CreateTemp("", "caddy-zoho-body-")
-		if err != nil {
-			return err
-		}
-		r.file = file
-		if err := os.Remove(file.Name()); err != nil {
-			return err
-		}
-	}
-	r.keep(p)
-	for r.size-r.filed >= int64(len(chunk{})) {
-		if _, err := r.file.Write(r.chunks[0][:]); err != nil {
-			return err
-		}
-		r.filed += int64(len(chunk{}))
-		chunks.Put(r.chunks[0])
-		r.chunks = r.chunks[1:]
-	}
-	return nil
-}
-
-// drop gives up what is kept. Everybody reads under the lock, so the chunks are free.
+// drop gives up what is kept. Everybody reads under the lock, so it is free.
 func (r *Recorder) drop(why string) {
-	for _, c := range r.chunks {
-		chunks.Put(c)
-	}
-	r.lost, r.chunks = why, nil
-	if r.file != nil {
-		_ = r.file.Close()
-		r.file = nil
-	}
+	r.lost = why
+	r.kept.free()
 }

@@ -36,6 +36,16 @@ func Header(in http.Header, authorization, keep []string) http.Header {
 	return out
 }
 
+// Unframed reports whether nobody can tell where the body of a request ends. HTTP/1.0 has no
+// chunks, and a request cannot end with its connection; net/http takes such a body for none,
+// whatever Transfer-Encoding said.
+func Unframed(r *http.Request) bool {
+	if r.ProtoAtLeast(1, 1) || r.Header["Content-Length"] != nil {
+		return false
+	}
+	return r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch
+}
+
 // Private reports whether a header is no business of Zoho's: cookies could mix
 // identities, and the others name internal hosts and addresses.
 func Private(name string) bool {

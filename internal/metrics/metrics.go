@@ -32,6 +32,7 @@ type Metrics struct {
 	tokenWait       *prometheus.HistogramVec
 	tokensLostEarly *prometheus.CounterVec
 	storeErrors     *prometheus.CounterVec
+	kept            []prometheus.Collector
 
 	credit sync.Map // creditKey → prometheus.Gauge, nil for an account without series of its own
 
@@ -56,8 +57,9 @@ func histogram(name, help string) *prometheus.HistogramVec {
 		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15}}, []string{"client"})
 }
 
-// New makes the collectors. They are registered with each configuration anew.
-func New() *Metrics {
+// New makes the collectors. They are registered with each configuration anew. kept tells how
+// many bytes of request bodies are held in memory and in files.
+func New(kept func() (memory, files int64)) *Metrics {
 	return &Metrics{
 		labelled: make(map[tokencache.Key]bool),
 		count:    make(map[string]int),
@@ -83,12 +85,24 @@ func New() *Metrics {
 		tokensLostEarly: counter("zoho_tokens_lost_early_total",
 			"Access tokens refused before their time, whose successor was accepted.", "account"),
 		storeErrors: counter("zoho_store_errors_total", "Failed operations of the token store.", "operation"),
+		kept: []prometheus.Collector{
+			keptBytes("memory", func() int64 { memory, _ := kept(); return memory }),
+			keptBytes("file", func() int64 { _, files := kept(); return files }),
+		},
 	}
 }
 
+func keptBytes(where string, bytes func() int64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name:        "zoho_replay_buffer_bytes",
+		Help:        "Room that is taken for request bodies, so that they can be sent again.",
+		ConstLabels: prometheus.Labels{"where": where},
+	}, func() float64 { return float64(bytes()) })
+}
+
 func (m *Metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.requests, m.problems, m.refusals, m.rateLimited, m.creditsLeft, m.replays,
-		m.tokenRequests, m.tokenDuration, m.tokenWait, m.tokensLostEarly, m.storeErrors}
+	return append([]prometheus.Collector{m.requests, m.problems, m.refusals, m.rateLimited, m.creditsLeft, m.replays,
+		m.tokenRequests, m.tokenDuration, m.tokenWait, m.tokensLostEarly, m.storeErrors}, m.kept...)
 }
 
 // Register puts the collectors into a configuration's registry.

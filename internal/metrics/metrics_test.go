@@ -12,7 +12,7 @@ import (
 // TestSeriesOfAccounts: as many accounts of a client have series as are documented, and one
 // that is gone makes room for another.
 func TestSeriesOfAccounts(t *testing.T) {
-	m := New()
+	m := New(func() (int64, int64) { return 0, 0 })
 	key := func(i int) tokencache.Key { return tokencache.Key{Client: "main", Account: fmt.Sprint("a", i)} }
 	wantSeries := func(when string, want int) {
 		t.Helper()

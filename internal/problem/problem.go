@@ -40,6 +40,8 @@ const (
 	CodeTokenCall           = "token-call"
 	CodeLoop                = "loop"
 	CodeInternal            = "internal"
+	CodeNotReplayed         = "not-replayed"
+	CodeFraming             = "framing"
 )
 
 // HeaderName marks an answer as ours, so that nobody takes it for Zoho's.
@@ -53,8 +55,9 @@ type Problem struct {
 	Status     int
 	Code       string
 	Title      string
-	Detail     string // what to do
-	RetryAfter time.Duration
+	Detail     string        // what to do
+	RetryAfter time.Duration // 0 = not told
+	Again      bool          // at once: nothing is to be waited for
 }
 
 // problemJSON has, besides RFC 9457's members, the fields where Zoho's clients look.
@@ -84,7 +87,7 @@ func (p *Problem) header(h http.Header, length int) {
 	h.Set("Content-Length", strconv.Itoa(length))
 	h.Set("Cache-Control", "no-store")
 	h.Set(HeaderName, p.Code)
-	if p.RetryAfter > 0 {
+	if p.RetryAfter > 0 || p.Again {
 		h.Set("Retry-After", strconv.Itoa(Seconds(p.RetryAfter)))
 	}
 	if p.Status == http.StatusMethodNotAllowed {
@@ -176,6 +179,23 @@ func Reading(why string) *Problem {
 		Title:  "this target can be read in more than one way",
 		Detail: why,
 	}
+}
+
+// Framing is for a body whose length nobody can tell: HTTP/1.0 has no chunks, and net/http
+// takes such a body for none.
+func Framing() *Problem {
+	return &Problem{Status: http.StatusBadRequest, Code: CodeFraming, Title: "the length of the body is not known",
+		Detail: "a POST, PUT or PATCH over HTTP/1.0 needs a Content-Length, 0 without a body; " +
+			"send one, or use HTTP/1.1. Nothing was sent to Zoho"}
+}
+
+// NotReplayed is for a body that was on its way with a token that had ended.
+func NotReplayed(client, account string) *Problem {
+	return &Problem{Status: http.StatusServiceUnavailable, Code: CodeNotReplayed, Again: true,
+		Title: "the access token had ended, and this request could not be sent again",
+		Detail: fmt.Sprintf("client %s, account %s: Zoho has not carried out the request, and the token is new now: "+
+			"send the request again. Its body was not kept, or not all of it: the operator can raise "+
+			"`replay_buffer` in zoho_proxy, or the global option `replay_buffer_total`", client, account)}
 }
 
 // Loop is for a Zoho host that the machine's name service leads elsewhere.

@@ -1,0 +1,103 @@
+package body
+
+import (
+	"errors"
+	"math"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+)
+
+// Totals bounds all bodies that are kept at a time, of all sites, together, in bytes. What
+// finds no room is sent all the same, but cannot be sent again once it is on its way.
+type Totals struct {
+	// Memory. Default: a quarter of GOMEMLIMIT, or of the limit of the control group, at
+	// most 256 MiB.
+	Memory *int64 `json:"memory,omitempty"`
+
+	// Temporary files. Default: a quarter of what is free there, at most 2 GiB.
+	Files *int64 `json:"files,omitempty"`
+}
+
+// Check says what is wrong with the totals; nil has the defaults.
+func (t *Totals) Check() error {
+	if t != nil && (t.Memory != nil && *t.Memory < 0 || t.Files != nil && *t.Files < 0) {
+		return errors.New("sizes must not be negative")
+	}
+	return nil
+}
+
+const (
+	mostMemory = 256 << 20
+	mostFiles  = 2 << 30
+	ownShare   = 4 // a quarter of what there is
+)
+
+// Room is what is taken of the totals. It is shared by all requests, and outlives reloads.
+type Room struct {
+	spool         spool
+	totals        atomic.Pointer[Totals]
+	memory, files atomic.Int64 // taken, in bytes
+}
+
+// NewRoom has the default totals.
+func NewRoom() *Room {
+	r := new(Room)
+	r.Limit(nil)
+	return r
+}
+
+// Limit sets the totals. What is taken stays taken; nil has the defaults.
+func (r *Room) Limit(t *Totals) {
+	limit := Totals{}
+	if t != nil {
+		limit = *t
+	}
+	if limit.Memory == nil {
+		limit.Memory = new(min(mostMemory, memoryLimit()/ownShare))
+	}
+	r.totals.Store(&limit)
+}
+
+// Taken tells how many bytes are kept now.
+func (r *Room) Taken() (memory, files int64) { return r.memory.Load(), r.files.Load() }
+
+// Close removes the folder of the files.
+func (r *Room) Close() { r.spool.remove() }
+
+// memoryLimit is how much memory the process may take. Caddy sets GOMEMLIMIT by the control
+// group; whoever has turned that off has the group's limit all the same.
+func memoryLimit() int64 {
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		return limit
+	}
+	if limit, err := memlimit.FromCgroup(); err == nil && limit < math.MaxInt64 {
+		return int64(limit)
+	}
+	return math.MaxInt64
+}
+
+func (r *Room) takeMemory(n int64) bool {
+	return take(&r.memory, n, *r.totals.Load().Memory)
+}
+
+func (r *Room) takeFile(n int64) bool {
+	limit := r.totals.Load().Files
+	if limit == nil {
+		limit = new(int64(mostFiles))
+		if free, ok := freeSpace(os.TempDir()); ok {
+			limit = new(min(mostFiles, (free+r.files.Load())/ownShare))
+		}
+	}
+	return take(&r.files, n, *limit)
+}
+
+func take(taken *atomic.Int64, n, limit int64) bool {
+	if taken.Add(n) > limit {
+		taken.Add(-n)
+		return false
+	}
+	return true
+}

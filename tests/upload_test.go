@@ -1,0 +1,406 @@
+// Uploads that are answered before they have ended: expectations of ours, refusals and other
+// answers amid the body, and what all bodies together may take.
+
+package tests
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
+)
+
+// early is a server that answers when it has read the head of a request.
+type early struct {
+	addr  string
+	conns atomic.Int32
+
+	mu       sync.Mutex
+	expected []bool // by upload: Expect came with it
+	serve    func(*early, *exchange)
+}
+
+// exchange is a request at such a server.
+type exchange struct {
+	conn net.Conn
+	in   *bufio.Reader
+	rawRequest
+	expects, over bool
+}
+
+// startEarly starts a proxy in front of such a server. The first token it is shown is taken for
+// a dead one by uploads.
+func startEarly(t *testing.T, serve func(*early, *exchange), options ...string) (*proxy, *early) {
+	t.Helper()
+	return startEarlyWith(t, "", serve, options...)
+}
+
+// startEarlyWith does so with an option of the global option zoho.
+func startEarlyWith(t *testing.T, global string, serve func(*early, *exchange), options ...string) (*proxy, *early) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	e := &early{addr: l.Addr().String(), serve: serve}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			e.conns.Add(1)
+			go e.read(conn)
+		}
+	}()
+	_, baseURL, grant := sim(t, zohosim.Options{MaxTokens: -1})
+	config := strings.Replace(oneClient, "store bolt {$ZOHO_STORE}", "store bolt {$ZOHO_STORE}\n"+global, 1)
+	c := startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" http://"+e.addr, "ZOHO_REFRESH_TOKEN="+grant,
+		"ZOHO_CLIENT_OPTIONS=token_budget 1000 10m", "ZOHO_PROXY_OPTIONS="+strings.Join(options, "\n"))
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	return c, e
+}
+
+func (e *early) read(conn net.Conn) {
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		x := &exchange{conn: conn, in: in}
+		x.method, x.target, _ = strings.Cut(strings.TrimSpace(line), " ")
+		if x.fields, err = readFields(in); err != nil {
+			return
+		}
+		x.expects = len(x.values("Expect")) > 0
+		x.chunked = len(x.values("Transfer-Encoding")) > 0
+		if x.method == http.MethodGet {
+			x.answer(http.StatusOK, "{}")
+			continue
+		}
+		e.mu.Lock()
+		e.expected = append(e.expected, x.expects)
+		e.mu.Unlock()
+		if e.serve(e, x); x.over {
+			return
+		}
+	}
+}
+
+// uploads tells of each upload whether it came with an expectation.
+func (e *early) uploads() []bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]bool(nil), e.expected...)
+}
+
+// answer has fields of the head, each with its line break.
+func (x *exchange) answer(status int, text string, fields ...string) {
+	fmt.Fprintf(x.conn, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s",
+		status, http.StatusText(status), len(text), strings.Join(fields, ""), text)
+}
+
+// bodyReader is the body, after a 100 if that is waited for.
+func (x *exchange) bodyReader() io.Reader {
+	if x.chunked {
+		return httputil.NewChunkedReader(x.in)
+	}
+	n, _ := strconv.ParseInt(x.values("Content-Length")[0], 10, 64)
+	return io.LimitReader(x.in, n)
+}
+
+// accept takes the body and tells its digest.
+func (x *exchange) accept() {
+	if x.expects {
+		_, _ = io.WriteString(x.conn, "HTTP/1.1 100 Continue\r\n\r\n")
+	}
+	sum := sha256.New()
+	n, _ := io.Copy(sum, x.bodyReader())
+	x.answer(http.StatusOK, fmt.Sprintf(`{"length":%d,"sha256":%q}`, n, hex.EncodeToString(sum.Sum(nil))))
+}
+
+const deadToken = `{"code":"INVALID_TOKEN","details":{},"message":"invalid oauth token","status":"error"}`
+
+// once is true for the first upload, and for each that comes with the token of a refused one.
+type once struct{ refused sync.Map }
+
+func (o *once) refuses(x *exchange) bool {
+	_, again := o.refused.LoadOrStore(x.values("X-Test-Id")[0], true)
+	return !again
+}
+
+// TestRefusedBeforeTheBody: of an upload that is not kept no byte leaves before the server has
+// agreed, whatever it does with its connection, so that a refusal costs nothing: each upload
+// succeeds.
+func TestRefusedBeforeTheBody(t *testing.T) {
+	t.Parallel()
+	body := patterned(3 << 20)
+	for _, way := range []string{"keeps the connection", "closes"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			var o once
+			var wasted atomic.Int64
+			c, e := startEarly(t, func(_ *early, x *exchange) {
+				if !o.refuses(x) {
+					x.accept()
+					return
+				}
+				if way == "closes" {
+					x.answer(http.StatusUnauthorized, deadToken, "Connection: close\r\n")
+					x.over = true
+					return
+				}
+				x.answer(http.StatusUnauthorized, deadToken)
+				n, _ := io.Copy(io.Discard, x.bodyReader())
+				wasted.Add(n)
+			}, "replay_buffer 64KiB 0")
+			for i := range 5 {
+				wantEcho(t, c.upload(t, body, "known", fmt.Sprint(way, i)), body)
+			}
+			if wasted.Load() > 0 {
+				t.Errorf("%d bytes of refused bodies were sent", wasted.Load())
+			}
+			for _, expected := range e.uploads() {
+				if !expected {
+					t.Errorf("expectations: %v", e.uploads())
+					break
+				}
+			}
+		})
+	}
+}
+
+// TestExpectationsOfOurs: neither a 417 nor an interim answer of ours reaches the app, and a
+// server that does not heed expectations is not asked again.
+func TestExpectationsOfOurs(t *testing.T) {
+	t.Parallel()
+	body := patterned(1 << 20)
+	for name, serve := range map[string]func(e *early, x *exchange){
+		"refused": func(_ *early, x *exchange) {
+			if x.expects {
+				x.answer(http.StatusExpectationFailed, "{}")
+				return
+			}
+			x.accept()
+		},
+		"ignored": func(_ *early, x *exchange) {
+			x.expects = false // no interim answer
+			x.accept()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, e := startEarly(t, serve, "replay_buffer 64KiB 0", "transport http {\n expect_continue_timeout 50ms\n}")
+			for i := range 4 {
+				a := c.upload(t, body, "known", fmt.Sprint(name, i))
+				wantEcho(t, a, body)
+			}
+			asked := 0
+			for _, expected := range e.uploads() {
+				if expected {
+					asked++
+				}
+			}
+			if asked != 1 {
+				t.Errorf("asked %d times: %v", asked, e.uploads())
+			}
+			a := c.call(http.MethodPost, "/crm/x", bytes.NewReader(body), "Expect", "100-continue", "X-Test-Id", "own")
+			if name == "refused" && a.StatusCode != http.StatusExpectationFailed {
+				t.Errorf("an expectation of the app's own: %s", a.Status)
+			}
+			if strings.Contains(c.send(t, "POST /crm/x HTTP/1.0\r\nX-Test-Id: old\r\nContent-Length: 65537\r\n\r\n"+string(body[:65537])).Status, "100") {
+				t.Error("an app of HTTP/1.0 got an interim answer")
+			}
+		})
+	}
+}
+
+// TestAnswerAmidTheBody: an answer that is there goes to the app though the body could not be
+// written to its end, and the connection is not used again. After a reset nothing is promised,
+// but what has come is seen nearly always.
+func TestAnswerAmidTheBody(t *testing.T) {
+	t.Parallel()
+	const uploads = 50
+	for name, hangUp := range map[string]func(conn *net.TCPConn){
+		"half-closes and drains": func(conn *net.TCPConn) {
+			_ = conn.CloseWrite()
+			_, _ = io.Copy(io.Discard, conn)
+		},
+		"half-closes and waits": func(conn *net.TCPConn) {
+			_ = conn.CloseWrite()
+			_, _ = io.CopyN(io.Discard, conn, 256<<10)
+		},
+		"resets": func(conn *net.TCPConn) { _ = conn.Close() },
+	} {
+		for _, fields := range []string{"", "Connection: close\r\n"} {
+			for _, shape := range []string{"known", "unknown"} {
+				t.Run(fmt.Sprint(name, " ", fields, " ", shape), func(t *testing.T) {
+					t.Parallel()
+					c, _ := startEarly(t, func(_ *early, x *exchange) {
+						_, _ = io.CopyN(io.Discard, x.bodyReader(), 64<<10)
+						x.answer(http.StatusRequestEntityTooLarge, `{"code":"ENOUGH"}`, fields)
+						hangUp(x.conn.(*net.TCPConn))
+						x.over = true
+					}, "replay_buffer 1MiB 0")
+					body, told := patterned(4<<20), 0
+					for i := range uploads {
+						a := c.upload(t, body, shape, fmt.Sprint(i))
+						if a.StatusCode == http.StatusRequestEntityTooLarge && strings.Contains(string(a.body), "ENOUGH") {
+							told++
+						}
+					}
+					t.Logf("%d of %d", told, uploads)
+					if told < uploads && (name != "resets" || told < uploads/2) {
+						t.Errorf("%d of %d apps got the answer", told, uploads)
+					}
+					c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+				})
+			}
+		}
+	}
+}
+
+// TestNotReplayed: a body that was on its way with a dead token, and is not kept, is no matter
+// of the app's credentials.
+func TestNotReplayed(t *testing.T) {
+	t.Parallel()
+	var o once
+	c, _ := startEarly(t, func(_ *early, x *exchange) {
+		if o.refuses(x) {
+			_, _ = io.Copy(io.Discard, x.bodyReader())
+			x.answer(http.StatusUnauthorized, deadToken)
+			return
+		}
+		x.accept()
+	}, "replay_buffer 64KiB 0")
+	body := patterned(256 << 10)
+	a := c.upload(t, body, "unknown", "not kept")
+	if a.StatusCode != http.StatusServiceUnavailable || a.problem() != "not-replayed" || a.Header.Get("Retry-After") != "0" ||
+		a.Header.Get("Zoho-Proxy-Verdict") != "" || !bytes.Contains(a.body, []byte("replay_buffer")) {
+		t.Errorf("%s %v %s", a.Status, a.Header, a.body)
+	}
+	wantEcho(t, c.upload(t, body, "unknown", "not kept"), body)
+	if n := c.metric("zoho_replays_total", `result="too_large"`); n != 1 {
+		t.Errorf("counted %v", n)
+	}
+}
+
+// TestUploadsAreKeptByDefault: what is larger than the memory for it is kept in a file that
+// nobody can see, and sent again.
+func TestUploadsAreKeptByDefault(t *testing.T) {
+	t.Parallel()
+	temp := t.TempDir()
+	c, server, _ := startSimulated(t, zohosim.Options{MaxTokens: -1, MaxLive: -1}, "TMPDIR="+temp,
+		"ZOHO_CLIENT_OPTIONS=token_budget 1000 10m")
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	body := patterned(20 << 20)
+	for _, shape := range []string{"known", "unknown"} {
+		for _, at := range []int64{0, 10 << 20, 20 << 20} {
+			id := fmt.Sprint(shape, at)
+			server.RevokeAccess("")
+			server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultMidUpload, Mode: "discard", Bytes: at, Count: 1})
+			wantEcho(t, c.upload(t, body, shape, id), body)
+			if n := server.Stats().Executed[id]; n != 1 {
+				t.Errorf("%s: executed %d times", id, n)
+			}
+			server.ClearFaults("")
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(temp, "*", "*")); len(left) > 0 {
+		t.Errorf("files are visible: %v", left)
+	}
+	c.wantNothingKept()
+	c.stop()
+	if left, _ := os.ReadDir(temp); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func (c *proxy) wantNothingKept() {
+	c.t.Helper()
+	c.waitFor("the room to be given back", func() bool {
+		return c.metric("zoho_replay_buffer_bytes", `where="memory"`) == 0 && c.metric("zoho_replay_buffer_bytes", `where="file"`) == 0
+	})
+}
+
+// TestReplayBufferTotal: all bodies together take no more than they may. The others are sent all
+// the same, after the server has agreed, and counted.
+func TestReplayBufferTotal(t *testing.T) {
+	t.Parallel()
+	const uploads = 40
+	hold, arrived := make(chan struct{}), make(chan bool, uploads)
+	body := patterned(128 << 10)
+	c, _ := startEarlyWith(t, "replay_buffer_total 1MiB 2MiB", func(_ *early, x *exchange) {
+		if x.expects {
+			_, _ = io.WriteString(x.conn, "HTTP/1.1 100 Continue\r\n\r\n")
+		}
+		sum := sha256.New()
+		n, _ := io.Copy(sum, x.bodyReader())
+		arrived <- x.expects
+		<-hold
+		x.answer(http.StatusOK, fmt.Sprintf(`{"length":%d,"sha256":%q}`, n, hex.EncodeToString(sum.Sum(nil))))
+	}, "replay_buffer 128KiB 256KiB")
+	var calls sync.WaitGroup
+	for i := range uploads {
+		calls.Go(func() { wantEcho(t, c.upload(t, body, []string{"known", "unknown"}[i%2], fmt.Sprint(i)), body) })
+	}
+	asked := 0
+	for range uploads {
+		if <-arrived {
+			asked++
+		}
+	}
+	memory, files := c.metric("zoho_replay_buffer_bytes", `where="memory"`), c.metric("zoho_replay_buffer_bytes", `where="file"`)
+	if memory == 0 || memory > 1<<20 || files == 0 || files > 2<<20 {
+		t.Errorf("%v bytes of memory, %v of files are taken", memory, files)
+	}
+	close(hold)
+	calls.Wait()
+	if n := c.metric("zoho_replays_total", `result="no_room"`); int(n) < asked || asked == 0 {
+		t.Errorf("%v were counted, %d were sent after the server had agreed", n, asked)
+	}
+	c.wantNothingKept()
+	// What is refused before its body costs nothing, room or not.
+	wantEcho(t, c.upload(t, body, "known", "afterwards"), body)
+}
+
+// TestUnframed: over HTTP/1.0 nobody can tell where such a body ends, and it would be lost.
+func TestUnframed(t *testing.T) {
+	t.Parallel()
+	startRecorded(t, func(t *testing.T, c *proxy, r *recorder, prefix string) {
+		for _, method := range []string{"POST", "PUT", "PATCH"} {
+			for _, fields := range []string{"", "Transfer-Encoding: chunked\r\n", "Connection: close\r\n"} {
+				a := c.send(t, method+" "+prefix+"/x HTTP/1.0\r\nHost: x\r\n"+fields+"\r\n2\r\n{}\r\n0\r\n\r\n")
+				if a.StatusCode != http.StatusBadRequest || a.problem() != "framing" {
+					t.Errorf("%s %q: %s %s", method, fields, a.Status, a.body)
+				}
+			}
+			if a := c.send(t, method+" "+prefix+"/x HTTP/1.0\r\nHost: x\r\nContent-Length: 0\r\n\r\n"); a.StatusCode != http.StatusOK {
+				t.Errorf("%s without a body: %s", method, a.Status)
+			}
+		}
+		if a := c.send(t, "GET "+prefix+"/x HTTP/1.0\r\nHost: x\r\n\r\n"); a.StatusCode != http.StatusOK {
+			t.Errorf("GET: %s", a.Status)
+		}
+		if n := len(r.take()); n != 4 {
+			t.Errorf("%d requests arrived", n)
+		}
+	})
+}
