@@ -197,11 +197,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return caddyhttp.Error(statusClientClosed, gone)
 	}
 	if p != nil {
-		return h.answer(w, p)
+		return h.refuse(w, r, p)
 	}
 	caddyhttp.SetVar(r.Context(), sessionVar, s)
+	s.writer = w
 	defer s.close()
-	return suppressSniffing(w, r, next)
+	err := suppressSniffing(w, r, next)
+	if s.unread {
+		body.Linger(w, s.body.Drain)
+	}
+	return err
 }
 
 // open is the table of contents: who calls, for which connection, to which service,
@@ -294,6 +299,18 @@ func (h *Handler) answer(w http.ResponseWriter, p *problem.Problem) error {
 		h.logger.Debug("refused a caller", zap.String("code", p.Code), zap.String("detail", p.Detail))
 	}
 	return p.Write(w)
+}
+
+// refuse answers for a session that could not be opened. An app that would have been served
+// another time may be sending a large body already.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) error {
+	lingers := p.Status == http.StatusServiceUnavailable && r.ProtoMajor == 1 && r.ContentLength != 0 &&
+		r.Header["Expect"] == nil && http.NewResponseController(w).EnableFullDuplex() == nil
+	err := h.answer(w, p)
+	if lingers {
+		body.Linger(w, r.Body.Read)
+	}
+	return err
 }
 
 // admit says why a request is not served whoever it is for, nil if it is.

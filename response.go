@@ -146,6 +146,9 @@ func (s *session) settled(res *http.Response) *http.Response {
 	delete(res.Header, problem.HeaderName)
 	delete(res.Header, verdictHeader)
 	s.body.Settle()
+	if res.StatusCode >= http.StatusBadRequest && res.ProtoMajor == 1 { // net/http does so itself over HTTP/2
+		s.stopBody()
+	}
 	s.requests.Count(s.target.Service, res.StatusCode)
 	return res
 }
@@ -187,6 +190,7 @@ func (s *session) fields(more ...zap.Field) []zap.Field {
 // respond answers in our own name.
 func (s *session) respond(req *http.Request, p *problem.Problem) *http.Response {
 	s.metrics.Problem(s.client.Name, p.Code)
+	s.stopBody()
 	return p.Response(req)
 }
 

@@ -34,6 +34,8 @@ type session struct {
 	replays    int
 	body       *body.Recorder // nil if there is none
 	answer     *http.Response // of the last attempt
+	writer     http.ResponseWriter
+	unread     bool // the app is answered while it is still sending
 
 	chosen reverseproxy.Upstream
 	pool   [1]*reverseproxy.Upstream
@@ -67,6 +69,13 @@ func onceASecond() rate.Sometimes { return rate.Sometimes{Interval: time.Second}
 func (s *session) keep(req *http.Request) {
 	if s.body == nil && req.Body != nil && req.Body != http.NoBody {
 		s.body = body.NewRecorder(req, s.replay, s.room)
+	}
+}
+
+// stopBody is for an answer after which the rest of the body is of no use.
+func (s *session) stopBody() {
+	if s.writer != nil && s.body.Stop() && http.NewResponseController(s.writer).EnableFullDuplex() == nil {
+		s.unread = true
 	}
 }
 

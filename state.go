@@ -78,10 +78,10 @@ func detachState(dir string) {
 
 func newState(dir string) *state {
 	s := &state{
-		dir:     dir,
-		room:    body.NewRoom(),
-		store:   boltstore.New(dir),
-		asked:   rate.NewLimiter(rate.Every(10*time.Second), 60),
+		dir:   dir,
+		room:  body.NewRoom(),
+		store: boltstore.New(dir),
+		asked: rate.NewLimiter(rate.Every(10*time.Second), 60),
 	}
 	s.metrics = metrics.New(s.room.Taken)
 	s.config.Store(&runningConfig{

@@ -277,6 +277,50 @@ func TestAnswerAmidTheBody(t *testing.T) {
 	}
 }
 
+// TestAnswerToWhoSendsAllFirst: an app that reads nothing before it has sent its whole body
+// finds the answer that came amid it, Zoho's and ours.
+func TestAnswerToWhoSendsAllFirst(t *testing.T) {
+	t.Parallel()
+	c, _ := startEarly(t, func(_ *early, x *exchange) {
+		_, _ = io.CopyN(io.Discard, x.bodyReader(), 256<<10) // more than is kept
+		status := http.StatusForbidden
+		if strings.Contains(x.target, "dead") {
+			status = http.StatusUnauthorized
+		}
+		x.answer(status, deadToken, "Connection: close\r\n")
+		x.over = true
+	}, "replay_buffer 64KiB 0")
+	c.wantAllSent(t, "/crm/x", "403 Forbidden")
+	c.wantAllSent(t, "/crm/dead", "503 Service Unavailable")
+
+	c, server, _ := startSimulated(t, zohosim.Options{})
+	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultStatus})
+	c.wantAllSent(t, "/crm/x", "503 Service Unavailable")
+}
+
+// wantAllSent sends large bodies to their end, then reads the answers.
+func (c *proxy) wantAllSent(t *testing.T, path, status string) {
+	t.Helper()
+	body := string(patterned(20 << 20))
+	for range 5 {
+		for _, way := range []struct{ field, begin, end string }{
+			{"Content-Length: " + strconv.Itoa(len(body)), "", ""},
+			{"Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n", len(body)), "\r\n0\r\n\r\n"},
+		} {
+			c.get("/crm/v8/Leads") // which shows that the last renewal was of use
+			conn := c.dial(t)
+			_, err := io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: x\r\nX-Test-Id: 1\r\n"+way.field+"\r\n\r\n"+way.begin+body+way.end)
+			if err != nil {
+				t.Errorf("%s, %s: %v", path, way.field, err)
+			}
+			if res, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || res.Status != status {
+				t.Errorf("%s, %s: %v %v", path, way.field, res, err)
+			}
+			_ = conn.Close()
+		}
+	}
+}
+
 // TestNotReplayed: a body that was on its way with a dead token, and is not kept, is no matter
 // of the app's credentials.
 func TestNotReplayed(t *testing.T) {

@@ -74,21 +74,36 @@ func (c *cron) run(ctx context.Context) error {
 		c.refused++
 		return nil
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.admin+"/load", strings.NewReader(string(c.config(token))))
-	if err != nil {
+	if err := c.reload(ctx, string(c.config(token))); err != nil {
 		return err
-	}
-	req.Header.Set("Content-Type", "text/caddyfile")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(res.Body)
-		return fmt.Errorf("reload: %s", text)
 	}
 	return c.changeOver(ctx)
+}
+
+// reload loads a configuration. The admin endpoint of the one before, which is about to stop, may
+// take the call and cut it.
+func (c *cron) reload(ctx context.Context, config string) error {
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.admin+"/load", strings.NewReader(config))
+		if err != nil {
+			return err
+		}
+		req.Close = true
+		req.Header.Set("Content-Type", "text/caddyfile")
+		res, err := http.DefaultClient.Do(req)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			continue
+		}
+		defer res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			text, _ := io.ReadAll(res.Body)
+			return fmt.Errorf("reload: %s", text)
+		}
+		return nil
+	}
 }
 
 // changeOver has the app go on by a connection to the configuration that was loaded last. For

@@ -25,6 +25,16 @@ func (r *Recorder) Attach(out *http.Request, hosts *Hosts) (err error) {
 	return nil
 }
 
+// ExpectationFailed reports whether an answer refuses an expectation of ours, which that host
+// is spared from now on.
+func (r *Recorder) ExpectationFailed(res *http.Response) bool {
+	if r == nil || res.StatusCode != http.StatusExpectationFailed || !r.expect.ours.Load() {
+		return false
+	}
+	r.expect.host.ignores()
+	return true
+}
+
 // attempt is the body as it is sent one time.
 type attempt struct {
 	r       *Recorder
@@ -32,7 +42,10 @@ type attempt struct {
 	trailer http.Header // what the attempt sends after the body
 }
 
-var errAttemptOver = errors.New("zoho: this attempt was given up")
+var (
+	errAttemptOver = errors.New("zoho: this attempt was given up")
+	errStopped     = errors.New("zoho: the rest of the body is pointless")
+)
 
 // trailer is the map for an attempt's trailers, nil if there are none to be had.
 func (r *Recorder) trailer() http.Header {
@@ -71,10 +84,19 @@ func (a *attempt) Read(p []byte) (n int, err error) {
 			n, err = 0, fault.Error(recovered)
 		}
 	}()
+	n, err = a.read(p)
+	if err == errStopped {
+		<-a.r.over
+		err = errAttemptOver
+	}
+	return n, err
+}
+
+func (a *attempt) read(p []byte) (int, error) {
+	r := a.r
 	if n, err, done := a.recorded(p); done {
 		return n, err
 	}
-	r := a.r
 	if a.offset == 0 {
 		r.expect.over()
 	}
@@ -84,17 +106,26 @@ func (a *attempt) Read(p []byte) (n int, err error) {
 	if n, err, done := a.recorded(p); done {
 		return n, err
 	}
-	n, err = r.source.Read(p)
+	n, err := r.source.Read(p)
+	return a.take(p[:n], err)
+}
+
+// take is told what was read of the source.
+func (a *attempt) take(p []byte, end error) (int, error) {
+	r := a.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ended = err
-	if r.current != a {
-		r.inherit(p[:n])
+	r.ended = end
+	switch {
+	case r.current != a:
+		r.inherit(p)
 		return 0, errAttemptOver
+	case r.stopped:
+		return 0, errStopped
 	}
-	r.record(p[:n])
-	a.offset += int64(n)
-	return n, a.finish()
+	r.record(p)
+	a.offset += int64(len(p))
+	return len(p), a.finish()
 }
 
 // recorded answers from what is known already; done reports whether that was possible.
@@ -105,6 +136,8 @@ func (a *attempt) recorded(p []byte) (n int, err error, done bool) {
 	switch {
 	case r.current != a:
 		return 0, errAttemptOver, true
+	case r.stopped:
+		return 0, errStopped, true
 	case a.offset < r.size:
 		n, err = a.reread(p)
 		return n, err, true

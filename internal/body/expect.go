@@ -101,13 +101,3 @@ func (e *expectation) over() {
 		e.host.ignores()
 	}
 }
-
-// ExpectationFailed reports whether an answer refuses an expectation of ours, which that host
-// is spared from now on.
-func (r *Recorder) ExpectationFailed(res *http.Response) bool {
-	if r == nil || res.StatusCode != http.StatusExpectationFailed || !r.expect.ours.Load() {
-		return false
-	}
-	r.expect.host.ignores()
-	return true
-}

@@ -9,22 +9,6 @@ import (
 	"sync"
 )
 
-// Limits is how much of a request body is kept to be sent again: up to
-// Memory bytes in memory (default 1 MiB), up to File bytes in a temporary file that no
-// name leads to (default 64 MiB; 0 = none). Larger bodies are sent with
-// `Expect: 100-continue`, so that a refusal comes before the body, but not again once they
-// are on their way.
-type Limits struct {
-	Memory int64 `json:"memory"`
-	File   int64 `json:"file"`
-}
-
-// ExceededBy reports whether a body of that length is too large to keep.
-func (l *Limits) ExceededBy(length int64) bool { return length > max(l.Memory, l.File) }
-
-// DefaultLimits keep most uploads: one that is lost costs an app more than the file costs us.
-var DefaultLimits = Limits{Memory: 1 << 20, File: 64 << 20}
-
 // Recorder keeps a request body while it is being sent, so that it can be sent
 // again: in memory, then in a temporary file, then not at all.
 //
@@ -33,6 +17,7 @@ var DefaultLimits = Limits{Memory: 1 << 20, File: 64 << 20}
 // and an attempt that was given up gets nothing more.
 type Recorder struct {
 	limits   Limits
+	waits    bool        // the app sends nothing before it has consent
 	asks     bool        // nothing is kept from the start, so the server is asked for a refusal first
 	noRoom   bool        // not kept for want of room
 	declared http.Header // the app's trailers; net/http fills them in at the end of the body
@@ -41,12 +26,15 @@ type Recorder struct {
 	source  io.Reader
 	reading sync.Mutex // held by the one attempt that reads the source
 
+	over chan struct{} // closed with the request
+
 	mu      sync.Mutex
 	ended   error // what the source ended with, nil while it lasts
 	current *attempt
 	kept    record
 	size    int64  // bytes read from the source
 	settled bool   // no further attempt is wanted
+	stopped bool   // nor that the one that runs goes on
 	lost    string // why the beginning cannot be sent again, "" while it can
 }
 
@@ -84,7 +72,8 @@ func lostTo(err error) string {
 
 // NewRecorder wraps a request's body. The room for one of a known length is taken at once.
 func NewRecorder(req *http.Request, limits Limits, room *Room) *Recorder {
-	r := &Recorder{source: req.Body, limits: limits, declared: req.Trailer, kept: record{room: room}}
+	r := &Recorder{source: req.Body, limits: limits, declared: req.Trailer, kept: record{room: room},
+		waits: req.Header["Expect"] != nil, over: make(chan struct{})}
 	if limits != (Limits{}) && req.ContentLength != 0 {
 		if err := r.kept.reserve(req.ContentLength, &limits); err != nil {
 			r.asks, r.noRoom = true, err == errNoRoom
@@ -138,11 +127,33 @@ func (r *Recorder) Settle() {
 	}
 }
 
-// Close gives the file back when the request is over.
+// Stop is told that an answer came which makes the rest of the body pointless, over HTTP/1.1.
+// It reports whether a rest is on its way: an app that waits for consent sends none. The connection
+// is not used again, since it is still being written to for net/http: the attempt waits for the
+// end of the request.
+func (r *Recorder) Stop() bool {
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = r.ended == nil
+	return r.stopped && (r.size > 0 || !r.waits)
+}
+
+// Drain reads what is left of a body that was stopped.
+func (r *Recorder) Drain(p []byte) (int, error) {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	return r.source.Read(p)
+}
+
+// Close gives back what was kept when the request is over.
 func (r *Recorder) Close() {
 	if r == nil {
 		return
 	}
+	close(r.over)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.drop(lostSettled)

@@ -10,6 +10,22 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
+// Limits is how much of a request body is kept to be sent again: up to
+// Memory bytes in memory (default 1 MiB), up to File bytes in a temporary file that no
+// name leads to (default 64 MiB; 0 = none). Larger bodies are sent with
+// `Expect: 100-continue`, so that a refusal comes before the body, but not again once they
+// are on their way.
+type Limits struct {
+	Memory int64 `json:"memory"`
+	File   int64 `json:"file"`
+}
+
+// ExceededBy reports whether a body of that length is too large to keep.
+func (l *Limits) ExceededBy(length int64) bool { return length > max(l.Memory, l.File) }
+
+// DefaultLimits keep most uploads: one that is lost costs an app more than the file costs us.
+var DefaultLimits = Limits{Memory: 1 << 20, File: 64 << 20}
+
 // Totals bounds all bodies that are kept at a time, of all sites, together, in bytes. What
 // finds no room is sent all the same, but cannot be sent again once it is on its way.
 type Totals struct {

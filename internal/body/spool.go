@@ -2,13 +2,16 @@ package body
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 )
 
 // spool is a folder of our own below that for temporary files, 0700, with files of 0600 that
-// last no longer than they are open, even if the process is killed.
+// last no longer than they are open, even if the process is killed. All processes of a user share
+// the folder, so that those which are killed leave no more than one.
 type spool struct {
 	mu  sync.Mutex
 	dir string // "" before the first file
@@ -36,6 +39,11 @@ func (s *spool) folder(gone string) (string, error) {
 	defer s.mu.Unlock()
 	if s.dir != "" && s.dir != gone {
 		return s.dir, nil
+	}
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("caddy-zoho-%d", os.Geteuid()))
+	if err := os.Mkdir(dir, 0o700); err == nil || errors.Is(err, fs.ErrExist) && isOurs(dir) {
+		s.dir = dir
+		return dir, nil
 	}
 	var err error
 	s.dir, err = os.MkdirTemp("", "caddy-zoho-")

@@ -4,6 +4,7 @@ package body
 
 import (
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +20,16 @@ func createUnnamed(dir string) (*os.File, error) {
 		return nil, err
 	}
 	return file, nil
+}
+
+// isOurs reports whether a folder that is there is one that nobody else can look into.
+func isOurs(dir string) bool {
+	info, err := os.Lstat(dir)
+	if err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == os.Geteuid()
 }
 
 // freeSpace is how many bytes a folder's file system has left for us.

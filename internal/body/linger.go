@@ -1,0 +1,31 @@
+package body
+
+import (
+	"net/http"
+	"time"
+)
+
+const (
+	lingerIdle = 5 * time.Second // without a byte
+	lingerTime = 30 * time.Second
+)
+
+// Linger throws away what an app goes on to send over HTTP/1 after it was answered. One that reads
+// nothing before it has sent everything finds its answer then; otherwise it would find that the
+// connection was reset.
+func Linger(w http.ResponseWriter, read func([]byte) (int, error)) {
+	control := http.NewResponseController(w)
+	if control.Flush() != nil {
+		return
+	}
+	piece := newChunk(largeChunk)
+	defer freeChunk(piece)
+	for end := time.Now().Add(lingerTime); time.Now().Before(end); {
+		if control.SetReadDeadline(time.Now().Add(lingerIdle)) != nil {
+			return
+		}
+		if _, err := read(piece[:cap(piece)]); err != nil {
+			return
+		}
+	}
+}
