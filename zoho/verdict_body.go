@@ -23,6 +23,8 @@ type said struct {
 const (
 	// maxDepth ends the reading of a body nested for its own sake.
 	maxDepth = 32
+	// maxValues ends the reading of one that has more than any refusal.
+	maxValues = 500
 	// maxPath and maxName keep paths short; those of the rows are shorter yet.
 	maxPath = 120
 	maxName = 40
@@ -77,7 +79,7 @@ type jsonReader struct {
 // value reads the value at path and reports whether reading can go on.
 func (r *jsonReader) value(path string, depth int) bool {
 	t, err := r.dec.Token()
-	if err != nil || depth > maxDepth {
+	if err != nil || depth > maxDepth || len(r.values) >= maxValues {
 		return false
 	}
 	switch t := t.(type) {

@@ -2,6 +2,7 @@ package zoho
 
 import (
 	"cmp"
+	"iter"
 	"strings"
 )
 
@@ -86,33 +87,34 @@ func cutFold(s, sep string) (before, after string) {
 // meanings explains them, and refuses nothing by them.
 func readText(text string) []said {
 	values := []said{{path: elsewhere, value: strings.TrimSpace(text)}}
-	found := VerdictNone
-	for _, word := range words(text) {
-		verdict, ok := wordCodes[word]
-		if !ok {
-			continue
-		}
-		if found != VerdictNone && found != verdict {
+	for word := range words(text) {
+		meaning, isCode := wordCodes[word]
+		switch {
+		case !isCode:
+		case len(values) == 1:
+			values = append(values, said{path: elsewhere, value: word})
+		case meaning != wordCodes[values[1].value]:
 			return values[:1]
 		}
-		found = verdict
-		values = append(values, said{path: elsewhere, value: word})
 	}
 	return values
 }
 
 // words are those of a text that may be codes: addresses, and what is part of a longer name
 // (x.INVALID_TOKEN, #INVALID_TOKEN), are none.
-func words(text string) (all []string) {
-	for field := range strings.FieldsSeq(text) {
-		if strings.Contains(field, "/") || !strings.Contains(field, "_") {
-			continue
-		}
-		for word := range strings.FieldsFuncSeq(field, endsWord) {
-			all = append(all, strings.TrimRight(word, ".?!"))
+func words(text string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for field := range strings.FieldsSeq(text) {
+			if strings.Contains(field, "/") || !strings.Contains(field, "_") {
+				continue
+			}
+			for word := range strings.FieldsFuncSeq(field, endsWord) {
+				if !yield(strings.TrimRight(word, ".?!")) {
+					return
+				}
+			}
 		}
 	}
-	return all
 }
 
 func endsWord(r rune) bool {

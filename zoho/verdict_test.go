@@ -293,6 +293,8 @@ func TestJudgeReadsWhatItCan(t *testing.T) {
 		{"code beyond 64 KiB", `{"message":"` + long + `","code":"INVALID_TOKEN"}`, unrecognized},
 		{"broken after the code", `{"code":"INVALID_TOKEN",,}`, renew},
 		{"broken before the code", `{"x":nope,"code":"INVALID_TOKEN"}`, unrecognized},
+		{"code behind a hundred values", `{"x":[` + strings.Repeat("1,", 100) + `1],"code":"INVALID_TOKEN"}`, renew},
+		{"code behind more than any refusal has", `{"x":[` + strings.Repeat("1,", 1000) + `1],"code":"INVALID_TOKEN"}`, unrecognized},
 		{"nested for its own sake", strings.Repeat(`[`, 60<<10), unrecognized},
 		{"nested objects", strings.Repeat(`{"a":`, 10<<10), unrecognized},
 		{"code under a long name", `{"` + strings.Repeat("n", 1<<10) + `":{"code":"INVALID_TOKEN"}}`, renew},

@@ -13,7 +13,7 @@ func readXML(body []byte) []said {
 	dec.Strict = false
 	dec.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
 	var r xmlReader
-	for len(r.open) <= maxDepth {
+	for len(r.open) <= maxDepth && len(r.values) < maxValues {
 		t, err := dec.Token()
 		if err != nil {
 			break
@@ -68,7 +68,7 @@ func (r *xmlReader) start(t xml.StartElement) {
 	}
 	r.open = append(r.open, path)
 	r.values = append(r.values, said{path, "", r.root})
-	for _, a := range t.Attr {
+	for _, a := range t.Attr[:min(len(t.Attr), maxValues)] {
 		r.values = append(r.values, said{join(path, a.Name.Local), a.Value, r.root})
 	}
 }
