@@ -125,7 +125,7 @@ func judge(service string, status int, h http.Header, body []byte, reason string
 	if !MayRefuse(service, status, h) {
 		return VerdictNone
 	}
-	values := readBody(h, body[:min(len(body), maxJudged)])
+	values := meant(readBody(h, body[:min(len(body), maxJudged)]))
 	if v := strongest(rowsOf(service), status, values); v != VerdictNone {
 		return v
 	}
@@ -133,12 +133,29 @@ func judge(service string, status int, h http.Header, body []byte, reason string
 		return VerdictNone
 	}
 	if reason != "" {
-		values = append(values, readText(reason)...)
+		values = append(values, meant(readText(reason))...)
 	}
 	if v := strongest(textualRows, status, values); v != VerdictNone {
 		return v
 	}
 	return judgeWithoutCode(service, h, body)
+}
+
+// meant leaves out the words of a text that names codes of several meanings: it explains them,
+// and refuses nothing by them.
+func meant(values []said) []said {
+	found := VerdictNone
+	for _, v := range values {
+		meaning := meanings[v.value]
+		switch {
+		case v.path != aWord || meaning == VerdictNone:
+		case found == VerdictNone:
+			found = meaning
+		case found != meaning:
+			return slices.DeleteFunc(values, func(v said) bool { return v.path == aWord })
+		}
+	}
+	return values
 }
 
 // Accepted reports whether a resource server gives an answer of that status only to a live

@@ -6,32 +6,6 @@ import (
 	"net/http"
 )
 
-// said is a text or number of an answer, and where it stands. Rows are matched against these,
-// whatever the answer's form:
-//
-//	JSON   the names of the members that lead to it, joined by dots, list positions left out
-//	XML    the same of elements; an attribute is a member of its element
-//	pages  pageTitle, or elsewhere: the text as a whole, and a code among its words
-//	text   elsewhere: the text as a whole, and a code among its words
-type said struct {
-	path, value string
-	// root is how much of path is the name of an XML document's root, with its dot. JSON has no
-	// root, so a row's place is looked for with and without it.
-	root int
-}
-
-const (
-	// maxDepth ends the reading of a body nested for its own sake.
-	maxDepth = 32
-	// maxValues ends the reading of one that has more than any refusal.
-	maxValues = 500
-	// maxPath and maxName keep paths short; those of the rows are shorter yet.
-	maxPath = 120
-	maxName = 40
-	// elsewhere is a place that no row knows.
-	elsewhere = "?"
-)
-
 // readBody reads what a body says, by what it looks like: servers label XML as HTML, and JSON
 // as anything. The label only tells a piece of HTML from XML.
 func readBody(h http.Header, body []byte) []said {
@@ -110,16 +84,4 @@ func (r *jsonReader) members(object bool, path string, depth int) bool {
 	}
 	_, err := r.dec.Token()
 	return err == nil
-}
-
-// join gives the path of a member. What lies deeper than any row looks is elsewhere, and
-// stays there.
-func join(path, name string) string {
-	switch {
-	case len(name) > maxName || len(path) > maxPath || path == elsewhere:
-		return elsewhere
-	case path == "":
-		return name
-	}
-	return path + "." + name
 }

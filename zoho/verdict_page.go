@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// pageTitle is where the title of a page stands.
-const pageTitle = "<title>"
-
 // isPage reports whether a body that begins with a tag is a page of HTML: what is declared, or
 // its first element, says so.
 func isPage(body string) bool {
@@ -83,33 +80,29 @@ func cutFold(s, sep string) (before, after string) {
 	return s, ""
 }
 
-// readText reads a text as a whole, and a code among its words. Whoever names codes of several
-// meanings explains them, and refuses nothing by them.
+// readText reads a text as a whole, and its words.
 func readText(text string) []said {
 	values := []said{{path: elsewhere, value: strings.TrimSpace(text)}}
 	for word := range words(text) {
-		meaning, isCode := wordCodes[word]
-		switch {
-		case !isCode:
-		case len(values) == 1:
-			values = append(values, said{path: elsewhere, value: word})
-		case meaning != wordCodes[values[1].value]:
-			return values[:1]
+		if len(values) == maxValues {
+			break
 		}
+		values = append(values, said{path: aWord, value: word})
 	}
 	return values
 }
 
-// words are those of a text that may be codes: addresses, and what is part of a longer name
-// (x.INVALID_TOKEN, #INVALID_TOKEN), are none.
+// words are those of a text that may be codes, which have an underscore: nobody writes them by
+// chance. Addresses, and what is part of a longer name (x.INVALID_TOKEN, #INVALID_TOKEN), are none.
 func words(text string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for field := range strings.FieldsSeq(text) {
-			if strings.Contains(field, "/") || !strings.Contains(field, "_") {
+			if strings.Contains(field, "/") {
 				continue
 			}
 			for word := range strings.FieldsFuncSeq(field, endsWord) {
-				if !yield(strings.TrimRight(word, ".?!")) {
+				word = strings.TrimRight(word, ".?!")
+				if strings.Contains(word, "_") && !yield(word) {
 					return
 				}
 			}
@@ -125,17 +118,3 @@ func isAlphanumeric(c byte) bool {
 	c = lowerASCII(c)
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z'
 }
-
-// wordCodes are the codes that are found among the words of a text, with what they mean: those
-// of textualRows that nobody writes by chance.
-var wordCodes = func() map[string]Verdict {
-	codes := make(map[string]Verdict)
-	for _, r := range textualRows {
-		for _, code := range r.is {
-			if strings.Contains(code, "_") {
-				codes[code] = r.verdict
-			}
-		}
-	}
-	return codes
-}()

@@ -65,6 +65,17 @@ var textualRows = []row{
 	{on: on401, is: []string{"AUTHENTICATION_FAILURE"}, verdict: VerdictAmbiguous},
 }
 
+// meanings are what those codes mean.
+var meanings = func() map[string]Verdict {
+	codes := make(map[string]Verdict)
+	for _, r := range textualRows {
+		for _, code := range r.is {
+			codes[code] = r.verdict
+		}
+	}
+	return codes
+}()
+
 // crmRows: CRM sends AUTHENTICATION_FAILURE without a header, but now and then
 // to a good client as well, whom a renewal helped (rikas/zoho_hub, pulls 34, 46).
 // The three bodies under 401 were measured. A token of another data center gets
