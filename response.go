@@ -45,7 +45,7 @@ func (s *session) judge(res *http.Response, token *tokencache.Token) zoho.Verdic
 	if zoho.MayRefuse(s.target.Service, res.StatusCode, res.Header) {
 		said = body.Prefix(res)
 	}
-	verdict := zoho.Judge(s.target.Service, res.StatusCode, res.Header, said)
+	verdict := s.target.Judge(res, said)
 	if verdict == zoho.VerdictUnrecognized && res.Request.Method != http.MethodHead && !s.stranger {
 		s.tellUnrecognized(res, said, token)
 	}
@@ -70,7 +70,9 @@ func (s *session) tellUnrecognized(res *http.Response, body []byte, token *token
 	refusal := unrecognized.Refusal{Service: s.target.Service, Status: res.StatusCode, ContentType: contentType}
 	s.unknown.Note(key, refusal, func() {
 		s.logger.Warn("Zoho refused a call in a way that is not known; the token is renewed if that may help",
-			s.fields(zap.Int("status", res.StatusCode), zap.String("content_type", contentType),
+			s.fields(zap.Int("status", res.StatusCode),
+				zap.String("reason", zoho.Excerpt(s.target.Reason(res), excerptLimit, token.Value)),
+				zap.String("content_type", contentType),
 				zap.String("body", zoho.Excerpt(string(body), excerptLimit, token.Value)))...)
 	})
 }

@@ -548,7 +548,13 @@ func startOnboarding(t *testing.T, o zohosim.Options, env ...string) (*proxy, *z
 // startZoho starts Caddy with real host names of Zoho's, led to a simulator over TLS.
 func startZoho(t *testing.T, spec zohosim.GrantSpec, env ...string) (*proxy, *zohosim.Server) {
 	t.Helper()
-	server := zohosim.New(zohosim.Options{})
+	return startZohoAs(t, zohosim.Options{}, spec, env...)
+}
+
+// startZohoAs is startZoho with a simulator of those options.
+func startZohoAs(t *testing.T, o zohosim.Options, spec zohosim.GrantSpec, env ...string) (*proxy, *zohosim.Server) {
+	t.Helper()
+	server := zohosim.New(o)
 	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
 	spec.ClientID = clientID
 	grant := server.GrantAs(spec)

@@ -235,7 +235,9 @@ func bombs(t *testing.T) map[string][]byte {
 		return raw
 	}
 	content := make([]byte, 17<<20)
+	repeated := func(part string) []byte { return []byte(strings.Repeat(part, (64<<10)/len(part))) }
 	return map[string][]byte{
+		"identity": repeated("<a b=''/>"), "Identity": repeated("[1,2,[3]],"), "IDENTITY": append([]byte("<html>"), repeated("A_B <a>")...),
 		"gzip": pack(gz, content), "deflate": pack(flat, content), "br": pack(br(24), content), "BR": pack(br(22), content),
 		"zstd": pack(zst(8<<20), content), "ZSTD": pack(zst(4<<20), content), "gzip, gzip": pack(gz, pack(gz, content)),
 		"zstd, identity": frames(6500, func(int) byte { return 0x60 }), "zstd, identity, identity": frames(0x61, func(i int) byte { return byte(i) }),
@@ -418,6 +420,113 @@ func TestUnrecognizedRefusalThatRepeatsTheToken(t *testing.T) {
 	}
 	if sent.Load() == 0 || !strings.Contains(c.output.String(), "<p>") {
 		t.Errorf("%d requests, and no excerpt in the log", sent.Load())
+	}
+}
+
+// analyticsV1 is a call of the old API of Analytics, which refuses in XML unless it is told otherwise.
+const analyticsV1 = "/analytics/api/owner@example.com/Sales/Orders?ZOHO_ACTION=EXPORT&ZOHO_API_VERSION=1.0&ZOHO_OUTPUT_FORMAT="
+
+// TestDeadTokensInAnyForm: a dead token is known, and cured at once, in whatever form a service
+// says so.
+func TestDeadTokensInAnyForm(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ path, variant string }{
+		"Bookings, page":               {"/bookings/v1/json/workspaces", ""},
+		"Analytics v1, XML":            {analyticsV1 + "CSV", ""},
+		"Analytics v1, JSON":           {analyticsV1 + "JSON", ""},
+		"Analytics v1, XML under 400":  {analyticsV1 + "XML", "analytics-v1-xml-400"},
+		"Analytics v1, JSON under 400": {analyticsV1 + "JSON", "analytics-v1-400"},
+		"Analytics v2":                 {"/analytics/restapi/v2/orgs", ""},
+		"Recruit, number":              {"/recruit/recruit/v2/Candidates", "recruit-4834"},
+		"Recruit, number under 400":    {"/recruit/recruit/v2/Candidates", "recruit-4834-400"},
+		"Recruit, number under 200":    {"/recruit/recruit/v2/Candidates", "recruit-4834-200"},
+		"Campaigns, XML":               {"/campaigns/api/v1.1/getmailinglists?resfmt=XML", "campaigns-xml"},
+		"Campaigns, JSON":              {"/campaigns/api/v1.1/getmailinglists?resfmt=JSON", ""},
+		"WorkDrive":                    {"/workdrive/api/v1/files/x", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, server := startZoho(t, zohosim.GrantSpec{})
+			if test.variant != "" {
+				server.Change(func(o *zohosim.Options) { o.Variants = []string{test.variant} })
+			}
+			c.succeed(http.MethodGet, test.path, "")
+			server.RevokeAccess("")
+			spread(20, 8, func(int) {
+				if a := c.succeed(http.MethodGet, test.path, ""); bytes.Contains(a.body, []byte("4834")) {
+					t.Errorf("not cured: %s %s", a.Status, a.body)
+				}
+			})
+			wantTokenCalls(t, server, 2)
+		})
+	}
+}
+
+// TestRefusalsInAnyForm: what no token cures is passed on as it came, and costs none, in whatever
+// form it comes.
+func TestRefusalsInAnyForm(t *testing.T) {
+	t.Parallel()
+	c, server := startZoho(t, zohosim.GrantSpec{})
+	for _, test := range []struct{ service, answers, path, refusal, verdict string }{
+		{"analytics", "analytics-v1-xml", analyticsV1 + "XML", zohosim.CaseScope, "scope"},
+		{"analytics", "analytics-v1", analyticsV1 + "JSON", zohosim.CaseScope, "scope"},
+		{"analytics", "analytics-v1", analyticsV1 + "JSON", zohosim.CasePermission, "permission"},
+		{"analytics", "analytics-v1-xml", analyticsV1 + "XML", zohosim.CaseLimit, ""},
+		{"analytics", "analytics-v1", analyticsV1 + "JSON", zohosim.CaseLimit, ""},
+		{"bookings", "bookings", "/bookings/v1/json/workspaces", zohosim.CaseNoHeader, ""},
+	} {
+		server.AddFault(zohosim.Fault{Where: test.service, Kind: zohosim.FaultRefuse, Body: test.refusal})
+		want := server.Refusal(test.answers, test.refusal)
+		a := c.get(test.path)
+		wantRefusal(t, a, want.Status, test.verdict)
+		if string(a.body) != want.Body || a.Header.Get("Content-Type") != want.ContentType {
+			t.Errorf("%s %s was changed: %s %s", test.answers, test.refusal, a.Header.Get("Content-Type"), a.body)
+		}
+		server.ClearFaults("")
+	}
+	wantTokenCalls(t, server, 1)
+	if n := c.metric("zoho_upstream_rate_limited_total", `service="analytics"`); n != 2 {
+		t.Errorf("%v limited, want 2", n)
+	}
+	c.logs("Zoho says that the request came without a token")
+}
+
+// TestRefusalsInTheStatusLine: over HTTP/1.1 hosts for files say by the reason phrase what a token
+// cures; over HTTP/2 there is none, and the same refusal is ambiguous. No app is told the phrase.
+func TestRefusalsInTheStatusLine(t *testing.T) {
+	t.Parallel()
+	places := []struct{ host, path string }{
+		{"download.zoho.com", "/v1/workdrive/download/x"},
+		{"upload.zoho.com", "/workdrive-api/v1/stream/upload"},
+	}
+	for _, place := range places {
+		t.Run(place.host, func(t *testing.T) {
+			t.Parallel()
+			c, server := startZohoAs(t, zohosim.Options{HTTP1: true}, zohosim.GrantSpec{})
+			c.succeed(http.MethodGet, place.path, "", "Host", place.host)
+			server.RevokeAccess("")
+			c.succeed(http.MethodPost, place.path, "a file", "Host", place.host)
+			server.RevokeAccess("")
+			if a := c.call(http.MethodHead, place.path, nil, "Host", place.host); a.StatusCode != http.StatusOK {
+				t.Errorf("HEAD: %s %v", a.Status, a.Header)
+			}
+			wantTokenCalls(t, server, 3)
+			server.AddFault(zohosim.Fault{Where: "workdrive", Kind: zohosim.FaultRefuse, Body: zohosim.CaseScope})
+			a := c.get(place.path, "Host", place.host)
+			wantRefusal(t, a, http.StatusUnauthorized, "scope")
+			if a.Status != "401 Unauthorized" {
+				t.Errorf("the app got %q", a.Status)
+			}
+			wantTokenCalls(t, server, 3)
+		})
+		t.Run(place.host+" over HTTP/2", func(t *testing.T) {
+			t.Parallel()
+			c, server := startZoho(t, zohosim.GrantSpec{})
+			c.succeed(http.MethodGet, place.path, "", "Host", place.host)
+			server.RevokeAccess("")
+			wantRefusal(t, c.get(place.path, "Host", place.host), http.StatusUnauthorized, "ambiguous")
+			wantTokenCalls(t, server, 1)
+		})
 	}
 }
 

@@ -9,9 +9,10 @@
 //
 // What the accounts server refuses comes as a [Failure], classified once:
 // temporary, throttled, grant dead, client rejected. What a resource server
-// refuses is read by [Judge]: would a new token help? Zoho's products answer a
-// dead token in some twenty ways, a missing scope often in the same words, so
-// the answer depends on service, status and shape.
+// refuses is read by [Judge] or [Target.Judge]: would a new token help? Zoho's
+// products answer a dead token in some twenty ways, in JSON, XML, by a page or in the
+// status line, a missing scope often in the same words, so the answer depends on
+// service, status and shape.
 //
 // No error and no printed value of this package holds a token or a secret.
 //

@@ -125,5 +125,5 @@ func (p Probe) Call(
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxJudged))
-	return resp.StatusCode, Judge(target.Service, resp.StatusCode, resp.Header, body), nil
+	return resp.StatusCode, target.Judge(resp, body), nil
 }

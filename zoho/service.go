@@ -1,6 +1,9 @@
 package zoho
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Service is a product with an API. Some live behind the API gateway that they share,
 // the others at a host of their own:
@@ -25,6 +28,17 @@ const (
 	downloadLabel = "download"
 	uploadLabel   = "upload"
 )
+
+// reasonLabels are those of the hosts for files, which say why they refuse in the reason phrase
+// of HTTP/1.1 ("401 INVALID_OAUTHSCOPE"), and nowhere else: rclone depends on it for WorkDrive's
+// downloads and uploads. content and files take the uploads of the CRM family.
+var reasonLabels = []string{downloadLabel, "download-accl", uploadLabel, "content", "files"}
+
+// speaksByReason reports whether a host of Zoho's is one of those.
+func speaksByReason(host string) bool {
+	label, _, _ := strings.Cut(host, ".")
+	return slices.Contains(reasonLabels, label) && domainOwner(host) != nil
+}
 
 // services holds every product whose host is known, by name. Missing, because no source
 // named their hosts when the table was made: Social, Backstage, FSM, Commerce, Directory,

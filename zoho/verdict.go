@@ -17,8 +17,8 @@ type Verdict int
 const (
 	// VerdictNone is no refusal of the token: the answer is passed on.
 	VerdictNone Verdict = iota
-	// VerdictUnrecognized is a 401 in which nothing is recognized: a page, XML, nothing at
-	// all, another shape. To apps and in metrics it is ambiguous.
+	// VerdictUnrecognized is a 401 in which nothing is recognized: a page without a code,
+	// nothing at all, another shape. To apps and in metrics it is ambiguous.
 	VerdictUnrecognized
 	// VerdictAmbiguous may be a dead token, or a refusal that no token cures.
 	VerdictAmbiguous
@@ -72,8 +72,13 @@ func MayRefuse(service string, status int, h http.Header) bool {
 	if set&statusBit(status) == 0 {
 		return false
 	}
-	// A 200 that refuses is JSON and short; downloads, pages and lists are not held up.
-	return status != http.StatusOK || containsFold(h.Get("Content-Type"), "json") && !longerThan(h, maxRefusal)
+	if status != http.StatusOK {
+		return true
+	}
+	// A 200 that refuses is JSON or XML, and short; downloads, pages and lists are not held up.
+	// "/xml" leaves out images (image/svg+xml) and office documents (vnd.openxmlformats-…).
+	contentType := h.Get("Content-Type")
+	return (containsFold(contentType, "json") || containsFold(contentType, "/xml")) && !longerThan(h, maxRefusal)
 }
 
 // maxRefusal, in bytes, is more than any refusal under a status of success has.
@@ -91,28 +96,66 @@ func longerThan(h http.Header, limit int) bool {
 
 // Judge reads an answer of that service; of the body, already decoded, at most
 // 64 KiB. The service's own rows decide first. If none fits, which is also so
-// for services without rows, the textual codes decide wherever they stand in
-// the JSON of a 401. A 401 in which none is found is VerdictUnrecognized. Service ""
-// has the rows of all.
+// for services without rows, the textual codes decide wherever they stand in a 401. A 401
+// in which none is found is VerdictUnrecognized. Service "" has the rows of all.
 func Judge(service string, status int, h http.Header, body []byte) Verdict {
+	return judge(service, status, h, body, "")
+}
+
+// Judge is the function of that name for an answer of the target, whose body begins with body.
+// It knows the hosts that say the cause in the status line.
+func (t Target) Judge(res *http.Response, body []byte) Verdict {
+	return judge(t.Service, res.StatusCode, res.Header, body, t.Reason(res))
+}
+
+// Reason is the reason phrase of an answer, "" where the host does not speak by it. Over HTTP/2
+// there is none: what net/http puts in its place holds no code.
+func (t Target) Reason(res *http.Response) string {
+	if !speaksByReason(t.Host) {
+		return ""
+	}
+	_, reason, _ := strings.Cut(res.Status, " ")
+	return reason
+}
+
+func judge(service string, status int, h http.Header, body []byte, reason string) Verdict {
 	if status == http.StatusTooManyRequests {
 		return VerdictLimited
 	}
 	if !MayRefuse(service, status, h) {
 		return VerdictNone
 	}
-	body = body[:min(len(body), maxJudged)]
-	values := jsonValues(body)
+	values := meant(readBody(h, body[:min(len(body), maxJudged)]))
 	if v := strongest(rowsOf(service), status, values); v != VerdictNone {
 		return v
 	}
 	if status != http.StatusUnauthorized {
 		return VerdictNone
 	}
+	if reason != "" {
+		values = append(values, meant(readText(reason))...)
+	}
 	if v := strongest(textualRows, status, values); v != VerdictNone {
 		return v
 	}
-	return judgeWithoutJSON(service, h, body)
+	return judgeWithoutCode(service, h, body)
+}
+
+// meant leaves out the words of a text that names codes of several meanings: it explains them,
+// and refuses nothing by them.
+func meant(values []said) []said {
+	found := VerdictNone
+	for _, v := range values {
+		meaning := meanings[v.value]
+		switch {
+		case v.path != aWord || meaning == VerdictNone:
+		case found == VerdictNone:
+			found = meaning
+		case found != meaning:
+			return slices.DeleteFunc(values, func(v said) bool { return v.path == aWord })
+		}
+	}
+	return values
 }
 
 // Accepted reports whether a resource server gives an answer of that status only to a live
@@ -123,7 +166,7 @@ func Accepted(status int) bool {
 }
 
 // strongest gives the verdict that wins among the rows that match.
-func strongest(rows []row, status int, values []jsonValue) Verdict {
+func strongest(rows []row, status int, values []said) Verdict {
 	best := VerdictNone
 	for _, r := range rows {
 		if r.verdict > best && slices.Contains(r.on, status) && r.matches(values) {
@@ -134,30 +177,30 @@ func strongest(rows []row, status int, values []jsonValue) Verdict {
 }
 
 // matches reports whether the answer has what the row describes.
-func (r row) matches(values []jsonValue) bool {
-	found := slices.ContainsFunc(values, func(v jsonValue) bool {
+func (r row) matches(values []said) bool {
+	found := slices.ContainsFunc(values, func(v said) bool {
 		return v.isAt(r.at) && (r.is == nil || slices.Contains(r.is, v.value))
 	})
-	if !found || r.beside != "" && !slices.ContainsFunc(values, func(v jsonValue) bool { return v.isAt(r.beside) }) {
+	if !found || r.beside != "" && !slices.ContainsFunc(values, func(v said) bool { return v.isAt(r.beside) }) {
 		return false
 	}
-	return r.says == "" || slices.ContainsFunc(values, func(v jsonValue) bool { return containsFold(v.value, r.says) })
+	return r.says == "" || slices.ContainsFunc(values, func(v said) bool { return containsFold(v.value, r.says) })
 }
 
 // isAt reports whether the value stands where a row's at or beside says.
-func (v jsonValue) isAt(at string) bool {
+func (v said) isAt(at string) bool {
 	switch {
 	case at == "":
 		return true
 	case at[0] == '.':
 		return v.path == at[1:] || strings.HasSuffix(v.path, at)
 	}
-	return v.path == at
+	return v.path == at || 0 < v.root && v.root < len(v.path) && v.path[v.root:] == at
 }
 
-// judgeWithoutJSON knows the two refusals under 401 that stand outside of any JSON, and takes all
-// others for what nothing is recognized in.
-func judgeWithoutJSON(service string, h http.Header, body []byte) Verdict {
+// judgeWithoutCode knows the two refusals under 401 that no code is in, and takes all others for
+// what nothing is recognized in.
+func judgeWithoutCode(service string, h http.Header, body []byte) Verdict {
 	switch {
 	case (service == "cliq" || service == "") && containsFold(h.Get("Content-Type"), "text/html") &&
 		len(bytes.TrimSpace(body)) == 0:

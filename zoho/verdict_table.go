@@ -1,8 +1,12 @@
 package zoho
 
+import "slices"
+
 // row is a line of the verdict table: a value at its place in an answer.
 // Textual codes speak for themselves. Numbers mean something else at each
 // product, so they count only together with the rest of their row's shape.
+//
+// The places are those of JSON; in XML and elsewhere they stand as said describes.
 //
 // Under 401, {"status":"failure","code":9041} has the code that Sign's row
 //
@@ -36,6 +40,7 @@ var (
 	on200or400 = []int{200, 400}
 	on200or403 = []int{200, 403}
 	on200or4xx = []int{200, 400, 401} // services that refuse with a success, too
+	onWhatever = []int{200, 400, 401, 403}
 )
 
 // Codes that are texts, of all products.
@@ -60,6 +65,17 @@ var textualRows = []row{
 	{on: on401, is: []string{"AUTHENTICATION_FAILURE"}, verdict: VerdictAmbiguous},
 }
 
+// meanings are what those codes mean.
+var meanings = func() map[string]Verdict {
+	codes := make(map[string]Verdict)
+	for _, r := range textualRows {
+		for _, code := range r.is {
+			codes[code] = r.verdict
+		}
+	}
+	return codes
+}()
+
 // crmRows: CRM sends AUTHENTICATION_FAILURE without a header, but now and then
 // to a good client as well, whom a renewal helped (rikas/zoho_hub, pulls 34, 46).
 // The three bodies under 401 were measured. A token of another data center gets
@@ -70,6 +86,15 @@ var crmRows = []row{
 	{on: on401, at: "code", is: []string{"OAUTH_SCOPE_MISMATCH"}, verdict: VerdictScope},
 	{on: on401or403, at: "code", is: []string{"NO_PERMISSION", "AUTHORIZATION_FAILED"}, verdict: VerdictPermission},
 }
+
+// recruitRows: beside CRM's words, clients know a number, the same for an expired token and a
+// missing header, under a status that nobody wrote down. Zoho's page of the API before OAuth has
+// it as "Invalid ticket. Also check if ticket has expired" (zoho.com/developer/help/api,
+// error-messages), in the first of the two forms.
+var recruitRows = slices.Concat(crmRows, []row{
+	{on: onWhatever, at: "response.error.code", is: []string{"4834"}, beside: "response.error.message", verdict: VerdictRenew},
+	{on: onWhatever, at: "code", is: []string{"4834"}, beside: "message", verdict: VerdictRenew},
+})
 
 // financeRows: dead token, missing scope and missing permission are all code 57.
 // Measured at Books, Invoice and Inventory; Billing, Expense and ERP are of the
@@ -84,7 +109,7 @@ var financeRows = []row{
 // answered. The rest is from Zoho's pages and from clients in use. Services that are
 // missing here have no refusal that is known; textualRows serve them.
 var verdictRows = map[string][]row{
-	"crm": crmRows, "bigin": crmRows, "recruit": crmRows,
+	"crm": crmRows, "bigin": crmRows, "recruit": recruitRows,
 	"books": financeRows, "invoice": financeRows, "inventory": financeRows,
 	"billing": financeRows, "expense": financeRows, "erp": financeRows,
 	// The dead token was measured under 400 (pastebin.com/VkvZW1Vy); no other refusal of
@@ -92,8 +117,16 @@ var verdictRows = map[string][]row{
 	"phonebridge": {
 		{on: on400, at: "code", is: []string{"INVALID_TOKEN"}, verdict: VerdictRenew},
 	},
+	// A dead token and a missing header have the very same page, 1.6 kB without a code, which
+	// calls itself "Zoho Creator - Error Page": only the status tells them apart (measured
+	// 2026-09-05 at /bookings/v1/json/workspaces).
+	"bookings": {
+		{on: on401, at: pageTitle, says: "error page", verdict: VerdictRenew},
+		{on: on400, at: pageTitle, says: "error page", verdict: VerdictNoHeader},
+	},
 	// One client expects the scope's refusal under 403, another takes 401 and 403 alike.
-	// A 401 with a page of HTML is reported, too: it is VerdictUnrecognized.
+	// A 401 with a page of HTML is reported, too, but neither what is in it nor what for: unless
+	// it holds a code, it is VerdictUnrecognized.
 	"desk": {
 		{on: on401, at: "errorCode", is: []string{"INVALID_OAUTH"}, verdict: VerdictRenew},
 		{on: on401, at: "errorCode", is: []string{"UNAUTHORIZED"}, verdict: VerdictNoHeader},
@@ -133,6 +166,13 @@ var verdictRows = map[string][]row{
 		{on: onAny4xx, at: "summary", is: []string{"INVALID_OAUTHSCOPE"}, verdict: VerdictScope},
 		{on: onAny4xx, at: "data.errorCode", is: []string{"8540"}, beside: "summary", verdict: VerdictScope},
 		{on: onAny4xx, at: "data.errorCode", is: []string{"7301", "8023"}, beside: "summary", verdict: VerdictPermission},
+		// API v1 (/api/OWNER/WORKSPACE/TABLE?ZOHO_ACTION=…), in JSON and in XML: a connector in
+		// production knows 8535 under 400 and 401, 8540, and 6045 as the limit of calls; 7301 is
+		// on the page of its Sharing API.
+		{on: on400or401, at: "response.error.code", is: []string{"8535"}, beside: "response.error.message", verdict: VerdictRenew},
+		{on: onAny4xx, at: "response.error.code", is: []string{"8540"}, beside: "response.error.message", verdict: VerdictScope},
+		{on: onAny4xx, at: "response.error.code", is: []string{"7301"}, beside: "response.error.message", verdict: VerdictPermission},
+		{on: onAny4xx, at: "response.error.code", is: []string{"6045"}, beside: "response.error.message", verdict: VerdictLimited},
 	},
 	// The first five are v3, the last two v1 (restapi), whose dead token comes
 	// under either status. Another team saw the scope's 403 (ASI-dashboard).
@@ -160,7 +200,7 @@ var verdictRows = map[string][]row{
 		{on: on401, at: "code", is: []string{"9031"}, beside: "status", verdict: VerdictNoHeader},
 		{on: on401, at: "code", is: []string{"9041"}, beside: "status", verdict: VerdictRenew},
 	},
-	// Without a header Cliq answers two blank bytes of HTML: see judgeWithoutJSON. For
+	// Without a header Cliq answers two blank bytes of HTML: see judgeWithoutCode. For
 	// scopes one client expects 403, the measurement has 401.
 	"cliq": {
 		{on: on401, at: "code", is: []string{"oauthtoken_invalid"}, verdict: VerdictRenew},
@@ -177,9 +217,12 @@ var verdictRows = map[string][]row{
 		{on: on200or4xx, at: "error.code", is: []string{"1016"}, beside: "error.message", verdict: VerdictPermission},
 		{on: on200or4xx, at: "error.code", is: []string{"1023"}, beside: "error.message", verdict: VerdictLimited},
 	},
-	// Campaigns answers a missing header in the very same words.
+	// Campaigns answers a missing header in the very same words. Its refusals are reported to come
+	// in XML as well (resfmt=XML), whose names are by pattern, and as a page, of which nothing more
+	// is known: see Desk.
 	"campaigns": {
 		{on: on401, at: "Code", is: []string{"1007"}, beside: "status", verdict: VerdictRenew},
+		{on: on401, at: "response.code", is: []string{"1007"}, beside: "response.status", verdict: VerdictRenew},
 	},
 	// R008 is a folder that is gone: a fresh token gets it as well (rclone 171e86369).
 	"workdrive": {

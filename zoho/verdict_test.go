@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -49,10 +50,18 @@ var answers = []struct {
 	{"crm", 401, `{"errorCode":"INVALID_OAUTH","message":"x"}`, renew}, // another shape than its row
 	{"crm", 401, `[{"data":{"deep":["x","INVALID_OAUTHTOKEN"]}}]`, renew},
 	{"crm", 401, ``, unrecognized},
-	{"crm", 401, `INVALID_TOKEN`, unrecognized},
-	{"crm", 401, `<html>INVALID_TOKEN</html>`, unrecognized},
+	{"crm", 401, `INVALID_TOKEN`, renew},
+	{"crm", 401, `<html>INVALID_TOKEN</html>`, renew},
 	{"crm", 401, `{"message":"the code is INVALID_TOKEN, they say"}`, unrecognized},
 	{"crm", 401, `{"INVALID_TOKEN":1}`, unrecognized},
+	// Recruit's number, whose status nobody wrote down
+	{"recruit", 401, `{"code":4834,"message":"Invalid Ticket Id"}`, renew},
+	{"recruit", 400, `{"code":"4834","message":"Invalid Ticket Id"}`, renew},
+	{"recruit", 403, `{"response":{"error":{"code":"4834","message":"Invalid Ticket Id"},"uri":"/recruit/private/json/x"}}`, renew},
+	{"recruit", 200, `{"response":{"error":{"code":4834,"message":"x"}}}`, renew},
+	{"recruit", 200, `{"data":[{"code":4834,"message":"x"}]}`, none},
+	{"recruit", 401, `{"code":4834}`, unrecognized},
+	{"crm", 401, `{"code":4834,"message":"Invalid Ticket Id"}`, unrecognized},
 	// PhoneBridge
 	{"phonebridge", 400, `{"code":"INVALID_TOKEN","message":"invalid oauth token","status":"error"}`, renew},
 	{"phonebridge", 401, `{"code":"INVALID_TOKEN","message":"invalid oauth token","status":"error"}`, renew},
@@ -112,6 +121,17 @@ var answers = []struct {
 	{"analytics", 403, `{"status":"failure","summary":"NO_ACCESS","data":{"errorCode":8023,"errorMessage":"x"}}`, permission},
 	{"analytics", 401, `{"errorCode":8535}`, unrecognized},
 	{"analytics", 400, `{"status":"failure","summary":"OTHER","data":{"errorCode":8535}}`, none},
+	// Analytics API v1
+	{"analytics", 400, `{"response":{"uri":"/api/o/w/t","error":{"code":8535,"message":"x"}}}`, renew},
+	{"analytics", 401, `{"response":{"uri":"/api/o/w/t","error":{"code":"8535","message":"x"}}}`, renew},
+	{"analytics", 401, `{"response":{"uri":"/api/o/w/t","error":{"code":8540,"message":"x"}}}`, scope},
+	{"analytics", 400, `{"response":{"uri":"/api/o/w/t","error":{"code":8540,"message":"x"}}}`, scope},
+	{"analytics", 400, `{"response":{"uri":"/api/o/w/t","error":{"code":6045,"message":"x"}}}`, limited},
+	{"analytics", 403, `{"response":{"uri":"/api/o/w/t","error":{"code":6045,"message":"x"}}}`, limited},
+	{"analytics", 400, `{"response":{"uri":"/api/o/w/t","error":{"code":7301,"message":"x"}}}`, permission},
+	{"analytics", 400, `{"response":{"uri":"/api/o/w/t","error":{"code":7103,"message":"x"}}}`, none},
+	{"analytics", 400, `{"response":{"error":{"code":8535}}}`, none},
+	{"analytics", 403, `{"response":{"error":{"code":8535,"message":"x"}}}`, none},
 	// Projects v3, then v1
 	{"projects", 401, `{"error":{"status_code":"401","title":"INVALID_TICKET","details":[{"message":"x"}]}}`, noHeader},
 	{"projects", 401, `{"error":{"status_code":"401","title":"INVALID_OAUTHTOKEN","details":[{"message":"Invalid OAuth access token."}]}}`, renew},
@@ -235,7 +255,7 @@ func TestJudgeAllRows(t *testing.T) {
 	}
 }
 
-func TestJudgeWithoutJSON(t *testing.T) {
+func TestJudgeWithoutCode(t *testing.T) {
 	expired := http.Header{"Www-Authenticate": {`Bearer error="expired_token"`}}
 	tests := []struct {
 		service string
@@ -273,6 +293,8 @@ func TestJudgeReadsWhatItCan(t *testing.T) {
 		{"code beyond 64 KiB", `{"message":"` + long + `","code":"INVALID_TOKEN"}`, unrecognized},
 		{"broken after the code", `{"code":"INVALID_TOKEN",,}`, renew},
 		{"broken before the code", `{"x":nope,"code":"INVALID_TOKEN"}`, unrecognized},
+		{"code behind a hundred values", `{"x":[` + strings.Repeat("1,", 100) + `1],"code":"INVALID_TOKEN"}`, renew},
+		{"code behind more than any refusal has", `{"x":[` + strings.Repeat("1,", 1000) + `1],"code":"INVALID_TOKEN"}`, unrecognized},
 		{"nested for its own sake", strings.Repeat(`[`, 60<<10), unrecognized},
 		{"nested objects", strings.Repeat(`{"a":`, 10<<10), unrecognized},
 		{"code under a long name", `{"` + strings.Repeat("n", 1<<10) + `":{"code":"INVALID_TOKEN"}}`, renew},
@@ -293,7 +315,7 @@ func TestJudgeReadsWhatItCan(t *testing.T) {
 // TestMayRefuse: only answers that a row can apply to are held up.
 func TestMayRefuse(t *testing.T) {
 	on := map[string][]int{
-		"": {400, 401, 403}, "crm": {401, 403}, "bigin": {401, 403}, "recruit": {401, 403},
+		"": {400, 401, 403}, "crm": {401, 403}, "bigin": {401, 403}, "recruit": {200, 400, 401, 403}, "bookings": {400, 401},
 		"books": {401}, "invoice": {401}, "inventory": {401}, "billing": {401}, "expense": {401}, "erp": {401},
 		"phonebridge": {400, 401}, "desk": {401, 403}, "creator": {200, 401, 403}, "mail": {400, 401, 403}, "calendar": {400, 401},
 		"analytics": {400, 401, 403}, "projects": {200, 400, 401, 403}, "people": {200, 400, 401}, "sign": {401}, "cliq": {400, 401, 403},
@@ -316,6 +338,8 @@ func TestMayRefuse(t *testing.T) {
 	}
 	for contentType, want := range map[string]bool{
 		"application/json": true, "Application/JSON; charset=utf-8": true, "application/vnd.api+json": true,
+		"text/xml": true, "application/xml;charset=UTF-8": true, "image/svg+xml": false, "application/xhtml+xml": false,
+		"application/vnd.openxmlformats-officedocument.wordprocessingml.document": false,
 		"": false, "text/html": false, "application/pdf": false, "image/png": false, "text/csv": false,
 	} {
 		h := http.Header{"Content-Type": {contentType}}
@@ -389,14 +413,17 @@ func BenchmarkJudge(b *testing.B) {
 	}
 }
 
-// FuzzJudge: no panic; a verdict only where MayRefuse said so; what is judged
-// depends on the first 64 KiB alone; numbers never speak without their shape.
+// FuzzJudge: no panic, whatever the form; a verdict only where MayRefuse said so; what is
+// judged depends on the first 64 KiB alone; numbers never speak without their shape.
 func FuzzJudge(f *testing.F) {
 	for _, a := range answers {
-		f.Add(a.service, a.status, "application/json", []byte(a.body))
+		f.Add(a.service, a.status, "application/json", "", []byte(a.body))
 	}
-	f.Add("cliq", 401, "text/html", []byte("\r\n"))
-	f.Fuzz(func(t *testing.T, service string, status int, contentType string, body []byte) {
+	for _, form := range forms {
+		f.Add(form.service, form.status, form.contentType, "INVALID_OAUTHTOKEN", []byte(form.body))
+	}
+	f.Add("cliq", 401, "text/html", "Unauthorized", []byte("\r\n"))
+	f.Fuzz(func(t *testing.T, service string, status int, contentType, reason string, body []byte) {
 		h := http.Header{"Content-Type": {contentType}}
 		v := zoho.Judge(service, status, h, body)
 		if v < none || v > limited {
@@ -405,16 +432,25 @@ func FuzzJudge(f *testing.F) {
 		if v != none && status != http.StatusTooManyRequests && !zoho.MayRefuse(service, status, h) {
 			t.Errorf("%q %d: %v, though it may not refuse", service, status, v)
 		}
-		if v != none && v != limited && status/100 != 4 && service != "people" && service != "salesiq" &&
-			service != "workdrive" {
+		if v != none && v != limited && status/100 != 4 &&
+			!slices.Contains([]string{"people", "recruit", "salesiq", "workdrive"}, service) {
 			t.Errorf("%q %d: %v", service, status, v)
 		}
 		if more := append(body[:len(body):len(body)], make([]byte, 64<<10)...); len(body) >= 64<<10 &&
 			zoho.Judge(service, status, h, more) != v {
 			t.Error("what stands beyond 64 KiB counts")
 		}
-		if v == renew && service == "crm" && !strings.ContainsAny(string(body), `"`) {
+		if v == renew && service == "crm" && !strings.ContainsFunc(string(body), unicode.IsLetter) {
 			t.Errorf("renew without any text: %q", body)
+		}
+		res := &http.Response{StatusCode: status, Status: fmt.Sprint(status, " ", reason), Header: h}
+		desk := zoho.Target{Service: service, Host: "desk.zoho.com"}
+		if got := desk.Judge(res, body); got != v {
+			t.Errorf("%q decides at a host that does not speak by it: %v, without it %v", reason, got, v)
+		}
+		download := zoho.Target{Service: service, Host: "download.zoho.com"}
+		if got := download.Judge(res, body); got < v || got != v && status != http.StatusUnauthorized {
+			t.Errorf("%d %q: %v, without the reason %v", status, reason, got, v)
 		}
 	})
 }

@@ -16,6 +16,8 @@ type Answer struct {
 	Body string `json:"body"`
 	// Header are further header fields, Retry-After for instance.
 	Header map[string]string `json:"header,omitempty"`
+	// Reason is the reason phrase over HTTP/1.1; "" is the usual one. HTTP/2 has none.
+	Reason string `json:"reason,omitempty"`
 }
 
 // The content types of answers; typeJSONAPI is WorkDrive's.
@@ -23,6 +25,7 @@ const (
 	typeJSON    = "application/json;charset=UTF-8"
 	typeJSONAPI = "application/vnd.api+json;charset=UTF-8"
 	typeHTML    = "text/html;charset=UTF-8"
+	typeXML     = "text/xml;charset=UTF-8"
 )
 
 // jsonAnswer is an answer as most products give it.
@@ -38,6 +41,14 @@ func jsonAPIAnswer(status int, body string) Answer {
 // htmlAnswer is a page, as a front server or an error handler of Zoho's sends it.
 func htmlAnswer(status int, body string) Answer {
 	return Answer{Status: status, ContentType: typeHTML, Body: body}
+}
+
+// reasonAnswer says the cause in the reason phrase alone, as hosts for files do. What stands in the body
+// was not recorded: a page, by pattern.
+func reasonAnswer(status int, reason string) Answer {
+	a := htmlAnswer(status, "<html><head><title>Error</title></head><body><h1>Error</h1></body></html>")
+	a.Reason = reason
+	return a
 }
 
 // compress gives the body in an encoding, or as it is if the encoding is none that is known: a fault

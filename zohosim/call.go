@@ -65,6 +65,9 @@ func (c *call) write(a Answer) {
 	if a.Status != 204 && a.Status != 304 {
 		header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
+	if a.Reason != "" && c.writeReason(a) {
+		return
+	}
 	c.w.WriteHeader(a.Status)
 	c.w.Write(body)
 }

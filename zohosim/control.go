@@ -157,8 +157,11 @@ type answerInput = struct {
 // controlAnswer replaces a refusal. net/http panics at statuses below 100, and those below 200 end no
 // request.
 func controlAnswer(s *Server, in answerInput) (any, error) {
-	if in.Status < 200 || in.Status > 999 {
+	switch {
+	case in.Status < 200 || in.Status > 999:
 		return nil, fmt.Errorf("status %d: want 200 to 999", in.Status)
+	case strings.ContainsAny(in.Reason, "\r\n"):
+		return nil, fmt.Errorf("reason %q: want one line", in.Reason)
 	}
 	s.SetAnswer(in.Service, in.Case, in.Answer)
 	return in, nil

@@ -3,7 +3,7 @@ package zohosim
 import "time"
 
 // limits is what the control API can set of the Options, times in milliseconds. A field left out stays as
-// it is: that is why they are pointers. Now, DataCenter and ExtraHosts are set by New alone.
+// it is: that is why they are pointers. Now, DataCenter, HTTP1 and ExtraHosts are set by New alone.
 type limits struct {
 	TokenLife      *int64    `json:"token_life_ms"`
 	CodeLife       *int64    `json:"code_life_ms"`

@@ -128,7 +128,7 @@ func TestControlErrors(t *testing.T) {
 		"limits": {`{"consent":"maybe"}`, `{"variants":["x"]}`, `{"max_tokens":"ten"}`},
 		"grant":  {`{"client_id":"1000.NOBODY"}`, `{"client_id":"1000.TESTCLIENT","data_center":"mars"}`, `[]`},
 		"code":   {`{"client_id":"1000.NOBODY"}`, `[]`}, "client": {`{}`, `[]`}, "token": {`{}`, `[]`},
-		"answer": {`{"service":"crm","case":"dead"}`, `[]`}, "clear": {`[]`}, "reset": {`[]`}, "expire": {`[]`},
+		"answer": {`{"service":"crm","case":"dead"}`, `{"service":"crm","case":"dead","status":401,"reason":"a\r\nb"}`, `[]`}, "clear": {`[]`}, "reset": {`[]`}, "expire": {`[]`},
 	} {
 		for _, body := range bodies {
 			if reply := control(t, sim, 400, name, body); reply["error"] == nil {

@@ -56,7 +56,9 @@ func (s *Server) ListenTLS(address, file string) (addr, caFile string, close fun
 	srv := &http.Server{Handler: s, ErrorLog: quiet, TLSConfig: &tls.Config{
 		GetCertificate: ca.certificate,
 		MinVersion:     tls.VersionTLS12,
-	}}
+	}, Protocols: new(http.Protocols)}
+	srv.Protocols.SetHTTP1(true)
+	srv.Protocols.SetHTTP2(!s.o.HTTP1)
 	go srv.ServeTLS(ln, "", "")
 	return ln.Addr().String(), file, func() { srv.Close() }, nil
 }

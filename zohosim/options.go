@@ -62,6 +62,8 @@ type Options struct {
 	// Answers are answers of your own, by "service/case", for example "books/org".
 	Answers map[string]Answer
 
+	// HTTP1 has the TLS listener speak HTTP/1.1 alone, which has reason phrases.
+	HTTP1 bool
 	// ExtraHosts are names the TLS listener has certificates for, beside Zoho's own and localhost.
 	ExtraHosts []string
 }

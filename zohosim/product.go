@@ -36,7 +36,7 @@ var products = []*product{
 	{name: "workdrive", gateway: true, labels: []string{"workdrive", "download", "upload", "files"},
 		scopes: []string{"WorkDrive", "ZohoFiles"}, family: "workdrive"},
 	{name: "writer", gateway: true, labels: []string{"writer"}, scopes: []string{"ZohoWriter"}, family: "other"},
-	{name: "bookings", gateway: true, labels: []string{"bookings"}, scopes: []string{"zohobookings"}, family: "other"},
+	{name: "bookings", gateway: true, labels: []string{"bookings"}, scopes: []string{"zohobookings"}, family: "bookings"},
 	{name: "erp", gateway: true, scopes: []string{"ZohoERP"}, family: "books"},
 	{name: "commerce", gateway: true, labels: []string{"commerce"}, scopes: []string{"ZohoCommerce"}, family: "other"},
 	{name: "fsm", gateway: true, labels: []string{"fsm"}, scopes: []string{"ZohoFSM"}, family: "crm"},
@@ -111,6 +111,8 @@ func (p *product) familyFor(label, path string) string {
 	switch {
 	case p.family == "projects" && strings.HasPrefix(path, "/restapi"):
 		return "projects-v1"
+	case p.family == "analytics" && strings.HasPrefix(path, "/api/"):
+		return "analytics-v1"
 	case p.family == "catalyst" && strings.Contains(path, "/quickml"):
 		return "quickml"
 	case p.family == "workdrive" && label != "" && label != "workdrive":

@@ -25,7 +25,7 @@ func (s *Server) answerLocked(service, family, refusalCase string) Answer {
 		}
 	}
 	for _, name := range s.o.Variants {
-		if v := variants[name]; v.family == family && v.refusalCase == refusalCase {
+		if v := variants[name]; (v.family == family || v.family == service) && v.refusalCase == refusalCase {
 			return v.answer
 		}
 	}

@@ -1,5 +1,10 @@
 package zohosim
 
+import (
+	"fmt"
+	"strings"
+)
+
 // The cases of refusal. Every service has an answer for each.
 const (
 	// CaseNoHeader: there is no Authorization header, or none that is an OAuth token.
@@ -149,6 +154,17 @@ var refusals = map[string]map[string]Answer{
 		CaseOther: jsonAnswer(403,
 			`{"status":"failure","summary":"ACCESS_DENIED","data":{"errorCode":8023,"errorMessage":"Access denied"}}`),
 	},
+	// API v1 of Analytics, as a connector in production knows it: 8535 under 401 and 400, 8540, 6045. Other
+	// statuses and all texts are by pattern. The XML is as Zoho's Python library reads it, and as on the
+	// pages of error codes (zoho.com/analytics/api/v1). See call.refusalFamily.
+	"analytics-v1":     analyticsV1(analyticsJSON),
+	"analytics-v1-xml": analyticsV1(analyticsXML),
+	// Measured 2026-09-05 at /bookings/v1/json/workspaces, for a dead token and for a missing header: the same
+	// page, of 1.6 kB. The rest is by pattern.
+	"bookings": {
+		CaseNoHeader: htmlAnswer(400, bookingsPage),
+		CaseDead:     htmlAnswer(401, bookingsPage),
+	},
 	// API v3, measured. Another team saw the scope's refusal under 403, which is a variant. The limit is some
 	// 200 requests in two minutes.
 	"projects": {
@@ -236,11 +252,12 @@ var refusals = map[string]map[string]Answer{
 		},
 		CaseOther: jsonAPIAnswer(401, `{"errors":[{"id":"R008","title":"Unauthorized access"}]}`),
 	},
-	// The download and upload hosts, as rclone knows them.
+	// The download and upload hosts, as rclone knows them: the cause stands in the status line. The scope's
+	// is reported, the others are by pattern.
 	"workdrive-files": {
-		CaseNoHeader: jsonAPIAnswer(500, `{"errors":[{"id":"F000","title":"INVALID_TICKET"}]}`),
-		CaseDead:     jsonAPIAnswer(401, `{"errors":[{"id":"F7003","title":"Invalid OAuth token."}]}`),
-		CaseScope:    jsonAPIAnswer(401, `{"errors":[{"id":"F7007","title":"INVALID_OAUTHSCOPE"}]}`),
+		CaseNoHeader: reasonAnswer(401, "INVALID_TICKET"),
+		CaseDead:     reasonAnswer(401, "INVALID_OAUTHTOKEN"),
+		CaseScope:    reasonAnswer(401, "INVALID_OAUTHSCOPE"),
 	},
 	// Measured: only the message tells the two apart.
 	"sheet": {
@@ -299,9 +316,44 @@ var refusals = map[string]map[string]Answer{
 	},
 }
 
+// analyticsV1 are the refusals of API v1 of Analytics in one of its two forms.
+func analyticsV1(form func(status, code int, message string) Answer) map[string]Answer {
+	return map[string]Answer{
+		CaseNoHeader:   form(400, 8518, "Invalid ticket"),
+		CaseDead:       form(401, 8535, "Invalid OAuth token"),
+		CaseScope:      form(401, 8540, "Invalid OAuth scope"),
+		CasePermission: form(403, 7301, "You do not have permission to do this operation"),
+		CaseLimit:      form(400, 6045, "The number of API calls exceeds the limit of your plan"),
+	}
+}
+
+func analyticsJSON(status, code int, message string) Answer {
+	return jsonAnswer(status, fmt.Sprintf(`{"response":{"uri":"/api/owner/workspace/table","action":"EXPORT",`+
+		`"error":{"code":%d,"message":%q}}}`, code, message))
+}
+
+func analyticsXML(status, code int, message string) Answer {
+	return Answer{Status: status, ContentType: typeXML, Body: fmt.Sprintf(
+		"<?xml version=\"1.0\" encoding=\"UTF-8\" ?>\n<response uri=\"/api/owner/workspace/table\" action=\"EXPORT\">\n"+
+			"<error>\n<code>%d</code>\n<message>%s</message>\n</error>\n</response>", code, message)}
+}
+
+// bookingsPage is what Bookings says to whomever it does not know.
+var bookingsPage = "<!DOCTYPE html>\n<html>\n<head>\n<meta charset=\"utf-8\">\n" +
+	"<title>Zoho Creator - Error Page</title>\n" +
+	"<style>" + strings.Repeat("\n.error { margin: 0 auto; padding: 20px; color: #333 }", 24) + "\n</style>\n</head>\n" +
+	"<body>\n<h1>Something went wrong</h1>\n<p>Please contact support@zohobookings.com.</p>\n</body>\n</html>\n"
+
+// unauthorizedPage is a page instead of JSON. Only that there is one was reported.
+const unauthorizedPage = "<html><head><title>Error</title></head><body><h1>Unauthorized</h1></body></html>"
+
+// oldTicket is Recruit's number for an expired token, and for none.
+const oldTicket = `{"response":{"error":{"code":4834,"message":"Invalid Ticket Id"},` +
+	`"uri":"/recruit/private/json/Candidates/getRecords"}}`
+
 // A variant is an answer that was seen beside the usual one, or that sources disagree about.
 type variant struct {
-	family, refusalCase string
+	family, refusalCase string // or a service instead of the family
 	answer              Answer
 }
 
@@ -317,8 +369,19 @@ var variants = map[string]variant{
 	// A client expects this status.
 	"cliq-scope-403": {"cliq", CaseScope, jsonAnswer(403, refusals["cliq"][CaseScope].Body)},
 	// A page instead of JSON, as it was reported.
-	"desk-html": {"desk", CasePermission,
-		htmlAnswer(401, "<html><head><title>Error</title></head><body><h1>Unauthorized</h1></body></html>")},
+	"desk-html":      {"desk", CasePermission, htmlAnswer(401, unauthorizedPage)},
+	"desk-dead-html": {"desk", CaseDead, htmlAnswer(401, unauthorizedPage)},
+	"campaigns-html": {"campaigns", CaseDead, htmlAnswer(401, unauthorizedPage)},
+	// XML, for apps that do not ask for JSON; its names are by pattern.
+	"campaigns-xml": {"campaigns", CaseDead, Answer{Status: 401, ContentType: typeXML,
+		Body: "<response><status>error</status><code>1007</code><message>Unauthorized request.</message></response>"}},
+	// A connector knows 8535 under both statuses.
+	"analytics-v1-400":     {"analytics-v1", CaseDead, analyticsJSON(400, 8535, "Invalid OAuth token")},
+	"analytics-v1-xml-400": {"analytics-v1-xml", CaseDead, analyticsXML(400, 8535, "Invalid OAuth token")},
+	// Nobody wrote down the status of this number, nor where it stands: as before OAuth, by pattern.
+	"recruit-4834":     {"recruit", CaseDead, jsonAnswer(401, oldTicket)},
+	"recruit-4834-400": {"recruit", CaseDead, jsonAnswer(400, oldTicket)},
+	"recruit-4834-200": {"recruit", CaseDead, jsonAnswer(200, oldTicket)},
 	// Nobody wrote down the status of an expired token at People.
 	"people-200": {"people", CaseDead, jsonAnswer(200, refusals["people"][CaseDead].Body)},
 	"people-400": {"people", CaseDead, jsonAnswer(400, refusals["people"][CaseDead].Body)},
@@ -335,6 +398,9 @@ var variants = map[string]variant{
 	// The other of two ids for a missing scope.
 	"workdrive-f7004": {"workdrive", CaseScope,
 		jsonAPIAnswer(401, `{"errors":[{"id":"F7004","title":"Invalid OAuth scope."}]}`)},
+	// The words of WorkDrive's API at its hosts for files.
+	"workdrive-files-json": {"workdrive-files", CaseDead,
+		jsonAPIAnswer(401, `{"errors":[{"id":"F7003","title":"Invalid OAuth token."}]}`)},
 	// WorkDrive of old said it in a header. rclone still looks for it.
 	"workdrive-header": {"workdrive", CaseDead, Answer{
 		Status: 401, ContentType: typeJSONAPI, Body: refusals["workdrive"][CaseDead].Body,

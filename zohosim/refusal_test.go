@@ -55,6 +55,23 @@ var refusals = []struct {
 		"scope":      {401, `{"status":"failure","summary":"INVALID_OAUTHSCOPE","data":{"errorCode":8540,…`},
 		"permission": {403, `{"status":"failure","summary":"PERMISSION_DENIED","data":{"errorCode":7301,…`},
 	}},
+	{"analytics-v1", "https://analyticsapi.zoho.com/api/me@example.com/Sales/Orders?ZOHO_ACTION=EXPORT&ZOHO_OUTPUT_FORMAT=JSON", "ZohoAnalytics.data.ALL", map[string]want{
+		"dead":  {401, `{"response":{"uri":"/api/owner/workspace/table","action":"EXPORT","error":{"code":8535,"message":"Invalid OAuth token"}}}`},
+		"scope": {401, `{"response":{"uri":"/api/owner/workspace/table","action":"EXPORT","error":{"code":8540,…`},
+		"limit": {400, `{"response":{"uri":"/api/owner/workspace/table","action":"EXPORT","error":{"code":6045,…`},
+	}},
+	{"analytics-v1-xml", "https://analyticsapi.zoho.com/api/me@example.com/Sales/Orders?ZOHO_ACTION=EXPORT&ZOHO_ERROR_FORMAT=XML&ZOHO_OUTPUT_FORMAT=JSON", "ZohoAnalytics.data.ALL", map[string]want{
+		"dead":  {401, analyticsXML + "8535</code>\n<message>Invalid OAuth token</message>\n</error>\n</response>"},
+		"scope": {401, analyticsXML + "8540</code>…"},
+		"limit": {400, analyticsXML + "6045</code>…"},
+	}},
+	{"analytics-v1, nothing asked for", "https://analyticsapi.zoho.com/api/me@example.com/Sales/Orders?ZOHO_ACTION=EXPORT", "ZohoAnalytics.data.ALL", map[string]want{
+		"dead": {401, analyticsXML + "8535</code>…"},
+	}},
+	{"bookings", "https://www.zohoapis.com/bookings/v1/json/workspaces", "zohobookings.data.ALL", map[string]want{
+		"no-header": {400, bookingsPage},
+		"dead":      {401, bookingsPage},
+	}},
 	{"projects", "https://projectsapi.zoho.com/api/v3/portals", "ZohoProjects.portals.READ", map[string]want{
 		"no-header": {401, `{"error":{"status_code":"401","title":"INVALID_TICKET",…`},
 		"dead":      {401, `{"error":{"status_code":"401","title":"INVALID_OAUTHTOKEN","details":[{"message":"Invalid OAuth access token."}]}}`},
@@ -100,8 +117,8 @@ var refusals = []struct {
 		"limit":     {429, `{"errors":[{"id":"F7008",…`},
 	}},
 	{"workdrive-files", "https://download.zoho.com/v1/workdrive/download/1", "ZohoFiles.files.READ", map[string]want{
-		"dead":  {401, `{"errors":[{"id":"F7003",…`},
-		"scope": {401, `{"errors":[{"id":"F7007","title":"INVALID_OAUTHSCOPE"}]}`},
+		"dead":  {401, `<html>…`}, // and what the status line says: see TestReason
+		"scope": {401, `<html>…`},
 	}},
 	{"sheet", "https://sheet.zoho.com/api/v2/1", "ZohoSheet.dataAPI.READ", map[string]want{
 		"no-header": {401, `{"status":"failure","error_code":2401,"error_message":"Invalid parameter value [authorization ticket]"}`},
@@ -124,6 +141,11 @@ var refusals = []struct {
 	{"writer", "https://www.zohoapis.com/writer/api/v1/documents", "ZohoWriter.documentEditor.ALL", nil},
 	{"accounts", "https://accounts.zoho.com/oauth/user/info", "AaaServer.profile.Read", nil},
 }
+
+const (
+	analyticsXML = "<?xml version=\"1.0\" encoding=\"UTF-8\" ?>\n<response uri=\"/api/owner/workspace/table\" action=\"EXPORT\">\n<error>\n<code>"
+	bookingsPage = "<!DOCTYPE html>\n<html>\n<head>\n<meta charset=\"utf-8\">\n<title>Zoho Creator - Error Page</title>…"
+)
 
 type want struct {
 	status int
@@ -174,6 +196,8 @@ func contentTypeOf(body string) string {
 		return "application/vnd.api+json"
 	case strings.HasPrefix(body, "{"):
 		return "application/json"
+	case strings.HasPrefix(body, "<?xml"), strings.HasPrefix(body, "<response"):
+		return "text/xml"
 	default:
 		return "text/html"
 	}
@@ -231,7 +255,7 @@ func provoke(t *testing.T, sim *zohosim.Server, target, scope, refusalCase strin
 func TestRefusalsAreComplete(t *testing.T) {
 	sim := newSim(zohosim.Options{})
 	cases := []string{"no-header", "dead", "scope", "permission", "org", "limit", "other"}
-	for _, service := range append(zohosim.Services(), "projects-v1", "workdrive-files", "quickml", "accounts") {
+	for _, service := range append(zohosim.Services(), "projects-v1", "analytics-v1", "analytics-v1-xml", "workdrive-files", "quickml", "accounts") {
 		for _, refusalCase := range cases {
 			a := sim.Refusal(service, refusalCase)
 			if a.Status < 200 || a.ContentType == "" || a.Body == "" {
@@ -260,9 +284,19 @@ func TestVariants(t *testing.T) {
 		{"cliq-scope-403", "https://cliq.zoho.com/api/v2/channels", "scope", want{403, `{"code":"oauthtoken_scope_invalid",…`}},
 		{"books-old-text", "https://books.zoho.com/api/v3/invoices", "no-header", want{401, `{"code":14,"message":"Invalid value passed for authtoken"}`}},
 		{"workdrive-f7004", "https://workdrive.zoho.com/api/v1/files", "scope", want{401, `{"errors":[{"id":"F7004",…`}},
+		{"desk-dead-html", "https://desk.zoho.com/api/v1/tickets", "dead", want{401, `<html>…`}},
+		{"campaigns-html", "https://campaigns.zoho.com/api/v1.1/getmailinglists", "dead", want{401, `<html>…`}},
+		{"campaigns-xml", "https://campaigns.zoho.com/api/v1.1/getmailinglists", "dead", want{401, `<response><status>error</status><code>1007</code>…`}},
+		{"analytics-v1-400", "https://analyticsapi.zoho.com/api/o/w/t?ZOHO_ERROR_FORMAT=JSON", "dead", want{400, `{"response":…`}},
+		{"analytics-v1-xml-400", "https://analyticsapi.zoho.com/api/o/w/t", "dead", want{400, analyticsXML + "8535…"}},
+		{"recruit-4834", "https://recruit.zoho.com/recruit/v2/Candidates", "dead", want{401, `{"response":{"error":{"code":4834,…`}},
+		{"recruit-4834-400", "https://recruit.zoho.com/recruit/v2/Candidates", "dead", want{400, `{"response":{"error":{"code":4834,…`}},
+		{"recruit-4834-200", "https://recruit.zoho.com/recruit/v2/Candidates", "dead", want{200, `{"response":{"error":{"code":4834,…`}},
+		{"recruit-4834", "https://www.zohoapis.com/crm/v8/Leads", "dead", crmWant["dead"]},
+		{"workdrive-files-json", "https://download.zoho.com/v1/workdrive/download/1", "dead", want{401, `{"errors":[{"id":"F7003",…`}},
 		{"desk-html", "https://desk.zoho.com/api/v1/tickets", "permission", want{401, `<html>…`}},
 	} {
-		t.Run(tt.variant, func(t *testing.T) {
+		t.Run(tt.variant+" "+tt.url, func(t *testing.T) {
 			sim := newSim(zohosim.Options{Variants: []string{tt.variant}})
 			tt.want.check(t, provoke(t, sim, tt.url, "", tt.refusalCase))
 		})

@@ -85,7 +85,18 @@ func (c *call) refusal(refusal string) Answer {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	c.s.stats.Refusals[name+"/"+refusal]++
-	return c.s.answerLocked(name, c.route.family, refusal)
+	return c.s.answerLocked(name, c.refusalFamily(), refusal)
+}
+
+// refusalFamily says which refusals hold for a request. API v1 of Analytics refuses in XML unless the app
+// asks for JSON; of its two parameters, Zoho's Python library has errors in XML beside results in JSON.
+func (c *call) refusalFamily() string {
+	query := c.r.URL.Query()
+	format := cmp.Or(query.Get("ZOHO_ERROR_FORMAT"), query.Get("ZOHO_OUTPUT_FORMAT"))
+	if c.route.family == "analytics-v1" && !strings.EqualFold(format, "JSON") {
+		return "analytics-v1-xml"
+	}
+	return c.route.family
 }
 
 // refusedByFault plays the faults that are a service's own refusals.

@@ -137,3 +137,39 @@ func TestListenErrors(t *testing.T) {
 	}
 	mustPanic(t, func() { sim.StartTLS(filepath.Join(t.TempDir(), "no")) })
 }
+
+// TestReason: hosts for files say in the status line of HTTP/1.1 why they refuse. HTTP/2 has none.
+func TestReason(t *testing.T) {
+	sim := newSim(zohosim.Options{})
+	addr, caFile, stop := sim.StartTLS(t.TempDir())
+	defer stop()
+	narrow := sim.AccessToken(sim.Grant(clientID, "", "", "ZohoCRM.modules.ALL"))
+	for _, tt := range []struct{ method, target, access, want string }{
+		{"GET", "https://download.zoho.com/v1/workdrive/download/1", "1000.dead", "401 INVALID_OAUTHTOKEN"},
+		{"HEAD", "https://download.zoho.com/v1/workdrive/download/1", "1000.dead", "401 INVALID_OAUTHTOKEN"},
+		{"POST", "https://upload.zoho.eu/workdrive-api/v1/stream/upload", "1000.dead", "401 INVALID_OAUTHTOKEN"},
+		{"GET", "https://files.zoho.sa/v1/workdrive/download/1", "1000.dead", "401 INVALID_OAUTHTOKEN"},
+		{"GET", "https://download.zoho.com/v1/workdrive/download/1", narrow, "401 INVALID_OAUTHSCOPE"},
+		{"GET", "https://www.zohoapis.com/workdrive/api/v1/files/1", "1000.dead", "401 Unauthorized"},
+	} {
+		for _, h2 := range []bool{false, true} {
+			want := tt.want
+			if h2 {
+				want = "401 Unauthorized"
+			}
+			req, err := http.NewRequest(tt.method, tt.target, strings.NewReader(strings.Repeat("x", 1<<20)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", "Zoho-oauthtoken "+tt.access)
+			res, err := tlsClient(t, addr, caFile, h2).Do(req)
+			if err != nil {
+				t.Errorf("%s %s, HTTP/2 %v: %v", tt.method, tt.target, h2, err)
+				continue
+			}
+			if body := bodyOf(t, res); res.Status != want || (res.ProtoMajor == 2) != h2 || (body == "") != (tt.method == "HEAD") {
+				t.Errorf("%s %s: got %q over %s and %q, want %q", tt.method, tt.target, res.Status, res.Proto, body, want)
+			}
+		}
+	}
+}
