@@ -57,7 +57,7 @@ func TestErrorCodesAreDocumented(t *testing.T) {
 
 // TestVerdictsAreDocumented: docs/errors.md explains each value of Zoho-Proxy-Verdict.
 func TestVerdictsAreDocumented(t *testing.T) {
-	words := []string{"data-center", "fresh-token-refused", "not-replayed"}
+	words := []string{"data-center", "fresh-token-refused"}
 	for _, v := range []zoho.Verdict{zoho.VerdictAmbiguous, zoho.VerdictOrg, zoho.VerdictPermission, zoho.VerdictScope} {
 		words = append(words, v.String())
 	}
