@@ -18,6 +18,8 @@ type call struct {
 	form map[string][]string
 	// token is that of an API request, once it is admitted.
 	token *token
+	// digest is that of the body, once it was read to its end.
+	digest string
 
 	// fault is what is to go wrong, nil for nothing; cleared is closed when it is cleared.
 	fault   *Fault

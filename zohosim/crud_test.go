@@ -253,5 +253,6 @@ func TestAnyService(t *testing.T) {
 	st := a.Stats()
 	a.want(st.Writes["cliq/channelsbyname"], 1)
 	a.want(st.Executed["one"], 1)
+	a.want(strings.Join(st.Bodies["one"], " "), digest(`{"text":"hi"}`))
 	a.want(st.Accepted["cliq"], 1)
 }

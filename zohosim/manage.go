@@ -115,6 +115,7 @@ func (s *Server) Stats() Stats {
 	} {
 		*m = maps.Clone(*m)
 	}
+	st.Bodies = maps.Clone(st.Bodies)
 	st.LiveByRefreshToken = map[string]int{}
 	for _, g := range s.grants {
 		s.pruneLocked(g, s.o.Now())

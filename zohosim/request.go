@@ -30,6 +30,8 @@ func (c *call) arrived(in *intake, err error) (body, bool) {
 	c.w.Header().Set("X-Sim-Body-Sha256", b.sha256)
 	if err != nil {
 		c.s.count(func(st *Stats) { st.BrokenBodies++ })
+	} else {
+		c.digest = b.sha256
 	}
 	return b, err == nil
 }
@@ -79,6 +81,9 @@ func (c *call) executed(resource string) {
 		}
 		if id := c.r.Header.Get("X-Test-Id"); id != "" {
 			st.Executed[id]++
+			if c.digest != "" {
+				st.Bodies[id] = append(st.Bodies[id], c.digest)
+			}
 		}
 		if len(c.r.Trailer.Values("Authorization")) > 0 {
 			st.Malformed++

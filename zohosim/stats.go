@@ -33,6 +33,8 @@ type Stats struct {
 	// Executed counts executed requests by their header X-Test-Id: a request that was executed twice
 	// shows as 2.
 	Executed map[string]int `json:"executed"`
+	// Bodies are the SHA-256 of the bodies that these brought, by the same header, in hex.
+	Bodies map[string][]string `json:"bodies"`
 	// Malformed counts requests with more than one Authorization header, or one as trailer.
 	Malformed int `json:"malformed"`
 	// BrokenBodies counts API requests whose body broke off; they were not executed.
@@ -53,6 +55,7 @@ func newStats() Stats {
 	return Stats{
 		TokenResults: map[string]int{}, ByRefreshToken: map[string]int{},
 		APIRequests: map[string]int{}, Accepted: map[string]int{}, Refusals: map[string]int{},
-		Writes: map[string]int{}, Executed: map[string]int{}, Faults: map[string]int{},
+		Writes: map[string]int{}, Executed: map[string]int{}, Bodies: map[string][]string{},
+		Faults: map[string]int{},
 	}
 }
