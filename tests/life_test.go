@@ -226,8 +226,7 @@ func TestStorm(t *testing.T) {
 	http2 := func(t *testing.T) (*proxy, *zohosim.Server) { return startZoho(t, zohosim.GrantSpec{}) }
 	// HTTP/1.1 within TLS, as to a server that does not offer more.
 	tls1 := func(t *testing.T) (*proxy, *zohosim.Server) {
-		t.Setenv("GODEBUG", "http2server=0")
-		return startZoho(t, zohosim.GrantSpec{})
+		return startZohoAs(t, zohosim.Options{HTTP1: true}, zohosim.GrantSpec{})
 	}
 	for _, test := range []struct {
 		name    string

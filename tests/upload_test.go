@@ -266,7 +266,6 @@ func TestAnswerAmidTheBody(t *testing.T) {
 							told++
 						}
 					}
-					t.Logf("%d of %d", told, uploads)
 					if told < uploads && (name != "resets" || told < uploads/2) {
 						t.Errorf("%d of %d apps got the answer", told, uploads)
 					}

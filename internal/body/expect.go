@@ -2,6 +2,7 @@ package body
 
 import (
 	"crypto/tls"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -43,13 +44,16 @@ type expectation struct {
 	ours     atomic.Bool // of the running attempt
 	answered atomic.Bool // something came, of the running attempt
 	watched  *httptrace.ClientTrace
+	conn     atomic.Pointer[retirer] // of the running attempt
 }
+
+// retirer is a connection that can be kept from being used again.
+type retirer interface{ Retire() }
 
 // ask makes the body wait for the server's consent. Over HTTP/1.1 net/http sends the body even
 // after a final answer if it wants to use the connection again, so it must not want to; over
 // HTTP/2 the request would get a connection of its own for that.
 func (e *expectation) ask(out *http.Request) {
-	e.watch(out)
 	own := out.Header["Expect"] == nil
 	e.ours.Store(own && e.host.listens())
 	e.answered.Store(false)
@@ -63,7 +67,11 @@ func (e *expectation) ask(out *http.Request) {
 }
 
 // watch follows the attempts of a request, which share a trace.
-func (e *expectation) watch(out *http.Request) {
+func (e *expectation) watch(out *http.Request, hosts *Hosts) {
+	if e.host == nil {
+		e.host = hosts.of(out.Host)
+	}
+	e.conn.Store(nil)
 	trace := httptrace.ContextClientTrace(out.Context())
 	if trace == nil {
 		trace = new(httptrace.ClientTrace)
@@ -87,11 +95,23 @@ func (e *expectation) watch(out *http.Request) {
 		}
 	}
 	trace.GotConn = func(info httptrace.GotConnInfo) {
-		conn, ok := info.Conn.(*tls.Conn)
-		e.host.http2.Store(ok && conn.ConnectionState().NegotiatedProtocol == "h2")
+		e.on(info.Conn)
 		if before.GotConn != nil {
 			before.GotConn(info)
 		}
+	}
+}
+
+// on is told of the connection that an attempt has got.
+func (e *expectation) on(conn net.Conn) {
+	http2 := false
+	if secure, ok := conn.(*tls.Conn); ok {
+		http2 = secure.ConnectionState().NegotiatedProtocol == "h2"
+		conn = secure.NetConn()
+	}
+	e.host.http2.Store(http2)
+	if r, ok := conn.(retirer); ok && !http2 {
+		e.conn.Store(&r)
 	}
 }
 

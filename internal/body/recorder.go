@@ -127,16 +127,23 @@ func (r *Recorder) Settle() {
 	}
 }
 
+// pipeSize is how much may be on its way: of more, a server that answers may not have read all.
+const pipeSize = 64 << 10
+
 // Stop is told that an answer came which makes the rest of the body pointless, over HTTP/1.1.
 // It reports whether a rest is on its way: an app that waits for consent sends none. The connection
 // is not used again, since it is still being written to for net/http: the attempt waits for the
-// end of the request.
+// end of the request. Nor is it after a large body that has ended for us: the server may hang up on
+// it without a word.
 func (r *Recorder) Stop() bool {
 	if r == nil {
 		return false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if conn := r.expect.conn.Load(); conn != nil && r.size > pipeSize {
+		(*conn).Retire()
+	}
 	r.stopped = r.ended == nil
 	return r.stopped && (r.size > 0 || !r.waits)
 }
