@@ -72,7 +72,7 @@ func (r *Room) Limit(t *Totals) {
 		limit = *t
 	}
 	if limit.Memory == nil {
-		limit.Memory = new(min(mostMemory, memoryLimit()/ownShare))
+		limit.Memory = new(ownMemory(memoryLimit()))
 	}
 	r.totals.Store(&limit)
 }
@@ -82,6 +82,9 @@ func (r *Room) Taken() (memory, files int64) { return r.memory.Load(), r.files.L
 
 // Close removes the folder of the files.
 func (r *Room) Close() { r.spool.remove() }
+
+// ownMemory is what is ours of the memory that the process may take.
+func ownMemory(limit int64) int64 { return min(mostMemory, limit/ownShare) }
 
 // memoryLimit is how much memory the process may take. Caddy sets GOMEMLIMIT by the control
 // group; whoever has turned that off has the group's limit all the same.

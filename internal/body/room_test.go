@@ -1,0 +1,79 @@
+package body
+
+import (
+	"bytes"
+	"io"
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// TestRoom: whatever bodies come and go, of whatever lengths, no more is taken than there is,
+// each is sent again byte for byte or not at all, and in the end everything is given back.
+func TestRoom(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	rapid.Check(t, func(t *rapid.T) {
+		size := rapid.Int64Range(0, 600_000)
+		memory, files := size.Draw(t, "memory"), size.Draw(t, "files")*4
+		room := NewRoom()
+		defer room.Close()
+		room.Limit(&Totals{Memory: &memory, Files: &files})
+		limits := Limits{Memory: rapid.Int64Range(1, 200_000).Draw(t, "limit")}
+		limits.File = limits.Memory * rapid.Int64Range(0, 3).Draw(t, "file")
+		var open []*Recorder
+		within := func() {
+			if m, f := room.Taken(); m > memory || f > files || m < 0 || f < 0 {
+				t.Fatalf("%d of %d bytes of memory are taken, %d of %d of files", m, memory, f, files)
+			}
+		}
+		for range rapid.IntRange(1, 8).Draw(t, "bodies") {
+			want := randomBytes(size.Draw(t, "size"))
+			length := int64(len(want))
+			if rapid.Bool().Draw(t, "unknown") {
+				length = -1
+			}
+			r := NewRecorder(bodyRequest(bytes.NewReader(want), length), limits, room)
+			within()
+			first, _ := r.newAttempt(nil)
+			if got, err := io.ReadAll(first); err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("the first attempt sent %d bytes of %d: %v", len(got), len(want), err)
+			}
+			within()
+			if lost := r.Rewind(); lost == "" {
+				again, _ := r.newAttempt(nil)
+				if got, err := io.ReadAll(again); err != nil || !bytes.Equal(got, want) {
+					t.Fatalf("the second attempt sent %d bytes of %d: %v", len(got), len(want), err)
+				}
+			} else if int64(len(want)) <= limits.Memory && memory >= 8*largeChunk*(1+limits.Memory/largeChunk) {
+				t.Fatalf("%d bytes were lost: %s", len(want), lost)
+			}
+			if rapid.Bool().Draw(t, "stays") {
+				open = append(open, r)
+				continue
+			}
+			r.Close()
+		}
+		for _, r := range open {
+			r.Close()
+		}
+		if m, f := room.Taken(); m != 0 || f != 0 {
+			t.Fatalf("%d bytes of memory are not given back, %d of files", m, f)
+		}
+	})
+}
+
+// TestRoomByDefault: a quarter of the memory that the process may take, and no more than 256 MiB.
+func TestRoomByDefault(t *testing.T) {
+	for limit, want := range map[int64]int64{64 << 20: 16 << 20, 1 << 30: 256 << 20, 8 << 30: 256 << 20, math.MaxInt64: 256 << 20} {
+		if got := ownMemory(limit); got != want {
+			t.Errorf("of %d bytes it takes %d, want %d", limit, got, want)
+		}
+	}
+	room := NewRoom()
+	defer room.Close()
+	if !room.takeFile(1) || room.takeFile(mostFiles) {
+		t.Error("the default of files is not between 1 byte and 2 GiB")
+	}
+	room.files.Store(0)
+}
