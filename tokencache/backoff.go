@@ -18,10 +18,22 @@ var (
 )
 
 const (
-	longestRetryAfter = time.Hour       // no server silences us for longer
-	lookAgain         = time.Second     // how often a request looks whether a human has helped
-	storeRetry        = 5 * time.Second // what callers are told while the store cannot be read
+	lookAgain  = time.Second     // how often a request looks whether a human has helped
+	storeRetry = 5 * time.Second // what callers are told while the store cannot be read
 )
+
+// longest is how long a server can silence us after a failure of a kind. What passes by itself
+// passes in minutes, whatever is said in trouble; a throttle has to be sat out; and a human may
+// help at any time.
+func (k Kind) longest() time.Duration {
+	switch {
+	case k == KindThrottled:
+		return 24 * time.Hour
+	case k.needsHand():
+		return handSteps[len(handSteps)-1]
+	}
+	return 2 * time.Minute
+}
 
 // step is the time of the table with jitter u in [0, 1): full jitter, uniform in
 // (0, step], but a tenth of the step at least, so that no bad luck makes a spin.
@@ -52,6 +64,7 @@ type waiting struct {
 // nothing. Other credentials begin anew.
 func (w *waiting) fail(kind Kind, digest [8]byte, retryAfter time.Duration, now int64, u float64) {
 	same := digest == w.digest
+	retryAfter = min(retryAfter, kind.longest()) // of what has failed, whatever it counts as
 	switch {
 	case w.kind.needsHand() && kind == KindTemporary && same:
 		kind = w.kind
@@ -62,7 +75,7 @@ func (w *waiting) fail(kind Kind, digest [8]byte, retryAfter time.Duration, now 
 		w.steps = 1
 	}
 	w.kind, w.digest = kind, digest
-	d := max(step(kind, int(w.steps), u), min(retryAfter, longestRetryAfter))
+	d := max(step(kind, int(w.steps), u), retryAfter)
 	w.next = now + int64(d)
 	w.lookAt = now + int64(lookAgain)
 }
@@ -82,7 +95,8 @@ func (w *waiting) state() string {
 }
 
 // restore is the inverse of state. The time of the next try was written by a
-// clock that may have been wrong: nothing waits longer than its table has it.
+// clock that may have been wrong, or by a version that was more patient: nothing waits
+// longer than it could have been told to.
 func (w *waiting) restore(state string, steps int, wait time.Duration, now int64) {
 	word, digest, _ := strings.Cut(state, " ")
 	kind := parseKind(word)
@@ -93,7 +107,7 @@ func (w *waiting) restore(state string, steps int, wait time.Duration, now int64
 	if b, err := hex.DecodeString(digest); err == nil {
 		copy(w.digest[:], b)
 	}
-	w.next = now + int64(min(max(wait, 0), longestRetryAfter))
+	w.next = now + int64(min(max(wait, 0), kind.longest()))
 }
 
 // Why the server is not asked now, and until when.
