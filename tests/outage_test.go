@@ -255,6 +255,8 @@ func TestProblemsOfTheGrant(t *testing.T) {
 		{"revoked", func(s *zohosim.Server) { s.Revoke("") }, "", "grant-dead", false, 1},
 		{"wrong secret", nil, "ZOHO_CLIENT_SECRET=anothersecret00000000000000", "client-rejected", false, 1},
 		{"wrong id", nil, "ZOHO_CLIENT_ID=1000.NOBODYATALL", "client-rejected", false, 1},
+		{"organization wanted", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultReply, Body: `{"error":"missing_org_info"}`}),
+			"", "client-rejected", false, 1},
 		{"throttled", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultThrottle}), "", "throttled", true, 1},
 		{"throttled in Chinese", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultLocalized}), "", "throttled", true, 1},
 		{"HTML", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultHTML}), "", "accounts-unreachable", true, 1},

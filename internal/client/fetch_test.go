@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -50,6 +51,55 @@ func TestSecretsOfDataCenters(t *testing.T) {
 	}
 	if want := []string{"old", "new", "new", "europe"}; !slices.Equal(asked, want) {
 		t.Errorf("asked with %v, want %v", asked, want)
+	}
+}
+
+// TestNoOtherSecretWillDo: a refusal that is not about the secret is the last word, and says of
+// what kind it is; the secrets behind would be refused for themselves.
+func TestNoOtherSecretWillDo(t *testing.T) {
+	us, _ := zoho.LookupDataCenter("us")
+	for said, want := range map[string]struct {
+		calls int
+		kind  tokencache.Kind
+	}{
+		`{"error":"missing_org_info"}`:      {1, tokencache.KindRejected},
+		`{"error":"invalid_scope"}`:         {1, tokencache.KindRejected},
+		`{"error":"invalid_code"}`:          {1, tokencache.KindDead},
+		`{"error":"invalid_client_secret"}`: {2, tokencache.KindRejected},
+		`{"error":"new_thing"}`:             {1, tokencache.KindTemporary},
+	} {
+		calls := 0
+		client := &Client{Centers: []zoho.DataCenter{us}, Config: &Config{
+			ClientID: secret.Literal("1000.ID"), ClientSecret: []secret.Ref{secret.Literal("one"), secret.Literal("two")}}}
+		client.HTTP = &http.Client{Transport: roundTrip(func(req *http.Request) *http.Response {
+			calls++
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(said)), Request: req}
+		})}
+		_, err := client.fetch(t.Context(), tokencache.Key{}, tokencache.Grant{RefreshToken: "r", AccountsServer: us.Accounts})
+		var failure *tokencache.FetchError
+		if !errors.As(err, &failure) || failure.Kind != want.kind || calls != want.calls {
+			t.Errorf("%s: %v after %d calls", said, err, calls)
+		}
+	}
+}
+
+// TestLifeByServer: at Zoho's own servers no token is believed to live for more than an hour,
+// also where their URLs are given; elsewhere it lives as long as the server says.
+func TestLifeByServer(t *testing.T) {
+	for accounts, want := range map[string]time.Duration{
+		"": time.Hour, "https://accounts.zoho.eu": time.Hour, "https://accounts.zoho.com/oauth/v2": time.Hour, "https://idp.example": 0,
+	} {
+		center, _ := zoho.LookupDataCenter("eu")
+		if accounts != "" {
+			var err error
+			if center, err = zoho.CustomDataCenter(accounts, "https://api.example"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		client := &Client{Config: &Config{}, Centers: []zoho.DataCenter{center}}
+		if got := client.cacheClient().MaxLife; got != want {
+			t.Errorf("%q: %s", accounts, got)
+		}
 	}
 }
 

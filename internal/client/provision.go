@@ -141,7 +141,7 @@ func (c *Client) cacheClient() *tokencache.Client {
 	if b := c.TokenBudget; b != nil {
 		cc.Budget, cc.BudgetWindow = b.Tokens, time.Duration(b.Window)
 	}
-	if !c.Centers[0].Custom {
+	if c.Centers[0].Zohos() {
 		cc.MaxLife = time.Hour
 	}
 	return cc
