@@ -115,7 +115,7 @@ func TestWaitingIsStoredAsWords(t *testing.T) {
 			w.fail(kind, [8]byte{1, 2, 3}, 0, 0, 0)
 		}
 		back.restore(w.state(), int(w.steps), time.Minute, 5)
-		if back.kind != w.kind || back.steps != w.steps || kind.needsHand() && back.digest != w.digest {
+		if back.kind != w.kind || back.steps != w.steps || kind.needsHand() && back.hand.digest != w.hand.digest {
 			t.Errorf("%q came back as %+v, was %+v", w.state(), back, w)
 		}
 		if kind != 0 && back.next != 5+int64(time.Minute) {

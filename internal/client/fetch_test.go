@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -134,6 +135,34 @@ func TestClockThatIsOff(t *testing.T) {
 		}
 		if n := logs.Len(); n != test.warnings {
 			t.Errorf("%v off: %d warnings, want %d", test.off, n, test.warnings)
+		}
+	}
+}
+
+// TestWhatIsTriedAtOnce: a client that was rejected is tried at once when what it was rejected
+// for is another one: an id, a secret, where a secret is for, or the data centers.
+func TestWhatIsTriedAtOnce(t *testing.T) {
+	one, two := secret.Literal("one"), secret.Literal("two")
+	configs := []Config{
+		{DataCenter: []string{"us"}, ClientID: secret.Literal("1000.A"), ClientSecret: []secret.Ref{one}},
+		{DataCenter: []string{"us"}, ClientID: secret.Literal("1000.B"), ClientSecret: []secret.Ref{one}},
+		{DataCenter: []string{"us"}, ClientID: secret.Literal("1000.A"), ClientSecret: []secret.Ref{two}},
+		{DataCenter: []string{"us", "eu"}, ClientID: secret.Literal("1000.A"), ClientSecret: []secret.Ref{one}},
+		{DataCenter: []string{"us", "eu"}, ClientID: secret.Literal("1000.A"), ClientSecret: []secret.Ref{one},
+			DataCenterSecret: map[string][]secret.Ref{"eu": {two}}},
+		{DataCenter: []string{"us", "eu"}, ClientID: secret.Literal("1000.A"), ClientSecret: []secret.Ref{one},
+			DataCenterSecret: map[string][]secret.Ref{"us": {two}}},
+	}
+	seen := make(map[string]int)
+	for i := range configs {
+		c := &Client{Config: &configs[i]}
+		text := fmt.Sprintf("%q", c.credentials())
+		if before, ok := seen[text]; ok {
+			t.Errorf("%d is as %d: %s", i, before, text)
+		}
+		seen[text] = i
+		if again := fmt.Sprintf("%q", c.credentials()); again != text {
+			t.Errorf("%d: %s, and then %s", i, text, again)
 		}
 	}
 }
