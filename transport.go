@@ -148,7 +148,7 @@ func (t *Transport) RoundTrip(req *http.Request) (res *http.Response, err error)
 // exchange sends, judges, has the token renewed, and sends again. Where that was with a
 // token which may have ended together with the first one, it sends a last time.
 func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, error) {
-	token, err := s.resource.Get(req.Context(), s.client.Cache)
+	token, err := s.token(req)
 	if err != nil {
 		return s.noToken(req, err)
 	}

@@ -4,6 +4,7 @@
 package tests
 
 import (
+	"bytes"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -239,6 +240,54 @@ func TestAbsurdLives(t *testing.T) {
 			t.Errorf("expires_in %s: %s are left", said, left)
 		}
 	}
+}
+
+// TestOneFailureOfAccounts: with no token at hand, one failure of Accounts fails no call. All wait
+// for the next try, and each is executed once.
+func TestOneFailureOfAccounts(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]zohosim.Fault{
+		"500":   {Kind: zohosim.FaultStatus},
+		"HTML":  {Kind: zohosim.FaultHTML},
+		"reset": {Kind: zohosim.FaultReset},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, server, _ := startSimulated(t, zohosim.Options{}, "ZOHO_CLIENT_OPTIONS=token_wait 30s")
+			f.Where, f.Count = "accounts", 1
+			server.AddFault(f)
+			spread(50, 16, func(int) {
+				a, err := c.try(http.MethodPost, "/crm/v8/Leads", strings.NewReader(`{"data":[{"Last_Name":"Lind"}]}`))
+				if err != nil || a.StatusCode >= 300 {
+					t.Errorf("%v %s %.300s", err, a.Status, a.body)
+				}
+			})
+			if n := server.Stats().Writes["crm/Leads"]; n != 50 {
+				t.Errorf("%d of 50 calls were executed", n)
+			}
+			wantTokenCalls(t, server, 2)
+			if n := c.metric("zoho_token_wait_seconds_count"); n < 1 {
+				t.Error("nobody is known to have waited")
+			}
+		})
+	}
+}
+
+// TestWrongRefusal: a service that refuses a good token once gets it again, as soon as it was
+// accepted anywhere, while the budget is spent. Bodies that cannot be kept are not risked.
+func TestWrongRefusal(t *testing.T) {
+	t.Parallel()
+	c, server, _ := startSimulated(t, zohosim.Options{}, "ZOHO_CLIENT_OPTIONS=token_budget 1 1h")
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultRefuse, Count: 1})
+	wantProblem(t, c.get("/crm/v8/Leads"), "budget-spent", http.StatusServiceUnavailable)
+	wantProblem(t, c.get("/crm/v8/Leads"), "budget-spent", http.StatusServiceUnavailable)
+	c.succeed(http.MethodGet, "/books/v3/contacts", "")
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	c.succeed(http.MethodPost, "/crm/v8/Leads", `{"data":[{"Last_Name":"Lind"}]}`)
+	large := c.call(http.MethodPost, "/crm/v8/Leads", bytes.NewReader(make([]byte, 65<<20)))
+	wantProblem(t, large, "budget-spent", http.StatusServiceUnavailable)
+	wantTokenCalls(t, server, 1)
 }
 
 // TestProblemsOfTheGrant: what Accounts may answer, and what the app is told.

@@ -49,6 +49,7 @@ type Cache struct {
 
 	gate    sync.Mutex // guards closed, and running against it
 	closed  bool
+	closing chan struct{}  // is closed then
 	running sync.WaitGroup // flights and timers' functions
 
 	clocks   sync.Mutex // guards lastLook
@@ -64,6 +65,7 @@ func New(o Options) *Cache {
 		rand:    o.Rand,
 		conns:   make(map[Key]*Conn),
 		ledgers: &ledgers{byGrant: make(map[Fingerprint]*sharedLedger)},
+		closing: make(chan struct{}),
 	}
 	if c.rand == nil {
 		c.rand = rand.Float64
@@ -205,10 +207,13 @@ func (c *Cache) enter() bool {
 func (c *Cache) leave() { c.running.Done() }
 
 // Close lets flights end, which have their own deadline, stops the timers and
-// writes what is still unsaved. Tokens that live can be had on. It does not
-// close the store.
+// writes what is still unsaved. Who waits for the next try gets its answer.
+// Tokens that live can be had on. It does not close the store.
 func (c *Cache) Close() error {
 	c.gate.Lock()
+	if !c.closed {
+		close(c.closing)
+	}
 	c.closed = true
 	c.gate.Unlock()
 	c.unsaved.stop()

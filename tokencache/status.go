@@ -197,7 +197,7 @@ func (n *Conn) snapshot(cl *Client) Status {
 	}
 	if l := n.live.Load(); l != nil {
 		s.Issued, s.Expiry, s.HasToken = l.Issued, l.Expiry, l.alive(now)
-		s.Refused = s.HasToken && n.banned(l.Generation)
+		s.Refused = s.HasToken && n.bannedAnywhere(l.Generation)
 	}
 	if used := n.used.Load(); used != 0 {
 		s.LastUsed = time.Unix(0, used).UTC()
@@ -235,11 +235,11 @@ func (n *Conn) explain(s *Status, cl *Client, now moment) {
 	}
 }
 
-// banned reports whether a resource server has refused the generation such that
+// bannedAnywhere reports whether a resource server has refused the generation such that
 // it is not offered there any more.
-func (n *Conn) banned(generation uint64) bool {
+func (n *Conn) bannedAnywhere(generation uint64) bool {
 	for r := n.resources.Load(); r != nil; r = r.next {
-		if r.banned.Load() >= generation {
+		if b := r.ban.Load(); b != nil && b.generation >= generation && !b.vouched.Load() {
 			return true
 		}
 	}
