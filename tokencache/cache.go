@@ -40,12 +40,14 @@ type Cache struct {
 	mu    sync.RWMutex // guards conns
 	conns map[Key]*Conn
 
-	saving  sync.Mutex // one write at a time, each of the state as it is then
-	ledgers *ledgers
-	looks   bool // it belongs to Status, and keeps nothing
-	users   userList
-	unsaved unsaved
-	lookup  grantLookup
+	saving    sync.Mutex // one write at a time, each of the state as it is then
+	ledgers   *ledgers
+	looks     bool   // it belongs to Status, and keeps nothing
+	beside    *Cache // of that kind, for connections that are only looked at
+	users     userList
+	unsaved   unsaved
+	lookup    grantLookup
+	overviews overviews
 
 	gate    sync.Mutex // guards closed, and running against it
 	closed  bool
@@ -71,6 +73,7 @@ func New(o Options) *Cache {
 		c.rand = rand.Float64
 	}
 	c.unsaved.cache = c
+	c.beside = &Cache{store: c.store, clock: c.clock, rand: c.rand, ledgers: c.ledgers, looks: true}
 	c.lastLook = c.clock.now()
 	return c
 }
@@ -120,9 +123,8 @@ func (n *Conn) known(cl *Client) error {
 // looks at it again. A configured grant that changes is noticed with the next
 // Client, or with the next flight.
 func (c *Cache) GrantChanged(key Key) {
-	c.mu.RLock()
-	n := c.conns[key]
-	c.mu.RUnlock()
+	c.overviews.changed(key)
+	n := c.find(key)
 	if n == nil {
 		return
 	}
