@@ -170,7 +170,8 @@ func (n *Conn) blocked(cl *Client, req request, now moment) error {
 // credentials are others than those that were rejected, or the budget.
 func (n *Conn) backingOff(cl *Client, req request, digest [8]byte, now moment) *Error {
 	wt := &n.waiting
-	free := req.operator && wt.kind != KindThrottled || wt.hand != nil && digest != [8]byte{} && digest != wt.hand.digest
+	corrected := wt.hand != nil && digest != [8]byte{} && digest != wt.hand.digest
+	free := req.operator && wt.kind != KindThrottled || corrected
 	if wt.running(now.mono) && !free {
 		err := n.waitError(now)
 		err.NextTry = time.Duration(wt.next - now.mono)

@@ -80,7 +80,9 @@ func TestWaitingTableInUse(t *testing.T) {
 }
 
 func TestRetryAfterOfTheServer(t *testing.T) {
-	for asked, want := range map[time.Duration]time.Duration{90 * time.Second: 90 * time.Second, time.Hour: 2 * time.Minute} {
+	for asked, want := range map[time.Duration]time.Duration{
+		90 * time.Second: 90 * time.Second, time.Hour: 2 * time.Minute,
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t)
 			r.server.set(patient(asked))

@@ -261,7 +261,9 @@ func TestRefreshDuringAnAdoption(t *testing.T) {
 // first call, and however long ago the last look at the wrong one was.
 func TestCorrectedByAReload(t *testing.T) {
 	for name, correct := range map[string]func(r *rig, wrong *tokencache.Client){
-		"a secret":           func(r *rig, _ *tokencache.Client) { r.client.Credentials = func() [][]byte { return [][]byte{{1}} } },
+		"a secret": func(r *rig, _ *tokencache.Client) {
+			r.client.Credentials = func() [][]byte { return [][]byte{{1}} }
+		},
 		"a secret in a file": func(r *rig, _ *tokencache.Client) { r.secret.set("the right one") },
 		"a refresh token":    func(r *rig, _ *tokencache.Client) { r.grants.set("default", "the right one") },
 		"a refresh token in a file": func(r *rig, wrong *tokencache.Client) {
@@ -301,6 +303,7 @@ func correctedByAReload(t *testing.T, kind tokencache.Kind, had, looks bool, cor
 	correct(r, wrong)
 	r.server.set(nil)
 	if looks {
+		r.cache.Overview(r.client)
 		r.cache.Status(r.client)
 	}
 	r.get("crm")

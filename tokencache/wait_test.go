@@ -119,12 +119,13 @@ func TestWaitEnds(t *testing.T) {
 		after time.Duration
 		calls int
 	}{
-		"the third try is too far away": {[]tokencache.Kind{temporary, temporary, temporary, temporary}, 1500 * time.Millisecond, 3},
-		"a throttle":                    {[]tokencache.Kind{throttled}, 0, 1},
-		"a throttle after a failure":    {[]tokencache.Kind{temporary, throttled}, 500 * time.Millisecond, 2},
-		"a dead grant":                  {[]tokencache.Kind{dead}, 0, 1},
-		"a dead grant after a failure":  {[]tokencache.Kind{temporary, dead}, 500 * time.Millisecond, 2},
-		"a rejected client":             {[]tokencache.Kind{tokencache.KindRejected}, 0, 1},
+		"the third try is too far away": {
+			[]tokencache.Kind{temporary, temporary, temporary, temporary}, 1500 * time.Millisecond, 3},
+		"a throttle":                   {[]tokencache.Kind{throttled}, 0, 1},
+		"a throttle after a failure":   {[]tokencache.Kind{temporary, throttled}, 500 * time.Millisecond, 2},
+		"a dead grant":                 {[]tokencache.Kind{dead}, 0, 1},
+		"a dead grant after a failure": {[]tokencache.Kind{temporary, dead}, 500 * time.Millisecond, 2},
+		"a rejected client":            {[]tokencache.Kind{tokencache.KindRejected}, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -220,7 +221,8 @@ func TestWhoDoesNotWait(t *testing.T) {
 		settle(57 * time.Minute)
 		r.server.set(failing(tokencache.KindTemporary, true))
 		start := time.Now()
-		if tok, err := r.resource("crm").GetFresh(t.Context(), r.client); err != nil || tok.Generation != 1 || time.Since(start) != 0 {
+		tok, err := r.resource("crm").GetFresh(t.Context(), r.client)
+		if err != nil || tok.Generation != 1 || time.Since(start) != 0 {
 			t.Errorf("%v, %v after %s", tok, err, time.Since(start))
 		}
 	})

@@ -28,8 +28,8 @@ type world struct {
 	grant   int                        // in force; that of the accounts default and twin
 	consent int                        // number of the latest one
 	stored  string                     // refresh token of the account stored, "" = none
-	refused map[string]uint64          // by account and resource: newest generation refused, and not accepted anywhere since
-	denied  map[string]uint64          // likewise, in this process: refused while no newer one was to be had, accepted or not
+	refused map[string]uint64          // by account and resource: newest refused, and not accepted anywhere since
+	denied  map[string]uint64          // likewise: refused while no newer one was to be had, in this process
 	newest  map[string]uint64          // by account: generation handed out
 	setBack bool                       // the wall clock, so that a restart believes too much
 	guessed map[string][]time.Duration // by account and grant, in this process: renewals because of unknown refusals

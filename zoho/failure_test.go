@@ -34,7 +34,7 @@ func TestRefusals(t *testing.T) {
 		{200, `{"error":"access_denied"}`, zoho.FailureThrottled, "access_denied"},
 		{200, `{"error":"general_error"}`, zoho.FailureTemporary, "general_error"},
 		{200, `{"error":"missing_org_info"}`, zoho.FailureMisconfigured, "missing_org_info"},
-		{400, `{"error":"missing_org_info","status":"failure","error_description":"x"}`, zoho.FailureMisconfigured, "missing_org_info"},
+		{400, `{"error":"missing_org_info","status":"failure"}`, zoho.FailureMisconfigured, "missing_org_info"},
 		{200, `{"error":"invalid_soid"}`, zoho.FailureMisconfigured, "invalid_soid"},
 		{401, `{"error":"invalid_org"}`, zoho.FailureMisconfigured, "invalid_org"},
 		{400, `{"error":"invalid_scope"}`, zoho.FailureMisconfigured, "invalid_scope"},
@@ -109,7 +109,8 @@ func TestMisconfigured(t *testing.T) {
 			}
 		}
 	}
-	if hint := cause.Of(cause.OrgNeeded, cause.Facts{}).Hint(); !strings.Contains(hint, "soid") || !strings.Contains(hint, "self client's code") {
+	hint := cause.Of(cause.OrgNeeded, cause.Facts{}).Hint()
+	if !strings.Contains(hint, "soid") || !strings.Contains(hint, "self client's code") {
 		t.Error(hint)
 	}
 }

@@ -74,9 +74,11 @@ func TestNoOtherSecretWillDo(t *testing.T) {
 			ClientID: secret.Literal("1000.ID"), ClientSecret: []secret.Ref{secret.Literal("one"), secret.Literal("two")}}}
 		client.HTTP = &http.Client{Transport: roundTrip(func(req *http.Request) *http.Response {
 			calls++
-			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(said)), Request: req}
+			body := io.NopCloser(strings.NewReader(said))
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: body, Request: req}
 		})}
-		_, err := client.fetch(t.Context(), tokencache.Key{}, tokencache.Grant{RefreshToken: "r", AccountsServer: us.Accounts})
+		grant := tokencache.Grant{RefreshToken: "r", AccountsServer: us.Accounts}
+		_, err := client.fetch(t.Context(), tokencache.Key{}, grant)
 		var failure *tokencache.FetchError
 		if !errors.As(err, &failure) || failure.Kind != want.kind || calls != want.calls {
 			t.Errorf("%s: %v after %d calls", said, err, calls)
@@ -88,7 +90,8 @@ func TestNoOtherSecretWillDo(t *testing.T) {
 // also where their URLs are given; elsewhere it lives as long as the server says.
 func TestLifeByServer(t *testing.T) {
 	for accounts, want := range map[string]time.Duration{
-		"": time.Hour, "https://accounts.zoho.eu": time.Hour, "https://accounts.zoho.com/oauth/v2": time.Hour, "https://idp.example": 0,
+		"": time.Hour, "https://accounts.zoho.eu": time.Hour, "https://accounts.zoho.com/oauth/v2": time.Hour,
+		"https://idp.example": 0,
 	} {
 		center, _ := zoho.LookupDataCenter("eu")
 		if accounts != "" {
