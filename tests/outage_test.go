@@ -5,6 +5,8 @@ package tests
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -270,6 +272,35 @@ func TestOneFailureOfAccounts(t *testing.T) {
 				t.Error("nobody is known to have waited")
 			}
 		})
+	}
+}
+
+// TestHangingUpWhileWaiting: a call whose app hangs up while it waits for the next try is not
+// sent to Zoho later.
+func TestHangingUpWhileWaiting(t *testing.T) {
+	t.Parallel()
+	c, server, _ := startSimulated(t, zohosim.Options{}, "ZOHO_CLIENT_OPTIONS=token_wait 1h")
+	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultStatus})
+	gone, hangUp := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(gone, http.MethodGet, c.url+"/crm/v8/Leads", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan error, 1)
+	go func() {
+		_, err := http.DefaultClient.Do(req)
+		told <- err
+	}()
+	c.waitFor("two tries", func() bool { return server.Stats().TokenRequests >= 2 })
+	hangUp()
+	if err := <-told; !errors.Is(err, context.Canceled) {
+		t.Errorf("who hung up got %v", err)
+	}
+	c.waitFor("the call to be let go", func() bool { return c.metric("zoho_token_wait_seconds_count") == 1 })
+	server.ClearFaults("")
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	if n := server.Stats().APIRequests["crm"]; n != 1 {
+		t.Errorf("%d calls reached Zoho, want the one that waited", n)
 	}
 }
 
