@@ -158,7 +158,7 @@ func (r *Resource) GetFresh(ctx context.Context, cl *Client) (*Token, error) {
 		return nil, err
 	}
 	l := n.live.Load()
-	if l == nil || l.Generation != t.Generation || n.cache.clock.now().mono < l.early {
+	if l == nil || l.Generation == t.Generation && n.cache.clock.now().mono < l.early {
 		return t, nil
 	}
 	if newer, err := n.obtain(ctx, cl, request{after: t.Generation, cause: CauseExpiry}); err == nil {

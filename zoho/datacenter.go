@@ -80,16 +80,6 @@ func LookupAccountsServer(accountsURL string) (DataCenter, bool) {
 	return DataCenter{}, false
 }
 
-// Zohos reports whether the accounts server is one of Zoho's own, also where its URL was
-// given instead of a code.
-func (dc DataCenter) Zohos() bool {
-	if !dc.Custom {
-		return true
-	}
-	u, err := url.Parse(dc.Accounts)
-	return err == nil && IsHost(u.Host)
-}
-
 // Isolated reports whether the data center shares no clients with the others:
 // China is run apart, consent has to start at its own accounts server.
 func (dc DataCenter) Isolated() bool { return dc.Code == "cn" }
