@@ -12,10 +12,12 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
+	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 )
 
@@ -152,5 +154,30 @@ func BenchmarkClone(b *testing.B) {
 			b.Fatal(err)
 		}
 		_ = res.Body.Close()
+	}
+}
+
+// BenchmarkHealth and BenchmarkConnectionMetrics are what anybody who reaches them makes the
+// proxy do.
+func BenchmarkHealth(b *testing.B) {
+	h := &Health{app: appWithStored(b, 3000)}
+	b.ReportAllocs()
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		if err := h.ServeHTTP(w, nil, nil); err != nil || w.Code != http.StatusServiceUnavailable {
+			b.Fatal(err, w.Body)
+		}
+	}
+}
+
+func BenchmarkConnectionMetrics(b *testing.B) {
+	app := appWithStored(b, 3000)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(metrics.Connections(app.statuses))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := registry.Gather(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -34,6 +34,7 @@ import (
 //	        authorization_scheme <scheme>
 //	        refresh_before       <duration>
 //	        keep_warm            <duration>
+//	        token_wait           <duration>
 //	        token_budget         <number> <duration>
 //	        trusted_ca           <file>
 //	        network_proxy        <url>

@@ -252,11 +252,7 @@ func (h *Handler) newSession(r *http.Request) (*session, *problem.Problem) {
 // only now where they are good: if that is not what the last token said, the route is found
 // anew.
 func (s *session) ensureToken(r *http.Request, last *tokencache.Token) *problem.Problem {
-	get := s.resource.Get
-	if s.replay.ExceededBy(r.ContentLength) {
-		get = s.resource.GetFresh
-	}
-	token, err := get(r.Context(), s.client.Cache)
+	token, err := s.token(r)
 	if err != nil {
 		return problem.Token(err, s.client, s.account)
 	}
@@ -267,6 +263,19 @@ func (s *session) ensureToken(r *http.Request, last *tokencache.Token) *problem.
 	}
 	s.center = center
 	return s.route(r, token)
+}
+
+// token is one that lives. A body that cannot be sent again is not sent with one that is likely
+// to be refused.
+func (s *session) token(r *http.Request) (*tokencache.Token, error) {
+	length := r.ContentLength
+	if length < 0 { // not told, and not nothing
+		length = 1
+	}
+	if s.body.AsksFirst() || s.replay.ExceededBy(length) {
+		return s.resource.GetFresh(r.Context(), s.client.Cache)
+	}
+	return s.resource.Get(r.Context(), s.client.Cache)
 }
 
 // accountOf is whose token a request gets, "" if it does not say.

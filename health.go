@@ -59,7 +59,7 @@ type healthSummary struct {
 func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.Handler) error {
 	summary := healthSummary{Status: "unavailable", Connections: make(map[string]int)}
 	status := http.StatusServiceUnavailable
-	for _, s := range h.statuses() {
+	for s := range h.statuses {
 		state := s.State
 		if !s.HasToken { // one that lives is served, whatever has become of its grant
 			state = s.Shown()
@@ -84,16 +84,18 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.H
 	return err
 }
 
-func (h *Health) statuses() []tokencache.Status {
-	var statuses []tokencache.Status
+// statuses are those of the connections that it looks at.
+func (h *Health) statuses(yield func(tokencache.Status) bool) {
 	for _, name := range h.app.clientNames() {
-		client := h.app.clients[name]
 		if h.Client != "" && name != h.Client {
 			continue
 		}
-		statuses = append(statuses, h.app.state.cache.Status(client.Cache, adminapi.Accounts(h.Account)...)...)
+		for s := range h.app.state.cache.Overview(h.app.clients[name].Cache, adminapi.Accounts(h.Account)...) {
+			if !yield(s) {
+				return
+			}
+		}
 	}
-	return statuses
 }
 
 var (

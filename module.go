@@ -17,6 +17,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -179,9 +180,9 @@ func (a *App) allClients() []*client.Client {
 }
 
 // statuses are those of all connections, by client.
-func (a *App) statuses(yield func(client string, statuses []tokencache.Status) bool) {
+func (a *App) statuses(yield func(client string, statuses iter.Seq[tokencache.Status]) bool) {
 	for _, name := range a.clientNames() {
-		if !yield(name, a.state.cache.Status(a.clients[name].Cache)) {
+		if !yield(name, a.state.cache.Overview(a.clients[name].Cache)) {
 			return
 		}
 	}
@@ -395,10 +396,13 @@ func (a *App) consent(key tokencache.Key) string {
 }
 
 // warm goes on with the connections that the run before kept warm, and those of a client
-// that is back; a reload leaves the timers of others alone.
+// that is back; a reload leaves the timers of others alone. Then it looks at all of them, so
+// that no health check has to.
 func (a *App) warm() {
 	for _, name := range a.clientNames() {
 		a.state.cache.Warm(a.clients[name].Cache)
+	}
+	for range a.statuses {
 	}
 }
 

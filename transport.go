@@ -150,11 +150,7 @@ func (t *Transport) RoundTrip(req *http.Request) (res *http.Response, err error)
 // token which may have ended together with the first one, it sends a last time.
 func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, error) {
 	s.keep(req)
-	get := s.resource.Get
-	if s.body.AsksFirst() {
-		get = s.resource.GetFresh
-	}
-	token, err := get(req.Context(), s.client.Cache)
+	token, err := s.token(req)
 	if err != nil {
 		return s.noToken(req, err)
 	}

@@ -54,7 +54,9 @@ var layers = map[string][]string{
 	"internal/storetest":    {"internal/onboard", "tokencache"},
 	"internal/testbed":      {"zohosim"},
 	"internal/onboard":      {"internal/cause", "internal/words", "tokencache", "zoho"},
-	"internal/notify":       {"internal/cause", "internal/fault", "internal/onboard", "internal/secret", "tokencache"},
+	"internal/notify": {
+		"internal/cause", "internal/fault", "internal/onboard", "internal/secret", "tokencache", "zoho",
+	},
 	"internal/client": {
 		"internal/cause", "internal/egress", "internal/fault", "internal/onboard", "internal/sealing",
 		"internal/secret", "internal/syntax", "tokencache", "tokencache/boltstore", "zoho",

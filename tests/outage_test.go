@@ -4,6 +4,9 @@
 package tests
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -241,6 +244,83 @@ func TestAbsurdLives(t *testing.T) {
 	}
 }
 
+// TestOneFailureOfAccounts: with no token at hand, one failure of Accounts fails no call. All wait
+// for the next try, and each is executed once.
+func TestOneFailureOfAccounts(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]zohosim.Fault{
+		"500":   {Kind: zohosim.FaultStatus},
+		"HTML":  {Kind: zohosim.FaultHTML},
+		"reset": {Kind: zohosim.FaultReset},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, server, _ := startSimulated(t, zohosim.Options{}, "ZOHO_CLIENT_OPTIONS=token_wait 30s")
+			f.Where, f.Count = "accounts", 1
+			server.AddFault(f)
+			spread(50, 16, func(int) {
+				a, err := c.try(http.MethodPost, "/crm/v8/Leads", strings.NewReader(`{"data":[{"Last_Name":"Lind"}]}`))
+				if err != nil || a.StatusCode >= 300 {
+					t.Errorf("%v %s %.300s", err, a.Status, a.body)
+				}
+			})
+			if n := server.Stats().Writes["crm/Leads"]; n != 50 {
+				t.Errorf("%d of 50 calls were executed", n)
+			}
+			wantTokenCalls(t, server, 2)
+			if n := c.metric("zoho_token_wait_seconds_count"); n < 1 {
+				t.Error("nobody is known to have waited")
+			}
+		})
+	}
+}
+
+// TestHangingUpWhileWaiting: a call whose app hangs up while it waits for the next try is not
+// sent to Zoho later.
+func TestHangingUpWhileWaiting(t *testing.T) {
+	t.Parallel()
+	c, server, _ := startSimulated(t, zohosim.Options{}, "ZOHO_CLIENT_OPTIONS=token_wait 1h")
+	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultStatus})
+	gone, hangUp := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(gone, http.MethodGet, c.url+"/crm/v8/Leads", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan error, 1)
+	go func() {
+		_, err := http.DefaultClient.Do(req)
+		told <- err
+	}()
+	c.waitFor("two tries", func() bool { return server.Stats().TokenRequests >= 2 })
+	hangUp()
+	if err := <-told; !errors.Is(err, context.Canceled) {
+		t.Errorf("who hung up got %v", err)
+	}
+	c.waitFor("the call to be let go", func() bool { return c.metric("zoho_token_wait_seconds_count") == 1 })
+	server.ClearFaults("")
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	if n := server.Stats().APIRequests["crm"]; n != 1 {
+		t.Errorf("%d calls reached Zoho, want the one that waited", n)
+	}
+}
+
+// TestWrongRefusal: a service that refuses a good token once gets it again, as soon as it was
+// accepted anywhere, while the budget is spent. Bodies that cannot be kept are not risked.
+func TestWrongRefusal(t *testing.T) {
+	t.Parallel()
+	c, server, _ := startSimulated(t, zohosim.Options{}, "ZOHO_CLIENT_OPTIONS=token_budget 1 1h")
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	server.AddFault(zohosim.Fault{Where: "crm", Kind: zohosim.FaultRefuse, Count: 1})
+	wantProblem(t, c.get("/crm/v8/Leads"), "budget-spent", http.StatusServiceUnavailable)
+	wantProblem(t, c.get("/crm/v8/Leads"), "budget-spent", http.StatusServiceUnavailable)
+	c.succeed(http.MethodGet, "/books/v3/contacts", "")
+	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	c.succeed(http.MethodPost, "/crm/v8/Leads", `{"data":[{"Last_Name":"Lind"}]}`)
+	large := c.call(http.MethodPost, "/crm/v8/Leads", bytes.NewReader(make([]byte, 65<<20)))
+	wantProblem(t, large, "budget-spent", http.StatusServiceUnavailable)
+	wantTokenCalls(t, server, 1)
+}
+
 // TestProblemsOfTheGrant: what Accounts may answer, and what the app is told.
 func TestProblemsOfTheGrant(t *testing.T) {
 	t.Parallel()
@@ -255,6 +335,8 @@ func TestProblemsOfTheGrant(t *testing.T) {
 		{"revoked", func(s *zohosim.Server) { s.Revoke("") }, "", "grant-dead", false, 1},
 		{"wrong secret", nil, "ZOHO_CLIENT_SECRET=anothersecret00000000000000", "client-rejected", false, 1},
 		{"wrong id", nil, "ZOHO_CLIENT_ID=1000.NOBODYATALL", "client-rejected", false, 1},
+		{"organization wanted", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultReply,
+			Body: `{"error":"missing_org_info"}`}), "", "client-rejected", false, 1},
 		{"throttled", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultThrottle}), "", "throttled", true, 1},
 		{"throttled in Chinese", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultLocalized}), "", "throttled", true, 1},
 		{"HTML", fault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultHTML}), "", "accounts-unreachable", true, 1},

@@ -18,10 +18,22 @@ var (
 )
 
 const (
-	longestRetryAfter = time.Hour       // no server silences us for longer
-	lookAgain         = time.Second     // how often a request looks whether a human has helped
-	storeRetry        = 5 * time.Second // what callers are told while the store cannot be read
+	lookAgain  = time.Second     // how often a request looks whether a human has helped
+	storeRetry = 5 * time.Second // what callers are told while the store cannot be read
 )
+
+// longest is how long a server can silence us after a failure of a kind. What passes by itself
+// passes in minutes, whatever is said in trouble; a throttle has to be sat out; and a human may
+// help at any time.
+func (k Kind) longest() time.Duration {
+	switch {
+	case k == KindThrottled:
+		return 24 * time.Hour
+	case k.needsHand():
+		return handSteps[len(handSteps)-1]
+	}
+	return 2 * time.Minute
+}
 
 // step is the time of the table with jitter u in [0, 1): full jitter, uniform in
 // (0, step], but a tenth of the step at least, so that no bad luck makes a spin.
@@ -40,18 +52,25 @@ func step(kind Kind, failures int, u float64) time.Duration {
 
 // waiting is why, and until when, nothing is asked. Its zero value holds nothing back.
 type waiting struct {
-	kind   Kind
-	steps  int32   // failures of this kind in a row
-	next   int64   // mono of the next try
+	kind  Kind
+	steps int32 // failures of this kind in a row
+	next  int64 // mono of the next try
+	hand  *hand // nil unless the kind needs one
+}
+
+// hand is how the help of a human is noticed.
+type hand struct {
 	digest [8]byte // of the credentials that were rejected
-	lookAt int64   // mono of the next look whether a human has helped
+	lookAt int64   // mono of the next look
+	looked uint64  // newest client that has looked
 }
 
 // fail enters a failure. A dead grant or a rejected client stays what it is
 // when the next try fails for a reason that passes by itself, which says
 // nothing. Other credentials begin anew.
 func (w *waiting) fail(kind Kind, digest [8]byte, retryAfter time.Duration, now int64, u float64) {
-	same := digest == w.digest
+	same := w.hand != nil && w.hand.digest == digest
+	retryAfter = min(retryAfter, kind.longest()) // of what has failed, whatever it counts as
 	switch {
 	case w.kind.needsHand() && kind == KindTemporary && same:
 		kind = w.kind
@@ -61,10 +80,33 @@ func (w *waiting) fail(kind Kind, digest [8]byte, retryAfter time.Duration, now 
 	default:
 		w.steps = 1
 	}
-	w.kind, w.digest = kind, digest
-	d := max(step(kind, int(w.steps), u), min(retryAfter, longestRetryAfter))
+	w.kind = kind
+	d := max(step(kind, int(w.steps), u), retryAfter)
 	w.next = now + int64(d)
-	w.lookAt = now + int64(lookAgain)
+	w.needHand(digest, now+int64(lookAgain))
+}
+
+// needHand keeps hand in step with the kind.
+func (w *waiting) needHand(digest [8]byte, lookAt int64) {
+	switch {
+	case !w.kind.needsHand():
+		w.hand = nil
+		return
+	case w.hand == nil:
+		w.hand = new(hand)
+	}
+	w.hand.digest, w.hand.lookAt = digest, lookAt
+}
+
+// look reports whether it is time to look whether a human has helped, and notes that somebody
+// does. A configuration that has not looked yet may at once, since it may be the help; unless
+// a later one has: two of them would take turns around a reload, with a call for each.
+func (h *hand) look(client uint64, now int64) bool {
+	if client <= h.looked && now < h.lookAt {
+		return false
+	}
+	h.lookAt, h.looked = now+int64(lookAgain), max(h.looked, client)
+	return true
 }
 
 func (w *waiting) running(now int64) bool { return w.kind != 0 && now < w.next }
@@ -76,13 +118,14 @@ func (w *waiting) state() string {
 	case w.kind == 0:
 		return ""
 	case w.kind.needsHand():
-		return w.kind.String() + " " + hex.EncodeToString(w.digest[:])
+		return w.kind.String() + " " + hex.EncodeToString(w.hand.digest[:])
 	}
 	return w.kind.String()
 }
 
 // restore is the inverse of state. The time of the next try was written by a
-// clock that may have been wrong: nothing waits longer than its table has it.
+// clock that may have been wrong, or by a version that was more patient: nothing waits
+// longer than it could have been told to.
 func (w *waiting) restore(state string, steps int, wait time.Duration, now int64) {
 	word, digest, _ := strings.Cut(state, " ")
 	kind := parseKind(word)
@@ -90,10 +133,12 @@ func (w *waiting) restore(state string, steps int, wait time.Duration, now int64
 		return
 	}
 	*w = waiting{kind: kind, steps: int32(max(steps, 1))}
+	var rejected [8]byte
 	if b, err := hex.DecodeString(digest); err == nil {
-		copy(w.digest[:], b)
+		copy(rejected[:], b)
 	}
-	w.next = now + int64(min(max(wait, 0), longestRetryAfter))
+	w.needHand(rejected, 0)
+	w.next = now + int64(min(max(wait, 0), kind.longest()))
 }
 
 // Why the server is not asked now, and until when.
@@ -105,11 +150,14 @@ func (n *Conn) blocked(cl *Client, req request, now moment) error {
 	if b := n.broken; b != nil && b.client == cl.identity() && now.mono < b.till {
 		return b.err
 	}
-	if !n.loaded || n.checked != cl.identity() {
+	switch {
+	case !n.loaded || n.checked == 0:
 		return nil
-	}
-	if n.waiting.kind.needsHand() && now.mono >= n.waiting.lookAt {
-		n.waiting.lookAt = now.mono + int64(lookAgain)
+	case n.waiting.kind.needsHand():
+		if n.waiting.hand.look(cl.identity(), now.mono) {
+			return nil
+		}
+	case n.checked != cl.identity():
 		return nil
 	}
 	if err := n.backingOff(cl, req, [8]byte{}, now); err != nil {
@@ -122,7 +170,8 @@ func (n *Conn) blocked(cl *Client, req request, now moment) error {
 // credentials are others than those that were rejected, or the budget.
 func (n *Conn) backingOff(cl *Client, req request, digest [8]byte, now moment) *Error {
 	wt := &n.waiting
-	free := req.operator && wt.kind != KindThrottled || wt.kind.needsHand() && digest != [8]byte{} && digest != wt.digest
+	corrected := wt.hand != nil && digest != [8]byte{} && digest != wt.hand.digest
+	free := req.operator && wt.kind != KindThrottled || corrected
 	if wt.running(now.mono) && !free {
 		err := n.waitError(now)
 		err.NextTry = time.Duration(wt.next - now.mono)
@@ -154,7 +203,7 @@ func (n *Conn) waitError(now moment) *Error {
 func (n *Conn) retryAt(cl *Client, now moment) int64 {
 	if n.waiting.running(now.mono) {
 		if n.waiting.kind.needsHand() {
-			return min(n.waiting.next, n.waiting.lookAt)
+			return min(n.waiting.next, n.waiting.hand.lookAt)
 		}
 		return n.waiting.next
 	}

@@ -70,19 +70,40 @@ func TestWaitingAcrossKinds(t *testing.T) {
 	}
 }
 
+// What passes by itself is tried again within two minutes, whatever the server says, and a
+// throttle when the server says. A wait of an older version is cut as well.
 func TestRetryAfterIsHonouredWithinReason(t *testing.T) {
-	for asked, want := range map[time.Duration]time.Duration{
-		0:                time.Second,
-		time.Millisecond: time.Second,
-		90 * time.Second: 90 * time.Second,
-		9999 * time.Hour: longestRetryAfter,
-		-5 * time.Second: time.Second,
+	for _, tt := range []struct {
+		kind        Kind
+		asked, want time.Duration
+	}{
+		{KindTemporary, 0, time.Second},
+		{KindTemporary, time.Millisecond, time.Second},
+		{KindTemporary, -5 * time.Second, time.Second},
+		{KindTemporary, 90 * time.Second, 90 * time.Second},
+		{KindTemporary, 121 * time.Second, 2 * time.Minute},
+		{KindTemporary, time.Hour, 2 * time.Minute},
+		{KindTemporary, 9999 * time.Hour, 2 * time.Minute},
+		{KindThrottled, time.Second, time.Minute},
+		{KindThrottled, 3 * time.Hour, 3 * time.Hour},
+		{KindThrottled, 9999 * time.Hour, 24 * time.Hour},
+		{KindDead, time.Hour, 10 * time.Minute},
+		{KindRejected, 20 * time.Second, 20 * time.Second},
 	} {
-		var w waiting
-		w.fail(KindTemporary, [8]byte{}, asked, 0, 0)
-		if w.next != int64(want) {
-			t.Errorf("Retry-After %s: wait %s, want %s", asked, time.Duration(w.next), want)
+		var w, back waiting
+		w.fail(tt.kind, [8]byte{}, tt.asked, 0, 0)
+		if w.next != int64(tt.want) {
+			t.Errorf("%s, Retry-After %s: wait %s, want %s", tt.kind, tt.asked, time.Duration(w.next), tt.want)
 		}
+		back.restore(w.state(), 1, max(tt.asked, tt.want), 0)
+		if back.next != w.next {
+			t.Errorf("%s, stored with %s: wait %s, want %s", tt.kind, tt.asked, time.Duration(back.next), tt.want)
+		}
+	}
+	var w waiting
+	w.fail(KindDead, [8]byte{}, 0, 0, 0)
+	if w.fail(KindTemporary, [8]byte{}, time.Hour, 0, 0); w.kind != KindDead || w.next != int64(2*time.Minute) {
+		t.Errorf("an outage of a dead one: %s for %s", w.kind, time.Duration(w.next))
 	}
 }
 
@@ -94,7 +115,7 @@ func TestWaitingIsStoredAsWords(t *testing.T) {
 			w.fail(kind, [8]byte{1, 2, 3}, 0, 0, 0)
 		}
 		back.restore(w.state(), int(w.steps), time.Minute, 5)
-		if back.kind != w.kind || back.steps != w.steps || kind.needsHand() && back.digest != w.digest {
+		if back.kind != w.kind || back.steps != w.steps || kind.needsHand() && back.hand.digest != w.hand.digest {
 			t.Errorf("%q came back as %+v, was %+v", w.state(), back, w)
 		}
 		if kind != 0 && back.next != 5+int64(time.Minute) {
@@ -109,7 +130,7 @@ func TestWaitingIsStoredAsWords(t *testing.T) {
 	}
 	var w waiting
 	w.restore("grant_dead xyz", 0, 1000*time.Hour, 0)
-	if w.kind != KindDead || w.steps != 1 || w.next != int64(longestRetryAfter) {
+	if w.kind != KindDead || w.steps != 1 || w.next != int64(10*time.Minute) {
 		t.Errorf("an absurd record gives %+v", w)
 	}
 }

@@ -80,20 +80,87 @@ func TestWaitingTableInUse(t *testing.T) {
 }
 
 func TestRetryAfterOfTheServer(t *testing.T) {
+	for asked, want := range map[time.Duration]time.Duration{
+		90 * time.Second: 90 * time.Second, time.Hour: 2 * time.Minute,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			r.server.set(patient(asked))
+			if e := r.refusal("crm", tokencache.KindTemporary); e.RetryAfter != want {
+				t.Errorf("Retry-After %s", e.RetryAfter)
+			}
+			settle(want - time.Second)
+			if e := r.refusal("crm", tokencache.KindTemporary); e.RetryAfter != time.Second {
+				t.Errorf("Retry-After %s a second before the end", e.RetryAfter)
+			}
+			r.wantCalls(1)
+			r.server.set(nil)
+			settle(time.Second)
+			r.get("crm")
+		})
+	}
+}
+
+// patient is a server in trouble that asks for patience.
+func patient(asked time.Duration) func(int) (tokencache.Fetched, error) {
+	return func(int) (tokencache.Fetched, error) {
+		return tokencache.Fetched{}, &tokencache.FetchError{Kind: tokencache.KindTemporary, RetryAfter: asked}
+	}
+}
+
+// One answer that asks for an hour does not stop the renewal in the background.
+func TestRetryAfterInTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		r.server.set(func(int) (tokencache.Fetched, error) {
-			return tokencache.Fetched{}, &tokencache.FetchError{Kind: tokencache.KindTemporary, RetryAfter: 90 * time.Second}
-		})
-		if e := r.refusal("crm", tokencache.KindTemporary); e.RetryAfter != 90*time.Second {
-			t.Errorf("Retry-After %s", e.RetryAfter)
+		r.get("crm")
+		r.server.set(patient(time.Hour))
+		settle(56 * time.Minute)
+		r.get("crm")
+		synctest.Wait()
+		r.wantCalls(2)
+		r.server.set(nil)
+		settle(2 * time.Minute)
+		r.get("crm")
+		synctest.Wait()
+		if g := r.get("crm").Generation; g != 2 {
+			t.Errorf("generation %d", g)
 		}
-		settle(89 * time.Second)
-		if e := r.refusal("crm", tokencache.KindTemporary); e.RetryAfter != time.Second {
-			t.Errorf("Retry-After %s a second before the end", e.RetryAfter)
-		}
-		r.wantCalls(1)
 	})
+}
+
+// The same over a restart, also of a wait that a version has written which was more patient;
+// a throttle waits on as the server said.
+func TestRetryAfterOverRestarts(t *testing.T) {
+	for kind, want := range map[tokencache.Kind]time.Duration{
+		tokencache.KindTemporary: 2 * time.Minute, tokencache.KindThrottled: time.Hour,
+	} {
+		dir := t.TempDir()
+		synctest.Test(t, func(t *testing.T) {
+			b := openBolt(t, dir)
+			r := newRig(t, withBolt(b))
+			r.server.set(func(int) (tokencache.Fetched, error) {
+				return tokencache.Fetched{}, &tokencache.FetchError{Kind: kind, RetryAfter: time.Hour}
+			})
+			r.refusal("crm", kind)
+			synctest.Wait()
+			key := tokencache.Key{Client: "main", Account: "default"}
+			rec, _, err := b.Load(key, r.client.Secrets())
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec.NextTry = time.Now().Add(time.Hour)
+			if err := b.Save(key, r.client.Secrets(), rec); err != nil {
+				t.Fatal(err)
+			}
+			r.restart()
+			r.server.set(nil)
+			if e := r.refusal("crm", kind); e.RetryAfter != want {
+				t.Errorf("%s: Retry-After %s", kind, e.RetryAfter)
+			}
+			settle(want)
+			r.get("crm")
+		})
+	}
 }
 
 func TestDeadTokenIsServedToItsEnd(t *testing.T) {

@@ -40,15 +40,18 @@ type Cache struct {
 	mu    sync.RWMutex // guards conns
 	conns map[Key]*Conn
 
-	saving  sync.Mutex // one write at a time, each of the state as it is then
-	ledgers *ledgers
-	looks   bool // it belongs to Status, and keeps nothing
-	users   userList
-	unsaved unsaved
-	lookup  grantLookup
+	saving    sync.Mutex // one write at a time, each of the state as it is then
+	ledgers   *ledgers
+	looks     bool   // it belongs to Status, and keeps nothing
+	beside    *Cache // of that kind, for connections that are only looked at
+	users     userList
+	unsaved   unsaved
+	lookup    grantLookup
+	overviews overviews
 
 	gate    sync.Mutex // guards closed, and running against it
 	closed  bool
+	closing chan struct{}  // is closed then
 	running sync.WaitGroup // flights and timers' functions
 
 	clocks   sync.Mutex // guards lastLook
@@ -64,11 +67,13 @@ func New(o Options) *Cache {
 		rand:    o.Rand,
 		conns:   make(map[Key]*Conn),
 		ledgers: &ledgers{byGrant: make(map[Fingerprint]*sharedLedger)},
+		closing: make(chan struct{}),
 	}
 	if c.rand == nil {
 		c.rand = rand.Float64
 	}
 	c.unsaved.cache = c
+	c.beside = &Cache{store: c.store, clock: c.clock, rand: c.rand, ledgers: c.ledgers, looks: true}
 	c.lastLook = c.clock.now()
 	return c
 }
@@ -118,9 +123,8 @@ func (n *Conn) known(cl *Client) error {
 // looks at it again. A configured grant that changes is noticed with the next
 // Client, or with the next flight.
 func (c *Cache) GrantChanged(key Key) {
-	c.mu.RLock()
-	n := c.conns[key]
-	c.mu.RUnlock()
+	c.overviews.changed(key)
+	n := c.find(key)
 	if n == nil {
 		return
 	}
@@ -205,10 +209,13 @@ func (c *Cache) enter() bool {
 func (c *Cache) leave() { c.running.Done() }
 
 // Close lets flights end, which have their own deadline, stops the timers and
-// writes what is still unsaved. Tokens that live can be had on. It does not
-// close the store.
+// writes what is still unsaved. Who waits for the next try gets its answer.
+// Tokens that live can be had on. It does not close the store.
 func (c *Cache) Close() error {
 	c.gate.Lock()
+	if !c.closed {
+		close(c.closing)
+	}
 	c.closed = true
 	c.gate.Unlock()
 	c.unsaved.stop()

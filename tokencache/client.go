@@ -19,6 +19,7 @@ type Client struct {
 
 	RefreshBefore time.Duration // renew in the background with less life left than this; 0 = 5m
 	KeepWarm      time.Duration // renew without being asked if used within it; 0 = never
+	TokenWait     time.Duration // a call waits for the next try if that is due within it; 0 = it does not
 	Budget        int           // token calls of a grant in BudgetWindow; 0 = 10
 	BudgetWindow  time.Duration // 0 = 10m
 	MaxLife       time.Duration // no token is believed to live longer; 0 = no cap

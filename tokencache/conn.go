@@ -30,7 +30,10 @@ type Conn struct {
 	started     atomic.Uint64            // flights so far
 	about       atomic.Pointer[about]    // what checked has found, nil = that failed; written with mu held
 
+	banned atomic.Bool // a Resource has set a ban that no acceptance has met yet
+
 	mu            sync.Mutex
+	waiters       uint16        // callers who wait for the next try, see pause
 	flight        *flight       // in the air, nil if none
 	timer         *time.Timer   // keep_warm; nil = not set
 	checked       uint64        // client whose grant was last found to be fingerprint's
@@ -103,6 +106,10 @@ type request struct {
 	after    uint64 // a generation newer than this; 0 = any
 	cause    string // one of the Cause constants, for events alone
 	operator bool   // a new token, even if there is one, and whatever waits; see Refresh
+	patient  bool   // waits for the next try, if that is due within the client's TokenWait
+	// instead is whose banned token has to do, if it may, while no newer one is to be had;
+	// nil = nobody's
+	instead *Resource
 }
 
 // fail makes an error for callers.
@@ -168,8 +175,27 @@ func (n *Conn) touch(now moment) {
 	}
 }
 
-// obtain waits for a token that serves a request. It joins a flight, or starts one, and
-// goes by what comes of that:
+// obtain waits for a token that serves a request, and makes do where that is allowed: with
+// a token that was refused and accepted since, or with the next try. The error is that of the
+// latest one.
+func (n *Conn) obtain(ctx context.Context, cl *Client, req request) (*live, error) {
+	var w wait
+	defer w.tell(n, req, n.cache.clock.now().mono)
+	for {
+		l, err := n.attempt(ctx, cl, req, &w)
+		if err == nil {
+			return l, nil
+		}
+		if l := req.instead.offered(cl, err); l != nil {
+			return l, nil
+		}
+		if !n.pause(ctx, cl, req, &w, err) {
+			return nil, err
+		}
+	}
+}
+
+// attempt joins a flight, or starts one, and goes by what comes of that:
 //
 //	the grant or the configuration was replaced meanwhile    comes round again
 //	another configuration's flight failed before it asked    again: that says nothing of this one's
@@ -182,7 +208,7 @@ func (n *Conn) touch(now moment) {
 // A round is lost to something that has happened while it lasted: to a flight that was in
 // the air before, to a change of the grant, to what the store had. Whoever has lost obtainRounds
 // of them is told to come again, for nothing says that the next one would be better.
-func (n *Conn) obtain(ctx context.Context, cl *Client, req request) (*live, error) {
+func (n *Conn) attempt(ctx context.Context, cl *Client, req request, w *wait) (*live, error) {
 	for range obtainRounds {
 		var g granted
 		if l := n.live.Load(); l != nil && !l.of(cl) {
@@ -200,7 +226,7 @@ func (n *Conn) obtain(ctx context.Context, cl *Client, req request) (*live, erro
 		if f == nil {
 			return l, err
 		}
-		if err := n.await(ctx, f); err != nil {
+		if err := n.await(ctx, f, w); err != nil {
 			return nil, err
 		}
 		switch {
@@ -224,12 +250,8 @@ func (n *Conn) obtain(ctx context.Context, cl *Client, req request) (*live, erro
 const obtainRounds = 4 // one for each of the three, and one more
 
 // await waits for the end of a flight, or for the caller's own: a flight goes on without it.
-func (n *Conn) await(ctx context.Context, f *flight) error {
-	start := n.cache.clock.now()
-	defer func() {
-		d := time.Duration(n.cache.clock.now().mono - start.mono)
-		n.cache.emit(Event{Type: EventWaited, Key: n.key, Cause: f.request.cause, Duration: d})
-	}()
+func (n *Conn) await(ctx context.Context, f *flight, w *wait) error {
+	w.waited = true
 	select {
 	case <-f.done:
 		return nil

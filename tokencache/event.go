@@ -7,7 +7,7 @@ type EventType int
 
 const (
 	EventTokenRequest EventType = iota + 1 // the authorization server was asked: Cause, Result, Generation (0 = the token is not the connection's yet), Duration, Expiry, Err
-	EventWaited                            // a caller waited Duration for a flight
+	EventWaited                            // a caller waited Duration for flights, and for the next try
 	EventState                             // State follows on Was: Generation of the live token, 0 = none, Err
 	EventLostEarly                         // Generation was refused long before its end, its successor was not
 	EventStoreError                        // Operation failed with Err

@@ -229,6 +229,9 @@ func (n *Conn) fault(cl *Client, kind Kind, digest [8]byte, retryAfter time.Dura
 	n.failures = min(n.failures, math.MaxUint16-1) + 1
 	n.last = &failure{err, now.wall}
 	n.waiting.fail(kind, digest, retryAfter, now.mono, n.cache.rand())
+	if h := n.waiting.hand; h != nil {
+		h.looked = max(h.looked, cl.identity())
+	}
 	if l := n.live.Load(); l != nil {
 		l.postpone(n.retryAt(cl, now))
 	}

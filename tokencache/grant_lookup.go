@@ -2,6 +2,7 @@ package tokencache
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 )
 
@@ -12,6 +13,8 @@ type grantLookup struct {
 	taken bool
 	err   error // why it cannot tell, nil = there is no such grant
 	till  int64 // mono
+	// changes counts how often it has said another thing than the time before.
+	changes uint64
 }
 
 // ungrantable tells why the store has no grant of the connection, nil if it has one.
@@ -50,9 +53,20 @@ func (l *grantLookup) take(c *Cache) (first bool, err error) {
 	if l.taken && c.clock.now().mono < l.till {
 		return false, l.err
 	}
+	before := l.err
 	l.err = c.store.CheckGrants()
+	if fmt.Sprint(before) != fmt.Sprint(l.err) {
+		l.changes++
+	}
 	l.taken, l.till = true, c.clock.now().mono+int64(lookAgain)
 	return true, l.err
+}
+
+// version tells one thing that was said from the next.
+func (l *grantLookup) version() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changes
 }
 
 // emitWarnings makes events of what the store has warned of since the last time.

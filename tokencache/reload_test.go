@@ -3,6 +3,7 @@ package tokencache_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -252,6 +253,81 @@ func TestRefreshDuringAnAdoption(t *testing.T) {
 		synctest.Wait()
 		if tok, err := n.Refresh(t.Context(), r.client); err != nil || tok.Generation != 2 {
 			t.Errorf("got %v, %v", tok, err)
+		}
+	})
+}
+
+// A reload that corrects what was wrong helps at once, whoever has looked between it and the
+// first call, and however long ago the last look at the wrong one was.
+func TestCorrectedByAReload(t *testing.T) {
+	for name, correct := range map[string]func(r *rig, wrong *tokencache.Client){
+		"a secret": func(r *rig, _ *tokencache.Client) {
+			r.client.Credentials = func() [][]byte { return [][]byte{{1}} }
+		},
+		"a secret in a file": func(r *rig, _ *tokencache.Client) { r.secret.set("the right one") },
+		"a refresh token":    func(r *rig, _ *tokencache.Client) { r.grants.set("default", "the right one") },
+		"a refresh token in a file": func(r *rig, wrong *tokencache.Client) {
+			r.grants.set("default", "the right one")
+			r.cache.Status(wrong)
+		},
+		"a secret that is tried again": func(r *rig, wrong *tokencache.Client) { r.secret.set("another"); r.cache.Status(wrong) },
+	} {
+		for _, kind := range []tokencache.Kind{tokencache.KindRejected, tokencache.KindDead} {
+			for _, had := range []bool{false, true} {
+				for _, looks := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s, %s, had a token %v, looked at %v", name, kind, had, looks), func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) { correctedByAReload(t, kind, had, looks, correct) })
+					})
+				}
+			}
+		}
+	}
+}
+
+func correctedByAReload(t *testing.T, kind tokencache.Kind, had, looks bool, correct func(*rig, *tokencache.Client)) {
+	r := newRig(t, func(o *tokencache.Options) { o.Rand = func() float64 { return 0 } })
+	if had {
+		r.get("crm")
+		settle(time.Hour)
+	}
+	r.server.set(failing(kind, true))
+	for range 3 {
+		r.refusal("crm", kind)
+		settle(time.Minute)
+	}
+	r.refusal("crm", kind)
+	r.refusal("crm", kind)
+	calls := r.server.count()
+	wrong := r.client
+	r.client = r.newClient()
+	correct(r, wrong)
+	r.server.set(nil)
+	if looks {
+		r.cache.Overview(r.client)
+		r.cache.Status(r.client)
+	}
+	r.get("crm")
+	r.wantCalls(calls + 1)
+	r.wantState(tokencache.StateOK)
+}
+
+// While the old configuration serves on beside the new one, with another secret that is wrong
+// as well, the two do not take turns at asking.
+func TestWrongSecretsTakeNoTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(o *tokencache.Options) { o.Rand = func() float64 { return 0 } })
+		r.server.set(failing(tokencache.KindRejected, true))
+		old, next := r.client, r.newClient()
+		old.Credentials = func() [][]byte { return [][]byte{{1}} }
+		next.Credentials = func() [][]byte { return [][]byte{{2}} }
+		for range 50 {
+			for _, r.client = range []*tokencache.Client{old, next} {
+				r.refusal("crm", tokencache.KindRejected)
+			}
+			settle(10 * time.Millisecond)
+		}
+		if n := r.server.count(); n > 3 {
+			t.Errorf("%d calls in half a second", n)
 		}
 	})
 }

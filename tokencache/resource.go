@@ -40,8 +40,10 @@ const (
 // It knows tokens by their generations, which only grow, so "the newest one that …" says
 // it of all that matter; 0 is none. What it has learned answers three questions.
 //
-// Is a token offered? None up to banned. A refusal that is worth a new token bans the old
-// one, unless it is ambiguous and this server has accepted that token before.
+// Is a token offered? None that is banned. A refusal that is worth a new token bans the old
+// one, unless it is ambiguous and this server has accepted that token before. A refusal may be
+// wrong, though: a token that is accepted anywhere after it is vouched for, and offered again
+// while no newer one is to be had.
 //
 // Is a refusal worth a new token? That of a dead one is, unless a hold runs. An ambiguous
 // one is not where accepted and acceptedAt have it that the token was taken a moment ago:
@@ -61,12 +63,12 @@ type Resource struct {
 	host    string
 	next    *Resource // of the same connection
 
-	banned     atomic.Uint64 // this generation and older ones are not offered any more
-	accepted   atomic.Uint64 // newest generation accepted
-	acceptedAt atomic.Int64  // mono, to acceptGrain
-	watched    atomic.Bool   // an acceptance may end a hold or prove a loss: it has to take mu
-	holding    bool          // guarded by mu, as all below; the hold may have run out, see onHold
-	steps      uint16        // of holdSteps taken
+	ban        atomic.Pointer[ban] // nil = no token is banned
+	accepted   atomic.Uint64       // newest generation accepted
+	acceptedAt atomic.Int64        // mono, to acceptGrain
+	watched    atomic.Bool         // an acceptance may end a hold or prove a loss: it has to take mu
+	holding    bool                // guarded by mu, as all below; the hold may have run out, see onHold
+	steps      uint16              // of holdSteps taken
 
 	mu        sync.Mutex
 	refused   uint64 // newest generation refused
@@ -117,18 +119,18 @@ func (n *Conn) find(service, host string) *Resource {
 func (r *Resource) Get(ctx context.Context, cl *Client) (*Token, error) {
 	n := r.conn
 	now := n.cache.clock.now()
-	if l := n.live.Load(); l != nil && l.fresh(now, cl) && l.Generation > r.banned.Load() {
+	if l := n.live.Load(); l != nil && l.fresh(now, cl) && l.Generation > r.banned() {
 		n.touch(now)
 		return &l.Token, nil
 	}
-	return r.get(ctx, cl, now)
+	return r.get(ctx, cl, now, r)
 }
 
 // get is Get where some thought is needed.
-func (r *Resource) get(ctx context.Context, cl *Client, now moment) (*Token, error) {
+func (r *Resource) get(ctx context.Context, cl *Client, now moment, instead *Resource) (*Token, error) {
 	n := r.conn
 	n.touch(now)
-	l, req := n.live.Load(), request{after: r.banned.Load(), cause: CauseExpiry}
+	l, req := n.live.Load(), request{after: r.banned(), cause: CauseExpiry, patient: true, instead: instead}
 	if l.of(cl) && l.usable(now, req) {
 		n.early(cl, l, now)
 		return &l.Token, nil
@@ -146,16 +148,17 @@ func (r *Resource) get(ctx context.Context, cl *Client, now moment) (*Token, err
 	return &l.Token, nil
 }
 
-// GetFresh is Get for a request that cannot be repeated: a token whose time to be
-// renewed has come is renewed first. If that fails, the current one has to do.
+// GetFresh is Get for a request that cannot be repeated: a token that was refused here is
+// none for it, and one whose time to be renewed has come is renewed first. If that fails, the
+// current one has to do.
 func (r *Resource) GetFresh(ctx context.Context, cl *Client) (*Token, error) {
-	t, err := r.Get(ctx, cl)
+	n := r.conn
+	t, err := r.get(ctx, cl, n.cache.clock.now(), nil)
 	if err != nil {
 		return nil, err
 	}
-	n := r.conn
 	l := n.live.Load()
-	if l == nil || l.Generation != t.Generation || n.cache.clock.now().mono < l.early {
+	if l == nil || l.Generation == t.Generation && n.cache.clock.now().mono < l.early {
 		return t, nil
 	}
 	if newer, err := n.obtain(ctx, cl, request{after: t.Generation, cause: CauseExpiry}); err == nil {
@@ -168,12 +171,16 @@ func (r *Resource) GetFresh(ctx context.Context, cl *Client) (*Token, error) {
 func (r *Resource) Accepted(generation uint64) {
 	now := r.conn.cache.clock.now().mono
 	seen := r.accepted.Load()
-	if generation < seen || generation == seen && now-r.acceptedAt.Load() < int64(acceptGrain) && !r.watched.Load() {
+	known := generation == seen && now-r.acceptedAt.Load() < int64(acceptGrain)
+	if generation < seen || known && !r.watched.Load() && !r.conn.banned.Load() {
 		return
 	}
 	r.acceptedAt.Store(now)
 	raise(&r.accepted, generation)
 	raise(&r.conn.acceptedGen, generation)
+	if r.conn.banned.Load() {
+		r.conn.vouch(generation)
+	}
 	if !r.watched.Load() {
 		return
 	}
@@ -226,9 +233,9 @@ func (r *Resource) Refused(ctx context.Context, cl *Client, generation uint64, h
 		return nil, nil
 	}
 	if how == RefusalDead || r.accepted.Load() != generation {
-		raise(&r.banned, generation)
+		r.setBan(generation)
 	}
-	l, err := n.obtain(ctx, cl, request{after: generation, cause: CauseRefused})
+	l, err := n.obtain(ctx, cl, request{after: generation, cause: CauseRefused, patient: true})
 	if err != nil {
 		return nil, err
 	}
@@ -236,6 +243,68 @@ func (r *Resource) Refused(ctx context.Context, cl *Client, generation uint64, h
 		raise(&n.doubt().guessed, l.Generation)
 	}
 	return &l.Token, nil
+}
+
+// ban says that a generation and older ones are not offered any more.
+type ban struct {
+	generation uint64
+	vouched    atomic.Bool // it was accepted since: the refusal may have been wrong
+}
+
+// banned is the newest generation that is not offered any more, 0 if there is none.
+func (r *Resource) banned() uint64 {
+	if b := r.ban.Load(); b != nil {
+		return b.generation
+	}
+	return 0
+}
+
+// setBan bans a generation. One that is refused once more has to be accepted once more.
+func (r *Resource) setBan(generation uint64) {
+	next := &ban{generation: generation}
+	for {
+		b := r.ban.Load()
+		if b != nil && b.generation > generation {
+			return
+		}
+		if r.ban.CompareAndSwap(b, next) {
+			r.conn.banned.Store(true)
+			return
+		}
+	}
+}
+
+// vouch lifts the bans of a generation that was accepted. A ban that is set meanwhile may miss
+// it, and waits for the next one.
+func (n *Conn) vouch(generation uint64) {
+	n.banned.Store(false)
+	for r := n.resources.Load(); r != nil; r = r.next {
+		b := r.ban.Load()
+		switch {
+		case b == nil || b.vouched.Load():
+		case b.generation <= generation:
+			b.vouched.Store(true)
+		default:
+			n.banned.Store(true)
+		}
+	}
+}
+
+// offered is the token that was refused here and accepted anywhere since, if that is the
+// current one and there is no newer one to be had for the reason err.
+func (r *Resource) offered(cl *Client, err error) *live {
+	if r == nil {
+		return nil
+	}
+	n := r.conn
+	l, b := n.live.Load(), r.ban.Load()
+	if l == nil || b == nil || b.generation != l.Generation || !b.vouched.Load() || !l.alive(n.cache.clock.now()) {
+		return nil
+	}
+	if !l.of(cl) && !n.serves(cl, l, request{}, err) {
+		return nil
+	}
+	return l
 }
 
 // doubts are what a connection remembers of renewals that may have been of no use. Among them
@@ -288,7 +357,7 @@ func raise(a *atomic.Uint64, v uint64) {
 func (r *Resource) refusedSince(generation uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.refused != generation || r.banned.Load() >= generation {
+	if r.refused != generation || r.banned() >= generation {
 		return false
 	}
 	return r.accepted.Load() != generation || r.acceptedAt.Load() <= r.refusedAt

@@ -85,38 +85,66 @@ func (c *Cache) Accounts(cl *Client) []string {
 	return slices.Compact(all)
 }
 
+// find is the connection that is in memory, nil if there is none.
+func (c *Cache) find(key Key) *Conn {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.conns[key]
+}
+
 // status describes a connection from memory where that is up to date.
 func (c *Cache) status(cl *Client, key Key, sound bool) Status {
-	c.mu.RLock()
-	n := c.conns[key]
-	c.mu.RUnlock()
-	if n != nil && sound {
-		if s, ok := n.remembered(cl); ok {
-			return s
+	if n := c.find(key); n != nil && sound && n.remembers(cl) {
+		return n.snapshot(cl)
+	}
+	return c.examine(cl, key).status(cl)
+}
+
+// look is what a look at a connection has found: one that describes it, in memory where that
+// is the same and else apart, and why there is no grant.
+type look struct {
+	conn       *Conn
+	err        error
+	configured bool  // the grant, had or not
+	at, took   int64 // mono
+}
+
+// examine looks at what the configuration and the store have of a connection. Nothing is kept
+// or told of what is not in memory.
+func (c *Cache) examine(cl *Client, key Key) *look {
+	n, now := c.find(key), c.clock.now().mono
+	l := &look{conn: &Conn{cache: c.beside, key: key}, at: now}
+	g, err := l.conn.check(cl)
+	switch {
+	case err != nil:
+		l.err = err
+		if cl.Grant != nil {
+			_, l.configured, _ = cl.Grant(key.Account)
 		}
-	}
-	// A connection of a cache of its own: nothing of it is kept or told.
-	apart := &Conn{cache: &Cache{store: c.store, clock: c.clock, rand: c.rand, ledgers: c.ledgers, looks: true}, key: key}
-	g, err := apart.check(cl)
-	if err == nil {
-		if n != nil && n.confirm(cl, g, apart.about.Load()) {
-			return n.snapshot(cl)
+		if n != nil {
+			l.conn = n
 		}
-		_ = apart.load(cl) // snapshot tells
-		return apart.snapshot(cl)
+	case n != nil && n.confirm(cl, g, l.conn.about.Load()):
+		l.conn = n
+	default:
+		_ = l.conn.load(cl) // snapshot tells
 	}
-	if n == nil {
-		n = apart
+	l.took = c.clock.now().mono - now
+	return l
+}
+
+// status is what there is to tell of the connection.
+func (l *look) status(cl *Client) Status {
+	s := l.conn.snapshot(cl)
+	if l.err == nil {
+		return s
 	}
-	s := n.snapshot(cl)
 	s.HasGrant, s.GrantedAt, s.Scopes = false, time.Time{}, nil
 	s.User, s.Org, s.RefreshTokens = "", "", 0
-	if cl.Grant != nil {
-		_, s.Configured, _ = cl.Grant(key.Account)
-	}
+	s.Configured = l.configured
 	s.NoGrant = KindNoGrant
 	var e *Error
-	if errors.As(err, &e) {
+	if errors.As(l.err, &e) {
 		s.NoGrant = e.Kind
 	}
 	if s.NoGrant == KindNoGrant { // nor does what there may have been of a token serve anybody
@@ -152,15 +180,11 @@ func describe(g Grant, configured bool) *about {
 	return a
 }
 
-// remembered is the snapshot, if the client's grant is known to be that of the state.
-func (n *Conn) remembered(cl *Client) (s Status, ok bool) {
+// remembers reports whether the client's grant is known to be that of the state.
+func (n *Conn) remembers(cl *Client) bool {
 	n.mu.Lock()
-	ok = n.loaded && n.about.Load() != nil && n.broken == nil && n.checked == cl.identity()
-	n.mu.Unlock()
-	if ok {
-		s = n.snapshot(cl)
-	}
-	return s, ok
+	defer n.mu.Unlock()
+	return n.loaded && n.about.Load() != nil && n.broken == nil && n.checked == cl.identity()
 }
 
 // confirm notes that the client's grant was read, if it is that of the state.
@@ -197,7 +221,7 @@ func (n *Conn) snapshot(cl *Client) Status {
 	}
 	if l := n.live.Load(); l != nil {
 		s.Issued, s.Expiry, s.HasToken = l.Issued, l.Expiry, l.alive(now)
-		s.Refused = s.HasToken && n.banned(l.Generation)
+		s.Refused = s.HasToken && n.bannedAnywhere(l.Generation)
 	}
 	if used := n.used.Load(); used != 0 {
 		s.LastUsed = time.Unix(0, used).UTC()
@@ -235,11 +259,11 @@ func (n *Conn) explain(s *Status, cl *Client, now moment) {
 	}
 }
 
-// banned reports whether a resource server has refused the generation such that
+// bannedAnywhere reports whether a resource server has refused the generation such that
 // it is not offered there any more.
-func (n *Conn) banned(generation uint64) bool {
+func (n *Conn) bannedAnywhere(generation uint64) bool {
 	for r := n.resources.Load(); r != nil; r = r.next {
-		if r.banned.Load() >= generation {
+		if b := r.ban.Load(); b != nil && b.generation >= generation && !b.vouched.Load() {
 			return true
 		}
 	}

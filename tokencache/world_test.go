@@ -25,17 +25,20 @@ type world struct {
 	process *process
 	started int // processes
 	zombies []*process
-	grant   int    // in force; that of the accounts default and twin
-	consent int    // number of the latest one
-	stored  string // refresh token of the account stored, "" = none
-	refused map[string]uint64
+	grant   int                        // in force; that of the accounts default and twin
+	consent int                        // number of the latest one
+	stored  string                     // refresh token of the account stored, "" = none
+	refused map[string]uint64          // by account and resource: newest refused, and not accepted anywhere since
+	denied  map[string]uint64          // likewise: refused while no newer one was to be had, in this process
 	newest  map[string]uint64          // by account: generation handed out
 	setBack bool                       // the wall clock, so that a restart believes too much
 	guessed map[string][]time.Duration // by account and grant, in this process: renewals because of unknown refusals
 	unsure  map[string]uint64          // by account: generation that came of one and was not accepted
+	reloads int
 
 	mu        sync.Mutex
 	mode      string
+	patience  bool // was asked for by a server in trouble
 	suspended time.Duration
 	made      map[string]*minted   // by value
 	counted   map[string][]call    // by refresh token
@@ -155,7 +158,10 @@ func (w *world) fetch(p *process) func(context.Context, tokencache.Key, tokencac
 		if kind, fails := kinds[mode]; fails {
 			e := &tokencache.FetchError{Kind: kind, NoToken: mode != "lost", Err: errors.New(mode)}
 			if mode == "retry after" {
-				e.RetryAfter = 40 * time.Second
+				e.RetryAfter = time.Hour
+				w.mu.Lock()
+				w.patience = true
+				w.mu.Unlock()
 			}
 			return tokencache.Fetched{}, e
 		}
@@ -276,6 +282,7 @@ func (w *world) begin(dir string) {
 	w.process, w.cache = p, p.cache
 	clear(w.guessed)
 	clear(w.unsure)
+	clear(w.denied)
 	w.forgive()
 	w.reload()
 }
@@ -367,9 +374,12 @@ func (w *world) written(g tokencache.Grant) {
 }
 
 // reload puts another configuration in force, and the old one out of it. What seals the
-// store stays readable.
+// store stays readable. In every second one calls wait for the next try.
 func (w *world) reload() {
 	cl := w.newClient()
+	if w.reloads++; w.reloads%2 == 0 {
+		cl.TokenWait = 2 * time.Second
+	}
 	cl.Credentials = w.secret.get
 	cl.Secrets = func() [][]byte { return append(w.secret.get(), []byte("the first secret")) }
 	cl.Fetch, cl.KeepWarm = w.fetch(w.process), time.Hour
@@ -443,7 +453,7 @@ func (w *world) checkBudget() {
 func live(t *testing.T, history []operation) error {
 	dir := t.TempDir()
 	w := &world{mode: "ok", made: make(map[string]*minted), counted: make(map[string][]call), throttled: make(map[string]time.Time),
-		refused: make(map[string]uint64), newest: make(map[string]uint64),
+		refused: make(map[string]uint64), denied: make(map[string]uint64), newest: make(map[string]uint64),
 		guessed: make(map[string][]time.Duration), unsure: make(map[string]uint64)}
 	synctest.Test(t, func(t *testing.T) {
 		w.clocks = &clocks{start: time.Now()}

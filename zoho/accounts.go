@@ -127,16 +127,20 @@ func (a *Accounts) token(ctx context.Context, g grantType, form url.Values, secr
 	if f != nil {
 		return Reply{}, a.annotate(f, g)
 	}
-	r, f := raw.token(g, secrets)
+	r, f := raw.token(g, a.DataCenter.Zohos(), secrets)
 	if f != nil {
 		return Reply{}, a.annotate(f, g)
 	}
 	return r, nil
 }
 
-// annotate adds what Hint needs to know.
+// annotate adds what Hint needs to know, and bounds the patience that a server in trouble
+// asks for: it does not know when it will be well again.
 func (a *Accounts) annotate(f *Failure, g grantType) *Failure {
 	f.grant, f.dataCenter = g, a.DataCenter
+	if f.Kind == FailureTemporary {
+		f.RetryAfter = min(f.RetryAfter, maxPatience)
+	}
 	return f
 }
 

@@ -2,6 +2,7 @@ package zoho
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -26,6 +27,9 @@ const (
 	// FailureClientRejected means that client id, secret, redirect URI or data
 	// center are wrong.
 	FailureClientRejected
+	// FailureMisconfigured means that client and grant are known, and the call is refused
+	// for as long as both are what they are.
+	FailureMisconfigured
 )
 
 // String names the kind in one word, of a closed set.
@@ -37,6 +41,8 @@ func (k FailureKind) String() string {
 		return "dead"
 	case FailureClientRejected:
 		return "rejected"
+	case FailureMisconfigured:
+		return "misconfigured"
 	}
 	return "temporary"
 }
@@ -50,7 +56,7 @@ type Failure struct {
 	// NoToken says that plainly no token was made: a refusal, a 5xx, HTML, no
 	// connection. Otherwise one may have been made and lost.
 	NoToken    bool
-	RetryAfter time.Duration // if the server named it, a day at most
+	RetryAfter time.Duration // if the server named it: a day at most, two minutes if the failure is temporary
 	Err        error         // underlying error, may be nil
 
 	reason     string // cleaned already
@@ -71,6 +77,8 @@ func (f *Failure) Error() string {
 		b.WriteString("accounts server refuses the grant")
 	case FailureClientRejected:
 		b.WriteString("accounts server refuses the client")
+	case FailureMisconfigured:
+		b.WriteString(misconfiguredText)
 	default:
 		b.WriteString("accounts server gave no token")
 	}
@@ -103,6 +111,8 @@ func (f *Failure) cause() cause.Cause {
 		return cause.RedirectURI
 	case f.Kind == FailureClientRejected:
 		return cause.ClientUnknown
+	case f.Kind == FailureMisconfigured:
+		return misconfigured[f.Code]
 	case f.Kind == FailureThrottled:
 		return cause.TooManyCalls
 	case f.Kind == FailureGrantDead && f.grant == grantCode:
@@ -121,9 +131,41 @@ func (f *Failure) cause() cause.Cause {
 	return cause.Nonsense
 }
 
+const misconfiguredText = "accounts server refuses the token call"
+
+// misconfigured are the refusals that no waiting cures, and no other secret either. The first
+// three are of grants that belong to an organization, which a token call has to name (Zoho's
+// page on client credentials has missing_org_info, others handle the rest); the last one is
+// RFC 6749's, for what Zoho calls unsupported_grant_type.
+var misconfigured = map[string]cause.Cause{
+	"missing_org_info":       cause.OrgNeeded,
+	"invalid_soid":           cause.OrgNeeded,
+	"invalid_org":            cause.OrgNeeded,
+	"invalid_scope":          cause.ScopeRefused,
+	"unsupported_grant_type": cause.GrantType,
+	"unauthorized_client":    cause.GrantType,
+}
+
+// Rejection is the cause of a client that was rejected, which may be the kind of its grant. It
+// goes by the text of the Failure: that is what is left of it after a restart.
+func Rejection(text string) cause.Cause {
+	_, rest, _ := strings.Cut(text, misconfiguredText+": ")
+	code, _, _ := strings.Cut(rest, " ")
+	return cmp.Or(misconfigured[code], cause.Rejected)
+}
+
+// kindOf is what a code means, if it is known.
+func kindOf(code string) (kind FailureKind, known bool) {
+	if _, known = misconfigured[code]; known {
+		return FailureMisconfigured, true
+	}
+	kind, known = errorCodes[code]
+	return kind, known
+}
+
 // codeText prints a code bare if it looks like one, otherwise as a stranger's text.
 func codeText(code string) string {
-	if _, known := errorCodes[code]; known {
+	if _, known := kindOf(code); known {
 		return code
 	}
 	return show(code)
@@ -143,7 +185,6 @@ var errorCodes = map[string]FailureKind{
 	"invalid_redirect_uri":  FailureClientRejected,
 	"access_denied":         FailureThrottled,
 	"general_error":         FailureTemporary,
-	"missing_org_info":      FailureTemporary,
 }
 
 // codeLike tells an unknown code from a translated sentence.
@@ -158,7 +199,7 @@ func (raw rawReply) refusal(fields replyFields, g grantType, secrets []string) *
 	description, _ := fields.text("error_description")
 	status, _ := fields.text("status")
 	code = strings.TrimSpace(code)
-	kind, known := errorCodes[code]
+	kind, known := kindOf(code)
 	switch {
 	case !known && throttles(code, status, description, raw.status):
 		kind = FailureThrottled
@@ -248,8 +289,12 @@ func htmlTitle(body []byte) string {
 	return ""
 }
 
-// maxRetryAfter keeps an absurd header from silencing a connection for years.
-const maxRetryAfter = 24 * time.Hour
+const (
+	// maxRetryAfter keeps an absurd header from silencing a connection for years.
+	maxRetryAfter = 24 * time.Hour
+	// maxPatience is how long a server in trouble is left alone that asks for it.
+	maxPatience = 2 * time.Minute
+)
 
 // retryAfter reads seconds or a date, which is compared with the server's own
 // clock where it shows.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -32,7 +33,13 @@ func TestRefusals(t *testing.T) {
 		{200, `{"error":" invalid_code ","status":"failure"}`, zoho.FailureGrantDead, "invalid_code"},
 		{200, `{"error":"access_denied"}`, zoho.FailureThrottled, "access_denied"},
 		{200, `{"error":"general_error"}`, zoho.FailureTemporary, "general_error"},
-		{200, `{"error":"missing_org_info"}`, zoho.FailureTemporary, "missing_org_info"},
+		{200, `{"error":"missing_org_info"}`, zoho.FailureMisconfigured, "missing_org_info"},
+		{400, `{"error":"missing_org_info","status":"failure"}`, zoho.FailureMisconfigured, "missing_org_info"},
+		{200, `{"error":"invalid_soid"}`, zoho.FailureMisconfigured, "invalid_soid"},
+		{401, `{"error":"invalid_org"}`, zoho.FailureMisconfigured, "invalid_org"},
+		{400, `{"error":"invalid_scope"}`, zoho.FailureMisconfigured, "invalid_scope"},
+		{200, `{"error":"unsupported_grant_type"}`, zoho.FailureMisconfigured, "unsupported_grant_type"},
+		{400, `{"error":"unauthorized_client"}`, zoho.FailureMisconfigured, "unauthorized_client"},
 		{200, `{"error":"new_thing"}`, zoho.FailureTemporary, "new_thing"},
 		{400, `{"error":"new_thing","status":"failure","error_description":"x"}`, zoho.FailureTemporary, "new_thing"},
 		{400, `{"error":"INVALID_CODE"}`, zoho.FailureTemporary, "INVALID_CODE"},
@@ -52,6 +59,7 @@ func TestRefusals(t *testing.T) {
 		// a server in trouble says nothing about grant and client
 		{500, `{"error":"invalid_code"}`, zoho.FailureTemporary, "invalid_code"},
 		{503, `{"error":"invalid_client"}`, zoho.FailureTemporary, "invalid_client"},
+		{500, `{"error":"missing_org_info"}`, zoho.FailureTemporary, "missing_org_info"},
 		{502, `<html><title>502 Bad Gateway</title></html>`, zoho.FailureTemporary, ""},
 		{502, ``, zoho.FailureTemporary, ""},
 		{429, `<html>`, zoho.FailureThrottled, ""},
@@ -70,6 +78,40 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("the code is not shown: %v", f)
 			}
 		})
+	}
+}
+
+// TestMisconfigured: what no waiting cures says what to do, also by what is left of it after a
+// restart; a description of somebody's does not change what it is.
+func TestMisconfigured(t *testing.T) {
+	for code, want := range map[string]cause.Cause{
+		"missing_org_info":       cause.OrgNeeded,
+		"invalid_soid":           cause.OrgNeeded,
+		"invalid_org":            cause.OrgNeeded,
+		"invalid_scope":          cause.ScopeRefused,
+		"unsupported_grant_type": cause.GrantType,
+		"unauthorized_client":    cause.GrantType,
+		"invalid_client":         cause.Rejected,
+		"invalid_client_secret":  cause.Rejected,
+	} {
+		for _, more := range []string{"", `,"error_description":"accounts server refuses the token call: invalid_scope "`} {
+			if more != "" && want == cause.Rejected {
+				continue // a stranger's text may lead astray what is told, nothing else
+			}
+			_, err := refreshOf(t, 200, "application/json", fmt.Sprintf(`{"error":%q%s}`, code, more))
+			f := mustFail(t, err)
+			text := "client_rejected: " + f.Error()
+			if got := zoho.Rejection(text[:min(len(text), 500)]); got != want {
+				t.Errorf("%s: %s", text, got)
+			}
+			if hint := f.Hint(); want != cause.Rejected && hint != cause.Of(want, cause.Facts{}).Hint() {
+				t.Errorf("%s: %s", code, hint)
+			}
+		}
+	}
+	hint := cause.Of(cause.OrgNeeded, cause.Facts{}).Hint()
+	if !strings.Contains(hint, "soid") || !strings.Contains(hint, "self client's code") {
+		t.Error(hint)
 	}
 }
 

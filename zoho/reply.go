@@ -35,7 +35,10 @@ type Reply struct {
 const (
 	// defaultLifetime is what Zoho's pages name.
 	defaultLifetime = time.Hour
-	maxLifetime     = 24 * time.Hour
+	// No token of Zoho's lives for more than a day. That of another server may live for
+	// months; what is longer than a year is a mistake, or means that it never ends.
+	maxLifetime       = 24 * time.Hour
+	maxLifeOfStranger = 366 * 24 * time.Hour
 	// maxReply, in bytes, is far more than any reply: a token reply has some 300.
 	maxReply = 1 << 20
 	// maxToken, in bytes, is what fits into a header everywhere. Zoho's have 70; its
@@ -172,18 +175,23 @@ func (f replyFields) seconds(name string) float64 {
 }
 
 // lifetime reads expires_in. Beside expires_in_sec it counts milliseconds, as replies
-// until 2019 had it (schmorrison/Zoho, pull 18) and Zoho's Node SDK still reads it. So
-// does a value that would be more than a day: Zoho's tokens live an hour. What
-// makes no sense either way, is missing or negative, counts as an hour.
-func (f replyFields) lifetime() time.Duration {
+// until 2019 had it (schmorrison/Zoho, pull 18) and Zoho's Node SDK still reads it. At
+// Zoho's own servers so does a value that would be more than a day: Zoho's tokens live an
+// hour. Those of other servers may live for days. What makes no sense either way, is
+// missing or negative, counts as an hour.
+func (f replyFields) lifetime(zohos bool) time.Duration {
+	longest := maxLifeOfStranger
+	if zohos {
+		longest = maxLifetime
+	}
 	s := f.seconds("expires_in_sec")
 	if s <= 0 {
 		s = f.seconds("expires_in")
-		if _, both := f["expires_in_sec"]; both || s > maxLifetime.Seconds() {
+		if _, both := f["expires_in_sec"]; both || zohos && s > maxLifetime.Seconds() {
 			s /= 1000
 		}
 	}
-	if s <= 0 || s > maxLifetime.Seconds() {
+	if s <= 0 || s > longest.Seconds() {
 		return defaultLifetime
 	}
 	if d := time.Duration(s * float64(time.Second)); d > 0 {
@@ -204,7 +212,7 @@ func (f replyFields) apiDomain() string {
 // token understands an answer as a token reply. Errors come with status 200 as
 // well (a raw dump is in asciisd/zoho, issue 18), so the members decide, not the
 // status.
-func (raw rawReply) token(g grantType, secrets []string) (Reply, *Failure) {
+func (raw rawReply) token(g grantType, zohos bool, secrets []string) (Reply, *Failure) {
 	fields, err := parseReply(raw.body)
 	if err != nil {
 		return Reply{}, raw.unreadable(err, secrets)
@@ -238,7 +246,7 @@ func (raw rawReply) token(g grantType, secrets []string) (Reply, *Failure) {
 		APIDomain:    fields.apiDomain(),
 		TokenType:    fields.optional("token_type"),
 		Scope:        fields.optional("scope"),
-		ExpiresIn:    fields.lifetime(),
+		ExpiresIn:    fields.lifetime(zohos),
 		Date:         date,
 	}, nil
 }

@@ -68,6 +68,42 @@ func TestExpiresIn(t *testing.T) {
 	}
 }
 
+// TestExpiresInElsewhere: at a server that is not Zoho's a token may live for days; what tells
+// milliseconds from seconds is expires_in_sec alone, unless the two URLs are Zoho's own.
+func TestExpiresInElsewhere(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, test := range []struct {
+		accounts, members string
+		want              time.Duration
+	}{
+		{"https://idp.example", `"expires_in":604800`, 7 * day},
+		{"https://idp.example", `"expires_in":"2592000"`, 30 * day},
+		{"https://idp.example/oauth/v2", `"expires_in":3600`, time.Hour},
+		{"https://idp.example", `"expires_in":31536000`, 365 * day},
+		{"https://idp.example", `"expires_in":3600000`, 1000 * time.Hour},
+		{"https://idp.example", `"expires_in":3600000,"expires_in_sec":3600`, time.Hour},
+		{"https://idp.example", `"expires_in":604800000,"expires_in_sec":null`, 7 * day},
+		{"https://idp.example", `"expires_in_sec":604800`, 7 * day},
+		{"https://idp.example", `"expires_in":315360000`, time.Hour},
+		{"https://idp.example", `"expires_in":1764374400000`, time.Hour},
+		{"https://idp.example", `"expires_in":1e308`, time.Hour},
+		{"https://idp.example", `"expires_in":-604800`, time.Hour},
+		{"https://accounts.zoho.eu", `"expires_in":3600000`, time.Hour},
+		{"https://ACCOUNTS.zoho.com:443/oauth/v2", `"expires_in":604800`, 604800 * time.Millisecond},
+		{"https://accounts.zoho.com.example", `"expires_in":604800`, 7 * day},
+	} {
+		a := answering(200, "application/json", strings.NewReader(`{"access_token":"1000.a.b",`+test.members+`}`))
+		var err error
+		if a.DataCenter, err = zoho.CustomDataCenter(test.accounts, "https://api.example"); err != nil {
+			t.Fatal(err)
+		}
+		r, err := a.Refresh(t.Context(), refreshToken)
+		if err != nil || r.ExpiresIn != test.want {
+			t.Errorf("%s %s: got %v, %v, want %v", test.accounts, test.members, r.ExpiresIn, err, test.want)
+		}
+	}
+}
+
 func TestReplyAccepted(t *testing.T) {
 	tests := []struct {
 		name, body string
@@ -173,6 +209,20 @@ func TestRetryAfter(t *testing.T) {
 		_, err := a.Refresh(t.Context(), refreshToken)
 		if f := mustFail(t, err); f.RetryAfter != test.want || f.Kind != zoho.FailureThrottled {
 			t.Errorf("%q: got %v, %v, want %v", test.header, f.Kind, f.RetryAfter, test.want)
+		}
+	}
+}
+
+// TestPatience: a server in trouble is not left alone for as long as it asks.
+func TestPatience(t *testing.T) {
+	for header, want := range map[string]time.Duration{"3600": 2 * time.Minute, "90": 90 * time.Second, "0": 0} {
+		a := accountsAt(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", header)
+			w.WriteHeader(503)
+		})
+		_, err := a.Refresh(t.Context(), refreshToken)
+		if f := mustFail(t, err); f.RetryAfter != want || f.Kind != zoho.FailureTemporary {
+			t.Errorf("%s: %v, %v", header, f.Kind, f.RetryAfter)
 		}
 	}
 }

@@ -182,6 +182,16 @@ func IsHost(host string) bool {
 	return known || domainOwner(host) != nil
 }
 
+// Zohos reports whether the accounts server is one of Zoho's own, also where its URL was
+// given instead of a code.
+func (dc DataCenter) Zohos() bool {
+	if !dc.Custom {
+		return true
+	}
+	u, err := url.Parse(dc.Accounts)
+	return err == nil && IsHost(u.Host)
+}
+
 // HostName gives the host of Zoho's that a Host header means: without its port, since apps are
 // led here by other ports than Zoho's, without dots at the end, and without what no name has.
 // Other hosts stay as they are.

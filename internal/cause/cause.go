@@ -42,6 +42,9 @@ const (
 	ClientUnknown Cause = "client_unknown"
 	WrongSecret   Cause = "wrong_secret"
 	RedirectURI   Cause = "redirect_uri"
+	OrgNeeded     Cause = "org_needed"
+	ScopeRefused  Cause = "scope_refused"
+	GrantType     Cause = "grant_type"
 	CodeRefused   Cause = "code_refused"
 	NotRevocable  Cause = "not_revocable" // a grant that is gone already
 	TooManyCalls  Cause = "too_many_calls"
@@ -138,6 +141,21 @@ var table = map[Cause]Explanation{
 	RedirectURI: {
 		What: "the redirect URI is not one that is registered for the client",
 		Do:   "register it in Zoho's API console, to the letter; a self client's code goes without",
+	},
+	OrgNeeded: {
+		What: "Zoho wants to be told the organization",
+		Why: "this grant is of a kind that needs a `soid`, which names an organization, " +
+			"and the proxy's token calls have none",
+		Do: "use a grant by consent or by a self client's code, which knows its organization: {consent}",
+	},
+	ScopeRefused: {
+		What: "Zoho refuses one of the scopes",
+		Do:   "compare the scopes with the documentation of the API, letter by letter; then {consent}",
+	},
+	GrantType: {
+		What: "Zoho does not take this kind of token call from the client",
+		Why:  "the type of the client in Zoho's API console does not go with it",
+		Do:   "use one of the type Server-based Applications or Self Client, and {consent}",
 	},
 	CodeRefused: {
 		What: "Zoho did not take the code",

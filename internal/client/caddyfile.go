@@ -74,6 +74,7 @@ var Options = map[string]syntax.Option[clientBlock]{
 	"authorization_scheme": {Usage: "<scheme>", Min: 1, Max: 1, Parse: (*clientBlock).parseAuthorizationScheme},
 	"refresh_before":       {Usage: "<duration>", Min: 1, Max: 1, Parse: (*clientBlock).parseRefreshBefore},
 	"keep_warm":            {Usage: "<duration>", Min: 1, Max: 1, Parse: (*clientBlock).parseKeepWarm},
+	"token_wait":           {Usage: "<duration>", Min: 1, Max: 1, Parse: (*clientBlock).parseTokenWait},
 	"token_budget":         {Usage: "<number> <duration>", Min: 2, Max: 2, Parse: (*clientBlock).parseTokenBudget},
 	"trusted_ca":           {Usage: "<file>", Min: 1, Max: 1, Parse: (*clientBlock).parseTrustedCA},
 	"network_proxy":        {Usage: "<url>", Min: 1, Max: 1, Parse: (*clientBlock).parseNetworkProxy},
@@ -224,6 +225,13 @@ func (c *clientBlock) parseKeepWarm(l *syntax.Line) error {
 	d, err := syntax.ParseDuration(l, l.Args[0])
 	warm := caddy.Duration(d)
 	c.KeepWarm = &warm
+	return err
+}
+
+func (c *clientBlock) parseTokenWait(l *syntax.Line) error {
+	d, err := syntax.ParseDuration(l, l.Args[0])
+	wait := caddy.Duration(d)
+	c.TokenWait = &wait
 	return err
 }
 

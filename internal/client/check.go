@@ -83,6 +83,9 @@ func (c *Config) checkTimes(lines syntax.Lines) error {
 	if c.KeepWarm != nil && *c.KeepWarm < 0 {
 		return lines.Errorf("keep_warm", "keep_warm must not be negative; 0 turns it off")
 	}
+	if c.TokenWait != nil && *c.TokenWait < 0 {
+		return lines.Errorf("token_wait", "token_wait must not be negative; 0 turns it off")
+	}
 	if b := c.TokenBudget; b != nil {
 		if b.Tokens < 1 {
 			return lines.Errorf("token_budget", badTokens, syntax.Show("the first argument", strconv.Itoa(b.Tokens)))

@@ -22,6 +22,7 @@ func TestCheckWithoutLines(t *testing.T) {
 		{`"authorization_scheme": "two words"`, "takes one word"},
 		{`"refresh_before": -1`, "refresh_before must be more than 0"},
 		{`"keep_warm": -1`, "keep_warm must not be negative"},
+		{`"token_wait": -1`, "token_wait must not be negative"},
 		{`"token_budget": {"tokens": 0, "window": 1}`, "must be a number of at least 1"},
 		{`"token_budget": {"tokens": 1, "window": 0}`, "the duration must be more than 0"},
 		{`"network_proxy": "ftp://x"`, "network_proxy takes a URL"},

@@ -45,6 +45,10 @@ type Config struct {
 	// A connection used within this time is renewed by a timer as well; 0 turns it off. Default: 24h.
 	KeepWarm *caddy.Duration `json:"keep_warm,omitempty"`
 
+	// A call for which no access token lives waits for the next try if that is due within
+	// this time, at most 1,000 calls of an account at once; 0 turns it off. Default: 2s.
+	TokenWait *caddy.Duration `json:"token_wait,omitempty"`
+
 	// How many access tokens a grant may ask for. Default: 10 in 10m, Zoho's own limit.
 	TokenBudget *TokenBudget `json:"token_budget,omitempty"`
 

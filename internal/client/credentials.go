@@ -74,9 +74,17 @@ func (c *Client) SealingSecrets() [][]byte {
 	return c.Shared.Sealing.Secrets(secret.ResolveAll(c.AllSecrets()))
 }
 
-// credentials are what the authorization server may reject.
+// credentials are what the authorization server may reject, and where: a data center that is
+// added may be what was missing.
 func (c *Client) credentials() [][]byte {
-	return append(secret.ResolveAll(c.AllSecrets()), []byte(c.ID()))
+	all := append(secret.ResolveAll(c.AllSecrets()), []byte(c.ID()))
+	for _, code := range c.DataCenter {
+		all = append(all, []byte(code))
+	}
+	for _, code := range slices.Sorted(maps.Keys(c.DataCenterSecret)) {
+		all = append(all, fmt.Appendf(nil, "%s %d", code, len(c.DataCenterSecret[code])))
+	}
+	return all
 }
 
 // AccountsOf are the ways to speak to a data center, one for each client secret that it

@@ -79,7 +79,8 @@ func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.G
 			}, nil
 		}
 		failure = FetchError(err)
-		if failure.Kind != tokencache.KindRejected {
+		var said *zoho.Failure
+		if !errors.As(err, &said) || said.Kind != zoho.FailureClientRejected { // no other secret will do
 			break
 		}
 	}
@@ -117,7 +118,7 @@ func FetchError(err error) *tokencache.FetchError {
 		fe.Kind = tokencache.KindThrottled
 	case zoho.FailureGrantDead:
 		fe.Kind = tokencache.KindDead
-	case zoho.FailureClientRejected:
+	case zoho.FailureClientRejected, zoho.FailureMisconfigured:
 		fe.Kind = tokencache.KindRejected
 	default:
 		fe.Kind = tokencache.KindTemporary

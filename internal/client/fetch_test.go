@@ -1,6 +1,8 @@
 package client
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -53,6 +55,58 @@ func TestSecretsOfDataCenters(t *testing.T) {
 	}
 }
 
+// TestNoOtherSecretWillDo: a refusal that is not about the secret is the last word, and says of
+// what kind it is; the secrets behind would be refused for themselves.
+func TestNoOtherSecretWillDo(t *testing.T) {
+	us, _ := zoho.LookupDataCenter("us")
+	for said, want := range map[string]struct {
+		calls int
+		kind  tokencache.Kind
+	}{
+		`{"error":"missing_org_info"}`:      {1, tokencache.KindRejected},
+		`{"error":"invalid_scope"}`:         {1, tokencache.KindRejected},
+		`{"error":"invalid_code"}`:          {1, tokencache.KindDead},
+		`{"error":"invalid_client_secret"}`: {2, tokencache.KindRejected},
+		`{"error":"new_thing"}`:             {1, tokencache.KindTemporary},
+	} {
+		calls := 0
+		client := &Client{Centers: []zoho.DataCenter{us}, Config: &Config{
+			ClientID: secret.Literal("1000.ID"), ClientSecret: []secret.Ref{secret.Literal("one"), secret.Literal("two")}}}
+		client.HTTP = &http.Client{Transport: roundTrip(func(req *http.Request) *http.Response {
+			calls++
+			body := io.NopCloser(strings.NewReader(said))
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: body, Request: req}
+		})}
+		grant := tokencache.Grant{RefreshToken: "r", AccountsServer: us.Accounts}
+		_, err := client.fetch(t.Context(), tokencache.Key{}, grant)
+		var failure *tokencache.FetchError
+		if !errors.As(err, &failure) || failure.Kind != want.kind || calls != want.calls {
+			t.Errorf("%s: %v after %d calls", said, err, calls)
+		}
+	}
+}
+
+// TestLifeByServer: at Zoho's own servers no token is believed to live for more than an hour,
+// also where their URLs are given; elsewhere it lives as long as the server says.
+func TestLifeByServer(t *testing.T) {
+	for accounts, want := range map[string]time.Duration{
+		"": time.Hour, "https://accounts.zoho.eu": time.Hour, "https://accounts.zoho.com/oauth/v2": time.Hour,
+		"https://idp.example": 0,
+	} {
+		center, _ := zoho.LookupDataCenter("eu")
+		if accounts != "" {
+			var err error
+			if center, err = zoho.CustomDataCenter(accounts, "https://api.example"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		client := &Client{Config: &Config{}, Centers: []zoho.DataCenter{center}}
+		if got := client.cacheClient().MaxLife; got != want {
+			t.Errorf("%q: %s", accounts, got)
+		}
+	}
+}
+
 type roundTrip func(*http.Request) *http.Response
 
 func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req), nil }
@@ -84,6 +138,34 @@ func TestClockThatIsOff(t *testing.T) {
 		}
 		if n := logs.Len(); n != test.warnings {
 			t.Errorf("%v off: %d warnings, want %d", test.off, n, test.warnings)
+		}
+	}
+}
+
+// TestWhatIsTriedAtOnce: a client that was rejected is tried at once when what it was rejected
+// for is another one: an id, a secret, where a secret is for, or the data centers.
+func TestWhatIsTriedAtOnce(t *testing.T) {
+	one, two := secret.Literal("one"), secret.Literal("two")
+	configs := []Config{
+		{DataCenter: []string{"us"}, ClientID: secret.Literal("1000.A"), ClientSecret: []secret.Ref{one}},
+		{DataCenter: []string{"us"}, ClientID: secret.Literal("1000.B"), ClientSecret: []secret.Ref{one}},
+		{DataCenter: []string{"us"}, ClientID: secret.Literal("1000.A"), ClientSecret: []secret.Ref{two}},
+		{DataCenter: []string{"us", "eu"}, ClientID: secret.Literal("1000.A"), ClientSecret: []secret.Ref{one}},
+		{DataCenter: []string{"us", "eu"}, ClientID: secret.Literal("1000.A"), ClientSecret: []secret.Ref{one},
+			DataCenterSecret: map[string][]secret.Ref{"eu": {two}}},
+		{DataCenter: []string{"us", "eu"}, ClientID: secret.Literal("1000.A"), ClientSecret: []secret.Ref{one},
+			DataCenterSecret: map[string][]secret.Ref{"us": {two}}},
+	}
+	seen := make(map[string]int)
+	for i := range configs {
+		c := &Client{Config: &configs[i]}
+		text := fmt.Sprintf("%q", c.credentials())
+		if before, ok := seen[text]; ok {
+			t.Errorf("%d is as %d: %s", i, before, text)
+		}
+		seen[text] = i
+		if again := fmt.Sprintf("%q", c.credentials()); again != text {
+			t.Errorf("%d: %s, and then %s", i, text, again)
 		}
 	}
 }

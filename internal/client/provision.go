@@ -126,6 +126,7 @@ func (c *Client) cacheClient() *tokencache.Client {
 		Name:          c.Name,
 		RefreshBefore: cmp.Or(time.Duration(c.RefreshBefore), 5*time.Minute),
 		KeepWarm:      24 * time.Hour,
+		TokenWait:     2 * time.Second,
 		Budget:        10,
 		BudgetWindow:  10 * time.Minute,
 		Accounts:      c.AccountNames,
@@ -138,10 +139,13 @@ func (c *Client) cacheClient() *tokencache.Client {
 	if c.KeepWarm != nil {
 		cc.KeepWarm = time.Duration(*c.KeepWarm)
 	}
+	if c.TokenWait != nil {
+		cc.TokenWait = time.Duration(*c.TokenWait)
+	}
 	if b := c.TokenBudget; b != nil {
 		cc.Budget, cc.BudgetWindow = b.Tokens, time.Duration(b.Window)
 	}
-	if !c.Centers[0].Custom {
+	if c.Centers[0].Zohos() {
 		cc.MaxLife = time.Hour
 	}
 	return cc

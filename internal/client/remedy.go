@@ -96,7 +96,8 @@ func (c *Client) Explain(why cause.Cause, account string) cause.Explanation {
 		Budget:  c.Cache.Budget,
 		Window:  c.Cache.BudgetWindow,
 	}
-	if why == cause.Dead || why == cause.NoGrant {
+	switch why {
+	case cause.Dead, cause.NoGrant, cause.OrgNeeded, cause.ScopeRefused, cause.GrantType:
 		facts.Consent = c.Consent(account)
 	}
 	if why == cause.Dead || why == cause.Temporary {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -117,7 +118,7 @@ func (e *exam) noToken(ctx context.Context, account string, err error) {
 		return
 	}
 	do := p.Detail
-	if p.Code == problem.CodeClientRejected {
+	if p.Code == problem.CodeClientRejected && zoho.Rejection(err.Error()) == cause.Rejected {
 		do = seeCredentials // which know more of it
 	}
 	e.tell(adminapi.Finding{

@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // connection tells what is known of a connection, and whether a call is worth a try.
@@ -31,14 +32,18 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 		e.deadGrant(ctx, s)
 		return false
 	case s.Waiting == tokencache.KindRejected:
-		told := e.client.Explain(cause.Rejected, s.Account)
+		why := zoho.Rejection(s.LastError)
+		told := e.client.Explain(why, s.Account)
+		if why == cause.Rejected { // of which other checks know more
+			told.Do = seeCredentials
+		}
 		e.tell(adminapi.Finding{
 			Check:   adminapi.CheckGrant,
 			Result:  adminapi.ResultFailed,
 			Account: s.Account,
 			What:    told.What + " at the renewal" + next,
 			Why:     s.LastError,
-			Do:      seeCredentials,
+			Do:      told.Do,
 		})
 		return false
 	}

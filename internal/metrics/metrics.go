@@ -248,7 +248,7 @@ func ServiceLabel(service string) string {
 }
 
 // Connections exports the state of every connection of a configuration, by client.
-type Connections iter.Seq2[string, []tokencache.Status]
+type Connections iter.Seq2[string, iter.Seq[tokencache.Status]]
 
 var (
 	connectionLabels = []string{"client", "account"}
@@ -304,10 +304,13 @@ func (c Connections) Describe(descs chan<- *prometheus.Desc) {
 // Collect reads the connections as they are now.
 func (c Connections) Collect(out chan<- prometheus.Metric) {
 	for name, statuses := range c {
-		counts := make(map[string]int)
-		for _, s := range statuses {
+		counts, all := make(map[string]int), 0
+		for s := range statuses {
 			counts[s.State]++
-			if len(statuses) <= maxAccountSeries {
+			all++
+		}
+		if all <= maxAccountSeries {
+			for s := range statuses {
 				collectConnection(out, s)
 			}
 		}

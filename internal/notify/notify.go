@@ -21,6 +21,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // Config is what of a configuration notifications go by.
@@ -165,7 +166,7 @@ func (n *Notifier) needsSomebody(e tokencache.Event) {
 	case e.State == tokencache.StateContended:
 		why = cause.Contended
 	case errors.As(e.Err, &failure) && failure.Kind == tokencache.KindRejected:
-		why = cause.Rejected
+		why = zoho.Rejection(failure.Error())
 	}
 	told := cause.Of(why, cause.Facts{
 		Client:  e.Key.Client,

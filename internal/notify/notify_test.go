@@ -141,14 +141,19 @@ func TestNotificationTexts(t *testing.T) {
 		defer n.Close()
 		rejected := stateEvent(tokencache.StateOK, tokencache.StateDead, 0)
 		rejected.Err = &tokencache.FetchError{Kind: tokencache.KindRejected, Err: errors.New("invalid_client")}
+		organization := rejected
+		organization.Err = &tokencache.FetchError{Kind: tokencache.KindRejected,
+			Err: errors.New("accounts server refuses the token call: missing_org_info (status 200)")}
 		n.Observe(stateEvent(tokencache.StateOK, tokencache.StateContended, 3))
 		n.Observe(stateEvent(tokencache.StateContended, tokencache.StateDead, 0))
 		n.Observe(rejected)
+		n.Observe(organization)
 		synctest.Wait()
 		for i, want := range []struct{ text, why, do string }{
 			{"is contended: another program uses this grant", "lost early", "a client of its own"},
 			{"is dead: Zoho does not accept the refresh token", "grant_dead: invalid_code", "caddy zoho connect main shop"},
 			{"is dead: Zoho rejects the client", "client_rejected: invalid_client", "caddy zoho doctor main shop"},
+			{"is dead: Zoho wants to be told the organization", "missing_org_info", "caddy zoho connect main shop"},
 		} {
 			x := r.got[i]
 			if !strings.Contains(x.Text, want.text) || !strings.Contains(x.Why, want.why) ||

@@ -183,7 +183,7 @@ type row struct {
 func (v *visit) list() {
 	text := strings.ToLower(strings.TrimSpace(query(v.r, "q")))
 	var rows []row
-	for _, s := range v.Flow.cache.Status(v.Client.Cache) {
+	for s := range v.Flow.cache.Overview(v.Client.Cache) {
 		r := v.row(s)
 		if text == "" || strings.Contains(strings.ToLower(r.Account+" "+r.User+" "+r.Org+" "+r.StateWord), text) {
 			rows = append(rows, r)

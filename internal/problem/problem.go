@@ -287,6 +287,7 @@ func Token(err error, c *client.Client, account string) *Problem {
 		p.Code, p.RetryAfter = CodeGrantDead, 0
 	case tokencache.KindRejected:
 		p.Code, p.RetryAfter = CodeClientRejected, 0
+		why = zoho.Rejection(failure.Error())
 	case tokencache.KindThrottled:
 		p.Code = CodeThrottled
 	case tokencache.KindBudget:

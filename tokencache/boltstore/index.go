@@ -25,6 +25,7 @@ type inspection struct {
 type grantIndex struct {
 	mu       sync.RWMutex
 	accounts map[string]map[string]struct{} // :: client → account
+	sorted   map[string][]string            // :: client → accounts, where somebody has asked since the last change
 	damaged  int                            // records that are missing, or not as they were written: whose is not known
 	faults   []string                       // all that is wrong, in words
 }
@@ -34,6 +35,7 @@ func (x *grantIndex) set(found inspection) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.accounts, x.damaged, x.faults = found.accounts, found.damaged, found.faults
+	x.sorted = nil
 }
 
 // has reports whether a grant is stored; false says little while incomplete.
@@ -47,8 +49,22 @@ func (x *grantIndex) has(key tokencache.Key) bool {
 // list names the accounts of a client, sorted.
 func (x *grantIndex) list(client string) []string {
 	x.mu.RLock()
-	defer x.mu.RUnlock()
-	return slices.Sorted(maps.Keys(x.accounts[client]))
+	list, ok := x.sorted[client]
+	x.mu.RUnlock()
+	if !ok {
+		list = x.sort(client)
+	}
+	return slices.Clone(list)
+}
+
+func (x *grantIndex) sort(client string) []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.sorted == nil {
+		x.sorted = make(map[string][]string)
+	}
+	x.sorted[client] = slices.Sorted(maps.Keys(x.accounts[client]))
+	return x.sorted[client]
 }
 
 // unsound says what is wrong with the file, nothing if it is as it was written.
@@ -76,10 +92,12 @@ func (x *grantIndex) add(key tokencache.Key) {
 		x.accounts[key.Client] = make(map[string]struct{})
 	}
 	x.accounts[key.Client][key.Account] = struct{}{}
+	delete(x.sorted, key.Client)
 }
 
 func (x *grantIndex) remove(key tokencache.Key) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	delete(x.accounts[key.Client], key.Account)
+	delete(x.sorted, key.Client)
 }
