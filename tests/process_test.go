@@ -542,7 +542,7 @@ func run(name string, args ...string) error {
 }
 
 // startFailing starts a Caddy with failpoints, as terms of gofail separated by ";".
-func startFailing(t *testing.T, terms string) (*proxy, *zohosim.Server) {
+func startFailing(t *testing.T, terms string, env ...string) (*proxy, *zohosim.Server) {
 	t.Helper()
 	built, err := withFailpoints()
 	if err != nil {
@@ -551,7 +551,7 @@ func startFailing(t *testing.T, terms string) (*proxy, *zohosim.Server) {
 	server, baseURL, grant := sim(t, zohosim.Options{})
 	c := newCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
 	c.binary, c.failpoints = built, "127.0.0.1:"+freePort(t)
-	c.setenv("GOFAIL_HTTP="+c.failpoints, "GOFAIL_FAILPOINTS="+terms)
+	c.setenv(append(env, "GOFAIL_HTTP="+c.failpoints, "GOFAIL_FAILPOINTS="+terms)...)
 	c.start()
 	return c, server
 }
@@ -619,7 +619,7 @@ func TestPanicsInside(t *testing.T) {
 	} {
 		t.Run(test.point, func(t *testing.T) {
 			t.Parallel()
-			c, _ := startFailing(t, test.point+`=1*panic("on purpose")`)
+			c, _ := startFailing(t, test.point+`=1*panic("on purpose")`, "ZOHO_CLIENT_OPTIONS=token_wait 0")
 			c.panics = true
 			wantProblem(t, c.call(http.MethodPost, "/crm/_echo", strings.NewReader("x")), test.code, test.status)
 			if n := c.metric("zoho_proxy_errors_total", `code="`+test.code+`"`); n != 1 {

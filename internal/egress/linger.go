@@ -58,8 +58,14 @@ func (c *lingering) Read(p []byte) (int, error) {
 }
 
 func (c *lingering) Write(p []byte) (int, error) {
-	if c.answered.Swap(false) && (c.retired.Load() || c.raw != nil && hungUp(c.raw)) {
-		return 0, errHungUp
+	if c.answered.Swap(false) {
+		switch {
+		case c.retired.Load():
+			return 0, errHungUp
+		case c.raw != nil && hungUp(c.raw):
+			c.linger() // it may be amid a request whose answer was just read
+			return 0, errHungUp
+		}
 	}
 	n, err := c.Conn.Write(p)
 	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
