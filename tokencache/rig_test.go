@@ -40,10 +40,10 @@ func (s *server) fetch(ctx context.Context, key tokencache.Key, g tokencache.Gra
 		s.flying[key]--
 		s.mu.Unlock()
 	}()
-	select {
-	case <-ctx.Done():
-		return tokencache.Fetched{}, ctx.Err()
-	case <-time.After(delay):
+	if delay > 0 { // to read a timer that is due crashes the race detector in a bubble (go1.26)
+		if err := pause(ctx, delay); err != nil {
+			return tokencache.Fetched{}, err
+		}
 	}
 	if answer != nil {
 		return answer(call)

@@ -46,15 +46,14 @@ func (n *Conn) pause(ctx context.Context, cl *Client, req request, w *wait, err 
 	}
 	defer n.leaveQueue()
 	w.waited = true
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+	due, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
 	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
+	case <-due.Done():
+		return ctx.Err() == nil
 	case <-n.cache.closing:
+		return false
 	}
-	return false
 }
 
 // queueUp says how long the next try is away, if it is due until then and there is room for one
