@@ -200,11 +200,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.refuse(w, r, p)
 	}
 	caddyhttp.SetVar(r.Context(), sessionVar, s)
-	s.writer = w
+	if r.ProtoMajor == 1 {
+		s.writer = w
+	}
 	defer s.close()
 	err := suppressSniffing(w, r, next)
-	if s.unread {
-		body.Linger(w, s.body.Drain)
+	if err == nil && s.unread {
+		body.Linger(w, s.body.Drain, caddy.Exiting)
 	}
 	return err
 }
@@ -314,10 +316,10 @@ func (h *Handler) answer(w http.ResponseWriter, p *problem.Problem) error {
 // another time may be sending a large body already.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) error {
 	lingers := p.Status == http.StatusServiceUnavailable && r.ProtoMajor == 1 && r.ContentLength != 0 &&
-		r.Header["Expect"] == nil && http.NewResponseController(w).EnableFullDuplex() == nil
+		r.Header["Expect"] == nil && body.KeepReading(w)
 	err := h.answer(w, p)
 	if lingers {
-		body.Linger(w, r.Body.Read)
+		body.Linger(w, r.Body.Read, caddy.Exiting)
 	}
 	return err
 }

@@ -148,31 +148,25 @@ func (s *session) settled(res *http.Response) *http.Response {
 	delete(res.Header, problem.HeaderName)
 	delete(res.Header, verdictHeader)
 	s.body.Settle()
-	if res.StatusCode >= http.StatusBadRequest && res.ProtoMajor == 1 { // net/http does so itself over HTTP/2
-		s.stopBody()
+	if res.StatusCode >= http.StatusMultipleChoices { // a success may go on while the body does
+		s.stopBody(res)
 	}
 	s.requests.Count(s.target.Service, res.StatusCode)
 	return res
 }
 
-// notReplayed answers where the token was renewed and the request cannot be sent again. Zoho has
-// not carried it out: to the app that is no matter of its credentials. What was refused for a
-// cause that may be another one is passed on.
-func (s *session) notReplayed(
-	req *http.Request,
-	res *http.Response,
-	token *tokencache.Token,
-	verdict zoho.Verdict,
-	lost string,
-) *http.Response {
-	if lost != body.LostNoRoom { // which is counted for the request
-		s.count(lost)
+// lose counts a request that cannot be sent again. Want of room is counted when the request ends.
+func (s *session) lose(why string) {
+	if why != body.LostNoRoom {
+		s.count(why)
 	}
-	if verdict != zoho.VerdictRenew {
-		return s.passOn(res, token, verdict)
-	}
-	_ = res.Body.Close()
-	return s.respond(req, problem.NotReplayed(s.client.Name, s.account))
+}
+
+// notReplayed answers where what kept Zoho from carrying out a request is mended, and the request
+// cannot be sent again: that is no matter of the app's credentials.
+func (s *session) notReplayed(req *http.Request, res *http.Response, why string) *http.Response {
+	body.Discard(res)
+	return s.respond(req, problem.NotReplayed(s.client.Name, s.account, why))
 }
 
 // noToken answers that there is no token to be had; a caller that hung up gets none.
@@ -192,7 +186,7 @@ func (s *session) fields(more ...zap.Field) []zap.Field {
 // respond answers in our own name.
 func (s *session) respond(req *http.Request, p *problem.Problem) *http.Response {
 	s.metrics.Problem(s.client.Name, p.Code)
-	s.stopBody()
+	s.stopBody(nil)
 	return p.Response(req)
 }
 

@@ -32,10 +32,10 @@ type session struct {
 	dial       string
 	generation uint64
 	replays    int
-	body       *body.Recorder // nil if there is none
-	answer     *http.Response // of the last attempt
-	writer     http.ResponseWriter
-	unread     bool // the app is answered while it is still sending
+	body       *body.Recorder      // nil if there is none
+	answer     *http.Response      // of the last attempt
+	writer     http.ResponseWriter // nil unless the app speaks HTTP/1
+	unread     bool                // that app is answered while it is still sending
 
 	chosen reverseproxy.Upstream
 	pool   [1]*reverseproxy.Upstream
@@ -72,10 +72,13 @@ func (s *session) keep(req *http.Request) {
 	}
 }
 
-// stopBody is for an answer after which the rest of the body is of no use.
-func (s *session) stopBody() {
-	if s.writer != nil && s.body.Stop() && http.NewResponseController(s.writer).EnableFullDuplex() == nil {
+// stopBody is for an answer after which the rest of the body is of no use, nil for one of ours.
+func (s *session) stopBody(res *http.Response) {
+	if s.body.Stop(res) && s.writer != nil && body.KeepReading(s.writer) {
 		s.unread = true
+		if res != nil {
+			body.Measure(res)
+		}
 	}
 }
 

@@ -20,7 +20,9 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 func init() {
@@ -149,6 +151,7 @@ func (t *Transport) RoundTrip(req *http.Request) (res *http.Response, err error)
 // exchange sends, judges, has the token renewed, and sends again. Where that was with a
 // token which may have ended together with the first one, it sends a last time.
 func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, error) {
+	egress.Watch(req.Context())
 	s.keep(req)
 	token, err := s.token(req)
 	if err != nil {
@@ -162,6 +165,10 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 			return s.broken(req, err)
 		}
 		// gofail: var inTransport struct{}
+		if s.body.ExpectationFailed(res) {
+			s.lose(s.body.Rewind())
+			return s.notReplayed(req, res, problem.Unexpected), nil
+		}
 		verdict := s.judge(res, token)
 		how, renewable := s.refusal(verdict)
 		if !renewable {
@@ -173,15 +180,19 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 		newer, err := s.resource.Refused(req.Context(), s.client.Cache, token.Generation, how)
 		switch {
 		case err != nil:
-			_ = res.Body.Close()
+			body.Discard(res)
 			return s.noToken(req, err)
 		case newer == nil:
 			return s.passOn(res, token, verdict), nil
 		}
 		if lost := s.body.Rewind(); lost != "" {
-			return s.notReplayed(req, res, token, verdict, lost), nil
+			s.lose(lost)
+			if verdict != zoho.VerdictRenew { // the cause may be another one
+				return s.passOn(res, token, verdict), nil
+			}
+			return s.notReplayed(req, res, problem.Renewed), nil
 		}
-		_ = res.Body.Close()
+		body.Discard(res)
 		token, before = newer, sent
 	}
 }
@@ -233,13 +244,14 @@ func (t *Transport) authorization(token *tokencache.Token) []string {
 	return last.value
 }
 
-// send makes an attempt, and another one where the server refused an expectation of ours.
+// send makes an attempt, and another one where the server refused an expectation of ours before
+// the body was begun.
 func (t *Transport) send(req *http.Request, s *session, token *tokencache.Token) (*http.Response, error) {
 	res, err := t.attempt(req, s, token)
 	if err != nil || !s.body.ExpectationFailed(res) || s.body.Rewind() != "" {
 		return res, err
 	}
-	_ = res.Body.Close()
+	body.Discard(res)
 	return t.attempt(req, s, token)
 }
 
@@ -251,6 +263,9 @@ func (t *Transport) attempt(req *http.Request, s *session, token *tokencache.Tok
 	*out = *req
 	out.URL, out.Host = &a.url, s.target.Host
 	out.Header = forward.Header(req.Header, t.authorization(token), t.KeepHeaders)
+	if !req.ProtoAtLeast(1, 1) {
+		delete(out.Header, "Expect") // HTTP/1.0 knows no interim answers
+	}
 	if s.body != nil {
 		if err := s.body.Attach(out, t.hosts); err != nil {
 			return nil, err

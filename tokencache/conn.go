@@ -179,8 +179,8 @@ func (n *Conn) touch(now moment) {
 // a token that was refused and accepted since, or with the next try. The error is that of the
 // latest one.
 func (n *Conn) obtain(ctx context.Context, cl *Client, req request) (*live, error) {
-	var w wait
-	defer w.tell(n, req, n.cache.clock.now().mono)
+	var w patience
+	defer w.report(n, req, n.cache.clock.now().mono)
 	for {
 		l, err := n.attempt(ctx, cl, req, &w)
 		if err == nil {
@@ -208,7 +208,7 @@ func (n *Conn) obtain(ctx context.Context, cl *Client, req request) (*live, erro
 // A round is lost to something that has happened while it lasted: to a flight that was in
 // the air before, to a change of the grant, to what the store had. Whoever has lost obtainRounds
 // of them is told to come again, for nothing says that the next one would be better.
-func (n *Conn) attempt(ctx context.Context, cl *Client, req request, w *wait) (*live, error) {
+func (n *Conn) attempt(ctx context.Context, cl *Client, req request, w *patience) (*live, error) {
 	for range obtainRounds {
 		var g granted
 		if l := n.live.Load(); l != nil && !l.of(cl) {
@@ -250,7 +250,7 @@ func (n *Conn) attempt(ctx context.Context, cl *Client, req request, w *wait) (*
 const obtainRounds = 4 // one for each of the three, and one more
 
 // await waits for the end of a flight, or for the caller's own: a flight goes on without it.
-func (n *Conn) await(ctx context.Context, f *flight, w *wait) error {
+func (n *Conn) await(ctx context.Context, f *flight, w *patience) error {
 	w.waited = true
 	select {
 	case <-f.done:

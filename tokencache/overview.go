@@ -2,6 +2,7 @@ package tokencache
 
 import (
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -81,6 +82,7 @@ func (x *overviews) current(c *Cache, cl *Client) *overview {
 	if x.of == nil {
 		x.of = make(map[string]*overview)
 	}
+	maps.DeleteFunc(x.of, func(name string, _ *overview) bool { return c.client(name) == nil }) // gone with a reload
 	o = &overview{client: cl.identity(), grants: grants, looks: make(map[string]*look)}
 	x.of[cl.Name] = o
 	return o

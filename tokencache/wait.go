@@ -16,14 +16,14 @@ import (
 
 const maxWaiters = 1000
 
-// wait is what one caller has waited, and may.
-type wait struct {
+// patience is what one caller has waited, and may.
+type patience struct {
 	waited bool
 	until  int64 // mono: no pause is longer; 0 = nothing has failed yet
 }
 
-// tell has the time counted that a caller has waited since start, if it had to.
-func (w *wait) tell(n *Conn, req request, start int64) {
+// report has the time counted that a caller has waited since start, if it had to.
+func (w *patience) report(n *Conn, req request, start int64) {
 	if w.waited {
 		d := time.Duration(n.cache.clock.now().mono - start)
 		n.cache.emit(Event{Type: EventWaited, Key: n.key, Cause: req.cause, Duration: d})
@@ -32,7 +32,7 @@ func (w *wait) tell(n *Conn, req request, start int64) {
 
 // pause waits for the next try after a failure, and reports whether that has come. It is false
 // at once where the next try is too far away, or of no use.
-func (n *Conn) pause(ctx context.Context, cl *Client, req request, w *wait, err error) bool {
+func (n *Conn) pause(ctx context.Context, cl *Client, req request, w *patience, err error) bool {
 	now := n.cache.clock.now().mono
 	if w.until == 0 {
 		w.until = now + int64(cl.TokenWait)

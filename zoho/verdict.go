@@ -126,6 +126,11 @@ func judge(service string, status int, h http.Header, body []byte, reason string
 		return VerdictNone
 	}
 	values := meant(readBody(h, body[:min(len(body), maxJudged)]))
+	if status == http.StatusOK {
+		for i := range values {
+			values[i].root = 0 // an answer that carries data has roots of any name
+		}
+	}
 	if v := strongest(rowsOf(service), status, values); v != VerdictNone {
 		return v
 	}
@@ -138,7 +143,25 @@ func judge(service string, status int, h http.Header, body []byte, reason string
 	if v := strongest(textualRows, status, values); v != VerdictNone {
 		return v
 	}
+	// What cannot be cured may stand in a sentence as well; a cure is not spent on one.
+	if v := strongest(textualRows, status, meant(wordsIn(values))); v > VerdictRenew {
+		return v
+	}
 	return judgeWithoutCode(service, h, body)
+}
+
+// wordsIn are the words of texts that may be codes.
+func wordsIn(values []said) []said {
+	var found []said
+	for _, v := range values {
+		for word := range words(v.value) {
+			if len(found) == maxValues {
+				return found
+			}
+			found = append(found, said{path: aWord, value: word})
+		}
+	}
+	return found
 }
 
 // meant leaves out the words of a text that names codes of several meanings: it explains them,
@@ -198,7 +221,7 @@ func (v said) isAt(at string) bool {
 	return v.path == at || 0 < v.root && v.root < len(v.path) && v.path[v.root:] == at
 }
 
-// judgeWithoutCode knows the two refusals under 401 that no code is in, and takes all others for
+// judgeWithoutCode knows the refusals under 401 that no code is in, and takes all others for
 // what nothing is recognized in.
 func judgeWithoutCode(service string, h http.Header, body []byte) Verdict {
 	switch {
@@ -207,6 +230,8 @@ func judgeWithoutCode(service string, h http.Header, body []byte) Verdict {
 		return VerdictNoHeader // Cliq: two blank bytes, measured
 	case service == "workdrive" && strings.Contains(h.Get("Www-Authenticate"), "expired_token"):
 		return VerdictRenew // WorkDrive of old; rclone still looks for it
+	case (service == "bookings" || service == "") && isPage(string(body)) && containsFold(string(body), "error page"):
+		return VerdictRenew // see the row of Bookings
 	}
 	return VerdictUnrecognized
 }

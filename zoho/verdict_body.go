@@ -13,8 +13,13 @@ func readBody(h http.Header, body []byte) []said {
 	switch {
 	case len(body) == 0:
 		return nil
-	case body[0] == '{' || body[0] == '[':
+	case body[0] == '{':
 		return readJSON(body)
+	case body[0] == '[':
+		if values := readJSON(body); len(values) > 0 {
+			return values
+		}
+		return readText(string(body)) // as in [INVALID_TOKEN] …
 	case body[0] != '<':
 		return append(readJSON(unwrapped(body)), readText(string(body))...)
 	case isPage(string(body)):

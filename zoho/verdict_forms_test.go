@@ -53,7 +53,7 @@ var forms = []struct {
 		`<![CDATA[<html><title>x</title></html>]]></message></error></response>`, renew},
 	{"analytics", 400, htmlType, `<response><error><code>8535</code><message/></error></response>`, renew},
 	{"analytics", 400, "", `<z:response xmlns:z="urn:z"><z:error><z:code>8535</z:code><z:message>x</z:message></z:error></z:response>`, renew},
-	{"analytics", 400, xmlType, `<response><error><code>8535</code></error></response>`, none},
+	{"analytics", 400, xmlType, `<response><error><code>8535</code></error></response>`, renew},
 	{"analytics", 400, xmlType, `<response><result><code>8535</code><message>x</message></result></response>`, none},
 	{"analytics", 400, xmlType, `<response><error><message>8535</message></error></response>`, none},
 	{"analytics", 401, xmlType, `<failure><summary>INVALID_OAUTHTOKEN</summary><data><errorCode>8535</errorCode></data></failure>`, renew},

@@ -43,8 +43,7 @@ func readPage(page string) []said {
 		case "!--":
 			_, page = cutFold(rest, "-->")
 		case "a", "noscript", "script", "style":
-			_, rest = cutFold(rest, "</"+name)
-			_, page = cutFold(rest, ">")
+			page = cutElement(rest, name)
 		case "title":
 			_, rest = cutFold(rest, ">")
 			rest, page = cutFold(rest, "</title")
@@ -78,6 +77,17 @@ func cutFold(s, sep string) (before, after string) {
 		}
 	}
 	return s, ""
+}
+
+// cutElement is what comes after the end of an element.
+func cutElement(page, name string) string {
+	for {
+		_, page = cutFold(page, "</"+name)
+		if page == "" || !isAlphanumeric(page[0]) { // </abbr> does not end <a>
+			_, page = cutFold(page, ">")
+			return page
+		}
+	}
 }
 
 // readText reads a text as a whole, and its words.

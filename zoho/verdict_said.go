@@ -1,5 +1,7 @@
 package zoho
 
+import "strings"
+
 // said is a text or number of an answer, and where it stands. Rows are matched against these,
 // whatever the answer's form:
 //
@@ -32,7 +34,7 @@ const (
 // stays there.
 func join(path, name string) string {
 	switch {
-	case len(name) > maxName || len(path) > maxPath || path == elsewhere:
+	case len(name) > maxName || len(path) > maxPath || path == elsewhere || strings.Contains(name, "."):
 		return elsewhere
 	case path == "":
 		return name

@@ -92,8 +92,8 @@ var crmRows = []row{
 // it as "Invalid ticket. Also check if ticket has expired" (zoho.com/developer/help/api,
 // error-messages), in the first of the two forms.
 var recruitRows = slices.Concat(crmRows, []row{
-	{on: onWhatever, at: "response.error.code", is: []string{"4834"}, beside: "response.error.message", verdict: VerdictRenew},
-	{on: onWhatever, at: "code", is: []string{"4834"}, beside: "message", verdict: VerdictRenew},
+	{on: onWhatever, at: "response.error.code", is: []string{"4834"}, verdict: VerdictRenew},
+	{on: onAny4xx, at: "code", is: []string{"4834"}, beside: "message", verdict: VerdictRenew}, // under 200 it may be data
 })
 
 // financeRows: dead token, missing scope and missing permission are all code 57.
@@ -119,9 +119,8 @@ var verdictRows = map[string][]row{
 	},
 	// A dead token and a missing header have the very same page, 1.6 kB without a code, which
 	// calls itself "Zoho Creator - Error Page": only the status tells them apart (measured
-	// 2026-09-05 at /bookings/v1/json/workspaces).
-	"bookings": {
-		{on: on401, at: pageTitle, says: "error page", verdict: VerdictRenew},
+	// 2026-09-05 at /bookings/v1/json/workspaces). It is enough that the page says so anywhere.
+	"bookings": { // under 401 a code in it decides first: see judgeWithoutCode
 		{on: on400, at: pageTitle, says: "error page", verdict: VerdictNoHeader},
 	},
 	// One client expects the scope's refusal under 403, another takes 401 and 403 alike.
@@ -169,10 +168,10 @@ var verdictRows = map[string][]row{
 		// API v1 (/api/OWNER/WORKSPACE/TABLE?ZOHO_ACTION=…), in JSON and in XML: a connector in
 		// production knows 8535 under 400 and 401, 8540, and 6045 as the limit of calls; 7301 is
 		// on the page of its Sharing API.
-		{on: on400or401, at: "response.error.code", is: []string{"8535"}, beside: "response.error.message", verdict: VerdictRenew},
-		{on: onAny4xx, at: "response.error.code", is: []string{"8540"}, beside: "response.error.message", verdict: VerdictScope},
-		{on: onAny4xx, at: "response.error.code", is: []string{"7301"}, beside: "response.error.message", verdict: VerdictPermission},
-		{on: onAny4xx, at: "response.error.code", is: []string{"6045"}, beside: "response.error.message", verdict: VerdictLimited},
+		{on: on400or401, at: "response.error.code", is: []string{"8535"}, verdict: VerdictRenew},
+		{on: onAny4xx, at: "response.error.code", is: []string{"8540"}, verdict: VerdictScope},
+		{on: onAny4xx, at: "response.error.code", is: []string{"7301"}, verdict: VerdictPermission},
+		{on: onAny4xx, at: "response.error.code", is: []string{"6045"}, verdict: VerdictLimited},
 	},
 	// The first five are v3, the last two v1 (restapi), whose dead token comes
 	// under either status. Another team saw the scope's 403 (ASI-dashboard).

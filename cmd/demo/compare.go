@@ -247,7 +247,8 @@ func unreachable(ctx context.Context, s *stage) (string, error) {
 			return "", fmt.Errorf("status %d with Retry-After %q", o.status, o.retryAfter)
 		}
 	}
-	return "no call fails while the token lives; then 503 with `Retry-After`; well again by itself, 75 seconds after Accounts at the latest", nil
+	return "no call fails while the token lives; then 503 with `Retry-After`; " +
+		"well again by itself, 75 seconds after Accounts at the latest, or two minutes if Accounts asks for them", nil
 }
 
 func unreachableCron(ctx context.Context, c *cron) (string, error) {

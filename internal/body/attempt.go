@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
@@ -46,8 +47,16 @@ type attempt struct {
 
 var (
 	errAttemptOver = errors.New("zoho: this attempt was given up")
-	errStopped     = errors.New("zoho: the rest of the body is pointless")
+	errHeld        = errors.New("zoho: the rest of the body is pointless")
 )
+
+// stopError ends an attempt whose body was stopped, at once or with the request.
+func (r *Recorder) stopError() error {
+	if r.holds {
+		return errHeld
+	}
+	return errAttemptOver
+}
 
 // trailer is the map for an attempt's trailers, nil if there are none to be had.
 func (r *Recorder) trailer() http.Header {
@@ -59,9 +68,13 @@ func (r *Recorder) trailer() http.Header {
 	return trailer
 }
 
+// framing are the fields that are no trailers (RFC 9110, 6.5.1); of those that were not announced
+// net/http lets them through.
+var framing = []string{"Content-Length", "Transfer-Encoding", "Trailer", "Host"}
+
 func copyTrailer(to, from http.Header) {
 	for name, values := range from {
-		if !forward.Private(name) {
+		if !forward.Private(name) && !slices.Contains(framing, name) {
 			to[name] = values
 		}
 	}
@@ -87,7 +100,7 @@ func (a *attempt) Read(p []byte) (n int, err error) {
 		}
 	}()
 	n, err = a.read(p)
-	if err == errStopped {
+	if err == errHeld {
 		<-a.r.over
 		err = errAttemptOver
 	}
@@ -123,7 +136,7 @@ func (a *attempt) take(p []byte, end error) (int, error) {
 		r.inherit(p)
 		return 0, errAttemptOver
 	case r.stopped:
-		return 0, errStopped
+		return 0, r.stopError()
 	}
 	r.record(p)
 	a.offset += int64(len(p))
@@ -139,7 +152,7 @@ func (a *attempt) recorded(p []byte) (n int, err error, done bool) {
 	case r.current != a:
 		return 0, errAttemptOver, true
 	case r.stopped:
-		return 0, errStopped, true
+		return 0, r.stopError(), true
 	case a.offset < r.size:
 		n, err = a.reread(p)
 		return n, err, true

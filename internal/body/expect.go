@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Hosts are what is known of servers that bodies are sent to, by host.
+// Hosts are what is known of servers that bodies are sent to, by host. Those are the hosts of the
+// table of services and of an `upstream`, so there are a few hundred at most.
 type Hosts struct {
 	known sync.Map // to *host
 }
@@ -41,14 +42,15 @@ func (h *host) listens() bool { return time.Now().Unix() >= h.deaf.Load() }
 // and us. The app, which may speak HTTP/1.0, did not ask for an interim answer.
 type expectation struct {
 	host     *host
-	ours     atomic.Bool // of the running attempt
-	answered atomic.Bool // something came, of the running attempt
+	ours     atomic.Bool // as all below, of the running attempt
+	waited   atomic.Bool // the head was sent
+	answered atomic.Bool // something came
+	retire   atomic.Pointer[func() (read func())]
 	watched  *httptrace.ClientTrace
-	conn     atomic.Pointer[retirer] // of the running attempt
 }
 
-// retirer is a connection that can be kept from being used again.
-type retirer interface{ Retire() }
+// retirer is a connection that can be kept from being used again, as egress.Linger makes it.
+type retirer interface{ Retire() (read func()) }
 
 // ask makes the body wait for the server's consent. Over HTTP/1.1 net/http sends the body even
 // after a final answer if it wants to use the connection again, so it must not want to; over
@@ -56,6 +58,7 @@ type retirer interface{ Retire() }
 func (e *expectation) ask(out *http.Request) {
 	own := out.Header["Expect"] == nil
 	e.ours.Store(own && e.host.listens())
+	e.waited.Store(false)
 	e.answered.Store(false)
 	switch {
 	case e.ours.Load():
@@ -71,7 +74,7 @@ func (e *expectation) watch(out *http.Request, hosts *Hosts) {
 	if e.host == nil {
 		e.host = hosts.of(out.Host)
 	}
-	e.conn.Store(nil)
+	e.retire.Store(nil)
 	trace := httptrace.ContextClientTrace(out.Context())
 	if trace == nil {
 		trace = new(httptrace.ClientTrace)
@@ -87,6 +90,12 @@ func (e *expectation) watch(out *http.Request, hosts *Hosts) {
 			return nil
 		}
 		return before.Got1xxResponse(code, header)
+	}
+	trace.Wait100Continue = func() {
+		e.waited.Store(true)
+		if before.Wait100Continue != nil {
+			before.Wait100Continue()
+		}
 	}
 	trace.GotFirstResponseByte = func() {
 		e.answered.Store(true)
@@ -110,14 +119,15 @@ func (e *expectation) on(conn net.Conn) {
 		conn = secure.NetConn()
 	}
 	e.host.http2.Store(http2)
-	if r, ok := conn.(retirer); ok && !http2 {
-		e.conn.Store(&r)
+	if c, ok := conn.(retirer); ok && !http2 {
+		retire := c.Retire
+		e.retire.Store(&retire)
 	}
 }
 
-// over is told that the server's consent is not waited for any longer.
+// over is told that the body is begun. Before the head net/http looks whether there is a body.
 func (e *expectation) over() {
-	if e.ours.Load() && !e.answered.Load() {
+	if e.ours.Load() && e.waited.Load() && !e.answered.Load() {
 		e.host.ignores()
 	}
 }

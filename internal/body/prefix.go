@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,22 @@ func Prefix(res *http.Response) []byte {
 	p.seen = p.collect()
 	res.Body = p
 	return decoders.decode(res, p.seen)
+}
+
+// Measure gives a short answer its length, which it came without, so that its end does not wait
+// for that of the request.
+func Measure(res *http.Response) {
+	if res.ContentLength >= 0 || res.Body == nil || len(res.Trailer) > 0 {
+		return
+	}
+	p := &readAhead{chunks: make(chan []byte), stop: make(chan struct{}), rest: res.Body, length: -1}
+	go p.read()
+	p.seen = p.collect()
+	res.Body = p
+	if p.ahead && p.end == io.EOF {
+		res.ContentLength, res.TransferEncoding = int64(len(p.seen)), nil
+		res.Header.Set("Content-Length", strconv.Itoa(len(p.seen)))
+	}
 }
 
 // places are for the answers that are being decoded.

@@ -205,6 +205,7 @@ func (k *record) moveToFile() (err error) {
 func (k *record) append(p []byte) error {
 	n, err := k.file.WriteAt(p, k.filed)
 	k.filed += int64(n)
+	k.room.written.Add(int64(n))
 	return err
 }
 
@@ -235,7 +236,8 @@ func (k *record) freeMemory() {
 func (k *record) free() {
 	k.freeMemory()
 	k.room.files.Add(-k.onDisk)
-	k.onDisk = 0
+	k.room.written.Add(-k.filed)
+	k.onDisk, k.filed = 0, 0
 	if k.file != nil {
 		_ = k.file.Close()
 		k.file = nil

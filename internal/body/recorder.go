@@ -35,6 +35,7 @@ type Recorder struct {
 	size    int64  // bytes read from the source
 	settled bool   // no further attempt is wanted
 	stopped bool   // nor that the one that runs goes on
+	holds   bool   // that one waits for the end of the request
 	lost    string // why the beginning cannot be sent again, "" while it can
 }
 
@@ -130,22 +131,56 @@ func (r *Recorder) Settle() {
 // pipeSize is how much may be on its way: of more, a server that answers may not have read all.
 const pipeSize = 64 << 10
 
-// Stop is told that an answer came which makes the rest of the body pointless, over HTTP/1.1.
-// It reports whether a rest is on its way: an app that waits for consent sends none. The connection
-// is not used again, since it is still being written to for net/http: the attempt waits for the
-// end of the request. Nor is it after a large body that has ended for us: the server may hang up on
-// it without a word.
-func (r *Recorder) Stop() bool {
+// Stop ends the sending of a body whose answer has come, nil if that is not the server's. It
+// reports whether the app is still sending: one that waits for consent is not. net/http may be
+// writing to the connection still, and must not notice before the answer was read: over HTTP/1 it
+// would drop the answer, over HTTP/2 Close waits for the app's next byte. A connection on which a
+// large body was answered is not used again: the server may have hung up on it.
+func (r *Recorder) Stop(res *http.Response) (unread bool) {
 	if r == nil {
 		return false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if conn := r.expect.conn.Load(); conn != nil && r.size > pipeSize {
-		(*conn).Retire()
-	}
 	r.stopped = r.ended == nil
+	switch {
+	case res == nil || res.Body == http.NoBody:
+	case res.ProtoMajor != 1:
+		res.Body = detached{res.Body}
+	default:
+		r.holds = true
+		if retire := r.expect.retire.Load(); retire != nil && r.size > pipeSize {
+			res.Body = &lastAnswer{res.Body, (*retire)()}
+		}
+	}
 	return r.stopped && (r.size > 0 || !r.waits)
+}
+
+// lastAnswer is the body of the last answer on a connection.
+type lastAnswer struct {
+	io.ReadCloser
+	read func()
+}
+
+func (a *lastAnswer) Close() error {
+	defer a.read()
+	return a.ReadCloser.Close()
+}
+
+// detached is the body of an answer whose Close nobody waits for.
+type detached struct{ io.ReadCloser }
+
+func (d detached) Close() error {
+	go func() { _ = d.ReadCloser.Close() }()
+	return nil
+}
+
+// Discard closes an answer that nobody gets.
+func Discard(res *http.Response) {
+	if res.ProtoMajor != 1 {
+		res.Body = detached{res.Body}
+	}
+	_ = res.Body.Close()
 }
 
 // Drain reads what is left of a body that was stopped.

@@ -56,6 +56,7 @@ type Room struct {
 	spool         spool
 	totals        atomic.Pointer[Totals]
 	memory, files atomic.Int64 // taken, in bytes
+	written       atomic.Int64 // of those of files
 }
 
 // NewRoom has the default totals.
@@ -107,7 +108,7 @@ func (r *Room) takeFile(n int64) bool {
 	if limit == nil {
 		limit = new(int64(mostFiles))
 		if free, ok := freeSpace(os.TempDir()); ok {
-			limit = new(min(mostFiles, (free+r.files.Load())/ownShare))
+			limit = new(min(mostFiles, (free+r.written.Load())/ownShare))
 		}
 	}
 	return take(&r.files, n, *limit)

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"testing"
+	"time"
 )
 
 // connected is a connection that Linger made, and the server's end of it.
@@ -37,6 +38,7 @@ func TestHungUpWithoutAWord(t *testing.T) {
 	}
 	client, server := connected(t)
 	for range 3 {
+		client.(*Lingering).begins.Store(true)
 		if n, err := client.Write([]byte("request")); n != 7 || err != nil {
 			t.Fatalf("%d bytes, %v", n, err)
 		}
@@ -45,6 +47,7 @@ func TestHungUpWithoutAWord(t *testing.T) {
 		_, _ = io.ReadFull(client, make([]byte, 6))
 	}
 	_ = server.Close()
+	client.(*Lingering).begins.Store(true)
 	if n, err := client.Write([]byte("request")); n != 0 || err == nil {
 		t.Errorf("%d bytes have left, %v", n, err)
 	}
@@ -54,6 +57,7 @@ func TestHungUpWithoutAWord(t *testing.T) {
 // answer that has come can be read.
 func TestAnswerIsWaitedFor(t *testing.T) {
 	client, server := connected(t)
+	client.(*Lingering).http1.Store(true)
 	_, _ = io.WriteString(server, "answer")
 	_ = server.(*net.TCPConn).SetLinger(0)
 	written := make(chan error)
@@ -70,7 +74,42 @@ func TestAnswerIsWaitedFor(t *testing.T) {
 		t.Fatalf("%q, %v", answer, err)
 	}
 	_ = server.Close() // resets
+	select {
+	case err := <-written:
+		t.Fatalf("it failed at once: %v", err)
+	case <-time.After(100 * time.Millisecond): // a slow machine can only pass
+	}
 	_ = client.Close()
+	if err := <-written; err == nil {
+		t.Error("the write did not fail")
+	}
+}
+
+// TestRetiredAmidARequest: the request whose answer is being read does not fail before that was
+// read, and no byte of another one leaves, whatever was read or written last.
+func TestRetiredAmidARequest(t *testing.T) {
+	client, server := connected(t)
+	client.(*Lingering).http1.Store(true)
+	_, _ = io.WriteString(server, "answer")
+	_, _ = io.ReadFull(client, make([]byte, 6))
+	if _, err := client.Write([]byte("the last piece")); err != nil {
+		t.Fatal(err)
+	}
+	read := client.(*Lingering).Retire()
+	written := make(chan error)
+	go func() {
+		n, err := client.Write([]byte("next"))
+		if n != 0 {
+			t.Errorf("%d bytes have left", n)
+		}
+		written <- err
+	}()
+	select {
+	case err := <-written:
+		t.Fatalf("it failed at once: %v", err)
+	case <-time.After(100 * time.Millisecond): // a slow machine can only pass
+	}
+	read()
 	if err := <-written; err == nil {
 		t.Error("the write did not fail")
 	}
@@ -81,12 +120,12 @@ func TestRetired(t *testing.T) {
 	conns := make(map[string]bool)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { conns[r.RemoteAddr] = true }))
 	defer server.Close()
-	var last *lingering
+	var last *Lingering
 	dial := Linger(new(net.Dialer).DialContext)
 	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err == nil {
-			last = conn.(*lingering)
+			last = conn.(*Lingering)
 		}
 		return conn, err
 	}}
@@ -97,10 +136,12 @@ func TestRetired(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = res.Body.Close()
+		read := func() {}
 		if i%2 == 1 {
-			last.Retire()
+			read = last.Retire()
 		}
+		_ = res.Body.Close()
+		read()
 	}
 	if len(conns) != 3 {
 		t.Errorf("%d connections for three pairs of requests", len(conns))

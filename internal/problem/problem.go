@@ -57,7 +57,8 @@ type Problem struct {
 	Title      string
 	Detail     string        // what to do
 	RetryAfter time.Duration // 0 = not told
-	Again      bool          // at once: nothing is to be waited for
+	Again      bool          // Retry-After is 0
+	Close      bool          // the connection serves no other request
 }
 
 // problemJSON has, besides RFC 9457's members, the fields where Zoho's clients look.
@@ -89,6 +90,9 @@ func (p *Problem) header(h http.Header, length int) {
 	h.Set(HeaderName, p.Code)
 	if p.RetryAfter > 0 || p.Again {
 		h.Set("Retry-After", strconv.Itoa(Seconds(p.RetryAfter)))
+	}
+	if p.Close {
+		h.Set("Connection", "close")
 	}
 	if p.Status == http.StatusMethodNotAllowed {
 		h.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
@@ -182,20 +186,26 @@ func Reading(why string) *Problem {
 }
 
 // Framing is for a body whose length nobody can tell: HTTP/1.0 has no chunks, and net/http
-// takes such a body for none.
+// takes such a body for none, and what it holds for the next request.
 func Framing() *Problem {
-	return &Problem{Status: http.StatusBadRequest, Code: CodeFraming, Title: "the length of the body is not known",
+	return &Problem{Status: http.StatusBadRequest, Code: CodeFraming, Close: true, Title: "the length of the body is not known",
 		Detail: "a POST, PUT or PATCH over HTTP/1.0 needs a Content-Length, 0 without a body; " +
 			"send one, or use HTTP/1.1. Nothing was sent to Zoho"}
 }
 
-// NotReplayed is for a body that was on its way with a token that had ended.
-func NotReplayed(client, account string) *Problem {
+// What kept Zoho from carrying out a request that cannot be sent again, and is mended.
+const (
+	Renewed    = "its access token had ended, and is new now"
+	Unexpected = "Zoho takes no `Expect: 100-continue`, and will not be asked for it now"
+)
+
+// NotReplayed is for a request that was refused amid its body, for a reason that is gone by now.
+func NotReplayed(client, account, why string) *Problem {
 	return &Problem{Status: http.StatusServiceUnavailable, Code: CodeNotReplayed, Again: true,
-		Title: "the access token had ended, and this request could not be sent again",
-		Detail: fmt.Sprintf("client %s, account %s: Zoho has not carried out the request, and the token is new now: "+
-			"send the request again. Its body was not kept, or not all of it: the operator can raise "+
-			"`replay_buffer` in zoho_proxy, or the global option `replay_buffer_total`", client, account)}
+		Title: "this request has to be sent again",
+		Detail: fmt.Sprintf("client %s, account %s: Zoho has not carried out the request: %s. "+
+			"Send it again. The proxy could not, since its body was not kept, or not all of it: the operator can raise "+
+			"`replay_buffer` in zoho_proxy, or the global option `replay_buffer_total`", client, account, why)}
 }
 
 // Loop is for a Zoho host that the machine's name service leads elsewhere.
