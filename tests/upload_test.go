@@ -491,7 +491,9 @@ func TestReplayBufferTotal(t *testing.T) {
 	}, "replay_buffer 128KiB 256KiB")
 	var calls sync.WaitGroup
 	for i := range uploads {
-		calls.Go(func() { wantEcho(t, c.upload(t, body, []string{"known", "known", "known", "unknown"}[i%4], fmt.Sprint(i)), body) })
+		calls.Go(func() {
+			wantEcho(t, c.upload(t, body, []string{"known", "known", "known", "unknown"}[i%4], fmt.Sprint(i)), body)
+		})
 	}
 	asked := 0
 	for range uploads {
