@@ -312,10 +312,14 @@ func (h *Handler) answer(w http.ResponseWriter, p *problem.Problem) error {
 	return p.Write(w)
 }
 
+// drained is how much of a body net/http reads away by itself.
+const drained = 256 << 10
+
 // refuse answers for a session that could not be opened. An app that would have been served
 // another time may be sending a large body already.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, p *problem.Problem) error {
-	lingers := p.Status == http.StatusServiceUnavailable && r.ProtoMajor == 1 && r.ContentLength != 0 &&
+	large := r.ContentLength < 0 || r.ContentLength > drained
+	lingers := large && p.Status == http.StatusServiceUnavailable && r.ProtoMajor == 1 &&
 		r.Header["Expect"] == nil && body.KeepReading(w)
 	err := h.answer(w, p)
 	if lingers {

@@ -248,7 +248,7 @@ func unreachable(ctx context.Context, s *stage) (string, error) {
 		}
 	}
 	return "no call fails while the token lives; then 503 with `Retry-After`; " +
-		"well again by itself, 75 seconds after Accounts at the latest, or two minutes if Accounts asks for them", nil
+		"recovers by itself within 75 seconds of Accounts coming back, or two minutes if Accounts asked for a longer wait", nil
 }
 
 func unreachableCron(ctx context.Context, c *cron) (string, error) {

@@ -143,19 +143,20 @@ var table = map[Cause]Explanation{
 		Do:   "register it in Zoho's API console, to the letter; a self client's code goes without",
 	},
 	OrgNeeded: {
-		What: "Zoho wants to be told the organization",
+		What: "Zoho requires an organization",
 		Why: "this grant is of a kind that needs a `soid`, which names an organization, " +
 			"and the proxy's token calls have none",
-		Do: "use a grant by consent or by a self client's code, which knows its organization: {consent}",
+		Do: "use a grant made by consent or with a self client's code; such a grant carries its organization: {consent}",
 	},
 	ScopeRefused: {
 		What: "Zoho refuses one of the scopes",
+		Why:  "one of the scopes does not exist, or Zoho does not grant it to this client",
 		Do:   "compare the scopes with the documentation of the API, letter by letter; then {consent}",
 	},
 	GrantType: {
 		What: "Zoho does not take this kind of token call from the client",
-		Why:  "the type of the client in Zoho's API console does not go with it",
-		Do:   "use one of the type Server-based Applications or Self Client, and {consent}",
+		Why:  "the client's type in Zoho's API console does not allow it",
+		Do:   "use a client of type Server-based Applications or Self Client, then {consent}",
 	},
 	CodeRefused: {
 		What: "Zoho did not take the code",

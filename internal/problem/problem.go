@@ -195,17 +195,17 @@ func Framing() *Problem {
 
 // What kept Zoho from carrying out a request that cannot be sent again, and is mended.
 const (
-	Renewed    = "its access token had ended, and is new now"
-	Unexpected = "Zoho takes no `Expect: 100-continue`, and will not be asked for it now"
+	Renewed    = "its access token was no longer valid, and has been renewed"
+	Unexpected = "Zoho does not accept `Expect: 100-continue`; the proxy will not send it for the next hour"
 )
 
 // NotReplayed is for a request that was refused amid its body, for a reason that is gone by now.
 func NotReplayed(client, account, why string) *Problem {
 	return &Problem{Status: http.StatusServiceUnavailable, Code: CodeNotReplayed, Again: true,
-		Title: "this request has to be sent again",
-		Detail: fmt.Sprintf("client %s, account %s: Zoho has not carried out the request: %s. "+
-			"Send it again. The proxy could not, since its body was not kept, or not all of it: the operator can raise "+
-			"`replay_buffer` in zoho_proxy, or the global option `replay_buffer_total`", client, account, why)}
+		Title: "send this request again",
+		Detail: fmt.Sprintf("client %s, account %s: Zoho did not carry out the request: %s. "+
+			"Send it again. The proxy could not do so because it had not kept the whole body; the operator can raise "+
+			"`replay_buffer` in zoho_proxy or the global option `replay_buffer_total`", client, account, why)}
 }
 
 // Loop is for a Zoho host that the machine's name service leads elsewhere.
