@@ -153,7 +153,7 @@ func TestNotificationTexts(t *testing.T) {
 			{"is contended: another program uses this grant", "lost early", "a client of its own"},
 			{"is dead: Zoho does not accept the refresh token", "grant_dead: invalid_code", "caddy zoho connect main shop"},
 			{"is dead: Zoho rejects the client", "client_rejected: invalid_client", "caddy zoho doctor main shop"},
-			{"is dead: Zoho wants to be told the organization", "missing_org_info", "caddy zoho connect main shop"},
+			{"is dead: Zoho requires an organization", "missing_org_info", "caddy zoho connect main shop"},
 		} {
 			x := r.got[i]
 			if !strings.Contains(x.Text, want.text) || !strings.Contains(x.Why, want.why) ||
