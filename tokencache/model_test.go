@@ -407,6 +407,12 @@ func TestFormerFailures(t *testing.T) {
 			{Do: "reload"},
 			{Do: "wait", Wait: time.Minute},
 		},
+		"a grant that another account has, too, is forgotten while a token is asked for, then a clock set ahead": {
+			{Do: "connect", Callers: 4},
+			{Do: "forget in flight"},
+			{Do: "clock", Callers: 1, Wait: 11 * time.Minute},
+			{Do: "restart"},
+		},
 		"a service that refuses in a way that is not known, again and again": {
 			{Do: "get", Account: "default", Resource: "crm", Callers: 1},
 			{Do: "accepted", Account: "default", Resource: "crm"},

@@ -42,6 +42,7 @@ type world struct {
 	suspended time.Duration
 	made      map[string]*minted   // by value
 	counted   map[string][]call    // by refresh token
+	forgotten string               // refresh token of storedKey that was last deleted
 	throttled map[string]time.Time // by connection and grant: last told to be silent
 	broken    error                // the first violation
 }
@@ -147,8 +148,8 @@ func (w *world) fetch(p *process) func(context.Context, tokencache.Key, tokencac
 			return tokencache.Fetched{}, errors.New("a dead process asks nobody")
 		}
 		w.checkSilence(key.String()+" "+g.RefreshToken, mode)
-		w.written(g)
-		defer w.written(g)
+		w.written(key, g)
+		defer w.written(key, g)
 		if mode != "down" && mode != "retry after" && mode != "dead" && mode != "rejected" {
 			ahead, now := w.ahead(), w.now()
 			w.mu.Lock()
@@ -320,6 +321,9 @@ func (w *world) connect(o operation) {
 	if err := w.cache.Replace(w.client, storedKey, g, proof); err != nil {
 		w.violation("%s: %v", o, err)
 	}
+	w.mu.Lock()
+	w.forgotten = ""
+	w.mu.Unlock()
 	w.stored = g.RefreshToken
 }
 
@@ -347,6 +351,9 @@ func (w *world) forget(o operation) {
 		w.violation("%s: %v", o, err)
 	}
 	w.cache.GrantChanged(storedKey)
+	w.mu.Lock()
+	w.forgotten = w.stored
+	w.mu.Unlock()
 	w.stored = ""
 }
 
@@ -363,11 +370,15 @@ func (w *world) checkStored(o operation) {
 }
 
 // written notes that the ledger of a grant is about to be written, with all of its calls as
-// the wall clock has them now.
-func (w *world) written(g tokencache.Grant) {
+// the wall clock has them now. A flight whose grant was forgotten meanwhile may have nothing to
+// write any more.
+func (w *world) written(key tokencache.Key, g tokencache.Grant) {
 	ahead := w.ahead()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if key == storedKey && w.forgotten == g.RefreshToken {
+		return
+	}
 	for i := range w.counted[g.RefreshToken] {
 		w.counted[g.RefreshToken][i].wall = ahead
 	}
