@@ -35,7 +35,8 @@ var scenarios = []scenario{
 
 // compare plays the scenarios and prints a table in Markdown; the README has it.
 func compare(ctx context.Context, config string) error {
-	fmt.Println("| what happens | with this proxy | with a cron job that writes a token into a web server's configuration |")
+	fmt.Println("| what happens | with this proxy | with a cron job that writes a token into a web server's " +
+		"configuration |")
 	fmt.Println("| --- | --- | --- |")
 	for _, s := range scenarios {
 		ours, theirs, err := s.play(ctx, config)
@@ -101,7 +102,8 @@ func revokedCron(ctx context.Context, c *cron) (string, error) {
 	if again := c.burst(ctx, calls); again.failed() != 0 {
 		return "", fmt.Errorf("%d calls failed after the job had run", again.failed())
 	}
-	return fmt.Sprintf("%d of %d calls fail with Zoho's %d, and all others until the job runs next, up to 50 minutes", calls, calls, all[0].status), all.once()
+	return fmt.Sprintf("%d of %d calls fail with Zoho's %d, and all others until the job runs next, up "+
+		"to 50 minutes", calls, calls, all[0].status), all.once()
 }
 
 func ended(ctx context.Context, s *stage) (string, error) {
@@ -173,7 +175,8 @@ func badScope(ctx context.Context, s *stage) (string, error) {
 	if err == nil && (verdict != "ambiguous" || tokenCalls != 0) {
 		err = fmt.Errorf("verdict %q, %d token calls", verdict, tokenCalls)
 	}
-	return fmt.Sprintf("Zoho's 401, marked `%s`; %d token calls for %d refusals of a token younger than a minute, an older one is renewed once",
+	return fmt.Sprintf("Zoho's 401, marked `%s`; %d token calls for %d refusals of a token younger than a "+
+		"minute, an older one is renewed once",
 		verdict, tokenCalls, calls), err
 }
 
@@ -215,7 +218,8 @@ func deployedCron(ctx context.Context, c *cron) (string, error) {
 		return "", err
 	}
 	all := c.burst(ctx, calls)
-	return fmt.Sprintf("%d token calls, %d of them blocked; then %d of %d calls fail, also when the job runs, for up to ten minutes",
+	return fmt.Sprintf("%d token calls, %d of them blocked; then %d of %d calls fail, also when the job runs, "+
+		"for up to ten minutes",
 		tokens, blocked, all.failed(), calls), all.once()
 }
 
@@ -248,7 +252,8 @@ func unreachable(ctx context.Context, s *stage) (string, error) {
 		}
 	}
 	return "no call fails while the token lives; then 503 with `Retry-After`; " +
-		"recovers by itself within 75 seconds of Accounts coming back, or two minutes if Accounts asked for a longer wait", nil
+		"recovers by itself within 75 seconds of Accounts coming back, or two minutes if Accounts asked for a " +
+		"longer wait", nil
 }
 
 func unreachableCron(ctx context.Context, c *cron) (string, error) {
@@ -273,5 +278,6 @@ func unreachableCron(ctx context.Context, c *cron) (string, error) {
 			refusal = o
 		}
 	}
-	return fmt.Sprintf("no call fails while the token lives; then all with Zoho's %d, until the job runs next, here about %d minutes after Accounts", refusal.status, tens(to-up)), nil
+	return fmt.Sprintf("no call fails while the token lives; then all with Zoho's %d, until the job runs next, "+
+		"here about %d minutes after Accounts", refusal.status, tens(to-up)), nil
 }

@@ -128,7 +128,8 @@ func (p *Problem) Response(r *http.Request) *http.Response {
 // Connect is for a tunnel, inside of which no token can be attached.
 func Connect() *Problem {
 	return &Problem{Status: http.StatusMethodNotAllowed, Code: CodeConnectUnsupported, Title: "CONNECT is not served",
-		Detail: "this proxy cannot attach a token inside a tunnel: point the app's base URL at it instead of setting it as HTTPS proxy, for example http://localhost:8080/crm/v8/Leads"}
+		Detail: "this proxy cannot attach a token inside a tunnel: point the app's base URL at it instead of " +
+			"setting it as HTTPS proxy, for example http://localhost:8080/crm/v8/Leads"}
 }
 
 // Trace is for TRACE: whoever answers it sends back what it was sent, the token included (RFC
@@ -141,7 +142,8 @@ func Trace() *Problem {
 // Caller is for a peer whose address is not admitted.
 func Caller(remote string) *Problem {
 	return &Problem{Status: http.StatusForbidden, Code: CodeCallerRefused, Title: "this caller is not admitted",
-		Detail: "the address " + remote + " is not among `callers` of zoho_proxy (default: loopback); the operator can add it there"}
+		Detail: "the address " + remote + " is not among `callers` of zoho_proxy (default: loopback); the " +
+			"operator can add it there"}
 }
 
 // Browser is for a request that a web page has sent.
@@ -150,14 +152,16 @@ func Browser() *Problem {
 		Status: http.StatusForbidden,
 		Code:   CodeBrowserRefused,
 		Title:  "requests of web pages are not served",
-		Detail: "the request carries Origin or Sec-Fetch-Site, as a browser sends for a page; the operator can set `allow_browsers` in zoho_proxy",
+		Detail: "the request carries Origin or Sec-Fetch-Site, as a browser sends for a page; the operator can " +
+			"set `allow_browsers` in zoho_proxy",
 	}
 }
 
 // TokenCall is for a token call of an app that cannot be answered.
 func TokenCall(why string) *Problem {
 	return &Problem{Status: http.StatusBadRequest, Code: CodeTokenCall, Title: "this token call is not understood",
-		Detail: why + "; the proxy answers token calls by a placeholder (`answer_token_calls`), for a POST with a grant_type as Zoho documents it"}
+		Detail: why + "; the proxy answers token calls by a placeholder (`answer_token_calls`), for a POST with " +
+			"a grant_type as Zoho documents it"}
 }
 
 // Target is for a host that is none of Zoho's.
@@ -172,7 +176,8 @@ func Target(host string) *Problem {
 // Form is for a request line that names neither a path nor a whole address.
 func Form() *Problem {
 	return &Problem{Status: http.StatusBadRequest, Code: CodeRequestTarget, Title: "this is no target of a request",
-		Detail: "the request line names neither a path that begins with / nor a whole address that begins with http:// or https://"}
+		Detail: "the request line names neither a path that begins with / nor a whole address that begins with " +
+			"http:// or https://"}
 }
 
 // Reading is for a target that would get round what guards us by paths.
@@ -188,7 +193,8 @@ func Reading(why string) *Problem {
 // Framing is for a body whose length nobody can tell: HTTP/1.0 has no chunks, and net/http
 // takes such a body for none, and what it holds for the next request.
 func Framing() *Problem {
-	return &Problem{Status: http.StatusBadRequest, Code: CodeFraming, Close: true, Title: "the length of the body is not known",
+	return &Problem{Status: http.StatusBadRequest, Code: CodeFraming, Close: true,
+		Title: "the length of the body is not known",
 		Detail: "a POST, PUT or PATCH over HTTP/1.0 needs a Content-Length, 0 without a body; " +
 			"send one, or use HTTP/1.1. Nothing was sent to Zoho"}
 }
@@ -222,7 +228,8 @@ func Loop(host string) *Problem {
 // Internal is for a fault of the proxy's own.
 func Internal() *Problem {
 	return &Problem{Status: http.StatusInternalServerError, Code: CodeInternal, Title: "the proxy failed",
-		Detail: "this is a fault of the proxy's own, written to its log with where it happened; whether Zoho has carried out the call is not known"}
+		Detail: "this is a fault of the proxy's own, written to its log with where it happened; whether Zoho " +
+			"has carried out the call is not known"}
 }
 
 // Connection is whose request it is.
@@ -241,7 +248,8 @@ func Route(err error, host string, to Connection, served []string) *Problem {
 			Code:   CodeDataCenter,
 			Title:  "the host belongs to another data center",
 			Detail: fmt.Sprintf(
-				"%.100q is not of the data center %s of client %s, account %s: use that one's host (or .com, which is mapped), or set `any_data_center` in zoho_proxy",
+				"%.100q is not of the data center %s of client %s, account %s: use that one's host (or .com, "+
+					"which is mapped), or set `any_data_center` in zoho_proxy",
 				host,
 				to.Center,
 				to.Client,
@@ -254,7 +262,8 @@ func Route(err error, host string, to Connection, served []string) *Problem {
 			Code:   CodeDataCenter,
 			Title:  "the host belongs to another environment",
 			Detail: fmt.Sprintf(
-				"client %s, account %s: %s; use the production host, or connect an account for that environment and choose it at the consent",
+				"client %s, account %s: %s; use the production host, or connect an account for that environment "+
+					"and choose it at the consent",
 				to.Client,
 				to.Account,
 				strings.TrimPrefix(err.Error(), zoho.ErrEnvironment.Error()+": "),
@@ -270,7 +279,8 @@ func Route(err error, host string, to Connection, served []string) *Problem {
 			Detail: strings.TrimPrefix(
 				err.Error(),
 				zoho.ErrServiceUnknown.Error()+": ",
-			) + "; the path must begin with a service, as in /crm/v8/Leads or /desk/api/v1/tickets, or the Host be Zoho's; served here: " + strings.Join(
+			) + "; the path must begin with a service, as in /crm/v8/Leads or /desk/api/v1/tickets, or the Host " +
+				"be Zoho's; served here: " + strings.Join(
 				served,
 				" ",
 			)}
