@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -150,6 +151,20 @@ func (r *recorder) spoken() int {
 }
 
 func readRawRequest(in *bufio.Reader) (rawRequest, error) {
+	r, err := readRawHead(in)
+	switch {
+	case err != nil:
+		return r, err
+	case r.chunked:
+		return r, r.readChunks(in)
+	}
+	r.body = make([]byte, r.length())
+	_, err = io.ReadFull(in, r.body)
+	return r, err
+}
+
+// readRawHead reads a request up to its body.
+func readRawHead(in *bufio.Reader) (rawRequest, error) {
 	var r rawRequest
 	line, err := in.ReadString('\n')
 	if err != nil {
@@ -158,25 +173,23 @@ func readRawRequest(in *bufio.Reader) (rawRequest, error) {
 	line = strings.TrimSuffix(line, "\r\n")
 	r.method, line, _ = strings.Cut(line, " ")
 	i := strings.LastIndexByte(line, ' ')
+	if i < 0 {
+		return r, fmt.Errorf("no request line: %s %q", r.method, line)
+	}
 	r.target, r.proto = line[:i], line[i+1:]
 	if r.fields, err = readFields(in); err != nil {
 		return r, err
 	}
-	length := int64(0)
-	for _, f := range r.fields {
-		switch {
-		case strings.EqualFold(f.name, "Content-Length"):
-			length, _ = strconv.ParseInt(f.value, 10, 64)
-		case strings.EqualFold(f.name, "Transfer-Encoding"):
-			r.chunked = true
-		}
+	r.chunked = len(r.values("Transfer-Encoding")) > 0
+	return r, nil
+}
+
+// length is what Content-Length says, 0 without it.
+func (r rawRequest) length() (n int64) {
+	for _, value := range r.values("Content-Length") {
+		n, _ = strconv.ParseInt(value, 10, 64)
 	}
-	if r.chunked {
-		return r, r.readChunks(in)
-	}
-	r.body = make([]byte, length)
-	_, err = io.ReadFull(in, r.body)
-	return r, err
+	return n
 }
 
 func readFields(in *bufio.Reader) ([]field, error) {

@@ -45,7 +45,7 @@ var layers = map[string][]string{
 	"internal/masterkey":    {"internal/durable"},
 	"internal/sealing":      {"internal/masterkey", "internal/secret"},
 	"internal/forward":      {"zoho"},
-	"internal/body":         {"internal/fault", "internal/forward", "zoho"},
+	"internal/body":         {"internal/egress", "internal/fault", "internal/forward", "zoho"},
 	"internal/callers":      {"internal/words", "zoho"},
 	"internal/egress":       {"internal/secret"},
 	"internal/syntax":       {"internal/forward", "internal/words"},

@@ -83,7 +83,7 @@ func (s *tally) soak(t *testing.T, calls int) {
 	c.binary = s.binary
 	c.start()
 
-	told := make([]told, calls)
+	told := make([]outcome, calls)
 	var all sync.WaitGroup
 	ticker := time.NewTicker(soakPause)
 	defer ticker.Stop()
@@ -212,8 +212,8 @@ func (d *badDay) meet(p soakPlan) {
 	d.AddFault(fault)
 }
 
-// told is what an app was told of a call, and what it had sent.
-type told struct {
+// outcome is what an app was told of a call, and what it had sent.
+type outcome struct {
 	soakPlan
 	result string
 	digest string
@@ -227,8 +227,8 @@ const (
 )
 
 // soakCall makes a call as an app would, and tries nothing again.
-func (c *proxy) soakCall(n int) told {
-	got := told{soakPlan: planned(n)}
+func (c *proxy) soakCall(n int) outcome {
+	got := outcome{soakPlan: planned(n)}
 	header := []string{"X-Call", strconv.Itoa(n)}
 	var body io.Reader
 	if got.method == http.MethodPost {
@@ -275,7 +275,7 @@ func (p soakPlan) resultOf(a answer, err error) string {
 
 // check holds a write against what Zoho has executed of it. Nobody knows that of a connection that
 // Zoho broke.
-func (got told) check(t *testing.T, n int, stats zohosim.Stats) {
+func (got outcome) check(t *testing.T, n int, stats zohosim.Stats) {
 	t.Helper()
 	if got.method == http.MethodGet {
 		return
@@ -292,7 +292,7 @@ func (got told) check(t *testing.T, n int, stats zohosim.Stats) {
 }
 
 // add counts what an app was told of one call.
-func (s *tally) add(got told) {
+func (s *tally) add(got outcome) {
 	s.results[got.result]++
 	if got.size > 0 {
 		s.uploads++

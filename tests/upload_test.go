@@ -28,9 +28,7 @@ import (
 
 // early is a server that answers when it has read the head of a request.
 type early struct {
-	addr  string
-	conns atomic.Int32
-	serve func(*early, *exchange)
+	serve func(*exchange)
 
 	mu       sync.Mutex
 	expected []bool // by upload: Expect came with it
@@ -45,33 +43,32 @@ type exchange struct {
 }
 
 // startEarly starts a proxy in front of such a server.
-func startEarly(t *testing.T, serve func(*early, *exchange), options ...string) (*proxy, *early) {
+func startEarly(t *testing.T, serve func(*exchange), options ...string) (*proxy, *early) {
 	t.Helper()
 	return startEarlyWith(t, "", serve, options...)
 }
 
 // startEarlyWith does so with an option of the global option zoho.
-func startEarlyWith(t *testing.T, global string, serve func(*early, *exchange), options ...string) (*proxy, *early) {
+func startEarlyWith(t *testing.T, global string, serve func(*exchange), options ...string) (*proxy, *early) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	e := &early{addr: l.Addr().String(), serve: serve}
+	e := &early{serve: serve}
 	go func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			e.conns.Add(1)
 			go e.read(conn)
 		}
 	}()
 	_, baseURL, grant := sim(t, zohosim.Options{MaxTokens: -1})
 	config := strings.Replace(oneClient, "store bolt {$ZOHO_STORE}", "store bolt {$ZOHO_STORE}\n"+global, 1)
-	c := startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" http://"+e.addr, "ZOHO_REFRESH_TOKEN="+grant,
+	c := startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" http://"+l.Addr().String(), "ZOHO_REFRESH_TOKEN="+grant,
 		"ZOHO_CLIENT_OPTIONS=token_budget 1000 10m", "ZOHO_PROXY_OPTIONS="+strings.Join(options, "\n"))
 	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
 	return c, e
@@ -81,17 +78,11 @@ func (e *early) read(conn net.Conn) {
 	defer conn.Close()
 	in := bufio.NewReader(conn)
 	for {
-		line, err := in.ReadString('\n')
+		head, err := readRawHead(in)
 		if err != nil {
 			return
 		}
-		x := &exchange{conn: conn, in: in}
-		x.method, x.target, _ = strings.Cut(strings.TrimSpace(line), " ")
-		if x.fields, err = readFields(in); err != nil {
-			return
-		}
-		x.expects = len(x.values("Expect")) > 0
-		x.chunked = len(x.values("Transfer-Encoding")) > 0
+		x := &exchange{conn: conn, in: in, rawRequest: head, expects: len(head.values("Expect")) > 0}
 		if x.method == http.MethodGet {
 			x.answer(http.StatusOK, "{}")
 			continue
@@ -99,7 +90,7 @@ func (e *early) read(conn net.Conn) {
 		e.mu.Lock()
 		e.expected = append(e.expected, x.expects)
 		e.mu.Unlock()
-		if e.serve(e, x); x.over {
+		if e.serve(x); x.over {
 			return
 		}
 	}
@@ -123,8 +114,7 @@ func (x *exchange) bodyReader() io.Reader {
 	if x.chunked {
 		return httputil.NewChunkedReader(x.in)
 	}
-	n, _ := strconv.ParseInt(x.values("Content-Length")[0], 10, 64)
-	return io.LimitReader(x.in, n)
+	return io.LimitReader(x.in, x.length())
 }
 
 // accept takes the body and tells its digest.
@@ -158,7 +148,7 @@ func TestRefusedBeforeTheBody(t *testing.T) {
 			t.Parallel()
 			var o once
 			var wasted atomic.Int64
-			c, e := startEarly(t, func(_ *early, x *exchange) {
+			c, e := startEarly(t, func(x *exchange) {
 				if !o.refuses(x) {
 					x.accept()
 					return
@@ -193,15 +183,15 @@ func TestRefusedBeforeTheBody(t *testing.T) {
 func TestExpectationsOfOurs(t *testing.T) {
 	t.Parallel()
 	body := patterned(1 << 20)
-	for name, serve := range map[string]func(e *early, x *exchange){
-		"refused": func(_ *early, x *exchange) {
+	for name, serve := range map[string]func(x *exchange){
+		"refused": func(x *exchange) {
 			if x.expects {
 				x.answer(http.StatusExpectationFailed, "{}")
 				return
 			}
 			x.accept()
 		},
-		"ignored": func(_ *early, x *exchange) {
+		"ignored": func(x *exchange) {
 			x.expects = false // no interim answer
 			x.accept()
 		},
@@ -273,7 +263,7 @@ func TestAnswerAmidTheBody(t *testing.T) {
 func wantAnswersAmid(t *testing.T, resets bool, shape, text, fields string, hangUp func(*net.TCPConn)) {
 	t.Helper()
 	const uploads = 50
-	c, _ := startEarly(t, func(_ *early, x *exchange) {
+	c, _ := startEarly(t, func(x *exchange) {
 		_, _ = io.CopyN(io.Discard, x.bodyReader(), 64<<10)
 		x.answer(http.StatusRequestEntityTooLarge, text, fields)
 		hangUp(x.conn.(*net.TCPConn))
@@ -296,7 +286,7 @@ func wantAnswersAmid(t *testing.T, resets bool, shape, text, fields string, hang
 // finds the answer that came amid it, Zoho's and ours.
 func TestAnswerToWhoSendsAllFirst(t *testing.T) {
 	t.Parallel()
-	c, _ := startEarly(t, func(_ *early, x *exchange) {
+	c, _ := startEarly(t, func(x *exchange) {
 		_, _ = io.CopyN(io.Discard, x.bodyReader(), 256<<10) // more than is kept
 		status := http.StatusForbidden
 		if strings.Contains(x.target, "dead") {
@@ -351,7 +341,7 @@ func TestAnswerAmidTheBodyOverHTTP2(t *testing.T) {
 func TestNothingIsReadAsAnotherRequest(t *testing.T) {
 	t.Parallel()
 	var smuggled atomic.Int32
-	c, _ := startEarly(t, func(_ *early, x *exchange) {
+	c, _ := startEarly(t, func(x *exchange) {
 		if x.method == http.MethodDelete {
 			smuggled.Add(1)
 		}
@@ -414,7 +404,7 @@ func (c *proxy) wantAllSent(t *testing.T, path, status string) {
 func TestNotReplayed(t *testing.T) {
 	t.Parallel()
 	var o once
-	c, _ := startEarly(t, func(_ *early, x *exchange) {
+	c, _ := startEarly(t, func(x *exchange) {
 		if o.refuses(x) {
 			_, _ = io.Copy(io.Discard, x.bodyReader())
 			x.answer(http.StatusUnauthorized, deadToken)
@@ -479,7 +469,7 @@ func TestReplayBufferTotal(t *testing.T) {
 	const uploads = 40
 	hold, arrived := make(chan struct{}), make(chan bool, uploads)
 	body := patterned(128 << 10)
-	c, _ := startEarlyWith(t, "replay_buffer_total 1MiB 2MiB", func(_ *early, x *exchange) {
+	c, _ := startEarlyWith(t, "replay_buffer_total 1MiB 2MiB", func(x *exchange) {
 		if x.expects {
 			_, _ = io.WriteString(x.conn, "HTTP/1.1 100 Continue\r\n\r\n")
 		}

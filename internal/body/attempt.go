@@ -19,10 +19,10 @@ func (r *Recorder) Attach(out *http.Request, hosts *Hosts) (err error) {
 	if out.Body, err = out.GetBody(); err != nil {
 		return err
 	}
-	if r.asks || out.ContentLength < 0 || out.ContentLength > pipeSize {
+	if r.AsksFirst() || out.ContentLength < 0 || out.ContentLength > pipeSize {
 		r.expect.watch(out, hosts)
 	}
-	if r.asks {
+	if r.AsksFirst() {
 		r.expect.ask(out)
 	}
 	return nil

@@ -1,14 +1,14 @@
 package body
 
 import (
-	"crypto/tls"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 )
 
 // Hosts are what is known of servers that bodies are sent to, by host. Those are the hosts of the
@@ -42,15 +42,12 @@ func (h *host) listens() bool { return time.Now().Unix() >= h.deaf.Load() }
 // and us. The app, which may speak HTTP/1.0, did not ask for an interim answer.
 type expectation struct {
 	host     *host
-	ours     atomic.Bool // as all below, of the running attempt
-	waited   atomic.Bool // the head was sent
-	answered atomic.Bool // something came
-	retire   atomic.Pointer[func() (read func())]
+	ours     atomic.Bool                      // as all below, of the running attempt
+	waited   atomic.Bool                      // the head was sent
+	answered atomic.Bool                      // something came
+	conn     atomic.Pointer[egress.Lingering] // nil over HTTP/2
 	watched  *httptrace.ClientTrace
 }
-
-// retirer is a connection that can be kept from being used again, as egress.Linger makes it.
-type retirer interface{ Retire() (read func()) }
 
 // ask makes the body wait for the server's consent. Over HTTP/1.1 net/http sends the body even
 // after a final answer if it wants to use the connection again, so it must not want to; over
@@ -74,7 +71,7 @@ func (e *expectation) watch(out *http.Request, hosts *Hosts) {
 	if e.host == nil {
 		e.host = hosts.of(out.Host)
 	}
-	e.retire.Store(nil)
+	e.conn.Store(nil)
 	trace := httptrace.ContextClientTrace(out.Context())
 	if trace == nil {
 		trace = new(httptrace.ClientTrace)
@@ -104,24 +101,12 @@ func (e *expectation) watch(out *http.Request, hosts *Hosts) {
 		}
 	}
 	trace.GotConn = func(info httptrace.GotConnInfo) {
-		e.on(info.Conn)
+		conn, http1 := egress.Of(info.Conn)
+		e.host.http2.Store(!http1)
+		e.conn.Store(conn)
 		if before.GotConn != nil {
 			before.GotConn(info)
 		}
-	}
-}
-
-// on is told of the connection that an attempt has got.
-func (e *expectation) on(conn net.Conn) {
-	http2 := false
-	if secure, ok := conn.(*tls.Conn); ok {
-		http2 = secure.ConnectionState().NegotiatedProtocol == "h2"
-		conn = secure.NetConn()
-	}
-	e.host.http2.Store(http2)
-	if c, ok := conn.(retirer); ok && !http2 {
-		retire := c.Retire
-		e.retire.Store(&retire)
 	}
 }
 

@@ -23,11 +23,7 @@ func Prefix(res *http.Response) []byte {
 	if res.Body == nil || res.Body == http.NoBody {
 		return nil
 	}
-	p := &readAhead{chunks: make(chan []byte), stop: make(chan struct{}), rest: res.Body, length: res.ContentLength}
-	go p.read()
-	p.seen = p.collect()
-	res.Body = p
-	return decoders.decode(res, p.seen)
+	return decoders.decode(res, ahead(res).seen)
 }
 
 // Measure gives a short answer its length, which it came without, so that its end does not wait
@@ -36,11 +32,7 @@ func Measure(res *http.Response) {
 	if res.ContentLength >= 0 || res.Body == nil || len(res.Trailer) > 0 {
 		return
 	}
-	p := &readAhead{chunks: make(chan []byte), stop: make(chan struct{}), rest: res.Body, length: -1}
-	go p.read()
-	p.seen = p.collect()
-	res.Body = p
-	if p.ahead && p.end == io.EOF {
+	if p := ahead(res); p.ahead && p.end == io.EOF {
 		res.ContentLength, res.TransferEncoding = int64(len(p.seen)), nil
 		res.Header.Set("Content-Length", strconv.Itoa(len(p.seen)))
 	}
@@ -100,6 +92,15 @@ type readAhead struct {
 	end    error // set before chunks is closed
 	ahead  bool  // chunks is used up
 	closed bool
+}
+
+// ahead reads the beginning of an answer's body ahead, and puts it back.
+func ahead(res *http.Response) *readAhead {
+	p := &readAhead{chunks: make(chan []byte), stop: make(chan struct{}), rest: res.Body, length: res.ContentLength}
+	go p.read()
+	p.seen = p.collect()
+	res.Body = p
+	return p
 }
 
 // read reads ahead until the limit, the end or Close.

@@ -3,6 +3,7 @@
 package body
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -18,8 +19,7 @@ import (
 type Recorder struct {
 	limits   Limits
 	waits    bool        // the app sends nothing before it has consent
-	asks     bool        // nothing is kept from the start, so the server is asked for a refusal first
-	noRoom   bool        // not kept for want of room
+	unkept   error       // why nothing is kept from the start, so that the server is asked for a refusal first
 	declared http.Header // the app's trailers; net/http fills them in at the end of the body
 	expect   expectation
 
@@ -76,15 +76,13 @@ func NewRecorder(req *http.Request, limits Limits, room *Room) *Recorder {
 	r := &Recorder{source: req.Body, limits: limits, declared: req.Trailer, kept: record{room: room},
 		waits: req.Header["Expect"] != nil, over: make(chan struct{})}
 	if limits != (Limits{}) && req.ContentLength != 0 {
-		if err := r.kept.reserve(req.ContentLength, &limits); err != nil {
-			r.asks, r.noRoom = true, err == errNoRoom
-		}
+		r.unkept = r.kept.reserve(req.ContentLength, &limits)
 	}
 	return r
 }
 
 // AsksFirst reports whether nothing is kept of the body from the start.
-func (r *Recorder) AsksFirst() bool { return r != nil && r.asks }
+func (r *Recorder) AsksFirst() bool { return r != nil && r.unkept != nil }
 
 // NoRoom reports whether the body was not kept, or not to its end, for want of room.
 func (r *Recorder) NoRoom() bool {
@@ -93,7 +91,7 @@ func (r *Recorder) NoRoom() bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.noRoom
+	return r.unkept == errNoRoom || r.lost == LostNoRoom
 }
 
 // Rewind ends the running attempt, so that nothing is lost any more until the next
@@ -149,8 +147,8 @@ func (r *Recorder) Stop(res *http.Response) (unread bool) {
 		res.Body = detached{res.Body}
 	default:
 		r.holds = true
-		if retire := r.expect.retire.Load(); retire != nil && r.size > pipeSize {
-			res.Body = &lastAnswer{res.Body, (*retire)()}
+		if conn := r.expect.conn.Load(); conn != nil && r.size > pipeSize {
+			res.Body = &lastAnswer{res.Body, conn.Retire()}
 		}
 	}
 	return r.stopped && (r.size > 0 || !r.waits)
@@ -220,20 +218,18 @@ func (r *Recorder) record(p []byte) {
 	case len(p) == 0 || r.lost != "":
 	case r.settled:
 		r.drop(lostSettled)
-	case r.asks && r.noRoom:
-		r.drop(LostNoRoom)
-	case r.asks:
-		r.drop(lostTooLarge)
+	case r.unkept != nil:
+		r.drop(lostTo(r.unkept))
 	default:
 		if err := r.kept.add(p, &r.limits); err != nil {
-			r.noRoom = err == errNoRoom
 			r.drop(lostTo(err))
 		}
 	}
 }
 
-// drop gives up what is kept. Everybody reads under the lock, so it is free.
+// drop gives up what is kept; the first reason stands. Everybody reads under the lock, so it is
+// free.
 func (r *Recorder) drop(why string) {
-	r.lost = why
+	r.lost = cmp.Or(r.lost, why)
 	r.kept.free()
 }
