@@ -240,7 +240,7 @@ func (h *Handler) open(r *http.Request) (s *session, p *problem.Problem) {
 // newSession is a request of a connection that there is.
 func (h *Handler) newSession(r *http.Request) (*session, *problem.Problem) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	s := &session{rules: h.rules, account: h.accountOf(repl)}
+	s := &session{rules: h.rules, caller: callers.Caller{Peer: callers.PeerOf(r.RemoteAddr)}, account: h.accountOf(repl)}
 	repl.Map(s.placeholder)
 	var err error
 	if s.conn, err = s.cache.Conn(s.client.Cache, s.account); err != nil {

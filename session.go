@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
+	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
 	"github.com/caddy-zoho/caddy-zoho/internal/unrecognized"
@@ -24,6 +25,7 @@ const sessionVar = "zoho.session"
 // session is one request on its way. It never holds a token.
 type session struct {
 	*rules
+	caller     callers.Caller
 	account    string
 	center     *zoho.DataCenter
 	conn       *tokencache.Conn
