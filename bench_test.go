@@ -57,7 +57,7 @@ func newRig(tb testing.TB) *rig {
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{}, Request: req}
 	}}
 	r.handler = &Handler{ReplayBuffer: &body.Limits{Memory: 1 << 20, File: 64 << 20}}
-	if err := r.handler.prepare(app.state, app.clients["main"], zap.NewNop()); err != nil {
+	if err := r.handler.prepare(app.state, app.clients["main"], zap.NewNop(), nil); err != nil {
 		tb.Fatal(err)
 	}
 	r.transport = &Transport{

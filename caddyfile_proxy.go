@@ -2,6 +2,8 @@ package caddyzoho
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -9,7 +11,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/apikeys"
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
+	"github.com/caddy-zoho/caddy-zoho/internal/policy"
 	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 )
 
@@ -26,6 +30,15 @@ import (
 //	    any_data_center
 //	    answer_token_calls
 //	    replay_buffer   <memory> <file>
+//	    api_keys        <file...> [in <header|query...>]
+//	    principal       <placeholder>
+//	    policy <name> {
+//	        principals <name...>
+//	        services   <name...>
+//	        methods    <method...>
+//	        paths      <path...>
+//	    }
+//	    dry_run
 //
 //	    # of reverse_proxy
 //	    header_up          [+|-]<field> [<value|regexp> [<replacement>]]
@@ -70,7 +83,7 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	}
 	h.Next()
 	l := syntax.NewLine(h.Dispenser)
-	p := &proxyBlock{handler: new(Handler), proxy: new(reverseproxy.Handler)}
+	p := &proxyBlock{handler: new(Handler), proxy: new(reverseproxy.Handler), lines: make(syntax.Lines)}
 	if p.handler.Client, err = readClient(h, l); err != nil {
 		return nil, err
 	}
@@ -78,6 +91,7 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(seen, p.lines)
 	if err := p.handler.check(seen); err != nil {
 		return nil, err
 	}
@@ -101,6 +115,7 @@ type proxyBlock struct {
 	handler   *Handler
 	proxy     *reverseproxy.Handler
 	transport *Transport
+	lines     syntax.Lines // of policies and what is in them, by their names as well
 	syntax.Passed
 }
 
@@ -128,6 +143,10 @@ var proxyOptions = map[string]syntax.Option[proxyBlock]{
 	"any_data_center":    {Parse: flag(func(h *Handler) *bool { return &h.AnyDataCenter })},
 	"answer_token_calls": {Parse: flag(func(h *Handler) *bool { return &h.AnswerTokenCalls })},
 	"replay_buffer":      {Usage: "<memory> <file>", Min: 2, Max: 2, Parse: (*proxyBlock).parseReplayBuffer},
+	"api_keys":           {Usage: "<file...> [in <header|query...>]", Min: 1, Max: -1, Parse: (*proxyBlock).parseAPIKeys},
+	"principal":          {Usage: "<placeholder>", Min: 1, Max: 1, Parse: (*proxyBlock).parsePrincipal},
+	"policy":             {Usage: "<name> { … }", Min: 1, Max: 1, Block: true, Repeat: true, Parse: (*proxyBlock).parsePolicy},
+	"dry_run":            {Parse: flag(func(h *Handler) *bool { return &h.DryRun })},
 	"header_up":          {Usage: syntax.HeaderUsage, Min: 1, Max: 3, Repeat: true, Parse: (*proxyBlock).PassHeaderUp},
 	"header_down":        {Usage: syntax.HeaderUsage, Min: 1, Max: 3, Repeat: true, Parse: (*proxyBlock).Pass},
 	"flush_interval":     {Usage: "<duration>", Min: 1, Max: 1, Parse: (*proxyBlock).PassFlushInterval},
@@ -201,6 +220,66 @@ func (p *proxyBlock) parseServices(l *syntax.Line) error {
 		return err
 	}
 	p.handler.Services = l.Args
+	return nil
+}
+
+func (p *proxyBlock) parseAPIKeys(l *syntax.Line) error {
+	if err := syntax.NoPlaceholder(l, l.Args...); err != nil {
+		return err
+	}
+	files, in := l.Args, []string(nil)
+	if i := slices.Index(l.Args, "in"); i >= 0 {
+		files, in = l.Args[:i], l.Args[i+1:]
+		if len(in) == 0 {
+			return l.Errorf("api_keys: no place stands behind `in`: write `in header`, `in query` or `in header query`")
+		}
+	}
+	p.handler.APIKeys = &apikeys.Config{Files: files, In: in}
+	return nil
+}
+
+func (p *proxyBlock) parsePrincipal(l *syntax.Line) error {
+	p.handler.Principal = l.Args[0]
+	return nil
+}
+
+// policyOptions are those of a policy's block.
+var policyOptions = map[string]syntax.Option[policy.Policy]{
+	"principals": policyOption("<name...>", func(p *policy.Policy) *[]string { return &p.Principals }),
+	"services":   policyOption("<name...>", func(p *policy.Policy) *[]string { return &p.Services }),
+	"methods":    policyOption("<method...>", func(p *policy.Policy) *[]string { return &p.Methods }),
+	"paths":      policyOption("<path...>", func(p *policy.Policy) *[]string { return &p.Paths }),
+}
+
+func policyOption(usage string, field func(*policy.Policy) *[]string) syntax.Option[policy.Policy] {
+	return syntax.Option[policy.Policy]{Usage: usage, Min: 1, Max: -1, Repeat: true,
+		Parse: func(p *policy.Policy, l *syntax.Line) error {
+			*field(p) = append(*field(p), l.Args...)
+			return syntax.NoPlaceholder(l, l.Args...)
+		}}
+}
+
+func (p *proxyBlock) parsePolicy(l *syntax.Line) error {
+	name := "policy " + l.Args[0]
+	if first := p.lines[name]; first != nil {
+		return l.Errorf("%s is given twice, first at %s", name, first.Where())
+	}
+	made := policy.Policy{Name: l.Args[0]}
+	seen, err := syntax.ReadBlock(l.Rest, &made, func(l *syntax.Line) (syntax.Option[policy.Policy], error) {
+		o, ok := policyOptions[l.Word]
+		if ok {
+			return o, nil
+		}
+		return o, syntax.Unknown(l, name, syntax.Available(policyOptions))
+	})
+	if err != nil {
+		return err
+	}
+	p.lines[name] = l
+	for option, line := range seen {
+		p.lines[name+" "+option] = line
+	}
+	p.handler.Policies = append(p.handler.Policies, made)
 	return nil
 }
 

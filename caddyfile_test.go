@@ -124,7 +124,8 @@ func TestSyntaxNamesEveryOption(t *testing.T) {
 		t,
 		"caddyfile_proxy.go",
 		"parseProxy",
-		slices.Concat(syntax.Available(proxyOptions), syntax.Available(syntax.TransportOptions)),
+		slices.Concat(
+			syntax.Available(proxyOptions), syntax.Available(policyOptions), syntax.Available(syntax.TransportOptions)),
 	)
 }
 

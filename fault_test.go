@@ -51,7 +51,7 @@ func TestPanics(t *testing.T) {
 		answer  func(*http.Request) *http.Response
 	}{
 		"handler": {request: func() *http.Request {
-			r.handler.Account = "{broken}"
+			r.handler.access.Account = "{broken}"
 			req := r.request("/crm/v8/Leads")
 			req.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Map(func(string) (any, bool) { panic("secret words") })
 			return req
@@ -71,7 +71,7 @@ func TestPanics(t *testing.T) {
 			panic("as its reader may")
 		}},
 	} {
-		r.handler.Account, r.answer = onboard.DefaultAccount, answer
+		r.handler.access.Account, r.answer = onboard.DefaultAccount, answer
 		if tt.answer != nil {
 			r.answer = tt.answer
 		}
@@ -80,7 +80,7 @@ func TestPanics(t *testing.T) {
 			strings.Contains(w.Body.String(), "secret") {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
-		r.handler.Account, r.answer = onboard.DefaultAccount, answer
+		r.handler.access.Account, r.answer = onboard.DefaultAccount, answer
 		if w := handler(r.request("/crm/v8/Leads")); w.Code != http.StatusOK {
 			t.Errorf("the next one after %s: %d %s", name, w.Code, w.Body)
 		}

@@ -11,11 +11,15 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/access"
+	"github.com/caddy-zoho/caddy-zoho/internal/apikeys"
+	"github.com/caddy-zoho/caddy-zoho/internal/audit"
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/policy"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/internal/sites"
@@ -64,7 +68,22 @@ type Handler struct {
 	// Default: 1 MiB in memory, 64 MiB in a temporary file.
 	ReplayBuffer *body.Limits `json:"replay_buffer,omitempty"`
 
+	// In addition, callers must show a key, which gives them a name.
+	APIKeys *apikeys.Config `json:"api_keys,omitempty"`
+
+	// The caller's name, where keys do not give one: a placeholder that the caller cannot
+	// write, such as `{http.auth.user.id}` or `{http.request.tls.client.subject}`.
+	Principal string `json:"principal,omitempty"`
+
+	// What is admitted: a call that any policy admits. Without a policy everything is.
+	Policies []policy.Policy `json:"policies,omitempty"`
+
+	// Calls that no policy admits are logged and counted, and carried out.
+	DryRun bool `json:"dry_run,omitempty"`
+
 	callers callers.Rules
+	access  *access.Control
+	audit   *audit.Log // nil where callers have no names, and all is admitted
 	rules   *rules
 	logger  *zap.Logger
 }
@@ -87,7 +106,13 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	return h.prepare(app.state, client, ctx.Logger())
+	if err := h.prepare(app.state, client, ctx.Logger(), app.audit); err != nil {
+		return err
+	}
+	for _, warning := range h.access.Warnings() {
+		ctx.Logger().Warn(warning)
+	}
+	return nil
 }
 
 // check says what is wrong with what is configured.
@@ -131,21 +156,42 @@ func (h *Handler) check(lines syntax.Lines) error {
 			)
 		}
 	}
+	if m := h.accessConfig().Check(); m != nil {
+		return lines.Errorf(m.Place(h.Policies), "%w", m.Err)
+	}
 	return nil
 }
 
+// accessConfig is who may do what, as it is configured.
+func (h *Handler) accessConfig() *access.Config {
+	return &access.Config{
+		Account:   h.Account,
+		Keys:      h.APIKeys,
+		Principal: h.Principal,
+		Policies:  h.Policies,
+		DryRun:    h.DryRun,
+	}
+}
+
 // prepare makes the rules of what is configured.
-func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logger) (err error) {
+func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logger, log *audit.Log) (err error) {
 	if err := h.check(nil); err != nil {
 		return fmt.Errorf("zoho_proxy: %w", err)
 	}
-	h.Account = cmp.Or(h.Account, onboard.DefaultAccount)
 	if h.callers, err = callers.Parse(h.Callers); err != nil {
 		return fmt.Errorf("zoho_proxy: %w", err)
+	}
+	if h.access, err = access.New(h.accessConfig(), &state.tries, h.keysChanged); err != nil {
+		return fmt.Errorf("zoho_proxy: %w", err)
+	}
+	if h.access.Active() {
+		h.audit = log
 	}
 	h.logger = logger
 	h.rules = &rules{
 		client:        client,
+		access:        h.access,
+		audit:         h.audit,
 		services:      h.Services,
 		anyDataCenter: h.AnyDataCenter,
 		replay:        body.DefaultLimits,
@@ -153,17 +199,37 @@ func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logge
 		cache:         state.cache,
 		metrics:       state.metrics,
 		requests:      state.metrics.Requests(client.Name),
+		callers:       state.metrics.Callers(client.Name, h.access.Known),
+		usage:         &state.usage,
 		unknown:       &state.unknown,
 		logger:        logger,
 		unanswered:    onceASecond(),
 		unseen:        onceASecond(),
 		refusals:      onceASecond(),
+		denials:       onceASecond(),
 	}
 	if h.ReplayBuffer != nil {
 		h.rules.replay = *h.ReplayBuffer
 	}
 	h.rules.restrict(h.Upstream, h.Services)
 	return nil
+}
+
+// keysChanged tells of files of keys that were read anew.
+func (h *Handler) keysChanged(c apikeys.Change) {
+	if c.Err != nil {
+		h.logger.Error("the files of api_keys cannot be read anew", zap.Error(c.Err))
+	}
+	for _, change := range []struct {
+		action string
+		names  []string
+	}{{"api-key added", c.Added}, {"api-key changed", c.Changed}, {"api-key removed", c.Removed}} {
+		if len(change.names) > 0 {
+			h.logger.Info("the files of api_keys have changed", zap.String("action", change.action),
+				zap.Strings("callers", change.names))
+			h.audit.Act(audit.Act{Action: change.action, Client: h.rules.client.Name, By: "file", Names: change.names})
+		}
+	}
 }
 
 // restrict narrows where requests may go; check has seen both.
@@ -184,7 +250,7 @@ func unknownService(name string) error {
 
 // Serves is what a walk over the sites is told.
 func (h *Handler) Serves() sites.Served {
-	return sites.Served{Client: h.rules.client, Account: h.Account, Services: h.Services, Anybody: h.callers.Any}
+	return sites.Served{Client: h.rules.client, Account: cmp.Or(h.Account, onboard.DefaultAccount), Services: h.Services, Anybody: h.callers.Any}
 }
 
 // ServeHTTP lets reverse_proxy send what a session could be opened for.
@@ -197,6 +263,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return caddyhttp.Error(statusClientClosed, gone)
 	}
 	if p != nil {
+		s.note(p.Status, p.Code)
 		return h.refuse(w, r, p)
 	}
 	caddyhttp.SetVar(r.Context(), sessionVar, s)
@@ -205,6 +272,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	defer s.close()
 	err := suppressSniffing(w, r, next)
+	if err != nil {
+		s.failed(err)
+	}
 	if err == nil && s.unread {
 		body.Linger(w, s.body.Drain, caddy.Exiting)
 	}
@@ -212,42 +282,69 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 }
 
 // open is the table of contents: who calls, for which connection, to which service,
-// and is there a live token? Nothing is sent before all of it is known.
+// and is there a live token? Nothing is sent before all of it is known. The session is
+// there with a problem as well.
 func (h *Handler) open(r *http.Request) (s *session, p *problem.Problem) {
+	s = h.newSession(r)
 	defer func() {
 		if recovered := recover(); recovered != nil {
-			s, p = nil, internal(h.logger, recovered)
+			p = internal(h.logger, recovered)
 		}
 	}()
 	if p = h.admit(r); p != nil {
-		return nil, p
+		return s, p
 	}
 	// gofail: var inHandler struct{}
-	s, p = h.newSession(r)
-	if p != nil {
-		return nil, p
+	if p = s.identify(r); p != nil {
+		return s, p
+	}
+	if p = s.connect(r); p != nil {
+		return s, p
 	}
 	last := s.conn.Known(h.rules.client.Cache)
 	if p = s.route(r, last); p != nil {
-		return nil, p
+		return s, p
 	}
-	if p = s.ensureToken(r, last); p != nil {
-		return nil, p
-	}
-	return s, nil
+	return s, s.ensureToken(r, last)
 }
 
-// newSession is a request of a connection that there is.
-func (h *Handler) newSession(r *http.Request) (*session, *problem.Problem) {
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	s := &session{rules: h.rules, caller: callers.Caller{Peer: callers.PeerOf(r.RemoteAddr)}, account: h.accountOf(repl)}
-	repl.Map(s.placeholder)
+// newSession is a request of which nothing is known yet but where it comes from.
+func (h *Handler) newSession(r *http.Request) *session {
+	s := &session{rules: h.rules, caller: callers.Caller{Peer: callers.PeerOf(r.RemoteAddr)},
+		method: r.Method, path: forward.Path(r.RequestURI)}
+	replacer(r).Map(s.placeholder)
+	return s
+}
+
+// replacer knows the placeholders of a request.
+func replacer(r *http.Request) *caddy.Replacer {
+	return r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+}
+
+// identify finds out who calls, where callers have names. Others are keys that the request shows
+// in its body.
+func (s *session) identify(r *http.Request, others ...string) *problem.Problem {
+	who, err := s.access.Identify(r, replacer(r), s.caller.Peer, others...)
+	if err != nil {
+		return problem.Key(err)
+	}
+	s.caller.Name, s.who = who.Name, who
+	return nil
+}
+
+// connect finds the connection.
+func (s *session) connect(r *http.Request) *problem.Problem {
+	account, admitted := s.access.AccountOf(s.who, replacer(r))
+	s.account = account
+	if !admitted {
+		return s.deny(&policy.Refusal{Why: "the account is none of the caller's"})
+	}
 	var err error
 	if s.conn, err = s.cache.Conn(s.client.Cache, s.account); err != nil {
-		return nil, problem.Token(err, s.client, s.account)
+		return problem.Token(err, s.client, s.account)
 	}
 	s.center = s.client.CenterOf(s.account, s.conn.AccountsServer())
-	return s, nil
+	return nil
 }
 
 // ensureToken waits for a live token. A stored grant, and the first token of a grant, say
@@ -278,14 +375,6 @@ func (s *session) token(r *http.Request) (*tokencache.Token, error) {
 		return s.resource.GetFresh(r.Context(), s.client.Cache)
 	}
 	return s.resource.Get(r.Context(), s.client.Cache)
-}
-
-// accountOf is whose token a request gets, "" if it does not say.
-func (h *Handler) accountOf(repl *caddy.Replacer) string {
-	if !strings.Contains(h.Account, "{") {
-		return h.Account
-	}
-	return repl.ReplaceAll(h.Account, "")
 }
 
 // suppressSniffing keeps net/http from guessing a Content-Type where Zoho gave none.

@@ -30,6 +30,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
+	"github.com/caddy-zoho/caddy-zoho/internal/audit"
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/doctor"
@@ -75,6 +76,7 @@ type App struct {
 
 	ctx     caddy.Context
 	logger  *zap.Logger
+	audit   *audit.Log
 	state   *state
 	sealing *sealing.Sealing
 	clients map[string]*client.Client
@@ -101,6 +103,7 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // works beside a running server.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger, a.moved = ctx, ctx.Logger(), new(sync.Map)
+	a.audit = audit.New(a.logger)
 	if len(a.Clients) == 0 {
 		return errors.New("zoho: no client is configured: add `client NAME { … }` to the global option `zoho`")
 	}

@@ -39,7 +39,7 @@ func (s *session) refusal(verdict zoho.Verdict) (how tokencache.Refusal, renewab
 func (s *session) judge(res *http.Response, token *tokencache.Token) zoho.Verdict {
 	counted := s.metrics
 	if credits, ok := zoho.CreditsRemaining(res.Header); ok {
-		counted.Credits(tokencache.Key{Client: s.client.Name, Account: s.account}, s.target.Service, credits)
+		counted.Credits(s.key(), s.target.Service, credits)
 	}
 	var said []byte
 	if zoho.MayRefuse(s.target.Service, res.StatusCode, res.Header) {
@@ -65,10 +65,9 @@ const excerptLimit = 200
 // tellUnrecognized tells of a refusal in which nothing was recognized. Its body may repeat
 // the token that was sent.
 func (s *session) tellUnrecognized(res *http.Response, body []byte, token *tokencache.Token) {
-	key := tokencache.Key{Client: s.client.Name, Account: s.account}
 	contentType := zoho.Excerpt(strings.Join(res.Header["Content-Type"], ", "), excerptLimit, token.Value)
 	refusal := unrecognized.Refusal{Service: s.target.Service, Status: res.StatusCode, ContentType: contentType}
-	s.unknown.Note(key, refusal, func() {
+	s.unknown.Note(s.key(), refusal, func() {
 		s.logger.Warn("Zoho refused a call in a way that is not known; the token is renewed if that may help",
 			s.fields(zap.Int("status", res.StatusCode),
 				zap.String("reason", zoho.Excerpt(s.target.Reason(res), excerptLimit, token.Value)),
@@ -152,6 +151,8 @@ func (s *session) settled(res *http.Response) *http.Response {
 		s.stopBody(res)
 	}
 	s.requests.Count(s.target.Service, res.StatusCode)
+	s.usage.Note(s.resource, s.key(), s.target.Service, s.method, s.caller.Name)
+	s.note(res.StatusCode, "")
 	return res
 }
 
@@ -177,6 +178,10 @@ func (s *session) noToken(req *http.Request, err error) (*http.Response, error) 
 	return s.respond(req, problem.Token(err, s.client, s.account)), nil
 }
 
+func (s *session) key() tokencache.Key {
+	return tokencache.Key{Client: s.client.Name, Account: s.account}
+}
+
 // fields say in a log line which request it is about.
 func (s *session) fields(more ...zap.Field) []zap.Field {
 	return append([]zap.Field{zap.String("client", s.client.Name), zap.String("account", s.account),
@@ -186,6 +191,7 @@ func (s *session) fields(more ...zap.Field) []zap.Field {
 // respond answers in our own name.
 func (s *session) respond(req *http.Request, p *problem.Problem) *http.Response {
 	s.metrics.Problem(s.client.Name, p.Code)
+	s.note(p.Status, p.Code)
 	s.stopBody(nil)
 	return p.Response(req)
 }

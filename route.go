@@ -1,6 +1,7 @@
 package caddyzoho
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/http"
@@ -10,8 +11,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
+	"github.com/caddy-zoho/caddy-zoho/internal/policy"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -26,7 +29,7 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 		s.target = *s.upstream
 		s.target.Service = zoho.ServiceOfPath(path)
 		s.setTarget()
-		return nil
+		return s.permit(r, path, true)
 	}
 	options := zoho.RouteOptions{AnyDataCenter: s.anyDataCenter, Allowed: s.allowed, Provisional: token == nil}
 	if token != nil {
@@ -52,7 +55,43 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 	}
 	s.target = target
 	s.setTarget()
+	return s.permit(r, path[target.Strip:], s.atGateway(path[target.Strip:]))
+}
+
+// atGateway reports whether a path has the service's name in front, as it is sent to Zoho.
+func (s *session) atGateway(path string) bool {
+	service, _ := zoho.LookupService(s.target.Service)
+	return (service.Gateway || s.center.Custom) && strings.HasPrefix(path, "/"+service.Name+"/")
+}
+
+// permit asks the policies, now that it is known where the request goes.
+func (s *session) permit(r *http.Request, path string, atGateway bool) *problem.Problem {
+	if len(s.access.Policies) == 0 {
+		return nil
+	}
+	why := s.access.Permit(&policy.Call{Caller: s.caller.Name, Service: s.target.Service, Method: r.Method,
+		Path: cmp.Or(path, "/"), AtGateway: atGateway, Overrides: policy.Overrides(r.Header)})
+	switch {
+	case why == nil:
+		return nil
+	case !s.access.DryRun:
+		return s.deny(why)
+	case s.denied == nil: // a route may be found twice
+		s.metrics.DryRun(s.client.Name)
+		s.deny(why)
+	}
 	return nil
+}
+
+// deny tells the operator why a call is not admitted, and the app that it is not.
+func (s *session) deny(why *policy.Refusal) *problem.Problem {
+	s.denied = why
+	s.denials.Do(func() {
+		s.logger.Warn("this call is not allowed", s.fields(zap.String("caller", s.caller.ID()),
+			zap.String("method", s.method), zap.String("path", s.path), zap.String("nearest_policy", why.Nearest),
+			zap.String("why", why.Why), zap.Bool("dry_run", s.access.DryRun))...)
+	})
+	return problem.NotAllowed()
 }
 
 // setTarget fixes what is dialled, and finds what the connection remembers of the service.

@@ -1,18 +1,25 @@
 package caddyzoho
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/access"
+	"github.com/caddy-zoho/caddy-zoho/internal/audit"
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
+	"github.com/caddy-zoho/caddy-zoho/internal/policy"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/internal/unrecognized"
+	"github.com/caddy-zoho/caddy-zoho/internal/usage"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -26,6 +33,11 @@ const sessionVar = "zoho.session"
 type session struct {
 	*rules
 	caller     callers.Caller
+	who        access.Who
+	method     string
+	path       string          // as it was received, without the query
+	denied     *policy.Refusal // of the policies, if they have something against it
+	noted      bool            // the answer is noted
 	account    string
 	center     *zoho.DataCenter
 	conn       *tokencache.Conn
@@ -46,6 +58,8 @@ type session struct {
 // rules are what the requests of a zoho_proxy go by.
 type rules struct {
 	client        *client.Client
+	access        *access.Control
+	audit         *audit.Log
 	upstream      *zoho.Target              // everything goes there, nil if host or path decide
 	stranger      bool                      // upstream is none of Zoho's hosts
 	services      []string                  // the only ones that are served, none for all
@@ -57,11 +71,14 @@ type rules struct {
 	cache    *tokencache.Cache
 	metrics  *metrics.Metrics
 	requests *metrics.Requests
+	callers  *metrics.Callers
+	usage    *usage.Usage
 	unknown  *unrecognized.Refusals
 	logger   *zap.Logger
 
-	// Lines about Zoho not answering, not seeing the token, and refusing fresh ones.
-	unanswered, unseen, refusals rate.Sometimes
+	// Lines about Zoho not answering, not seeing the token, and refusing fresh ones, and about
+	// calls that no policy admits.
+	unanswered, unseen, refusals, denials rate.Sometimes
 }
 
 // onceASecond lets one line of the log through: what fails, fails for every request.
@@ -92,6 +109,39 @@ func (s *session) close() {
 	s.body.Close()
 }
 
+// note remembers what the app is told, once: who called what, and how it ended. It is written
+// before the app is told. code is that of an answer of our own.
+func (s *session) note(status int, code string) {
+	if s.noted {
+		return
+	}
+	s.noted = true
+	s.callers.Count(s.caller.Name, status)
+	if s.audit == nil {
+		return
+	}
+	call := &audit.Call{Client: s.client.Name, Caller: s.caller.Name, Peer: s.caller.Peer, Account: s.account,
+		Service: s.target.Service, Method: s.method, Path: s.path, Status: status, Generation: s.generation, Code: code}
+	if s.denied != nil {
+		call.Policy, call.Why, call.DryRun = s.denied.Nearest, s.denied.Why, code != problem.CodeNotAllowed
+	}
+	if code == problem.CodeKeyTries {
+		s.audit.Often(call)
+		return
+	}
+	s.audit.Call(call)
+}
+
+// failed notes a request that reverse_proxy has no answer for.
+func (s *session) failed(err error) {
+	status := http.StatusInternalServerError
+	var known caddyhttp.HandlerError
+	if errors.As(err, &known) {
+		status = known.StatusCode
+	}
+	s.note(status, "")
+}
+
 // String keeps {http.vars.zoho.session} from showing what is inside.
 func (s *session) String() string { return "zoho session" }
 
@@ -100,6 +150,8 @@ func (s *session) placeholder(key string) (any, bool) {
 	switch key {
 	case "http.zoho.client":
 		return s.client.Name, true
+	case "http.zoho.caller":
+		return s.caller.Name, true
 	case "http.zoho.account":
 		return s.account, true
 	case "http.zoho.service":

@@ -12,12 +12,14 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/apikeys"
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/unrecognized"
+	"github.com/caddy-zoho/caddy-zoho/internal/usage"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
@@ -34,6 +36,8 @@ type state struct {
 	notices *notify.Notifier
 	events  notify.Queue
 	unknown unrecognized.Refusals
+	usage   usage.Usage
+	tries   apikeys.Tries
 	room    *body.Room
 	asked   *rate.Limiter                 // see client.Shared
 	config  atomic.Pointer[runningConfig] // the one that runs
@@ -160,6 +164,7 @@ func (s *state) event(name string, key tokencache.Key, more map[string]any) {
 func (s *state) gone(key tokencache.Key) {
 	s.metrics.Forget(key)
 	s.unknown.Forget(key)
+	s.usage.Forget(key)
 }
 
 // connected tells of a grant that came in.

@@ -1,12 +1,12 @@
 package caddyzoho
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
@@ -45,45 +45,58 @@ type tokenReply struct {
 }
 
 // answerTokenCall gives an app the token that it insists on. Whatever it sends to prove
-// itself is neither looked at nor forwarded: who may call is said by `callers`.
+// itself is not forwarded, and looked at only where callers have keys.
 func (h *Handler) answerTokenCall(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.RawQuery != "" { // where some SDKs put the secrets of their app
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	}
-	if p := h.admit(r); p != nil {
-		return h.answer(w, p)
-	}
-	grantType, p := readTokenCall(w, r)
+	s := h.newSession(r)
+	reply, p := s.tokenReply(w, r, h.admit)
 	if p != nil {
+		s.note(p.Status, p.Code)
 		return h.answer(w, p)
 	}
+	s.note(http.StatusOK, "")
 	w.Header().Set("Cache-Control", "no-store")
 	if forward.Path(r.RequestURI) != "/oauth/v2/token" {
 		return writeJSON(w, map[string]string{"status": "success"}) // nothing of ours is revoked
 	}
-	reply := tokenReply{AccessToken: placeholderToken, APIDomain: h.origin(r), TokenType: "Bearer", ExpiresIn: 3600}
-	switch grantType {
-	case "refresh_token", "client_credentials":
-	case "authorization_code":
-		reply.RefreshToken = placeholderRefreshToken
-	default:
-		return h.answer(
-			w,
-			problem.TokenCall("grant_type is none of refresh_token, authorization_code and client_credentials"),
-		)
-	}
-	h.logger.Debug(
-		"answered a token call of an app",
-		zap.String("grant_type", grantType),
-		zap.String("api_domain", reply.APIDomain),
-	)
+	h.logger.Debug("answered a token call of an app", zap.String("api_domain", reply.APIDomain))
 	return writeJSON(w, reply)
 }
 
+// tokenReply is what the app is told. Where callers have keys, theirs is the token: it comes back
+// with each call.
+func (s *session) tokenReply(w http.ResponseWriter, r *http.Request, admit func(*http.Request) *problem.Problem) (
+	reply tokenReply, p *problem.Problem,
+) {
+	if p = admit(r); p != nil {
+		return reply, p
+	}
+	if p = readTokenCall(w, r); p != nil {
+		return reply, p
+	}
+	if p = s.identify(r, r.Form.Get("client_secret"), r.Form.Get("token")); p != nil {
+		return reply, p
+	}
+	s.account, _ = s.access.AccountOf(s.who, replacer(r))
+	reply = tokenReply{AccessToken: cmp.Or(s.who.Key, placeholderToken), APIDomain: s.origin(r), TokenType: "Bearer",
+		ExpiresIn: 3600}
+	switch grantType := r.Form.Get("grant_type"); {
+	case s.path != "/oauth/v2/token":
+	case grantType == "refresh_token", grantType == "client_credentials":
+	case grantType == "authorization_code":
+		reply.RefreshToken = placeholderRefreshToken
+	default:
+		return reply, problem.TokenCall("grant_type is none of refresh_token, authorization_code and client_credentials")
+	}
+	return reply, nil
+}
+
 // readTokenCall takes the parameters from where SDKs put them: query, form or multipart.
-func readTokenCall(w http.ResponseWriter, r *http.Request) (grantType string, p *problem.Problem) {
+func readTokenCall(w http.ResponseWriter, r *http.Request) *problem.Problem {
 	if r.Method != http.MethodPost {
-		return "", problem.TokenCall("a token call is a POST")
+		return problem.TokenCall("a token call is a POST")
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxTokenCall)
 	var err error
@@ -93,20 +106,19 @@ func readTokenCall(w http.ResponseWriter, r *http.Request) (grantType string, p 
 		err = r.ParseForm()
 	}
 	if err != nil {
-		return "", problem.TokenCall("its parameters cannot be read") // the reason may hold what was sent
+		return problem.TokenCall("its parameters cannot be read") // the reason may hold what was sent
 	}
-	return r.Form.Get("grant_type"), nil
+	return nil
 }
 
 // origin is where the app's next calls are to go: to where this one went. An app that
 // a hosts file leads here called an accounts host; its calls go to the API's.
-func (h *Handler) origin(r *http.Request) string {
+func (s *session) origin(r *http.Request) string {
 	origin := url.URL{Scheme: "http", Host: r.Host}
 	if r.TLS != nil {
 		origin.Scheme = "https"
 	}
-	account := h.accountOf(r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer))
-	api := strings.TrimPrefix(h.rules.client.CenterNow(account).API, "https://")
+	api := strings.TrimPrefix(s.client.CenterNow(s.account).API, "https://")
 	if host := origin.Hostname(); api != "" && zoho.IsHost(strings.TrimSuffix(host, ".")) {
 		origin.Host = strings.Replace(r.Host, host, api, 1) // its port leads here
 	}

@@ -73,7 +73,7 @@ func Private(name string) bool {
 // for byte, short of the service's name and of an authtoken.
 func BuildURL(u *url.URL, to *zoho.Target, received string) {
 	target := OriginForm(received)
-	target = withoutAuthToken(target[min(to.Strip, len(target)):]) // JSON may rewrite in reverse_proxy
+	target = WithoutAuthToken(target[min(to.Strip, len(target)):]) // JSON may rewrite in reverse_proxy
 	if target == "" || target[0] != '/' {
 		target = "/" + target
 	}
@@ -91,8 +91,8 @@ func BuildURL(u *url.URL, to *zoho.Target, received string) {
 	}
 }
 
-// withoutAuthToken removes the parameter that older Zoho APIs took a credential in.
-func withoutAuthToken(target string) string {
+// WithoutAuthToken removes the parameter that older Zoho APIs took a credential in.
+func WithoutAuthToken(target string) string {
 	path, query, ok := strings.Cut(target, "?")
 	if !ok || !hasAuthToken(query) {
 		return target
@@ -102,6 +102,18 @@ func withoutAuthToken(target string) string {
 		return path
 	}
 	return path + "?" + strings.Join(kept, "&")
+}
+
+// AuthToken is the value of that parameter, "" if there is none.
+func AuthToken(query string) string {
+	for parameter := range strings.SplitSeq(query, "&") {
+		if isAuthToken(parameter) {
+			_, value, _ := strings.Cut(parameter, "=")
+			value, _ = url.QueryUnescape(value)
+			return value
+		}
+	}
+	return ""
 }
 
 func hasAuthToken(query string) bool {

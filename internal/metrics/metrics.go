@@ -22,6 +22,8 @@ const maxAccountSeries = 1000
 // configuration's registry gets the same collectors.
 type Metrics struct {
 	requests        *prometheus.CounterVec
+	callers         *prometheus.CounterVec
+	dryRuns         *prometheus.CounterVec
 	problems        *prometheus.CounterVec
 	refusals        *prometheus.CounterVec
 	rateLimited     *prometheus.CounterVec
@@ -65,6 +67,10 @@ func New(kept func() (memory, files int64)) *Metrics {
 		count:    make(map[string]int),
 		requests: counter("zoho_requests_total",
 			"Requests sent to Zoho, by service and class of the answer's status.", "service", "code_class"),
+		callers: counter("zoho_caller_requests_total",
+			"Requests of callers with a name, by class of the status that they were told.", "caller", "code_class"),
+		dryRuns: counter("zoho_policy_dry_run_total",
+			"Requests that no policy admits, and that were carried out because of dry_run."),
 		problems: counter("zoho_proxy_errors_total",
 			"Requests answered by the proxy itself, by the code of the problem.", "code"),
 		refusals: counter("zoho_upstream_auth_failures_total",
@@ -101,7 +107,7 @@ func keptBytes(where string, bytes func() int64) prometheus.Collector {
 }
 
 func (m *Metrics) collectors() []prometheus.Collector {
-	return append([]prometheus.Collector{m.requests, m.problems, m.refusals, m.rateLimited, m.creditsLeft, m.replays,
+	return append([]prometheus.Collector{m.requests, m.callers, m.dryRuns, m.problems, m.refusals, m.rateLimited, m.creditsLeft, m.replays,
 		m.tokenRequests, m.tokenDuration, m.tokenWait, m.tokensLostEarly, m.storeErrors}, m.kept...)
 }
 
@@ -187,6 +193,45 @@ func (c *Requests) Count(service string, status int) {
 	}
 	(*counter).Inc()
 }
+
+// Callers are a client's counters of its callers with names.
+type Callers struct {
+	client string
+	vec    *prometheus.CounterVec
+	known  func(name string) bool // others share a series
+	series sync.Map               // name → *[len(codeClasses)]prometheus.Counter
+}
+
+// Callers are the counters of a client's callers. known says which names are of a closed set.
+func (m *Metrics) Callers(client string, known func(name string) bool) *Callers {
+	return &Callers{client: client, vec: m.callers, known: known}
+}
+
+// Count counts what a caller was told; one without a name is not counted.
+func (c *Callers) Count(name string, status int) {
+	if name == "" {
+		return
+	}
+	class := status / 100
+	if class >= len(codeClasses) {
+		class = 0
+	}
+	if !c.known(name) {
+		name = "other"
+	}
+	kept, ok := c.series.Load(name)
+	if !ok {
+		made := new([len(codeClasses)]prometheus.Counter)
+		for i, class := range codeClasses {
+			made[i] = c.vec.WithLabelValues(c.client, name, class)
+		}
+		kept, _ = c.series.LoadOrStore(name, made)
+	}
+	kept.(*[len(codeClasses)]prometheus.Counter)[class].Inc()
+}
+
+// DryRun counts a call that no policy admits, and that was carried out.
+func (m *Metrics) DryRun(client string) { m.dryRuns.WithLabelValues(client).Inc() }
 
 // Refusal counts an answer of Zoho's that refuses the token or the call.
 func (m *Metrics) Refusal(client, service, verdict string) {

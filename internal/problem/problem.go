@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/apikeys"
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
@@ -42,6 +43,10 @@ const (
 	CodeInternal            = "internal"
 	CodeNotReplayed         = "not-replayed"
 	CodeFraming             = "framing"
+	CodeKeyMissing          = "key-missing"
+	CodeKeyRefused          = "key-refused"
+	CodeKeyTries            = "key-tries"
+	CodeNotAllowed          = "not-allowed"
 )
 
 // HeaderName marks an answer as ours, so that nobody takes it for Zoho's.
@@ -93,6 +98,9 @@ func (p *Problem) header(h http.Header, length int) {
 	}
 	if p.Close {
 		h.Set("Connection", "close")
+	}
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Basic realm="zoho_proxy"`)
 	}
 	if p.Status == http.StatusMethodNotAllowed {
 		h.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
@@ -155,6 +163,30 @@ func Browser() *Problem {
 		Detail: "the request carries Origin or Sec-Fetch-Site, as a browser sends for a page; the operator can " +
 			"set `allow_browsers` in zoho_proxy",
 	}
+}
+
+// Key is for a caller without a key of its own; err is a Gate's.
+func Key(err error) *Problem {
+	switch {
+	case errors.Is(err, apikeys.ErrMissing):
+		return &Problem{Status: http.StatusUnauthorized, Code: CodeKeyMissing, Title: "a key is missing",
+			Detail: "this proxy wants a key of each caller (`api_keys` of zoho_proxy): send it as the password of basic " +
+				"authentication, or as Authorization: Bearer KEY; the operator makes one by `caddy zoho api-key new NAME`"}
+	case errors.Is(err, apikeys.ErrTries):
+		return &Problem{Status: http.StatusTooManyRequests, Code: CodeKeyTries, Title: "too many wrong keys",
+			RetryAfter: apikeys.RetryAfter,
+			Detail:     "too many wrong keys came from this address; a right one is taken at any time"}
+	}
+	return &Problem{Status: http.StatusUnauthorized, Code: CodeKeyRefused, Title: "this key is not valid",
+		Detail: "no line in the files of `api_keys` of zoho_proxy has its digest. " + "Send it as the password of basic authentication, " +
+			"or as Authorization: Bearer KEY. The operator makes one by `caddy zoho api-key new NAME`"}
+}
+
+// NotAllowed is for a call that the caller may not make. It does not tell what there is.
+func NotAllowed() *Problem {
+	return &Problem{Status: http.StatusForbidden, Code: CodeNotAllowed, Title: "this call is not allowed",
+		Detail: "the proxy does not let this caller make this call: no `policy` of zoho_proxy admits it, or the account " +
+			"is none of the caller's; the operator finds the reason in the log"}
 }
 
 // TokenCall is for a token call of an app that cannot be answered.

@@ -1,0 +1,207 @@
+// Package access says who calls, for which accounts, and which calls are admitted: by keys or a
+// principal, and by policies.
+package access
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/apikeys"
+	"github.com/caddy-zoho/caddy-zoho/internal/callers"
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/policy"
+)
+
+// Config is what is configured of it.
+type Config struct {
+	Account   string // with placeholders; "" if the option is absent
+	Keys      *apikeys.Config
+	Principal string
+	Policies  []policy.Policy
+	DryRun    bool
+}
+
+// Mistake is what is wrong with a Config: with which option, and of which policy.
+type Mistake struct {
+	Option string
+	Policy int
+	Err    error
+}
+
+// Place is where the mistake stands, as syntax.Lines knows it.
+func (m *Mistake) Place(policies []policy.Policy) string {
+	switch m.Option {
+	case "policy":
+		return "policy " + policies[m.Policy].Name
+	case "principals", "services", "methods", "paths":
+		return "policy " + policies[m.Policy].Name + " " + m.Option
+	}
+	return m.Option
+}
+
+// Check says what is wrong, nil if nothing is. It opens no file.
+func (c *Config) Check() *Mistake {
+	if c.Keys != nil {
+		if err := c.Keys.Check(); err != nil {
+			return &Mistake{Option: "api_keys", Err: fmt.Errorf("api_keys: %w", err)}
+		}
+	}
+	if err := c.checkPrincipal(); err != nil {
+		return &Mistake{Option: "principal", Err: err}
+	}
+	if c.DryRun && len(c.Policies) == 0 {
+		return &Mistake{Option: "dry_run", Err: errors.New("dry_run is of no use: there is no policy")}
+	}
+	for i := range c.Policies {
+		if m := c.checkPolicy(i); m != nil {
+			return m
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkPrincipal() error {
+	switch {
+	case c.Principal == "":
+		return nil
+	case c.Keys != nil:
+		return errors.New("principal and api_keys exclude each other: a key names the caller")
+	case len(callers.Placeholders(c.Principal)) == 0:
+		return errors.New("principal: it has no placeholder, so all callers would have one name: " +
+			"write {http.auth.user.id} or {http.request.tls.client.subject}")
+	case callers.SourceOf(c.Principal) == callers.ByCaller:
+		return errors.New("principal: the caller writes that placeholder itself: " +
+			"use one that Caddy has found out, as {http.auth.user.id} or {http.request.tls.client.subject}")
+	}
+	return nil
+}
+
+func (c *Config) checkPolicy(i int) *Mistake {
+	p := &c.Policies[i]
+	if option, err := p.Check(); err != nil {
+		return &Mistake{Option: option, Policy: i, Err: fmt.Errorf("policy %.64q: %w", p.Name, err)}
+	}
+	if slices.ContainsFunc(c.Policies[:i], func(other policy.Policy) bool { return other.Name == p.Name }) {
+		return &Mistake{Option: "policy", Policy: i, Err: fmt.Errorf("policy %s is given twice", p.Name)}
+	}
+	if len(p.Principals) > 0 && !c.names() {
+		return &Mistake{Option: "principals", Policy: i, Err: fmt.Errorf(
+			"policy %s: principals: no caller has a name here: add api_keys or principal to zoho_proxy", p.Name)}
+	}
+	return nil
+}
+
+// names reports whether callers have names.
+func (c *Config) names() bool { return c.Keys != nil || c.Principal != "" }
+
+// Control is a Config at work.
+type Control struct {
+	*Config
+	gate   *apikeys.Gate
+	chosen bool // callers choose the account
+}
+
+// New opens the files of keys. changed is told when they have changed later.
+func New(c *Config, tries *apikeys.Tries, changed func(apikeys.Change)) (*Control, error) {
+	control := &Control{Config: c, chosen: callers.SourceOf(c.Account) != callers.ByOperator}
+	if c.Keys == nil {
+		return control, nil
+	}
+	var err error
+	if control.gate, err = c.Keys.Open(tries, changed); err != nil {
+		return nil, fmt.Errorf("api_keys: %w", err)
+	}
+	return control, nil
+}
+
+// Active reports whether callers have names, or not all is admitted: then calls are audited.
+func (c *Control) Active() bool { return c.names() || len(c.Policies) > 0 }
+
+// Known reports whether a caller's name is of a closed set: on a line of a file of keys, or
+// written out in a policy.
+func (c *Control) Known(name string) bool {
+	return c.gate != nil || slices.ContainsFunc(c.Policies, func(p policy.Policy) bool {
+		return slices.Contains(p.Principals, name) && !strings.Contains(name, "*")
+	})
+}
+
+// Warnings are what is likely not meant.
+func (c *Control) Warnings() (warnings []string) {
+	if c.gate != nil && c.gate.Keys.Empty() {
+		warnings = append(warnings, "api_keys: the files hold no key, so every caller is refused; "+
+			"`caddy zoho api-key new NAME` makes one")
+	}
+	if c.gate != nil && c.chosen {
+		if names := c.gate.Keys.Unbound(); len(names) > 0 {
+			warnings = append(warnings, "api_keys: callers choose the account here, and no account stands on the line of "+
+				strings.Join(names, ", ")+": they are refused; write the accounts behind the digest, * for all")
+		}
+	}
+	if c.gate == nil && c.chosen && c.Active() {
+		warnings = append(warnings, "every caller can choose every account: "+
+			"write accounts on the lines of api_keys, or `account {http.zoho.caller}`")
+	}
+	return warnings
+}
+
+// Who is a caller as it is known by its key or as the principal.
+type Who struct {
+	Name  string
+	Key   string // that it has shown
+	owner *apikeys.Owner
+}
+
+// Identify says who calls. Others are keys that a request shows in its body. The errors are those
+// of apikeys.Gate.
+func (c *Control) Identify(r *http.Request, repl *caddy.Replacer, peer string, others ...string) (Who, error) {
+	if c.gate != nil {
+		owner, key, err := c.gate.Admit(r, peer, others...)
+		c.gate.Hide(r)
+		if err != nil {
+			return Who{}, err
+		}
+		return Who{owner.Name, key, owner}, nil
+	}
+	if c.Principal == "" {
+		return Who{}, nil
+	}
+	return Who{Name: repl.ReplaceAll(c.Principal, "")}, nil
+}
+
+// AccountOf is whose token a caller gets, "" if the request does not say. It is not admitted
+// where it is none of the caller's own; whether there is one of that name does not matter.
+func (c *Control) AccountOf(who Who, repl *caddy.Replacer) (account string, admitted bool) {
+	account = c.Account
+	switch {
+	case account == "" && who.owner != nil:
+		account = cmp.Or(who.owner.Only(), onboard.DefaultAccount)
+	case account == "":
+		account = onboard.DefaultAccount
+	case strings.Contains(account, "{"):
+		account = repl.ReplaceAll(account, "")
+	}
+	switch {
+	case who.owner == nil, account == "":
+		return account, true
+	case who.owner.Bound():
+		return account, who.owner.Has(account)
+	}
+	return account, !c.chosen
+}
+
+// Permit says why a call is not admitted, nil if it is.
+func (c *Control) Permit(call *policy.Call) *policy.Refusal {
+	switch {
+	case len(c.Policies) == 0:
+		return nil
+	case c.names() && call.Caller == "":
+		return &policy.Refusal{Why: "the caller has no name"}
+	}
+	return policy.Judge(c.Policies, call)
+}

@@ -1,0 +1,61 @@
+package apikeys
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
+)
+
+// Config says where keys are, and where callers may show one.
+type Config struct {
+	// Files of keys, a line each: NAME SHA256[,SHA256] [ACCOUNT...].
+	Files []string `json:"files"`
+
+	// Where a key may stand beside Authorization: `header` (Zoho-Proxy-Key), `query`
+	// (authtoken). Caddy's access log has both, unless a filter takes them out.
+	In []string `json:"in,omitempty"`
+}
+
+// The places of Config.In.
+const (
+	InHeader = "header"
+	InQuery  = "query"
+)
+
+// Check says what is wrong with it, but for what the files hold.
+func (c *Config) Check() error {
+	if len(c.Files) == 0 {
+		return errors.New("no file is named")
+	}
+	for i, file := range c.Files {
+		if slices.Contains(c.Files[:i], file) {
+			return fmt.Errorf("%s is named twice", file)
+		}
+	}
+	for i, place := range c.In {
+		if place != InHeader && place != InQuery {
+			return fmt.Errorf("a key cannot stand in %.64q%s: `in` takes header (Zoho-Proxy-Key) and query (authtoken)",
+				place, words.DidYouMean(place, []string{InHeader, InQuery}))
+		}
+		if slices.Contains(c.In[:i], place) {
+			return fmt.Errorf("%s is named twice", place)
+		}
+	}
+	return nil
+}
+
+// Open reads the files, and makes the gate; see Open.
+func (c *Config) Open(tries *Tries, changed func(Change)) (*Gate, error) {
+	keys, err := Open(c.Files, changed)
+	if err != nil {
+		return nil, err
+	}
+	return &Gate{
+		Keys:   keys,
+		Tries:  tries,
+		Header: slices.Contains(c.In, InHeader),
+		Query:  slices.Contains(c.In, InQuery),
+	}, nil
+}

@@ -1,0 +1,150 @@
+package apikeys
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/wildcard"
+)
+
+// Owner is who a key belongs to.
+type Owner struct {
+	Name     string
+	digests  []digest // of the keys
+	accounts []string // names and patterns; empty: those that the configuration chooses
+	place    string   // of the line, for messages
+}
+
+// Bound reports whether the owner's line names accounts.
+func (o *Owner) Bound() bool { return len(o.accounts) > 0 }
+
+// Has reports whether an account is one of those that the owner's line names.
+func (o *Owner) Has(account string) bool {
+	return slices.ContainsFunc(o.accounts, func(pattern string) bool { return wildcard.Name(pattern, account) })
+}
+
+// Only is the account of an owner who has just one, otherwise "".
+func (o *Owner) Only() string {
+	if len(o.accounts) == 1 && !strings.Contains(o.accounts[0], "*") {
+		return o.accounts[0]
+	}
+	return ""
+}
+
+// digest is that of a key, as files hold it.
+type digest [sha256.Size]byte
+
+// maxFile bounds a file: it is read whole.
+const maxFile = 16 << 20
+
+// lineForm is what a line looks like, for messages.
+const lineForm = "write `NAME SHA256[,SHA256] [ACCOUNT...]`, as `caddy zoho api-key new NAME` prints it"
+
+// table is what the files hold.
+type table struct {
+	owners map[string]*Owner // by name
+	keys   map[digest]*Owner
+}
+
+// readFiles reads all files as one table.
+func readFiles(files []string) (*table, error) {
+	t := &table{owners: make(map[string]*Owner), keys: make(map[digest]*Owner)}
+	for _, file := range files {
+		if err := t.readFile(file); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+func (t *table) readFile(file string) error {
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is no regular file", file)
+	case info.Size() > maxFile:
+		return fmt.Errorf("%s has %d bytes, more than the %d that are read", file, info.Size(), maxFile)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(content, []byte("\ufeff"))))
+	lines.Buffer(nil, maxFile)
+	for number := 1; lines.Scan(); number++ {
+		text, _, _ := strings.Cut(lines.Text(), "#")
+		if fields := strings.Fields(text); len(fields) > 0 {
+			if err := t.add(fields, fmt.Sprintf("%s:%d", file, number)); err != nil {
+				return err
+			}
+		}
+	}
+	return lines.Err()
+}
+
+// add takes a line. No error shows a digest, and least of all what stands in place of one.
+func (t *table) add(fields []string, place string) error {
+	name := fields[0]
+	switch {
+	case !onboard.AccountName.MatchString(name):
+		return fmt.Errorf("%s: the name of a caller: %s; %s", place, onboard.NameRule, lineForm)
+	case t.owners[name] != nil:
+		return fmt.Errorf("%s: %s stands at %s already; two keys of one caller stand on one line, as in "+
+			"`%s SHA256,SHA256`", place, name, t.owners[name].place, name)
+	case len(fields) == 1:
+		return fmt.Errorf("%s: %s has no digest of a key: %s", place, name, lineForm)
+	}
+	owner := &Owner{Name: name, accounts: fields[2:], place: place}
+	if err := owner.check(); err != nil {
+		return fmt.Errorf("%s: %w", place, err)
+	}
+	digests := strings.Split(fields[1], ",")
+	if len(digests) > 2 {
+		return fmt.Errorf("%s: %s has %d keys; two are valid at once, so that one can be rolled over",
+			place, name, len(digests))
+	}
+	for _, text := range digests {
+		d, err := parseDigest(text)
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", place, name, err)
+		}
+		if other := t.keys[d]; other != nil {
+			return fmt.Errorf("%s: a key of %s is one of %s as well: make each its own by "+
+				"`caddy zoho api-key new %s`", place, name, other.Name, name)
+		}
+		t.keys[d], owner.digests = owner, append(owner.digests, d)
+	}
+	t.owners[name] = owner
+	return nil
+}
+
+// check looks at the accounts of a line.
+func (o *Owner) check() error {
+	for _, account := range o.accounts {
+		if !onboard.AccountName.MatchString(strings.ReplaceAll(account, "*", "x")) {
+			return fmt.Errorf("%s: an account: %s, and * for any text; %s", o.Name, onboard.NameRule, lineForm)
+		}
+	}
+	return nil
+}
+
+func parseDigest(text string) (d digest, err error) {
+	raw, err := hex.DecodeString(text)
+	switch {
+	case LooksLikeKey(text):
+		return d, fmt.Errorf("a key stands where its digest belongs: anybody who has read this file knows that key now. " +
+			"Make a new one by `caddy zoho api-key new NAME`, and write the line that it prints")
+	case err != nil || len(raw) != len(d):
+		return d, fmt.Errorf("a digest is 64 hexadecimal digits, the SHA-256 of a key; %s", lineForm)
+	}
+	return digest(raw), nil
+}

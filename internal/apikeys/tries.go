@@ -1,0 +1,71 @@
+package apikeys
+
+import (
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	triesAtOnce = 20
+	triesEvery  = time.Minute / triesAtOnce
+	maxPeers    = 4096 // that wrong tries are remembered of
+)
+
+// Tries slows down wrong tries of an address. The zero value is ready. Safe for concurrent use.
+type Tries struct {
+	mu    sync.Mutex
+	peers map[string]*rate.Limiter
+}
+
+// Wrong notes a wrong try, and reports whether that address has had too many.
+func (t *Tries) Wrong(peer string) (tooMany bool) {
+	now := time.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	peer = network(peer)
+	l := t.peers[peer]
+	if l == nil {
+		t.makeRoom(now)
+		l = rate.NewLimiter(rate.Every(triesEvery), triesAtOnce)
+		t.peers[peer] = l
+	}
+	return !l.AllowN(now, 1)
+}
+
+// makeRoom forgets the addresses whose wrong tries are long ago, or some if there are none.
+func (t *Tries) makeRoom(now time.Time) {
+	if t.peers == nil {
+		t.peers = make(map[string]*rate.Limiter)
+	}
+	if len(t.peers) < maxPeers {
+		return
+	}
+	for peer, l := range t.peers {
+		if l.TokensAt(now) >= triesAtOnce {
+			delete(t.peers, peer)
+		}
+	}
+	for peer := range t.peers {
+		if len(t.peers) < maxPeers {
+			return
+		}
+		delete(t.peers, peer)
+	}
+}
+
+// network is what one owner has of IPv6: an address there costs nothing.
+func network(peer string) string {
+	ip, err := netip.ParseAddr(strings.Trim(peer, "[]"))
+	if err != nil || !ip.Is6() || ip.Is4In6() {
+		return peer
+	}
+	prefix, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return peer
+	}
+	return prefix.String()
+}

@@ -1,0 +1,128 @@
+// Package audit writes who did what: a line for each call of a caller with a name, and for each
+// thing that was done to a connection. None has a query, a body, a key or a token.
+package audit
+
+import (
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// Log is where it is written: Caddy's logger zoho.audit, before the caller gets its answer. A
+// nil Log writes nothing. Safe for concurrent use.
+type Log struct {
+	logger *zap.Logger
+
+	mu      sync.Mutex
+	folded  time.Time // when Often wrote a line
+	skipped int       // calls that it has not written since
+}
+
+// New writes below the logger of the app.
+func New(app *zap.Logger) *Log { return &Log{logger: app.Named("audit")} }
+
+// Call is a call and what became of it.
+type Call struct {
+	Client     string
+	Caller     string // "" for one without a name
+	Peer       string // where it came from
+	Account    string
+	Service    string
+	Method     string
+	Path       string // without the query
+	Status     int    // that the caller is told
+	Generation uint64 // of the access token, 0 for none
+	Code       string // of our refusal, "" if Zoho has answered
+	Policy     string // the one that comes closest, where none admits the call
+	Why        string // what that one has against it
+	DryRun     bool   // the call was carried out all the same
+}
+
+// MarshalLogObject leaves out what is not known.
+func (c *Call) MarshalLogObject(e zapcore.ObjectEncoder) error {
+	for _, field := range [...]struct{ name, value string }{
+		{"client", c.Client}, {"caller", c.Caller}, {"peer", c.Peer}, {"account", c.Account},
+		{"service", c.Service}, {"method", c.Method}, {"path", cut(c.Path)}, {"code", c.Code},
+		{"nearest_policy", c.Policy}, {"why", c.Why},
+	} {
+		if field.value != "" {
+			e.AddString(field.name, field.value)
+		}
+	}
+	e.AddInt("status", c.Status)
+	if c.Generation > 0 {
+		e.AddUint64("generation", c.Generation)
+	}
+	if c.DryRun {
+		e.AddBool("dry_run", true)
+	}
+	return nil
+}
+
+// longest is how much of a path a line has.
+const longest = 1024
+
+func cut(path string) string {
+	if len(path) > longest {
+		return path[:longest] + "…"
+	}
+	return path
+}
+
+// Call writes a call.
+func (l *Log) Call(c *Call) {
+	if l != nil {
+		l.logger.Info("call", zap.Inline(c))
+	}
+}
+
+// Often writes a call of a kind that can come a thousand times a second: one line a second, with
+// how many have none.
+func (l *Log) Often(c *Call) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	skipped, now := l.skipped, time.Now()
+	if now.Sub(l.folded) < time.Second {
+		l.skipped++
+		l.mu.Unlock()
+		return
+	}
+	l.folded, l.skipped = now, 0
+	l.mu.Unlock()
+	l.logger.Info("call", zap.Inline(c), zap.Int("left_out", skipped))
+}
+
+// Act is something that was done to a connection, or to the keys of callers.
+type Act struct {
+	Action  string // as the commands are called
+	Client  string
+	Account string
+	By      string // who did it
+	Names   []string
+	Err     error
+}
+
+// Act writes it.
+func (l *Log) Act(a Act) {
+	if l == nil {
+		return
+	}
+	fields := []zap.Field{zap.String("action", a.Action)}
+	for _, field := range [...]struct{ name, value string }{{"client", a.Client}, {"account", a.Account}, {"by", a.By}} {
+		if field.value != "" {
+			fields = append(fields, zap.String(field.name, field.value))
+		}
+	}
+	if len(a.Names) > 0 {
+		fields = append(fields, zap.Strings("names", a.Names))
+	}
+	result := "ok"
+	if a.Err != nil {
+		result, fields = "failed", append(fields, zap.Error(a.Err))
+	}
+	l.logger.Info("administration", append(fields, zap.String("result", result))...)
+}

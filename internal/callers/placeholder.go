@@ -1,0 +1,49 @@
+package callers
+
+import (
+	"slices"
+	"strings"
+)
+
+// Source is who can write the value of a placeholder.
+type Source int
+
+// A placeholder's sources, the worse the higher.
+const (
+	ByOperator Source = iota // the configuration, or what Caddy has found out of the caller
+	ByHeader                 // a header: by callers, unless something before takes it out
+	ByCaller
+)
+
+// SourceOf is the worst source of the placeholders in a value.
+func SourceOf(value string) (worst Source) {
+	for _, name := range Placeholders(value) {
+		worst = max(worst, sourceOf(name))
+	}
+	return worst
+}
+
+// Placeholders lists those in a value, without their braces.
+func Placeholders(value string) (names []string) {
+	for _, part := range strings.Split(value, "{")[1:] {
+		if name, _, ok := strings.Cut(part, "}"); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// found are placeholders of a request that Caddy fills with what it has found out of the caller.
+var found = []string{"http.request.tls.client.", "http.request.remote", "http.request.local", "http.request.uuid"}
+
+func sourceOf(name string) Source {
+	switch {
+	case strings.HasPrefix(name, "http.request.header."):
+		return ByHeader
+	case slices.ContainsFunc(found, func(prefix string) bool { return strings.HasPrefix(name, prefix) }):
+		return ByOperator
+	case strings.HasPrefix(name, "http.request."), strings.HasPrefix(name, "http.regexp."), strings.HasPrefix(name, "re."):
+		return ByCaller
+	}
+	return ByOperator
+}
