@@ -41,6 +41,8 @@ func activeConfiguration() (*admin.Managed, error) {
 		Cache:   app.state.cache,
 		Store:   app.state.store,
 		Flow:    app.state.flow,
+		Usage:   &app.state.usage,
+		Audit:   app.audit,
 		Examine: func(ctx context.Context, client, account string) adminapi.Findings {
 			return app.subject().Examine(ctx, client, account)
 		},

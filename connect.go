@@ -1,6 +1,7 @@
 package caddyzoho
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/audit"
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
@@ -38,6 +40,7 @@ type Connect struct {
 	folders *atomic.Pointer[[]string] // where the pages are, nil in it if anywhere; noted when the configuration starts
 	pages   *onboard.Pages
 	logger  *zap.Logger
+	audit   *audit.Log
 }
 
 // CaddyModule returns the Caddy module information.
@@ -59,7 +62,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	c.client = client
+	c.client, c.audit = client, app.audit
 	if c.callers, err = callers.Parse(c.Callers); err != nil {
 		return fmt.Errorf("zoho_connect: %w", err)
 	}
@@ -99,7 +102,8 @@ func (c *Connect) in(folder string) bool {
 // ServeHTTP serves the pages. What leads to Zoho and back stays out of Caddy's access
 // log, which would show codes, states and invitations; a line of our own takes its place.
 func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if page, private := c.pages.Private(r); private {
+	page, private := c.pages.Private(r)
+	if private {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 		c.logger.Info(
 			"onboarding",
@@ -109,7 +113,23 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		)
 	}
 	c.pages.ServeHTTP(w, r)
+	c.acted(w, r, page)
 	return nil
+}
+
+// acted has the audit tell who had a page do something: what is only looked at is no act.
+func (c *Connect) acted(w http.ResponseWriter, r *http.Request, page string) {
+	if r.Method != http.MethodPost && page != "callback" {
+		return
+	}
+	act := audit.Act{Action: "page " + page, Client: c.client.Name, By: "page " + callers.PeerOf(r.RemoteAddr)}
+	if account := r.PostForm.Get("account"); onboard.AccountName.MatchString(account) {
+		act.Account = account
+	}
+	if code := w.Header().Get(onboard.ErrorHeader); code != "" {
+		act.Err = errors.New(code)
+	}
+	c.audit.Act(act)
 }
 
 // failed has the log say what a page says.

@@ -298,6 +298,7 @@ func (a *App) runningConfig() *runningConfig {
 		Config: notify.Config{Logger: a.logger, To: notify.URL(a.Notify), Consent: a.consent},
 		emit:   a.emitter(),
 		totals: a.ReplayBufferTotal,
+		audit:  a.audit,
 		seal:   a.seal,
 	}
 }

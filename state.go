@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/apikeys"
+	"github.com/caddy-zoho/caddy-zoho/internal/audit"
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
@@ -51,6 +52,7 @@ type runningConfig struct {
 	notify.Config
 	emit   func(name string, data map[string]any) // tells Caddy's events app, nil without it
 	totals *body.Totals
+	audit  *audit.Log
 	// seal has what was stored just now opened by all that shall open it.
 	seal func() error
 }
@@ -165,6 +167,12 @@ func (s *state) gone(key tokencache.Key) {
 	s.metrics.Forget(key)
 	s.unknown.Forget(key)
 	s.usage.Forget(key)
+	s.audited("gone", key.Client, key.Account)
+}
+
+// audited has the audit tell what became of an account, whoever has asked for it.
+func (s *state) audited(what, client, account string) {
+	s.config.Load().audit.Act(audit.Act{Action: what, Client: client, Account: account})
 }
 
 // connected tells of a grant that came in.
@@ -172,6 +180,7 @@ func (s *state) connected(r onboard.Result) {
 	s.logger().Info("connected", zap.String("client", r.Client), zap.String("account", r.Account),
 		zap.String("data_center", r.DataCenter), zap.Strings("scopes", r.Scopes), zap.Bool("replaced", r.Replaced))
 	s.notices.Connected(r)
+	s.audited("connected", r.Client, r.Account)
 	_ = s.config.Load().seal() // what is wrong was told at the start, and is by doctor
 }
 

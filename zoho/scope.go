@@ -129,3 +129,24 @@ func isPartOf(name, whole string) bool {
 	name, whole = strings.ToLower(name), strings.TrimSuffix(strings.ToLower(whole), ".all")
 	return name == whole || strings.HasPrefix(name, whole+".") || name == whole+".all"
 }
+
+// scopeServices are the services whose scopes begin otherwise than with their name, or Zoho and
+// their name.
+var scopeServices = map[string]string{
+	"zohosubscriptions": "billing", "zohofiles": "workdrive", "zohopc": "projects", "zohobugs": "bugtracker",
+	"teamdrive": "workdrive",
+}
+
+// ServiceOfScope is the service that a scope is for, "" if that is not known, or if it is none with
+// an API here, as that of Zoho Accounts.
+func ServiceOfScope(scope string) string {
+	name := strings.ToLower(ParseScope(scope).Service)
+	if service, ok := scopeServices[name]; ok {
+		return service
+	}
+	name = strings.TrimPrefix(name, "zoho")
+	if _, ok := LookupService(name); ok {
+		return name
+	}
+	return ""
+}

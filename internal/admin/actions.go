@@ -22,6 +22,7 @@ import (
 
 // action is what can be done to a connection.
 type action struct {
+	name     string
 	existing bool // only to accounts that there are
 	do       func(m *Managed, r *http.Request, client *client.Client, account string) (any, error)
 }

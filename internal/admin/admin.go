@@ -9,8 +9,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
+	"github.com/caddy-zoho/caddy-zoho/internal/audit"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/usage"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
@@ -22,6 +24,8 @@ type Managed struct {
 	Cache   *tokencache.Cache
 	Store   *boltstore.Store
 	Flow    *onboard.Flow
+	Usage   *usage.Usage
+	Audit   *audit.Log
 	Examine func(ctx context.Context, client, account string) adminapi.Findings
 }
 
@@ -36,6 +40,7 @@ func Routes(active func() (*Managed, error)) []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: "/zoho/connections", Handler: adminapi.Answered(e.listConnections)},
 		{Pattern: "/zoho/connections/", Handler: adminapi.Answered(e.changeConnection)},
+		{Pattern: "/zoho/scopes", Handler: adminapi.Answered(e.listScopes)},
 		{Pattern: "/zoho/doctor", Handler: adminapi.Answered(e.serveDoctor)},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
+	"github.com/caddy-zoho/caddy-zoho/internal/audit"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
@@ -73,7 +74,9 @@ func (m *Managed) connectionInfos(client, account string) []adminapi.Connection 
 			continue
 		}
 		for _, s := range m.Cache.Status(c.Cache, only...) {
-			infos = append(infos, infoOf(c, s))
+			info := infoOf(c, s)
+			info.Callers = m.Usage.Names(tokencache.Key{Client: s.Client, Account: s.Account})
+			infos = append(infos, info)
 		}
 	}
 	return infos
@@ -123,6 +126,7 @@ func (e endpoint) changeConnection(w http.ResponseWriter, r *http.Request) error
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, adminapi.MaxBody)
 	answer, err := action.do(m, r, client, account)
+	m.Audit.Act(audit.Act{Action: action.name, Client: client.Name, Account: account, By: audit.Peer(r), Err: err})
 	if err != nil {
 		return err
 	}
@@ -203,6 +207,7 @@ func (m *Managed) parseConnectionPath(path string) (client *client.Client, accou
 			strings.Join(names, ", "),
 		)
 	}
+	do.name = parts[2]
 	return client, parts[1], do, nil
 }
 

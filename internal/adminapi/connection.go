@@ -37,6 +37,8 @@ type Connection struct {
 	LastErrorAt  *time.Time `json:"last_error_at,omitempty"`
 	NextTry      *time.Time `json:"next_try,omitempty"`
 	Simulated    bool       `json:"simulated,omitempty"`
+	// Callers with a name that have used it since Caddy was started.
+	Callers []string `json:"callers,omitempty"`
 }
 
 // Unreadable reports whether there may be a grant, which cannot be had.

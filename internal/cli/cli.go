@@ -40,6 +40,8 @@ func Command(parent *cobra.Command) {
 	addImport(parent)
 	addRemoving(parent)
 	addDoctor(parent)
+	addScopes(parent)
+	addAPIKey(parent)
 	addCommand(parent, 0, 0, cmdVersion, &cobra.Command{
 		Use:     "version",
 		Short:   "Prints the versions of this module, Caddy and Go",

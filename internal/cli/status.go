@@ -103,16 +103,16 @@ func printConnections(w io.Writer, connections []adminapi.Connection, total int,
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "CLIENT\tACCOUNT\tSTATE\tTOKEN\tGENERATION\tBUDGET\tDATA CENTER\t"+
-		"REFRESH TOKENS\tSCOPES\tLAST ERROR")
+		"REFRESH TOKENS\tSCOPES\tCALLERS\tLAST ERROR")
 	for _, c := range connections {
-		scopes, lastError := someScopes(c.Scopes, scopesWidth), errorWord(c, errorWidth)
+		width, errorsTo := scopesWidth, errorWidth
 		if wide {
-			scopes, lastError = someScopes(c.Scopes, math.MaxInt), errorWord(c, math.MaxInt)
+			width, errorsTo = math.MaxInt, math.MaxInt
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%d of %d known to us\t%s\t%s\n",
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%d of %d known to us\t%s\t%s\t%s\n",
 			c.Client, c.Account, adminapi.StateWord(c), tokenWord(c),
 			c.Generation, c.BudgetLeft, centerWord(c), c.RefreshTokensKnown, onboard.RefreshTokenLimit,
-			orDash(scopes), lastError)
+			orDash(some(c.Scopes, width)), orDash(some(c.Callers, width)), errorWord(c, errorsTo))
 	}
 	_ = table.Flush()
 	if total > len(connections) {
@@ -126,14 +126,14 @@ const (
 	scopesWidth = 40
 )
 
-// someScopes are those that have room, the first in any case, and how many more there are.
-func someScopes(scopes []string, width int) string {
+// some are the names that have room, the first in any case, and how many more there are.
+func some(names []string, width int) string {
 	text := ""
-	for i, scope := range scopes {
-		if i > 0 && len(text)+len(scope) > width {
-			return fmt.Sprintf("%s and %d more", text, len(scopes)-i)
+	for i, name := range names {
+		if i > 0 && len(text)+len(name) > width {
+			return fmt.Sprintf("%s and %d more", text, len(names)-i)
 		}
-		text = strings.TrimPrefix(text+","+scope, ",")
+		text = strings.TrimPrefix(text+","+name, ",")
 	}
 	return text
 }

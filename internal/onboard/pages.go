@@ -140,6 +140,9 @@ func (v *visit) logFailure(e *Error) {
 	v.Failed(v.r, e)
 }
 
+// ErrorHeader has the code of what went wrong on a page.
+const ErrorHeader = "Zoho-Connect-Error"
+
 func (v *visit) failWith(e *Error, title string) {
 	if v.invited {
 		e = e.forInvited()
@@ -147,7 +150,7 @@ func (v *visit) failWith(e *Error, title string) {
 	if e.RetryAfter > 0 {
 		v.w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter/time.Second)+1))
 	}
-	v.w.Header().Set("Zoho-Connect-Error", e.Code)
+	v.w.Header().Set(ErrorHeader, e.Code)
 	v.render(e.Status, "error", map[string]any{"Title": title, "Error": e, "Invited": v.invited || !v.Admit(v.r)})
 }
 

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/apikeys"
+)
+
+// addAPIKey adds the command that makes keys for callers.
+func addAPIKey(parent *cobra.Command) {
+	command := &cobra.Command{
+		Use:   "api-key COMMAND",
+		Short: "Makes keys by which zoho_proxy knows its callers",
+	}
+	addCommand(command, 1, -1, cmdAPIKeyNew, &cobra.Command{
+		Use:   "new NAME [ACCOUNT...]",
+		Short: "Prints a new key, once, and the line for the file of api_keys",
+		Long: `
+Makes a key of 32 random bytes for the caller NAME, and prints it, once: it is kept nowhere. The
+line behind it belongs into a file that api_keys of zoho_proxy names; it holds the SHA-256 of the
+key alone. Caddy reads the file anew when it changes. Accounts that the caller may use stand at
+the end of the line, with * for any text.
+
+To replace a key without an interruption, put the new digest beside the old one, with a comma
+between them; take the old one off when no app uses it any more.`,
+		Example: "  caddy zoho api-key new erp\n  caddy zoho api-key new shop customer-17 'customer-2*'",
+	})
+	setRun(command, 0, -1, func(cmd *cobra.Command, args []string) (int, error) {
+		if len(args) == 0 {
+			return exitOK, cmd.Help()
+		}
+		return exitUsage, fmt.Errorf("there is no command api-key %.64q; write `caddy zoho api-key new NAME`", args[0])
+	})
+	parent.AddCommand(command)
+}
+
+// newKey is what the command prints.
+type newKey struct {
+	Name string `json:"name"`
+	Key  string `json:"key"`
+	Line string `json:"line"` // for the file
+}
+
+func cmdAPIKeyNew(cmd *cobra.Command, args []string) (int, error) {
+	if len(args) == 0 {
+		return exitUsage, usage(cmd, "NAME is missing")
+	}
+	made := newKey{Name: args[0]}
+	for i, arg := range args {
+		what, name := "NAME", arg
+		if i > 0 {
+			what, name = "ACCOUNT", strings.ReplaceAll(arg, "*", "x")
+		}
+		if err := checkAccount(what, name); err != nil {
+			return exitUsage, err
+		}
+	}
+	key, digest := apikeys.New()
+	made.Key, made.Line = key, strings.Join(append([]string{args[0], digest}, args[1:]...), " ")
+	code, err := report(cmd, made, func(w io.Writer) {
+		fmt.Fprintf(w, "%s\n%s\n", made.Key, made.Line)
+	})
+	if err != nil {
+		return exitFailed, errors.New("the key could not be printed, and is lost: " + err.Error())
+	}
+	if !wantsJSON(cmd) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "hint: the first line is the key of %s, which is kept nowhere: give it to the app. "+
+			"The second one belongs into the file of api_keys\n", args[0])
+	}
+	return code, nil
+}
