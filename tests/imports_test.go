@@ -25,11 +25,12 @@ const modulePath = "github.com/caddy-zoho/caddy-zoho"
 // upward, and no package is without a line. Its tests may import zohosim as well.
 var layers = map[string][]string{
 	"": {
-		"internal/admin", "internal/adminapi", "internal/body", "internal/callers",
+		"internal/access", "internal/admin", "internal/adminapi", "internal/apikeys", "internal/audit", "internal/body",
+		"internal/callers",
 		"internal/cli", "internal/client", "internal/doctor", "internal/egress", "internal/fault",
-		"internal/forward", "internal/metrics", "internal/notify", "internal/onboard", "internal/problem",
-		"internal/sealing", "internal/secret", "internal/sites", "internal/syntax", "internal/unrecognized",
-		"internal/words", "tokencache", "tokencache/boltstore", "zoho",
+		"internal/forward", "internal/metrics", "internal/notify", "internal/onboard", "internal/policy",
+		"internal/problem", "internal/sealing", "internal/secret", "internal/sites", "internal/syntax",
+		"internal/unrecognized", "internal/usage", "internal/words", "tokencache", "tokencache/boltstore", "zoho",
 	},
 	"zoho":                  {"internal/cause", "internal/nearest"},
 	"tokencache":            {"internal/lengthprefix"},
@@ -37,6 +38,12 @@ var layers = map[string][]string{
 	"zohosim":               {}, // states the protocol a second time: a shared mistake would pass every test
 	"internal/cause":        {}, // texts alone, so that every layer can have them
 	"internal/nearest":      {},
+	"internal/wildcard":     {},
+	"internal/audit":        {},
+	"internal/usage":        {"tokencache"},
+	"internal/apikeys":      {"internal/forward", "internal/onboard", "internal/wildcard", "internal/words"},
+	"internal/policy":       {"internal/onboard", "internal/wildcard", "internal/words", "zoho"},
+	"internal/access":       {"internal/apikeys", "internal/callers", "internal/onboard", "internal/policy"},
 	"internal/words":        {"internal/nearest"},
 	"internal/fault":        {},
 	"internal/secret":       {},
@@ -62,18 +69,20 @@ var layers = map[string][]string{
 		"internal/secret", "internal/syntax", "tokencache", "tokencache/boltstore", "zoho",
 	},
 	"internal/problem": {
-		"internal/cause", "internal/client", "internal/egress", "internal/onboard", "tokencache", "zoho",
+		"internal/apikeys", "internal/cause", "internal/client", "internal/egress", "internal/onboard", "tokencache",
+		"zoho",
 	},
 	"internal/adminapi": {
 		"internal/onboard", "internal/problem", "internal/words", "tokencache",
 	},
 	"internal/sites": {"internal/adminapi", "internal/client"},
 	"internal/cli": {
-		"internal/adminapi", "internal/onboard", "internal/problem", "internal/words", "tokencache", "zoho",
+		"internal/adminapi", "internal/apikeys", "internal/onboard", "internal/problem", "internal/words", "tokencache",
+		"zoho",
 	},
 	"internal/admin": {
-		"internal/adminapi", "internal/client", "internal/onboard", "internal/problem", "internal/words",
-		"tokencache", "tokencache/boltstore", "zoho",
+		"internal/adminapi", "internal/audit", "internal/client", "internal/onboard", "internal/problem",
+		"internal/usage", "internal/words", "tokencache", "tokencache/boltstore", "zoho",
 	},
 	"internal/doctor": {
 		"internal/adminapi", "internal/cause", "internal/client", "internal/egress", "internal/fault",

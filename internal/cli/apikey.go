@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/apikeys"
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 )
 
 // addAPIKey adds the command that makes keys for callers.
@@ -52,12 +53,13 @@ func cmdAPIKeyNew(cmd *cobra.Command, args []string) (int, error) {
 	}
 	made := newKey{Name: args[0]}
 	for i, arg := range args {
-		what, name := "NAME", arg
-		if i > 0 {
-			what, name = "ACCOUNT", strings.ReplaceAll(arg, "*", "x")
-		}
-		if err := checkAccount(what, name); err != nil {
-			return exitUsage, err
+		switch {
+		case apikeys.LooksLikeKey(arg):
+			return exitUsage, errSecretArgument
+		case i == 0 && !onboard.AccountName.MatchString(arg):
+			return exitUsage, errors.New("NAME is no name for a caller: " + onboard.NameRule)
+		case i > 0 && !onboard.AccountName.MatchString(strings.ReplaceAll(arg, "*", "x")):
+			return exitUsage, errors.New("ACCOUNT is no name for an account: " + onboard.NameRule + ", and * for any text")
 		}
 	}
 	key, digest := apikeys.New()

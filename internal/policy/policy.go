@@ -92,7 +92,12 @@ func (p *Policy) judgePath(c *Call) string {
 			return wildcard.Path(pattern, path) && (many == "" || strings.Contains(pattern, many))
 		})
 	}
-	if c.AtGateway && listed(path) || !c.AtGateway && (listed("/"+c.Service+path) || len(p.Services) > 0 && listed(path)) {
+	full := path
+	if !c.AtGateway {
+		full = "/" + c.Service + path
+	}
+	atHost := len(p.Services) > 0 && !strings.HasPrefix(path, "/"+c.Service+"/") // as at the host of a service that is named
+	if listed(full) || atHost && listed(path) {
 		return ""
 	}
 	if many := severalCalls(path); many != "" {
