@@ -637,3 +637,78 @@ func hostileAttempts(n *callersOf) (texts []string) {
 	request("GET", "/crm/v8/Leads", mine, "Origin: https://evil.example", "Zoho-Proxy-Account: default")
 	return texts
 }
+
+// recipeOf is the Caddyfile below a heading of the recipes.
+func recipeOf(t *testing.T, heading string) string {
+	t.Helper()
+	_, below, _ := strings.Cut(readDoc(t, "docs/recipes.md"), "\n## "+heading+"\n")
+	_, below, ok := strings.Cut(below, "\n```caddyfile\n")
+	text, _, ended := strings.Cut(below, "```\n")
+	if !ok || !ended {
+		t.Fatalf("the recipe %q has no Caddyfile", heading)
+	}
+	return text
+}
+
+// TestRecipeOfApps: the recipe for apps that must not share, as it is written.
+func TestRecipeOfApps(t *testing.T) {
+	t.Parallel()
+	server, baseURL, sales := sim(t, zohosim.Options{})
+	support := server.Grant(clientID, "support@example.com", "us", "Desk.tickets.ALL", "ZohoCRM.modules.ALL")
+	dir := t.TempDir()
+	n := &callersOf{server: server, keys: make(map[string]string), file: filepath.Join(dir, "zoho.keys"), audit: filepath.Join(dir, "audit.log")}
+	n.proxy = newCaddy(t, recipeOf(t, "Several apps that must not share"), "ZOHO_DATA_CENTER="+baseURL+" "+baseURL,
+		"ZOHO_REFRESH_TOKEN_SALES="+sales, "ZOHO_REFRESH_TOKEN_SUPPORT="+support, "ZOHO_ENCRYPTION_KEY=0123456789abcdef0123456789abcdef",
+		"ZOHO_API_KEYS="+n.file, "AUDIT_LOG="+n.audit, "ZOHO_STORE="+filepath.Join(dir, "store"), "XDG_DATA_HOME="+dir)
+	n.write("erp sales", "helpdesk support")
+	n.start()
+	basic, _ := http.NewRequest(http.MethodGet, "/", nil)
+	basic.SetBasicAuth("", n.keys["erp"])
+	for name, test := range map[string]struct {
+		path, code, user string
+		header           []string
+	}{
+		"erp":                  {"/crm/v8/Leads", "", "owner@example.com", []string{"Authorization", basic.Header.Get("Authorization")}},
+		"helpdesk":             {"/desk/api/v1/tickets", "", "support@example.com", []string{"Zoho-Proxy-Key", n.keys["helpdesk"]}},
+		"an authtoken":         {"/desk/api/v1/tickets?authtoken=" + n.keys["helpdesk"], "", "support@example.com", nil},
+		"the other's service":  {"/crm/v8/Leads", "not-allowed", "", []string{"Zoho-Proxy-Key", n.keys["helpdesk"]}},
+		"the other's account":  {"/desk/api/v1/tickets", "not-allowed", "", []string{"Zoho-Proxy-Key", n.keys["erp"], "Zoho-Proxy-Account", "support"}},
+		"nobody":               {"/crm/v8/Leads", "key-missing", "", nil},
+		"somebody else's text": {"/crm/v8/Leads", "key-refused", "", []string{"Zoho-Proxy-Key", "erp"}},
+	} {
+		a := n.get(test.path, test.header...)
+		if a.problem() != test.code || test.code == "" && (!a.served() || a.Header.Get("X-Sim-User") != test.user) {
+			t.Errorf("%s: %s %v %s", name, a.Status, a.Header, a.body)
+		}
+	}
+	n.wantAudit("erp", func(l auditLine) bool { return l.Caller == "erp" && l.Account == "sales" && l.Status < 300 })
+	if strings.Contains(n.output.String(), `"logger":"zoho.audit"`) {
+		t.Error("the audit is in the default log as well")
+	}
+}
+
+// TestRecipeOfTeam: the recipe for a team, as it is written.
+func TestRecipeOfTeam(t *testing.T) {
+	t.Parallel()
+	_, baseURL, grant := sim(t, zohosim.Options{})
+	dir := t.TempDir()
+	hash := hashedPassword(t, "a-long-password")
+	c := newCaddy(t, recipeOf(t, "A team behind one proxy"), "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant,
+		"ZOHO_ENCRYPTION_KEY=0123456789abcdef0123456789abcdef", "APP_HASH_ANN="+hash, "APP_HASH_BOB="+hash,
+		"AUDIT_LOG="+filepath.Join(dir, "audit.log"), "XDG_DATA_HOME="+dir)
+	c.start()
+	for _, test := range []struct{ user, method, code string }{
+		{"ann", "GET", ""}, {"bob", "GET", ""}, {"ann", "POST", ""}, {"bob", "POST", "not-allowed"}, {"bob", "DELETE", "not-allowed"},
+	} {
+		r, _ := http.NewRequest(http.MethodGet, "/", nil)
+		r.SetBasicAuth(test.user, "a-long-password")
+		a := c.call(test.method, "/crm/v8/Leads", strings.NewReader(`{"data":[{"Last_Name":"x"}]}`),
+			"Authorization", r.Header.Get("Authorization"), "Content-Type", "application/json")
+		if a.problem() != test.code || a.StatusCode == http.StatusUnauthorized {
+			t.Errorf("%+v: %s %s", test, a.Status, a.body)
+		}
+	}
+	if a := c.get("/crm/v8/Leads"); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("nobody: %s", a.Status)
+	}
+}

@@ -190,7 +190,7 @@ func TestCommandsOfDocuments(t *testing.T) {
 		{regexp.MustCompile(`--config ([A-Za-z.]+)`), fileExists},
 		{regexp.MustCompile(`docker compose --file (\S+)`), fileExists},
 		{regexp.MustCompile(`promtool (?:check|test) rules (\S+\.yaml)`), fileExists},
-		{regexp.MustCompile(`caddy zoho ([a-z]+)`), func(command string) bool {
+		{regexp.MustCompile(`caddy zoho ([a-z-]+)`), func(command string) bool {
 			help, err := exec.Command(binary, "zoho", command, "--help").Output()
 			return err == nil && strings.Contains(string(help), "\n  caddy zoho "+command)
 		}},
@@ -266,6 +266,11 @@ func TestRecipesAreValid(t *testing.T) {
 			}
 			env = append(env, m[1]+"="+value)
 		}
+		keys := filepath.Join(t.TempDir(), "keys")
+		if err := os.WriteFile(keys, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		env = append(env, "ZOHO_API_KEYS="+keys, "AUDIT_LOG="+keys+".log")
 		c := newCaddy(t, recipe[1], env...)
 		_, stderr, code := c.run("validate", "--config", c.config, "--adapter", "caddyfile")
 		if code != 0 || strings.Contains(stderr, "not formatted") {

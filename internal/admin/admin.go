@@ -9,30 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
-	"github.com/caddy-zoho/caddy-zoho/internal/audit"
-	"github.com/caddy-zoho/caddy-zoho/internal/client"
-	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
-	"github.com/caddy-zoho/caddy-zoho/internal/usage"
-	"github.com/caddy-zoho/caddy-zoho/tokencache"
-	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
-
-// Managed is what of a running configuration is managed.
-type Managed struct {
-	Find    func(client string) (*client.Client, error) // with one client its name may be empty
-	Clients []*client.Client
-	Cache   *tokencache.Cache
-	Store   *boltstore.Store
-	Flow    *onboard.Flow
-	Usage   *usage.Usage
-	Audit   *audit.Log
-	Examine func(ctx context.Context, client, account string) adminapi.Findings
-}
-
-// endpoint is the admin endpoint below /zoho/.
-type endpoint struct {
-	active func() (*Managed, error) // the configuration that runs now
-}
 
 // Routes lists the endpoints.
 func Routes(active func() (*Managed, error)) []caddy.AdminRoute {
@@ -43,18 +20,6 @@ func Routes(active func() (*Managed, error)) []caddy.AdminRoute {
 		{Pattern: "/zoho/scopes", Handler: adminapi.Answered(e.listScopes)},
 		{Pattern: "/zoho/doctor", Handler: adminapi.Answered(e.serveDoctor)},
 	}
-}
-
-// only is the configuration that runs now, for a request with the one method that is allowed.
-func (e endpoint) only(method string, r *http.Request) (*Managed, error) {
-	if r.Method != method {
-		return nil, adminapi.Refuse(http.StatusMethodNotAllowed, "method", "only %s is allowed here", method)
-	}
-	m, err := e.active()
-	if err != nil {
-		return nil, adminapi.Refuse(http.StatusNotFound, "not-configured", "%v", err)
-	}
-	return m, nil
 }
 
 // serveDoctor examines the running Caddy from within, since only that has its store,

@@ -65,46 +65,6 @@ func parseLimit(text string) (int, error) {
 	return limit, nil
 }
 
-// connectionInfos lists what matches; empty names match all.
-func (m *Managed) connectionInfos(client, account string) []adminapi.Connection {
-	var infos []adminapi.Connection
-	only := adminapi.Accounts(account)
-	for _, c := range m.Clients {
-		if client != "" && c.Name != client {
-			continue
-		}
-		for _, s := range m.Cache.Status(c.Cache, only...) {
-			info := infoOf(c, s)
-			info.Callers = m.Usage.Names(tokencache.Key{Client: s.Client, Account: s.Account})
-			infos = append(infos, info)
-		}
-	}
-	return infos
-}
-
-func infoOf(c *client.Client, s tokencache.Status) adminapi.Connection {
-	info := adminapi.Connection{
-		Client: s.Client, Account: s.Account, State: s.Shown(), DataCenter: c.CenterOf(s.Account, s.AccountsServer).Code,
-		Configured: s.Configured, HasGrant: s.HasGrant, HasToken: s.HasToken, Generation: s.Generation, BudgetLeft: s.BudgetLeft,
-		Scopes: s.Scopes, NeedsConsent: s.NeedsConsent(), LostEarly: s.LostEarly,
-		LastError: s.LastError, LastErrorAt: timeOrNil(s.LastErrorAt), NextTry: timeOrNil(s.NextTry),
-		Simulated: c.Simulator != nil, RefreshTokensKnown: s.RefreshTokens, TokenRefused: s.Refused, User: s.User, Org: s.Org,
-	}
-	if s.HasToken {
-		info.Expires = timeOrNil(s.Expiry)
-		info.SecondsLeft = int64(max(0, time.Until(s.Expiry)).Seconds())
-	}
-	return info
-}
-
-func timeOrNil(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC().Truncate(time.Second)
-	return &t
-}
-
 func (e endpoint) changeConnection(w http.ResponseWriter, r *http.Request) error {
 	m, err := e.only(http.MethodPost, r)
 	if err != nil {
@@ -213,12 +173,3 @@ func (m *Managed) parseConnectionPath(path string) (client *client.Client, accou
 
 // doctorLimit bounds an examination: a person waits for it.
 const doctorLimit = time.Minute
-
-// names are those of the clients.
-func (m *Managed) names() []string {
-	names := make([]string, len(m.Clients))
-	for i, c := range m.Clients {
-		names[i] = c.Name
-	}
-	return names
-}

@@ -1,0 +1,93 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
+	"github.com/caddy-zoho/caddy-zoho/internal/audit"
+	"github.com/caddy-zoho/caddy-zoho/internal/client"
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/usage"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
+)
+
+// Managed is what of a running configuration is managed.
+type Managed struct {
+	Find    func(client string) (*client.Client, error) // with one client its name may be empty
+	Clients []*client.Client
+	Cache   *tokencache.Cache
+	Store   *boltstore.Store
+	Flow    *onboard.Flow
+	Usage   *usage.Usage
+	Audit   *audit.Log
+	Examine func(ctx context.Context, client, account string) adminapi.Findings
+}
+
+// endpoint is the admin endpoint below /zoho/.
+type endpoint struct {
+	active func() (*Managed, error) // the configuration that runs now
+}
+
+// only is the configuration that runs now, for a request with the one method that is allowed.
+func (e endpoint) only(method string, r *http.Request) (*Managed, error) {
+	if r.Method != method {
+		return nil, adminapi.Refuse(http.StatusMethodNotAllowed, "method", "only %s is allowed here", method)
+	}
+	m, err := e.active()
+	if err != nil {
+		return nil, adminapi.Refuse(http.StatusNotFound, "not-configured", "%v", err)
+	}
+	return m, nil
+}
+
+// connectionInfos lists what matches; empty names match all.
+func (m *Managed) connectionInfos(client, account string) []adminapi.Connection {
+	var infos []adminapi.Connection
+	only := adminapi.Accounts(account)
+	for _, c := range m.Clients {
+		if client != "" && c.Name != client {
+			continue
+		}
+		for _, s := range m.Cache.Status(c.Cache, only...) {
+			info := infoOf(c, s)
+			info.Callers = m.Usage.Names(tokencache.Key{Client: s.Client, Account: s.Account})
+			infos = append(infos, info)
+		}
+	}
+	return infos
+}
+
+func infoOf(c *client.Client, s tokencache.Status) adminapi.Connection {
+	info := adminapi.Connection{
+		Client: s.Client, Account: s.Account, State: s.Shown(), DataCenter: c.CenterOf(s.Account, s.AccountsServer).Code,
+		Configured: s.Configured, HasGrant: s.HasGrant, HasToken: s.HasToken, Generation: s.Generation, BudgetLeft: s.BudgetLeft,
+		Scopes: s.Scopes, NeedsConsent: s.NeedsConsent(), LostEarly: s.LostEarly,
+		LastError: s.LastError, LastErrorAt: timeOrNil(s.LastErrorAt), NextTry: timeOrNil(s.NextTry),
+		Simulated: c.Simulator != nil, RefreshTokensKnown: s.RefreshTokens, TokenRefused: s.Refused, User: s.User, Org: s.Org,
+	}
+	if s.HasToken {
+		info.Expires = timeOrNil(s.Expiry)
+		info.SecondsLeft = int64(max(0, time.Until(s.Expiry)).Seconds())
+	}
+	return info
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
+}
+
+// names are those of the clients.
+func (m *Managed) names() []string {
+	names := make([]string, len(m.Clients))
+	for i, c := range m.Clients {
+		names[i] = c.Name
+	}
+	return names
+}
