@@ -255,6 +255,7 @@ func FuzzProxyBlock(f *testing.F) {
 	for _, seed := range []string{
 		"account {header.A}", "callers 10.0.0.0/8", "replay_buffer 1MiB 2MiB", "header_up +X y", "@x {\nstatus 5xx\n}\nhandle_response @x {\nrespond a\n}",
 		"transport http {\ndial_timeout 3s\n}", "flush_interval -1", "replace_status 404", "upstream https://[::1]", "services crm", "{", "lb_retries -1", "header_up \"\" x", "header_up + x",
+		"api_keys a in header query", "principal {http.auth.user.id}", "policy a {\npaths /crm/*\nmethods GET\nprincipals *\n}\ndry_run",
 	} {
 		f.Add(seed)
 	}

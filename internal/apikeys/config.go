@@ -27,7 +27,7 @@ const (
 // Check says what is wrong with it, but for what the files hold.
 func (c *Config) Check() error {
 	if len(c.Files) == 0 {
-		return errors.New("no file is named")
+		return errors.New("no file is named: write `api_keys FILE...`, and behind it where else a key may stand, as in `in header`")
 	}
 	for i, file := range c.Files {
 		if slices.Contains(c.Files[:i], file) {

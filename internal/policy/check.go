@@ -66,7 +66,7 @@ func (p *Policy) checkPath(path string) error {
 		}
 	}
 	if _, odd := plain(path); odd != "" {
-		return fmt.Errorf("matches nothing: %s, and such paths are refused", odd)
+		return fmt.Errorf("matches nothing: %s, and no such path is admitted", odd)
 	}
 	first, _, _ := strings.Cut(path[1:], "/")
 	if _, ok := zoho.LookupService(first); !ok && !strings.Contains(first, "*") && len(p.Services) == 0 {
