@@ -87,7 +87,7 @@ func onceASecond() rate.Sometimes { return rate.Sometimes{Interval: time.Second}
 // keep has the body of the request recorded, if it has one.
 func (s *session) keep(req *http.Request) {
 	if s.body == nil && req.Body != nil && req.Body != http.NoBody {
-		s.body = body.NewRecorder(req, s.replay, s.room)
+		s.body = body.NewRecorder(req, s.replay, s.room, s.caller.Share())
 	}
 }
 

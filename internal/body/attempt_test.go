@@ -30,7 +30,7 @@ func TestRecorderBoundaries(t *testing.T) {
 				if known {
 					length = size
 				}
-				r := NewRecorder(bodyRequest(bytes.NewReader(want), length), limits, NewRoom())
+				r := NewRecorder(bodyRequest(bytes.NewReader(want), length), limits, NewRoom(), "")
 				defer r.Close()
 				first, err := r.newAttempt(nil)
 				if err != nil {
@@ -62,7 +62,7 @@ func TestRecorderBoundaries(t *testing.T) {
 func TestRecorderTakesOverMidway(t *testing.T) {
 	for range 200 {
 		want := randomBytes(rand.Int64N(200_000))
-		r := NewRecorder(bodyRequest(slowReader{bytes.NewReader(want)}, -1), Limits{Memory: 50_000, File: 1 << 20}, NewRoom())
+		r := NewRecorder(bodyRequest(slowReader{bytes.NewReader(want)}, -1), Limits{Memory: 50_000, File: 1 << 20}, NewRoom(), "")
 		first, _ := r.newAttempt(nil)
 		stop := rand.IntN(len(want) + 1)
 		var reading sync.WaitGroup
@@ -86,7 +86,7 @@ func TestRecorderTakesOverMidway(t *testing.T) {
 // TestRecorderSourceError: what the app's body ends with is what each attempt ends with.
 func TestRecorderSourceError(t *testing.T) {
 	broken := errors.New("request body too large")
-	r := NewRecorder(bodyRequest(io.MultiReader(strings.NewReader("half"), errorReader{broken}), -1), Limits{Memory: 100, File: 100}, NewRoom())
+	r := NewRecorder(bodyRequest(io.MultiReader(strings.NewReader("half"), errorReader{broken}), -1), Limits{Memory: 100, File: 100}, NewRoom(), "")
 	for range 2 {
 		a, err := r.newAttempt(nil)
 		if err != nil {
@@ -101,7 +101,7 @@ func TestRecorderSourceError(t *testing.T) {
 
 // TestRecorderSettles: once an answer is taken nothing is kept, and the body goes on.
 func TestRecorderSettles(t *testing.T) {
-	r := NewRecorder(bodyRequest(strings.NewReader("hello world"), 11), Limits{Memory: 100, File: 100}, NewRoom())
+	r := NewRecorder(bodyRequest(strings.NewReader("hello world"), 11), Limits{Memory: 100, File: 100}, NewRoom(), "")
 	a, _ := r.newAttempt(nil)
 	head := make([]byte, 5)
 	if _, err := io.ReadFull(a, head); err != nil {
@@ -121,7 +121,7 @@ func TestRecorderLeavesNoFile(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	room := NewRoom()
-	r := NewRecorder(bodyRequest(bytes.NewReader(randomBytes(5000)), -1), Limits{Memory: 10, File: 10_000}, room)
+	r := NewRecorder(bodyRequest(bytes.NewReader(randomBytes(5000)), -1), Limits{Memory: 10, File: 10_000}, room, "")
 	a, _ := r.newAttempt(nil)
 	readAll(t, a)
 	if r.kept.file == nil {
@@ -148,7 +148,7 @@ func TestRecorderLeavesNoFile(t *testing.T) {
 func TestRecorderWithoutTemporaryDirectory(t *testing.T) {
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "gone"))
 	want := randomBytes(5000)
-	r := NewRecorder(bodyRequest(bytes.NewReader(want), -1), Limits{Memory: 10, File: 10_000}, NewRoom())
+	r := NewRecorder(bodyRequest(bytes.NewReader(want), -1), Limits{Memory: 10, File: 10_000}, NewRoom(), "")
 	a, _ := r.newAttempt(nil)
 	if got := readAll(t, a); !bytes.Equal(got, want) {
 		t.Error("the body was not sent whole")
@@ -166,7 +166,7 @@ func TestRecorderTrailers(t *testing.T) {
 		req.Trailer["Authorization"] = []string{"EVIL"}
 		return 0, io.EOF
 	})))
-	r := NewRecorder(req, Limits{Memory: 100, File: 100}, NewRoom())
+	r := NewRecorder(req, Limits{Memory: 100, File: 100}, NewRoom(), "")
 	for range 2 {
 		trailer := r.trailer()
 		if _, ok := trailer["Authorization"]; ok {
@@ -214,7 +214,7 @@ func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 // the middle of its body, and what it sends then is not lost to the next attempt.
 func TestRecorderDoesNotWaitForTheApp(t *testing.T) {
 	app, source := io.Pipe()
-	r := NewRecorder(bodyRequest(app, -1), Limits{Memory: 100, File: 100}, NewRoom())
+	r := NewRecorder(bodyRequest(app, -1), Limits{Memory: 100, File: 100}, NewRoom(), "")
 	first, _ := r.newAttempt(nil)
 	over := make(chan error)
 	go func() {

@@ -10,7 +10,7 @@ import (
 // record is a body from its beginning on, as far as it is kept: in memory, or where that is
 // not enough in a file.
 type record struct {
-	room   *Room
+	share  *share
 	chunks [][]byte // what is not in the file, in order; beside a file one, or none
 	file   *os.File // nil as long as memory is enough
 	filed  int64    // bytes in the file
@@ -79,7 +79,7 @@ func (k *record) reserveMemory(length int64) bool {
 	if length > smallChunk {
 		n = (length + largeChunk - 1) / largeChunk * largeChunk
 	}
-	if !k.room.takeMemory(n) {
+	if !k.share.takeMemory(n) {
 		return false
 	}
 	k.memory, k.reserved = n, n
@@ -87,7 +87,7 @@ func (k *record) reserveMemory(length int64) bool {
 }
 
 func (k *record) reserveFile(length int64) error {
-	if !k.room.takeFile(length) {
+	if !k.share.takeFile(length) {
 		return errNoRoom
 	}
 	k.onDisk += length
@@ -138,10 +138,10 @@ func (k *record) grow(n int64, force bool) bool {
 		switch {
 		case k.reserved >= size:
 			k.reserved -= size
-		case k.room.takeMemory(size):
+		case k.share.takeMemory(size):
 			k.memory += size
 		case force:
-			k.room.memory.Add(size)
+			k.share.give(-size, 0)
 			k.memory += size
 		default:
 			return false
@@ -190,7 +190,7 @@ func (k *record) write(p []byte) error {
 }
 
 func (k *record) moveToFile() (err error) {
-	if k.file, err = k.room.spool.create(); err != nil {
+	if k.file, err = k.share.room.spool.create(); err != nil {
 		return err
 	}
 	for _, c := range k.chunks {
@@ -205,7 +205,7 @@ func (k *record) moveToFile() (err error) {
 func (k *record) append(p []byte) error {
 	n, err := k.file.WriteAt(p, k.filed)
 	k.filed += int64(n)
-	k.room.written.Add(int64(n))
+	k.share.room.written.Add(int64(n))
 	return err
 }
 
@@ -228,15 +228,15 @@ func (k *record) freeMemory() {
 	for _, c := range k.chunks {
 		freeChunk(c)
 	}
-	k.room.memory.Add(-k.memory)
+	k.share.give(k.memory, 0)
 	k.chunks, k.memory, k.reserved = nil, 0, 0
 }
 
 // free gives everything back.
 func (k *record) free() {
 	k.freeMemory()
-	k.room.files.Add(-k.onDisk)
-	k.room.written.Add(-k.filed)
+	k.share.give(0, k.onDisk)
+	k.share.room.written.Add(-k.filed)
 	k.onDisk, k.filed = 0, 0
 	if k.file != nil {
 		_ = k.file.Close()

@@ -71,9 +71,10 @@ func lostTo(err error) string {
 	return lostNotKept
 }
 
-// NewRecorder wraps a request's body. The room for one of a known length is taken at once.
-func NewRecorder(req *http.Request, limits Limits, room *Room) *Recorder {
-	r := &Recorder{source: req.Body, limits: limits, declared: req.Trailer, kept: record{room: room},
+// NewRecorder wraps a request's body. The room for one of a known length is taken at once, of the
+// share of a caller: half of the room, or all of it where "" names no caller in particular.
+func NewRecorder(req *http.Request, limits Limits, room *Room, caller string) *Recorder {
+	r := &Recorder{source: req.Body, limits: limits, declared: req.Trailer, kept: record{share: room.open(caller)},
 		waits: req.Header["Expect"] != nil, over: make(chan struct{})}
 	if limits != (Limits{}) && req.ContentLength != 0 {
 		r.unkept = r.kept.reserve(req.ContentLength, &limits)
@@ -197,6 +198,7 @@ func (r *Recorder) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.drop(lostSettled)
+	r.kept.share.close()
 }
 
 // inherit keeps what an attempt read that was given up: the next one relies on it, so

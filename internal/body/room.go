@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -57,11 +58,14 @@ type Room struct {
 	totals        atomic.Pointer[Totals]
 	memory, files atomic.Int64 // taken, in bytes
 	written       atomic.Int64 // of those of files
+
+	mu     sync.Mutex
+	shares map[string]*share // of the callers that have a body here
 }
 
 // NewRoom has the default totals.
 func NewRoom() *Room {
-	r := new(Room)
+	r := &Room{shares: make(map[string]*share)}
 	r.Limit(nil)
 	return r
 }
@@ -99,25 +103,80 @@ func memoryLimit() int64 {
 	return math.MaxInt64
 }
 
-func (r *Room) takeMemory(n int64) bool {
-	return take(&r.memory, n, *r.totals.Load().Memory)
+// share is what a caller has taken of a room: of each total half at most, so that a caller that
+// announces bodies and sends nothing leaves room for others. The share of no caller in particular
+// is the whole.
+type share struct {
+	room          *Room
+	caller        string
+	bodies        int // guarded by the room's mu
+	memory, files atomic.Int64
 }
 
-func (r *Room) takeFile(n int64) bool {
-	limit := r.totals.Load().Files
+// open gives a caller's share to one more body.
+func (r *Room) open(caller string) *share {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.shares[caller]
+	if s == nil {
+		s = &share{room: r, caller: caller}
+		r.shares[caller] = s
+	}
+	s.bodies++
+	return s
+}
+
+// close is for a body that has given everything back.
+func (s *share) close() {
+	s.room.mu.Lock()
+	defer s.room.mu.Unlock()
+	if s.bodies--; s.bodies == 0 {
+		delete(s.room.shares, s.caller)
+	}
+}
+
+func (s *share) takeMemory(n int64) bool {
+	return s.take(&s.memory, &s.room.memory, n, *s.room.totals.Load().Memory)
+}
+
+func (s *share) takeFile(n int64) bool {
+	limit := s.room.totals.Load().Files
 	if limit == nil {
 		limit = new(int64(mostFiles))
 		if free, ok := freeSpace(os.TempDir()); ok {
-			limit = new(min(mostFiles, (free+r.written.Load())/ownShare))
+			limit = new(min(mostFiles, (free+s.room.written.Load())/ownShare))
 		}
 	}
-	return take(&r.files, n, *limit)
+	return s.take(&s.files, &s.room.files, n, *limit)
 }
 
-func take(taken *atomic.Int64, n, limit int64) bool {
+func (s *share) take(own, all *atomic.Int64, n, limit int64) bool {
+	most := limit
+	if s.caller != "" {
+		most = limit / 2
+	}
+	if !add(own, n, most) {
+		return false
+	}
+	if !add(all, n, limit) {
+		own.Add(-n)
+		return false
+	}
+	return true
+}
+
+func add(taken *atomic.Int64, n, limit int64) bool {
 	if taken.Add(n) > limit {
 		taken.Add(-n)
 		return false
 	}
 	return true
+}
+
+// give gives back what was taken.
+func (s *share) give(memory, files int64) {
+	s.memory.Add(-memory)
+	s.room.memory.Add(-memory)
+	s.files.Add(-files)
+	s.room.files.Add(-files)
 }

@@ -33,7 +33,7 @@ func TestRoom(t *testing.T) {
 			if rapid.Bool().Draw(t, "unknown") {
 				length = -1
 			}
-			r := NewRecorder(bodyRequest(bytes.NewReader(want), length), limits, room)
+			r := NewRecorder(bodyRequest(bytes.NewReader(want), length), limits, room, "")
 			within()
 			first, _ := r.newAttempt(nil)
 			if got, err := io.ReadAll(first); err != nil || !bytes.Equal(got, want) {
@@ -72,8 +72,44 @@ func TestRoomByDefault(t *testing.T) {
 	}
 	room := NewRoom()
 	defer room.Close()
-	if !room.takeFile(1) || room.takeFile(mostFiles) {
+	if !room.open("").takeFile(1) || room.open("").takeFile(mostFiles) {
 		t.Error("the default of files is not between 1 byte and 2 GiB")
 	}
 	room.files.Store(0)
+}
+
+// TestShares: a caller that announces bodies and sends nothing has half of the room, and what it
+// had is there again when its bodies are closed.
+func TestShares(t *testing.T) {
+	memory, files := int64(8*largeChunk), int64(8<<20)
+	room := NewRoom()
+	defer room.Close()
+	room.Limit(&Totals{Memory: &memory, Files: &files})
+	announce := func(caller string, n int, length int64) (kept []*Recorder) {
+		for range n {
+			r := NewRecorder(bodyRequest(bytes.NewReader(nil), length), Limits{Memory: 2 * largeChunk, File: 1 << 20}, room, caller)
+			if r.AsksFirst() {
+				r.Close()
+				continue
+			}
+			kept = append(kept, r)
+		}
+		return kept
+	}
+	greedy := announce("a", 100, largeChunk)
+	if m, f := room.Taken(); m != memory/2 || f > files/2 {
+		t.Errorf("a has taken %d bytes of memory and %d of files", m, f)
+	}
+	if kept := len(announce("b", 1, largeChunk)); kept != 1 {
+		t.Error("there is no room for b")
+	}
+	if kept := len(announce("", 100, 1<<20)); kept == 0 {
+		t.Error("there is no room for others")
+	}
+	for _, r := range greedy {
+		r.Close()
+	}
+	if len(room.shares) != 2 || len(announce("a", 1, largeChunk)) != 1 {
+		t.Errorf("shares: %v", room.shares)
+	}
 }

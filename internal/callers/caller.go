@@ -1,6 +1,9 @@
 package callers
 
-import "strings"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Caller is who sends a request.
 type Caller struct {
@@ -14,6 +17,14 @@ func (c Caller) ID() string {
 		return "name " + c.Name
 	}
 	return c.Peer
+}
+
+// Share is ID where callers can be told apart. All processes of this machine have one address.
+func (c Caller) Share() string {
+	if ip, err := netip.ParseAddr(strings.Trim(c.Peer, "[]")); c.Name == "" && (err != nil || ip.Unmap().IsLoopback()) {
+		return ""
+	}
+	return c.ID()
 }
 
 // PeerOf cuts the port off the address of a connection.
