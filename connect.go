@@ -122,7 +122,10 @@ func (c *Connect) acted(w http.ResponseWriter, r *http.Request, page string) {
 	if r.Method != http.MethodPost && page != "callback" {
 		return
 	}
-	act := audit.Act{Action: "page " + page, Client: c.client.Name, By: "page " + callers.PeerOf(r.RemoteAddr)}
+	act := audit.Act{Action: "page " + page, Client: c.client.Name, By: callers.PeerOf(r.RemoteAddr)}
+	if user, _ := replacer(r).GetString("http.auth.user.id"); user != "" {
+		act.By = user + " at " + act.By
+	}
 	if account := r.PostForm.Get("account"); onboard.AccountName.MatchString(account) {
 		act.Account = account
 	}
