@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
@@ -38,6 +39,8 @@ type Connect struct {
 	folders *atomic.Pointer[[]string] // where the pages are, nil in it if anywhere; noted when the configuration starts
 	pages   *onboard.Pages
 	logger  *zap.Logger
+
+	strangers *rate.Sometimes // lines about callers that are not admitted
 }
 
 // CaddyModule returns the Caddy module information.
@@ -51,6 +54,8 @@ func (Connect) CaddyModule() caddy.ModuleInfo {
 // Provision finds the client and prepares the rules.
 func (c *Connect) Provision(ctx caddy.Context) error {
 	c.logger, c.folders = ctx.Logger(), new(atomic.Pointer[[]string])
+	once := onceASecond()
+	c.strangers = &once
 	app, err := configuredApp(ctx)
 	if err != nil {
 		return err
@@ -60,6 +65,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		return err
 	}
 	c.client = client
+	callers.Watch(ctx)
 	if c.callers, err = callers.Parse(c.Callers); err != nil {
 		return fmt.Errorf("zoho_connect: %w", err)
 	}
@@ -71,12 +77,22 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	c.pages = &onboard.Pages{
 		Flow:   app.state.flow,
 		Client: client.Onboard(),
-		Admit:  func(r *http.Request) bool { return c.callers.Admit(r.RemoteAddr) },
+		Admit:  c.admit,
 		Failed: c.failed,
 		Path:   originalPath,
 		Folder: c.in,
 	}
 	return nil
+}
+
+// admit reports whether whoever asks may see the connections and begin a consent.
+func (c *Connect) admit(r *http.Request) bool {
+	peer := callers.PeerOf(r)
+	admitted := c.callers.Admit(peer)
+	if !admitted {
+		c.strangers.Do(func() { peer.LogRefused(c.logger) })
+	}
+	return admitted
 }
 
 // Shows is what a walk over the sites is told.

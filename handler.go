@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -41,8 +42,14 @@ type Handler struct {
 	Account string `json:"account,omitempty"`
 
 	// Whose connections are admitted, by the peer's address: `loopback`,
-	// `private_ranges`, `any`, CIDRs and addresses. Default: `loopback`.
+	// `private_ranges`, `any`, CIDRs and addresses; those of Unix sockets also by `uid`
+	// and the numbers that follow, `user` and the names that follow. Default: `loopback`.
 	Callers []string `json:"callers,omitempty"`
+
+	// Names by which apps reach the proxy, beside addresses, `localhost`,
+	// `*.localhost`, `host.docker.internal` and the host matchers on the way to it.
+	// What looks like a web page's request to any other name is refused.
+	AllowedHosts []string `json:"allowed_hosts,omitempty"`
 
 	// Admits requests that a web page of another origin has sent.
 	AllowBrowsers bool `json:"allow_browsers,omitempty"`
@@ -65,6 +72,7 @@ type Handler struct {
 	ReplayBuffer *body.Limits `json:"replay_buffer,omitempty"`
 
 	callers callers.Rules
+	names   *callers.Names
 	rules   *rules
 	logger  *zap.Logger
 }
@@ -87,7 +95,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	return h.prepare(app.state, client, ctx.Logger())
+	if err := h.prepare(app.state, client, ctx.Logger()); err != nil {
+		return err
+	}
+	callers.Watch(ctx)
+	h.names.Sites = sync.OnceValue(func() []string { return sites.HostsOf(app.walkSites(), h) })
+	return nil
 }
 
 // check says what is wrong with what is configured.
@@ -99,6 +112,14 @@ func (h *Handler) check(lines syntax.Lines) error {
 			"account: %s: "+onboard.NameRule+", or a placeholder such as {http.request.header.Zoho-Proxy-Account}",
 			syntax.Show("the name", h.Account),
 		)
+	}
+	for i, name := range h.AllowedHosts {
+		if err := callers.CheckHost(name); err != nil {
+			return lines.Errorf("allowed_hosts", "allowed_hosts: %w", err)
+		}
+		if slices.ContainsFunc(h.AllowedHosts[:i], func(other string) bool { return strings.EqualFold(other, name) }) {
+			return lines.Errorf("allowed_hosts", "allowed_hosts: %s is named twice", name)
+		}
 	}
 	for i, name := range h.Services {
 		if _, ok := zoho.LookupService(name); !ok {
@@ -143,6 +164,9 @@ func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logge
 	if h.callers, err = callers.Parse(h.Callers); err != nil {
 		return fmt.Errorf("zoho_proxy: %w", err)
 	}
+	if h.names, err = callers.NewNames(h.AllowedHosts, h.callers); err != nil {
+		return fmt.Errorf("zoho_proxy: allowed_hosts: %w", err)
+	}
 	h.logger = logger
 	h.rules = &rules{
 		client:        client,
@@ -158,6 +182,7 @@ func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logge
 		unanswered:    onceASecond(),
 		unseen:        onceASecond(),
 		refusals:      onceASecond(),
+		strangers:     onceASecond(),
 	}
 	if h.ReplayBuffer != nil {
 		h.rules.replay = *h.ReplayBuffer
@@ -184,7 +209,13 @@ func unknownService(name string) error {
 
 // Serves is what a walk over the sites is told.
 func (h *Handler) Serves() sites.Served {
-	return sites.Served{Client: h.rules.client, Account: h.Account, Services: h.Services, Anybody: h.callers.Any}
+	return sites.Served{
+		Client:   h.rules.client,
+		Account:  h.Account,
+		Services: h.Services,
+		Upstream: h.Upstream != "",
+		Anybody:  h.callers.Any,
+	}
 }
 
 // ServeHTTP lets reverse_proxy send what a session could be opened for.
@@ -240,7 +271,7 @@ func (h *Handler) open(r *http.Request) (s *session, p *problem.Problem) {
 // newSession is a request of a connection that there is.
 func (h *Handler) newSession(r *http.Request) (*session, *problem.Problem) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	s := &session{rules: h.rules, caller: callers.Caller{Peer: callers.PeerOf(r.RemoteAddr)}, account: h.accountOf(repl)}
+	s := &session{rules: h.rules, caller: callers.PeerOf(r).Caller(), account: h.accountOf(repl)}
 	repl.Map(s.placeholder)
 	var err error
 	if s.conn, err = s.cache.Conn(s.client.Cache, s.account); err != nil {
@@ -306,9 +337,6 @@ const statusClientClosed = 499
 
 func (h *Handler) answer(w http.ResponseWriter, p *problem.Problem) error {
 	h.rules.metrics.Problem(h.rules.client.Name, p.Code)
-	if p.Code == problem.CodeCallerRefused {
-		h.logger.Debug("refused a caller", zap.String("code", p.Code), zap.String("detail", p.Detail))
-	}
 	return p.Write(w)
 }
 
@@ -345,11 +373,15 @@ func (h *Handler) admit(r *http.Request) *problem.Problem {
 	if forward.Unframed(r) {
 		return problem.Framing()
 	}
-	if !h.callers.Admit(r.RemoteAddr) {
-		return problem.Caller(r.RemoteAddr)
+	if peer := callers.PeerOf(r); !h.callers.Admit(peer) {
+		h.rules.strangers.Do(func() { peer.LogRefused(h.logger) })
+		return problem.Caller(peer.String(), peer.Socket)
 	}
-	if !h.AllowBrowsers && callers.FromBrowser(r) {
-		return problem.Browser()
+	if h.AllowBrowsers {
+		return nil
+	}
+	if page := h.names.PageOf(r); page != nil {
+		return problem.Browser(page.Mark, page.Host)
 	}
 	return nil
 }

@@ -60,8 +60,9 @@ type rules struct {
 	unknown  *unrecognized.Refusals
 	logger   *zap.Logger
 
-	// Lines about Zoho not answering, not seeing the token, and refusing fresh ones.
-	unanswered, unseen, refusals rate.Sometimes
+	// Lines about Zoho not answering, not seeing the token, and refusing fresh ones, and about
+	// callers that are not admitted.
+	unanswered, unseen, refusals, strangers rate.Sometimes
 }
 
 // onceASecond lets one line of the log through: what fails, fails for every request.
@@ -108,6 +109,8 @@ func (s *session) placeholder(key string) (any, bool) {
 		return s.generation, true
 	case "http.zoho.replayed":
 		return s.replays > 0, true
+	case "http.zoho.peer_uid":
+		return s.caller.UID, true
 	}
 	return nil, false
 }

@@ -1,11 +1,10 @@
 package callers
 
-import "strings"
-
 // Caller is who sends a request.
 type Caller struct {
 	Name string // "" where callers have no names
-	Peer string // address of the connection, without the port
+	Peer string // address of the connection without the port, or "uid 1000" of a Unix socket
+	UID  string // of the process at the other end of a Unix socket, "" if that is not known
 }
 
 // ID tells callers apart: by name, or else by where they call from.
@@ -14,12 +13,4 @@ func (c Caller) ID() string {
 		return "name " + c.Name
 	}
 	return c.Peer
-}
-
-// PeerOf cuts the port off the address of a connection.
-func PeerOf(remoteAddr string) string {
-	if i := strings.LastIndexByte(remoteAddr, ':'); i >= 0 {
-		return remoteAddr[:i]
-	}
-	return remoteAddr
 }
