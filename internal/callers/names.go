@@ -100,8 +100,8 @@ var hostName = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a
 
 // CheckHost says why a name is none for allowed_hosts.
 func CheckHost(name string) error {
-	why := ""
 	bare := bareName(name)
+	why := "is no host name"
 	switch {
 	case strings.ContainsAny(name, "{}"):
 		return fmt.Errorf("%.100q is a placeholder: write the name itself, or {$NAME}, which Caddy replaces when it "+
@@ -110,17 +110,14 @@ func CheckHost(name string) error {
 		return fmt.Errorf("%.100q is a pattern: write each name in full", name)
 	case bare != "" && isAddress(bare):
 		return fmt.Errorf("%.100q is an address: addresses are the proxy's own already, leave it out", name)
-	case strings.Contains(name, "/"):
-		why = "is an address of a page"
-	case bare != name && isHostName(bare):
-		why = "has a port"
 	case isHostName(name):
 		return nil
-	default:
-		why = "is no host name"
-	}
-	if !isHostName(bare) {
+	case !isHostName(bare):
 		bare = "zoho.corp.example"
+	case strings.Contains(name, "/"):
+		why = "is a URL"
+	default:
+		why = "has a port"
 	}
 	return fmt.Errorf("%.100q %s: write the name alone, as in `allowed_hosts %s`", name, why, bare)
 }
