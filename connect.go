@@ -36,6 +36,7 @@ type Connect struct {
 
 	client  *client.Client
 	callers callers.Rules
+	peers   callers.Peers
 	folders *atomic.Pointer[[]string] // where the pages are, nil in it if anywhere; noted when the configuration starts
 	pages   *onboard.Pages
 	logger  *zap.Logger
@@ -65,7 +66,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		return err
 	}
 	c.client = client
-	callers.Watch(ctx)
+	c.peers = callers.Watch(ctx)
 	if c.callers, err = callers.Parse(c.Callers); err != nil {
 		return fmt.Errorf("zoho_connect: %w", err)
 	}
@@ -87,7 +88,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 
 // admit reports whether whoever asks may see the connections and begin a consent.
 func (c *Connect) admit(r *http.Request) bool {
-	peer := callers.PeerOf(r)
+	peer := c.peers.Of(r)
 	admitted := c.callers.Admit(peer)
 	if !admitted {
 		c.strangers.Do(func() { peer.LogRefused(c.logger) })

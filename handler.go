@@ -72,6 +72,7 @@ type Handler struct {
 	ReplayBuffer *body.Limits `json:"replay_buffer,omitempty"`
 
 	callers callers.Rules
+	peers   callers.Peers
 	names   *callers.Names
 	rules   *rules
 	logger  *zap.Logger
@@ -98,7 +99,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.prepare(app.state, client, ctx.Logger()); err != nil {
 		return err
 	}
-	callers.Watch(ctx)
+	h.peers = callers.Watch(ctx)
 	h.names.Sites = sync.OnceValue(func() []string { return sites.HostsOf(app.walkSites(), h) })
 	return nil
 }
@@ -271,7 +272,7 @@ func (h *Handler) open(r *http.Request) (s *session, p *problem.Problem) {
 // newSession is a request of a connection that there is.
 func (h *Handler) newSession(r *http.Request) (*session, *problem.Problem) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	s := &session{rules: h.rules, caller: callers.PeerOf(r).Caller(), account: h.accountOf(repl)}
+	s := &session{rules: h.rules, caller: h.peers.Of(r).Caller(), account: h.accountOf(repl)}
 	repl.Map(s.placeholder)
 	var err error
 	if s.conn, err = s.cache.Conn(s.client.Cache, s.account); err != nil {
@@ -373,7 +374,7 @@ func (h *Handler) admit(r *http.Request) *problem.Problem {
 	if forward.Unframed(r) {
 		return problem.Framing()
 	}
-	if peer := callers.PeerOf(r); !h.callers.Admit(peer) {
+	if peer := h.peers.Of(r); !h.callers.Admit(peer) {
 		h.rules.strangers.Do(func() { peer.LogRefused(h.logger) })
 		return problem.Caller(peer.String(), peer.Socket)
 	}

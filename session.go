@@ -110,7 +110,7 @@ func (s *session) placeholder(key string) (any, bool) {
 	case "http.zoho.replayed":
 		return s.replays > 0, true
 	case "http.zoho.peer_uid":
-		return s.caller.UID, true
+		return s.caller.UID(), true
 	}
 	return nil, false
 }

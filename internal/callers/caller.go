@@ -1,11 +1,15 @@
 package callers
 
+import "strings"
+
 // Caller is who sends a request.
 type Caller struct {
 	Name string // "" where callers have no names
 	Peer string // address of the connection without the port, or "uid 1000" of a Unix socket
-	UID  string // of the process at the other end of a Unix socket, "" if that is not known
 }
+
+// uidPrefix begins the Peer of a Unix socket, and no address.
+const uidPrefix = "uid "
 
 // ID tells callers apart: by name, or else by where they call from.
 func (c Caller) ID() string {
@@ -13,4 +17,12 @@ func (c Caller) ID() string {
 		return "name " + c.Name
 	}
 	return c.Peer
+}
+
+// UID is the user id of the process at the other end of a Unix socket, "" if that is not known.
+func (c Caller) UID() string {
+	if uid, ok := strings.CutPrefix(c.Peer, uidPrefix); ok {
+		return uid
+	}
+	return ""
 }

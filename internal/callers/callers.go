@@ -197,7 +197,7 @@ func (c *Rules) lookUp() error {
 		if err != nil {
 			return fmt.Errorf(
 				"callers: there is no user %.64q on this machine%s: correct the name, or write `uid` and the number",
-				name, words.DidYouMean(name, ruleWords),
+				name, words.DidYouMean(name, []string{"loopback", "private_ranges"}),
 			)
 		}
 		uid, err := strconv.ParseUint(found.Uid, 10, 32)

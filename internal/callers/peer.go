@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,16 +29,22 @@ type Credentials struct {
 	name string // uid and the number, so that no request has to put it together
 }
 
-const uidPrefix = "uid "
-
 func newCredentials(uid uint32, pid int) *Credentials {
 	return &Credentials{UID: uid, PID: pid, name: uidPrefix + strconv.FormatUint(uint64(uid), 10)}
 }
 
-// PeerOf is who sends a request. The address of a Unix socket is not looked at: its peer chooses
-// it, and may have bound its end to the name 10.0.0.1:80.
-func PeerOf(r *http.Request) Peer {
+// Peers tells who calls a server.
+type Peers struct {
+	sockets bool // some of its listeners may be Unix sockets
+}
+
+// Of is who sends a request. The address of a Unix socket is not looked at: its peer chooses it,
+// and may have bound its end to the name 10.0.0.1:80.
+func (ps Peers) Of(r *http.Request) Peer {
 	p := Peer{Address: r.RemoteAddr}
+	if !ps.sockets {
+		return p
+	}
 	if _, p.Socket = r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr); !p.Socket {
 		return p
 	}
@@ -51,7 +58,7 @@ func PeerOf(r *http.Request) Peer {
 func (p Peer) Caller() Caller {
 	switch {
 	case p.Process != nil:
-		return Caller{Peer: p.Process.name, UID: p.Process.name[len(uidPrefix):]}
+		return Caller{Peer: p.Process.name}
 	case p.Socket:
 		return Caller{Peer: "a Unix socket"}
 	}
@@ -80,10 +87,23 @@ func withoutPort(address string) string {
 type credentialsKey struct{}
 
 // Watch has the server that a handler is provisioned for remember who has opened its Unix sockets.
-func Watch(ctx caddy.Context) {
-	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
-		server.RegisterConnContext(remember)
+func Watch(ctx caddy.Context) Peers {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok {
+		return Peers{sockets: true}
 	}
+	if !slices.ContainsFunc(server.Listen, maySocket) {
+		return Peers{}
+	}
+	server.RegisterConnContext(remember)
+	return Peers{sockets: true}
+}
+
+// maySocket reports whether a listener is a Unix socket, or one that somebody else has opened and
+// that may be one.
+func maySocket(listen string) bool {
+	address, err := caddy.ParseNetworkAddress(listen)
+	return err != nil || !strings.HasPrefix(address.Network, "tcp") && !strings.HasPrefix(address.Network, "udp")
 }
 
 // remember is asked once for each connection. It asks the connection nothing: behind the PROXY

@@ -53,7 +53,7 @@ func socketPair(t *testing.T, name string) (server, client *net.UnixConn) {
 func peerVia(server *net.UnixConn, c net.Conn) Peer {
 	ctx := remember(context.WithValue(context.Background(), http.LocalAddrContextKey, server.LocalAddr()), c)
 	r := (&http.Request{RemoteAddr: server.RemoteAddr().String()}).WithContext(remember(ctx, c))
-	return PeerOf(r)
+	return Peers{sockets: true}.Of(r)
 }
 
 // TestPeerOfSocket: the kernel says who has opened a Unix socket, whatever a listener has wrapped
@@ -79,13 +79,13 @@ func TestPeerOfSocket(t *testing.T) {
 			t.Errorf("%s: %+v", name, p)
 			continue
 		}
-		if got := p.Caller(); got.UID != uid || got.Peer != "uid "+uid || got.ID() != "uid "+uid {
+		if got := p.Caller(); got.UID() != uid || got.Peer != "uid "+uid || got.ID() != "uid "+uid {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
 	for name, c := range map[string]net.Conn{"opaque": opaque{server}, "nothing in it": embedding{}} {
 		p := peerVia(server, c)
-		if !p.Socket || p.Process != nil || (Rules{uids: []uint32{0}}).Admit(p) || p.Caller().UID != "" {
+		if !p.Socket || p.Process != nil || (Rules{uids: []uint32{0}}).Admit(p) || p.Caller().UID() != "" {
 			t.Errorf("%s: %+v", name, p)
 		}
 	}
@@ -113,7 +113,19 @@ func TestPeerOfTCP(t *testing.T) {
 		t.Error("a TCP connection is remembered")
 	}
 	r := (&http.Request{RemoteAddr: "[::1]:40000"}).WithContext(ctx)
-	if p := PeerOf(r); p.Socket || p.Process != nil || p.Caller() != (Caller{Peer: "[::1]"}) {
+	if p := Peers{sockets: true}.Of(r); p.Socket || p.Process != nil || p.Caller() != (Caller{Peer: "[::1]"}) {
 		t.Errorf("%+v", p)
+	}
+}
+
+// TestMaySocket: where all listeners are TCP, no request is asked for more than its address.
+func TestMaySocket(t *testing.T) {
+	for listen, want := range map[string]bool{
+		"127.0.0.1:8080": false, ":80": false, "tcp4/localhost:80": false, "[::1]:80": false, "udp/:443": false,
+		"unix//run/zoho/api.sock|0660": true, "unix+h2c//run/x": true, "unix/@abstract": true, "fd/3": true, "other/x": true,
+	} {
+		if got := maySocket(listen); got != want {
+			t.Errorf("%s: got %v", listen, got)
+		}
 	}
 }
