@@ -113,7 +113,7 @@ func TestPeerOfTCP(t *testing.T) {
 		t.Error("a TCP connection is remembered")
 	}
 	r := (&http.Request{RemoteAddr: "[::1]:40000"}).WithContext(ctx)
-	if p := Peers{sockets: true}.Of(r); p.Socket || p.Process != nil || p.Caller() != (Caller{Peer: "[::1]"}) {
+	if p := (Peers{sockets: true}).Of(r); p.Socket || p.Process != nil || p.Caller() != (Caller{Peer: "[::1]"}) {
 		t.Errorf("%+v", p)
 	}
 }
