@@ -1,7 +1,6 @@
 package callers
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"net"
@@ -12,10 +11,7 @@ import (
 )
 
 // embedding is how Caddy's listener wrappers hold what they wrap.
-type embedding struct {
-	net.Conn
-	r *bufio.Reader
-}
+type embedding struct{ net.Conn }
 
 type rawConn struct{ net.Conn }
 
@@ -69,10 +65,10 @@ func TestPeerOfSocket(t *testing.T) {
 	uid := strconv.Itoa(os.Getuid())
 	for name, c := range map[string]net.Conn{
 		"bare":       server,
-		"embedded":   &embedding{Conn: server},
+		"embedded":   &embedding{server},
 		"raw":        rawConn{server},
-		"TLS":        tls.Server(&embedding{Conn: rawConn{server}}, nil),
-		"three deep": embedding{Conn: &embedding{Conn: embedding{Conn: server}}},
+		"TLS":        tls.Server(&embedding{rawConn{server}}, nil),
+		"three deep": embedding{&embedding{embedding{server}}},
 	} {
 		p := peerVia(server, c)
 		if !p.Socket || p.Process == nil || p.Process.PID != os.Getpid() {

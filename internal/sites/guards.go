@@ -17,14 +17,20 @@ import (
 // What stands before a zoho_proxy: what a caller gets round by a Host of Zoho's, what says who
 // the caller is, and what writes it down.
 
-// behind is the place of the routes that follow a route.
+// behind is the place of what follows a route.
 func (p place) behind(route caddyhttp.Route, named map[string]*caddyhttp.Route) place {
-	if guards(route.Handlers, named, 0) {
-		p.guarded = append(slices.Clip(p.guarded), servicePaths(route.MatcherSets)...)
+	if len(route.MatcherSets) > 0 {
+		if guards(route.Handlers, named, 0) {
+			p.guarded = append(slices.Clip(p.guarded), servicePaths(route.MatcherSets)...)
+		}
+		return p
 	}
-	if len(route.MatcherSets) == 0 {
-		for _, handler := range route.Handlers {
-			p.written = append(slices.Clip(p.written), headersSetBy(handler)...)
+	for _, handler := range route.Handlers {
+		p.written = append(slices.Clip(p.written), headersSetBy(handler)...)
+		if sub, ok := handler.(*caddyhttp.Subroute); ok {
+			for _, inner := range sub.Routes {
+				p = p.behind(inner, named)
+			}
 		}
 	}
 	return p
@@ -41,7 +47,7 @@ func guards(handlers []caddyhttp.MiddlewareHandler, named map[string]*caddyhttp.
 			return true
 		case *caddyhttp.StaticResponse:
 			status, err := strconv.Atoi(string(h.StatusCode))
-			return h.Abort || err == nil && status >= 400
+			return h.Abort || h.Close || err == nil && status >= 400
 		case *reverseproxy.Handler:
 			return asksElsewhere(h)
 		case *caddyhttp.Subroute:
@@ -114,12 +120,6 @@ func headersSetBy(handler caddyhttp.MiddlewareHandler) (names []string) {
 		}
 		for _, response := range h.HandleResponse {
 			names = append(names, headersSetIn(response.Routes)...)
-		}
-	case *caddyhttp.Subroute:
-		for _, route := range h.Routes {
-			if len(route.MatcherSets) == 0 {
-				names = append(names, headersSetIn(caddyhttp.RouteList{route})...)
-			}
 		}
 	}
 	return names

@@ -173,7 +173,8 @@ func (w *Walk) routes(routes caddyhttp.RouteList, at place) {
 			case *reverseproxy.Handler:
 				w.asks = w.asks || asksElsewhere(h)
 			}
-			here.written = append(slices.Clip(here.written), headersSetBy(handler)...)
+			alone := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{handler}}
+			here = here.behind(alone, w.Server.NamedRoutes)
 		}
 		at = at.behind(route, w.Server.NamedRoutes)
 	}

@@ -105,6 +105,11 @@ func TestGuardsByPath(t *testing.T) {
 		"expression":        {caddyhttp.RouteList{route(answer("403"), expression("^/desk/")), route(all)}, true},
 		"site":              {caddyhttp.RouteList{route(subroute(route(answer("403"), path("/desk/*")), route(subroute(route(all)))), host("a.example"))}, true},
 
+		"in a route":        {caddyhttp.RouteList{route(subroute(route(answer("403"), path("/desk/*")))), route(all)}, true},
+		"in the same route": {caddyhttp.RouteList{{Handlers: []caddyhttp.MiddlewareHandler{subroute(route(answer("403"), path("/desk/*"))), all}}}, true},
+		"named":             {caddyhttp.RouteList{route(&caddyhttp.Invoke{Name: "closed"}, path("/desk/*")), route(all)}, true},
+		"closing":           {caddyhttp.RouteList{route(&caddyhttp.StaticResponse{Close: true}, path("/desk/*")), route(all)}, true},
+
 		"health":       {caddyhttp.RouteList{route(answer("503"), path("/zoho-health")), route(all)}, false},
 		"metrics":      {caddyhttp.RouteList{route(answer("403"), path("/metrics", "/zoho-connect/*", "/.env", "/favicon.ico")), route(all)}, false},
 		"hello":        {caddyhttp.RouteList{route(answer("200"), path("/desk/*")), route(all)}, false},
@@ -119,7 +124,8 @@ func TestGuardsByPath(t *testing.T) {
 		"policies":     {caddyhttp.RouteList{route(answer("403"), path("/desk/*")), route(&proxy{Served{Policies: true}})}, false},
 		"upstream":     {caddyhttp.RouteList{route(answer("403"), path("/desk/*")), route(&proxy{Served{Upstream: true}})}, false},
 	} {
-		w := walk(&caddyhttp.Server{Routes: tt.routes})
+		closed := route(answer("403"))
+		w := walk(&caddyhttp.Server{Routes: tt.routes, NamedRoutes: map[string]*caddyhttp.Route{"closed": &closed}})
 		if got := w.says("gets round it") > 0; got != tt.want {
 			t.Errorf("%s: got %v: %v", name, got, w.found)
 		}
