@@ -89,12 +89,15 @@ func readClient(h httpcaddyfile.Helper, l *syntax.Line) (string, error) {
 	return pickClient(names, strings.Join(l.Args, ""), l)
 }
 
+// callersUsage is how the rules of an option callers are written.
+const callersUsage = "<loopback|private_ranges|any|cidr|uid <number...>|user <name...>...>"
+
 // readCallers reads an option callers.
 func readCallers(l *syntax.Line, into *[]string) error {
 	if err := syntax.NoPlaceholder(l, l.Args...); err != nil {
 		return err
 	}
-	if _, err := callers.Parse(l.Args); err != nil {
+	if err := callers.Check(l.Args); err != nil {
 		return l.Errorf("%w", err)
 	}
 	*into = l.Args
@@ -189,7 +192,7 @@ func healthArguments(h httpcaddyfile.Helper, l *syntax.Line) (*Health, error) {
 // parseConnect sets up the handler `zoho_connect`. Syntax:
 //
 //	zoho_connect [<matcher>] [<client>] {
-//	    callers <loopback|private_ranges|any|cidr...>
+//	    callers <loopback|private_ranges|any|cidr|uid <number...>|user <name...>...>
 //	}
 //
 // Without a matcher it answers at /zoho-connect/.
@@ -210,7 +213,7 @@ func parseConnect(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 
 var connectOptions = map[string]syntax.Option[Connect]{
 	"callers": {
-		Usage: "<loopback|private_ranges|any|cidr...>",
+		Usage: callersUsage,
 		Min:   1,
 		Max:   -1,
 		Parse: func(c *Connect, l *syntax.Line) error {

@@ -23,7 +23,8 @@ import (
 //
 //	zoho_proxy [<client>] {
 //	    account         <name|placeholder>
-//	    callers         <loopback|private_ranges|any|cidr...>
+//	    callers         <loopback|private_ranges|any|cidr|uid <number...>|user <name...>...>
+//	    allowed_hosts   <name...>
 //	    allow_browsers
 //	    upstream        <url>
 //	    services        <name...>
@@ -136,7 +137,8 @@ func (p *proxyBlock) handlers() []json.RawMessage {
 // proxyOptions are our own and those that reverse_proxy gets.
 var proxyOptions = map[string]syntax.Option[proxyBlock]{
 	"account":            {Usage: "<name|placeholder>", Min: 1, Max: 1, Parse: (*proxyBlock).parseAccount},
-	"callers":            {Usage: "<loopback|private_ranges|any|cidr...>", Min: 1, Max: -1, Parse: (*proxyBlock).parseCallers},
+	"callers":            {Usage: callersUsage, Min: 1, Max: -1, Parse: (*proxyBlock).parseCallers},
+	"allowed_hosts":      {Usage: "<name...>", Min: 1, Max: -1, Parse: (*proxyBlock).parseAllowedHosts},
 	"allow_browsers":     {Parse: flag(func(h *Handler) *bool { return &h.AllowBrowsers })},
 	"upstream":           {Usage: "<url>", Min: 1, Max: 1, Parse: (*proxyBlock).parseUpstream},
 	"services":           {Usage: "<name...>", Min: 1, Max: -1, Parse: (*proxyBlock).parseServices},
@@ -205,6 +207,14 @@ func (p *proxyBlock) parseAccount(l *syntax.Line) error {
 
 func (p *proxyBlock) parseCallers(l *syntax.Line) error {
 	return readCallers(l, &p.handler.Callers)
+}
+
+func (p *proxyBlock) parseAllowedHosts(l *syntax.Line) error {
+	if err := syntax.NoPlaceholder(l, l.Args...); err != nil {
+		return err
+	}
+	p.handler.AllowedHosts = l.Args
+	return nil
 }
 
 func (p *proxyBlock) parseUpstream(l *syntax.Line) error {

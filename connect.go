@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/audit"
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
@@ -37,10 +38,13 @@ type Connect struct {
 
 	client  *client.Client
 	callers callers.Rules
+	peers   callers.Peers
 	folders *atomic.Pointer[[]string] // where the pages are, nil in it if anywhere; noted when the configuration starts
 	pages   *onboard.Pages
 	logger  *zap.Logger
 	audit   *audit.Log
+
+	strangers *rate.Sometimes // lines about callers that are not admitted
 }
 
 // CaddyModule returns the Caddy module information.
@@ -54,6 +58,8 @@ func (Connect) CaddyModule() caddy.ModuleInfo {
 // Provision finds the client and prepares the rules.
 func (c *Connect) Provision(ctx caddy.Context) error {
 	c.logger, c.folders = ctx.Logger(), new(atomic.Pointer[[]string])
+	once := onceASecond()
+	c.strangers = &once
 	app, err := configuredApp(ctx)
 	if err != nil {
 		return err
@@ -63,6 +69,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		return err
 	}
 	c.client, c.audit = client, app.audit
+	c.peers = callers.Watch(ctx)
 	if c.callers, err = callers.Parse(c.Callers); err != nil {
 		return fmt.Errorf("zoho_connect: %w", err)
 	}
@@ -74,12 +81,22 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	c.pages = &onboard.Pages{
 		Flow:   app.state.flow,
 		Client: client.Onboard(),
-		Admit:  func(r *http.Request) bool { return c.callers.Admit(r.RemoteAddr) },
+		Admit:  c.admit,
 		Failed: c.failed,
 		Path:   originalPath,
 		Folder: c.in,
 	}
 	return nil
+}
+
+// admit reports whether whoever asks may see the connections and begin a consent.
+func (c *Connect) admit(r *http.Request) bool {
+	peer := c.peers.Of(r)
+	admitted := c.callers.Admit(peer)
+	if !admitted {
+		c.strangers.Do(func() { peer.LogRefused(c.logger) })
+	}
+	return admitted
 }
 
 // Shows is what a walk over the sites is told.
@@ -122,7 +139,7 @@ func (c *Connect) acted(w http.ResponseWriter, r *http.Request, page string) {
 	if r.Method != http.MethodPost && page != "callback" {
 		return
 	}
-	act := audit.Act{Action: "page " + page, Client: c.client.Name, By: callers.PeerOf(r.RemoteAddr)}
+	act := audit.Act{Action: "page " + page, Client: c.client.Name, By: c.peers.Of(r).Caller().Peer}
 	if user, _ := replacer(r).GetString("http.auth.user.id"); user != "" {
 		act.By = user + " at " + act.By
 	}

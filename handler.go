@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -45,8 +46,14 @@ type Handler struct {
 	Account string `json:"account,omitempty"`
 
 	// Whose connections are admitted, by the peer's address: `loopback`,
-	// `private_ranges`, `any`, CIDRs and addresses. Default: `loopback`.
+	// `private_ranges`, `any`, CIDRs and addresses; those of Unix sockets also by `uid`
+	// and the numbers that follow, `user` and the names that follow. Default: `loopback`.
 	Callers []string `json:"callers,omitempty"`
+
+	// Names by which apps reach the proxy, beside addresses, `localhost`,
+	// `*.localhost`, `host.docker.internal` and the host matchers on the way to it.
+	// What looks like a web page's request to any other name is refused.
+	AllowedHosts []string `json:"allowed_hosts,omitempty"`
 
 	// Admits requests that a web page of another origin has sent.
 	AllowBrowsers bool `json:"allow_browsers,omitempty"`
@@ -82,6 +89,8 @@ type Handler struct {
 	DryRun bool `json:"dry_run,omitempty"`
 
 	callers callers.Rules
+	peers   callers.Peers
+	names   *callers.Names
 	access  *access.Control
 	audit   *audit.Log // nil where callers have no names, and all is admitted
 	rules   *rules
@@ -112,6 +121,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	for _, warning := range h.access.Warnings() {
 		ctx.Logger().Warn(warning)
 	}
+	h.peers = callers.Watch(ctx)
+	h.names.Sites = sync.OnceValue(func() []string { return sites.HostsOf(app.walkSites(), h) })
 	return nil
 }
 
@@ -124,6 +135,14 @@ func (h *Handler) check(lines syntax.Lines) error {
 			"account: %s: "+onboard.NameRule+", or a placeholder such as {http.request.header.Zoho-Proxy-Account}",
 			syntax.Show("the name", h.Account),
 		)
+	}
+	for i, name := range h.AllowedHosts {
+		if err := callers.CheckHost(name); err != nil {
+			return lines.Errorf("allowed_hosts", "allowed_hosts: %w", err)
+		}
+		if slices.ContainsFunc(h.AllowedHosts[:i], func(other string) bool { return strings.EqualFold(other, name) }) {
+			return lines.Errorf("allowed_hosts", "allowed_hosts: %s is named twice", name)
+		}
 	}
 	for i, name := range h.Services {
 		if _, ok := zoho.LookupService(name); !ok {
@@ -181,6 +200,9 @@ func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logge
 	if h.callers, err = callers.Parse(h.Callers); err != nil {
 		return fmt.Errorf("zoho_proxy: %w", err)
 	}
+	if h.names, err = callers.NewNames(h.AllowedHosts, h.callers); err != nil {
+		return fmt.Errorf("zoho_proxy: allowed_hosts: %w", err)
+	}
 	if h.access, err = access.New(h.accessConfig(), &state.tries, h.keysChanged); err != nil {
 		return fmt.Errorf("zoho_proxy: %w", err)
 	}
@@ -207,6 +229,7 @@ func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logge
 		unseen:        onceASecond(),
 		refusals:      onceASecond(),
 		denials:       onceASecond(),
+		strangers:     onceASecond(),
 	}
 	if h.ReplayBuffer != nil {
 		h.rules.replay = *h.ReplayBuffer
@@ -250,7 +273,19 @@ func unknownService(name string) error {
 
 // Serves is what a walk over the sites is told.
 func (h *Handler) Serves() sites.Served {
-	return sites.Served{Client: h.rules.client, Account: cmp.Or(h.Account, onboard.DefaultAccount), Services: h.Services, Anybody: h.callers.Any}
+	return sites.Served{
+		Client:   h.rules.client,
+		Account:  cmp.Or(h.Account, onboard.DefaultAccount),
+		Services: h.Services,
+		Upstream: h.Upstream != "",
+		Anybody:  h.callers.Any,
+		Policies: len(h.Policies) > 0 && !h.DryRun,
+
+		NamesByHeader:      callers.Headers(h.Principal),
+		NamesByCertificate: strings.Contains(h.Principal, "{http.request.tls.client."),
+		KeysInHeader:       h.APIKeys.Has(apikeys.InHeader),
+		KeysInQuery:        h.APIKeys.Has(apikeys.InQuery),
+	}
 }
 
 // ServeHTTP lets reverse_proxy send what a session could be opened for.
@@ -310,7 +345,7 @@ func (h *Handler) open(r *http.Request) (s *session, p *problem.Problem) {
 
 // newSession is a request of which nothing is known yet but where it comes from.
 func (h *Handler) newSession(r *http.Request) *session {
-	s := &session{rules: h.rules, caller: callers.Caller{Peer: callers.PeerOf(r.RemoteAddr)},
+	s := &session{rules: h.rules, caller: h.peers.Of(r).Caller(),
 		method: r.Method, path: forward.Path(r.RequestURI)}
 	replacer(r).Map(s.placeholder)
 	return s
@@ -395,9 +430,6 @@ const statusClientClosed = 499
 
 func (h *Handler) answer(w http.ResponseWriter, p *problem.Problem) error {
 	h.rules.metrics.Problem(h.rules.client.Name, p.Code)
-	if p.Code == problem.CodeCallerRefused {
-		h.logger.Debug("refused a caller", zap.String("code", p.Code), zap.String("detail", p.Detail))
-	}
 	return p.Write(w)
 }
 
@@ -434,11 +466,15 @@ func (h *Handler) admit(r *http.Request) *problem.Problem {
 	if forward.Unframed(r) {
 		return problem.Framing()
 	}
-	if !h.callers.Admit(r.RemoteAddr) {
-		return problem.Caller(r.RemoteAddr)
+	if peer := h.peers.Of(r); !h.callers.Admit(peer) {
+		h.rules.strangers.Do(func() { peer.LogRefused(h.logger) })
+		return problem.Caller(peer.String(), peer.Socket)
 	}
-	if !h.AllowBrowsers && callers.FromBrowser(r) {
-		return problem.Browser()
+	if h.AllowBrowsers {
+		return nil
+	}
+	if page := h.names.PageOf(r); page != nil {
+		return problem.Browser(page.Mark, page.Host)
 	}
 	return nil
 }

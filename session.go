@@ -77,8 +77,8 @@ type rules struct {
 	logger   *zap.Logger
 
 	// Lines about Zoho not answering, not seeing the token, and refusing fresh ones, and about
-	// calls that no policy admits.
-	unanswered, unseen, refusals, denials rate.Sometimes
+	// calls and callers that are not admitted.
+	unanswered, unseen, refusals, denials, strangers rate.Sometimes
 }
 
 // onceASecond lets one line of the log through: what fails, fails for every request.
@@ -160,6 +160,8 @@ func (s *session) placeholder(key string) (any, bool) {
 		return s.generation, true
 	case "http.zoho.replayed":
 		return s.replays > 0, true
+	case "http.zoho.peer_uid":
+		return s.caller.UID(), true
 	}
 	return nil, false
 }

@@ -69,6 +69,9 @@ func TestBrowsers(t *testing.T) {
 		{"subdomain", []string{"Sec-Fetch-Site", "same-site"}},
 		{"rebound name", []string{"Host", "rebound.evil.example", "Sec-Fetch-Site", "same-origin"}},
 		{"rebound name over plain http", []string{"Host", "rebound.evil.example:8080", "User-Agent", "Mozilla/5.0", "Accept-Language", "en"}},
+		{"rebound name of one label", []string{"Host", "evilpc:8080", "User-Agent", "Mozilla/5.0", "Accept-Language", "en", "Referer", "http://evilpc:8080/"}},
+		{"rebound name of a network", []string{"Host", "printer.local", "User-Agent", "Mozilla/5.0"}},
+		{"rebound name of a cluster", []string{"Host", "evil.default.svc.cluster.local", "Accept-Language", ""}},
 		{"rebound name, form", []string{"Host", "rebound.evil.example", "Origin", "http://rebound.evil.example"}},
 		{"web socket", []string{"Origin", "https://evil.example", "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Key", "k"}},
 		{"nominated", []string{"Connection", "Origin", "Origin", "https://evil.example"}},
@@ -92,6 +95,163 @@ func TestBrowsers(t *testing.T) {
 	if a := c.get("/crm/v8/Leads", "Sec-Fetch-Site", "none"); a.problem() != "" {
 		t.Errorf("typed into the address bar: %s %s", a.Status, a.body)
 	}
+}
+
+// The requests of programs that look like a browser's.
+var lookalikes = map[string][]string{
+	"Zoho's PHP SDK": {"User-Agent", "Mozilla/5.0 (Windows; U; Windows NT 5.1; en-US; rv:1.8.1.13) Gecko/20080311 Firefox/2.0.0.13", "Accept", "*/*"},
+	"PowerShell":     {"User-Agent", "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1"},
+	"Node's fetch":   {"Accept", "*/*", "Accept-Language", "*", "Sec-Fetch-Mode", "cors", "User-Agent", "node"},
+}
+
+// TestOwnNames is S-69: programs that look like browsers are served by the names that the proxy
+// has, and by no other, of which the answer tells.
+func TestOwnNames(t *testing.T) {
+	t.Parallel()
+	const hosts = "localhost zoho.localhost:8080 host.docker.internal:8080 127.0.0.1 127.1 [::1]:80 www.zohoapis.com"
+	const containers = "caddy-zoho:8080 caddy-zoho.default.svc caddy-zoho.default.svc.cluster.local"
+	const strangers = "evil.example printer.local:8080 x.zoho.corp.example deep.site.example"
+	sites := strings.Replace(oneClient, "\tzoho_proxy {", `
+	@site host crm.site.example *.site.example {env.ZOHO_STORE}
+	handle @site {
+		invoke zoho
+	}
+	zoho_proxy {`, 1)
+	sites = strings.Replace(sites, "http://:", "&(zoho) {\n\tzoho_proxy\n}\nhttp://:", 1)
+	for _, test := range []struct {
+		config, options string
+		own, others     string
+	}{
+		{oneClient, "", hosts, containers + " zoho.corp.example " + strangers},
+		{oneClient, "callers 127.0.0.1/32 127.3.0.0/16 uid 1000", hosts, containers},
+		{oneClient, "callers loopback private_ranges", hosts + " " + containers, "zoho.corp.example " + strangers},
+		{oneClient, "callers any", hosts + " " + containers, strangers},
+		{oneClient, "allowed_hosts ZOHO.corp.example caddy-zoho münchen.example", hosts + " zoho.corp.example Zoho.Corp.Example.:8080 caddy-zoho:1 xn--mnchen-3ya.example", "evilpc " + strangers},
+		{sites, "", hosts + " crm.site.example CRM.site.example:8080", "any.site.example " + strangers},
+	} {
+		_, baseURL, grant := sim(t, zohosim.Options{})
+		c := startCaddy(t, test.config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant, "ZOHO_PROXY_OPTIONS="+test.options)
+		for who, header := range lookalikes {
+			for host := range strings.FieldsSeq(test.own) {
+				if a := c.get("/crm/_echo", append(header, "Host", host)...); a.StatusCode != http.StatusOK {
+					t.Errorf("%s: %s to %s: %s %s", test.options, who, host, a.Status, a.body)
+				}
+			}
+			for host := range strings.FieldsSeq(test.others) {
+				a := c.get("/crm/_echo", append(header, "Host", host)...)
+				wantProblem(t, a, "browser-refused", http.StatusForbidden)
+				if text := string(a.body); !strings.Contains(text, `\"`+host+`\"`) || !strings.Contains(text, "`allowed_hosts`") || strings.Contains(text, "carries") {
+					t.Errorf("%s: %s to %s: %s", test.options, who, host, text)
+				}
+				if a := c.get("/crm/_echo", "Host", host, "User-Agent", "erp/2012"); test.config == oneClient && a.StatusCode != http.StatusOK {
+					t.Errorf("%s: a program to %s: %s %s", test.options, host, a.Status, a.body)
+				}
+			}
+		}
+	}
+}
+
+// TestBrowserRefusedSaysWhy: what gave cause is named, and no value of a header is shown.
+func TestBrowserRefusedSaysWhy(t *testing.T) {
+	t.Parallel()
+	c, _, _ := startSimulated(t, zohosim.Options{})
+	long := strings.Repeat("a", 60) + "." + strings.Repeat("b", 60) + ".example"
+	for _, test := range []struct {
+		header     []string
+		says, lack string
+	}{
+		{[]string{"Origin", "https://evil.example"}, "carries Origin,", "evil"},
+		{[]string{"Sec-Fetch-Site", "cross-site"}, "carries Sec-Fetch-Site,", "Origin"},
+		{[]string{"Host", "evilpc", "User-Agent", "Mozilla/5.0 (secret)"}, "(User-Agent begins with Mozilla/)", "secret"},
+		{[]string{"Host", "evilpc", "Accept-Language", "tlh"}, "(it has Accept-Language)", "tlh"},
+		{[]string{"Host", "evilpc", "Referer", "http://elsewhere.example/secret"}, "(it has Referer)", "elsewhere"},
+		{[]string{"Host", long, "Referer", "x"}, strings.Repeat("b", 39), strings.Repeat("b", 40)},
+	} {
+		a := c.get("/crm/_echo", test.header...)
+		wantProblem(t, a, "browser-refused", http.StatusForbidden)
+		if text := string(a.body); !strings.Contains(text, test.says) || strings.Contains(text, test.lack) {
+			t.Errorf("%v: %s", test.header, text)
+		}
+	}
+}
+
+// TestReboundByOtherMeans: the name counts wherever a request gives it.
+func TestReboundByOtherMeans(t *testing.T) {
+	t.Parallel()
+	c, _, _ := startSimulated(t, zohosim.Options{})
+	c.writeConfig(withServers("protocols h1 h2c"))
+	if err := c.reload(); err != nil {
+		t.Fatal(err)
+	}
+	a := c.rawAnswer("GET http://evilpc:8080/crm/_echo HTTP/1.1\r\nHost: localhost\r\nAccept-Language: en\r\nConnection: close\r\n\r\n", http.MethodGet)
+	wantProblem(t, a, "browser-refused", http.StatusForbidden)
+	a = c.rawAnswer("GET /crm/_echo HTTP/1.0\r\nUser-Agent: Mozilla/5.0\r\n\r\n", http.MethodGet)
+	if a.StatusCode != http.StatusOK {
+		t.Errorf("without a Host: %s %s", a.Status, a.body)
+	}
+	transport := &http.Transport{Protocols: h2c()}
+	defer transport.CloseIdleConnections()
+	for host, want := range map[string]int{"evilpc:8080": http.StatusForbidden, "localhost:8080": http.StatusOK} {
+		req, err := http.NewRequest(http.MethodGet, c.url+"/crm/_echo", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		req.Header.Set("User-Agent", "Mozilla/5.0")
+		a, err := readAnswer((&http.Client{Transport: transport}).Do(req))
+		if err != nil || a.ProtoMajor != 2 || a.StatusCode != want {
+			t.Errorf("HTTP/2 to %s: %v %v %s", host, err, a.Response, a.body)
+		}
+	}
+}
+
+// TestReboundInTheBrowser is S-69 in Chromium: a page of a name that leads here by now reads
+// nothing, whatever the name; who opens an address of the proxy's own sees what it answers.
+func TestReboundInTheBrowser(t *testing.T) {
+	t.Parallel()
+	c, server, _ := startSimulated(t, zohosim.Options{})
+	var rules []string
+	rebound := []string{"evilpc", "printer.local", "router.lan", "evil.example", "caddy-zoho.default.svc"}
+	for _, name := range rebound {
+		rules = append(rules, "MAP "+name+" 127.0.0.1")
+	}
+	browser := startChromium(t, "host-resolver-rules", strings.Join(rules, ", "))
+	_, port, _ := net.SplitHostPort(c.hostport())
+	for _, name := range rebound {
+		w := newWindow(t, browser).open("http://" + name + ":" + port + "/crm/_echo")
+		if text := w.find("body", anything).MustText(); !strings.Contains(text, "browser-refused") {
+			t.Errorf("%s is opened: %s", name, text)
+		}
+		read := w.MustEval(`async () => {
+			const all = [];
+			for (const options of [{}, {method: "POST", body: "{}"}, {headers: {"Accept-Language": "", "User-Agent": "erp"}, referrerPolicy: "no-referrer"}]) {
+				const answer = await fetch("/crm/_echo", options);
+				all.push(answer.status + " " + answer.headers.get("Zoho-Proxy-Error"));
+			}
+			return all.join();
+		}`).String()
+		if read != "403 browser-refused,403 browser-refused,403 browser-refused" {
+			t.Errorf("the page of %s reads %s", name, read)
+		}
+	}
+	wantTokenCalls(t, server, 0)
+	for _, name := range []string{"localhost", "zoho.localhost", "127.0.0.1"} {
+		w := newWindow(t, browser).open("http://" + name + ":" + port + "/crm/_echo")
+		if text := w.find("body", anything).MustText(); !strings.Contains(text, "/crm/_echo") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
+// TestCallersIPv4InIPv6: an address is the same in either way of writing it.
+func TestCallersIPv4InIPv6(t *testing.T) {
+	t.Parallel()
+	for _, rules := range []string{"::ffff:127.0.0.1", "::ffff:127.0.0.0/104"} {
+		c, _, _ := startSimulated(t, zohosim.Options{}, "ZOHO_PROXY_OPTIONS=callers "+rules)
+		c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	}
+	c, _, _ := startSimulated(t, zohosim.Options{}, "ZOHO_PROXY_OPTIONS=callers ::ffff:10.0.0.0/104")
+	wantProblem(t, c.get("/crm/v8/Leads"), "caller-refused", http.StatusForbidden)
 }
 
 // TestConnect is S-13: a tunnel cannot be given a token, and the answer says so.

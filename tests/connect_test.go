@@ -21,6 +21,7 @@ import (
 	"github.com/go-rod/rod"
 	"github.com/go-rod/rod/lib/cdp"
 	"github.com/go-rod/rod/lib/launcher"
+	rodflags "github.com/go-rod/rod/lib/launcher/flags"
 	"github.com/go-rod/rod/lib/proto"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -427,10 +428,13 @@ func TestManyAccounts(t *testing.T) {
 	}
 }
 
-// startChromium starts a real browser.
-func startChromium(t *testing.T) *rod.Browser {
+// startChromium starts a real browser; flags holds names and values of its own in turn.
+func startChromium(t *testing.T, flags ...string) *rod.Browser {
 	t.Helper()
 	l := launcher.New().Bin(tool(t, "chromium")).Leakless(false).NoSandbox(true).UserDataDir(t.TempDir()).Set("disable-dev-shm-usage")
+	for i := 0; i+1 < len(flags); i += 2 {
+		l.Set(rodflags.Flag(flags[i]), flags[i+1])
+	}
 	control, err := l.Launch()
 	if err != nil {
 		t.Fatalf("chromium does not start: %v", err)

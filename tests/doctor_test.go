@@ -409,6 +409,7 @@ func TestDoctorAndSites(t *testing.T) {
 		{"", "warning", "no server is configured"},
 		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy {\n\t\taccount {header.Zoho_Account}\n\t}\n}", "warning", "the request header Zoho_Account, which never arrives"},
 		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_connect\n\tzoho_proxy\n}", "warning", "leads browsers to /zoho-connect/callback/"},
+		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\trespond /desk/* 403\n\tzoho_proxy\n}", "warning", "say what is served by `services`"},
 		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy\n}", "note", "expected_underscore_headers"},
 	} {
 		c.writeConfig(global + test.sites + "\n")
@@ -456,6 +457,7 @@ func TestWarningsAtLoad(t *testing.T) {
 		nowhere    = "no site holds a zoho_proxy"
 		noServer   = "no server is configured"
 		strangers  = "zoho_connect admits every caller"
+		goneRound  = "a rule for the path /desk/* stands before a zoho_proxy that serves every service"
 		basicAuth  = "\tbasic_auth {\n\t\tann " + hashOfHiccup + "\n\t}\n"
 		pages      = "\tzoho_connect {\n\t\tcallers any\n\t}\n"
 	)
@@ -483,6 +485,11 @@ func TestWarningsAtLoad(t *testing.T) {
 		{"pages behind a password", "http://:{$OTHER} {\n" + basicAuth + pages + "}\nhttp://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy\n}", nil},
 		{"pages behind forward_auth", "http://:{$OTHER} {\n\tforward_auth 127.0.0.1:9 {\n\t\turi /\n\t}\n" + pages + "}\nhttp://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy\n}", nil},
 		{"pages for operators", "http://:{$OTHER} {\n\tzoho_connect {\n\t\tcallers 10.0.0.0/8\n\t}\n}\nhttp://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy\n}", nil},
+		{"guard by path", "http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\trespond /desk/* 403\n\tzoho_proxy\n}", []string{goneRound}},
+		{"guard by path, in handles", "http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\thandle /desk/* {\n\t\terror 404\n\t}\n\thandle {\n\t\tzoho_proxy\n\t}\n}", []string{goneRound}},
+		{"guard by path, a password", "http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tbasic_auth /desk/* {\n\t\tann " + hashOfHiccup + "\n\t}\n\tzoho_proxy\n}", []string{goneRound}},
+		{"guard by path, of some services", "http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tabort /desk/*\n\tzoho_proxy {\n\t\tservices crm books\n\t}\n}", nil},
+		{"guard of something else", "http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\trespond /metrics 403\n\trespond /zoho-connect/* 404\n\tzoho_health\n\treverse_proxy /desk/* 127.0.0.1:9\n\tzoho_proxy\n}", nil},
 		{"named route", "&(zoho) {\n\tzoho_proxy\n}\nhttp://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tinvoke zoho\n}", nil},
 		{"named route behind a host", "&(zoho) {\n\tzoho_proxy\n}\nhttp://proxy.example:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tinvoke zoho\n}", []string{behindHost}},
 		{"named routes in a circle", "&(a) {\n\tinvoke b\n}\n&(b) {\n\tinvoke a\n}\nhttp://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tinvoke a\n}", []string{nowhere}},

@@ -75,7 +75,7 @@ var layers = map[string][]string{
 	"internal/adminapi": {
 		"internal/onboard", "internal/problem", "internal/words", "tokencache",
 	},
-	"internal/sites": {"internal/adminapi", "internal/client"},
+	"internal/sites": {"internal/adminapi", "internal/client", "zoho"},
 	"internal/cli": {
 		"internal/adminapi", "internal/apikeys", "internal/onboard", "internal/problem", "internal/words", "tokencache",
 		"zoho",

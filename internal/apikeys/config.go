@@ -24,6 +24,9 @@ const (
 	InQuery  = "query"
 )
 
+// Has reports whether a key may stand in a place; in none where no key is asked for.
+func (c *Config) Has(place string) bool { return c != nil && slices.Contains(c.In, place) }
+
 // Check says what is wrong with it, but for what the files hold.
 func (c *Config) Check() error {
 	if len(c.Files) == 0 {
@@ -55,7 +58,7 @@ func (c *Config) Open(tries *Tries, changed func(Change)) (*Gate, error) {
 	return &Gate{
 		Keys:   keys,
 		Tries:  tries,
-		Header: slices.Contains(c.In, InHeader),
-		Query:  slices.Contains(c.In, InQuery),
+		Header: c.Has(InHeader),
+		Query:  c.Has(InQuery),
 	}, nil
 }

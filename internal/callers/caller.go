@@ -8,8 +8,11 @@ import (
 // Caller is who sends a request.
 type Caller struct {
 	Name string // "" where callers have no names
-	Peer string // address of the connection, without the port
+	Peer string // address of the connection without the port, or "uid 1000" of a Unix socket
 }
+
+// uidPrefix begins the Peer of a Unix socket, and no address.
+const uidPrefix = "uid "
 
 // ID tells callers apart: by name, or else by where they call from.
 func (c Caller) ID() string {
@@ -21,16 +24,20 @@ func (c Caller) ID() string {
 
 // Share is ID where callers can be told apart. All processes of this machine have one address.
 func (c Caller) Share() string {
-	if ip, err := netip.ParseAddr(strings.Trim(c.Peer, "[]")); c.Name == "" && (err != nil || ip.Unmap().IsLoopback()) {
+	if c.Name != "" || c.UID() != "" {
+		return c.ID()
+	}
+	ip, err := netip.ParseAddr(strings.Trim(c.Peer, "[]"))
+	if err != nil || ip.Unmap().IsLoopback() {
 		return ""
 	}
-	return c.ID()
+	return c.Peer
 }
 
-// PeerOf cuts the port off the address of a connection.
-func PeerOf(remoteAddr string) string {
-	if i := strings.LastIndexByte(remoteAddr, ':'); i >= 0 {
-		return remoteAddr[:i]
+// UID is the user id of the process at the other end of a Unix socket, "" if that is not known.
+func (c Caller) UID() string {
+	if uid, ok := strings.CutPrefix(c.Peer, uidPrefix); ok {
+		return uid
 	}
-	return remoteAddr
+	return ""
 }

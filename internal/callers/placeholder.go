@@ -36,9 +36,22 @@ func Placeholders(value string) (names []string) {
 // found are placeholders of a request that Caddy fills with what it has found out of the caller.
 var found = []string{"http.request.tls.client.", "http.request.remote", "http.request.local", "http.request.uuid"}
 
+// headerPlaceholder begins the placeholder of a header.
+const headerPlaceholder = "http.request.header."
+
+// Headers are those that a value is taken from.
+func Headers(value string) (names []string) {
+	for _, name := range Placeholders(value) {
+		if header, ok := strings.CutPrefix(name, headerPlaceholder); ok {
+			names = append(names, header)
+		}
+	}
+	return names
+}
+
 func sourceOf(name string) Source {
 	switch {
-	case strings.HasPrefix(name, "http.request.header."):
+	case strings.HasPrefix(name, headerPlaceholder):
 		return ByHeader
 	case slices.ContainsFunc(found, func(prefix string) bool { return strings.HasPrefix(name, prefix) }):
 		return ByOperator

@@ -147,22 +147,36 @@ func Trace() *Problem {
 		Detail: "the answer to TRACE is the request, and would hold the token"}
 }
 
-// Caller is for a peer whose address is not admitted.
-func Caller(remote string) *Problem {
+// Caller is for a peer that is not admitted, of a Unix socket or by its address.
+func Caller(peer string, socket bool) *Problem {
+	do := "the operator can add it there"
+	if socket {
+		do = "the operator can add it there, as in `uid 1000`, or all peers of the socket by `loopback`"
+	}
 	return &Problem{Status: http.StatusForbidden, Code: CodeCallerRefused, Title: "this caller is not admitted",
-		Detail: "the address " + remote + " is not among `callers` of zoho_proxy (default: loopback); the " +
-			"operator can add it there"}
+		Detail: peer + " is not among `callers` of zoho_proxy (default: loopback); " + do}
 }
 
-// Browser is for a request that a web page has sent.
-func Browser() *Problem {
-	return &Problem{
+// Browser is for a request that a web page has sent, as its mark gives away: any, or, without it
+// being certain, one to a host that is none of the proxy's names.
+func Browser(mark, host string) *Problem {
+	p := &Problem{
 		Status: http.StatusForbidden,
 		Code:   CodeBrowserRefused,
 		Title:  "requests of web pages are not served",
-		Detail: "the request carries Origin or Sec-Fetch-Site, as a browser sends for a page; the operator can " +
-			"set `allow_browsers` in zoho_proxy",
+		Detail: "the request carries " + mark + ", as a browser sends it for a page; if a page is to call, the operator " +
+			"can set `allow_browsers` in zoho_proxy",
 	}
+	if host != "" {
+		p.Detail = fmt.Sprintf(
+			"the request looks like a web page's (%s) and was sent to the host %.100q, which is none of this proxy's "+
+				"names: the operator can add the name to `allowed_hosts` in zoho_proxy, or, if a page is to call, set "+
+				"`allow_browsers`; a program may as well call an IP address or localhost",
+			mark,
+			host,
+		)
+	}
+	return p
 }
 
 // Key is for a caller without a key of its own; err is a Gate's.

@@ -15,6 +15,9 @@ import (
 // place is what leads to a handler.
 type place struct {
 	host     string   // "" if any will do
+	hosts    []string // exact host matchers on the way
+	guarded  []string // paths of services that a route before it has kept to itself
+	written  []string // request headers that a route before it sets, so that callers cannot
 	folders  []string // that its path is in; nil if that may be any
 	stripped string   // prefix that is off the path by now
 }
@@ -128,3 +131,15 @@ func reachOf(listen string) reach {
 
 // DefaultFolder is where the pages of zoho_connect are unless a site says otherwise.
 const DefaultFolder = "/zoho-connect/"
+
+// exactHosts are the names that host matchers give in full: neither patterns nor placeholders.
+func exactHosts(sets caddyhttp.MatcherSets) (hosts []string) {
+	for _, set := range sets {
+		for _, host := range matcherOf[caddyhttp.MatchHost](caddyhttp.MatcherSets{set}) {
+			if !strings.ContainsAny(host, "{*") {
+				hosts = append(hosts, strings.ToLower(strings.TrimSuffix(host, ".")))
+			}
+		}
+	}
+	return hosts
+}

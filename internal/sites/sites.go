@@ -29,8 +29,21 @@ type Served struct {
 	Client   *client.Client
 	Account  string // with placeholders
 	Services []string
+	Upstream bool // everything goes to one origin, whatever Host says
+	Policies bool // say what may be called
 	Anybody  bool // every caller is admitted
+
+	NamesByHeader      []string // request headers that say who the caller is
+	NamesByCertificate bool     // a client certificate says who the caller is
+	KeysInHeader       bool     // callers may show their keys in KeyHeader
+	KeysInQuery        bool     // callers may show their keys in KeyParameter
 }
+
+// Where callers may show their keys, beside Authorization, which Caddy does not log by itself.
+const (
+	KeyHeader    = "Zoho-Proxy-Key"
+	KeyParameter = "authtoken"
+)
 
 // Pages is what the handler of zoho_connect says of itself.
 type Pages interface {
@@ -51,6 +64,7 @@ func WalkServers(servers map[string]*caddyhttp.Server) (walks []*Walk) {
 		walk := &Walk{
 			name:      name,
 			Server:    servers[name],
+			hosts:     make(map[Proxy][]string),
 			folders:   make(map[Pages][]string),
 			callbacks: make(map[*client.Client]string),
 		}
@@ -59,6 +73,14 @@ func WalkServers(servers map[string]*caddyhttp.Server) (walks []*Walk) {
 		walks = append(walks, walk)
 	}
 	return walks
+}
+
+// HostsOf are the names that route requests to a handler: the exact host matchers on its way.
+func HostsOf(walks []*Walk, p Proxy) (hosts []string) {
+	for _, walk := range walks {
+		hosts = append(hosts, walk.hosts[p]...)
+	}
+	return hosts
 }
 
 // Tell tells the pages where they are, and clients where a browser finds their callback.
@@ -110,6 +132,7 @@ type Walk struct {
 	within    []string // names of the named routes that we are in
 	found     adminapi.Findings
 	Proxies   []Served
+	hosts     map[Proxy][]string        // exact host matchers on the way to a zoho_proxy
 	folders   map[Pages][]string        // where the pages are, for a request as it arrives there
 	callbacks map[*client.Client]string // where a browser finds the callback of its pages
 	asks      bool                      // something asks callers who they are, wherever that stands
@@ -125,6 +148,7 @@ func (w *Walk) routes(routes caddyhttp.RouteList, at place) {
 		here := at
 		if hosts := matcherOf[caddyhttp.MatchHost](route.MatcherSets); len(hosts) > 0 {
 			here.host = hosts[0]
+			here.hosts = append(slices.Clip(here.hosts), exactHosts(route.MatcherSets)...)
 		}
 		if folders := foldersOf(route.MatcherSets); folders != nil {
 			here.folders = folders
@@ -143,14 +167,24 @@ func (w *Walk) routes(routes caddyhttp.RouteList, at place) {
 			case Pages:
 				w.connect(h, here)
 			case Proxy:
-				w.proxy(h.Serves(), here.host)
+				w.hosts[h] = append(w.hosts[h], here.hosts...)
+				w.proxy(h.Serves(), here)
 			case *caddyauth.Authentication:
 				w.asks = true
 			case *reverseproxy.Handler:
-				w.asks = w.asks || !ours(h.Transport) && len(h.HandleResponse) > 0 // forward_auth
+				w.asks = w.asks || asksElsewhere(h)
 			}
+			alone := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{handler}}
+			here = here.behind(alone, w.Server.NamedRoutes)
 		}
+		at = at.behind(route, w.Server.NamedRoutes)
 	}
+}
+
+// asksElsewhere reports whether a reverse_proxy asks another server who the caller is, as
+// forward_auth does.
+func asksElsewhere(h *reverseproxy.Handler) bool {
+	return !ours(h.Transport) && len(h.HandleResponse) > 0
 }
 
 // ours reports whether a transport is that of zoho_proxy.
@@ -159,9 +193,13 @@ func ours(transport any) bool {
 	return ok && module.CaddyModule().ID == "http.reverse_proxy.transport.zoho"
 }
 
-func (w *Walk) proxy(p Served, host string) {
+func (w *Walk) proxy(p Served, at place) {
 	w.Proxies = append(w.Proxies, p)
-	if host != "" {
+	w.goneRound(p, at)
+	w.namedByCallers(p, at)
+	w.namedByAnybody(p)
+	w.logged(p)
+	if at.host != "" {
 		w.warn(
 			"zoho_proxy stands behind a host name",
 			"requests with another Host get an empty 200 from Caddy itself",

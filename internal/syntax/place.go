@@ -20,6 +20,7 @@ var places = map[Place][]string{
 		"network_proxy", "simulator"},
 	PlaceProxy: {
 		"callers",
+		"allowed_hosts",
 		"allow_browsers",
 		"upstream",
 		"services",
