@@ -323,7 +323,7 @@ func (a *App) walkSites() []*sites.Walk {
 	if err != nil {
 		return nil
 	}
-	return sites.WalkServers(app.(*caddyhttp.App).Servers)
+	return sites.WalkServers(a.ctx, app.(*caddyhttp.App).Servers)
 }
 
 // startSites tells the pages where they are, and the log what doctor would find.

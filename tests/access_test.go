@@ -202,6 +202,31 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// TestKeysInAccessLog: load and doctor warn of an access log that shows keys, and of no other.
+func TestKeysInAccessLog(t *testing.T) {
+	t.Parallel()
+	const warning = "no filter takes them out"
+	filtered := startNamed(t, "api_keys KEYS in header query", "erp")
+	if text := filtered.output.String(); strings.Contains(text, warning) || strings.Contains(text, "cannot be seen from here") {
+		t.Error("a log with the filter is warned of")
+	}
+	_, baseURL, grant := sim(t, zohosim.Options{})
+	file := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for where, want := range map[string]int{"": 0, "in header": 1, "in query": 1, "in header query": 2} {
+		c := startCaddy(t, oneSite("", "\nrefresh_token {env.ZOHO_REFRESH_TOKEN}", "\nlog\nzoho_proxy {\napi_keys "+file+" "+where+"\n}"),
+			"ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+		if got := strings.Count(c.output.String(), warning); got != want {
+			t.Errorf("%q: %d warnings, want %d\n%s", where, got, want, c.output)
+		}
+		if stdout, _, _ := c.run("zoho", "doctor"); strings.Contains(stdout, warning) != (want > 0) {
+			t.Errorf("%q: doctor says %s", where, stdout)
+		}
+	}
+}
+
 // TestKeyStaysHere is S-10: what leaves for Zoho has no trace of a caller's key.
 func TestKeyStaysHere(t *testing.T) {
 	t.Parallel()

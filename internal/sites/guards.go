@@ -164,25 +164,30 @@ func (w *Walk) namedByAnybody(p Served) {
 	}
 }
 
-// logged tells of keys that an access log shows. Whether its format has the filter is not known
-// here: Caddy shows its encoders to nobody.
+// logged tells of keys that an access log shows.
 func (w *Walk) logged(p Served) {
 	if w.Server.Logs == nil {
 		return
 	}
-	const why = "the access log of the server shows requests; whether its format has a filter cannot be seen from here"
 	if p.KeysInHeader {
-		w.note(
-			"keys that callers show in "+KeyHeader+" are in the access log, unless a filter takes them out", why,
-			"add to its `format filter`: request>headers>"+KeyHeader+" delete",
-		)
+		w.shown("in "+KeyHeader, "request>headers>"+KeyHeader+" delete",
+			[]string{"request", "request>headers", "request>headers>" + KeyHeader}, "")
 	}
 	if p.KeysInQuery {
-		w.note(
-			"keys that callers show in the parameter "+KeyParameter+" are in the access log, unless a filter takes them out",
-			why,
-			"add to its `format filter`: request>uri query { replace "+KeyParameter+" REDACTED }",
-		)
+		w.shown("in the parameter "+KeyParameter, "request>uri query { delete "+KeyParameter+" }",
+			[]string{"request", "request>uri"}, KeyParameter)
+	}
+}
+
+// shown tells of keys that are shown in one place, unless a filter takes them out.
+func (w *Walk) shown(where, filter string, fields []string, parameter string) {
+	what := "the access log has keys that callers show " + where + ", where another handler answers them"
+	do := "add to the `log` of the site: format filter { " + filter + " }"
+	switch {
+	case !w.logsKnown:
+		w.note(what+", unless a filter takes them out", "whether there is a filter cannot be seen from here", do)
+	case !w.logs.hide(w.Server, fields, parameter):
+		w.warn(what, "Caddy takes a copy of a request for its log before any handler sees it, and no filter takes them out", do)
 	}
 }
 

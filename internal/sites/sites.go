@@ -59,11 +59,14 @@ type Shown struct {
 }
 
 // WalkServers goes down all servers of a configuration.
-func WalkServers(servers map[string]*caddyhttp.Server) (walks []*Walk) {
+func WalkServers(ctx caddy.Context, servers map[string]*caddyhttp.Server) (walks []*Walk) {
+	logs, known := logsOf(ctx)
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
 		walk := &Walk{
 			name:      name,
 			Server:    servers[name],
+			logs:      logs,
+			logsKnown: known,
 			hosts:     make(map[Proxy][]string),
 			folders:   make(map[Pages][]string),
 			callbacks: make(map[*client.Client]string),
@@ -128,6 +131,8 @@ func siteWarning(what, why, do string) adminapi.Finding {
 // Walk goes down the routes of a server to our handlers.
 type Walk struct {
 	name      string
+	logs      Logs
+	logsKnown bool
 	Server    *caddyhttp.Server
 	within    []string // names of the named routes that we are in
 	found     adminapi.Findings
