@@ -205,6 +205,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	defer s.close()
 	err := suppressSniffing(w, r, next)
+	if s.answer != nil && len(s.answer.Trailer) > 0 {
+		forward.StripTrailers(w.Header())
+	}
 	if err == nil && s.unread {
 		body.Linger(w, s.body.Drain, caddy.Exiting)
 	}

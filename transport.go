@@ -152,6 +152,7 @@ func (t *Transport) RoundTrip(req *http.Request) (res *http.Response, err error)
 // token which may have ended together with the first one, it sends a last time.
 func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, error) {
 	egress.Watch(req.Context())
+	forward.WatchInterim(req.Context())
 	s.keep(req)
 	token, err := s.token(req)
 	if err != nil {
