@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/accesslog"
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
@@ -67,6 +68,7 @@ type Handler struct {
 	callers callers.Rules
 	rules   *rules
 	logger  *zap.Logger
+	logs    *accesslog.Logs
 }
 
 // CaddyModule returns the Caddy module information.
@@ -87,6 +89,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	h.logs = accesslog.New(ctx)
 	return h.prepare(app.state, client, ctx.Logger())
 }
 
@@ -187,8 +190,16 @@ func (h *Handler) Serves() sites.Served {
 	return sites.Served{Client: h.rules.client, Account: h.Account, Services: h.Services, Anybody: h.callers.Any}
 }
 
-// ServeHTTP lets reverse_proxy send what a session could be opened for.
+// ServeHTTP keeps what stands in the target of a request and is a secret out of Caddy's logs.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if shown, secret := accesslog.Redact(accesslog.Original(r)); secret {
+		return h.logs.Serve(w, r, shown, func() error { return h.serve(w, r, next, true) })
+	}
+	return h.serve(w, r, next, false)
+}
+
+// serve lets reverse_proxy send what a session could be opened for.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, secret bool) error {
 	if h.AnswerTokenCalls && tokenCall(forward.Path(r.RequestURI)) {
 		return h.answerTokenCall(w, r)
 	}
@@ -204,6 +215,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		s.writer = w
 	}
 	defer s.close()
+	if secret {
+		defer s.hide(r)()
+	}
 	err := suppressSniffing(w, r, next)
 	if s.answer != nil && len(s.answer.Trailer) > 0 {
 		forward.StripTrailers(w.Header())

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/accesslog"
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
@@ -36,6 +37,7 @@ type session struct {
 	replays    int
 	body       *body.Recorder      // nil if there is none
 	answer     *http.Response      // of the last attempt
+	hidden     *hiddenTarget       // nil unless the target holds a secret
 	writer     http.ResponseWriter // nil unless the app speaks HTTP/1
 	unread     bool                // that app is answered while it is still sending
 
@@ -82,6 +84,26 @@ func (s *session) stopBody(res *http.Response) {
 			body.Measure(res)
 		}
 	}
+}
+
+// hiddenTarget is a request target that is not for reverse_proxy's logs, and what they show instead.
+type hiddenTarget struct{ received, shown string }
+
+// hide keeps a secret in the target from reverse_proxy, which logs all of it. A rewrite there goes by
+// the URL.
+func (s *session) hide(r *http.Request) (restore func()) {
+	shown, _ := accesslog.Redact(r.RequestURI)
+	s.hidden = &hiddenTarget{r.RequestURI, shown}
+	r.RequestURI = shown
+	return func() { r.RequestURI = s.hidden.received }
+}
+
+// received is the target of a request that reverse_proxy has handed on.
+func (s *session) received(req *http.Request) string {
+	if s.hidden != nil && req.RequestURI == s.hidden.shown {
+		return s.hidden.received
+	}
+	return req.RequestURI
 }
 
 // close gives back what was kept for the request.

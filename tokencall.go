@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
@@ -47,9 +46,6 @@ type tokenReply struct {
 // answerTokenCall gives an app the token that it insists on. Whatever it sends to prove
 // itself is neither looked at nor forwarded: who may call is said by `callers`.
 func (h *Handler) answerTokenCall(w http.ResponseWriter, r *http.Request) error {
-	if r.URL.RawQuery != "" { // where some SDKs put the secrets of their app
-		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
-	}
 	if p := h.admit(r); p != nil {
 		return h.answer(w, p)
 	}

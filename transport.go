@@ -259,7 +259,7 @@ func (t *Transport) send(req *http.Request, s *session, token *tokencache.Token)
 // attempt sends a clone that only net/http sees.
 func (t *Transport) attempt(req *http.Request, s *session, token *tokencache.Token) (*http.Response, error) {
 	a := new(attempt)
-	forward.BuildURL(&a.url, &s.target, req.RequestURI)
+	forward.BuildURL(&a.url, &s.target, s.received(req))
 	out := &a.request
 	*out = *req
 	out.URL, out.Host = &a.url, s.target.Host

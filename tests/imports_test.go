@@ -25,7 +25,7 @@ const modulePath = "github.com/caddy-zoho/caddy-zoho"
 // upward, and no package is without a line. Its tests may import zohosim as well.
 var layers = map[string][]string{
 	"": {
-		"internal/admin", "internal/adminapi", "internal/body", "internal/callers",
+		"internal/accesslog", "internal/admin", "internal/adminapi", "internal/body", "internal/callers",
 		"internal/cli", "internal/client", "internal/doctor", "internal/egress", "internal/fault",
 		"internal/forward", "internal/metrics", "internal/notify", "internal/onboard", "internal/problem",
 		"internal/sealing", "internal/secret", "internal/sites", "internal/syntax", "internal/unrecognized",
@@ -40,6 +40,7 @@ var layers = map[string][]string{
 	"internal/words":        {"internal/nearest"},
 	"internal/fault":        {},
 	"internal/secret":       {},
+	"internal/accesslog":    {},
 	"internal/durable":      {},
 	"internal/lengthprefix": {},
 	"internal/masterkey":    {"internal/durable"},
