@@ -33,7 +33,7 @@ var layers = map[string][]string{
 	},
 	"zoho":                  {"internal/cause", "internal/nearest"},
 	"tokencache":            {"internal/lengthprefix"},
-	"tokencache/boltstore":  {"internal/durable", "internal/lengthprefix", "tokencache"},
+	"tokencache/boltstore":  {"internal/durable", "internal/lengthprefix", "internal/ownership", "tokencache"},
 	"zohosim":               {}, // states the protocol a second time: a shared mistake would pass every test
 	"internal/cause":        {}, // texts alone, so that every layer can have them
 	"internal/nearest":      {},
@@ -43,7 +43,8 @@ var layers = map[string][]string{
 	"internal/accesslog":    {},
 	"internal/durable":      {},
 	"internal/lengthprefix": {},
-	"internal/masterkey":    {"internal/durable"},
+	"internal/masterkey":    {"internal/durable", "internal/ownership"},
+	"internal/ownership":    {},
 	"internal/sealing":      {"internal/masterkey", "internal/secret"},
 	"internal/forward":      {"zoho"},
 	"internal/body":         {"internal/egress", "internal/fault", "internal/forward", "zoho"},
