@@ -82,6 +82,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		Flow:   app.state.flow,
 		Client: client.Onboard(),
 		Admit:  c.admit,
+		Caller: callerOf,
 		Failed: c.failed,
 		Path:   originalPath,
 		Folder: c.in,
@@ -162,6 +163,15 @@ func (c *Connect) failed(r *http.Request, e *onboard.Error) {
 		zap.String("client", c.client.Name),
 		zap.String("remote", r.RemoteAddr),
 	)
+}
+
+// callerOf is who calls as far as Caddy knows: whom a server in front has named if that is one of the
+// trusted_proxies. It admits nobody.
+func callerOf(r *http.Request) string {
+	if address, ok := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string); ok {
+		return address
+	}
+	return r.RemoteAddr
 }
 
 // originalPath is the path before rewrites: where the pages are for a browser.

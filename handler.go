@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/access"
+	"github.com/caddy-zoho/caddy-zoho/internal/accesslog"
 	"github.com/caddy-zoho/caddy-zoho/internal/apikeys"
 	"github.com/caddy-zoho/caddy-zoho/internal/audit"
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
@@ -95,6 +96,7 @@ type Handler struct {
 	audit   *audit.Log // nil where callers have no names, and all is admitted
 	rules   *rules
 	logger  *zap.Logger
+	logs    *accesslog.Logs
 }
 
 // CaddyModule returns the Caddy module information.
@@ -121,6 +123,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	for _, warning := range h.access.Warnings() {
 		ctx.Logger().Warn(warning)
 	}
+	h.logs = accesslog.New(ctx)
 	h.peers = callers.Watch(ctx)
 	h.names.Sites = sync.OnceValue(func() []string { return sites.HostsOf(app.walkSites(), h) })
 	return nil
@@ -288,8 +291,17 @@ func (h *Handler) Serves() sites.Served {
 	}
 }
 
-// ServeHTTP lets reverse_proxy send what a session could be opened for.
+// ServeHTTP keeps the secrets that a request shows out of Caddy's logs.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	shown, secret := accesslog.Redact(accesslog.Original(r))
+	if !secret && r.Header[apikeys.HeaderName] == nil {
+		return h.serve(w, r, next, false)
+	}
+	return h.logs.Serve(w, r, shown, apikeys.HeaderName, func() error { return h.serve(w, r, next, secret) })
+}
+
+// serve lets reverse_proxy send what a session could be opened for.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, secret bool) error {
 	if h.AnswerTokenCalls && tokenCall(forward.Path(r.RequestURI)) {
 		return h.answerTokenCall(w, r)
 	}
@@ -306,7 +318,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		s.writer = w
 	}
 	defer s.close()
+	if secret {
+		defer s.hide(r)()
+	}
 	err := suppressSniffing(w, r, next)
+	if s.answer != nil && len(s.answer.Trailer) > 0 {
+		forward.StripTrailers(w.Header())
+	}
 	if err != nil {
 		s.failed(err)
 	}

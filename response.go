@@ -11,6 +11,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
+	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/internal/unrecognized"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -144,8 +145,8 @@ func (s *session) labelled(res *http.Response, word string) *http.Response {
 
 // settled is the answer that the app gets, without what only we may say.
 func (s *session) settled(res *http.Response) *http.Response {
-	delete(res.Header, problem.HeaderName)
-	delete(res.Header, verdictHeader)
+	forward.StripOurs(res.Header)
+	forward.StripAnnounced(res.Trailer)
 	s.body.Settle()
 	if res.StatusCode >= http.StatusMultipleChoices { // a success may go on while the body does
 		s.stopBody(res)

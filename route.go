@@ -88,7 +88,7 @@ func (s *session) deny(why *policy.Refusal) *problem.Problem {
 	s.denied = why
 	s.denials.Do(func() {
 		s.logger.Warn("this call is not allowed", s.fields(zap.String("caller", s.caller.ID()),
-			zap.String("method", s.method), zap.String("path", s.path), zap.String("nearest_policy", why.Nearest),
+			zap.String("method", s.method), zap.String("path", s.shownPath()), zap.String("nearest_policy", why.Nearest),
 			zap.String("why", why.Why), zap.Bool("dry_run", s.access.DryRun))...)
 	})
 	return problem.NotAllowed()

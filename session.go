@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/access"
+	"github.com/caddy-zoho/caddy-zoho/internal/accesslog"
 	"github.com/caddy-zoho/caddy-zoho/internal/audit"
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
@@ -48,6 +49,7 @@ type session struct {
 	replays    int
 	body       *body.Recorder      // nil if there is none
 	answer     *http.Response      // of the last attempt
+	hidden     *hiddenTarget       // nil unless the target holds a secret
 	writer     http.ResponseWriter // nil unless the app speaks HTTP/1
 	unread     bool                // that app is answered while it is still sending
 
@@ -101,6 +103,26 @@ func (s *session) stopBody(res *http.Response) {
 	}
 }
 
+// hiddenTarget is a request target that is not for reverse_proxy's logs, and what they show instead.
+type hiddenTarget struct{ received, shown string }
+
+// hide keeps a secret in the target from reverse_proxy, which logs all of it. A rewrite there goes by
+// the URL.
+func (s *session) hide(r *http.Request) (restore func()) {
+	shown, _ := accesslog.Redact(r.RequestURI)
+	s.hidden = &hiddenTarget{r.RequestURI, shown}
+	r.RequestURI = shown
+	return func() { r.RequestURI = s.hidden.received }
+}
+
+// received is the target of a request that reverse_proxy has handed on.
+func (s *session) received(req *http.Request) string {
+	if s.hidden != nil && req.RequestURI == s.hidden.shown {
+		return s.hidden.received
+	}
+	return req.RequestURI
+}
+
 // close gives back what was kept for the request.
 func (s *session) close() {
 	if s.body.NoRoom() {
@@ -121,7 +143,7 @@ func (s *session) note(status int, code string) {
 		return
 	}
 	call := &audit.Call{Client: s.client.Name, Caller: s.caller.Name, Peer: s.caller.Peer, Account: s.account,
-		Service: s.target.Service, Method: s.method, Path: s.path, Status: status, Generation: s.generation, Code: code}
+		Service: s.target.Service, Method: s.method, Path: s.shownPath(), Status: status, Generation: s.generation, Code: code}
 	if s.denied != nil {
 		call.Policy, call.Why, call.DryRun = s.denied.Nearest, s.denied.Why, code != problem.CodeNotAllowed
 	}
@@ -130,6 +152,12 @@ func (s *session) note(status int, code string) {
 		return
 	}
 	s.audit.Call(call)
+}
+
+// shownPath is the path for people: some servers take what follows a semicolon for a parameter.
+func (s *session) shownPath() string {
+	shown, _ := accesslog.Redact(s.path)
+	return shown
 }
 
 // failed notes a request that reverse_proxy has no answer for.

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
@@ -47,9 +46,6 @@ type tokenReply struct {
 // answerTokenCall gives an app the token that it insists on. Whatever it sends to prove
 // itself is not forwarded, and looked at only where callers have keys.
 func (h *Handler) answerTokenCall(w http.ResponseWriter, r *http.Request) error {
-	if r.URL.RawQuery != "" { // where some SDKs put the secrets of their app
-		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
-	}
 	s := h.newSession(r)
 	reply, p := s.tokenReply(w, r, h.admit)
 	if p != nil {

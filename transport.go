@@ -152,6 +152,7 @@ func (t *Transport) RoundTrip(req *http.Request) (res *http.Response, err error)
 // token which may have ended together with the first one, it sends a last time.
 func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, error) {
 	egress.Watch(req.Context())
+	forward.WatchInterim(req.Context())
 	s.keep(req)
 	token, err := s.token(req)
 	if err != nil {
@@ -258,7 +259,7 @@ func (t *Transport) send(req *http.Request, s *session, token *tokencache.Token)
 // attempt sends a clone that only net/http sees.
 func (t *Transport) attempt(req *http.Request, s *session, token *tokencache.Token) (*http.Response, error) {
 	a := new(attempt)
-	forward.BuildURL(&a.url, &s.target, req.RequestURI)
+	forward.BuildURL(&a.url, &s.target, s.received(req))
 	out := &a.request
 	*out = *req
 	out.URL, out.Host = &a.url, s.target.Host

@@ -159,7 +159,7 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s: %s %s", name, a.Status, a.body)
 		}
 	}
-	if a := n.get("/crm/v8/Leads?fields=id&authtoken=" + key); !a.served() {
+	if a := n.get("/crm/v8/Leads?fields=id&AuthToken=" + key); !a.served() {
 		t.Errorf("query: %s %s", a.Status, a.body)
 	}
 	for name, test := range map[string]struct {

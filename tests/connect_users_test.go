@@ -531,3 +531,35 @@ func TestInvitedWords(t *testing.T) {
 	read(newBrowser(t).get(link.String()), 403, "was used")
 	read(newBrowser(t).get(c.pages()+"invite?token=x"), 403, "no invitation")
 }
+
+// TestOneCallerLeavesRoom, S-68: a caller that begins consents without end is refused, and others are
+// not, whom a server in front has named.
+func TestOneCallerLeavesRoom(t *testing.T) {
+	t.Parallel()
+	server := zohosim.New(zohosim.Options{})
+	server.AddClient(usualClient)
+	baseURL, stop := server.StartHTTP()
+	t.Cleanup(stop)
+	config := strings.Replace(onboarding, "{\n", "{\n\tservers {\n\t\ttrusted_proxies static 127.0.0.1/32\n\t}\n", 1)
+	c := startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_CONNECT_OPTIONS=")
+	begin := func(i int, address string) answer {
+		t.Helper()
+		return c.call(http.MethodPost, "/zoho-connect/start", strings.NewReader(fmt.Sprint("account=a", i)),
+			"Content-Type", "application/x-www-form-urlencoded", "Origin", c.url, "Sec-Fetch-Site", "same-origin", "X-Forwarded-For", address)
+	}
+	begun := 0
+	for i := range 150 {
+		switch a := begin(i, "198.51.100.7"); a.StatusCode {
+		case http.StatusSeeOther:
+			begun++
+		default:
+			wantPage(t, a, http.StatusTooManyRequests, "From your address")
+		}
+	}
+	if begun != 100 {
+		t.Errorf("%d consents of one caller", begun)
+	}
+	if a := begin(0, "198.51.100.8"); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("somebody else: %s %s", a.Status, a.body)
+	}
+}

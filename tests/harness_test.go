@@ -128,10 +128,11 @@ type proxy struct {
 	dir     string
 	config  string // path of the Caddyfile
 	env     []string
-	secrets []string // must not be seen anywhere
-	binary  string   // that is run
-	wrap    []string // a command that runs it as its child
-	panics  bool     // are in order
+	secrets []string        // must not be seen anywhere
+	zoho    *zohosim.Server // what it has issued must not be seen either, nil if that is not looked for
+	binary  string          // that is run
+	wrap    []string        // a command that runs it as its child
+	panics  bool            // are in order
 
 	searched []string // of the admin endpoint, for secrets in the end
 
@@ -284,6 +285,7 @@ func (c *proxy) stopAndCheck() {
 		c.stop()
 	}
 	c.checkSecrets("the log", []byte(c.output.String()))
+	c.checkStates("the log", []byte(c.output.String()))
 	if strings.Contains(c.output.String(), "DATA RACE") || strings.Contains(c.output.String(), "panic:") && !c.panics {
 		c.t.Errorf("Caddy panicked or raced\n%s", c.output)
 	}
@@ -301,12 +303,34 @@ func (c *proxy) checkSecrets(where string, content []byte) {
 	if strings.Contains(string(content), "Zoho-oauthtoken 1000.") {
 		c.t.Errorf("%s shows an access token", where)
 	}
-	for _, secret := range c.secrets {
+	for _, secret := range append(c.issued(), c.secrets...) {
 		for _, form := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret)), hex.EncodeToString([]byte(secret)),
 			url.QueryEscape(secret), secret[:min(12, len(secret))]} {
 			if form != clientID[:12] && bytes.Contains(content, []byte(form)) {
 				c.t.Errorf("%s shows a secret in the form %.8s…", where, form)
 			}
+		}
+	}
+}
+
+// issued are the codes and tokens that the simulator has made.
+func (c *proxy) issued() []string {
+	if c.zoho == nil {
+		return nil
+	}
+	issued := c.zoho.Issued()
+	return slices.Concat(issued.Codes, issued.RefreshTokens, issued.AccessTokens)
+}
+
+// checkStates looks for the states of consents. A command that begins one shows its own.
+func (c *proxy) checkStates(where string, content []byte) {
+	c.t.Helper()
+	if c.zoho == nil {
+		return
+	}
+	for _, state := range c.zoho.Issued().States {
+		if bytes.Contains(content, []byte(state)) {
+			c.t.Errorf("%s shows the state of a consent", where)
 		}
 	}
 }
@@ -540,7 +564,7 @@ func startOnboarding(t *testing.T, o zohosim.Options, env ...string) (*proxy, *z
 	baseURL, stop := server.StartHTTP()
 	t.Cleanup(stop)
 	c := newCaddy(t, onboarding, append([]string{"ZOHO_DATA_CENTER=" + baseURL + " " + baseURL, "ZOHO_CONNECT_OPTIONS="}, env...)...)
-	c.secrets = append(c.secrets, "code=1000.")
+	c.secrets, c.zoho = append(c.secrets, "code=1000."), server
 	c.start()
 	return c, server
 }

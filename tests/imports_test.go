@@ -25,8 +25,8 @@ const modulePath = "github.com/caddy-zoho/caddy-zoho"
 // upward, and no package is without a line. Its tests may import zohosim as well.
 var layers = map[string][]string{
 	"": {
-		"internal/access", "internal/admin", "internal/adminapi", "internal/apikeys", "internal/audit", "internal/body",
-		"internal/callers",
+		"internal/access", "internal/accesslog", "internal/admin", "internal/adminapi", "internal/apikeys",
+		"internal/audit", "internal/body", "internal/callers",
 		"internal/cli", "internal/client", "internal/doctor", "internal/egress", "internal/fault",
 		"internal/forward", "internal/metrics", "internal/notify", "internal/onboard", "internal/policy",
 		"internal/problem", "internal/sealing", "internal/secret", "internal/sites", "internal/syntax",
@@ -34,7 +34,7 @@ var layers = map[string][]string{
 	},
 	"zoho":                  {"internal/cause", "internal/nearest"},
 	"tokencache":            {"internal/lengthprefix"},
-	"tokencache/boltstore":  {"internal/durable", "internal/lengthprefix", "tokencache"},
+	"tokencache/boltstore":  {"internal/durable", "internal/lengthprefix", "internal/ownership", "tokencache"},
 	"zohosim":               {}, // states the protocol a second time: a shared mistake would pass every test
 	"internal/cause":        {}, // texts alone, so that every layer can have them
 	"internal/nearest":      {},
@@ -47,9 +47,11 @@ var layers = map[string][]string{
 	"internal/words":        {"internal/nearest"},
 	"internal/fault":        {},
 	"internal/secret":       {},
+	"internal/accesslog":    {},
 	"internal/durable":      {},
 	"internal/lengthprefix": {},
-	"internal/masterkey":    {"internal/durable"},
+	"internal/masterkey":    {"internal/durable", "internal/ownership"},
+	"internal/ownership":    {},
 	"internal/sealing":      {"internal/masterkey", "internal/secret"},
 	"internal/forward":      {"zoho"},
 	"internal/body":         {"internal/egress", "internal/fault", "internal/forward", "zoho"},

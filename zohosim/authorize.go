@@ -20,6 +20,9 @@ var consentPage = template.Must(template.New("consent").Parse(consentHTML))
 // cannot go back to the callback: the browser is shown a page.
 func (c *call) authorize() {
 	c.s.mu.Lock()
+	noteLocked(&c.s.issued.States, c.get("state"))
+	c.s.mu.Unlock()
+	c.s.mu.Lock()
 	o := c.s.o
 	client := c.s.clients[c.get("client_id")]
 	c.s.mu.Unlock()

@@ -53,6 +53,7 @@ func (s *Server) grantLocked(spec GrantSpec) *grant {
 		s.removeLocked(old)
 	}
 	s.grants[g.RefreshToken] = g
+	noteLocked(&s.issued.RefreshTokens, g.RefreshToken)
 	h := g.holder()
 	s.holders[h] = append(s.holders[h], g)
 	for s.o.MaxGrants > 0 && len(s.holders[h]) > s.o.MaxGrants {
@@ -86,6 +87,7 @@ func (s *Server) mintLocked(g *grant) *token {
 	g.issued++
 	t := &token{value: newToken(), grant: g, number: g.issued, expires: now.Add(s.o.TokenLife)}
 	s.tokens[t.value] = t
+	noteLocked(&s.issued.AccessTokens, t.value)
 	g.tokens = append(g.tokens, t)
 	for s.o.MaxLive > 0 && len(g.tokens) > s.o.MaxLive {
 		s.killTokenLocked(g.tokens[0])
@@ -149,6 +151,7 @@ func (s *Server) codeLocked(c code) string {
 	c.expires = s.o.Now().Add(s.o.codeLife(c.selfClient))
 	value := newToken()
 	s.codes[value] = c
+	noteLocked(&s.issued.Codes, value)
 	return value
 }
 

@@ -42,6 +42,7 @@ type Server struct {
 	// cleared is closed, and made anew, when faults are cleared: who hangs goes on.
 	cleared chan struct{}
 	stats   Stats
+	issued  Issued
 }
 
 // New makes a simulator. It panics if an option has a value that does not exist.

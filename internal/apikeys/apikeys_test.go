@@ -258,8 +258,8 @@ func TestGate(t *testing.T) {
 			t.Errorf("%s: %v %v", name, owner, err)
 		}
 		g.Hide(test.r)
-		if test.r.Header.Get(HeaderName) != "" || test.query && strings.Contains(test.r.RequestURI+test.r.URL.String(), key) {
-			t.Errorf("%s: the key goes on: %s %v", name, test.r.RequestURI, test.r.Header)
+		if test.r.Header.Get(HeaderName) != "" {
+			t.Errorf("%s: the key goes on: %v", name, test.r.Header)
 		}
 	}
 }

@@ -86,11 +86,5 @@ func fromAuthorization(value string) string {
 	return password
 }
 
-// Hide takes the key out of a request that goes on: what comes after may log it.
-func (g *Gate) Hide(r *http.Request) {
-	delete(r.Header, HeaderName)
-	if g.Query && r.URL.RawQuery != "" {
-		r.RequestURI = forward.WithoutAuthToken(r.RequestURI)
-		_, r.URL.RawQuery, _ = strings.Cut(r.RequestURI, "?")
-	}
-}
+// Hide takes the key out of the headers of a request that goes on: what comes after may log them.
+func (g *Gate) Hide(r *http.Request) { delete(r.Header, HeaderName) }

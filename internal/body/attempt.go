@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
@@ -68,13 +67,9 @@ func (r *Recorder) trailer() http.Header {
 	return trailer
 }
 
-// framing are the fields that are no trailers (RFC 9110, 6.5.1); of those that were not announced
-// net/http lets them through.
-var framing = []string{"Content-Length", "Transfer-Encoding", "Trailer", "Host"}
-
 func copyTrailer(to, from http.Header) {
 	for name, values := range from {
-		if !forward.Private(name) && !slices.Contains(framing, name) {
+		if forward.MayFollow(name) {
 			to[name] = values
 		}
 	}

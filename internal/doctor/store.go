@@ -27,6 +27,15 @@ func (s *Subject) examineStore() (found adminapi.Findings) {
 			Do:     "do that, and see who made it so",
 		})
 	}
+	for _, text := range store.Strange() {
+		found.Add(adminapi.Finding{
+			Check:  adminapi.CheckStore,
+			Result: adminapi.ResultFailed,
+			What:   text,
+			Why:    "whoever owns a file of the store, or its folder, can put another one in its place",
+			Do:     "do that, and see who made it so",
+		})
+	}
 	if text := ReturnedGrants(store); text != "" {
 		found.Add(adminapi.Finding{
 			Check:  adminapi.CheckStore,

@@ -50,14 +50,20 @@ func Watch(ctx context.Context) {
 		return
 	}
 	before := trace.GotConn
+	if before == nil { // as in each request of Caddy's, which is not to cost an allocation
+		trace.GotConn = begin
+		return
+	}
 	trace.GotConn = func(info httptrace.GotConnInfo) {
-		if c, ok := Of(info.Conn); ok {
-			c.http1.Store(true)
-			c.begins.Store(info.Reused)
-		}
-		if before != nil {
-			before(info)
-		}
+		begin(info)
+		before(info)
+	}
+}
+
+func begin(info httptrace.GotConnInfo) {
+	if c, ok := Of(info.Conn); ok {
+		c.http1.Store(true)
+		c.begins.Store(info.Reused)
 	}
 }
 

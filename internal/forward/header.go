@@ -46,34 +46,70 @@ func Unframed(r *http.Request) bool {
 	return r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch
 }
 
-// Private reports whether a header is no business of Zoho's: cookies could mix
-// identities, and the others name internal hosts and addresses.
+// Private reports whether a header is no business of Zoho's: credentials and cookies could mix
+// identities, and the others name internal hosts and addresses. It is also said of spellings
+// that a server may take for such a name.
 func Private(name string) bool {
 	if name == "" { // HTTP/2 lets a trailer announce it
 		return true
 	}
 	switch name[0] {
-	case 'A':
-		return name == "Authorization"
-	case 'C':
-		return name == "Cookie"
-	case 'F':
-		return name == "Forwarded"
-	case 'V':
-		return name == "Via"
-	case 'X':
-		return strings.HasPrefix(name, "X-Forwarded-")
-	case 'Z':
-		return strings.HasPrefix(name, "Zoho-Proxy-")
+	case 'A', 'a':
+		return spells(name, "Authorization")
+	case 'C', 'c':
+		return spells(name, "Cookie") || spells(name, "Cookie2")
+	case 'F', 'f':
+		return spells(name, "Forwarded")
+	case 'P', 'p':
+		return spells(name, "Proxy-Authorization")
+	case 'V', 'v':
+		return spells(name, "Via")
+	case 'X', 'x':
+		return begins(name, "X-Forwarded-")
+	case 'Z', 'z':
+		return Ours(name)
 	}
 	return false
 }
+
+// Ours reports whether a header is one by which the proxy and apps speak to each other. Zoho neither
+// gets it nor says it.
+func Ours(name string) bool { return begins(name, "Zoho-Proxy-") }
+
+// spells reports whether a name can be read as another one: in any letter case, with signs of any
+// kind for dashes (CGI has but one for all), and more of them at its end.
+func spells(name, as string) bool {
+	if !begins(name, as) {
+		return false
+	}
+	for i := len(as); i < len(name); i++ {
+		if isAlphanumeric(name[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// begins reports whether the beginning of a name can be read as that of another one.
+func begins(name, as string) bool {
+	if len(name) < len(as) {
+		return false
+	}
+	for i := range len(as) {
+		if got, want := name[i], as[i]; got != want && got|0x20 != want|0x20 && (want != '-' || isAlphanumeric(got)) {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlphanumeric(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 // BuildURL makes u lead to a target, with the request target as it was received, byte
 // for byte, short of the service's name and of an authtoken.
 func BuildURL(u *url.URL, to *zoho.Target, received string) {
 	target := OriginForm(received)
-	target = WithoutAuthToken(target[min(to.Strip, len(target)):]) // JSON may rewrite in reverse_proxy
+	target = withoutAuthToken(target[min(to.Strip, len(target)):]) // JSON may rewrite in reverse_proxy
 	if target == "" || target[0] != '/' {
 		target = "/" + target
 	}
@@ -91,8 +127,8 @@ func BuildURL(u *url.URL, to *zoho.Target, received string) {
 	}
 }
 
-// WithoutAuthToken removes the parameter that older Zoho APIs took a credential in.
-func WithoutAuthToken(target string) string {
+// withoutAuthToken removes the parameter that older Zoho APIs took a credential in.
+func withoutAuthToken(target string) string {
 	path, query, ok := strings.Cut(target, "?")
 	if !ok || !hasAuthToken(query) {
 		return target

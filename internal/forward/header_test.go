@@ -85,3 +85,26 @@ func TestOnlyOneAuthorizationLeaves(t *testing.T) {
 		t.Error("the app's request was changed")
 	}
 }
+
+// TestSpellings: a name that a server may read as one of those that stay here stays here as well, and
+// no other does.
+func TestSpellings(t *testing.T) {
+	private := []string{
+		"Authorization_", "AUTHORIZATION", "authorization", "Authorization-", "Cookie_", "Cookie2", "Via.", "Forwarded_",
+		"X_forwarded_for", "X.Forwarded.Host", "x-forwarded-proto", "Proxy_authorization", "Zoho_proxy_account", "ZOHO.PROXY.KEY", "",
+	}
+	for _, name := range private {
+		if !Private(name) || MayFollow(name) {
+			t.Errorf("%q may leave", name)
+		}
+	}
+	public := []string{
+		"Authorization-Context", "Authority", "Cookies", "Viable", "Forwarded-By", "X-Forwarder", "X-Forwarded", "Proxy-Authorizations",
+		"Zoho-Proxy", "Zoho-Proxied", "Zoho", "A", "X", "Z", "Orgid", "X-Zoho-Sdk", "Grpc-Status", "X-Amz-Checksum-Sha256",
+	}
+	for _, name := range public {
+		if Private(name) || !MayFollow(name) {
+			t.Errorf("%q stays here", name)
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/durable"
+	"github.com/caddy-zoho/caddy-zoho/internal/ownership"
 )
 
 const (
@@ -70,6 +71,9 @@ func (f *File) read(info fs.FileInfo) error {
 		return fmt.Errorf("%s is no regular file", f.path)
 	case info.Size() == 0:
 		return fmt.Errorf("%s is empty", f.path)
+	}
+	if uid, strange := ownership.Stranger(info); strange && ownership.Refuse() {
+		return fmt.Errorf("%s: %s: %s", f.path, ownership.Told(uid), ownership.Remedy(f.path))
 	}
 	file, err := os.Open(f.path)
 	if errors.Is(err, fs.ErrPermission) {

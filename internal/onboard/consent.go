@@ -21,12 +21,19 @@ func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ error) {
 	case s.RedirectURI == "":
 		return "", "", errNoRedirectURI(cl)
 	}
-	if err := f.checkStore(cl, s.Account, s.ReplaceLost); err != nil {
+	c := &consent{
+		Start:   s,
+		client:  cl.Name,
+		browser: identify(s.Browser),
+		origin:  s.originOf(),
+		expires: time.Now().Add(consentLife),
+	}
+	state = rand.Text()
+	if err := f.register(s.startsOf(cl), state, c); err != nil { // before anything is written
 		return "", "", err
 	}
-	c := &consent{Start: s, client: cl.Name, browser: identify(s.Browser), expires: time.Now().Add(consentLife)}
-	state = rand.Text()
-	if err := f.register(s.startsOf(cl), state, c); err != nil {
+	if err := f.checkStore(cl, s.Account, s.ReplaceLost); err != nil {
+		f.unregister(s.startsOf(cl), state)
 		return "", "", err
 	}
 	accounts := zoho.Accounts{DataCenter: cl.Centers[0], ClientID: cl.ID()}

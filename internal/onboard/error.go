@@ -181,6 +181,19 @@ func errTooManyStarts(wait time.Duration) error {
 	}
 }
 
+func errTooManyOfCaller(wait time.Duration) error {
+	return &Error{
+		Status:     http.StatusTooManyRequests,
+		Code:       "starts",
+		RetryAfter: wait,
+		Text: "From your address, or others of its network, as many consents were begun in the last minutes " +
+			"as one caller may have at once.",
+		Remedy: fmt.Sprintf("Try again in %s. If all callers come through one server, have Caddy learn "+
+			"their addresses by trusted_proxies.", wait.Round(time.Second)),
+		Quota: "Zoho was not asked.",
+	}
+}
+
 func errUsed() error {
 	return &Error{
 		Status:    http.StatusConflict,

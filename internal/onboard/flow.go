@@ -2,7 +2,7 @@
 // code), by an invitation to somebody else's browser, by a code or callback that was
 // pasted, by a refresh token from elsewhere. It takes them out again as well.
 //
-// flow.go holds what is under way, consent.go begins a consent and takes its callback,
+// flow.go holds what is under way, share.go says how much of that is one caller's, consent.go begins a consent and takes its callback,
 // grant.go takes what is brought otherwise and has it prove itself, store.go makes it the
 // grant of an account, pending.go is the grant until then, confirm.go what a person has to
 // confirm, revoke.go how a grant ends, invite.go the links for customers and invited.go their
@@ -11,6 +11,7 @@
 package onboard
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -78,6 +79,7 @@ type Start struct {
 	Account     string
 	RedirectURI string // where the browser comes back to
 	Browser     string // cookie that the callback must show; "" for a callback that is pasted
+	Caller      string // address of the browser that begins; "" for a terminal, which only the operator has
 	RevokeOld   bool   // revoke the grant that this one replaces
 	ReplaceLost bool   // replace a grant that cannot be read
 	invitation  *Invitation
@@ -88,10 +90,12 @@ type consent struct {
 	Start
 	client  string
 	browser browserID
+	origin  netip.Addr // that Caller names, if it counts by its address
 	expires time.Time
 	used    bool // kept until it expires, to tell a second use from an invention
 }
 
+// register notes a consent, unless there are too many.
 func (f *Flow) register(key tokencache.Key, state string, c *consent) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -101,12 +105,27 @@ func (f *Flow) register(key tokencache.Key, state string, c *consent) error {
 	if len(recent) >= maxStarts {
 		return errTooManyStarts(recent[0].Add(startWindow).Sub(now))
 	}
+	if wait := f.shareTaken(c, now); wait > 0 {
+		return errTooManyOfCaller(wait)
+	}
 	if len(f.consents) >= maxConsents {
 		return errTooManyStarts(time.Minute)
 	}
 	f.starts[key] = append(recent, now)
 	f.consents[state] = c
 	return nil
+}
+
+// unregister takes back what register has noted, for a consent that nobody was sent to.
+func (f *Flow) unregister(key tokencache.Key, state string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.consents, state)
+	if recent := f.starts[key]; len(recent) > 1 {
+		f.starts[key] = recent[:len(recent)-1]
+	} else {
+		delete(f.starts, key)
+	}
 }
 
 // dropExpired drops what has expired. With mu held.

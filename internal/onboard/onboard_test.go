@@ -357,7 +357,7 @@ func testPages(t *testing.T) *Pages {
 	flow, cl := testClient(t)
 	return &Pages{
 		Flow: flow, Client: cl, Admit: func(*http.Request) bool { return true }, Failed: func(*http.Request, *Error) {},
-		Path: func(r *http.Request) string { return r.URL.Path }, Folder: func(f string) bool { return f == "/zoho-connect/" },
+		Caller: func(r *http.Request) string { return r.RemoteAddr }, Path: func(r *http.Request) string { return r.URL.Path }, Folder: func(f string) bool { return f == "/zoho-connect/" },
 	}
 }
 

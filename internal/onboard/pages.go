@@ -33,6 +33,8 @@ type Pages struct {
 	// Admit reports whether a request may see the connections and begin a consent. The
 	// callback is guarded by its state and a cookie, an invitation by its signature.
 	Admit func(*http.Request) bool
+	// Caller is the address that a request comes from, by which consents are counted.
+	Caller func(*http.Request) string
 	// Failed is told of what went wrong on a page.
 	Failed func(*http.Request, *Error)
 	// Path is the path that the browser asked for, before anything took a prefix off it.

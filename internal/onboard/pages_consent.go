@@ -21,6 +21,7 @@ func (v *visit) start() {
 
 // begin sends the browser to Zoho. It keeps its cookie, so that two tabs can be at it.
 func (v *visit) begin(s Start) {
+	s.Caller = v.Caller(v.r)
 	s.Browser = v.browser()
 	if s.Browser == "" {
 		s.Browser = rand.Text()

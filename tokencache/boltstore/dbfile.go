@@ -6,14 +6,15 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"sync"
-	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/ownership"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -73,7 +74,7 @@ func (f *dbFile) fail(err error) {
 	if err == nil {
 		return
 	}
-	f.seen, _ = os.Stat(f.path)
+	f.seen, _ = os.Lstat(f.path)
 	var locked *tokencache.LockedError
 	switch {
 	case errors.As(err, &locked):
@@ -85,7 +86,7 @@ func (f *dbFile) fail(err error) {
 
 // changed reports whether the file is another one than when it failed.
 func (f *dbFile) changed() bool {
-	info, err := os.Stat(f.path)
+	info, err := os.Lstat(f.path)
 	if err != nil || f.seen == nil {
 		return (err == nil) != (f.seen != nil)
 	}
@@ -97,16 +98,19 @@ func (f *dbFile) explain(err error) error { return explain(err, f.path, f.remedy
 
 // open opens the file after a look at its structure, and makes sure that it is ours. With
 // create it makes one where there is none, or an empty one as a crash right after the
-// file was made leaves it. What is no regular file is damage.
+// file was made leaves it. What is no regular file is damage, and what is a stranger's is left alone.
 func (f *dbFile) open(create bool) error {
-	info, err := os.Stat(f.path)
+	if err := refuseFolder(filepath.Dir(f.path)); err != nil {
+		return err
+	}
+	info, err := os.Lstat(f.path)
 	fresh := create && (errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() && info.Size() == 0)
 	switch {
 	case fresh:
-	case errors.Is(err, syscall.ELOOP):
-		return fmt.Errorf("%w: a loop of symbolic links", tokencache.ErrDamaged)
 	case err != nil:
 		return err
+	case info.Mode()&fs.ModeSymlink != 0:
+		return linkError()
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%w: not a regular file (%s)", tokencache.ErrDamaged, info.Mode())
 	case info.Size() == 0:
@@ -149,7 +153,7 @@ func (f *dbFile) openRaw(path string, flag int, fresh bool) (_ *os.File, err err
 	if !fresh {
 		flag &^= os.O_CREATE
 	}
-	raw, err := os.OpenFile(path, flag, 0o600)
+	raw, err := ownership.Open(path, flag, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +169,10 @@ func (f *dbFile) openRaw(path string, flag int, fresh bool) (_ *os.File, err err
 	if err != nil {
 		return nil, err
 	}
-	if now, err := os.Stat(path); err != nil || !os.SameFile(now, info) {
+	if err := refuseStranger(path, info); err != nil {
+		return nil, err
+	}
+	if now, err := os.Lstat(path); err != nil || !os.SameFile(now, info) {
 		return nil, &tokencache.LockedError{File: path} // the holder before us put another one in its place
 	}
 	if fresh {
@@ -250,7 +257,7 @@ const (
 // look says what became of an open file. Somebody may have deleted it, put another one in its
 // place or cut it: what is written to the open handle would be lost then.
 func (f *dbFile) look() found {
-	info, err := os.Stat(f.path)
+	info, err := os.Lstat(f.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return gone

@@ -10,6 +10,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/durable"
+	"github.com/caddy-zoho/caddy-zoho/internal/ownership"
 )
 
 // How the version before a change of grants.db is kept.
@@ -36,8 +37,8 @@ func (b *Store) copyPath() string { return b.beforePath() + ".new" }
 
 // keepBefore makes a copy that is to become the version before, if one is due.
 func (b *Store) keepBefore() (made bool, err error) {
-	kept, err := os.Stat(b.beforePath())
-	if err == nil && b.grants.info.Size() > largeCopy && time.Since(kept.ModTime()).Abs() < copyEvery {
+	kept, err := os.Lstat(b.beforePath())
+	if err == nil && kept.Mode().IsRegular() && b.grants.info.Size() > largeCopy && time.Since(kept.ModTime()).Abs() < copyEvery {
 		return false, nil
 	}
 	return b.copyGrants()
@@ -97,13 +98,20 @@ func (b *Store) keepCopy() error {
 // change: if grants.db has gone on since, the change was made, and the copy is the
 // version before it. A commit begins when the copy is on the disk, so it is whole then.
 func (b *Store) settleCopy() {
-	waiting, err := os.Open(b.copyPath())
+	info, err := os.Lstat(b.copyPath())
 	if err != nil {
 		return
 	}
-	copied, whole := wholeFile(waiting)
-	_ = waiting.Close()
-	if now, err := os.Open(b.grants.path); err == nil {
+	copied, whole := boltMeta{}, false
+	if info.Mode().IsRegular() { // what was put there by others is removed
+		waiting, err := ownership.Open(b.copyPath(), os.O_RDONLY, 0)
+		if err != nil {
+			return
+		}
+		copied, whole = wholeFile(waiting)
+		_ = waiting.Close()
+	}
+	if now, err := ownership.Open(b.grants.path, os.O_RDONLY, 0); err == nil {
 		current, ok := readMetas(now)
 		whole = whole && !(ok && current.txid == copied.txid)
 		_ = now.Close()
@@ -121,7 +129,7 @@ func (b *Store) settleCopy() {
 // wholeFile is the meta of a file whose structure is sound.
 func wholeFile(f *os.File) (boltMeta, bool) {
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || checkFile(f, info.Size()) != nil {
+	if err != nil || refuseStranger(f.Name(), info) != nil || !info.Mode().IsRegular() || checkFile(f, info.Size()) != nil {
 		return boltMeta{}, false
 	}
 	return readMetas(f)

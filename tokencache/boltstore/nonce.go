@@ -9,6 +9,7 @@ import (
 
 // ConsumeNonce reports whether an id is used the first time, and remembers it until
 // the time given, over restarts as well. Ids are kept in clear: they must tell nothing.
+// Nothing is written for one that was used.
 func (b *Store) ConsumeNonce(id string, until time.Time) (first bool, err error) {
 	err = b.withTokens(true, func(tx *bolt.Tx) error {
 		spent, err := tx.CreateBucketIfNotExists([]byte(bucketSpent))
@@ -18,24 +19,35 @@ func (b *Store) ConsumeNonce(id string, until time.Time) (first bool, err error)
 		if err := dropPast(spent, time.Now()); err != nil {
 			return err
 		}
-		if first = spent.Get([]byte(id)) == nil; !first {
-			return nil
+		if spent.Get([]byte(id)) != nil {
+			return errUnchanged
 		}
 		return spent.Put([]byte(id), []byte(utc(until).Format(time.RFC3339)))
 	})
-	return first && err == nil, err
+	if errors.Is(err, errUnchanged) {
+		return false, nil
+	}
+	return err == nil, err
 }
+
+// errUnchanged ends a transaction in which there is nothing to write: what bbolt commits costs
+// the disk several pages, whatever is in it.
+var errUnchanged = errors.New("nothing to write")
 
 // ReturnNonce takes back what ConsumeNonce has noted, for somebody who could not do what
 // the id was good for.
 func (b *Store) ReturnNonce(id string) error {
-	return b.withTokens(true, func(tx *bolt.Tx) error {
+	err := b.withTokens(true, func(tx *bolt.Tx) error {
 		spent := tx.Bucket([]byte(bucketSpent))
-		if spent == nil {
-			return nil
+		if spent == nil || spent.Get([]byte(id)) == nil {
+			return errUnchanged
 		}
 		return spent.Delete([]byte(id))
 	})
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
+	return err
 }
 
 // NonceConsumed reports whether ConsumeNonce has seen the id, and remembers it still.

@@ -21,6 +21,7 @@ package boltstore
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -78,14 +79,16 @@ func (b *Store) putBack() string {
 }
 
 // Warnings lists what does not stop the store but should be looked at: modes
-// that let others read, files set aside, records that cannot be read.
-func (b *Store) Warnings() []string { return append(b.TooOpen(), b.Noticed()...) }
+// that let others read, owners, files set aside, records that cannot be read.
+func (b *Store) Warnings() []string {
+	return slices.Concat(b.Strange(), b.TooOpen(), b.Noticed())
+}
 
 // TooOpen lists files with modes that let others than their owner read them.
 func (b *Store) TooOpen() []string {
 	var list []string
 	for path, limit := range b.modes() {
-		if info, err := os.Stat(path); err == nil && info.IsDir() == (path == b.dir) && info.Mode().Perm()&^limit != 0 {
+		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink == 0 && info.IsDir() == (path == b.dir) && info.Mode().Perm()&^limit != 0 {
 			list = append(list, fmt.Sprintf("%s has mode %04o, so others than its owner can get at it: chmod %04o it",
 				path, info.Mode().Perm(), limit))
 		}

@@ -1,0 +1,62 @@
+package boltstore
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/ownership"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// What is not ours. Whoever owns the folder, or a file in it, can put another one there: a link that has
+// us write elsewhere, or grants of his choice. A file with a second name (a hard link) is no reason to
+// refuse it: backups make such names, and others cannot make one where only we can write.
+
+// refuseFolder refuses a folder that somebody else owns; one that is not there yet is made by us.
+func refuseFolder(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil
+	}
+	return refuseStranger(dir, info)
+}
+
+func refuseStranger(path string, info fs.FileInfo) error {
+	uid, strange := ownership.Stranger(info)
+	if !strange || !ownership.Refuse() {
+		return nil
+	}
+	return &tokencache.StoreError{
+		File:   path,
+		Reason: ownership.Told(uid),
+		Remedy: ownership.Remedy(path),
+		Err:    fs.ErrPermission,
+	}
+}
+
+// linkError is what is wrong with a file that is a symbolic link.
+func linkError() error {
+	return fmt.Errorf("%w: a symbolic link, which is not followed; the file itself has to be there", tokencache.ErrDamaged)
+}
+
+// Strange lists what of the store belongs to another user than the one of this process. It is told where
+// this is root; to others such a store is refused.
+func (b *Store) Strange() []string {
+	var list []string
+	for path := range b.modes() {
+		if info, err := os.Lstat(path); err == nil {
+			uid, strange := ownership.Stranger(info)
+			text := fmt.Sprintf("%s: %s: %s", path, ownership.Told(uid), ownership.Remedy(path))
+			switch {
+			case strange && path == b.dir:
+				return []string{text} // which is also what to do about the files
+			case strange:
+				list = append(list, text)
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
