@@ -218,6 +218,15 @@ func TestKeysInAccessLog(t *testing.T) {
 	for where, want := range map[string]int{"": 0, "in header": 1, "in query": 1, "in header query": 2} {
 		c := startCaddy(t, oneSite("", "\nrefresh_token {env.ZOHO_REFRESH_TOKEN}", "\nlog\nzoho_proxy {\napi_keys "+file+" "+where+"\n}"),
 			"ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+		key, line := (&callersOf{proxy: c}).newKey("erp")
+		if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, code := range []int{http.StatusOK, http.StatusUnauthorized} { // the file is read anew in between, or not
+			a := c.get("/crm/v8/Leads?authtoken="+key+fmt.Sprint(code), "Zoho-Proxy-Key", key)
+			c.checkSecrets("an answer", a.body)
+		}
+		c.logs("handled request", "REDACTED")
 		if got := strings.Count(c.output.String(), warning); got != want {
 			t.Errorf("%q: %d warnings, want %d\n%s", where, got, want, c.output)
 		}
