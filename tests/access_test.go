@@ -222,7 +222,7 @@ func TestKeysInAccessLog(t *testing.T) {
 		if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for _, code := range []int{http.StatusOK, http.StatusUnauthorized} { // the file is read anew in between, or not
+		for _, code := range []int{http.StatusOK, http.StatusUnauthorized} {
 			a := c.get("/crm/v8/Leads?authtoken="+key+fmt.Sprint(code), "Zoho-Proxy-Key", key)
 			c.checkSecrets("an answer", a.body)
 		}
