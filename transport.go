@@ -170,14 +170,14 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 			return s.notReplayed(req, res, problem.Unexpected), nil
 		}
 		verdict := s.judge(res, token)
-		how, renewable := s.refusal(verdict)
+		how, renewable := s.refusal(res, verdict)
 		if !renewable {
-			return s.deliver(res, token, verdict), nil
+			return s.deliver(req, res, token, verdict), nil
 		}
-		if s.replays > 0 && s.replayRefused(res, token, verdict, before) {
+		if s.replays > 0 && s.replayRefused(req, res, token, verdict, before) {
 			return s.passOn(res, token, verdict), nil
 		}
-		newer, err := s.resource.Refused(req.Context(), s.client.Cache, token.Generation, how)
+		newer, err := s.refused(req).Refused(req.Context(), s.client.Cache, token.Generation, how)
 		switch {
 		case err != nil:
 			body.Discard(res)

@@ -90,9 +90,15 @@ func TestAmbiguousRefusals(t *testing.T) {
 			r.resource("books").Accepted(1)
 			settle(5*time.Second + time.Millisecond)
 		}, 2},
-		{"succeeded elsewhere", func(r *rig) {
+		{"succeeded elsewhere a moment ago", func(r *rig) {
 			settle(time.Hour / 2)
 			r.resource("crm").Accepted(1)
+			settle(5 * time.Second)
+		}, 0},
+		{"succeeded elsewhere a while ago", func(r *rig) {
+			settle(time.Hour / 2)
+			r.resource("crm").Accepted(1)
+			settle(5*time.Second + time.Millisecond)
 		}, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
