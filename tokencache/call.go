@@ -52,8 +52,8 @@ func (c Call) Refused(ctx context.Context, cl *Client, generation uint64, how Re
 		}
 		return r.Get(ctx, cl)
 	}
-	worth, sure := r.renewable(l, how, c.Likeness, now)
-	if !worth || !n.force(c, generation, sure, now.mono) {
+	dead := r.renewable(l, how, c.Likeness, now)
+	if dead == notWorth || !n.force(cl, c, generation, dead, now.mono) {
 		return nil, nil
 	}
 	r.renews(l, how, now)
@@ -70,8 +70,10 @@ func (c Call) renew(ctx context.Context, cl *Client, generation uint64, how Refu
 		sparing: c.Resource.accepted.Load() == 0,
 	})
 	if err != nil {
-		if ctx.Err() == nil { // otherwise it may be on its way
-			n.forgive(c, generation)
+		if ctx.Err() != nil { // it may be on its way
+			n.ends(c.Resource, generation, notAwaited)
+		} else {
+			n.forgive(c.Resource, generation)
 		}
 		return nil, err
 	}
@@ -84,6 +86,9 @@ func (c Call) renew(ctx context.Context, cl *Client, generation uint64, how Refu
 // ReplayAccepted tells that a replay was not refused: renewing has helped, and is on nobody's
 // account.
 func (c Call) ReplayAccepted(t *Token) { c.Resource.conn.settle(c.Resource, t.Generation) }
+
+// NotReplayed tells that the request which had a generation refused cannot be sent again.
+func (c Call) NotReplayed(generation uint64) { c.Resource.conn.ends(c.Resource, generation, notReplayed) }
 
 // ReplayRefused tells that a replay was refused, too, in a way that a new token might
 // have cured; sent is the Mark of the request that it repeats. If the token was renewed

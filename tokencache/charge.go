@@ -7,21 +7,24 @@ import (
 )
 
 // The token calls of a grant are there for all who call. A renewal that a refusal forces is on the
-// account of the caller who was refused first, until the replay is accepted: then the token was
-// dead, and anybody would have met that. What was in vain, was never answered or is still under way
-// stays on the account for chargeWindow. A caller has one such renewal, and a second one only for a
-// call that is sure to have met a dead token (see learned), so that one misfit leaves room for what
-// is no misfit. Whoever has no more has the refusal passed on, or is served by a token that somebody
-// else has had renewed.
+// account of the caller who was refused first, for chargeWindow, unless the replay is accepted: then
+// the token was dead, and anybody would have met that. What was in vain is not told from what is
+// under way.
 //
-// The accounts belong to the grant, as the ledger does. There is one entry for each token call at
-// most, so the budget bounds them; maxCharges does where that is large.
+// A caller has one such renewal, and a second one only where the token is certain to be dead: so one
+// misfit leaves room for what is none. Where the request could not be sent again, or its caller did
+// not wait, nobody knows whether that has helped. Of these a caller may have two, or a fifth of the
+// budget; and one more where the token is certain to be dead, unless it did not wait before. Whoever
+// has had them has refusals passed on, or is served by a token that somebody else has had renewed.
+//
+// The accounts belong to the grant, as the ledger does. An entry stands for a token call, so the
+// budget bounds them; maxCharges does where that is large.
 
 const (
 	chargeWindow = 10 * time.Minute
-	chargeLimit  = 1 // of one caller in chargeWindow
-	sureLimit    = 2 // likewise, for a call that is sure to have met a dead token
-	maxCharges   = 100
+	vainLimit    = 1 // renewals in vain of one caller in chargeWindow
+	certainLimit = 2 // likewise, where the token is certain to be dead
+	maxCharges   = 10_000
 
 	// keptCalls are those of the budget that are kept, a third of it at most, for resource servers
 	// that have accepted a token of the grant, whichever: what never did may be one that no token is
@@ -29,15 +32,33 @@ const (
 	keptCalls = 3
 )
 
+// shareLimit is how many renewals one caller may have in chargeWindow, in vain or not known to be.
+func (cl *Client) shareLimit() int { return max(2, cl.budget()/5) }
+
 // charge is a renewal that is on the account of a caller.
 type charge struct {
 	caller   string
 	at       int64 // mono
 	resource *Resource
 	after    uint64 // generation that was refused
+	fate     fate
 }
 
+// fate is what has become of the request that a renewal is for.
+type fate uint8
+
+const (
+	replayed    fate = iota // or is about to be
+	notReplayed             // it could not be sent again
+	notAwaited              // its caller hung up while the token was renewed
+)
+
 func (c charge) over(now int64) bool { return now-c.at >= int64(chargeWindow) }
+
+// of reports whether the charge is for a generation that a resource refused.
+func (c charge) of(r *Resource, generation uint64) bool {
+	return c.resource == r && c.after == generation
+}
 
 // accounts are the charges of all grants. Most grants have none.
 type accounts struct {
@@ -48,15 +69,18 @@ type accounts struct {
 
 // force reports whether a refused generation may be replaced on the account of the caller. The
 // same one is, once for all who were refused.
-func (n *Conn) force(c Call, generation uint64, sure bool, now int64) bool {
+func (n *Conn) force(cl *Client, c Call, generation uint64, dead certainty, now int64) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	d := n.doubt()
 	if d.forced == generation {
 		return true
 	}
-	if c.Caller != "" && !n.cache.accounts.add(n.fingerprint, charge{c.Caller, now, c.Resource, generation}, sure) {
-		return false
+	if c.Caller != "" {
+		entry := charge{caller: c.Caller, at: now, resource: c.Resource, after: generation}
+		if !n.cache.accounts.add(n.fingerprint, entry, dead == certain, cl.shareLimit()) {
+			return false
+		}
 	}
 	d.forced = generation
 	return true
@@ -65,36 +89,59 @@ func (n *Conn) force(c Call, generation uint64, sure bool, now int64) bool {
 // settle takes off what has helped at a resource: an older generation was refused there, and this
 // one was not.
 func (n *Conn) settle(r *Resource, generation uint64) {
-	n.discharge(func(c charge) bool { return c.resource == r && c.after < generation })
+	n.change(func(a *accounts, grant Fingerprint) {
+		a.remove(grant, func(c charge) bool { return c.resource == r && c.after < generation })
+	})
 }
 
 // forgive takes off what has come to nothing.
-func (n *Conn) forgive(call Call, generation uint64) {
-	n.discharge(func(c charge) bool { return c.resource == call.Resource && c.after == generation })
+func (n *Conn) forgive(r *Resource, generation uint64) {
+	n.change(func(a *accounts, grant Fingerprint) {
+		a.remove(grant, func(c charge) bool { return c.of(r, generation) })
+	})
 }
 
-func (n *Conn) discharge(which func(charge) bool) {
+// ends notes why nobody will know whether a renewal has helped.
+func (n *Conn) ends(r *Resource, generation uint64, why fate) {
+	n.change(func(a *accounts, grant Fingerprint) {
+		for i := range a.byGrant[grant] {
+			if c := &a.byGrant[grant][i]; c.of(r, generation) {
+				c.fate = why
+			}
+		}
+	})
+}
+
+// change changes the accounts of the connection's grant.
+func (n *Conn) change(do func(a *accounts, grant Fingerprint)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.cache.accounts.remove(n.fingerprint, which)
+	a := &n.cache.accounts
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	do(a, n.fingerprint)
 }
 
 // add enters a renewal with a grant if the caller may have it.
-func (a *accounts) add(grant Fingerprint, c charge, sure bool) bool {
+func (a *accounts) add(grant Fingerprint, c charge, certain bool, share int) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.sweep(c.at)
-	left := chargeLimit
-	if sure {
-		left = sureLimit
-	}
 	charges := a.byGrant[grant]
+	var had [notAwaited + 1]int
 	for _, o := range charges {
 		if o.caller == c.caller && !o.over(c.at) {
-			left--
+			had[o.fate]++
 		}
 	}
-	if left <= 0 {
+	limit := vainLimit
+	if certain {
+		limit = certainLimit
+		if had[notAwaited] == 0 {
+			share++
+		}
+	}
+	if had[replayed] >= limit || had[replayed]+had[notReplayed]+had[notAwaited] >= share {
 		return false
 	}
 	if len(charges) == maxCharges {
@@ -114,19 +161,12 @@ func (a *accounts) sweep(now int64) {
 	}
 	a.swept = now
 	for grant := range a.byGrant {
-		a.cut(grant, func(c charge) bool { return c.over(now) })
+		a.remove(grant, func(c charge) bool { return c.over(now) })
 	}
 }
 
-// remove takes charges off a grant.
+// remove takes charges off a grant. With mu held.
 func (a *accounts) remove(grant Fingerprint, which func(charge) bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.cut(grant, which)
-}
-
-// cut is remove, with mu held.
-func (a *accounts) cut(grant Fingerprint, which func(charge) bool) {
 	left := slices.DeleteFunc(a.byGrant[grant], which)
 	if len(left) == 0 {
 		delete(a.byGrant, grant)

@@ -48,9 +48,9 @@ func (k *learned) knows(likeness uint64) bool {
 	return false
 }
 
-// sure reports whether calls like this one were accepted, so that a refusal means a dead token. With
+// proves reports whether calls like this one were accepted, so that a refusal means a dead token. With
 // mu held.
-func (r *Resource) sure(likeness uint64, now int64) bool {
+func (r *Resource) proves(likeness uint64, now int64) bool {
 	k := r.learned.Load()
 	if k == nil || likeness == 0 || !k.knows(likeness) || k.misled != 0 && k.misled == r.held && r.onHold(now) {
 		return false

@@ -342,39 +342,58 @@ func (r *Resource) refusedSince(generation uint64) bool {
 	return r.accepted.Load() != generation || r.acceptedAt.Load() <= r.refusedAt
 }
 
-// renewable decides whether the refusal of the current token is worth a new one, and sure, whether
-// that is certain. It notes the refusal, and with it what may begin a hold.
-func (r *Resource) renewable(l *live, how Refusal, likeness uint64, now moment) (worth, sure bool) {
+// certainty is how much speaks for it that a refused token is dead.
+type certainty uint8
+
+const (
+	notWorth certainty = iota // too little for a new token
+	likely
+	proved  // by calls like this one, which were accepted
+	certain // and no other resource server says otherwise
+)
+
+// renewable decides whether the refusal of the current token is worth a new one. It notes the
+// refusal, and with it what may begin a hold.
+func (r *Resource) renewable(l *live, how Refusal, likeness uint64, now moment) certainty {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	g, elsewhere := l.Generation, r.acceptedElsewhere(l.Generation, now.mono)
 	r.refused, r.refusedAt = max(r.refused, g), now.mono
+	r.conn.awaited.Store(true) // the next acceptance counts, however soon it comes
+	worth := false
 	switch {
-	case how.understood() && r.sure(likeness, now.mono):
-		return true, true
-	case elsewhere:
-		r.conn.awaited.Store(true) // the next acceptance counts, however soon it comes
-		return false, false
-	case !how.understood() && r.hopeless(g, how):
-		return false, false
+	case how.understood() && r.proves(likeness, now.mono):
+		if elsewhere {
+			return proved
+		}
+		return certain
+	case elsewhere && r.accepted.Load() == 0: // worth nothing
+	case !how.understood() && r.hopeless(g, how): // likewise
 	case how != RefusalDead:
-		return r.doubtful(l, how, now), false
+		worth = r.doubtful(l, how, now)
+	default:
+		worth = r.deadAfterAll(l, now)
 	}
-	return r.deadAfterAll(l, now), false
+	if !worth {
+		return notWorth
+	}
+	return likely
 }
 
 // acceptedElsewhere reports whether other resource servers accepted the token a moment ago, and
-// this one never accepted any: then it is this one that the token is no good for. Of a revocation
-// within that moment the first call may be told so too, but not the next one, since each such
-// refusal has to be answered by a new acceptance.
+// this one has not since. Where this one never accepted any, it is one that the token is no good
+// for. Of a revocation within that moment the first call may be told so too, but not the next one,
+// since each refusal has to be answered by a new acceptance.
 func (r *Resource) acceptedElsewhere(generation uint64, now int64) bool {
-	if r.accepted.Load() != 0 || r.conn.acceptedGen.Load() < generation {
-		return false
+	since := now - int64(justAccepted) - 1
+	if r.accepted.Load() == generation {
+		since = max(since, r.acceptedAt.Load())
+	}
+	if r.refused == generation {
+		since = max(since, r.refusedAt)
 	}
 	for o := r.conn.resources.Load(); o != nil; o = o.next {
-		at := o.acceptedAt.Load()
-		if o.accepted.Load() == generation && now-at <= int64(justAccepted) &&
-			(r.refused != generation || at > r.refusedAt) {
+		if o != r && o.accepted.Load() == generation && o.acceptedAt.Load() > since {
 			return true
 		}
 	}
