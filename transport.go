@@ -187,7 +187,7 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 		}
 		if lost := s.body.Rewind(); lost != "" {
 			s.lose(lost)
-			s.call(req).NotReplayed(token.Generation)
+			s.refused(req).NotReplayed(token.Generation)
 			if verdict != zoho.VerdictRenew { // the cause may be another one
 				return s.passOn(res, token, verdict), nil
 			}

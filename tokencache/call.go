@@ -71,9 +71,9 @@ func (c Call) renew(ctx context.Context, cl *Client, generation uint64, how Refu
 	})
 	if err != nil {
 		if ctx.Err() != nil { // it may be on its way
-			n.ends(c.Resource, generation, notAwaited)
+			n.ends(c, generation, notAwaited)
 		} else {
-			n.forgive(c.Resource, generation)
+			n.forgive(c, generation)
 		}
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (c Call) renew(ctx context.Context, cl *Client, generation uint64, how Refu
 func (c Call) ReplayAccepted(t *Token) { c.Resource.conn.settle(c.Resource, t.Generation) }
 
 // NotReplayed tells that the request which had a generation refused cannot be sent again.
-func (c Call) NotReplayed(generation uint64) { c.Resource.conn.ends(c.Resource, generation, notReplayed) }
+func (c Call) NotReplayed(generation uint64) { c.Resource.conn.ends(c, generation, notReplayed) }
 
 // ReplayRefused tells that a replay was refused, too, in a way that a new token might
 // have cured; sent is the Mark of the request that it repeats. If the token was renewed

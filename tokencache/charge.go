@@ -55,9 +55,9 @@ const (
 
 func (c charge) over(now int64) bool { return now-c.at >= int64(chargeWindow) }
 
-// of reports whether the charge is for a generation that a resource refused.
-func (c charge) of(r *Resource, generation uint64) bool {
-	return c.resource == r && c.after == generation
+// of reports whether the charge is for a call that had a generation refused.
+func (c charge) of(call Call, generation uint64) bool {
+	return c.caller == call.Caller && c.resource == call.Resource && c.after == generation
 }
 
 // accounts are the charges of all grants. Most grants have none.
@@ -95,17 +95,17 @@ func (n *Conn) settle(r *Resource, generation uint64) {
 }
 
 // forgive takes off what has come to nothing.
-func (n *Conn) forgive(r *Resource, generation uint64) {
+func (n *Conn) forgive(call Call, generation uint64) {
 	n.change(func(a *accounts, grant Fingerprint) {
-		a.remove(grant, func(c charge) bool { return c.of(r, generation) })
+		a.remove(grant, func(c charge) bool { return c.of(call, generation) })
 	})
 }
 
 // ends notes why nobody will know whether a renewal has helped.
-func (n *Conn) ends(r *Resource, generation uint64, why fate) {
+func (n *Conn) ends(call Call, generation uint64, why fate) {
 	n.change(func(a *accounts, grant Fingerprint) {
 		for i := range a.byGrant[grant] {
-			if c := &a.byGrant[grant][i]; c.of(r, generation) {
+			if c := &a.byGrant[grant][i]; c.of(call, generation) {
 				c.fate = why
 			}
 		}
