@@ -94,10 +94,12 @@ func (n *Conn) settle(r *Resource, generation uint64) {
 	})
 }
 
-// forgive takes off what has come to nothing.
+// forgive takes off what has come to nothing. Whoever has the generation replaced after all has that
+// on the account.
 func (n *Conn) forgive(call Call, generation uint64) {
 	n.change(func(a *accounts, grant Fingerprint) {
 		a.remove(grant, func(c charge) bool { return c.of(call, generation) })
+		n.doubt().forced = 0
 	})
 }
 
