@@ -99,7 +99,12 @@ func (s *session) tellUnrecognized(res *http.Response, body []byte, token *token
 }
 
 // deliver hands an answer to the app that says nothing against the token.
-func (s *session) deliver(req *http.Request, res *http.Response, token *tokencache.Token, verdict zoho.Verdict) *http.Response {
+func (s *session) deliver(
+	req *http.Request,
+	res *http.Response,
+	token *tokencache.Token,
+	verdict zoho.Verdict,
+) *http.Response {
 	if s.replays > 0 {
 		s.count("ok")
 	}

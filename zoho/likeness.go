@@ -32,7 +32,8 @@ func (t Target) Likeness(method, pathAndQuery string, h http.Header) uint64 {
 }
 
 // organizationHeaders are those of services whose refusals may mean that the organization in
-// the call is not one of the token's, and say nothing of that. They take organization_id in the query as well.
+// the call is not one of the token's, and say nothing of that. They take organization_id in the
+// query as well.
 var organizationHeaders = map[string]string{
 	"billing":   "X-Com-Zoho-Subscriptions-Organizationid",
 	"erp":       "", // not known
