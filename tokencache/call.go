@@ -53,7 +53,10 @@ func (c Call) Refused(ctx context.Context, cl *Client, generation uint64, how Re
 		return r.Get(ctx, cl)
 	}
 	dead := r.renewable(l, how, c.Likeness, now)
-	if dead == notWorth || !n.force(cl, c, generation, dead, now.mono) {
+	if dead == unclear {
+		dead = c.ask(ctx, generation, now.mono)
+	}
+	if dead == notWorth || !n.force(cl, c, generation, dead, n.cache.clock.now().mono) {
 		return nil, nil
 	}
 	r.renews(l, how, now)

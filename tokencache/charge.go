@@ -68,14 +68,15 @@ type accounts struct {
 }
 
 // force reports whether a refused generation may be replaced on the account of the caller. The
-// same one is, once for all who were refused.
+// same one is, once for all who were refused; and one that was replaced meanwhile is on nobody's.
 func (n *Conn) force(cl *Client, c Call, generation uint64, dead certainty, now int64) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	d := n.doubt()
-	if d.forced == generation {
+	if d.forced == generation || n.generation > generation {
 		return true
 	}
+	defer d.tell()
 	if c.Caller != "" {
 		entry := charge{caller: c.Caller, at: now, resource: c.Resource, after: generation}
 		if !n.cache.accounts.add(n.fingerprint, entry, dead == certain, cl.shareLimit()) {

@@ -11,19 +11,11 @@ import (
 // fair is what is true of callers, and of what resources have accepted. It knows less than there
 // is to know where that is simpler.
 type fair struct {
-	ever     map[string]bool     // accounts and resources that have accepted anything, in any process
-	any      map[string]bool     // accounts of which a resource has, in this process
-	latest   map[string]accepted // by account
-	refused  map[string]uint64   // by account and resource: newest generation refused
-	kinds    map[string]bool     // by account, resource and likeness: accepted with this grant, in this process
-	misled   map[string]bool     // accounts and resources that have refused a replay since
+	ever     map[string]bool // accounts and resources that have accepted anything, in any process
+	any      map[string]bool // accounts of which a resource has, in this process
+	kinds    map[string]bool // by account, resource and likeness: accepted with this grant, in this process
+	misled   map[string]bool // accounts and resources that have refused a replay since
 	renewals map[string][]time.Duration
-}
-
-type accepted struct {
-	resource   string
-	generation uint64
-	at         time.Duration
 }
 
 func newFair() *fair {
@@ -34,7 +26,6 @@ func newFair() *fair {
 
 func (f *fair) restart() {
 	f.any, f.kinds, f.misled = make(map[string]bool), make(map[string]bool), make(map[string]bool)
-	f.latest, f.refused = make(map[string]accepted), make(map[string]uint64)
 	f.renewals = make(map[string][]time.Duration)
 }
 
@@ -50,30 +41,23 @@ func (f *fair) otherGrant(account string) {
 func (o operation) place() string { return o.Account + " " + o.Resource }
 func (o operation) kind() string  { return fmt.Sprint(o.place(), " ", o.Likeness) }
 
-func (f *fair) accept(o operation, generation uint64, now time.Duration) {
+func (f *fair) accept(o operation) {
 	f.ever[o.place()], f.any[o.Account] = true, true
-	f.latest[o.Account] = accepted{o.Resource, generation, now}
 	if o.Likeness != 0 {
 		f.kinds[o.kind()] = true
 	}
 }
 
-func (f *fair) refuse(o operation, generation uint64) { f.refused[o.place()] = generation }
-func (f *fair) mislead(o operation)                   { f.misled[o.place()] = true }
+func (f *fair) mislead(o operation) { f.misled[o.place()] = true }
 
 // needless says why a refusal is not worth a token, "" if it may be.
-func (w *world) needless(o operation, last *tokencache.Token) string {
+func (w *world) needless(o operation) string {
 	f := w.fair
 	if f.ever[o.place()] {
 		return ""
 	}
 	if o.Do == "silent" && f.any[o.Account] {
 		return "where nothing can be said, and others have accepted tokens"
-	}
-	elsewhere := f.latest[o.Account]
-	if o.Callers == 1 && elsewhere.generation == last.Generation && elsewhere.resource != o.Resource &&
-		w.clocks.now().Mono-elsewhere.at < 4*time.Second && f.refused[o.place()] != last.Generation {
-		return "which another resource accepted a moment ago"
 	}
 	calls, now := 0, w.now()
 	w.mu.Lock()

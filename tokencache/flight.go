@@ -263,6 +263,9 @@ func (n *Conn) publish(cl *Client, at moment, got Fetched, cure Mark) *live {
 		cure:        cure,
 	})
 	n.live.Store(l)
+	if d := n.doubts.Load(); d != nil {
+		d.tell()
+	}
 	return l
 }
 

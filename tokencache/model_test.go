@@ -165,7 +165,7 @@ func (w *world) use(o operation) {
 // accept has a resource accept a generation, which then is offered again wherever it was refused.
 func (w *world) accept(o operation, r *tokencache.Resource, generation uint64) {
 	tokencache.Call{Resource: r, Likeness: o.Likeness}.Accepted(generation)
-	w.fair.accept(o, generation, w.clocks.now().Mono)
+	w.fair.accept(o)
 	delete(w.unsure, o.Account)
 	for _, resource := range resources {
 		if place := o.Account + " " + resource; w.refused[place] <= generation {
@@ -199,7 +199,7 @@ func (w *world) refuse(o operation, n *tokencache.Conn, last *tokencache.Token) 
 	c := tokencache.Call{Resource: r, Caller: o.Caller, Likeness: o.Likeness}
 	place, sent := o.Account+" "+o.Resource, r.Mark()
 	w.refused[place] = max(w.refused[place], last.Generation)
-	why, proved := w.needless(o, last), w.proves(o, last)
+	why, proved := w.needless(o), w.proves(o, last)
 	w.burst(o, last, func() (*tokencache.Token, error) {
 		tok, err := c.Refused(context.Background(), cl, last.Generation, refusals[o.Do])
 		if err != nil {
@@ -218,7 +218,6 @@ func (w *world) refuse(o operation, n *tokencache.Conn, last *tokencache.Token) 
 	if forced && why != "" {
 		w.violation("%s: generation %d was replaced, %s", o, last.Generation, why)
 	}
-	w.fair.refuse(o, last.Generation)
 	switch {
 	case now == nil || now.Generation == last.Generation:
 	case o.Do == "hopeless" || o.Callers%4 == 0:

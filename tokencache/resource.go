@@ -54,8 +54,8 @@ func (how Refusal) understood() bool { return how == RefusalDead || how == Refus
 // one is not where accepted and acceptedAt have it that the token was taken a moment ago:
 // then something else is refused now. And a request that was refused with an older
 // token is not sent again with one that was refused here as well, and that refusal passed
-// on: refused and refusedAt, see refusedSince. One that never accepted any is not worth a new
-// token while others accept this one: acceptedElsewhere. Where calls of the same kind were accepted
+// on: refused and refusedAt, see refusedSince. That of one which never accepted any is not, while
+// others accept the token: othersAccept. Where calls of the same kind were accepted
 // before, though, a refusal means a dead token, hold or not: see learned. On whose account a new
 // token is had, and who may have none, is seen to afterwards: see charge.
 //
@@ -188,6 +188,7 @@ func (r *Resource) accept(generation uint64) {
 	raise(&r.conn.acceptedGen, generation)
 	if r.conn.awaited.Load() {
 		r.conn.vouch(generation)
+		r.conn.doubt().tell()
 	}
 	if !r.watched.Load() {
 		return
@@ -291,8 +292,29 @@ type doubts struct {
 
 	mu      sync.Mutex // guards all below
 	guesses ledger
-	after   uint64 // generation that the latest guess was to replace
-	forced  uint64 // newest generation that was to be replaced because of a refusal
+	after   uint64        // generation that the latest guess was to replace
+	forced  uint64        // newest generation that was to be replaced because of a refusal
+	news    chan struct{} // is closed when something happens that others wait for; nil = nobody does
+}
+
+// wait returns what is closed with the next news.
+func (d *doubts) wait() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.news == nil {
+		d.news = make(chan struct{})
+	}
+	return d.news
+}
+
+// tell lets those go on who wait for news.
+func (d *doubts) tell() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.news != nil {
+		close(d.news)
+		d.news = nil
+	}
 }
 
 // mayGuess reports whether a generation may be replaced on a guess.
@@ -347,6 +369,7 @@ type certainty uint8
 
 const (
 	notWorth certainty = iota // too little for a new token
+	unclear                   // that is for others to say
 	likely
 	proved  // by calls like this one, which were accepted
 	certain // and no other resource server says otherwise
@@ -357,7 +380,7 @@ const (
 func (r *Resource) renewable(l *live, how Refusal, likeness uint64, now moment) certainty {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	g, elsewhere := l.Generation, r.acceptedElsewhere(l.Generation, now.mono)
+	g, elsewhere := l.Generation, r.outlived(l.Generation, now.mono)
 	r.refused, r.refusedAt = max(r.refused, g), now.mono
 	r.conn.awaited.Store(true) // the next acceptance counts, however soon it comes
 	worth := false
@@ -367,24 +390,34 @@ func (r *Resource) renewable(l *live, how Refusal, likeness uint64, now moment) 
 			return proved
 		}
 		return certain
-	case elsewhere && r.accepted.Load() == 0: // worth nothing
-	case !how.understood() && r.hopeless(g, how): // likewise
+	case !how.understood() && r.hopeless(g, how):
 	case how != RefusalDead:
 		worth = r.doubtful(l, how, now)
 	default:
 		worth = r.deadAfterAll(l, now)
 	}
-	if !worth {
+	switch {
+	case !worth:
 		return notWorth
+	case r.accepted.Load() == 0 && r.acceptedElsewhere(g, now.mono-int64(justAccepted)-1):
+		return unclear
 	}
 	return likely
 }
 
-// acceptedElsewhere reports whether other resource servers accepted the token a moment ago, and
-// this one has not since. Where this one never accepted any, it is one that the token is no good
-// for. Of a revocation within that moment the first call may be told so too, but not the next one,
-// since each refusal has to be answered by a new acceptance.
-func (r *Resource) acceptedElsewhere(generation uint64, now int64) bool {
+// acceptedElsewhere reports whether another resource server accepted the token after that.
+func (r *Resource) acceptedElsewhere(generation uint64, since int64) bool {
+	for o := r.conn.resources.Load(); o != nil; o = o.next {
+		if o != r && o.accepted.Load() == generation && o.acceptedAt.Load() > since {
+			return true
+		}
+	}
+	return false
+}
+
+// outlived reports whether another one accepted the token a moment ago, and this one has neither
+// accepted nor refused it since.
+func (r *Resource) outlived(generation uint64, now int64) bool {
 	since := now - int64(justAccepted) - 1
 	if r.accepted.Load() == generation {
 		since = max(since, r.acceptedAt.Load())
@@ -392,12 +425,7 @@ func (r *Resource) acceptedElsewhere(generation uint64, now int64) bool {
 	if r.refused == generation {
 		since = max(since, r.refusedAt)
 	}
-	for o := r.conn.resources.Load(); o != nil; o = o.next {
-		if o != r && o.accepted.Load() == generation && o.acceptedAt.Load() > since {
-			return true
-		}
-	}
-	return false
+	return r.acceptedElsewhere(generation, since)
 }
 
 // doubtful decides on a refusal that is not certain to mean a dead token.

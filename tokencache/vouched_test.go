@@ -75,8 +75,6 @@ func TestVouchedTokenThatIsRefusedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.get("crm")
-		r.resource("crm").Accepted(1) // where no token was accepted, a success elsewhere would do
-		r.resource("books").Accepted(1)
 		settle(10 * time.Minute)
 		inVain[tokencache.KindBudget](r)
 		r.refusedInVain("crm", tokencache.KindBudget)
