@@ -53,9 +53,9 @@ func (n *Conn) line() bool {
 	return true
 }
 
-// replaces reports whether somebody has the generation replaced.
+// replaces is replaced, without mu held.
 func (n *Conn) replaces(generation uint64) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.doubt().forced >= generation || n.generation > generation
+	return n.replaced(generation)
 }

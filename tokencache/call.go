@@ -53,10 +53,10 @@ func (c Call) Refused(ctx context.Context, cl *Client, generation uint64, how Re
 		return r.Get(ctx, cl)
 	}
 	dead := r.renewable(l, how, c.Likeness, now)
-	if dead == unclear {
+	if dead == unclear && n.affords(cl, c, generation, now.mono) {
 		dead = c.ask(ctx, generation, now.mono)
 	}
-	if dead == notWorth || !n.force(cl, c, generation, dead, n.cache.clock.now().mono) {
+	if dead <= unclear || !n.force(cl, c, generation, dead, n.cache.clock.now().mono) {
 		return nil, nil
 	}
 	r.renews(l, how, now)

@@ -72,19 +72,41 @@ type accounts struct {
 func (n *Conn) force(cl *Client, c Call, generation uint64, dead certainty, now int64) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	d := n.doubt()
-	if d.forced == generation || n.generation > generation {
+	if n.free(c, generation) {
+		n.forces(generation)
 		return true
 	}
-	defer d.tell()
-	if c.Caller != "" {
-		entry := charge{caller: c.Caller, at: now, resource: c.Resource, after: generation}
-		if !n.cache.accounts.add(n.fingerprint, entry, dead == certain, cl.shareLimit()) {
-			return false
-		}
+	entry := charge{caller: c.Caller, at: now, resource: c.Resource, after: generation}
+	if !n.cache.accounts.add(n.fingerprint, entry, dead == certain, cl.shareLimit()) {
+		return false
 	}
-	d.forced = generation
+	n.forces(generation)
 	return true
+}
+
+// affords reports whether force would allow it.
+func (n *Conn) affords(cl *Client, c Call, generation uint64, now int64) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	entry := charge{caller: c.Caller, at: now}
+	return n.free(c, generation) || n.cache.accounts.has(n.fingerprint, entry, cl.shareLimit())
+}
+
+// free reports whether a renewal is on no new account. With mu held.
+func (n *Conn) free(c Call, generation uint64) bool {
+	return c.Caller == "" || n.replaced(generation)
+}
+
+// replaced reports whether somebody has the generation replaced. With mu held.
+func (n *Conn) replaced(generation uint64) bool {
+	return n.doubt().forced >= generation || n.generation > generation
+}
+
+// forces notes that a generation is to be replaced. With mu held.
+func (n *Conn) forces(generation uint64) {
+	d := n.doubt()
+	d.forced = max(d.forced, generation)
+	d.tell()
 }
 
 // settle takes off what has helped at a resource: an older generation was refused there, and this
@@ -130,9 +152,31 @@ func (a *accounts) add(grant Fingerprint, c charge, certain bool, share int) boo
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.sweep(c.at)
+	if !a.room(grant, c, certain, share) {
+		return false
+	}
 	charges := a.byGrant[grant]
+	if len(charges) == maxCharges {
+		charges = slices.Delete(charges, 0, 1)
+	}
+	if a.byGrant == nil {
+		a.byGrant = make(map[Fingerprint][]charge)
+	}
+	a.byGrant[grant] = append(charges, c)
+	return true
+}
+
+// has reports whether there is room for a renewal.
+func (a *accounts) has(grant Fingerprint, c charge, share int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.room(grant, c, false, share)
+}
+
+// room is has, with mu held.
+func (a *accounts) room(grant Fingerprint, c charge, certain bool, share int) bool {
 	var had [notAwaited + 1]int
-	for _, o := range charges {
+	for _, o := range a.byGrant[grant] {
 		if o.caller == c.caller && !o.over(c.at) {
 			had[o.fate]++
 		}
@@ -144,17 +188,7 @@ func (a *accounts) add(grant Fingerprint, c charge, certain bool, share int) boo
 			share++
 		}
 	}
-	if had[replayed] >= limit || had[replayed]+had[notReplayed]+had[notAwaited] >= share {
-		return false
-	}
-	if len(charges) == maxCharges {
-		charges = slices.Delete(charges, 0, 1)
-	}
-	if a.byGrant == nil {
-		a.byGrant = make(map[Fingerprint][]charge)
-	}
-	a.byGrant[grant] = append(charges, c)
-	return true
+	return had[replayed] < limit && had[replayed]+had[notReplayed]+had[notAwaited] < share
 }
 
 // sweep forgets what is over, once in chargeWindow. With mu held.

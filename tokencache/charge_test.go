@@ -397,6 +397,24 @@ func TestNewResource(t *testing.T) {
 	})
 }
 
+// Whoever may have no renewal does not wait for what others say.
+func TestNewResourceOfASpentCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.succeed(r.call("app", "crm", 1))
+		settle(6 * time.Second)
+		r.provoke(r.call("hostile", "desk", 0), dead)
+		for _, name := range services[:5] {
+			r.succeed(r.call("app", "crm", 1))
+			start := time.Now()
+			if !r.provoke(r.call("hostile", name, 0), dead) || time.Since(start) != 0 {
+				t.Errorf("%s: after %s", name, time.Since(start))
+			}
+		}
+		r.wantCalls(2)
+	})
+}
+
 // A kind of call that has succeeded proves that a token is dead, although it is young or was accepted
 // just now, and although another call has put the service on hold; unless it has misled before.
 func TestKindsOfCalls(t *testing.T) {
