@@ -231,6 +231,7 @@ func (s *session) respond(req *http.Request, p *problem.Problem) *http.Response 
 func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
 	if s.replays > 0 {
 		s.count("failed")
+		s.refused(req).NotAnswered(s.refusedGen)
 	}
 	if cause := s.body.Cut(); cause != nil {
 		s.logger.Debug("the body of a request did not come to its end", s.fields(zap.Error(cause))...)

@@ -194,6 +194,7 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 			return s.notReplayed(req, res, problem.Renewed), nil
 		}
 		body.Discard(res)
+		s.refusedGen = token.Generation
 		token, before = newer, sent
 	}
 }

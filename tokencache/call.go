@@ -74,7 +74,7 @@ func (c Call) renew(ctx context.Context, cl *Client, generation uint64, how Refu
 	})
 	if err != nil {
 		if ctx.Err() != nil { // it may be on its way
-			n.ends(c, generation, notAwaited)
+			n.ends(c, generation, notAnswered)
 		} else {
 			n.forgive(c, generation)
 		}
@@ -92,6 +92,9 @@ func (c Call) ReplayAccepted(t *Token) { c.Resource.conn.settle(c.Resource, t.Ge
 
 // NotReplayed tells that the request which had a generation refused cannot be sent again.
 func (c Call) NotReplayed(generation uint64) { c.Resource.conn.ends(c, generation, notReplayed) }
+
+// NotAnswered tells that the request which had a generation refused got no answer when it was sent again.
+func (c Call) NotAnswered(generation uint64) { c.Resource.conn.ends(c, generation, notAnswered) }
 
 // ReplayRefused tells that a replay was refused, too, in a way that a new token might
 // have cured; sent is the Mark of the request that it repeats. If the token was renewed

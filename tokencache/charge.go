@@ -12,10 +12,11 @@ import (
 // under way.
 //
 // A caller has one such renewal, and a second one only where the token is certain to be dead: so one
-// misfit leaves room for what is none. Where the request could not be sent again, or its caller did
-// not wait, nobody knows whether that has helped. Of these a caller may have two, or a fifth of the
-// budget; and one more where the token is certain to be dead, unless it did not wait before. Whoever
-// has had them has refusals passed on, or is served by a token that somebody else has had renewed.
+// misfit leaves room for what is none. Where the request could not be sent again, or was not answered,
+// as when its caller hung up, nobody knows whether that has helped. Of these a caller may have two,
+// or a fifth of the budget; and one more where the token is certain to be dead, if all of them were
+// answered. Whoever has had them has refusals passed on, or is served by a token that somebody else
+// has had renewed.
 //
 // The accounts belong to the grant, as the ledger does. An entry stands for a token call, so the
 // budget bounds them; maxCharges does where that is large.
@@ -50,7 +51,7 @@ type fate uint8
 const (
 	replayed    fate = iota // or is about to be
 	notReplayed             // it could not be sent again
-	notAwaited              // its caller hung up while the token was renewed
+	notAnswered             // its caller hung up, or nobody answered
 )
 
 func (c charge) over(now int64) bool { return now-c.at >= int64(chargeWindow) }
@@ -175,7 +176,7 @@ func (a *accounts) has(grant Fingerprint, c charge, share int) bool {
 
 // room is has, with mu held.
 func (a *accounts) room(grant Fingerprint, c charge, certain bool, share int) bool {
-	var had [notAwaited + 1]int
+	var had [notAnswered + 1]int
 	for _, o := range a.byGrant[grant] {
 		if o.caller == c.caller && !o.over(c.at) {
 			had[o.fate]++
@@ -184,11 +185,11 @@ func (a *accounts) room(grant Fingerprint, c charge, certain bool, share int) bo
 	limit := vainLimit
 	if certain {
 		limit = certainLimit
-		if had[notAwaited] == 0 {
+		if had[notAnswered] == 0 {
 			share++
 		}
 	}
-	return had[replayed] < limit && had[replayed]+had[notReplayed]+had[notAwaited] < share
+	return had[replayed] < limit && had[replayed]+had[notReplayed]+had[notAnswered] < share
 }
 
 // sweep forgets what is over, once in chargeWindow. With mu held.
