@@ -227,11 +227,12 @@ func (s *session) respond(req *http.Request, p *problem.Problem) *http.Response 
 	return p.Response(req)
 }
 
-// broken says what a failed attempt means for reverse_proxy.
-func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
+// broken says what a failed attempt means for reverse_proxy. If it was a replay, refused is the
+// generation that made it necessary.
+func (s *session) broken(req *http.Request, refused uint64, err error) (*http.Response, error) {
 	if s.replays > 0 {
 		s.count("failed")
-		s.refused(req).NotAnswered(s.refusedGen)
+		s.refused(req).NotAnswered(refused)
 	}
 	if cause := s.body.Cut(); cause != nil {
 		s.logger.Debug("the body of a request did not come to its end", s.fields(zap.Error(cause))...)

@@ -34,7 +34,6 @@ type session struct {
 	dial       string
 	generation uint64
 	replays    int
-	refusedGen uint64              // that was refused before the last replay
 	body       *body.Recorder      // nil if there is none
 	answer     *http.Response      // of the last attempt
 	writer     http.ResponseWriter // nil unless the app speaks HTTP/1

@@ -157,12 +157,13 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 	if err != nil {
 		return s.noToken(req, err)
 	}
+	refused := uint64(0) // the generation before this one
 	for before := tokencache.Mark(0); ; s.replays++ {
 		s.generation = token.Generation // it may be newer than when the request came
 		sent := s.resource.Mark()
 		res, err := t.send(req, s, token)
 		if err != nil {
-			return s.broken(req, err)
+			return s.broken(req, refused, err)
 		}
 		// gofail: var inTransport struct{}
 		if s.body.ExpectationFailed(res) {
@@ -194,8 +195,7 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 			return s.notReplayed(req, res, problem.Renewed), nil
 		}
 		body.Discard(res)
-		s.refusedGen = token.Generation
-		token, before = newer, sent
+		refused, token, before = token.Generation, newer, sent
 	}
 }
 
