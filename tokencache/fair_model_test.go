@@ -14,7 +14,7 @@ type fair struct {
 	ever     map[string]bool // accounts and resources that have accepted anything, in any process
 	any      map[string]bool // accounts of which a resource has, in this process
 	kinds    map[string]bool // by account, resource and likeness: accepted with this grant, in this process
-	misled   map[string]bool // accounts and resources that have refused a replay since
+	misled   map[string]bool // accounts and resources that have refused a replay of such a kind
 	renewals map[string][]time.Duration
 }
 
@@ -48,7 +48,11 @@ func (f *fair) accept(o operation) {
 	}
 }
 
-func (f *fair) mislead(o operation) { f.misled[o.place()] = true }
+func (f *fair) mislead(o operation) {
+	if f.kinds[o.kind()] {
+		f.misled[o.place()] = true
+	}
+}
 
 // needless says why a refusal is not worth a token, "" if it may be.
 func (w *world) needless(o operation) string {

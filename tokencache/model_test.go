@@ -451,6 +451,28 @@ func TestFormerFailures(t *testing.T) {
 			{Do: "wait", Wait: time.Minute}, {Do: "unknown", Account: "default", Resource: "crm", Callers: 4},
 			{Do: "wait", Wait: time.Minute}, {Do: "unknown", Account: "default", Resource: "desk", Callers: 1},
 		},
+		"one caller whose calls are refused whatever their token, at one service after the other": {
+			{Do: "get", Account: "default", Resource: "crm", Callers: 1},
+			{Do: "accepted", Account: "default", Resource: "crm"},
+			{Do: "wait", Wait: time.Minute}, {Do: "hopeless", Account: "default", Resource: "desk", Caller: "hostile", Callers: 1},
+			{Do: "accepted", Account: "default", Resource: "crm"},
+			{Do: "wait", Wait: time.Minute}, {Do: "hopeless", Account: "default", Resource: "books", Caller: "hostile", Callers: 1},
+			{Do: "accepted", Account: "default", Resource: "crm"},
+			{Do: "wait", Wait: time.Minute}, {Do: "hopeless", Account: "default", Resource: "desk", Caller: "hostile", Callers: 1},
+		},
+		"a service that never accepted a token, when seven calls are spent": {
+			{Do: "get", Account: "default", Resource: "crm", Callers: 1},
+			{Do: "refresh", Account: "default"}, {Do: "refresh", Account: "default"}, {Do: "refresh", Account: "default"},
+			{Do: "refresh", Account: "default"}, {Do: "refresh", Account: "default"}, {Do: "refresh", Account: "default"},
+			{Do: "refused", Account: "default", Resource: "desk", Callers: 1},
+		},
+		"a kind of call that has succeeded, at a service that another one has put on hold": {
+			{Do: "get", Account: "default", Resource: "books", Callers: 1},
+			{Do: "accepted", Account: "default", Resource: "books", Likeness: 1},
+			{Do: "wait", Wait: time.Minute}, {Do: "hopeless", Account: "default", Resource: "books", Likeness: 2, Callers: 1},
+			{Do: "accepted", Account: "default", Resource: "books", Likeness: 1},
+			{Do: "ambiguous", Account: "default", Resource: "books", Likeness: 1, Callers: 1},
+		},
 		"a refusal while Accounts is down, of a token that others go on accepting": {
 			{Do: "get", Account: "default", Resource: "crm", Callers: 1},
 			{Do: "server", Mode: "retry after"},
