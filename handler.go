@@ -377,7 +377,7 @@ func replacer(r *http.Request) *caddy.Replacer {
 // identify finds out who calls, where callers have names. Others are keys that the request shows
 // in its body.
 func (s *session) identify(r *http.Request, others ...string) *problem.Problem {
-	who, err := s.access.Identify(r, replacer(r), s.caller.Peer, others...)
+	who, err := s.access.Identify(r, replacer(r), s.caller.ID, others...)
 	if err != nil {
 		return problem.Key(err)
 	}

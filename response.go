@@ -21,15 +21,35 @@ import (
 // verdictHeader says why a refusal of Zoho's was passed on.
 const verdictHeader = "Zoho-Proxy-Verdict"
 
+// call is what the cache is told of a request.
+func (s *session) call(req *http.Request) tokencache.Call {
+	return tokencache.Call{Resource: s.resource, Likeness: s.likeness(req)}
+}
+
+// likeness is the same for requests to a resource server that the grant permits alike.
+func (s *session) likeness(req *http.Request) uint64 {
+	return s.target.Likeness(req.Method, forward.OriginForm(s.received(req)), req.Header)
+}
+
+// refused is a call whose refusal may force a renewal, which is on the caller's account.
+func (s *session) refused(req *http.Request) tokencache.Call {
+	c := s.call(req)
+	c.Caller = s.caller.ID()
+	return c
+}
+
 // refusal tells how an answer refuses the token, where a renewal may turn it into a
 // success. What a server that is not Zoho's means by a 401 of its own is not known.
-func (s *session) refusal(verdict zoho.Verdict) (how tokencache.Refusal, renewable bool) {
+func (s *session) refusal(res *http.Response, verdict zoho.Verdict) (how tokencache.Refusal, renewable bool) {
 	switch verdict {
 	case zoho.VerdictRenew:
 		return tokencache.RefusalDead, true
 	case zoho.VerdictAmbiguous:
 		return tokencache.RefusalAmbiguous, true
 	case zoho.VerdictUnrecognized:
+		if res.Request.Method == http.MethodHead {
+			return tokencache.RefusalSilent, !s.stranger
+		}
 		return tokencache.RefusalUnknown, !s.stranger
 	}
 	return 0, false
@@ -78,15 +98,18 @@ func (s *session) tellUnrecognized(res *http.Response, body []byte, token *token
 }
 
 // deliver hands an answer to the app that says nothing against the token.
-func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict zoho.Verdict) *http.Response {
+func (s *session) deliver(
+	req *http.Request,
+	res *http.Response,
+	token *tokencache.Token,
+	verdict zoho.Verdict,
+) *http.Response {
 	if s.replays > 0 {
 		s.count("ok")
 	}
 	switch verdict {
 	case zoho.VerdictNone:
-		if zoho.Accepted(res.StatusCode) {
-			s.resource.Accepted(token.Generation)
-		}
+		s.accepted(req, res, token)
 	case zoho.VerdictLimited: // nothing of ours: the app has to wait
 	case zoho.VerdictNoHeader:
 		s.unseen.Do(func() {
@@ -100,19 +123,32 @@ func (s *session) deliver(res *http.Response, token *tokencache.Token, verdict z
 	return s.settled(res)
 }
 
+// accepted tells of an answer that only a live token gets. What was refused before, and now has
+// another answer that is not a server's trouble, was cured as well.
+func (s *session) accepted(req *http.Request, res *http.Response, token *tokencache.Token) {
+	c := s.call(req)
+	if zoho.Accepted(res.StatusCode) {
+		c.Accepted(token.Generation)
+	}
+	if s.replays > 0 && res.StatusCode < http.StatusInternalServerError {
+		c.ReplayAccepted(token)
+	}
+}
+
 // maxReplays bounds how often a request is sent again.
 const maxReplays = 2
 
 // replayRefused reports whether the refusal of a replay is the last word on its request, which
 // was sent before first.
 func (s *session) replayRefused(
+	req *http.Request,
 	res *http.Response,
 	token *tokencache.Token,
 	verdict zoho.Verdict,
 	first tokencache.Mark,
 ) bool {
 	s.count("refused")
-	held := s.resource.ReplayRefused(token, first)
+	held := s.call(req).ReplayRefused(token, first)
 	if held {
 		s.refusals.Do(func() {
 			s.logger.Warn(
@@ -197,10 +233,12 @@ func (s *session) respond(req *http.Request, p *problem.Problem) *http.Response 
 	return p.Response(req)
 }
 
-// broken says what a failed attempt means for reverse_proxy.
-func (s *session) broken(req *http.Request, err error) (*http.Response, error) {
+// broken says what a failed attempt means for reverse_proxy. If it was a replay, refused is the
+// generation that made it necessary.
+func (s *session) broken(req *http.Request, refused uint64, err error) (*http.Response, error) {
 	if s.replays > 0 {
 		s.count("failed")
+		s.refused(req).NotAnswered(refused)
 	}
 	if cause := s.body.Cut(); cause != nil {
 		s.logger.Debug("the body of a request did not come to its end", s.fields(zap.Error(cause))...)

@@ -158,12 +158,13 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 	if err != nil {
 		return s.noToken(req, err)
 	}
+	refused := uint64(0) // the generation before this one
 	for before := tokencache.Mark(0); ; s.replays++ {
 		s.generation = token.Generation // it may be newer than when the request came
 		sent := s.resource.Mark()
 		res, err := t.send(req, s, token)
 		if err != nil {
-			return s.broken(req, err)
+			return s.broken(req, refused, err)
 		}
 		// gofail: var inTransport struct{}
 		if s.body.ExpectationFailed(res) {
@@ -171,14 +172,14 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 			return s.notReplayed(req, res, problem.Unexpected), nil
 		}
 		verdict := s.judge(res, token)
-		how, renewable := s.refusal(verdict)
+		how, renewable := s.refusal(res, verdict)
 		if !renewable {
-			return s.deliver(res, token, verdict), nil
+			return s.deliver(req, res, token, verdict), nil
 		}
-		if s.replays > 0 && s.replayRefused(res, token, verdict, before) {
+		if s.replays > 0 && s.replayRefused(req, res, token, verdict, before) {
 			return s.passOn(res, token, verdict), nil
 		}
-		newer, err := s.resource.Refused(req.Context(), s.client.Cache, token.Generation, how)
+		newer, err := s.refused(req).Refused(req.Context(), s.client.Cache, token.Generation, how)
 		switch {
 		case err != nil:
 			body.Discard(res)
@@ -188,13 +189,14 @@ func (t *Transport) exchange(req *http.Request, s *session) (*http.Response, err
 		}
 		if lost := s.body.Rewind(); lost != "" {
 			s.lose(lost)
+			s.refused(req).NotReplayed(token.Generation)
 			if verdict != zoho.VerdictRenew { // the cause may be another one
 				return s.passOn(res, token, verdict), nil
 			}
 			return s.notReplayed(req, res, problem.Renewed), nil
 		}
 		body.Discard(res)
-		token, before = newer, sent
+		refused, token, before = token.Generation, newer, sent
 	}
 }
 

@@ -641,7 +641,7 @@ func TestBooksRefusalIsAmbiguous(t *testing.T) {
 	t.Parallel()
 	const books = "/books/v3/contacts?organization_id=60001234567"
 	c, server, grant := startSimulated(t, zohosim.Options{})
-	c.succeed(http.MethodGet, books, "")
+	c.succeed(http.MethodPost, books, `{"contact_name":"Lind"}`) // says nothing of whether reading is allowed
 	server.RevokeAccess(grant)
 	passed := func(what string) {
 		t.Helper()

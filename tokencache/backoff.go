@@ -177,15 +177,15 @@ func (n *Conn) backingOff(cl *Client, req request, digest [8]byte, now moment) *
 		err.NextTry = time.Duration(wt.next - now.mono)
 		return err
 	}
-	if d := n.ledger.wait(now.mono, cl); d > 0 {
-		return n.spent(cl, d)
+	if d := n.ledger.wait(now.mono, cl, req.budget(cl)); d > 0 {
+		return n.spent(cl, req, d)
 	}
 	return nil
 }
 
 // spent is what callers get while the budget is.
-func (n *Conn) spent(cl *Client, wait time.Duration) *Error {
-	err := n.fail(KindBudget, wait, cl.spent())
+func (n *Conn) spent(cl *Client, req request, wait time.Duration) *Error {
+	err := n.fail(KindBudget, wait, cl.spent(req.budget(cl)))
 	err.NextTry = wait
 	return err
 }
@@ -207,5 +207,5 @@ func (n *Conn) retryAt(cl *Client, now moment) int64 {
 		}
 		return n.waiting.next
 	}
-	return now.mono + int64(max(n.ledger.wait(now.mono, cl), lookAgain))
+	return now.mono + int64(max(n.ledger.wait(now.mono, cl, cl.budget()), lookAgain))
 }

@@ -18,11 +18,12 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 	ctx := context.Background()
 	res := r.resource("crm")
 	for name, f := range map[string]func(){
-		"Get":      func() { _, _ = res.Get(ctx, r.client) },
-		"Accepted": func() { res.Accepted(1) },
-		"Conn":     func() { _, _ = r.cache.Conn(r.client, "default") },
-		"Resource": func() { r.conn().Resource("crm", "") },
-		"Peek":     func() { r.conn().Peek() },
+		"Get":                 func() { _, _ = res.Get(ctx, r.client) },
+		"Accepted":            func() { res.Accepted(1) },
+		"accepted, of a kind": func() { tokencache.Call{Resource: res, Likeness: 7}.Accepted(1) },
+		"Conn":                func() { _, _ = r.cache.Conn(r.client, "default") },
+		"Resource":            func() { r.conn().Resource("crm", "") },
+		"Peek":                func() { r.conn().Peek() },
 	} {
 		if n := testing.AllocsPerRun(1000, f); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
@@ -139,6 +140,20 @@ func BenchmarkAccepted(b *testing.B) {
 	res := r.resource("crm")
 	for b.Loop() {
 		res.Accepted(1)
+	}
+}
+
+// The kind of the call is the last of those that are known.
+func BenchmarkAcceptedOfAKind(b *testing.B) {
+	r := newRig(b)
+	r.get("crm")
+	for kind := range uint64(8) {
+		tokencache.Call{Resource: r.resource("crm"), Likeness: kind + 1}.Accepted(1)
+	}
+	c := tokencache.Call{Resource: r.resource("crm"), Likeness: 7}
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Accepted(1)
 	}
 }
 

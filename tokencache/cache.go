@@ -42,8 +42,9 @@ type Cache struct {
 
 	saving    sync.Mutex // one write at a time, each of the state as it is then
 	ledgers   *ledgers
-	looks     bool   // it belongs to Status, and keeps nothing
-	beside    *Cache // of that kind, for connections that are only looked at
+	accounts  accounts // of callers
+	looks     bool     // it belongs to Status, and keeps nothing
+	beside    *Cache   // of that kind, for connections that are only looked at
 	users     userList
 	unsaved   unsaved
 	lookup    grantLookup

@@ -93,9 +93,13 @@ func (cl *Client) window() time.Duration {
 	return defaultWindow
 }
 
-// spent is the error of a budget that is.
-func (cl *Client) spent() error {
-	return fmt.Errorf("%d token calls in %s are spent", cl.budget(), cl.window())
+// spent is the error of a budget that is, as far as it is there for the request.
+func (cl *Client) spent(budget int) error {
+	if kept := cl.budget() - budget; kept > 0 {
+		return fmt.Errorf("%d token calls in %s are spent, and %d are kept for services that have accepted a token",
+			budget, cl.window(), kept)
+	}
+	return fmt.Errorf("%d token calls in %s are spent", budget, cl.window())
 }
 
 // life is how long a token is believed to live that the server says lives d.

@@ -30,7 +30,7 @@ type Conn struct {
 	started     atomic.Uint64            // flights so far
 	about       atomic.Pointer[about]    // what checked has found, nil = that failed; written with mu held
 
-	banned atomic.Bool // a Resource has set a ban that no acceptance has met yet
+	awaited atomic.Bool // the next acceptance matters at once: a Resource has set a ban, or doubts the latest one
 
 	mu            sync.Mutex
 	waiters       uint16        // callers who wait for the next try, see pause
@@ -107,6 +107,7 @@ type request struct {
 	cause    string // one of the Cause constants, for events alone
 	operator bool   // a new token, even if there is one, and whatever waits; see Refresh
 	patient  bool   // waits for the next try, if that is due within the client's TokenWait
+	sparing  bool   // leaves alone what is kept of the budget, see keptCalls
 	// instead is whose banned token has to do, if it may, while no newer one is to be had;
 	// nil = nobody's
 	instead *Resource
@@ -199,6 +200,7 @@ func (n *Conn) obtain(ctx context.Context, cl *Client, req request) (*live, erro
 //
 //	the grant or the configuration was replaced meanwhile    comes round again
 //	another configuration's flight failed before it asked    again: that says nothing of this one's
+//	a flight that leaves some of the budget alone failed     again, if this caller may have that
 //	the flight failed                                        its error
 //	an operator wants a new one, the store had an old one    again, for one that is newer
 //	a token of the caller's grant that serves                that token
@@ -232,6 +234,7 @@ func (n *Conn) attempt(ctx context.Context, cl *Client, req request, w *patience
 		switch {
 		case errors.Is(f.err, errSuperseded):
 		case f.err != nil && !f.called && f.client != cl.identity(): // true for that configuration only
+		case f.err != nil && !f.called && f.request.sparing && !req.sparing: // true for that caller only
 		case f.err != nil:
 			return nil, f.err
 		case req.operator && !f.minted:
@@ -247,7 +250,7 @@ func (n *Conn) attempt(ctx context.Context, cl *Client, req request, w *patience
 	return nil, n.fail(KindTemporary, lookAgain, errSuperseded)
 }
 
-const obtainRounds = 4 // one for each of the three, and one more
+const obtainRounds = 5 // one for each of the three, for a flight that is sparing, and one more
 
 // await waits for the end of a flight, or for the caller's own: a flight goes on without it.
 func (n *Conn) await(ctx context.Context, f *flight, w *patience) error {

@@ -158,8 +158,8 @@ func (n *Conn) prepare(req request, cl *Client, g granted) (*call, *live, error)
 	if err := n.backingOff(cl, req, digest, now); err != nil {
 		return nil, nil, err
 	}
-	if d := n.ledger.enter(now.mono, cl); d > 0 { // another connection with the grant was quicker
-		return nil, nil, n.spent(cl, d)
+	if d := n.ledger.enter(now.mono, cl, req.budget(cl)); d > 0 { // another connection with the grant was quicker
+		return nil, nil, n.spent(cl, req, d)
 	}
 	n.changes++
 	return &call{at: now, ledger: n.ledger, epoch: n.epoch, digest: digest}, nil, nil
@@ -263,6 +263,9 @@ func (n *Conn) publish(cl *Client, at moment, got Fetched, cure Mark) *live {
 		cure:        cure,
 	})
 	n.live.Store(l)
+	if d := n.doubts.Load(); d != nil {
+		d.tell()
+	}
 	return l
 }
 

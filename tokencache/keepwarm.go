@@ -51,7 +51,7 @@ func (n *Conn) due(cl *Client, now moment) (mono int64, ok bool) {
 	case l == nil || !l.alive(now):
 		spread = cl.refreshBefore()
 	}
-	return now.mono + max(int64(n.ledger.wait(now.mono, cl)), int64(warmRetry)+n.jitter(spread)), true
+	return now.mono + max(int64(n.ledger.wait(now.mono, cl, cl.budget())), int64(warmRetry)+n.jitter(spread)), true
 }
 
 // jitter is a random part of d, so that the timers of connections that came up together part.

@@ -63,24 +63,24 @@ func (s *sharedLedger) trim(now int64, cl *Client) {
 
 // enter writes a call into the ledger if it fits into the budget; otherwise it says how
 // long that takes.
-func (s *sharedLedger) enter(now int64, cl *Client) (wait time.Duration) {
+func (s *sharedLedger) enter(now int64, cl *Client, budget int) (wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.trim(now, cl)
-	if wait = s.ledger.wait(now, cl.budget(), cl.window()); wait == 0 {
+	if wait = s.ledger.wait(now, budget, cl.window()); wait == 0 {
 		s.ledger.add(now)
 	}
 	return wait
 }
 
 // wait is how long it takes until one more call fits into the budget; 0 = it does.
-func (s *sharedLedger) wait(now int64, cl *Client) time.Duration {
+func (s *sharedLedger) wait(now int64, cl *Client, budget int) time.Duration {
 	if s == nil { // no grant
 		return 0
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ledger.wait(now, cl.budget(), cl.window())
+	return s.ledger.wait(now, budget, cl.window())
 }
 
 // complete moves a call to when its answer came, or strikes it out if it was no token.

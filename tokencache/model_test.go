@@ -22,24 +22,28 @@ type operation struct {
 	Mode     string
 	Callers  int
 	Wait     time.Duration
+	Caller   string
+	Likeness uint64
 }
 
 func (o operation) String() string {
-	return fmt.Sprintf("%s(%s %s %s %d %s)", o.Do, o.Account, o.Resource, o.Mode, o.Callers, o.Wait)
+	return fmt.Sprintf("%s(%s %s %s %d %s %s %d)", o.Do, o.Account, o.Resource, o.Mode, o.Callers, o.Wait, o.Caller, o.Likeness)
 }
 
 var resources = []string{"crm", "desk", "books"}
 
 func drawOperation(t *rapid.T) operation {
 	return operation{
-		Do: rapid.SampledFrom([]string{"get", "get", "get", "get fresh", "wait", "wait", "refused", "refused", "late", "ambiguous", "unknown", "hopeless",
+		Do: rapid.SampledFrom([]string{"get", "get", "get", "get fresh", "wait", "wait", "refused", "refused", "late", "ambiguous", "unknown", "silent", "hopeless",
 			"accepted", "hang up", "refresh", "server", "server", "reload", "grant", "restart", "crash", "crash in flight", "secret",
 			"clock", "suspend", "connect", "connect", "forget", "connect in flight", "forget in flight"}).Draw(t, "do"),
 		Account:  rapid.SampledFrom([]string{"default", "default", "default", "twin", "other", "stored", "stored"}).Draw(t, "account"),
 		Resource: rapid.SampledFrom(resources).Draw(t, "resource"),
 		Mode: rapid.SampledFrom([]string{"ok", "ok", "ok", "short", "negative", "absurd", "down", "retry after", "lost", "throttled",
 			"dead", "rejected", "panic", "slow", "late", "stuck"}).Draw(t, "mode"),
-		Callers: rapid.IntRange(1, 20).Draw(t, "callers"),
+		Callers:  rapid.IntRange(1, 20).Draw(t, "callers"),
+		Caller:   rapid.SampledFrom([]string{"", "app", "app", "hostile"}).Draw(t, "caller"),
+		Likeness: rapid.Uint64Range(0, 2).Draw(t, "likeness"),
 		Wait: rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, 7 * time.Second, time.Minute,
 			3 * time.Minute, 11 * time.Minute, 54 * time.Minute, 61 * time.Minute, 2 * time.Hour}).Draw(t, "wait"),
 	}
@@ -144,7 +148,7 @@ func (w *world) use(o operation) {
 		ctx, cancel := context.WithTimeout(ctx, o.Wait)
 		w.burst(o, last, func() (*tokencache.Token, error) { return r.Get(ctx, cl) })
 		cancel()
-	case "refused", "ambiguous", "unknown", "hopeless":
+	case "refused", "ambiguous", "unknown", "silent", "hopeless":
 		w.refuse(o, n, last)
 	case "late":
 		w.refuseLate(o, n, last)
@@ -160,7 +164,8 @@ func (w *world) use(o operation) {
 
 // accept has a resource accept a generation, which then is offered again wherever it was refused.
 func (w *world) accept(o operation, r *tokencache.Resource, generation uint64) {
-	r.Accepted(generation)
+	tokencache.Call{Resource: r, Likeness: o.Likeness}.Accepted(generation)
+	w.fair.accept(o)
 	delete(w.unsure, o.Account)
 	for _, resource := range resources {
 		if place := o.Account + " " + resource; w.refused[place] <= generation {
@@ -182,7 +187,7 @@ func (w *world) deny(o operation, last *tokencache.Token) {
 	w.denied[place] = max(w.denied[place], last.Generation)
 }
 
-var refusals = map[string]tokencache.Refusal{"ambiguous": ambiguous, "unknown": unknown}
+var refusals = map[string]tokencache.Refusal{"ambiguous": ambiguous, "unknown": unknown, "silent": silent}
 
 // refuse has a resource refuse the current token, and the next one too if that is
 // hopeless.
@@ -191,36 +196,50 @@ func (w *world) refuse(o operation, n *tokencache.Conn, last *tokencache.Token) 
 		return
 	}
 	r, cl := n.Resource(o.Resource, ""), w.client
+	c := tokencache.Call{Resource: r, Caller: o.Caller, Likeness: o.Likeness}
 	place, sent := o.Account+" "+o.Resource, r.Mark()
 	w.refused[place] = max(w.refused[place], last.Generation)
+	why, proved := w.needless(o), w.proves(o, last)
 	w.burst(o, last, func() (*tokencache.Token, error) {
-		tok, err := r.Refused(context.Background(), cl, last.Generation, refusals[o.Do])
+		tok, err := c.Refused(context.Background(), cl, last.Generation, refusals[o.Do])
 		if err != nil {
 			w.deny(o, last)
+		}
+		if proved && tok == nil && err == nil {
+			w.violation("%s: generation %d is proved to be dead, and the refusal was passed on", o, last.Generation)
 		}
 		return tok, err
 	})
 	now := n.Peek()
-	if o.Do == "unknown" {
+	if o.Do == "unknown" || o.Do == "silent" {
 		w.guess(o, last, now)
+	}
+	forced := w.wasForced(last, now)
+	if forced && why != "" {
+		w.violation("%s: generation %d was replaced, %s", o, last.Generation, why)
 	}
 	switch {
 	case now == nil || now.Generation == last.Generation:
 	case o.Do == "hopeless" || o.Callers%4 == 0:
 		w.refused[place] = max(w.refused[place], now.Generation)
-		r.ReplayRefused(now, sent)
+		c.ReplayRefused(now, sent)
+		w.fair.mislead(o)
+		if forced {
+			w.inVain(o)
+		}
 	default:
 		w.accept(o, r, now.Generation)
+		c.ReplayAccepted(now)
 	}
 }
 
 // guess looks at a renewal that a refusal in which nothing is understood has caused: there are
 // three of a connection in ten minutes, and none where the last one has helped nobody.
 func (w *world) guess(o operation, last, now *tokencache.Token) {
-	m, ok := w.lookUp(last.Value)
-	if !ok || now == nil || now.Generation == last.Generation || !w.lives(m) || !w.early(m) {
+	if !w.wasForced(last, now) {
 		return
 	}
+	m, _ := w.lookUp(last.Value)
 	if w.unsure[o.Account] == last.Generation {
 		w.violation("%s: generation %d came of a guess, and was replaced on a guess", o, last.Generation)
 	}
@@ -230,6 +249,12 @@ func (w *world) guess(o operation, last, now *tokencache.Token) {
 	if all := w.guessed[place]; len(all) > 3 && at-all[len(all)-4] < 10*time.Minute-time.Minute {
 		w.violation("%s: four guesses within %s", o, at-all[len(all)-4])
 	}
+}
+
+// wasForced reports whether the token was replaced because of a refusal, and for no other reason.
+func (w *world) wasForced(last, now *tokencache.Token) bool {
+	m, ok := w.lookUp(last.Value)
+	return ok && now != nil && now.Generation != last.Generation && w.lives(m) && w.early(m)
 }
 
 // refuseLate has an answer for an older token trickle in. While the current one lives
@@ -292,7 +317,7 @@ func (w *world) check(o operation, last *tokencache.Token, newest uint64, tok *t
 		return
 	}
 	if tok == nil {
-		if !slices.Contains([]string{"refused", "ambiguous", "unknown", "hopeless", "late"}, o.Do) {
+		if !slices.Contains([]string{"refused", "ambiguous", "unknown", "silent", "hopeless", "late"}, o.Do) {
 			w.violation("%s: neither token nor error", o)
 		}
 		return
@@ -425,6 +450,28 @@ func TestFormerFailures(t *testing.T) {
 			{Do: "get", Account: "default", Resource: "crm", Callers: 1},
 			{Do: "wait", Wait: time.Minute}, {Do: "unknown", Account: "default", Resource: "crm", Callers: 4},
 			{Do: "wait", Wait: time.Minute}, {Do: "unknown", Account: "default", Resource: "desk", Callers: 1},
+		},
+		"one caller whose calls are refused whatever their token, at one service after the other": {
+			{Do: "get", Account: "default", Resource: "crm", Callers: 1},
+			{Do: "accepted", Account: "default", Resource: "crm"},
+			{Do: "wait", Wait: time.Minute}, {Do: "hopeless", Account: "default", Resource: "desk", Caller: "hostile", Callers: 1},
+			{Do: "accepted", Account: "default", Resource: "crm"},
+			{Do: "wait", Wait: time.Minute}, {Do: "hopeless", Account: "default", Resource: "books", Caller: "hostile", Callers: 1},
+			{Do: "accepted", Account: "default", Resource: "crm"},
+			{Do: "wait", Wait: time.Minute}, {Do: "hopeless", Account: "default", Resource: "desk", Caller: "hostile", Callers: 1},
+		},
+		"a service that never accepted a token, when seven calls are spent": {
+			{Do: "get", Account: "default", Resource: "crm", Callers: 1},
+			{Do: "refresh", Account: "default"}, {Do: "refresh", Account: "default"}, {Do: "refresh", Account: "default"},
+			{Do: "refresh", Account: "default"}, {Do: "refresh", Account: "default"}, {Do: "refresh", Account: "default"},
+			{Do: "refused", Account: "default", Resource: "desk", Callers: 1},
+		},
+		"a kind of call that has succeeded, at a service that another one has put on hold": {
+			{Do: "get", Account: "default", Resource: "books", Callers: 1},
+			{Do: "accepted", Account: "default", Resource: "books", Likeness: 1},
+			{Do: "wait", Wait: time.Minute}, {Do: "hopeless", Account: "default", Resource: "books", Likeness: 2, Callers: 1},
+			{Do: "accepted", Account: "default", Resource: "books", Likeness: 1},
+			{Do: "ambiguous", Account: "default", Resource: "books", Likeness: 1, Callers: 1},
 		},
 		"a refusal while Accounts is down, of a token that others go on accepting": {
 			{Do: "get", Account: "default", Resource: "crm", Callers: 1},

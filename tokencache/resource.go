@@ -31,7 +31,12 @@ const (
 	RefusalAmbiguous
 	// RefusalUnknown says nothing that is understood.
 	RefusalUnknown
+	// RefusalSilent could say nothing: there was no place for words.
+	RefusalSilent
 )
+
+// understood reports whether the refusal says something that is known.
+func (how Refusal) understood() bool { return how == RefusalDead || how == RefusalAmbiguous }
 
 // Resource is what a connection remembers of one resource server, a service at a
 // host: which tokens it accepted and refused. Its rules keep a refusal that no token
@@ -49,13 +54,16 @@ const (
 // one is not where accepted and acceptedAt have it that the token was taken a moment ago:
 // then something else is refused now. And a request that was refused with an older
 // token is not sent again with one that was refused here as well, and that refusal passed
-// on: refused and refusedAt, see refusedSince.
+// on: refused and refusedAt, see refusedSince. That of one which never accepted any is not, while
+// others accept the token: othersAccept. Where calls of the same kind were accepted
+// before, though, a refusal means a dead token, hold or not: see learned. On whose account a new
+// token is had, and who may have none, is seen to afterwards: see charge.
 //
 // Did renewing help? A replay that is refused as well begins a hold, from holdFrom for as
 // long as steps has it: no renewal for this server meanwhile. held is the generation that
 // began it, helped what was accepted after it: that ends the hold, and the next one
 // starts at the first step. A token that is accepted during a hold and refused later
-// is renewed all the same, once: exempt. lost is a generation that was refused long
+// is renewed all the same, once: learned.exempt. lost is a generation that was refused long
 // before its end; if its successor is accepted, somebody else uses the grant (losses).
 type Resource struct {
 	conn    *Conn
@@ -63,12 +71,13 @@ type Resource struct {
 	host    string
 	next    *Resource // of the same connection
 
-	ban        atomic.Pointer[ban] // nil = no token is banned
-	accepted   atomic.Uint64       // newest generation accepted
-	acceptedAt atomic.Int64        // mono, to acceptGrain
-	watched    atomic.Bool         // an acceptance may end a hold or prove a loss: it has to take mu
-	holding    bool                // guarded by mu, as all below; the hold may have run out, see onHold
-	steps      uint16              // of holdSteps taken
+	ban        atomic.Pointer[ban]     // nil = no token is banned
+	learned    atomic.Pointer[learned] // nil = nothing
+	accepted   atomic.Uint64           // newest generation accepted
+	acceptedAt atomic.Int64            // mono, to acceptGrain
+	watched    atomic.Bool             // an acceptance may end a hold or prove a loss: it has to take mu
+	holding    bool                    // guarded by mu, as all below; the hold may have run out, see onHold
+	steps      uint16                  // of holdSteps taken
 
 	mu        sync.Mutex
 	refused   uint64 // newest generation refused
@@ -77,7 +86,6 @@ type Resource struct {
 	held      uint64 // newest generation whose replay was refused
 	helped    uint64 // newest generation accepted since
 	holdFrom  int64  // mono
-	exempt    uint64 // the one generation renewed in spite of a hold
 }
 
 // Resource returns what the connection remembers of a service at a host. What one host
@@ -139,7 +147,7 @@ func (r *Resource) get(ctx context.Context, cl *Client, now moment, instead *Res
 	case l == nil:
 		req.cause = CauseFirst
 	case l.Generation <= req.after && l.alive(now):
-		req.cause = CauseRefused
+		req.cause, req.sparing = CauseRefused, r.accepted.Load() == 0
 	}
 	l, err := n.obtain(ctx, cl, req)
 	if err != nil {
@@ -167,19 +175,20 @@ func (r *Resource) GetFresh(ctx context.Context, cl *Client) (*Token, error) {
 	return t, nil
 }
 
-// Accepted tells that the resource server answered a generation with success.
-func (r *Resource) Accepted(generation uint64) {
+// accept notes that the resource server answered a generation with success.
+func (r *Resource) accept(generation uint64) {
 	now := r.conn.cache.clock.now().mono
 	seen := r.accepted.Load()
 	known := generation == seen && now-r.acceptedAt.Load() < int64(acceptGrain)
-	if generation < seen || known && !r.watched.Load() && !r.conn.banned.Load() {
+	if generation < seen || known && !r.watched.Load() && !r.conn.awaited.Load() {
 		return
 	}
 	r.acceptedAt.Store(now)
 	raise(&r.accepted, generation)
 	raise(&r.conn.acceptedGen, generation)
-	if r.conn.banned.Load() {
+	if r.conn.awaited.Load() {
 		r.conn.vouch(generation)
+		r.conn.doubt().tell()
 	}
 	if !r.watched.Load() {
 		return
@@ -212,39 +221,6 @@ type Mark uint64
 // were asked for after that.
 func (r *Resource) Mark() Mark { return Mark(r.conn.started.Load()) }
 
-// Refused tells that the resource server refused a generation in a way that a
-// new token may cure. It returns a token to replay the request with, once; or
-// nil and nil: pass the refusal on; or, as an *Error, why there is no token.
-func (r *Resource) Refused(ctx context.Context, cl *Client, generation uint64, how Refusal) (*Token, error) {
-	n := r.conn
-	now := n.cache.clock.now()
-	l := n.live.Load()
-	switch {
-	case l == nil || !l.alive(now):
-		return r.Get(ctx, cl)
-	case generation > l.Generation: // none of ours
-		return nil, nil
-	case generation < l.Generation:
-		if r.refusedSince(l.Generation) {
-			return nil, nil
-		}
-		return r.Get(ctx, cl)
-	case !r.renewable(l, how, now):
-		return nil, nil
-	}
-	if how == RefusalDead || r.accepted.Load() != generation {
-		r.setBan(generation)
-	}
-	l, err := n.obtain(ctx, cl, request{after: generation, cause: CauseRefused, patient: true})
-	if err != nil {
-		return nil, err
-	}
-	if how == RefusalUnknown {
-		raise(&n.doubt().guessed, l.Generation)
-	}
-	return &l.Token, nil
-}
-
 // ban says that a generation and older ones are not offered any more.
 type ban struct {
 	generation uint64
@@ -268,7 +244,7 @@ func (r *Resource) setBan(generation uint64) {
 			return
 		}
 		if r.ban.CompareAndSwap(b, next) {
-			r.conn.banned.Store(true)
+			r.conn.awaited.Store(true)
 			return
 		}
 	}
@@ -277,7 +253,7 @@ func (r *Resource) setBan(generation uint64) {
 // vouch lifts the bans of a generation that was accepted. A ban that is set meanwhile may miss
 // it, and waits for the next one.
 func (n *Conn) vouch(generation uint64) {
-	n.banned.Store(false)
+	n.awaited.Store(false)
 	for r := n.resources.Load(); r != nil; r = r.next {
 		b := r.ban.Load()
 		switch {
@@ -285,7 +261,7 @@ func (n *Conn) vouch(generation uint64) {
 		case b.generation <= generation:
 			b.vouched.Store(true)
 		default:
-			n.banned.Store(true)
+			n.awaited.Store(true)
 		}
 	}
 }
@@ -316,23 +292,48 @@ type doubts struct {
 
 	mu      sync.Mutex // guards all below
 	guesses ledger
-	after   uint64 // generation that the latest guess was to replace
+	after   uint64        // generation that the latest guess was to replace
+	forced  uint64        // newest generation that was to be replaced because of a refusal
+	news    chan struct{} // is closed when something happens that others wait for; nil = nobody does
 }
 
-// guess reports whether a generation may be replaced on a guess.
-func (d *doubts) guess(generation uint64, now int64) bool {
+// wait returns what is closed with the next news.
+func (d *doubts) wait() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.news == nil {
+		d.news = make(chan struct{})
+	}
+	return d.news
+}
+
+// tell lets those go on who wait for news.
+func (d *doubts) tell() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.news != nil {
+		close(d.news)
+		d.news = nil
+	}
+}
+
+// mayGuess reports whether a generation may be replaced on a guess.
+func (d *doubts) mayGuess(generation uint64, now int64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return generation == d.after || d.guesses.within(now, guessWindow) < maxGuesses
+}
+
+// guess enters that a generation is to be replaced on a guess: once, however many were refused.
+func (d *doubts) guess(generation uint64, now int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if generation == d.after {
-		return true // the same one, for others who were refused
+		return
 	}
 	d.guesses.trim(now, guessWindow)
-	if len(d.guesses) >= maxGuesses {
-		return false
-	}
 	d.guesses.add(now)
 	d.after = generation
-	return true
 }
 
 // doubt is where doubts are noted. Most connections have none.
@@ -363,45 +364,120 @@ func (r *Resource) refusedSince(generation uint64) bool {
 	return r.accepted.Load() != generation || r.acceptedAt.Load() <= r.refusedAt
 }
 
-// renewable decides whether the refusal of the current token is worth a new one. It notes
-// the refusal, and with it what may turn out to be a loss or begins a hold.
-func (r *Resource) renewable(l *live, how Refusal, now moment) bool {
+// certainty is how much speaks for it that a refused token is dead.
+type certainty uint8
+
+const (
+	notWorth certainty = iota // too little for a new token
+	unclear                   // that is for others to say
+	likely
+	proved  // by calls like this one, which were accepted
+	certain // and no other resource server says otherwise
+)
+
+// renewable decides whether the refusal of the current token is worth a new one. It notes the
+// refusal, and with it what may begin a hold.
+func (r *Resource) renewable(l *live, how Refusal, likeness uint64, now moment) certainty {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	g := l.Generation
+	g, elsewhere := l.Generation, r.outlived(l.Generation, now.mono)
 	r.refused, r.refusedAt = max(r.refused, g), now.mono
-	onHold := r.onHold(now.mono)
-	accepted, acceptedAt := r.accepted.Load() == g, r.acceptedAt.Load()
-	if how == RefusalUnknown && r.hopeless(g) {
-		return false
+	r.conn.awaited.Store(true) // the next acceptance counts, however soon it comes
+	worth := false
+	switch {
+	case how.understood() && r.proves(likeness, now.mono):
+		if elsewhere {
+			return proved
+		}
+		return certain
+	case !how.understood() && r.hopeless(g, how):
+	case how != RefusalDead:
+		worth = r.doubtful(l, how, now)
+	default:
+		worth = r.deadAfterAll(l, now)
 	}
-	if how != RefusalDead {
-		recently := accepted && now.mono-acceptedAt <= int64(justAccepted)
-		return !onHold && !recently && now.mono-l.asked >= int64(justMinted) &&
-			(how == RefusalAmbiguous || r.conn.doubt().guess(g, now.mono))
+	switch {
+	case !worth:
+		return notWorth
+	case r.accepted.Load() == 0 && r.acceptedElsewhere(g, now.mono-int64(justAccepted)-1):
+		return unclear
 	}
-	if onHold {
-		since := accepted && acceptedAt >= r.holdFrom
-		if !since || r.exempt != 0 && r.exempt != g {
+	return likely
+}
+
+// acceptedElsewhere reports whether another resource server accepted the token after that.
+func (r *Resource) acceptedElsewhere(generation uint64, since int64) bool {
+	for o := r.conn.resources.Load(); o != nil; o = o.next {
+		if o != r && o.accepted.Load() == generation && o.acceptedAt.Load() > since {
+			return true
+		}
+	}
+	return false
+}
+
+// outlived reports whether another one accepted the token a moment ago, and this one has neither
+// accepted nor refused it since.
+func (r *Resource) outlived(generation uint64, now int64) bool {
+	since := now - int64(justAccepted) - 1
+	if r.accepted.Load() == generation {
+		since = max(since, r.acceptedAt.Load())
+	}
+	if r.refused == generation {
+		since = max(since, r.refusedAt)
+	}
+	return r.acceptedElsewhere(generation, since)
+}
+
+// doubtful decides on a refusal that is not certain to mean a dead token.
+func (r *Resource) doubtful(l *live, how Refusal, now moment) bool {
+	recently := r.accepted.Load() == l.Generation && now.mono-r.acceptedAt.Load() <= int64(justAccepted)
+	return !r.onHold(now.mono) && !recently && now.mono-l.asked >= int64(justMinted) &&
+		(how == RefusalAmbiguous || r.conn.doubt().mayGuess(l.Generation, now.mono))
+}
+
+// deadAfterAll decides on a refusal that calls the token dead: a hold may run, or begin.
+func (r *Resource) deadAfterAll(l *live, now moment) bool {
+	g := l.Generation
+	switch {
+	case r.onHold(now.mono):
+		exempt := &r.learn().exempt
+		since := r.accepted.Load() == g && r.acceptedAt.Load() >= r.holdFrom
+		if !since || *exempt != 0 && *exempt != g {
 			return false
 		}
-		r.exempt = g
-	} else if r.refusedElsewhere(l, now) {
+		*exempt = g
+	case r.refusedElsewhere(l, now):
 		r.hold(g, now.mono)
 		return false
-	}
-	if now.mono < l.early {
-		r.lost = g
-		r.watched.Store(true)
 	}
 	return true
 }
 
+// renews notes that the token is about to be replaced because of a refusal: it may turn out to be
+// a loss.
+func (r *Resource) renews(l *live, how Refusal, now moment) {
+	if !how.understood() {
+		r.conn.doubt().guess(l.Generation, now.mono)
+	}
+	if how == RefusalDead || r.accepted.Load() != l.Generation {
+		r.setBan(l.Generation)
+	}
+	if how != RefusalDead || now.mono >= l.early {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lost = l.Generation
+	r.watched.Store(true)
+}
+
 // hopeless reports whether there is no reason to hope for another token where nothing is
 // understood: this one is good elsewhere, and none ever was here; or it came of the same hope
-// itself, and nobody has accepted it since.
-func (r *Resource) hopeless(generation uint64) bool {
-	if r.conn.acceptedGen.Load() >= generation {
+// itself, and nobody has accepted it since. Where nothing can be said, there is none either as
+// soon as it is known that some servers accept tokens, and this one is not among them.
+func (r *Resource) hopeless(generation uint64, how Refusal) bool {
+	accepted := r.conn.acceptedGen.Load()
+	if accepted >= generation || how == RefusalSilent && accepted != 0 {
 		return r.accepted.Load() == 0
 	}
 	d := r.conn.doubts.Load()
@@ -419,29 +495,6 @@ func (r *Resource) refusedElsewhere(l *live, now moment) bool {
 		now.mono-l.asked < int64(justMinted)
 }
 
-// ReplayRefused tells that a replay was refused, too, in a way that a new token might
-// have cured; sent is the Mark of the request that it repeats. If the token was renewed
-// because of a refusal, and asked for after that request had been sent, then fresh
-// tokens do not help here: nothing is renewed on behalf of this resource server for a
-// while, and held is true. Otherwise both tokens may have ended at once, by a revocation
-// right after a renewal in the background: to Refused this is the first refusal of that
-// generation.
-func (r *Resource) ReplayRefused(t *Token, sent Mark) (held bool) {
-	if t.cure <= sent {
-		return false
-	}
-	n := r.conn
-	now := n.cache.clock.now().mono
-	raise(&n.doubt().replayRefused, t.Generation)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if t.Generation > r.refused {
-		r.refused, r.refusedAt = t.Generation, now
-	}
-	r.hold(t.Generation, now)
-	return true
-}
-
 // hold begins the next hold, once for each generation. The steps start over
 // when a generation between was accepted, and not refused in a replay itself:
 // then a renewal had helped.
@@ -450,7 +503,7 @@ func (r *Resource) hold(generation uint64, now int64) {
 		return
 	}
 	if r.helped > r.held && r.helped < generation {
-		r.steps, r.exempt = 0, 0
+		r.steps, r.learn().exempt = 0, 0
 	}
 	r.held, r.lost = generation, 0
 	r.holdFrom, r.holding = now, true
@@ -466,8 +519,9 @@ func (r *Resource) onHold(now int64) bool {
 func (r *Resource) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lost, r.held, r.helped, r.steps, r.exempt = 0, 0, 0, 0, 0
+	r.lost, r.held, r.helped, r.steps, r.learn().exempt = 0, 0, 0, 0, 0
 	r.holdFrom, r.holding = 0, false
 	r.accepted.Store(0)
+	r.learned.Store(nil)
 	r.watched.Store(false)
 }

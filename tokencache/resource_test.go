@@ -94,6 +94,11 @@ func TestAmbiguousRefusals(t *testing.T) {
 			settle(time.Hour / 2)
 			r.resource("crm").Accepted(1)
 		}, 2},
+		{"goes on succeeding elsewhere", func(r *rig) {
+			settle(time.Hour / 2)
+			r.resource("crm").Accepted(1)
+			time.AfterFunc(time.Second/2, func() { r.resource("crm").Accepted(1) })
+		}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

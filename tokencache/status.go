@@ -242,12 +242,12 @@ func (n *Conn) explain(s *Status, cl *Client, now moment) {
 	if n.last != nil {
 		s.LastError, s.LastErrorAt = n.last.err.Error(), time.Unix(0, n.last.at).UTC()
 	}
-	if d := n.ledger.wait(now.mono, cl); d > 0 {
+	if d := n.ledger.wait(now.mono, cl, cl.budget()); d > 0 {
 		if end := now.time().Add(d); end.After(s.NextTry) {
 			s.NextTry = end
 		}
 		if s.Waiting == 0 {
-			s.LastError = KindBudget.explain(cl.spent())
+			s.LastError = KindBudget.explain(cl.spent(cl.budget()))
 			_, last := n.ledger.used(now.mono, cl)
 			s.LastErrorAt = now.wallAt(last)
 		}

@@ -32,8 +32,8 @@ func (c *Cache) Verify(cl *Client, key Key, g Grant) (Proof, error) {
 		return Proof{}, n.unreadable(cl, "load", err)
 	}
 	at := c.clock.now()
-	if d := l.enter(at.mono, cl); d > 0 {
-		return Proof{}, n.spent(cl, d)
+	if d := l.enter(at.mono, cl, cl.budget()); d > 0 {
+		return Proof{}, n.spent(cl, request{}, d)
 	}
 	c.keepLedger(key, fp, l)
 	got, err := n.fetch(cl, g)

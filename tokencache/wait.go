@@ -40,7 +40,7 @@ func (n *Conn) pause(ctx context.Context, cl *Client, req request, w *patience, 
 	if !req.patient || now >= w.until || ctx.Err() != nil {
 		return false
 	}
-	d, ok := n.queueUp(cl, err, w.until)
+	d, ok := n.queueUp(cl, req, err, w.until)
 	if !ok {
 		return false
 	}
@@ -58,11 +58,11 @@ func (n *Conn) pause(ctx context.Context, cl *Client, req request, w *patience, 
 
 // queueUp says how long the next try is away, if it is due until then and there is room for one
 // more who waits.
-func (n *Conn) queueUp(cl *Client, err error, until int64) (time.Duration, bool) {
+func (n *Conn) queueUp(cl *Client, req request, err error, until int64) (time.Duration, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := n.cache.clock.now()
-	d, ok := n.nextTry(cl, err, now)
+	d, ok := n.nextTry(cl, req, err, now)
 	if !ok || now.mono+int64(d) > until || n.waiters >= maxWaiters {
 		return 0, false
 	}
@@ -78,7 +78,7 @@ func (n *Conn) leaveQueue() {
 
 // nextTry is how long it takes until another try may bring what this one has not; false if
 // that takes a human. With mu held.
-func (n *Conn) nextTry(cl *Client, err error, now moment) (time.Duration, bool) {
+func (n *Conn) nextTry(cl *Client, req request, err error, now moment) (time.Duration, bool) {
 	var e *Error
 	if !errors.As(err, &e) || errors.Is(err, errClosed) || errors.Is(err, errShortLived) {
 		return 0, false
@@ -93,7 +93,7 @@ func (n *Conn) nextTry(cl *Client, err error, now moment) (time.Duration, bool) 
 		}
 		return time.Duration(n.waiting.next - now.mono), true
 	case KindBudget:
-		return max(n.ledger.wait(now.mono, cl), time.Millisecond), true
+		return max(n.ledger.wait(now.mono, cl, req.budget(cl)), time.Millisecond), true
 	case KindStore:
 		if b := n.broken; b != nil && b.client == cl.identity() {
 			return max(time.Duration(b.till-now.mono), time.Millisecond), true

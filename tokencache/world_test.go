@@ -35,6 +35,7 @@ type world struct {
 	guessed map[string][]time.Duration // by account and grant, in this process: renewals because of unknown refusals
 	unsure  map[string]uint64          // by account: generation that came of one and was not accepted
 	reloads int
+	fair    *fair
 
 	mu        sync.Mutex
 	mode      string
@@ -281,6 +282,7 @@ func (w *world) begin(dir string) {
 	opts.Store = p.store
 	p.cache = tokencache.New(opts)
 	w.process, w.cache = p, p.cache
+	w.fair.restart()
 	clear(w.guessed)
 	clear(w.unsure)
 	clear(w.denied)
@@ -325,6 +327,7 @@ func (w *world) connect(o operation) {
 	w.forgotten = ""
 	w.mu.Unlock()
 	w.stored = g.RefreshToken
+	w.fair.otherGrant(storedKey.Account)
 }
 
 var storedKey, proofKey = tokencache.Key{Client: "main", Account: "stored"}, tokencache.Key{Client: "main", Account: "proof"}
@@ -355,6 +358,7 @@ func (w *world) forget(o operation) {
 	w.forgotten = w.stored
 	w.mu.Unlock()
 	w.stored = ""
+	w.fair.otherGrant(storedKey.Account)
 }
 
 // checkStored sees to it that no token outlives its grant in the files. One that nobody has
@@ -443,6 +447,7 @@ func (w *world) newGrant() {
 	w.grant++
 	for _, account := range []string{"default", "twin"} {
 		w.grants.set(account, fmt.Sprint("grant ", w.grant))
+		w.fair.otherGrant(account)
 	}
 	w.reload()
 }
@@ -465,7 +470,7 @@ func live(t *testing.T, history []operation) error {
 	dir := t.TempDir()
 	w := &world{mode: "ok", made: make(map[string]*minted), counted: make(map[string][]call), throttled: make(map[string]time.Time),
 		refused: make(map[string]uint64), denied: make(map[string]uint64), newest: make(map[string]uint64),
-		guessed: make(map[string][]time.Duration), unsure: make(map[string]uint64)}
+		guessed: make(map[string][]time.Duration), unsure: make(map[string]uint64), fair: newFair()}
 	synctest.Test(t, func(t *testing.T) {
 		w.clocks = &clocks{start: time.Now()}
 		w.rig = newRig(t, func(o *tokencache.Options) { o.Rand, o.Clock = nil, w.clocks.now })

@@ -159,7 +159,7 @@ type Who struct {
 
 // Identify says who calls. Others are keys that a request shows in its body. The errors are those
 // of apikeys.Gate.
-func (c *Control) Identify(r *http.Request, repl *caddy.Replacer, peer string, others ...string) (Who, error) {
+func (c *Control) Identify(r *http.Request, repl *caddy.Replacer, peer func() string, others ...string) (Who, error) {
 	if c.gate != nil {
 		owner, key, err := c.gate.Admit(r, peer, others...)
 		c.gate.Hide(r)

@@ -32,7 +32,7 @@ type Gate struct {
 
 // Admit finds whose key a request shows. Others are keys that it shows in its body. The key itself
 // is returned for who has to be told it again.
-func (g *Gate) Admit(r *http.Request, peer string, others ...string) (owner *Owner, key string, err error) {
+func (g *Gate) Admit(r *http.Request, peer func() string, others ...string) (owner *Owner, key string, err error) {
 	shown := append(g.shown(r), others...)
 	for _, key := range shown {
 		if owner := g.Keys.Find(key); owner != nil {
@@ -42,7 +42,7 @@ func (g *Gate) Admit(r *http.Request, peer string, others ...string) (owner *Own
 	switch {
 	case !slices.ContainsFunc(shown, func(key string) bool { return key != "" }):
 		return nil, "", ErrMissing
-	case g.Tries.Wrong(peer):
+	case g.Tries.Wrong(peer()):
 		return nil, "", ErrTries
 	}
 	return nil, "", ErrWrong

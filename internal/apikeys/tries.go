@@ -1,8 +1,6 @@
 package apikeys
 
 import (
-	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -12,21 +10,20 @@ import (
 const (
 	triesAtOnce = 20
 	triesEvery  = time.Minute / triesAtOnce
-	maxPeers    = 4096 // that wrong tries are remembered of
+	maxPeers    = 4096 // whose wrong tries are remembered
 )
 
-// Tries slows down wrong tries of an address. The zero value is ready. Safe for concurrent use.
+// Tries slows down wrong tries of a peer. The zero value is ready. Safe for concurrent use.
 type Tries struct {
 	mu    sync.Mutex
 	peers map[string]*rate.Limiter
 }
 
-// Wrong notes a wrong try, and reports whether that address has had too many.
+// Wrong notes a wrong try of a peer, and reports whether it has had too many.
 func (t *Tries) Wrong(peer string) (tooMany bool) {
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	peer = network(peer)
 	l := t.peers[peer]
 	if l == nil {
 		t.makeRoom(now)
@@ -36,7 +33,7 @@ func (t *Tries) Wrong(peer string) (tooMany bool) {
 	return !l.AllowN(now, 1)
 }
 
-// makeRoom forgets the addresses whose wrong tries are long ago, or some if there are none.
+// makeRoom forgets the peers whose wrong tries are long ago, or some if there are none.
 func (t *Tries) makeRoom(now time.Time) {
 	if t.peers == nil {
 		t.peers = make(map[string]*rate.Limiter)
@@ -55,17 +52,4 @@ func (t *Tries) makeRoom(now time.Time) {
 		}
 		delete(t.peers, peer)
 	}
-}
-
-// network is what one owner has of IPv6: an address there costs nothing.
-func network(peer string) string {
-	ip, err := netip.ParseAddr(strings.Trim(peer, "[]"))
-	if err != nil || !ip.Is6() || ip.Is4In6() {
-		return peer
-	}
-	prefix, err := ip.WithZone("").Prefix(64)
-	if err != nil {
-		return peer
-	}
-	return prefix.String()
 }

@@ -14,12 +14,27 @@ type Caller struct {
 // uidPrefix begins the Peer of a Unix socket, and no address.
 const uidPrefix = "uid "
 
-// ID tells callers apart: by name, or else by where they call from.
+// ID tells callers apart: by name, or else by where they call from. Whoever has an address of IPv6
+// has all of its /64. Peers of a Unix
+// socket whose user is not known are one.
 func (c Caller) ID() string {
 	if c.Name != "" {
 		return "name " + c.Name
 	}
-	return c.Peer
+	if ip, err := netip.ParseAddr(strings.Trim(c.Peer, "[]")); err == nil {
+		return network(ip.Unmap().WithZone("")).String()
+	}
+	return "local " + c.Peer
+}
+
+// network is what one caller has.
+func network(ip netip.Addr) netip.Prefix {
+	bits := ip.BitLen()
+	if ip.Is6() {
+		bits /= 2
+	}
+	prefix, _ := ip.Prefix(bits)
+	return prefix
 }
 
 // Share is ID where callers can be told apart. All processes of this machine have one address.
@@ -31,7 +46,7 @@ func (c Caller) Share() string {
 	if err != nil || ip.Unmap().IsLoopback() {
 		return ""
 	}
-	return c.Peer
+	return c.ID()
 }
 
 // UID is the user id of the process at the other end of a Unix socket, "" if that is not known.

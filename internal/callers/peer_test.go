@@ -75,7 +75,7 @@ func TestPeerOfSocket(t *testing.T) {
 			t.Errorf("%s: %+v", name, p)
 			continue
 		}
-		if got := p.Caller(); got.UID() != uid || got.Peer != "uid "+uid || got.ID() != "uid "+uid {
+		if got := p.Caller(); got.UID() != uid || got.Peer != "uid "+uid || got.ID() != "local uid "+uid {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
