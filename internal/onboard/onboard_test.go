@@ -78,6 +78,47 @@ func TestConsentExpires(t *testing.T) {
 	})
 }
 
+// TestStateOfAnotherClient, S-22: a state is good for its client alone, in its browser alone, and
+// who comes with it otherwise does not use it up.
+func TestStateOfAnotherClient(t *testing.T) {
+	flow, cl := testClient(t)
+	other := *cl
+	other.Name = "other"
+	_, state, err := flow.Begin(cl, Start{Account: "default", RedirectURI: cl.RedirectURI, Browser: "cookie"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := flow.AccountOf(&other, state); got != "" {
+		t.Errorf("another client is told the account %s", got)
+	}
+	for name, take := range map[string]func() (*consent, error){
+		"another client":  func() (*consent, error) { return flow.takeConsent(&other, state, "cookie") },
+		"another browser": func() (*consent, error) { return flow.takeConsent(cl, state, "another cookie") },
+		"no browser":      func() (*consent, error) { return flow.takeConsent(cl, state, "") },
+		"no state":        func() (*consent, error) { return flow.takeConsent(cl, "", "cookie") },
+	} {
+		if c, err := take(); err == nil || c != nil {
+			t.Errorf("%s: %v, %v", name, c, err)
+		}
+	}
+	if c, err := flow.takeConsent(cl, state, "cookie"); err != nil || c.Account != "default" {
+		t.Errorf("%v, %v", c, err)
+	}
+	if _, err := flow.takeConsent(cl, state, "cookie"); err == nil || asError(err).Code != asError(errUsed()).Code {
+		t.Errorf("once more: %v", err)
+	}
+	_, pasted, err := flow.Begin(cl, Start{Account: "default", RedirectURI: cl.RedirectURI})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := flow.takeConsent(cl, pasted, "cookie"); err == nil {
+		t.Error("what is to be pasted was taken from a browser")
+	}
+	if _, err := flow.takeConsent(cl, pasted, ""); err != nil {
+		t.Errorf("pasted: %v", err)
+	}
+}
+
 // S-26: starts are limited by account and time.
 func TestStartsAreLimited(t *testing.T) {
 	flow, cl := testClient(t)
