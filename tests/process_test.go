@@ -481,7 +481,7 @@ func TestSecondProcess(t *testing.T) {
 
 // withFailpoints builds a Caddy whose failpoints are alive, once. The comments that
 // mark them are made code in a copy, which the compiler takes instead of the files: the
-// tree stays as it is, and no other binary knows of them.
+// tree stays as it is, and no other binary knows of them. bbolt has its own.
 var withFailpoints = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(scratch, "failpoints")
 	root, err := filepath.Abs("..")
@@ -503,9 +503,45 @@ var withFailpoints = sync.OnceValues(func() (string, error) {
 	if err := os.WriteFile(path, overlay, 0o600); err != nil {
 		return "", err
 	}
+	modfile, err := failingBolt(dir)
+	if err != nil {
+		return "", err
+	}
 	built := filepath.Join(dir, "caddy")
-	return built, run("go", "build", "-overlay", path, "-o", built, "../cmd/caddy")
+	return built, run("go", "build", "-modfile", modfile, "-overlay", path, "-o", built, "../cmd/caddy")
 })
+
+// failingBolt copies bbolt, whose files may not be overlaid, has its failpoints live, and
+// gives a go.mod that takes the copy. Where bbolt only marks that it is about to wait for the
+// disk, the copy can fail to.
+func failingBolt(dir string) (modfile string, err error) {
+	const module = "go.etcd.io/bbolt"
+	from, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	to := filepath.Join(dir, "bbolt")
+	if err = errors.Join(err, os.CopyFS(to, os.DirFS(strings.TrimSpace(string(from))))); err != nil {
+		return "", err
+	}
+	tx := filepath.Join(to, "tx.go")
+	content, err := os.ReadFile(tx)
+	if err != nil {
+		return "", err
+	}
+	text := string(content)
+	for _, point := range []string{"beforeSyncDataPages", "beforeSyncMetaPage"} {
+		mark := "// gofail: var " + point + " struct{}"
+		if strings.Count(text, mark) != 1 {
+			return "", fmt.Errorf("bbolt has no failpoint %s", point)
+		}
+		text = strings.Replace(text, mark, "// gofail: var "+point+"Error string\n// return errors.New("+point+"Error)", 1)
+	}
+	err = errors.Join(os.WriteFile(tx, []byte(text), 0o600), run("go", "tool", "gofail", "enable", to))
+	for _, name := range []string{"go.mod", "go.sum"} {
+		content, readErr := os.ReadFile(filepath.Join("..", name))
+		err = errors.Join(err, readErr, os.WriteFile(filepath.Join(dir, name), content, 0o600))
+	}
+	modfile = filepath.Join(dir, "go.mod")
+	return modfile, errors.Join(err, run("go", "mod", "edit", "-replace", module+"="+to, modfile))
+}
 
 // enableFailpoints copies the files that have failpoints, and notes what replaces what.
 func enableFailpoints(from, to string, replace map[string]string) error {
