@@ -112,6 +112,12 @@ func TestExposed(t *testing.T) {
 			t.Errorf("%o: %q", mode, got)
 		}
 	}
+	before := mountedSecrets
+	mountedSecrets = append(mountedSecrets[:len(mountedSecrets):len(mountedSecrets)], filepath.Dir(path)+"/")
+	if got := InFile(path).Exposed(); got != "" {
+		t.Errorf("a mounted secret: %q", got)
+	}
+	mountedSecrets = before
 	for _, ref := range []Ref{Literal("value"), {placeholder: "{env.A}"}, InFile("/run/secrets/x"), InFile(filepath.Dir(path)), InFile(path + "x")} {
 		if got := ref.Exposed(); got != "" {
 			t.Errorf("%s: %q", ref, got)
