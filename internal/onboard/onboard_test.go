@@ -89,8 +89,14 @@ func TestStateOfAnotherClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := flow.AccountOf(&other, state); got != "" {
-		t.Errorf("another client is told the account %s", got)
+	id := asError(flow.askFirst(cl, newPending(cl, "shop", tokencache.Grant{RefreshToken: "1000.r"}), Result{}, Result{})).Confirm
+	for what, account := range map[string]string{state: "default", id: "shop", "x": ""} {
+		if got := flow.AccountOf(cl, what); got != account {
+			t.Errorf("of %s: account %q, want %q", what, got, account)
+		}
+		if got := flow.AccountOf(&other, what); got != "" {
+			t.Errorf("another client is told the account %s", got)
+		}
 	}
 	for name, take := range map[string]func() (*consent, error){
 		"another client":  func() (*consent, error) { return flow.takeConsent(&other, state, "cookie") },
