@@ -1,6 +1,6 @@
 # What the README and CONTRIBUTING.md name; the work is done by .ci/run.
 
-.PHONY: test check fuzz bench demo
+.PHONY: test check fuzz bench mutants demo
 
 test: ## the tests
 	go test ./...
@@ -13,6 +13,9 @@ fuzz: ## each fuzz target for about a minute
 
 bench: ## the benchmarks, with allocations
 	go test -run='^$$' -bench=. -benchmem ./...
+
+mutants: ## changed code that no test notices; MUTANTS=internal/callers for one folder
+	.ci/run --no-install mutants
 
 demo: ## the main job against the simulator
 	go run ./cmd/demo

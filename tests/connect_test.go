@@ -109,6 +109,53 @@ func TestState(t *testing.T) {
 	}
 }
 
+// TestStateIsNotUsedUp, S-22: who looks at an answer of Zoho's without being its browser, such as
+// a link checker or a browser that guesses, or takes it to the pages of another client, uses
+// nothing up.
+func TestStateIsNotUsedUp(t *testing.T) {
+	t.Parallel()
+	server := zohosim.New(zohosim.Options{Consent: zohosim.ConsentAuto})
+	server.AddClient(usualClient)
+	baseURL, stop := server.StartHTTP()
+	t.Cleanup(stop)
+	other := freePort(t)
+	clients := regexp.MustCompile(`(?s)\t\tclient main \{.*?\n\t\t\}\n`)
+	config := clients.ReplaceAllStringFunc(onboarding, func(client string) string {
+		return client + strings.Replace(client, "client main", "client other", 1)
+	})
+	config = strings.NewReplacer("\tzoho_connect {", "\tzoho_connect main {", "\tzoho_proxy {", "\tzoho_proxy main {").Replace(config)
+	config += "http://:" + other + " {\n\tbind 127.0.0.1\n\tzoho_connect other\n}\n"
+	c := startCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_CONNECT_OPTIONS=")
+	b := newBrowser(t)
+	callback := c.consent(b, "default")
+	ofTheOther := strings.Replace(callback, c.hostport(), "127.0.0.1:"+other, 1)
+	for _, test := range []struct {
+		name string
+		a    answer
+		says string
+	}{
+		{"another client", b.get(ofTheOther), "no consent that was begun here"},
+		{"HEAD", b.do(http.MethodHead, callback, nil), ""},
+		{"HEAD by a stranger", newBrowser(t).do(http.MethodHead, callback, nil), ""},
+		{"a stranger", newBrowser(t).get(callback), "another browser"},
+		{"POST", b.post(callback, nil), "no such page"},
+		{"a guess", b.with("Sec-Purpose", "prefetch;prerender").get(callback), "not fetched in advance"},
+		{"an older guess", b.with("Purpose", "prefetch").get(callback), "not fetched in advance"},
+	} {
+		if test.a.StatusCode < 400 {
+			t.Errorf("%s: %s", test.name, test.a.Status)
+		}
+		wantPage(t, test.a, test.a.StatusCode, test.says)
+		if n := server.Stats().TokenRequests; n != 0 {
+			t.Fatalf("%s: %d token requests", test.name, n)
+		}
+	}
+	wantPage(t, b.get(callback), 200, "The grant is stored")
+	if list := c.connections("").Connections; len(list) != 1 || list[0].Client != "main" {
+		t.Errorf("connected: %+v", list)
+	}
+}
+
 // TestAccountsServer, S-21: a code goes nowhere but to the client's own servers.
 func TestAccountsServer(t *testing.T) {
 	t.Parallel()

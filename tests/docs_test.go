@@ -449,3 +449,95 @@ func TestReplaysAreDocumented(t *testing.T) {
 		}
 	}
 }
+
+// TestFuzzTargets, S-62: what strangers write is fuzzed wherever it is read, from inputs that
+// are kept.
+func TestFuzzTargets(t *testing.T) {
+	for _, target := range []string{
+		"FuzzCaddyfile", "FuzzProxyBlock", "FuzzJSON", "internal/onboard/FuzzParsePasted", "internal/onboard/FuzzReturnTo",
+		"zoho/FuzzTokenReply", "zoho/FuzzJudge", "zoho/FuzzDecodePrefix", "zoho/FuzzRoute", "zoho/FuzzScopes", "tokencache/boltstore/FuzzRecord",
+	} {
+		folder, name := filepath.Split(target)
+		if kept, _ := filepath.Glob(filepath.Join("..", folder, "testdata", "fuzz", name, "*")); len(kept) == 0 {
+			t.Errorf("no inputs of %s are kept", target)
+		}
+		if !definedTests(t)[name] {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}
+
+// definedTests are the names of all tests, fuzz targets and benchmarks.
+func definedTests(t *testing.T) map[string]bool {
+	t.Helper()
+	names := make(map[string]bool)
+	definition := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
+	for _, text := range testFiles(t) {
+		for _, m := range definition.FindAllStringSubmatch(text, -1) {
+			names[m[1]] = true
+		}
+	}
+	return names
+}
+
+// testFiles are the texts of all files with tests.
+func testFiles(t *testing.T) (texts []string) {
+	t.Helper()
+	for _, name := range treeFiles(t, "..") {
+		if strings.HasSuffix(name, "_test.go") {
+			texts = append(texts, readDoc(t, name))
+		}
+	}
+	return texts
+}
+
+// TestNamedTestsExist, S-64: a document that names a test as its proof names one that is there.
+func TestNamedTestsExist(t *testing.T) {
+	defined, named := definedTests(t), 0
+	for _, document := range markdownFiles(t) {
+		for _, m := range regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z]\\w*)(?:/\\w+)?`").FindAllStringSubmatch(readDoc(t, document), -1) {
+			if named++; !defined[m[1]] {
+				t.Errorf("%s names %s, which does not exist", document, m[1])
+			}
+		}
+	}
+	if named < 50 {
+		t.Errorf("only %d tests are named", named)
+	}
+}
+
+// TestFaultsAreProved, S-64: each fault of the track record names the test that fails if it
+// comes back.
+func TestFaultsAreProved(t *testing.T) {
+	_, record, _ := strings.Cut(readDoc(t, "docs/operations.md"), "\n## Track record\n")
+	record, _, _ = strings.Cut(record, "\n## ")
+	faults := 0
+	for _, row := range regexp.MustCompile(`(?m)^\| (.*) \|$`).FindAllStringSubmatch(record, -1) {
+		cells := strings.Split(row[1], " | ")
+		if cells[0] == "fault" || strings.HasPrefix(cells[0], "---") {
+			continue
+		}
+		if faults++; len(cells) != 3 || !regexp.MustCompile("`Test[A-Z]\\w*").MatchString(cells[2]) {
+			t.Errorf("no test proves %q", cells[0])
+		}
+	}
+	if faults < 40 {
+		t.Errorf("only %d faults are on record", faults)
+	}
+}
+
+// TestPromisesAreTested, S-64: a comment in a test names each requirement that
+// docs/security.md promises.
+func TestPromisesAreTested(t *testing.T) {
+	tests := strings.Join(testFiles(t), "\n")
+	promised := regexp.MustCompile(`\bS-\d\d\b`).FindAllString(readDoc(t, "docs/security.md"), -1)
+	slices.Sort(promised)
+	for _, id := range slices.Compact(promised) {
+		if !regexp.MustCompile(`(?m)^\s*//.*\b` + id + `\b`).MatchString(tests) {
+			t.Errorf("no test names %s", id)
+		}
+	}
+	if len(promised) < 40 {
+		t.Errorf("only %d promises are found", len(promised))
+	}
+}

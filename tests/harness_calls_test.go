@@ -547,6 +547,20 @@ func (b *browser) do(method, url string, body io.Reader) answer {
 	return a
 }
 
+// with is the browser as it is when it sends a header with each request.
+func (b *browser) with(name, value string) *browser {
+	client := *b.Client
+	client.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
+		req.Header.Set(name, value)
+		return http.DefaultTransport.RoundTrip(req)
+	})
+	return &browser{t: b.t, Client: &client}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
 func (b *browser) get(url string) answer {
 	b.t.Helper()
 	return b.do(http.MethodGet, url, nil)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -139,8 +140,19 @@ func TestSIGTERM(t *testing.T) {
 	}
 }
 
+// How reloads are compared. Each one cuts some connections of both, by chance, and often of
+// several clients at once; so their difference at each reload is what is looked at. As long as
+// it is suspicious there is another round: what chance has made goes away, what a fault has made
+// grows. By chance alone the last figure is reached once in 30,000 times, if all rounds are made.
+const (
+	rounds       = 6
+	unsuspicious = 1.5
+	noChance     = 4
+)
+
 // TestReloadsCutNoMoreThanPlainCaddy, S-58: a reload of Caddy cuts connections. Those
-// of zoho_proxy fare no worse than those of a plain reverse_proxy beside it.
+// of zoho_proxy fare no worse than those of a plain reverse_proxy beside it, none of its calls
+// is answered by an error of its own, and no token is asked for.
 func TestReloadsCutNoMoreThanPlainCaddy(t *testing.T) {
 	t.Parallel()
 	server, baseURL, grant := sim(t, zohosim.Options{})
@@ -185,18 +197,35 @@ func TestReloadsCutNoMoreThanPlainCaddy(t *testing.T) {
 	if testing.Short() {
 		reloads = 20
 	}
-	for range reloads {
-		if err := c.load(config); err != nil {
-			t.Error(err)
+	var sum, squares, more float64
+	before := oursCut.Load() - theirsCut.Load()
+	for range rounds {
+		for range reloads {
+			if err := c.load(config); err != nil {
+				t.Error(err)
+			}
+			now := oursCut.Load() - theirsCut.Load()
+			difference := float64(now - before)
+			sum, squares, before = sum+difference, squares+difference*difference, now
+		}
+		more = sum / max(1, math.Sqrt(squares))
+		t.Logf("cut: %d of %d, plain Caddy %d of %d: %.1f standard deviations", oursCut.Load(), ours.Load(), theirsCut.Load(), theirs.Load(), more)
+		if more <= unsuspicious {
+			break
 		}
 	}
 	close(done)
 	callers.Wait()
-	t.Logf("cut: %d of %d, plain Caddy %d of %d", oursCut.Load(), ours.Load(), theirsCut.Load(), theirs.Load())
-	if oursCut.Load() > 2*theirsCut.Load()+int64(reloads)/4 {
-		t.Errorf("%d of our connections were cut, %d of plain Caddy's", oursCut.Load(), theirsCut.Load())
+	if more > noChance {
+		t.Errorf("reloads cut more connections of zoho_proxy than of plain Caddy, by %.1f standard deviations", more)
+	}
+	if ours.Load() < int64(reloads) || theirs.Load() < int64(reloads) {
+		t.Errorf("only %d and %d answers in %d reloads", ours.Load(), theirs.Load(), reloads)
 	}
 	wantTokenCalls(t, server, 1)
+	if n := c.metric("zoho_proxy_errors_total"); n != 0 {
+		t.Errorf("zoho_proxy answered %v calls by itself", n)
+	}
 }
 
 // TestNoTemporaryFileIsLeft, S-59: what is kept of an upload in a file is gone with
@@ -481,7 +510,7 @@ func TestSecondProcess(t *testing.T) {
 
 // withFailpoints builds a Caddy whose failpoints are alive, once. The comments that
 // mark them are made code in a copy, which the compiler takes instead of the files: the
-// tree stays as it is, and no other binary knows of them.
+// tree stays as it is, and no other binary knows of them. bbolt has its own.
 var withFailpoints = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(scratch, "failpoints")
 	root, err := filepath.Abs("..")
@@ -503,9 +532,45 @@ var withFailpoints = sync.OnceValues(func() (string, error) {
 	if err := os.WriteFile(path, overlay, 0o600); err != nil {
 		return "", err
 	}
+	modfile, err := failingBolt(dir)
+	if err != nil {
+		return "", err
+	}
 	built := filepath.Join(dir, "caddy")
-	return built, run("go", "build", "-overlay", path, "-o", built, "../cmd/caddy")
+	return built, run("go", "build", "-modfile", modfile, "-overlay", path, "-o", built, "../cmd/caddy")
 })
+
+// failingBolt copies bbolt, whose files may not be overlaid, has its failpoints live, and
+// gives a go.mod that takes the copy. Where bbolt only marks that it is about to wait for the
+// disk, the copy can fail to.
+func failingBolt(dir string) (modfile string, err error) {
+	const module = "go.etcd.io/bbolt"
+	from, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	to := filepath.Join(dir, "bbolt")
+	if err = errors.Join(err, os.CopyFS(to, os.DirFS(strings.TrimSpace(string(from))))); err != nil {
+		return "", err
+	}
+	tx := filepath.Join(to, "tx.go")
+	content, err := os.ReadFile(tx)
+	if err != nil {
+		return "", err
+	}
+	text := string(content)
+	for _, point := range []string{"beforeSyncDataPages", "beforeSyncMetaPage"} {
+		mark := "// gofail: var " + point + " struct{}"
+		if strings.Count(text, mark) != 1 {
+			return "", fmt.Errorf("bbolt has no failpoint %s", point)
+		}
+		text = strings.Replace(text, mark, "// gofail: var "+point+"Error string\n// return errors.New("+point+"Error)", 1)
+	}
+	err = errors.Join(os.WriteFile(tx, []byte(text), 0o600), run("go", "tool", "gofail", "enable", to))
+	for _, name := range []string{"go.mod", "go.sum"} {
+		content, readErr := os.ReadFile(filepath.Join("..", name))
+		err = errors.Join(err, readErr, os.WriteFile(filepath.Join(dir, name), content, 0o600))
+	}
+	modfile = filepath.Join(dir, "go.mod")
+	return modfile, errors.Join(err, run("go", "mod", "edit", "-replace", module+"="+to, modfile))
+}
 
 // enableFailpoints copies the files that have failpoints, and notes what replaces what.
 func enableFailpoints(from, to string, replace map[string]string) error {

@@ -327,7 +327,7 @@ func (c *proxy) wantShop(problem string) {
 	}
 }
 
-// TestSecretMadeAnew: a store of before gets a key of our own at the start, so that it opens
+// TestSecretMadeAnew, S-71: a store of before gets a key of our own at the start, so that it opens
 // when the console has made another client secret; and it opens by the secret when the key
 // is lost.
 func TestSecretMadeAnew(t *testing.T) {
@@ -372,7 +372,7 @@ func TestSecretMadeAnew(t *testing.T) {
 	}
 }
 
-// TestAllKeysLost: where nothing opens no key is made, everybody is told what to write, and
+// TestAllKeysLost, S-48 and S-71: where nothing opens no key is made, everybody is told what to write, and
 // connecting anew takes the place of the grant when somebody agrees to that.
 func TestAllKeysLost(t *testing.T) {
 	c, server, grant := newStored(t)
@@ -549,7 +549,7 @@ func TestMasterKeyFile(t *testing.T) {
 	}
 }
 
-// TestDamagedKeyRecord: one flipped bit in the record of a data key is told, displaces
+// TestDamagedKeyRecord, S-71: one flipped bit in the record of a data key is told, displaces
 // nothing, and what is told to do mends it.
 func TestDamagedKeyRecord(t *testing.T) {
 	c, server, _ := newStored(t)

@@ -19,7 +19,7 @@ const flightLimit = 15 * time.Second
 //	renew     check: is the grant still the same?  load: what did the run before leave?
 //	prepare   with mu held: a token that is there after all, what holds calls back, or an
 //	          entry in the ledger; keep has it written before the call is made
-//	fetch     asks the server, for flightLimit at most
+//	fetch     asks the server, for flightLimit at most; keep tries again what could not be written
 //	complete  with mu held: publishes the token, or enters the failure into the wait
 //	finish    lets the waiters go
 //	keep, arm writes what has changed and sets the timer, while nobody waits
@@ -126,6 +126,7 @@ func (n *Conn) renew(f *flight, cl *Client) (*live, error) {
 	// gofail: var beforeTokenCall struct{}
 	got, err := n.fetch(cl, g.Grant)
 	// gofail: var afterTokenCall struct{}
+	n.keep(cl) // if that failed before: a token is not in use until it was tried again
 	l, err = n.complete(f, cl, c, got, err)
 	if errors.Is(err, errSuperseded) {
 		n.cache.keepLedger(n.key, g.fingerprint, c.ledger)

@@ -41,3 +41,19 @@ func TestLocalAddresses(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnAddresses: this machine has its addresses, public ones as well, and no others.
+func TestOwnAddresses(t *testing.T) {
+	own, err := net.InterfaceAddrs()
+	if err != nil || len(own) == 0 {
+		t.Skipf("no addresses: %v", err)
+	}
+	for _, address := range own {
+		if prefix := netip.MustParsePrefix(address.String()); !isOwn(prefix.Addr().Unmap()) {
+			t.Errorf("%s is not its own", address)
+		}
+	}
+	if stranger := netip.MustParseAddr("198.51.100.77"); isOwn(stranger) {
+		t.Errorf("%s is its own", stranger)
+	}
+}

@@ -144,3 +144,25 @@ func TestChanged(t *testing.T) {
 	_ = os.Remove(path)
 	want("the-second-key-of-all", true)
 }
+
+// TestLengths, S-48: a key of the least and of the greatest length is taken, and none beside.
+func TestLengths(t *testing.T) {
+	for length, taken := range map[int]bool{shortest - 1: false, shortest: true, longest: true, longest + 1: false} {
+		path := filepath.Join(t.TempDir(), "master.key")
+		if err := os.WriteFile(path, bytes.Repeat([]byte("k"), length), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if key, err := New(path).Key(); (err == nil) != taken || taken && len(key) != length {
+			t.Errorf("%d bytes: %d, %v", length, len(key), err)
+		}
+	}
+	for text, taken := range map[string]bool{"~": true, "!": true, "\x7f": false, " ": false} {
+		path := filepath.Join(t.TempDir(), "master.key")
+		if err := os.WriteFile(path, []byte(strings.Repeat("k", shortest)+text+"k"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(path).Key(); (err == nil) != taken {
+			t.Errorf("with %q: %v", text, err)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -76,6 +77,53 @@ func TestConsentExpires(t *testing.T) {
 			t.Errorf("%d are kept for ever", n)
 		}
 	})
+}
+
+// TestStateOfAnotherClient, S-22: a state is good for its client alone, in its browser alone, and
+// who comes with it otherwise does not use it up.
+func TestStateOfAnotherClient(t *testing.T) {
+	flow, cl := testClient(t)
+	other := *cl
+	other.Name = "other"
+	_, state, err := flow.Begin(cl, Start{Account: "default", RedirectURI: cl.RedirectURI, Browser: "cookie"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := asError(flow.askFirst(cl, newPending(cl, "shop", tokencache.Grant{RefreshToken: "1000.r"}), Result{}, Result{})).Confirm
+	for what, account := range map[string]string{state: "default", id: "shop", "x": ""} {
+		if got := flow.AccountOf(cl, what); got != account {
+			t.Errorf("of %s: account %q, want %q", what, got, account)
+		}
+		if got := flow.AccountOf(&other, what); got != "" {
+			t.Errorf("another client is told the account %s", got)
+		}
+	}
+	for name, take := range map[string]func() (*consent, error){
+		"another client":  func() (*consent, error) { return flow.takeConsent(&other, state, "cookie") },
+		"another browser": func() (*consent, error) { return flow.takeConsent(cl, state, "another cookie") },
+		"no browser":      func() (*consent, error) { return flow.takeConsent(cl, state, "") },
+		"no state":        func() (*consent, error) { return flow.takeConsent(cl, "", "cookie") },
+	} {
+		if c, err := take(); err == nil || c != nil {
+			t.Errorf("%s: %v, %v", name, c, err)
+		}
+	}
+	if c, err := flow.takeConsent(cl, state, "cookie"); err != nil || c.Account != "default" {
+		t.Errorf("%v, %v", c, err)
+	}
+	if _, err := flow.takeConsent(cl, state, "cookie"); err == nil || asError(err).Code != asError(errUsed()).Code {
+		t.Errorf("once more: %v", err)
+	}
+	_, pasted, err := flow.Begin(cl, Start{Account: "default", RedirectURI: cl.RedirectURI})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := flow.takeConsent(cl, pasted, "cookie"); err == nil {
+		t.Error("what is to be pasted was taken from a browser")
+	}
+	if _, err := flow.takeConsent(cl, pasted, ""); err != nil {
+		t.Errorf("pasted: %v", err)
+	}
 }
 
 // S-26: starts are limited by account and time.
@@ -217,6 +265,69 @@ func TestParsePasted(t *testing.T) {
 	for _, text := range []string{toOpen, toOpen[:60] + "\n" + toOpen[60:], url.QueryEscape(toOpen)} {
 		if _, err := ParsePasted(text); err == nil || !strings.Contains(asError(err).Text, "address to open") {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestParsePastedPieces, S-62: a code alone, half an address, and what is none of them.
+func TestParsePastedPieces(t *testing.T) {
+	for text, want := range map[string]Callback{
+		"1000.a.b":                              {Code: "1000.a.b"},
+		"1000.a%2Eb":                            {Code: "1000.a.b"},
+		"1000.a.b\n":                            {Code: "1000.a.b"},
+		"1000.a.\nb":                            {Code: "1000.a.b"},
+		strings.Repeat("c", 2048):               {Code: strings.Repeat("c", 2048)},
+		"code=1000.a.b":                         {Code: "1000.a.b"},
+		"error=access_denied&state=s":           {State: "s", Error: "access_denied"},
+		"https://x/?error=denied#frag":          {Error: "denied"},
+		"https://x/?state=s":                    {State: "s"},
+		"https://x/oauth/v2/auth?code=1000.a.b": {Code: "1000.a.b"},
+		"code=1&code=2":                         {Code: "1", repeated: true},
+		"code=1&state=s":                        {Code: "1", State: "s"},
+	} {
+		if cb, err := ParsePasted(text); err != nil || cb != want {
+			t.Errorf("%.40q: %+v, %v", text, cb, err)
+		}
+	}
+	for text, says := range map[string]string{
+		"":                                "Nothing was pasted",
+		"\"\" \n":                         "Nothing was pasted",
+		"see the page":                    "holds no code",
+		"1000.a.b\nor so":                 "holds no code",
+		"https://x.example/callback":      "holds no code",
+		strings.Repeat("c", 2049):         "holds no code",
+		"https://x/?code=1000.a.b&a=%z":   "not a whole address",
+		"https://x/oauth/v2/auth?state=s": "address to open",
+	} {
+		if cb, err := ParsePasted(text); err == nil || !strings.Contains(asError(err).Text, says) {
+			t.Errorf("%.40q: %+v, %v", text, cb, err)
+		}
+	}
+}
+
+// TestConsentsAreBounded, S-68: so many are under way at once, of all clients, and no more.
+func TestConsentsAreBounded(t *testing.T) {
+	flow, cl := testClient(t)
+	for i := range maxConsents {
+		flow.consents[strconv.Itoa(i)] = &consent{client: cl.Name, expires: time.Now().Add(consentLife)}
+	}
+	if _, _, err := flow.Begin(cl, Start{Account: "default", RedirectURI: cl.RedirectURI}); err == nil || asError(err).RetryAfter != time.Minute {
+		t.Errorf("one too many: %v", err)
+	}
+	delete(flow.consents, "0")
+	if _, _, err := flow.Begin(cl, Start{Account: "default", RedirectURI: cl.RedirectURI}); err != nil {
+		t.Errorf("the last one: %v", err)
+	}
+}
+
+// TestCookieLengths, S-22: what cannot be a cookie of ours counts as none.
+func TestCookieLengths(t *testing.T) {
+	for length, taken := range map[int]bool{19: false, 20: true, 64: true, 65: false} {
+		r := httptest.NewRequest(http.MethodGet, "http://localhost/zoho-connect/", nil)
+		r.AddCookie(&http.Cookie{Name: cookieName, Value: strings.Repeat("x", length)})
+		v := &visit{Pages: testPages(t), r: r}
+		if got := v.browser(); (got != "") != taken {
+			t.Errorf("%d characters: %q", length, got)
 		}
 	}
 }

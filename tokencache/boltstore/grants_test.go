@@ -151,6 +151,7 @@ func TestGrantsAreNeverBegunAnewInDoubt(t *testing.T) {
 	}
 }
 
+// TestGrantsDeletedOrReplacedWhileOpen, S-40: what became of an open file is noticed, and nothing is begun anew.
 func TestGrantsDeletedOrReplacedWhileOpen(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -252,6 +253,7 @@ func TestDeletedGrants(t *testing.T) {
 	}
 }
 
+// TestWrongKey, S-48: a wrong key overwrites nothing, and is told apart from damage.
 func TestWrongKey(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -300,6 +302,7 @@ func TestWrongKey(t *testing.T) {
 	}
 }
 
+// TestMovedRecordDoesNotOpen, S-49: what was copied to another place is told of as damage.
 func TestMovedRecordDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -72,7 +72,7 @@ var keyDamages = map[string]struct {
 	}},
 }
 
-// TestDamagedKeyRecord: what grants cannot be read without is looked at like them; no
+// TestDamagedKeyRecord, S-71: what grants cannot be read without is looked at like them; no
 // second key is made, the version before stays what it is, and the remedy works.
 func TestDamagedKeyRecord(t *testing.T) {
 	t.Parallel()

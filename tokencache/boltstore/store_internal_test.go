@@ -275,3 +275,21 @@ func TestWarningsAreBounded(t *testing.T) {
 		t.Errorf("%d are kept: %q", len(kept), kept[:1])
 	}
 }
+
+// TestCommitsWaitForTheDisk, S-37: no kill shows whether what was acknowledged is on the disk,
+// only a power cut would, so this looks at how bbolt was opened. TestStoreErrors in tests fails
+// as well if it does not wait.
+func TestCommitsWaitForTheDisk(t *testing.T) {
+	b := New(t.TempDir())
+	t.Cleanup(func() { _ = b.Close() })
+	key, secrets := tokencache.Key{Client: "c", Account: "a"}, [][]byte{[]byte("s")}
+	err := errors.Join(b.SaveGrant(key, secrets, tokencache.Grant{RefreshToken: "r"}), b.Save(key, secrets, tokencache.Record{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []*dbFile{&b.grants, &b.tokens} {
+		if f.db.NoSync || f.db.NoGrowSync || f.db.NoFreelistSync {
+			t.Errorf("%s: %v", f.name, f.db)
+		}
+	}
+}
