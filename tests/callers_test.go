@@ -164,8 +164,8 @@ func TestBrowserRefusedSaysWhy(t *testing.T) {
 		{[]string{"Sec-Fetch-Site", "cross-site"}, "carries Sec-Fetch-Site,", "Origin"},
 		{[]string{"Host", "evilpc", "User-Agent", "Mozilla/5.0 (secret)"}, "(User-Agent begins with Mozilla/)", "secret"},
 		{[]string{"Host", "evilpc", "Accept-Language", "tlh"}, "(it has Accept-Language)", "tlh"},
-		{[]string{"Host", "evilpc", "Referer", "http://elsewhere.example/secret"}, "(it has Referer)", "elsewhere"},
-		{[]string{"Host", long, "Referer", "x"}, strings.Repeat("b", 39), strings.Repeat("b", 40)},
+		{[]string{"Host", "evilpc", "Referer", "http://elsewhere.example/secret"}, "(it has a Referer of another host)", "elsewhere"},
+		{[]string{"Host", long, "Referer", "http://x/"}, strings.Repeat("b", 39), strings.Repeat("b", 40)},
 	} {
 		a := c.get("/crm/_echo", test.header...)
 		wantProblem(t, a, "browser-refused", http.StatusForbidden)

@@ -273,7 +273,7 @@ func TestHostileText(t *testing.T) {
 func TestPagesElsewhere(t *testing.T) {
 	t.Parallel()
 	c, _ := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
-	c.secrets = c.secrets[:1] // at debug level Caddy's own rewriting logs whole addresses, codes included
+	c.secrets, c.zoho = c.secrets[:1], nil // at debug level Caddy's own rewriting logs whole addresses, codes included
 	c.writeConfig(strings.Replace(onboarding, "	zoho_connect {", "	handle_path /office/* {\n		zoho_connect *\n	}\n	zoho_connect {", 1))
 	if err := c.reload(); err != nil {
 		t.Fatal(err)

@@ -52,7 +52,7 @@ func (n *Names) own(host string) bool {
 	if host == "" {
 		return true
 	}
-	name := strings.ToLower(strings.TrimSuffix(withoutHostPort(host), "."))
+	name := nameOf(host)
 	switch {
 	case name == "":
 		return false
@@ -64,6 +64,9 @@ func (n *Names) own(host string) bool {
 	}
 	return slices.Contains(n.allowed, name) || slices.Contains(n.Sites(), name)
 }
+
+// nameOf is a host as names are compared.
+func nameOf(host string) string { return strings.ToLower(strings.TrimSuffix(withoutHostPort(host), ".")) }
 
 func withoutHostPort(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {

@@ -92,8 +92,9 @@ func TestPages(t *testing.T) {
 		{"evil.example", "User-Agent", "Mozilla/5.0 (X)", "User-Agent begins with Mozilla/", "evil.example"},
 		{"evilpc:8080", "User-Agent", "Mozilla/5.0 (X)", "User-Agent begins with Mozilla/", "evilpc:8080"},
 		{"evilpc", "Accept-Language", "", "it has Accept-Language", "evilpc"},
-		{"evilpc", "Referer", "http://evil.example/", "it has Referer", "evilpc"},
-		{"evilpc", "Referer", "http://evilpc/", "it has Referer", "evilpc"},
+		{"evilpc", "Referer", "http://evil.example/", "it has a Referer of another host", "evilpc"},
+		{"evilpc:8080", "Referer", "http://EVILPC.:8080/x", "", ""},
+		{"evilpc", "Referer", "x", "", ""},
 		{"localhost:8080", "Referer", "http://evil.example/", "", ""},
 		{"127.0.0.1", "User-Agent", "Mozilla/5.0 (X)", "", ""},
 		{"desk.zoho.com", "User-Agent", "Mozilla/5.0 (X)", "", ""},
@@ -106,9 +107,9 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s with %s: %s: got %+v", tt.host, tt.name, tt.value, got)
 		}
 	}
-	all := http.Header{"User-Agent": {"Mozilla/5.0"}, "Accept-Language": {"en"}, "Referer": {"x"}}
+	all := http.Header{"User-Agent": {"Mozilla/5.0"}, "Accept-Language": {"en"}, "Referer": {"http://x/"}}
 	if got := n.PageOf(&http.Request{Host: "evil.example", Header: all}); got == nil ||
-		got.Mark != "User-Agent begins with Mozilla/, it has Accept-Language, it has Referer" {
+		got.Mark != "User-Agent begins with Mozilla/, it has Accept-Language, it has a Referer of another host" {
 		t.Errorf("got %+v", got)
 	}
 }

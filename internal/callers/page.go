@@ -2,6 +2,7 @@ package callers
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -23,35 +24,43 @@ func (n *Names) PageOf(r *http.Request) *Page {
 			return &Page{Mark: "Sec-Fetch-Site"}
 		}
 	}
-	if !looksLikeBrowser(r.Header) {
+	if !looksLikeBrowser(r) || n.own(r.Host) {
 		return nil
 	}
-	if n.own(r.Host) {
-		return nil
-	}
-	return &Page{Mark: marks(r.Header), Host: r.Host}
+	return &Page{Mark: marks(r), Host: r.Host}
 }
 
-// looksLikeBrowser reports whether a request has the marks of a browser's. A Referer of one of
-// the proxy's own names is one as well: it makes no difference with such a Host.
-func looksLikeBrowser(header http.Header) bool {
-	return header["Accept-Language"] != nil || header["Referer"] != nil || browsersAgent(header)
+// looksLikeBrowser reports whether a request has the marks of a browser's.
+func looksLikeBrowser(r *http.Request) bool {
+	return r.Header["Accept-Language"] != nil || browsersAgent(r.Header) || refersElsewhere(r)
 }
 
 func browsersAgent(header http.Header) bool {
 	return strings.HasPrefix(header.Get("User-Agent"), "Mozilla/")
 }
 
+// refersElsewhere reports whether a page of another host has led here. What is no address of a page is
+// no browser's.
+func refersElsewhere(r *http.Request) bool {
+	for _, referer := range r.Header["Referer"] {
+		if page, err := url.Parse(referer); err == nil && page.Host != "" && nameOf(page.Host) != nameOf(r.Host) {
+			return true
+		}
+	}
+	return false
+}
+
 // marks are those that looksLikeBrowser has found, in words.
-func marks(header http.Header) string {
+func marks(r *http.Request) string {
 	var found []string
-	if browsersAgent(header) {
+	if browsersAgent(r.Header) {
 		found = append(found, "User-Agent begins with Mozilla/")
 	}
-	for _, name := range []string{"Accept-Language", "Referer"} {
-		if header[name] != nil {
-			found = append(found, "it has "+name)
-		}
+	if r.Header["Accept-Language"] != nil {
+		found = append(found, "it has Accept-Language")
+	}
+	if refersElsewhere(r) {
+		found = append(found, "it has a Referer of another host")
 	}
 	return strings.Join(found, ", ")
 }
