@@ -587,7 +587,7 @@ func TestAuditOfAdministration(t *testing.T) {
 	}
 }
 
-// TestNeighbours: what one app does with its key, without one, and by whatever it can write, does
+// TestNeighbours, S-12 and S-61: what one app does with its key, without one, and by whatever it can write, does
 // not reach the other's account, and takes nothing from it.
 func TestNeighbours(t *testing.T) {
 	t.Parallel()

@@ -66,7 +66,9 @@ func (n *Names) own(host string) bool {
 }
 
 // nameOf is a host as names are compared.
-func nameOf(host string) string { return strings.ToLower(strings.TrimSuffix(withoutHostPort(host), ".")) }
+func nameOf(host string) string {
+	return strings.ToLower(strings.TrimSuffix(withoutHostPort(host), "."))
+}
 
 func withoutHostPort(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
 
-// TestLinksAreNotFollowed: nothing outside of the store's folder is read, written or cut, wherever
+// TestLinksAreNotFollowed is S-44: nothing outside of the store's folder is read, written or cut, wherever
 // in it somebody has put a link.
 func TestLinksAreNotFollowed(t *testing.T) {
 	t.Parallel()
@@ -87,7 +87,7 @@ func TestAsAnotherUser(t *testing.T) {
 		b.Save(key("new"), secrets, someRecord), b.Check())
 }
 
-// TestStrangers: a store that somebody else owns is not used, be it the folder or a file in it; one
+// TestStrangers is S-42: a store that somebody else owns is not used, be it the folder or a file in it; one
 // of root's is.
 func TestStrangers(t *testing.T) {
 	if os.Geteuid() != 0 {
