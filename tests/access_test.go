@@ -571,6 +571,25 @@ func hashedPassword(t *testing.T, password string) string {
 	return strings.TrimSpace(stdout)
 }
 
+// TestAuditThatCannotBeWritten is S-61: a full disk costs lines and no calls, and is told of.
+func TestAuditThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("there is no /dev/full here")
+	}
+	_, baseURL, grant := sim(t, zohosim.Options{})
+	c := startCaddy(t, oneSite(`
+	log audit {
+		output file /dev/full
+		include zoho.audit
+	}`, "\nrefresh_token {env.ZOHO_REFRESH_TOKEN}", "\nzoho_proxy {\npolicy crm {\nservices crm\n}\n}"),
+		"ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+	if a := c.get("/crm/v8/Leads"); !a.served() {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+	c.logs("write error: write /dev/full: no space left on device")
+}
+
 // TestAuditOfAdministration: who did what to a connection is told, and by which user.
 func TestAuditOfAdministration(t *testing.T) {
 	t.Parallel()
