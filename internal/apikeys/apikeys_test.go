@@ -2,6 +2,7 @@ package apikeys
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -67,6 +68,16 @@ func TestFind(t *testing.T) {
 	}
 	if got := k.Unbound(); !slices.Equal(got, []string{"erp"}) {
 		t.Errorf("unbound %v", got)
+	}
+}
+
+// TestLengths: what is shorter than a random key is none, and nothing endless is hashed.
+func TestLengths(t *testing.T) {
+	for length, want := range map[int]bool{31: false, 32: true, 512: true, 513: false} {
+		key := strings.Repeat("k", length)
+		if got := open(t, writeKeys(t, "erp "+sha(key))).Find(key) != nil; got != want {
+			t.Errorf("%d characters: %v", length, got)
+		}
 	}
 }
 
@@ -247,6 +258,9 @@ func TestGate(t *testing.T) {
 		"empty":                 {r: request("/?authtoken=", "Authorization", "", HeaderName, ""), header: true, query: true, want: ErrMissing},
 		"wrong":                 {r: request("/", "Authorization", "Bearer "+key+"x"), want: ErrWrong},
 		"the name for the key":  {r: request("/", "Authorization", "Bearer erp"), want: ErrWrong},
+		"damaged basic":         {r: request("/", "Authorization", "Basic ~~~"), want: ErrWrong},
+		"basic without a colon": {r: request("/", "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(key))), want: ErrMissing},
+		"encoded, by RFC 6749":  {r: request("/", "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("id:"+strings.ReplaceAll(key, "_", "%5F"))))},
 		"the digest":            {r: request("/", "Authorization", "Bearer "+digest), want: ErrWrong},
 		"user for password":     {r: func() *http.Request { r := request("/"); r.SetBasicAuth(key, "x"); return r }(), want: ErrWrong},
 	} {

@@ -88,7 +88,7 @@ func TestJudge(t *testing.T) {
 func TestOverrides(t *testing.T) {
 	for name, want := range map[string]bool{
 		"X-Http-Method-Override": true, "X-Http-Method": true, "X-Method-Override": true, "X_http_method_override": true,
-		"X-HTTP_Method-Override": true, "X-Zoho-Sdk": false, "X-Methodology": false, "Accept": false, "": false,
+		"X-HTTP_Method-Override": true, "X-Method": true, "x_method": true, "X-Zoho-Sdk": false, "X-Methodology": false, "Accept": false, "": false,
 	} {
 		if Overrides(map[string][]string{"Accept": {"*/*"}, name: {"DELETE"}}) != want {
 			t.Errorf("%q: %v", name, !want)
@@ -125,6 +125,8 @@ func TestCheck(t *testing.T) {
 	for _, p := range append(crmLeads,
 		Policy{Name: "a", Services: []string{"desk"}, Paths: []string{"/api/v1/tickets"}},
 		Policy{Name: "all", Principals: []string{"*"}},
+		Policy{Name: "a", Services: []string{"crm"}, Methods: []string{"GET"}},
+		Policy{Name: "a", Methods: []string{"GET"}, Paths: []string{"/crm/*"}},
 		Policy{Name: "a", Paths: []string{"/*"}}) {
 		if option, err := p.Check(); err != nil {
 			t.Errorf("%+v: %s %v", p, option, err)
