@@ -137,7 +137,8 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 
 // acted has the audit tell who had a page do something: what is only looked at is no act.
 func (c *Connect) acted(w http.ResponseWriter, r *http.Request, page string) {
-	if r.Method != http.MethodPost && page != "callback" {
+	code := w.Header().Get(onboard.ErrorHeader)
+	if page == "" || r.Method != http.MethodPost && page != "callback" && (page != "invite" || code == "") {
 		return
 	}
 	act := audit.Act{Action: "page " + page, Client: c.client.Name, By: c.peers.Of(r).Caller().Peer}
@@ -147,8 +148,8 @@ func (c *Connect) acted(w http.ResponseWriter, r *http.Request, page string) {
 	if account := r.PostForm.Get("account"); onboard.AccountName.MatchString(account) {
 		act.Account = account
 	}
-	if code := w.Header().Get(onboard.ErrorHeader); code != "" {
-		act.Err = errors.New(code)
+	if code != "" {
+		act.Err, act.Anybody = errors.New(code), true
 	}
 	c.audit.Act(act)
 }

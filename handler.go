@@ -1,7 +1,6 @@
 package caddyzoho
 
 import (
-	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/access"
 	"github.com/caddy-zoho/caddy-zoho/internal/accesslog"
@@ -206,7 +206,7 @@ func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logge
 	if h.names, err = callers.NewNames(h.AllowedHosts, h.callers); err != nil {
 		return fmt.Errorf("zoho_proxy: allowed_hosts: %w", err)
 	}
-	if h.access, err = access.New(h.accessConfig(), &state.tries, h.keysChanged); err != nil {
+	if h.access, err = access.New(h.accessConfig(), state.keys, &state.tries); err != nil {
 		return fmt.Errorf("zoho_proxy: %w", err)
 	}
 	if h.access.Active() {
@@ -232,30 +232,13 @@ func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logge
 		unseen:        onceASecond(),
 		refusals:      onceASecond(),
 		denials:       onceASecond(),
-		strangers:     onceASecond(),
+		strangers:     rate.NewLimiter(10, 20),
 	}
 	if h.ReplayBuffer != nil {
 		h.rules.replay = *h.ReplayBuffer
 	}
 	h.rules.restrict(h.Upstream, h.Services)
 	return nil
-}
-
-// keysChanged tells of files of keys that were read anew.
-func (h *Handler) keysChanged(c apikeys.Change) {
-	if c.Err != nil {
-		h.logger.Error("the files of api_keys cannot be read anew", zap.Error(c.Err))
-	}
-	for _, change := range []struct {
-		action string
-		names  []string
-	}{{"api-key added", c.Added}, {"api-key changed", c.Changed}, {"api-key removed", c.Removed}} {
-		if len(change.names) > 0 {
-			h.logger.Info("the files of api_keys have changed", zap.String("action", change.action),
-				zap.Strings("callers", change.names))
-			h.audit.Act(audit.Act{Action: change.action, Client: h.rules.client.Name, By: "file", Names: change.names})
-		}
-	}
 }
 
 // restrict narrows where requests may go; check has seen both.
@@ -278,11 +261,11 @@ func unknownService(name string) error {
 func (h *Handler) Serves() sites.Served {
 	return sites.Served{
 		Client:   h.rules.client,
-		Account:  cmp.Or(h.Account, onboard.DefaultAccount),
+		Account:  h.access.Serves(),
 		Services: h.Services,
 		Upstream: h.Upstream != "",
 		Anybody:  h.callers.Any,
-		Policies: len(h.Policies) > 0 && !h.DryRun,
+		Policies: h.access.Confines(),
 
 		NamesByHeader:      callers.Headers(h.Principal),
 		NamesByCertificate: strings.Contains(h.Principal, "{http.request.tls.client."),
@@ -307,6 +290,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	}
 	s, p := h.open(r)
 	if gone := r.Context().Err(); gone != nil {
+		s.gone(p)
 		return caddyhttp.Error(statusClientClosed, gone)
 	}
 	if p != nil {
@@ -325,9 +309,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if s.answer != nil && len(s.answer.Trailer) > 0 {
 		forward.StripTrailers(w.Header())
 	}
-	if err != nil {
-		s.failed(err)
-	}
+	s.ended(r, err)
 	if err == nil && s.unread {
 		body.Linger(w, s.body.Drain, caddy.Exiting)
 	}
@@ -385,12 +367,20 @@ func (s *session) identify(r *http.Request, others ...string) *problem.Problem {
 	return nil
 }
 
-// connect finds the connection.
-func (s *session) connect(r *http.Request) *problem.Problem {
+// chooseAccount finds whose token it is to be.
+func (s *session) chooseAccount(r *http.Request) *problem.Problem {
 	account, admitted := s.access.AccountOf(s.who, replacer(r))
 	s.account = account
 	if !admitted {
-		return s.deny(&policy.Refusal{Why: "the account is none of the caller's"})
+		return s.deny(&policy.Refusal{Why: "the account is none of the caller's"}, false)
+	}
+	return nil
+}
+
+// connect finds the connection.
+func (s *session) connect(r *http.Request) *problem.Problem {
+	if p := s.chooseAccount(r); p != nil {
+		return p
 	}
 	var err error
 	if s.conn, err = s.cache.Conn(s.client.Cache, s.account); err != nil {
@@ -485,7 +475,9 @@ func (h *Handler) admit(r *http.Request) *problem.Problem {
 		return problem.Framing()
 	}
 	if peer := h.peers.Of(r); !h.callers.Admit(peer) {
-		h.rules.strangers.Do(func() { peer.LogRefused(h.logger) })
+		if h.rules.strangers.Allow() {
+			peer.LogRefused(h.logger)
+		}
 		return problem.Caller(peer.String(), peer.Socket)
 	}
 	if h.AllowBrowsers {

@@ -29,7 +29,7 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 		s.target = *s.upstream
 		s.target.Service = zoho.ServiceOfPath(path)
 		s.setTarget()
-		return s.permit(r, path, true)
+		return s.permit(r, cmp.Or(s.target.Service, zoho.ServiceOfHost(s.target.Host)), path, true)
 	}
 	options := zoho.RouteOptions{AnyDataCenter: s.anyDataCenter, Allowed: s.allowed, Provisional: token == nil}
 	if token != nil {
@@ -55,41 +55,43 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 	}
 	s.target = target
 	s.setTarget()
-	return s.permit(r, path[target.Strip:], s.atGateway(path[target.Strip:]))
+	return s.permit(r, target.Service, path[target.Strip:], s.atGateway(path[target.Strip:]))
 }
 
-// atGateway reports whether a path has the service's name in front, as it is sent to Zoho.
+// atGateway reports whether a path is sent to a server that goes by the path alone.
 func (s *session) atGateway(path string) bool {
 	service, _ := zoho.LookupService(s.target.Service)
-	return (service.Gateway || s.center.Custom) && strings.HasPrefix(path, "/"+service.Name+"/")
+	return s.center.Custom || service.Gateway && strings.HasPrefix(path, "/"+service.Name+"/")
 }
 
 // permit asks the policies, now that it is known where the request goes.
-func (s *session) permit(r *http.Request, path string, atGateway bool) *problem.Problem {
+func (s *session) permit(r *http.Request, service, path string, atGateway bool) *problem.Problem {
 	if len(s.access.Policies) == 0 {
 		return nil
 	}
-	why := s.access.Permit(&policy.Call{Caller: s.caller.Name, Service: s.target.Service, Method: r.Method,
-		Path: cmp.Or(path, "/"), AtGateway: atGateway, Overrides: policy.Overrides(r.Header)})
+	why := s.access.Permit(&policy.Call{Caller: s.caller.Name, Service: service, Method: r.Method,
+		Path: cmp.Or(path, "/"), AtGateway: atGateway, Overrides: policy.Overrides(r.Header, r.URL.RawQuery)})
+	told := s.denied != nil // a route may be found twice
+	s.denied = nil
 	switch {
 	case why == nil:
 		return nil
 	case !s.access.DryRun:
-		return s.deny(why)
-	case s.denied == nil: // a route may be found twice
+		return s.deny(why, false)
+	case !told:
 		s.metrics.DryRun(s.client.Name)
-		s.deny(why)
 	}
+	s.deny(why, true)
 	return nil
 }
 
 // deny tells the operator why a call is not admitted, and the app that it is not.
-func (s *session) deny(why *policy.Refusal) *problem.Problem {
+func (s *session) deny(why *policy.Refusal, dryRun bool) *problem.Problem {
 	s.denied = why
 	s.denials.Do(func() {
 		s.logger.Warn("this call is not allowed", s.fields(zap.String("caller", s.caller.ID()),
 			zap.String("method", s.method), zap.String("path", s.shownPath()), zap.String("nearest_policy", why.Nearest),
-			zap.String("why", why.Why), zap.Bool("dry_run", s.access.DryRun))...)
+			zap.String("why", why.Why), zap.Bool("dry_run", dryRun))...)
 	})
 	return problem.NotAllowed()
 }

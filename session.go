@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/access"
 	"github.com/caddy-zoho/caddy-zoho/internal/accesslog"
+	"github.com/caddy-zoho/caddy-zoho/internal/apikeys"
 	"github.com/caddy-zoho/caddy-zoho/internal/audit"
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
@@ -79,8 +80,9 @@ type rules struct {
 	logger   *zap.Logger
 
 	// Lines about Zoho not answering, not seeing the token, and refusing fresh ones, and about
-	// calls and callers that are not admitted.
-	unanswered, unseen, refusals, denials, strangers rate.Sometimes
+	// calls that are not admitted.
+	unanswered, unseen, refusals, denials rate.Sometimes
+	strangers                             *rate.Limiter // lines about callers that are not
 }
 
 // onceASecond lets one line of the log through: what fails, fails for every request.
@@ -145,29 +147,42 @@ func (s *session) note(status int, code string) {
 	call := &audit.Call{Client: s.client.Name, Caller: s.caller.Name, Peer: s.caller.Peer, Account: s.account,
 		Service: s.target.Service, Method: s.method, Path: s.shownPath(), Status: status, Generation: s.generation, Code: code}
 	if s.denied != nil {
-		call.Policy, call.Why, call.DryRun = s.denied.Nearest, s.denied.Why, code != problem.CodeNotAllowed
+		call.Policy, call.Why, call.DryRun = s.denied.Nearest, s.denied.Why, code == ""
 	}
-	if code == problem.CodeKeyTries {
-		s.audit.Often(call)
+	if s.caller.Name == "" && code != "" {
+		s.audit.Refused(call)
 		return
 	}
 	s.audit.Call(call)
 }
 
+// gone notes a request whose caller has hung up before it was sent on.
+func (s *session) gone(p *problem.Problem) {
+	code := ""
+	if p != nil {
+		code = p.Code
+	}
+	s.note(statusClientClosed, code)
+}
+
 // shownPath is the path for people: some servers take what follows a semicolon for a parameter.
 func (s *session) shownPath() string {
 	shown, _ := accesslog.Redact(s.path)
-	return shown
+	return apikeys.Mask(shown)
 }
 
-// failed notes a request that reverse_proxy has no answer for.
-func (s *session) failed(err error) {
-	status := http.StatusInternalServerError
+// ended notes a request that nobody has answered: its caller has hung up, or reverse_proxy leaves it
+// to error routes.
+func (s *session) ended(r *http.Request, err error) {
 	var known caddyhttp.HandlerError
-	if errors.As(err, &known) {
-		status = known.StatusCode
+	switch {
+	case r.Context().Err() != nil:
+		s.note(statusClientClosed, "")
+	case errors.As(err, &known):
+		s.note(known.StatusCode, "")
+	case err != nil:
+		s.note(http.StatusInternalServerError, "")
 	}
-	s.note(status, "")
 }
 
 // String keeps {http.vars.zoho.session} from showing what is inside.

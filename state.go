@@ -38,6 +38,7 @@ type state struct {
 	events  notify.Queue
 	unknown unrecognized.Refusals
 	usage   usage.Usage
+	keys    *apikeys.Store
 	tries   apikeys.Tries
 	room    *body.Room
 	asked   *rate.Limiter                 // see client.Shared
@@ -90,6 +91,7 @@ func newState(dir string) *state {
 		asked: rate.NewLimiter(rate.Every(10*time.Second), 60),
 	}
 	s.metrics = metrics.New(s.room.Taken)
+	s.keys = apikeys.NewStore(s.keysChanged)
 	s.config.Store(&runningConfig{
 		Config: notify.Config{Logger: zap.NewNop(), Consent: func(tokencache.Key) string { return "" }},
 		seal:   func() error { return nil },
@@ -168,6 +170,23 @@ func (s *state) gone(key tokencache.Key) {
 	s.unknown.Forget(key)
 	s.usage.Forget(key)
 	s.audited("gone", key.Client, key.Account)
+}
+
+// keysChanged tells of files of keys that were read anew.
+func (s *state) keysChanged(c apikeys.Change) {
+	if c.Err != nil {
+		s.logger().Error("the files of api_keys cannot be read anew", zap.Error(c.Err))
+	}
+	for _, change := range []struct {
+		action string
+		names  []string
+	}{{"api-key added", c.Added}, {"api-key changed", c.Changed}, {"api-key removed", c.Removed}} {
+		if len(change.names) > 0 {
+			s.logger().Info("the files of api_keys have changed", zap.String("action", change.action),
+				zap.Strings("callers", change.names))
+			s.config.Load().audit.Act(audit.Act{Action: change.action, By: "file", Names: change.names})
+		}
+	}
 }
 
 // audited has the audit tell what became of an account, whoever has asked for it.

@@ -75,7 +75,9 @@ func (s *session) tokenReply(w http.ResponseWriter, r *http.Request, admit func(
 	if p = s.identify(r, r.Form.Get("client_secret"), r.Form.Get("token")); p != nil {
 		return reply, p
 	}
-	s.account, _ = s.access.AccountOf(s.who, replacer(r))
+	if p = s.chooseAccount(r); p != nil {
+		return reply, p
+	}
 	reply = tokenReply{AccessToken: cmp.Or(s.who.Key, placeholderToken), APIDomain: s.origin(r), TokenType: "Bearer",
 		ExpiresIn: 3600}
 	switch grantType := r.Form.Get("grant_type"); {

@@ -483,7 +483,7 @@ func TestPolicies(t *testing.T) {
 // TestPoliciesByHost: a policy holds for the service, by whatever host or path it is called.
 func TestPoliciesByHost(t *testing.T) {
 	t.Parallel()
-	c, server, _ := startRealNames(t, "us", "policy tickets {\nservices desk\nmethods GET\npaths /desk/api/v1/tickets*\n}\npolicy leads {\npaths /crm/v8/Leads*\n}")
+	c, server, _ := startRealNames(t, "us", "policy tickets {\nservices desk\nmethods GET\npaths /desk/api/v1/tickets*\n}\npolicy invoice {\nservices invoice\n}\npolicy leads {\npaths /crm/v8/Leads*\n}")
 	for _, test := range []struct {
 		host, path string
 		want       bool
@@ -493,6 +493,7 @@ func TestPoliciesByHost(t *testing.T) {
 		{"desk.zoho.com", "/desk/api/v1/tickets", false}, {"", "/desk/desk/api/v1/tickets", false},
 		{"", "/crm/v8/Leads", true}, {"www.zohoapis.com", "/crm/v8/Leads", true},
 		{"desk.zoho.com", "/crm/v8/Leads", false}, {"", "/desk/crm/v8/Leads", false},
+		{"", "/invoice/v3/contacts", true}, {"", "/invoice/../books/v3/contacts", false}, {"", "/invoice/%2e%2e/books/v3/contacts", false},
 		{"mail.zoho.com", "/crm/v8/Leads", false}, {"", "/sign/api/v1/requests", false},
 	} {
 		header := []string{"Host", test.host}

@@ -77,7 +77,7 @@ var layers = map[string][]string{
 	"internal/adminapi": {
 		"internal/onboard", "internal/problem", "internal/words", "tokencache",
 	},
-	"internal/sites": {"internal/adminapi", "internal/client", "zoho"},
+	"internal/sites": {"internal/adminapi", "internal/callers", "internal/client", "zoho"},
 	"internal/cli": {
 		"internal/adminapi", "internal/apikeys", "internal/onboard", "internal/problem", "internal/words", "tokencache",
 		"zoho",

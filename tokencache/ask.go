@@ -16,13 +16,14 @@ const otherSide = time.Second
 // second later at worst. No more than maxWaiters are heard.
 func (c Call) ask(ctx context.Context, generation uint64, refused int64) certainty {
 	n := c.Resource.conn
-	if !n.line() {
+	if !n.joinQueue() {
 		return notWorth
 	}
 	defer n.leaveQueue()
 	heard := time.NewTimer(otherSide)
 	defer heard.Stop()
 	for {
+		n.awaited.Store(true) // an acceptance that was heard has taken it back
 		news := n.doubt().wait()
 		switch {
 		case c.Resource.acceptedElsewhere(generation, refused):
@@ -35,22 +36,14 @@ func (c Call) ask(ctx context.Context, generation uint64, refused int64) certain
 		case <-ctx.Done():
 			return notWorth
 		case <-heard.C:
+			if c.Resource.acceptedElsewhere(generation, refused) {
+				return notWorth
+			}
 			return likely
 		case <-n.cache.closing:
 			return likely
 		}
 	}
-}
-
-// line reports whether there is room for one more who waits.
-func (n *Conn) line() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.waiters >= maxWaiters {
-		return false
-	}
-	n.waiters++
-	return true
 }
 
 // replaces is replaced, without mu held.

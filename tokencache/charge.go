@@ -123,7 +123,9 @@ func (n *Conn) settle(r *Resource, generation uint64) {
 func (n *Conn) forgive(call Call, generation uint64) {
 	n.change(func(a *accounts, grant Fingerprint) {
 		a.remove(grant, func(c charge) bool { return c.of(call, generation) })
-		n.doubt().forced = 0
+		if d := n.doubt(); d.forced == generation && n.flight == nil {
+			d.forced = 0
+		}
 	})
 }
 

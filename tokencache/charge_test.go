@@ -492,3 +492,31 @@ func TestKindsThatMislead(t *testing.T) {
 		}
 	})
 }
+
+// TestOthersAreHeard: an acceptance by another resource server within the second says that the token
+// lives, whatever was accepted before it.
+func TestOthersAreHeard(t *testing.T) {
+	for name, own := range map[string]bool{"only another": false, "the same one first": true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t)
+			honest := r.call("honest", "crm", 0)
+			r.succeed(honest)
+			settle(time.Minute + time.Second)
+			r.succeed(honest)
+			settle(time.Second)
+			g := r.conn().Peek().Generation
+			go func() {
+				time.Sleep(300 * time.Millisecond)
+				if own {
+					r.resource("desk").Accepted(g)
+				}
+				time.Sleep(200 * time.Millisecond)
+				honest.Accepted(g)
+			}()
+			if tok, err := r.call("hostile", "desk", 0).Refused(t.Context(), r.client, g, dead); tok != nil || err != nil {
+				t.Errorf("%s: %v, %v", name, tok, err)
+			}
+			r.wantCalls(1)
+		})
+	}
+}

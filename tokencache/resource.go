@@ -290,10 +290,11 @@ type doubts struct {
 	replayRefused atomic.Uint64 // newest generation whose replay a resource refused
 	guessed       atomic.Uint64 // newest generation that came of a guess
 
+	forced uint64 // newest generation that was to be replaced because of a refusal; guarded by the connection's mu
+
 	mu      sync.Mutex // guards all below
 	guesses ledger
 	after   uint64        // generation that the latest guess was to replace
-	forced  uint64        // newest generation that was to be replaced because of a refusal
 	news    chan struct{} // is closed when something happens that others wait for; nil = nobody does
 }
 
@@ -503,7 +504,10 @@ func (r *Resource) hold(generation uint64, now int64) {
 		return
 	}
 	if r.helped > r.held && r.helped < generation {
-		r.steps, r.learn().exempt = 0, 0
+		r.steps = 0
+		if k := r.learned.Load(); k != nil {
+			k.exempt = 0
+		}
 	}
 	r.held, r.lost = generation, 0
 	r.holdFrom, r.holding = now, true
@@ -519,7 +523,7 @@ func (r *Resource) onHold(now int64) bool {
 func (r *Resource) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lost, r.held, r.helped, r.steps, r.learn().exempt = 0, 0, 0, 0, 0
+	r.lost, r.held, r.helped, r.steps = 0, 0, 0, 0
 	r.holdFrom, r.holding = 0, false
 	r.accepted.Store(0)
 	r.learned.Store(nil)

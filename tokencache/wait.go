@@ -63,11 +63,26 @@ func (n *Conn) queueUp(cl *Client, req request, err error, until int64) (time.Du
 	defer n.mu.Unlock()
 	now := n.cache.clock.now()
 	d, ok := n.nextTry(cl, req, err, now)
-	if !ok || now.mono+int64(d) > until || n.waiters >= maxWaiters {
+	if !ok || now.mono+int64(d) > until || !n.enterQueue() {
 		return 0, false
 	}
-	n.waiters++
 	return d, true
+}
+
+// joinQueue reports whether there is room for one more who waits.
+func (n *Conn) joinQueue() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.enterQueue()
+}
+
+// enterQueue is joinQueue, with mu held.
+func (n *Conn) enterQueue() bool {
+	if n.waiters >= maxWaiters {
+		return false
+	}
+	n.waiters++
+	return true
 }
 
 func (n *Conn) leaveQueue() {

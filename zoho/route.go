@@ -66,16 +66,16 @@ func (o RouteOptions) allow(service, path string) error {
 		return nil
 	case !o.Allowed(service):
 		return fmt.Errorf("%w: %s is not among the services allowed here", ErrServiceUnknown, service)
-	case hasDotSegment(path):
+	case HasDotSegment(path):
 		return fmt.Errorf("%w: the path has a dot segment, which may lead out of the services allowed here",
 			ErrServiceUnknown)
 	}
 	return nil
 }
 
-// hasDotSegment reports whether some server may read a dot segment in a path: written plainly,
+// HasDotSegment reports whether some server may read a dot segment in a path: written plainly,
 // percent-encoded, behind a backslash, or with parameters.
-func hasDotSegment(path string) bool {
+func HasDotSegment(path string) bool {
 	if strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '%') < 0 {
 		return false // most paths
 	}
@@ -136,6 +136,9 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 	}
 	if e.service == "" {
 		e = e.byPath(path)
+	}
+	if name := ServiceOfPath(path); dc.Custom && name != "" { // all of them live at one host, which goes by the path
+		e.service = name
 	}
 	if e.service == "" {
 		return Target{}, true, unknownService(firstSegment(path))
@@ -248,12 +251,18 @@ func (dc DataCenter) RoutePath(path string, o RouteOptions) (Target, error) {
 }
 
 // ServiceOfPath gives the service that the path's first segment names, "" if
-// none. It is for requests whose target is fixed: it only chooses verdicts.
+// none. It is for requests to a server that goes by the path alone.
 func ServiceOfPath(path string) string {
 	if s, ok := serviceIndex[firstSegment(path)]; ok {
 		return s.Name
 	}
 	return ""
+}
+
+// ServiceOfHost gives the service that has a host of its own, "" for others.
+func ServiceOfHost(host string) string {
+	e, _ := lookupHost(host)
+	return e.service
 }
 
 // firstSegment of "/crm/v8", "/crm" or "/crm?x" is "crm".

@@ -103,18 +103,20 @@ func (c *Config) names() bool { return c.Keys != nil || c.Principal != "" }
 // Control is a Config at work.
 type Control struct {
 	*Config
-	gate   *apikeys.Gate
-	chosen bool // callers choose the account
+	gate         *apikeys.Gate
+	placeholders []string // of the principal
+	chosen       bool     // callers choose the account
 }
 
-// New opens the files of keys. changed is told when they have changed later.
-func New(c *Config, tries *apikeys.Tries, changed func(apikeys.Change)) (*Control, error) {
-	control := &Control{Config: c, chosen: callers.SourceOf(c.Account) != callers.ByOperator}
+// New opens the files of keys.
+func New(c *Config, keys *apikeys.Store, tries *apikeys.Tries) (*Control, error) {
+	control := &Control{Config: c, placeholders: callers.Placeholders(c.Principal),
+		chosen: callers.SourceOf(c.Account) != callers.ByOperator}
 	if c.Keys == nil {
 		return control, nil
 	}
 	var err error
-	if control.gate, err = c.Keys.Open(tries, changed); err != nil {
+	if control.gate, err = c.Keys.Open(keys, tries); err != nil {
 		return nil, fmt.Errorf("api_keys: %w", err)
 	}
 	return control, nil
@@ -122,6 +124,21 @@ func New(c *Config, tries *apikeys.Tries, changed func(apikeys.Change)) (*Contro
 
 // Active reports whether callers have names, or not all is admitted: then calls are audited.
 func (c *Control) Active() bool { return c.names() || len(c.Policies) > 0 }
+
+// Serves is the account that is served, or a placeholder where callers bring theirs.
+func (c *Control) Serves() string {
+	if c.Account == "" && c.gate != nil && c.gate.Keys.Bound() {
+		return "{http.zoho.account}"
+	}
+	return cmp.Or(c.Account, onboard.DefaultAccount)
+}
+
+// Confines reports whether every policy says to which services or paths it admits.
+func (c *Control) Confines() bool {
+	return len(c.Policies) > 0 && !c.DryRun && !slices.ContainsFunc(c.Policies, func(p policy.Policy) bool {
+		return len(p.Services)+len(p.Paths) == 0
+	})
+}
 
 // Known reports whether a caller's name is of a closed set: on a line of a file of keys, or
 // written out in a policy.
@@ -143,11 +160,30 @@ func (c *Control) Warnings() (warnings []string) {
 				strings.Join(names, ", ")+": they are refused; write the accounts behind the digest, * for all")
 		}
 	}
+	if names := c.strangers(); len(names) > 0 && c.gate != nil {
+		warnings = append(warnings, "policies name callers that no line of api_keys has: "+strings.Join(names, ", "))
+	}
+	if callers.SourceOf(c.Principal) == callers.ByUnknown {
+		warnings = append(warnings, "principal: who writes "+c.Principal+" is not known; where it comes from a request, "+
+			"a caller names itself")
+	}
 	if c.gate == nil && c.chosen && c.Active() {
 		warnings = append(warnings, "every caller can choose every account: "+
 			"write accounts on the lines of api_keys, or `account {http.zoho.caller}`")
 	}
 	return warnings
+}
+
+// strangers are the principals of policies that have no key.
+func (c *Control) strangers() (names []string) {
+	for _, p := range c.Policies {
+		for _, name := range p.Principals {
+			if c.gate != nil && !c.gate.Keys.Has(name) && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // Who is a caller as it is known by its key or as the principal.
@@ -168,10 +204,17 @@ func (c *Control) Identify(r *http.Request, repl *caddy.Replacer, peer func() st
 		}
 		return Who{owner.Name, key, owner}, nil
 	}
-	if c.Principal == "" {
-		return Who{}, nil
+	return Who{Name: c.principal(repl)}, nil
+}
+
+// principal is the name that the configuration makes. What is missing in it makes none of the rest.
+func (c *Control) principal(repl *caddy.Replacer) string {
+	for _, placeholder := range c.placeholders {
+		if value, _ := repl.GetString(placeholder); value == "" {
+			return ""
+		}
 	}
-	return Who{Name: repl.ReplaceAll(c.Principal, "")}, nil
+	return repl.ReplaceAll(c.Principal, "")
 }
 
 // AccountOf is whose token a caller gets, "" if the request does not say. It is not admitted

@@ -30,7 +30,7 @@ func control(t *testing.T, account string, lines ...string) (c *Control, keys ma
 	if err := os.WriteFile(path, []byte(file.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(&Config{Account: account, Keys: &apikeys.Config{Files: []string{path}}}, new(apikeys.Tries), nil)
+	c, err := New(&Config{Account: account, Keys: &apikeys.Config{Files: []string{path}}}, apikeys.NewStore(nil), new(apikeys.Tries))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,9 @@ func (c *Control) of(t testing.TB, key, asked string) (account string, admitted 
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("Authorization", "Bearer "+key)
 	repl := caddy.NewReplacer()
-	repl.Map(func(name string) (any, bool) { return asked, name == "http.request.header.Account" })
+	repl.Map(func(name string) (any, bool) {
+		return asked, name == "http.request.header.Account" || strings.HasSuffix(name, "account")
+	})
 	who, err := c.Identify(r, repl, func() string { return "10.0.0.1" })
 	if err != nil {
 		t.Fatal(err)
@@ -75,6 +77,8 @@ func TestAccountOf(t *testing.T) {
 		{header, "acme", "", "", true}, // which is no account, and said to be none
 		{header, "", "", "", true},
 		{"{env.NONE}", "acme", "", "", true},
+		{"{http.vars.account}", "", "acme", "acme", false}, // whatever sets it may take it from the request
+		{"{account}", "", "acme", "acme", false},
 	} {
 		c, keys := control(t, tt.configured, strings.TrimSpace("erp "+tt.line))
 		account, admitted := c.of(t, keys["erp"], tt.asked)
@@ -126,6 +130,24 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestEmptyPrincipal: text around a placeholder is no name.
+func TestEmptyPrincipal(t *testing.T) {
+	for principal, want := range map[string]string{
+		"{http.auth.user.id}": "", "user:{http.auth.user.id}": "", "{http.request.tls.client.subject}/{http.auth.user.id}": "",
+		"{http.request.tls.client.subject}": "CN=erp", "app {http.request.tls.client.subject}": "app CN=erp",
+	} {
+		c, err := New(&Config{Principal: principal}, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		repl := caddy.NewReplacer()
+		repl.Map(func(name string) (any, bool) { return "CN=erp", name == "http.request.tls.client.subject" })
+		if who, err := c.Identify(nil, repl, nil); err != nil || who.Name != want {
+			t.Errorf("%s: %q %v", principal, who.Name, err)
+		}
+	}
+}
+
 // TestWarnings: what is likely not meant is said, and nothing else.
 func TestWarnings(t *testing.T) {
 	const header = "{http.request.header.Account}"
@@ -139,6 +161,7 @@ func TestWarnings(t *testing.T) {
 		"unbound":            {first(control(t, "acme", "erp")), ""},
 		"own account":        {first(control(t, "{http.zoho.caller}", "erp")), ""},
 		"principal, chosen":  {&Control{Config: &Config{Principal: "{http.auth.user.id}"}, chosen: true}, "every account"},
+		"unknown principal":  {&Control{Config: &Config{Principal: "{http.vars.user}"}}, "not known"},
 		"principal":          {&Control{Config: &Config{Principal: "{http.auth.user.id}"}}, ""},
 		"nobody, but chosen": {&Control{Config: new(Config), chosen: true}, ""},
 	} {

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
+	"github.com/caddy-zoho/caddy-zoho/internal/audit"
 )
 
 // Routes lists the endpoints.
@@ -42,5 +43,6 @@ func (e endpoint) serveDoctor(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), doctorLimit)
 	defer cancel()
 	found := m.Examine(ctx, client, query.Get("account"))
+	m.Audit.Act(audit.Act{Action: "doctor", Client: client, Account: query.Get("account"), By: peer(r)})
 	return adminapi.WriteJSON(w, adminapi.Examination{OK: !found.Failed(), Findings: found})
 }

@@ -74,9 +74,19 @@ func (e endpoint) changeConnection(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
+	answer, err := m.change(w, r, client, account, action)
+	m.Audit.Act(audit.Act{Action: action.name, Client: client.Name, Account: account, By: peer(r), Err: err})
+	if err != nil {
+		return err
+	}
+	return adminapi.WriteJSON(w, answer)
+}
+
+// change does what was asked for.
+func (m *Managed) change(w http.ResponseWriter, r *http.Request, client *client.Client, account string, action action) (any, error) {
 	if action.existing && m.Store.CheckGrants() == nil {
 		if names := m.Cache.Accounts(client.Cache); !slices.Contains(names, account) {
-			return adminapi.Refuse(
+			return nil, adminapi.Refuse(
 				http.StatusNotFound,
 				adminapi.CodeUnknownAccount,
 				"%v",
@@ -85,12 +95,7 @@ func (e endpoint) changeConnection(w http.ResponseWriter, r *http.Request) error
 		}
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, adminapi.MaxBody)
-	answer, err := action.do(m, r, client, account)
-	m.Audit.Act(audit.Act{Action: action.name, Client: client.Name, Account: account, By: audit.Peer(r), Err: err})
-	if err != nil {
-		return err
-	}
-	return adminapi.WriteJSON(w, answer)
+	return action.do(m, r, client, account)
 }
 
 func (m *Managed) refresh(r *http.Request, client *client.Client, account string) (any, error) {

@@ -46,14 +46,14 @@ func (e endpoint) only(method string, r *http.Request) (*Managed, error) {
 // connectionInfos lists what matches; empty names match all.
 func (m *Managed) connectionInfos(client, account string) []adminapi.Connection {
 	var infos []adminapi.Connection
-	only := adminapi.Accounts(account)
+	only, used := adminapi.Accounts(account), m.Usage.Connections()
 	for _, c := range m.Clients {
 		if client != "" && c.Name != client {
 			continue
 		}
 		for _, s := range m.Cache.Status(c.Cache, only...) {
 			info := infoOf(c, s)
-			info.Callers = m.Usage.Names(tokencache.Key{Client: s.Client, Account: s.Account})
+			info.Callers = used[tokencache.Key{Client: s.Client, Account: s.Account}].Callers
 			infos = append(infos, info)
 		}
 	}

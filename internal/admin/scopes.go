@@ -23,16 +23,17 @@ func (e endpoint) listScopes(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	answer := adminapi.Scopes{Since: timeOrNil(m.Usage.Since()), Connections: []adminapi.ConnectionScopes{}}
+	used := m.Usage.Connections()
 	for _, info := range m.connectionInfos(query.Get("client"), query.Get("account")) {
-		answer.Connections = append(answer.Connections, m.scopesOf(info))
+		services := used[tokencache.Key{Client: info.Client, Account: info.Account}].Services
+		answer.Connections = append(answer.Connections, scopesOf(info, services))
 	}
 	return adminapi.WriteJSON(w, answer)
 }
 
-func (m *Managed) scopesOf(info adminapi.Connection) adminapi.ConnectionScopes {
+func scopesOf(info adminapi.Connection, services map[string][]string) adminapi.ConnectionScopes {
 	c := adminapi.ConnectionScopes{Client: info.Client, Account: info.Account, Granted: info.Scopes,
 		Called: []adminapi.ServiceUsed{}}
-	services := m.Usage.Services(tokencache.Key{Client: info.Client, Account: info.Account})
 	granted := make(map[string][]string)
 	for _, scope := range info.Scopes {
 		service := zoho.ServiceOfScope(scope)

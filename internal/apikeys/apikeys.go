@@ -10,13 +10,45 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/wildcard"
 )
 
 // lookEvery is how often a caller has the files looked at.
 const lookEvery = time.Second
+
+// Store has the keys of all files that are in use, each once, however many sites name them. It outlives
+// a configuration: so a change that comes with a reload is told as well. Safe for concurrent use.
+type Store struct {
+	mu      sync.Mutex
+	keys    map[string]*Keys // by the names of their files
+	changed func(Change)
+}
+
+// NewStore makes a store. changed is called when files have changed.
+func NewStore(changed func(Change)) *Store {
+	return &Store{keys: make(map[string]*Keys), changed: changed}
+}
+
+// Open reads files, or has those read anew that are known.
+func (s *Store) Open(files []string) (*Keys, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := strings.Join(files, "\x00")
+	if k := s.keys[name]; k != nil {
+		return k, k.read()
+	}
+	k, err := open(files, s.changed)
+	if err != nil {
+		return nil, err
+	}
+	s.keys[name] = k
+	return k, nil
+}
 
 // Keys are those of some files. Safe for concurrent use.
 type Keys struct {
@@ -39,8 +71,8 @@ type Change struct {
 	Err                     error // the keys of before are valid still
 }
 
-// Open reads the files. changed is called when they have changed later.
-func Open(files []string, changed func(Change)) (*Keys, error) {
+// open reads the files. changed is called when they have changed later.
+func open(files []string, changed func(Change)) (*Keys, error) {
 	k := &Keys{files: files, changed: changed, start: time.Now()}
 	k.seen = k.stamps()
 	t, err := readFiles(files)
@@ -63,6 +95,26 @@ func (k *Keys) Unbound() (names []string) {
 		}
 	}
 	return names
+}
+
+// Bound reports whether a caller's line names an account.
+func (k *Keys) Bound() bool {
+	for _, owner := range k.index.Load().owners {
+		if owner.Bound() {
+			return true
+		}
+	}
+	return false
+}
+
+// Has reports whether a caller's name matches a pattern.
+func (k *Keys) Has(pattern string) bool {
+	for name := range k.index.Load().owners {
+		if wildcard.Name(pattern, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // Find says whose key it is, nil if it is nobody's.
@@ -139,23 +191,35 @@ func (k *Keys) look() {
 		return
 	}
 	defer k.mu.Unlock()
-	seen := k.stamps()
-	if slices.EqualFunc(seen, k.seen, stamp.same) && k.told == "" {
+	if seen := k.stamps(); slices.EqualFunc(seen, k.seen, stamp.same) && k.told == "" {
 		return
 	}
+	if err := k.readAnew(); err != nil && err.Error() != k.told {
+		k.told = err.Error()
+		k.changed(Change{Err: fmt.Errorf("api_keys: %w; the keys read before stay valid", err)})
+	}
+}
+
+// read reads the files anew.
+func (k *Keys) read() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.readAnew()
+}
+
+// readAnew is read, with mu held.
+func (k *Keys) readAnew() error {
+	seen := k.stamps()
 	t, err := readFiles(k.files)
 	if err != nil {
-		if text := err.Error(); text != k.told {
-			k.told = text
-			k.changed(Change{Err: fmt.Errorf("api_keys: %w; the keys read before stay valid", err)})
-		}
-		return
+		return err
 	}
 	k.seen, k.told = seen, ""
 	if c := difference(k.index.Load().table, t); c.any() {
 		k.index.Store(newIndex(t))
 		k.changed(c)
 	}
+	return nil
 }
 
 func (c *Change) any() bool { return len(c.Added)+len(c.Changed)+len(c.Removed) > 0 }

@@ -30,9 +30,9 @@ func writeKeys(t *testing.T, lines ...string) string {
 	return file
 }
 
-func open(t *testing.T, files ...string) *Keys {
+func opened(t *testing.T, files ...string) *Keys {
 	t.Helper()
-	k, err := Open(files, func(c Change) { t.Errorf("changed: %+v", c) })
+	k, err := open(files, func(c Change) { t.Errorf("changed: %+v", c) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func open(t *testing.T, files ...string) *Keys {
 // TestFind is S-10: a key is found by all of it and by nothing else.
 func TestFind(t *testing.T) {
 	erp, old, shop := "erp-"+strings.Repeat("k", 40), "old-"+strings.Repeat("k", 40), "shop"+strings.Repeat("k", 40)
-	k := open(t, writeKeys(t,
+	k := opened(t, writeKeys(t,
 		"\ufeff# callers", "", "erp "+sha(erp)+","+strings.ToUpper(sha(old))+"\t# two", "  shop   "+sha(shop)+" customer-* acme  "))
 	for key, want := range map[string]string{
 		erp: "erp", old: "erp", shop: "shop",
@@ -75,7 +75,7 @@ func TestFind(t *testing.T) {
 func TestLengths(t *testing.T) {
 	for length, want := range map[int]bool{31: false, 32: true, 512: true, 513: false} {
 		key := strings.Repeat("k", length)
-		if got := open(t, writeKeys(t, "erp "+sha(key))).Find(key) != nil; got != want {
+		if got := opened(t, writeKeys(t, "erp "+sha(key))).Find(key) != nil; got != want {
 			t.Errorf("%d characters: %v", length, got)
 		}
 	}
@@ -83,7 +83,7 @@ func TestLengths(t *testing.T) {
 
 // TestNoPasswords: what people think of is no key, whatever a file says.
 func TestNoPasswords(t *testing.T) {
-	if open(t, writeKeys(t, "erp "+sha("correct horse"))).Find("correct horse") != nil {
+	if opened(t, writeKeys(t, "erp "+sha("correct horse"))).Find("correct horse") != nil {
 		t.Error("a password is a key")
 	}
 }
@@ -94,8 +94,18 @@ func TestNew(t *testing.T) {
 	if key == other || sha(key) != digest || len(key) != len(prefix)+43 || !LooksLikeKey(key) {
 		t.Errorf("%s %s", key, digest)
 	}
-	if open(t, writeKeys(t, "erp "+digest)).Find(key) == nil {
+	if opened(t, writeKeys(t, "erp "+digest)).Find(key) == nil {
 		t.Error("a new key is not found")
+	}
+}
+
+func TestMask(t *testing.T) {
+	key, _ := New()
+	if got := Mask("/crm/" + key + "/x"); got != "/crm/REDACTED/x" {
+		t.Error(got)
+	}
+	if got := Mask("/crm/v8/Leads"); got != "/crm/v8/Leads" {
+		t.Error(got)
 	}
 }
 
@@ -106,6 +116,10 @@ func TestBadFiles(t *testing.T) {
 		"erp":                                  "keys:1: erp has no digest",
 		"erp 123":                              "keys:1: erp: a digest is 64 hexadecimal digits",
 		"erp " + key:                           "keys:1: erp: a key stands where its digest belongs",
+		key + " " + digest:                     "keys:1: a key stands where the name belongs",
+		digest + " erp":                        "keys:1: a digest stands where the name belongs",
+		key + " " + digest:                     "keys:1: a key stands where the name belongs",
+		digest + " erp":                        "keys:1: a digest stands where the name belongs",
 		"erp " + digest + " a/b":               "keys:1: erp: an account:",
 		"er/p " + digest:                       "keys:1: the name of a caller:",
 		"\nerp " + digest + "\nerp " + another: "keys:3: erp stands at ",
@@ -139,7 +153,7 @@ func TestReadAnew(t *testing.T) {
 		shop, shopDigest := New()
 		file := writeKeys(t, "erp "+erpDigest)
 		var changes []Change
-		k, err := Open([]string{file}, func(c Change) { changes = append(changes, c) })
+		k, err := open([]string{file}, func(c Change) { changes = append(changes, c) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,6 +205,36 @@ func TestReadAnew(t *testing.T) {
 	})
 }
 
+// TestStore: files are kept once, and what has changed is told once, with a reload as without one.
+func TestStore(t *testing.T) {
+	_, erp := New()
+	_, shop := New()
+	file := writeKeys(t, "erp "+erp)
+	var changes []string
+	store := NewStore(func(c Change) { changes = append(changes, fmt.Sprint(c.Added, c.Changed, c.Removed)) })
+	first, err := store.Open([]string{file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("erp "+erp+"\nshop "+shop), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // two sites of the next configuration
+		if again, err := store.Open([]string{file}); err != nil || again != first {
+			t.Error("the keys are kept twice", err)
+		}
+	}
+	if !slices.Equal(changes, []string{"[shop] [] []"}) {
+		t.Errorf("told %q", changes)
+	}
+	if err := os.WriteFile(file, []byte("erp nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Open([]string{file}); err == nil || len(first.index.Load().owners) != 2 {
+		t.Error("a damaged file is taken", err)
+	}
+}
+
 // TestTries is S-10's limit: an address has twenty wrong tries a minute.
 func TestTries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -227,7 +271,7 @@ func peer() string { return "10.0.0.1" }
 // TestGate: where a key may stand, and that it does not go on.
 func TestGate(t *testing.T) {
 	key, digest := New()
-	keys := open(t, writeKeys(t, "erp "+digest))
+	keys := opened(t, writeKeys(t, "erp "+digest))
 	request := func(target string, header ...string) *http.Request {
 		r := httptest.NewRequest(http.MethodGet, target, nil)
 		for i := 0; i < len(header); i += 2 {
@@ -279,7 +323,7 @@ func TestGate(t *testing.T) {
 // TestRightKeyAtAnyTime is S-10: what others try wrong is not held against a right key.
 func TestRightKeyAtAnyTime(t *testing.T) {
 	key, digest := New()
-	g := &Gate{Keys: open(t, writeKeys(t, "erp "+digest)), Tries: new(Tries)}
+	g := &Gate{Keys: opened(t, writeKeys(t, "erp "+digest)), Tries: new(Tries)}
 	for range 1000 {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("Authorization", "Bearer "+strings.Repeat("x", 43))
@@ -302,7 +346,7 @@ func BenchmarkFind(b *testing.B) {
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	k, err := Open([]string{file}, nil)
+	k, err := open([]string{file}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

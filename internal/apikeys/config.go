@@ -49,16 +49,11 @@ func (c *Config) Check() error {
 	return nil
 }
 
-// Open reads the files, and makes the gate; see Open.
-func (c *Config) Open(tries *Tries, changed func(Change)) (*Gate, error) {
-	keys, err := Open(c.Files, changed)
+// Open reads the files, and makes the gate.
+func (c *Config) Open(store *Store, tries *Tries) (*Gate, error) {
+	keys, err := store.Open(c.Files)
 	if err != nil {
 		return nil, err
 	}
-	return &Gate{
-		Keys:   keys,
-		Tries:  tries,
-		Header: c.Has(InHeader),
-		Query:  c.Has(InQuery),
-	}, nil
+	return &Gate{Keys: keys, Tries: tries, Header: c.Has(InHeader), Query: c.Has(InQuery)}, nil
 }

@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -67,6 +69,8 @@ func readFiles(files []string) (*table, error) {
 func (t *table) readFile(file string) error {
 	info, err := os.Stat(file)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no file %s; `caddy zoho api-key new NAME` prints a line for it", file)
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
@@ -95,6 +99,10 @@ func (t *table) readFile(file string) error {
 func (t *table) add(fields []string, place string) error {
 	name := fields[0]
 	switch {
+	case LooksLikeKey(name):
+		return fmt.Errorf("%s: a key stands where the name belongs: %s", place, exposed)
+	case isDigest(name):
+		return fmt.Errorf("%s: a digest stands where the name belongs: %s", place, lineForm)
 	case !onboard.AccountName.MatchString(name):
 		return fmt.Errorf("%s: the name of a caller: %s; %s", place, onboard.NameRule, lineForm)
 	case t.owners[name] != nil:
@@ -137,12 +145,20 @@ func (o *Owner) check() error {
 	return nil
 }
 
+// exposed is what to do about a key in a file.
+const exposed = "anybody who has read this file knows that key now. " +
+	"Make a new one by `caddy zoho api-key new NAME`, and write the line that it prints"
+
+func isDigest(text string) bool {
+	raw, err := hex.DecodeString(text)
+	return err == nil && len(raw) == sha256.Size
+}
+
 func parseDigest(text string) (d digest, err error) {
 	raw, err := hex.DecodeString(text)
 	switch {
 	case LooksLikeKey(text):
-		return d, fmt.Errorf("a key stands where its digest belongs: anybody who has read this file knows that key now. " +
-			"Make a new one by `caddy zoho api-key new NAME`, and write the line that it prints")
+		return d, errors.New("a key stands where its digest belongs: " + exposed)
 	case err != nil || len(raw) != len(d):
 		return d, fmt.Errorf("a digest is 64 hexadecimal digits, the SHA-256 of a key; %s", lineForm)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"regexp"
 	"strings"
 )
 
@@ -26,6 +27,16 @@ func New() (key, sha256Hex string) {
 	d := sha256.Sum256([]byte(key))
 	return key, hex.EncodeToString(d[:])
 }
+
+// Mask takes keys out of a text that a caller has written, where none belongs.
+func Mask(text string) string {
+	if !strings.Contains(text, prefix) {
+		return text
+	}
+	return keys.ReplaceAllString(text, "REDACTED")
+}
+
+var keys = regexp.MustCompile(prefix + `[0-9A-Za-z_-]+`)
 
 // LooksLikeKey reports whether a text is a key as New makes them.
 func LooksLikeKey(text string) bool { return strings.HasPrefix(text, prefix) }

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"golang.org/x/time/rate"
 )
 
 // Log is where it is written: Caddy's logger zoho.audit, before the caller gets its answer. A
@@ -15,13 +16,14 @@ import (
 type Log struct {
 	logger *zap.Logger
 
-	mu      sync.Mutex
-	folded  time.Time // when Often wrote a line
-	skipped int       // calls that it has not written since
+	mu     sync.Mutex
+	brakes map[string]*brake // by codes
 }
 
 // New writes below the logger of the app.
-func New(app *zap.Logger) *Log { return &Log{logger: app.Named("audit")} }
+func New(app *zap.Logger) *Log {
+	return &Log{logger: app.Named("audit"), brakes: make(map[string]*brake)}
+}
 
 // Call is a call and what became of it.
 type Call struct {
@@ -78,22 +80,47 @@ func (l *Log) Call(c *Call) {
 	}
 }
 
-// Often writes a call of a kind that can come a thousand times a second: one line a second, with
-// how many have none.
-func (l *Log) Often(c *Call) {
-	if l == nil {
-		return
+// Refused writes a call that was refused and whose caller has no name, so that anybody can make a
+// thousand in a second: of each code no more than a hundred lines at once and ten in a second. How many
+// have none is written a second later.
+func (l *Log) Refused(c *Call) {
+	if l != nil && l.allows(c.Code) {
+		l.Call(c)
 	}
+}
+
+// allows reports whether there may be a line of a kind now, and counts it if not.
+func (l *Log) allows(kind string) bool {
 	l.mu.Lock()
-	skipped, now := l.skipped, time.Now()
-	if now.Sub(l.folded) < time.Second {
-		l.skipped++
-		l.mu.Unlock()
-		return
+	defer l.mu.Unlock()
+	b := l.brakes[kind]
+	if b == nil {
+		b = &brake{Limiter: rate.NewLimiter(10, 100)}
+		l.brakes[kind] = b
 	}
-	l.folded, l.skipped = now, 0
+	if b.Allow() {
+		return true
+	}
+	if b.leftOut == 0 {
+		time.AfterFunc(time.Second, func() { l.tell(kind, b) })
+	}
+	b.leftOut++
+	return false
+}
+
+// brake lets some lines of a code through.
+type brake struct {
+	*rate.Limiter
+	leftOut int // of the lines; guarded by the log's mu
+}
+
+// tell writes how many of a kind have no line.
+func (l *Log) tell(kind string, b *brake) {
+	l.mu.Lock()
+	n := b.leftOut
+	b.leftOut = 0
 	l.mu.Unlock()
-	l.logger.Info("call", zap.Inline(c), zap.Int("left_out", skipped))
+	l.logger.Info("left out", zap.String("kind", kind), zap.Int("lines", n))
 }
 
 // Act is something that was done to a connection, or to the keys of callers.
@@ -104,11 +131,12 @@ type Act struct {
 	By      string // who did it
 	Names   []string
 	Err     error
+	Anybody bool // can do it, as often as they like: then it is written as Refused does
 }
 
 // Act writes it.
 func (l *Log) Act(a Act) {
-	if l == nil {
+	if l == nil || a.Anybody && !l.allows(a.Action) {
 		return
 	}
 	fields := []zap.Field{zap.String("action", a.Action)}

@@ -11,6 +11,7 @@ type Source int
 // A placeholder's sources, the worse the higher.
 const (
 	ByOperator Source = iota // the configuration, or what Caddy has found out of the caller
+	ByUnknown                // whatever sets it, as `vars` and `map` do, from whatever they like
 	ByHeader                 // a header: by callers, unless something before takes it out
 	ByCaller
 )
@@ -33,9 +34,6 @@ func Placeholders(value string) (names []string) {
 	return names
 }
 
-// found are placeholders of a request that Caddy fills with what it has found out of the caller.
-var found = []string{"http.request.tls.client.", "http.request.remote", "http.request.local", "http.request.uuid"}
-
 // headerPlaceholder begins the placeholder of a header.
 const headerPlaceholder = "http.request.header."
 
@@ -49,14 +47,20 @@ func Headers(value string) (names []string) {
 	return names
 }
 
+// known begin the placeholders that callers cannot write.
+var known = []string{
+	"http.auth.", "http.zoho.", "http.request.tls.client.", "http.request.remote", "http.request.local",
+	"http.vars.client_ip", "env.", "file.", "system.", "time.",
+}
+
 func sourceOf(name string) Source {
 	switch {
 	case strings.HasPrefix(name, headerPlaceholder):
 		return ByHeader
-	case slices.ContainsFunc(found, func(prefix string) bool { return strings.HasPrefix(name, prefix) }):
+	case slices.ContainsFunc(known, func(prefix string) bool { return strings.HasPrefix(name, prefix) }):
 		return ByOperator
 	case strings.HasPrefix(name, "http.request."), strings.HasPrefix(name, "http.regexp."), strings.HasPrefix(name, "re."):
 		return ByCaller
 	}
-	return ByOperator
+	return ByUnknown
 }

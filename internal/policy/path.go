@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -65,34 +66,59 @@ func oddEscape(rest string) string {
 // names what it is about: there the path says nothing of what is done.
 var bodies = []string{"__composite_requests", "composite", "batch", "$batch", "bulk", "coql", "graphql"}
 
-// severalCalls is such a segment of a path, "" if there is none.
-func severalCalls(path string) string {
+// unnamed are such segments of a path that a pattern does not name.
+func unnamed(path, pattern string) (names []string) {
 	for segment := range strings.SplitSeq(path, "/") {
 		for _, name := range bodies {
-			if strings.EqualFold(segment, name) {
-				return name
+			if strings.EqualFold(segment, name) && !slices.Contains(strings.Split(pattern, "/"), segment) {
+				names = append(names, name)
 			}
 		}
 	}
-	return ""
+	return names
 }
 
-// overriding are headers by which some servers take another method than that of the request.
-var overriding = []string{"x-http-method-override", "x-http-method", "x-method-override", "x-method"}
+// overriding are headers and parameters by which some servers take another method than that of the
+// request, by their letters: servers differ in the signs that they take for a dash.
+var overriding = []string{"xhttpmethodoverride", "xhttpmethod", "xmethodoverride", "xmethod", "httpmethodoverride", "methodoverride"}
 
-// Overrides reports whether a header of a request asks for another method. Some servers take _
-// for -.
-func Overrides(header map[string][]string) bool {
+// Overrides reports whether a header or a parameter of a request asks for another method.
+func Overrides(header map[string][]string, query string) bool {
 	for name := range header {
-		if len(name) < len("x-method") || name[0]|0x20 != 'x' {
-			continue
+		if overrides(name) {
+			return true
 		}
-		name = strings.ReplaceAll(name, "_", "-")
-		for _, known := range overriding {
-			if strings.EqualFold(name, known) {
-				return true
-			}
+	}
+	for parameter := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(parameter, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
 		}
+		if name == "_method" || overrides(name) {
+			return true
+		}
+	}
+	return false
+}
+
+func overrides(name string) bool {
+	if len(name) < len("xmethod") || !mayOverride(name) {
+		return false
+	}
+	letters := strings.Map(func(r rune) rune {
+		if r |= 0x20; r < 'a' || r > 'z' {
+			return -1
+		}
+		return r
+	}, name)
+	return slices.Contains(overriding, letters)
+}
+
+// mayOverride rules most names out by their first letter.
+func mayOverride(name string) bool {
+	switch name[0] | 0x20 {
+	case 'x', 'h', 'm':
+		return true
 	}
 	return false
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/wildcard"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // Policy admits calls. What it does not name may be anything.
@@ -35,7 +36,7 @@ type Call struct {
 	Service   string
 	Method    string
 	Path      string // as it was received, from the service's root on, without the query
-	AtGateway bool   // the path begins with the service's name as it is
+	AtGateway bool   // it is sent to a server that goes by the path alone
 	Overrides bool   // a header asks for another method
 }
 
@@ -71,6 +72,8 @@ func (p *Policy) judge(c *Call) (step int, why string) {
 		return 0, "the caller is none of its principals"
 	case len(p.Services) > 0 && !slices.Contains(p.Services, c.Service):
 		return 1, "the service is none of its services"
+	case len(p.Services) > 0 && zoho.HasDotSegment(c.Path):
+		return 1, "the path has a dot segment, which may lead out of the service"
 	case len(p.Methods) > 0 && !slices.Contains(p.Methods, c.Method):
 		return 2, "the method is none of its methods"
 	case len(p.Methods) > 0 && c.Overrides:
@@ -87,9 +90,8 @@ func (p *Policy) judgePath(c *Call) string {
 		return odd + ", and the policy names paths"
 	}
 	listed := func(path string) bool {
-		many := severalCalls(path)
 		return slices.ContainsFunc(p.Paths, func(pattern string) bool {
-			return wildcard.Path(pattern, path) && (many == "" || strings.Contains(pattern, many))
+			return wildcard.Path(pattern, path) && len(unnamed(path, pattern)) == 0
 		})
 	}
 	full := path
@@ -100,8 +102,8 @@ func (p *Policy) judgePath(c *Call) string {
 	if listed(full) || atHost && listed(path) {
 		return ""
 	}
-	if many := severalCalls(path); many != "" {
-		return "the body of a call to " + many + " says what it does, and none of its paths names " + many
+	if many := unnamed(path, ""); len(many) > 0 {
+		return "the body of a call to " + strings.Join(many, ", ") + " says what it does, and none of its paths names that"
 	}
 	return "the path is none of its paths"
 }

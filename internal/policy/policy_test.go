@@ -14,6 +14,7 @@ var crmLeads = []Policy{
 	{Name: "tickets", Principals: []string{"erp"}, Paths: []string{"/desk/api/v1/tickets*"}},
 	{Name: "own", Principals: []string{"erp"}, Services: []string{"mail"}, Paths: []string{"/api/accounts/*"}},
 	{Name: "books", Principals: []string{"books"}, Services: []string{"books"}},
+	{Name: "bulk", Principals: []string{"bulk"}, Paths: []string{"/crm/bulk/*", "/crm/coqltest/*"}},
 	{Name: "composite", Principals: []string{"sync"}, Paths: []string{"/crm/v8/__composite_requests", "/crm/*"}},
 }
 
@@ -48,7 +49,7 @@ func TestJudge(t *testing.T) {
 		// Where a path is named, none that is read in more than one way.
 		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: "/crm/v8/Leads/../Contacts", AtGateway: true}, "read", "dot segment"},
 		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: "/crm/v8/Leads/.", AtGateway: true}, "read", "dot segment"},
-		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: "/crm/v8/Leads/%2E%2e/Contacts", AtGateway: true}, "read", "%2e"},
+		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: "/crm/v8/Leads/%2E%2e/Contacts", AtGateway: true}, "read", "dot segment"},
 		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: "/crm/v8/Leads/a%2fb", AtGateway: true}, "read", "%2f"},
 		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: "/crm/v8/Leads/a%5Cb", AtGateway: true}, "read", "%5c"},
 		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: `/crm/v8/Leads/a\b`, AtGateway: true}, "read", `\`},
@@ -64,6 +65,11 @@ func TestJudge(t *testing.T) {
 		// Where none is named they are as admitted as others.
 		{Call{Caller: "books", Service: "books", Method: "GET", Path: "/books/v3/a;b//c", AtGateway: true}, "", ""},
 
+		// A service that is named is not left.
+		{Call{Caller: "books", Service: "books", Method: "GET", Path: "/books/../crm/v8/Leads", AtGateway: true}, "books", "dot segment"},
+		{Call{Caller: "books", Service: "books", Method: "GET", Path: "/books/%2E%2e/crm/v8/Leads", AtGateway: true}, "books", "dot segment"},
+		{Call{Caller: "books", Service: "books", Method: "GET", Path: "/books/x/..;/..;/crm", AtGateway: true}, "books", "dot segment"},
+
 		// The path says nothing of what is done.
 		{Call{Caller: "sync", Service: "crm", Method: "POST", Path: "/crm/v8/__composite_requests", AtGateway: true}, "", ""},
 		{Call{Caller: "sync", Service: "crm", Method: "POST", Path: "/crm/v7/__composite_requests", AtGateway: true}, "composite", "__composite_requests"},
@@ -71,6 +77,10 @@ func TestJudge(t *testing.T) {
 		{Call{Caller: "sync", Service: "crm", Method: "POST", Path: "/crm/v8/COQL", AtGateway: true}, "composite", "coql"},
 		{Call{Caller: "sync", Service: "crm", Method: "POST", Path: "/crm/bulk/v8/read", AtGateway: true}, "composite", "bulk"},
 		{Call{Caller: "sync", Service: "crm", Method: "POST", Path: "/crm/v8/Accounts", AtGateway: true}, "", ""},
+		{Call{Caller: "bulk", Service: "crm", Method: "POST", Path: "/crm/bulk/v8/read", AtGateway: true}, "", ""},
+		{Call{Caller: "bulk", Service: "crm", Method: "POST", Path: "/crm/bulk/v8/__composite_requests", AtGateway: true}, "bulk", "__composite_requests"},
+		{Call{Caller: "bulk", Service: "crm", Method: "POST", Path: "/crm/bulk/coql", AtGateway: true}, "bulk", "coql"},
+		{Call{Caller: "bulk", Service: "crm", Method: "POST", Path: "/crm/coqltest/coql", AtGateway: true}, "bulk", "coql"},
 
 		{Call{Caller: "", Service: "crm", Method: "GET", Path: "/crm/v8/Leads", AtGateway: true}, "read", "principals"},
 	} {
@@ -88,10 +98,20 @@ func TestJudge(t *testing.T) {
 func TestOverrides(t *testing.T) {
 	for name, want := range map[string]bool{
 		"X-Http-Method-Override": true, "X-Http-Method": true, "X-Method-Override": true, "X_http_method_override": true,
-		"X-HTTP_Method-Override": true, "X-Method": true, "x_method": true, "X-Zoho-Sdk": false, "X-Methodology": false, "Accept": false, "": false,
+		"X-HTTP_Method-Override": true, "X-Method": true, "x_method": true, "X-HTTP-Method~Override": true, "X'HTTP'Method": true,
+		"X-Http-Methodoverride": true, "Http-Method-Override": true, "Method-Override": true,
+		"X-Zoho-Sdk": false, "X-Methodology": false, "Method": false, "Accept": false, "": false, "X": false,
 	} {
-		if Overrides(map[string][]string{"Accept": {"*/*"}, name: {"DELETE"}}) != want {
+		if Overrides(map[string][]string{"Accept": {"*/*"}, name: {"DELETE"}}, "page=1") != want {
 			t.Errorf("%q: %v", name, !want)
+		}
+	}
+	for query, want := range map[string]bool{
+		"_method=DELETE": true, "a=1&_method=PUT": true, "%5Fmethod=PUT": true, "X-HTTP-Method-Override=PUT": true,
+		"": false, "method=PUT": false, "my_method=x": false, "a=_method": false,
+	} {
+		if Overrides(nil, query) != want {
+			t.Errorf("?%s: %v", query, !want)
 		}
 	}
 }

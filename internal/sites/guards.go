@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
+	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -110,8 +111,10 @@ func headersSetBy(handler caddyhttp.MiddlewareHandler) (names []string) {
 		if h.Request == nil {
 			return nil
 		}
-		for name := range h.Request.Set {
-			names = append(names, name)
+		for name, values := range h.Request.Set {
+			if callers.SourceOf(strings.Join(values, "")) == callers.ByOperator {
+				names = append(names, name)
+			}
 		}
 		return append(names, h.Request.Delete...)
 	case *reverseproxy.Handler:

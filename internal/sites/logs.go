@@ -15,7 +15,7 @@ type Logs []logging
 // logging is a log with what it takes out of its lines.
 type logging struct {
 	include, exclude []string
-	fields           []string // request>uri without a filter for parameters is whole
+	fields           []string // that are deleted, replaced or hashed
 	parameters       []string // of request>uri
 }
 
@@ -45,21 +45,36 @@ func logsOf(ctx caddy.Context) (logs Logs, known bool) {
 func loggingOf(log reflect.Value) logging {
 	l := logging{include: stringsOf(log.FieldByName("Include")), exclude: stringsOf(log.FieldByName("Exclude"))}
 	encoder := reflect.Indirect(log.FieldByName("encoder").Elem())
-	if encoder.Kind() != reflect.Struct || encoder.Type().Name() != "FilterEncoder" {
-		return l
-	}
-	fields := encoder.FieldByName("Fields")
-	for _, field := range fields.MapKeys() {
-		filter := reflect.Indirect(fields.MapIndex(field).Elem())
-		if filter.Kind() != reflect.Struct || filter.Type().Name() != "QueryFilter" {
-			l.fields = append(l.fields, field.String())
-			continue
+	for encoder.Kind() == reflect.Struct {
+		if encoder.Type().Name() == "FilterEncoder" {
+			l.addFilters(encoder.FieldByName("Fields"))
 		}
-		for actions, i := filter.FieldByName("Actions"), 0; i < actions.Len(); i++ {
-			l.parameters = append(l.parameters, actions.Index(i).FieldByName("Parameter").String())
+		wrapped := encoder.FieldByName("wrapped") // as those of `append` are
+		if !wrapped.IsValid() || wrapped.IsNil() {
+			break
 		}
+		encoder = reflect.Indirect(wrapped.Elem())
 	}
 	return l
+}
+
+// addFilters notes what fields are filtered. Only what takes the whole value out, or a parameter, is
+// known to hide it.
+func (l *logging) addFilters(fields reflect.Value) {
+	for _, field := range fields.MapKeys() {
+		filter := reflect.Indirect(fields.MapIndex(field).Elem())
+		if filter.Kind() != reflect.Struct {
+			continue
+		}
+		switch filter.Type().Name() {
+		case "DeleteFilter", "ReplaceFilter", "HashFilter":
+			l.fields = append(l.fields, field.String())
+		case "QueryFilter":
+			for actions, i := filter.FieldByName("Actions"), 0; i < actions.Len(); i++ {
+				l.parameters = append(l.parameters, actions.Index(i).FieldByName("Parameter").String())
+			}
+		}
+	}
 }
 
 func stringsOf(list reflect.Value) (values []string) {
@@ -86,9 +101,8 @@ func (l *logging) has(logger string) bool {
 
 // hides reports whether a log takes out one of some fields, or a parameter.
 func (l *logging) hides(fields []string, parameter string) bool {
-	return slices.ContainsFunc(l.fields, func(field string) bool {
-		return slices.ContainsFunc(fields, func(other string) bool { return strings.EqualFold(field, other) })
-	}) || parameter != "" && slices.Contains(l.parameters, parameter)
+	return slices.ContainsFunc(l.fields, func(field string) bool { return slices.Contains(fields, field) }) ||
+		parameter != "" && slices.Contains(l.parameters, parameter)
 }
 
 // hide reports whether each log that gets the accesses of a server takes something out.

@@ -176,10 +176,11 @@ func TestFilters(t *testing.T) {
 		"no log":            {nil, true},
 		"the default log":   {Logs{{}}, false},
 		"only elsewhere":    {Logs{whole}, true},
-		"a filter":          {Logs{whole, {include: []string{"http.log.access.log0"}, fields: []string{"request>headers>zoho-proxy-key"}}}, true},
+		"a filter":          {Logs{whole, {include: []string{"http.log.access.log0"}, fields: []string{"request>headers>Zoho-Proxy-Key"}}}, true},
 		"all headers":       {Logs{whole, {include: []string{"http.log.access"}, fields: []string{"request>headers"}}}, true},
 		"another header":    {Logs{whole, {include: []string{"http.log.access.log0"}, fields: []string{"request>headers>Cookie"}}}, false},
 		"the parameter":     {Logs{{parameters: []string{"authtoken"}}}, true},
+		"in other letters":  {Logs{{fields: []string{"request>headers>zoho-proxy-key"}}}, false}, // Caddy's filter is exact
 		"another parameter": {Logs{{parameters: []string{"token"}}}, false},
 		"two, one filtered": {Logs{{}, {fields: []string{"request"}}}, false},
 		"another namespace": {Logs{{include: []string{"http.log.access.log01"}}, {include: []string{"zoho"}}}, true},

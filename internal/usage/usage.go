@@ -3,7 +3,6 @@
 package usage
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -13,7 +12,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-// maxCallers is how many callers of a connection are remembered.
+// maxCallers is how many callers of a service are remembered.
 const maxCallers = 100
 
 // methods that are told apart, by their bits.
@@ -26,9 +25,6 @@ var methods = [...]string{
 type Usage struct {
 	since     atomic.Pointer[time.Time]
 	resources sync.Map // *tokencache.Resource → *used
-
-	mu      sync.Mutex
-	callers map[tokencache.Key]map[string]time.Time // when each has called last, to the minute
 }
 
 // used is a service of a connection at a host.
@@ -36,13 +32,8 @@ type used struct {
 	key     tokencache.Key
 	service string
 	methods atomic.Uint32
-	caller  atomic.Pointer[lastCaller]
-}
-
-// lastCaller spares the next call of the same caller a look at all.
-type lastCaller struct {
-	name   string
-	minute int64
+	callers sync.Map // name → nothing
+	count   atomic.Int32
 }
 
 // Note remembers a call. What was noted before costs no more than looking it up.
@@ -57,15 +48,9 @@ func (u *Usage) Note(r *tokencache.Resource, key tokencache.Key, service, method
 	if bit := bitOf(method); of.methods.Load()&bit == 0 {
 		of.methods.Or(bit)
 	}
-	if caller == "" {
-		return
+	if caller != "" {
+		of.called(caller)
 	}
-	minute := time.Now().Unix() / 60
-	if last := of.caller.Load(); last != nil && last.name == caller && last.minute == minute {
-		return
-	}
-	of.caller.Store(&lastCaller{caller, minute})
-	u.called(key, caller, time.Unix(minute*60, 0))
 }
 
 func bitOf(method string) uint32 {
@@ -77,19 +62,12 @@ func bitOf(method string) uint32 {
 	return 1 << (len(methods) - 1)
 }
 
-func (u *Usage) called(key tokencache.Key, caller string, at time.Time) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	of := u.callers[key]
-	if of == nil {
-		of = make(map[string]time.Time)
-		if u.callers == nil {
-			u.callers = make(map[tokencache.Key]map[string]time.Time)
-		}
-		u.callers[key] = of
+func (of *used) called(caller string) {
+	if _, known := of.callers.Load(caller); known || of.count.Load() >= maxCallers {
+		return
 	}
-	if _, known := of[caller]; known || len(of) < maxCallers {
-		of[caller] = at
+	if _, known := of.callers.LoadOrStore(caller, nil); !known {
+		of.count.Add(1)
 	}
 }
 
@@ -101,9 +79,6 @@ func (u *Usage) Forget(key tokencache.Key) {
 		}
 		return true
 	})
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.callers, key)
 }
 
 // Since is when the first call was noted, zero if none was.
@@ -114,34 +89,45 @@ func (u *Usage) Since() time.Time {
 	return time.Time{}
 }
 
-// Services are the methods that were called, by service.
-func (u *Usage) Services(key tokencache.Key) map[string][]string {
-	bits := make(map[string]uint32)
+// Connection is what is remembered of one.
+type Connection struct {
+	Services map[string][]string // methods that were called, by service
+	Callers  []string            // sorted; of each service the first hundred
+}
+
+// Connections are those that were called.
+func (u *Usage) Connections() map[tokencache.Key]Connection {
+	all := make(map[tokencache.Key]Connection)
 	u.resources.Range(func(_, value any) bool {
-		if of := value.(*used); of.key == key {
-			bits[of.service] |= of.methods.Load()
+		of := value.(*used)
+		c, ok := all[of.key]
+		if !ok {
+			c.Services = make(map[string][]string)
 		}
+		c.add(of)
+		all[of.key] = c
 		return true
 	})
-	services := make(map[string][]string)
-	for service, set := range bits {
-		for i, method := range methods {
-			if set&(1<<i) != 0 {
-				services[service] = append(services[service], method)
-			}
+	return all
+}
+
+// add adds a service at one of its hosts.
+func (c *Connection) add(of *used) {
+	set := of.methods.Load()
+	for _, method := range c.Services[of.service] {
+		set |= bitOf(method)
+	}
+	var called []string
+	for i, method := range methods {
+		if set&(1<<i) != 0 {
+			called = append(called, method)
 		}
 	}
-	return services
-}
-
-// Callers are when each caller with a name has called last, to the minute.
-func (u *Usage) Callers(key tokencache.Key) map[string]time.Time {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return maps.Clone(u.callers[key])
-}
-
-// Names are the callers of a connection, sorted.
-func (u *Usage) Names(key tokencache.Key) []string {
-	return slices.Sorted(maps.Keys(u.Callers(key)))
+	c.Services[of.service] = called
+	of.callers.Range(func(name, _ any) bool {
+		c.Callers = append(c.Callers, name.(string))
+		return true
+	})
+	slices.Sort(c.Callers)
+	c.Callers = slices.Compact(c.Callers)
 }

@@ -1,4 +1,4 @@
-package audit
+package admin
 
 import (
 	"encoding/hex"

@@ -1,4 +1,4 @@
-package audit
+package admin
 
 import (
 	"net"
@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Peer says who sent a request to the admin endpoint: from where, and as which user of this
+// peer says who sent a request to the admin endpoint: from where, and as which user of this
 // machine, if the system tells.
-func Peer(r *http.Request) string {
+func peer(r *http.Request) string {
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	from := "socket"
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
