@@ -351,32 +351,6 @@ func (h *Handler) newSession(r *http.Request) *session {
 	return s
 }
 
-// replacer knows the placeholders of a request.
-func replacer(r *http.Request) *caddy.Replacer {
-	return r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-}
-
-// identify finds out who calls, where callers have names. Others are keys that the request shows
-// in its body.
-func (s *session) identify(r *http.Request, others ...string) *problem.Problem {
-	who, err := s.access.Identify(r, replacer(r), s.caller.ID, others...)
-	if err != nil {
-		return problem.Key(err)
-	}
-	s.caller.Name, s.who = who.Name, who
-	return nil
-}
-
-// chooseAccount finds whose token it is to be.
-func (s *session) chooseAccount(r *http.Request) *problem.Problem {
-	account, admitted := s.access.AccountOf(s.who, replacer(r))
-	s.account = account
-	if !admitted {
-		return s.deny(&policy.Refusal{Why: "the account is none of the caller's"}, false)
-	}
-	return nil
-}
-
 // connect finds the connection.
 func (s *session) connect(r *http.Request) *problem.Problem {
 	if p := s.chooseAccount(r); p != nil {
@@ -432,9 +406,6 @@ func suppressSniffing(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 	}
 	return err
 }
-
-// statusClientClosed is what Caddy logs for a caller that hung up.
-const statusClientClosed = 499
 
 func (h *Handler) answer(w http.ResponseWriter, p *problem.Problem) error {
 	h.rules.metrics.Problem(h.rules.client.Name, p.Code)

@@ -126,12 +126,11 @@ func (s *session) deliver(
 // accepted tells of an answer that only a live token gets. What was refused before, and now has
 // another answer that is not a server's trouble, was cured as well.
 func (s *session) accepted(req *http.Request, res *http.Response, token *tokencache.Token) {
-	c := s.call(req)
 	if zoho.Accepted(res.StatusCode) {
-		c.Accepted(token.Generation)
+		s.call(req).Accepted(token.Generation)
 	}
 	if s.replays > 0 && res.StatusCode < http.StatusInternalServerError {
-		c.ReplayAccepted(token)
+		s.call(req).ReplayAccepted(token)
 	}
 }
 
@@ -213,16 +212,6 @@ func (s *session) noToken(req *http.Request, err error) (*http.Response, error) 
 		return nil, gone
 	}
 	return s.respond(req, problem.Token(err, s.client, s.account)), nil
-}
-
-func (s *session) key() tokencache.Key {
-	return tokencache.Key{Client: s.client.Name, Account: s.account}
-}
-
-// fields say in a log line which request it is about.
-func (s *session) fields(more ...zap.Field) []zap.Field {
-	return append([]zap.Field{zap.String("client", s.client.Name), zap.String("account", s.account),
-		zap.String("service", s.target.Service), zap.Uint64("generation", s.generation)}, more...)
 }
 
 // respond answers in our own name.

@@ -11,7 +11,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
-	"go.uber.org/zap"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 	"github.com/caddy-zoho/caddy-zoho/internal/policy"
@@ -83,17 +82,6 @@ func (s *session) permit(r *http.Request, service, path string, atGateway bool) 
 	}
 	s.deny(why, true)
 	return nil
-}
-
-// deny tells the operator why a call is not admitted, and the app that it is not.
-func (s *session) deny(why *policy.Refusal, dryRun bool) *problem.Problem {
-	s.denied = why
-	s.denials.Do(func() {
-		s.logger.Warn("this call is not allowed", s.fields(zap.String("caller", s.caller.ID()),
-			zap.String("method", s.method), zap.String("path", s.shownPath()), zap.String("nearest_policy", why.Nearest),
-			zap.String("why", why.Why), zap.Bool("dry_run", dryRun))...)
-	})
-	return problem.NotAllowed()
 }
 
 // setTarget fixes what is dialled, and finds what the connection remembers of the service.

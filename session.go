@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
@@ -88,6 +89,43 @@ type rules struct {
 // onceASecond lets one line of the log through: what fails, fails for every request.
 func onceASecond() rate.Sometimes { return rate.Sometimes{Interval: time.Second} }
 
+// replacer knows the placeholders of a request.
+func replacer(r *http.Request) *caddy.Replacer {
+	return r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+}
+
+// identify finds out who calls, where callers have names. Others are keys that the request shows
+// in its body.
+func (s *session) identify(r *http.Request, others ...string) *problem.Problem {
+	who, err := s.access.Identify(r, replacer(r), s.caller.ID, others...)
+	if err != nil {
+		return problem.Key(err)
+	}
+	s.caller.Name, s.who = who.Name, who
+	return nil
+}
+
+// chooseAccount finds whose token it is to be.
+func (s *session) chooseAccount(r *http.Request) *problem.Problem {
+	account, admitted := s.access.AccountOf(s.who, replacer(r))
+	s.account = account
+	if !admitted {
+		return s.deny(&policy.Refusal{Why: "the account is none of the caller's"}, false)
+	}
+	return nil
+}
+
+// deny tells the operator why a call is not admitted, and the app that it is not.
+func (s *session) deny(why *policy.Refusal, dryRun bool) *problem.Problem {
+	s.denied = why
+	s.denials.Do(func() {
+		s.logger.Warn("this call is not allowed", s.fields(zap.String("caller", s.caller.ID()),
+			zap.String("method", s.method), zap.String("path", s.shownPath()), zap.String("nearest_policy", why.Nearest),
+			zap.String("why", why.Why), zap.Bool("dry_run", dryRun))...)
+	})
+	return problem.NotAllowed()
+}
+
 // keep has the body of the request recorded, if it has one.
 func (s *session) keep(req *http.Request) {
 	if s.body == nil && req.Body != nil && req.Body != http.NoBody {
@@ -132,6 +170,9 @@ func (s *session) close() {
 	}
 	s.body.Close()
 }
+
+// statusClientClosed is what Caddy logs for a caller that hung up.
+const statusClientClosed = 499
 
 // note remembers what the app is told, once: who called what, and how it ended. It is written
 // before the app is told. code is that of an answer of our own.
@@ -183,6 +224,16 @@ func (s *session) ended(r *http.Request, err error) {
 	case err != nil:
 		s.note(http.StatusInternalServerError, "")
 	}
+}
+
+func (s *session) key() tokencache.Key {
+	return tokencache.Key{Client: s.client.Name, Account: s.account}
+}
+
+// fields say in a log line which request it is about.
+func (s *session) fields(more ...zap.Field) []zap.Field {
+	return append([]zap.Field{zap.String("client", s.client.Name), zap.String("account", s.account),
+		zap.String("service", s.target.Service), zap.Uint64("generation", s.generation)}, more...)
 }
 
 // String keeps {http.vars.zoho.session} from showing what is inside.

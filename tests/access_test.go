@@ -3,10 +3,12 @@
 package tests
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -387,11 +389,11 @@ func TestOwnAccounts(t *testing.T) {
 			try("a", name)
 		}
 	}
-	second := n.server.Stats()
+	before := n.server.Stats()
 	if a := n.as("a", http.MethodGet, "/crm/v8/Leads", "Zoho-Proxy-Account", "default", "Zoho-Proxy-Account", "second"); !a.served() {
 		wantProblem(t, a, "not-allowed", http.StatusForbidden)
 	}
-	if after := n.server.Stats(); after.TokenRequests != second.TokenRequests {
+	if after := n.server.Stats(); after.TokenRequests != before.TokenRequests {
 		t.Error("a refused account cost a token")
 	}
 	n.wantAudit("a foreign account", func(l auditLine) bool {
@@ -507,6 +509,68 @@ func TestPoliciesByHost(t *testing.T) {
 	}
 	if server.Stats().TokenRequests != 1 {
 		t.Errorf("%d token calls", server.Stats().TokenRequests)
+	}
+}
+
+// TestHangUpIsAudited: a call stands in the audit whether its caller waits for the answer or not.
+func TestHangUpIsAudited(t *testing.T) {
+	t.Parallel()
+	r := startRecorder(t)
+	arrived := make(chan struct{}, 4)
+	r.handle(func(conn net.Conn, in *bufio.Reader, _ rawRequest) {
+		arrived <- struct{}{}
+		_, _ = in.ReadByte() // until the proxy hangs up as well
+	})
+	_, baseURL, grant := sim(t, zohosim.Options{})
+	audit := filepath.Join(t.TempDir(), "audit.log")
+	c := startCaddy(t, oneSite("\nlog audit {\noutput file {$AUDIT_FILE}\ninclude zoho.audit\n}",
+		"\nrefresh_token {env.ZOHO_REFRESH_TOKEN}", "\nzoho_proxy {\npolicy crm {\nservices crm\n}\n}"),
+		"ZOHO_DATA_CENTER="+baseURL+" "+r.url, "ZOHO_REFRESH_TOKEN="+grant, "AUDIT_FILE="+audit)
+	for i, method := range []string{"GET", "POST", "DELETE"} {
+		conn := c.dial(t)
+		fmt.Fprint(conn, method+" /crm/v8/Leads HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+		<-arrived
+		_ = conn.Close()
+		n := &callersOf{proxy: c, audit: audit}
+		c.waitFor("the line of "+method, func() bool { return len(n.audited()) == i+1 })
+		n.wantAudit(method, func(l auditLine) bool { return l.Method == method && l.Status == 499 && l.Generation == 1 })
+	}
+}
+
+// TestTokenCallTellsNothing is S-12: nor does a token call tell which accounts there are, and where.
+func TestTokenCallTellsNothing(t *testing.T) {
+	t.Parallel()
+	n := startNamed(t, "answer_token_calls\naccount {http.request.header.Zoho-Proxy-Account}\napi_keys KEYS", "a default")
+	ask := func(account string) answer {
+		form := url.Values{"grant_type": {"refresh_token"}, "client_secret": {n.keys["a"]}}
+		return n.call(http.MethodPost, "/oauth/v2/token", strings.NewReader(form.Encode()),
+			"Content-Type", "application/x-www-form-urlencoded", "Zoho-Proxy-Account", account)
+	}
+	if a := ask("default"); !a.served() {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+	there, not := ask("second"), ask("unknown")
+	wantProblem(t, there, "not-allowed", http.StatusForbidden)
+	if !bytes.Equal(there.body, not.body) {
+		t.Errorf("%s and %s", there.body, not.body)
+	}
+}
+
+// TestServicesOfTwoURLs: where one server goes by the path alone, a Host names no other service.
+func TestServicesOfTwoURLs(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string]string{
+		"services": "services desk", "policy": "policy desk {\nservices desk\n}", "paths": "policy desk {\npaths /desk/*\n}",
+	} {
+		c, _, _ := startSimulated(t, zohosim.Options{}, "ZOHO_PROXY_OPTIONS="+options)
+		if a := c.get("/desk/api/v1/tickets", "Host", "desk.zoho.com"); a.problem() != "" {
+			t.Errorf("%s: %s %s", name, a.Status, a.body)
+		}
+		for _, host := range []string{"desk.zoho.com", "www.zohoapis.com", "x"} {
+			if a := c.get("/crm/v8/Leads", "Host", host); a.problem() == "" {
+				t.Errorf("%s: Host %s: %s %s", name, host, a.Status, a.body)
+			}
+		}
 	}
 }
 
@@ -643,7 +707,7 @@ func TestNeighbours(t *testing.T) {
 	spread(4000, 8, func(i int) {
 		text := attempts[i%len(attempts)]
 		a := n.send(t, text)
-		if a.served() && !strings.Contains(text, "own") {
+		if a.served() {
 			t.Errorf("%q: %s %s", text, a.Status, a.body)
 		}
 	})
@@ -736,6 +800,9 @@ func TestRecipeOfApps(t *testing.T) {
 		}
 	}
 	n.wantAudit("erp", func(l auditLine) bool { return l.Caller == "erp" && l.Account == "sales" && l.Status < 300 })
+	if stdout, stderr, _ := n.run("zoho", "doctor"); strings.Contains(stdout, "main/default") {
+		t.Errorf("doctor looks for an account that nobody is to have: %s%s", stdout, stderr)
+	}
 	if strings.Contains(n.output.String(), `"logger":"zoho.audit"`) {
 		t.Error("the audit is in the default log as well")
 	}

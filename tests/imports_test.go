@@ -77,7 +77,9 @@ var layers = map[string][]string{
 	"internal/adminapi": {
 		"internal/onboard", "internal/problem", "internal/words", "tokencache",
 	},
-	"internal/sites": {"internal/adminapi", "internal/callers", "internal/client", "zoho"},
+	"internal/sites": {
+		"internal/adminapi", "internal/apikeys", "internal/callers", "internal/client", "internal/forward", "zoho",
+	},
 	"internal/cli": {
 		"internal/adminapi", "internal/apikeys", "internal/onboard", "internal/problem", "internal/words", "tokencache",
 		"zoho",

@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -150,7 +151,8 @@ func (l *Log) Act(a Act) {
 	}
 	result := "ok"
 	if a.Err != nil {
-		result, fields = "failed", append(fields, zap.Error(a.Err))
+		text, _, _ := strings.Cut(a.Err.Error(), "\n") // hints are for who sits at the terminal
+		result, fields = "failed", append(fields, zap.String("error", text))
 	}
 	l.logger.Info("administration", append(fields, zap.String("result", result))...)
 }

@@ -127,7 +127,7 @@ func BuildURL(u *url.URL, to *zoho.Target, received string) {
 	}
 }
 
-// withoutAuthToken removes the parameter that older Zoho APIs took a credential in.
+// withoutAuthToken removes that parameter.
 func withoutAuthToken(target string) string {
 	path, query, ok := strings.Cut(target, "?")
 	if !ok || !hasAuthToken(query) {
@@ -139,6 +139,9 @@ func withoutAuthToken(target string) string {
 	}
 	return path + "?" + strings.Join(kept, "&")
 }
+
+// AuthTokenName is the parameter that older Zoho APIs took a credential in.
+const AuthTokenName = "authtoken"
 
 // AuthToken is the value of that parameter, "" if there is none.
 func AuthToken(query string) string {
@@ -166,5 +169,5 @@ func isAuthToken(parameter string) bool {
 	if strings.Contains(name, "%") {
 		name, _ = url.QueryUnescape(name)
 	}
-	return strings.EqualFold(name, "authtoken")
+	return strings.EqualFold(name, AuthTokenName)
 }

@@ -11,7 +11,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
+	"github.com/caddy-zoho/caddy-zoho/internal/apikeys"
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
+	"github.com/caddy-zoho/caddy-zoho/internal/forward"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -173,12 +175,12 @@ func (w *Walk) logged(p Served) {
 		return
 	}
 	if p.KeysInHeader {
-		w.shown("in "+KeyHeader, "request>headers>"+KeyHeader+" delete",
-			[]string{"request", "request>headers", "request>headers>" + KeyHeader}, "")
+		w.shown("in "+apikeys.HeaderName, "request>headers>"+apikeys.HeaderName+" delete",
+			[]string{"request", "request>headers", "request>headers>" + apikeys.HeaderName}, "")
 	}
 	if p.KeysInQuery {
-		w.shown("in the parameter "+KeyParameter, "request>uri query { delete "+KeyParameter+" }",
-			[]string{"request", "request>uri"}, KeyParameter)
+		w.shown("in the parameter "+forward.AuthTokenName, "request>uri query { delete "+forward.AuthTokenName+" }",
+			[]string{"request", "request>uri"}, forward.AuthTokenName)
 	}
 }
 

@@ -35,15 +35,9 @@ type Served struct {
 
 	NamesByHeader      []string // request headers that say who the caller is
 	NamesByCertificate bool     // a client certificate says who the caller is
-	KeysInHeader       bool     // callers may show their keys in KeyHeader
-	KeysInQuery        bool     // callers may show their keys in KeyParameter
+	KeysInHeader       bool     // callers may show their keys in Zoho-Proxy-Key
+	KeysInQuery        bool     // callers may show their keys in authtoken
 }
-
-// Where callers may show their keys, beside Authorization, which Caddy does not log by itself.
-const (
-	KeyHeader    = "Zoho-Proxy-Key"
-	KeyParameter = "authtoken"
-)
 
 // Pages is what the handler of zoho_connect says of itself.
 type Pages interface {
