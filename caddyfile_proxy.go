@@ -241,7 +241,7 @@ func (p *proxyBlock) parseAPIKeys(l *syntax.Line) error {
 	if i := slices.Index(l.Args, "in"); i >= 0 {
 		files, in = l.Args[:i], l.Args[i+1:]
 		if len(in) == 0 {
-			return l.Errorf("api_keys: no place stands behind `in`: write `in header`, `in query` or `in header query`")
+			return l.Errorf("api_keys: `in` needs a place: write `in header`, `in query` or `in header query`")
 		}
 	}
 	p.handler.APIKeys = &apikeys.Config{Files: files, In: in}

@@ -110,7 +110,7 @@ func (s *session) chooseAccount(r *http.Request) *problem.Problem {
 	account, admitted := s.access.AccountOf(s.who, replacer(r))
 	s.account = account
 	if !admitted {
-		return s.deny(&policy.Refusal{Why: "the account is none of the caller's"}, false)
+		return s.deny(&policy.Refusal{Why: "the account does not belong to the caller"}, false)
 	}
 	return nil
 }

@@ -175,7 +175,7 @@ func (s *state) gone(key tokencache.Key) {
 // keysChanged tells of files of keys that were read anew.
 func (s *state) keysChanged(c apikeys.Change) {
 	if c.Err != nil {
-		s.logger().Error("the files of api_keys cannot be read anew", zap.Error(c.Err))
+		s.logger().Error("the files of api_keys cannot be reloaded", zap.Error(c.Err))
 	}
 	for _, change := range []struct {
 		action string

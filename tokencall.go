@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -21,8 +22,11 @@ const (
 	placeholderRefreshToken = "kept-by-caddy-zoho"
 )
 
-// maxTokenCall is far more than any token call has.
-const maxTokenCall = 1 << 20
+// Bounds on token calls, far above what any of them needs: they are read before it is known who calls.
+const (
+	maxTokenCall  = 64 << 10
+	tokenCallTime = 30 * time.Second
+)
 
 // tokenCall reports whether SDKs ask for tokens there, or give them back; for the latter Zoho
 // documents two places.
@@ -97,6 +101,10 @@ func readTokenCall(w http.ResponseWriter, r *http.Request) *problem.Problem {
 		return problem.TokenCall("a token call is a POST")
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxTokenCall)
+	control := http.NewResponseController(w)
+	if control.SetReadDeadline(time.Now().Add(tokenCallTime)) == nil {
+		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	}
 	var err error
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
 		err = r.ParseMultipartForm(maxTokenCall)

@@ -207,7 +207,7 @@ func TestKeys(t *testing.T) {
 // TestKeysInAccessLog: load and doctor warn of an access log that shows keys, and of no other.
 func TestKeysInAccessLog(t *testing.T) {
 	t.Parallel()
-	const warning = "no filter takes them out"
+	const warning = "no filter removes the keys"
 	filtered := startNamed(t, "api_keys KEYS in header query", "erp")
 	if text := filtered.output.String(); strings.Contains(text, warning) || strings.Contains(text, "cannot be seen from here") {
 		t.Error("a log with the filter is warned of")
@@ -296,7 +296,7 @@ func TestKeysAnew(t *testing.T) {
 	}
 	n.waitFor("the damage to be told", func() bool {
 		works(next)
-		return strings.Contains(n.output.String(), "a key stands where its digest belongs")
+		return strings.Contains(n.output.String(), "this is a key, not its digest")
 	})
 	if !works(old) || !works(next) {
 		t.Error("a damaged file takes keys away")

@@ -553,7 +553,7 @@ func TestOneCallerLeavesRoom(t *testing.T) {
 		case http.StatusSeeOther:
 			begun++
 		default:
-			wantPage(t, a, http.StatusTooManyRequests, "From your address")
+			wantPage(t, a, http.StatusTooManyRequests, "from your address")
 		}
 	}
 	if begun != 100 {

@@ -56,7 +56,8 @@ func (c *Config) Check() *Mistake {
 		return &Mistake{Option: "principal", Err: err}
 	}
 	if c.DryRun && len(c.Policies) == 0 {
-		return &Mistake{Option: "dry_run", Err: errors.New("dry_run is of no use: there is no policy")}
+		return &Mistake{Option: "dry_run", Err: errors.New(
+			"dry_run needs a policy: add `policy NAME { … }`, or remove dry_run")}
 	}
 	for i := range c.Policies {
 		if m := c.checkPolicy(i); m != nil {
@@ -71,13 +72,13 @@ func (c *Config) checkPrincipal() error {
 	case c.Principal == "":
 		return nil
 	case c.Keys != nil:
-		return errors.New("principal and api_keys exclude each other: a key names the caller")
+		return errors.New("use either principal or api_keys, not both: a key already gives the caller a name")
 	case len(callers.Placeholders(c.Principal)) == 0:
-		return errors.New("principal: it has no placeholder, so all callers would have one name: " +
+		return errors.New("principal needs a placeholder, or all callers would have the same name: " +
 			"write {http.auth.user.id} or {http.request.tls.client.subject}")
 	case callers.SourceOf(c.Principal) == callers.ByCaller:
-		return errors.New("principal: the caller writes that placeholder itself: " +
-			"use one that Caddy has found out, as {http.auth.user.id} or {http.request.tls.client.subject}")
+		return errors.New("principal: callers write that placeholder themselves: " +
+			"use one that Caddy sets, such as {http.auth.user.id} or {http.request.tls.client.subject}")
 	}
 	return nil
 }
@@ -92,7 +93,7 @@ func (c *Config) checkPolicy(i int) *Mistake {
 	}
 	if len(p.Principals) > 0 && !c.names() {
 		return &Mistake{Option: "principals", Policy: i, Err: fmt.Errorf(
-			"policy %s: principals: no caller has a name here: add api_keys or principal to zoho_proxy", p.Name)}
+			"policy %s: principals: callers have no names here: add api_keys or principal to zoho_proxy", p.Name)}
 	}
 	return nil
 }
@@ -151,13 +152,13 @@ func (c *Control) Known(name string) bool {
 // Warnings are what is likely not meant.
 func (c *Control) Warnings() (warnings []string) {
 	if c.gate != nil && c.gate.Keys.Empty() {
-		warnings = append(warnings, "api_keys: the files hold no key, so every caller is refused; "+
-			"`caddy zoho api-key new NAME` makes one")
+		warnings = append(warnings, "api_keys: the files have no keys, so every caller is refused; "+
+			"make one with `caddy zoho api-key new NAME`")
 	}
 	if c.gate != nil && c.chosen {
 		if names := c.gate.Keys.Unbound(); len(names) > 0 {
-			warnings = append(warnings, "api_keys: callers choose the account here, and no account stands on the line of "+
-				strings.Join(names, ", ")+": they are refused; write the accounts behind the digest, * for all")
+			warnings = append(warnings, "api_keys: callers choose the account here, but the lines of these callers list none: "+
+				strings.Join(names, ", ")+"; they are refused. Write their accounts after the digest, or * for all")
 		}
 	}
 	if names := c.strangers(); len(names) > 0 && c.gate != nil {
@@ -168,8 +169,8 @@ func (c *Control) Warnings() (warnings []string) {
 			"a caller names itself")
 	}
 	if c.gate == nil && c.chosen && c.Active() {
-		warnings = append(warnings, "every caller can choose every account: "+
-			"write accounts on the lines of api_keys, or `account {http.zoho.caller}`")
+		warnings = append(warnings, "every caller can choose any account: "+
+			"list accounts on the lines of api_keys, or set `account {http.zoho.caller}`")
 	}
 	return warnings
 }

@@ -115,19 +115,19 @@ func TestBadFiles(t *testing.T) {
 	for text, want := range map[string]string{
 		"erp":                                  "keys:1: erp has no digest",
 		"erp 123":                              "keys:1: erp: a digest is 64 hexadecimal digits",
-		"erp " + key:                           "keys:1: erp: a key stands where its digest belongs",
-		key + " " + digest:                     "keys:1: a key stands where the name belongs",
-		digest + " erp":                        "keys:1: a digest stands where the name belongs",
-		key + " " + digest:                     "keys:1: a key stands where the name belongs",
-		digest + " erp":                        "keys:1: a digest stands where the name belongs",
-		"erp " + digest + " a/b":               "keys:1: erp: an account:",
-		"er/p " + digest:                       "keys:1: the name of a caller:",
-		"\nerp " + digest + "\nerp " + another: "keys:3: erp stands at ",
-		"erp " + digest + "\nshop " + digest:   "keys:2: a key of shop is one of erp as well",
-		"erp " + digest + "," + digest:         "keys:1: a key of erp is one of erp as well",
+		"erp " + key:                           "keys:1: erp: this is a key, not its digest",
+		key + " " + digest:                     "keys:1: this is a key where a name belongs",
+		digest + " erp":                        "keys:1: this is a digest where a name belongs",
+		key + " " + digest:                     "keys:1: this is a key where a name belongs",
+		digest + " erp":                        "keys:1: this is a digest where a name belongs",
+		"erp " + digest + " a/b":               "keys:1: erp: invalid account name:",
+		"er/p " + digest:                       "keys:1: invalid caller name:",
+		"\nerp " + digest + "\nerp " + another: "keys:3: erp is already at ",
+		"erp " + digest + "\nshop " + digest:   "keys:2: a key of shop belongs to erp too",
+		"erp " + digest + "," + digest:         "keys:1: a key of erp belongs to erp too",
 		"erp " + digest + "," + another + "," + sha("x"): "has 3 keys",
 		"erp " + digest + ",":                            "a digest is 64",
-		"erp\x00 " + digest:                              "the name of a caller",
+		"erp\x00 " + digest:                              "invalid caller name",
 	} {
 		_, err := readFiles([]string{writeKeys(t, text)})
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -137,7 +137,7 @@ func TestBadFiles(t *testing.T) {
 			t.Errorf("%q: the error shows it: %v", text, err)
 		}
 	}
-	if _, err := readFiles([]string{t.TempDir()}); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if _, err := readFiles([]string{t.TempDir()}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Error(err)
 	}
 	if _, err := readFiles([]string{filepath.Join(t.TempDir(), "none")}); err == nil {

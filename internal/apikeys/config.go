@@ -30,7 +30,7 @@ func (c *Config) Has(place string) bool { return c != nil && slices.Contains(c.I
 // Check says what is wrong with it, but for what the files hold.
 func (c *Config) Check() error {
 	if len(c.Files) == 0 {
-		return errors.New("no file is named: write `api_keys FILE...`, and behind it where else a key may stand, as in `in header`")
+		return errors.New("no file: write `api_keys FILE...`; add `in header` or `in query` to accept keys there too")
 	}
 	for i, file := range c.Files {
 		if slices.Contains(c.Files[:i], file) {
@@ -39,7 +39,7 @@ func (c *Config) Check() error {
 	}
 	for i, place := range c.In {
 		if place != InHeader && place != InQuery {
-			return fmt.Errorf("a key cannot stand in %.64q%s: `in` takes header (Zoho-Proxy-Key) and query (authtoken)",
+			return fmt.Errorf("%.64q is not a place for a key%s: `in` takes header (Zoho-Proxy-Key) and query (authtoken)",
 				place, words.DidYouMean(place, []string{InHeader, InQuery}))
 		}
 		if slices.Contains(c.In[:i], place) {

@@ -74,9 +74,9 @@ func (t *table) readFile(file string) error {
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is no regular file", file)
+		return fmt.Errorf("%s is not a regular file", file)
 	case info.Size() > maxFile:
-		return fmt.Errorf("%s has %d bytes, more than the %d that are read", file, info.Size(), maxFile)
+		return fmt.Errorf("%s is too large: it has %d bytes, and the limit is %d", file, info.Size(), maxFile)
 	}
 	content, err := os.ReadFile(file)
 	if err != nil {
@@ -100,16 +100,16 @@ func (t *table) add(fields []string, place string) error {
 	name := fields[0]
 	switch {
 	case LooksLikeKey(name):
-		return fmt.Errorf("%s: a key stands where the name belongs: %s", place, exposed)
+		return fmt.Errorf("%s: this is a key where a name belongs: %s", place, exposed)
 	case isDigest(name):
-		return fmt.Errorf("%s: a digest stands where the name belongs: %s", place, lineForm)
+		return fmt.Errorf("%s: this is a digest where a name belongs: %s", place, lineForm)
 	case !onboard.AccountName.MatchString(name):
-		return fmt.Errorf("%s: the name of a caller: %s; %s", place, onboard.NameRule, lineForm)
+		return fmt.Errorf("%s: invalid caller name: %s; %s", place, onboard.NameRule, lineForm)
 	case t.owners[name] != nil:
-		return fmt.Errorf("%s: %s stands at %s already; two keys of one caller stand on one line, as in "+
+		return fmt.Errorf("%s: %s is already at %s; write both keys of a caller on one line, as in "+
 			"`%s SHA256,SHA256`", place, name, t.owners[name].place, name)
 	case len(fields) == 1:
-		return fmt.Errorf("%s: %s has no digest of a key: %s", place, name, lineForm)
+		return fmt.Errorf("%s: %s has no digest: %s", place, name, lineForm)
 	}
 	owner := &Owner{Name: name, accounts: fields[2:], place: place}
 	if err := owner.check(); err != nil {
@@ -117,7 +117,7 @@ func (t *table) add(fields []string, place string) error {
 	}
 	digests := strings.Split(fields[1], ",")
 	if len(digests) > 2 {
-		return fmt.Errorf("%s: %s has %d keys; two are valid at once, so that one can be rolled over",
+		return fmt.Errorf("%s: %s has %d keys; a caller can have two, so that one can be rolled over",
 			place, name, len(digests))
 	}
 	for _, text := range digests {
@@ -126,7 +126,7 @@ func (t *table) add(fields []string, place string) error {
 			return fmt.Errorf("%s: %s: %w", place, name, err)
 		}
 		if other := t.keys[d]; other != nil {
-			return fmt.Errorf("%s: a key of %s is one of %s as well: make each its own by "+
+			return fmt.Errorf("%s: a key of %s belongs to %s too: make another one with "+
 				"`caddy zoho api-key new %s`", place, name, other.Name, name)
 		}
 		t.keys[d], owner.digests = owner, append(owner.digests, d)
@@ -139,15 +139,15 @@ func (t *table) add(fields []string, place string) error {
 func (o *Owner) check() error {
 	for _, account := range o.accounts {
 		if !onboard.AccountName.MatchString(strings.ReplaceAll(account, "*", "x")) {
-			return fmt.Errorf("%s: an account: %s, and * for any text; %s", o.Name, onboard.NameRule, lineForm)
+			return fmt.Errorf("%s: invalid account name: %s; * stands for any text; %s", o.Name, onboard.NameRule, lineForm)
 		}
 	}
 	return nil
 }
 
 // exposed is what to do about a key in a file.
-const exposed = "anybody who has read this file knows that key now. " +
-	"Make a new one by `caddy zoho api-key new NAME`, and write the line that it prints"
+const exposed = "anyone who has read this file now knows the key. " +
+	"Run `caddy zoho api-key new NAME`, and write the line that it prints"
 
 func isDigest(text string) bool {
 	raw, err := hex.DecodeString(text)
@@ -158,7 +158,7 @@ func parseDigest(text string) (d digest, err error) {
 	raw, err := hex.DecodeString(text)
 	switch {
 	case LooksLikeKey(text):
-		return d, errors.New("a key stands where its digest belongs: " + exposed)
+		return d, errors.New("this is a key, not its digest: " + exposed)
 	case err != nil || len(raw) != len(d):
 		return d, fmt.Errorf("a digest is 64 hexadecimal digits, the SHA-256 of a key; %s", lineForm)
 	}

@@ -47,11 +47,11 @@ type Call struct {
 func (c *Call) MarshalLogObject(e zapcore.ObjectEncoder) error {
 	for _, field := range [...]struct{ name, value string }{
 		{"client", c.Client}, {"caller", c.Caller}, {"peer", c.Peer}, {"account", c.Account},
-		{"service", c.Service}, {"method", c.Method}, {"path", cut(c.Path)}, {"code", c.Code},
+		{"service", c.Service}, {"method", c.Method}, {"path", c.Path}, {"code", c.Code},
 		{"nearest_policy", c.Policy}, {"why", c.Why},
 	} {
 		if field.value != "" {
-			e.AddString(field.name, field.value)
+			e.AddString(field.name, cut(field.value))
 		}
 	}
 	e.AddInt("status", c.Status)
@@ -64,14 +64,14 @@ func (c *Call) MarshalLogObject(e zapcore.ObjectEncoder) error {
 	return nil
 }
 
-// longest is how much of a path a line has.
+// longest is how much a line has of what a caller has written.
 const longest = 1024
 
-func cut(path string) string {
-	if len(path) > longest {
-		return path[:longest] + "…"
+func cut(text string) string {
+	if len(text) > longest {
+		return text[:longest] + "…"
 	}
-	return path
+	return text
 }
 
 // Call writes a call.

@@ -46,7 +46,7 @@ func Parse(rules []string) (Rules, error) {
 	}
 	if len(c.uids)+len(c.users) > 0 && !tellsCredentials {
 		return c, errors.New(
-			"callers: uid and user are for Linux and macOS: elsewhere nobody tells who has opened a Unix socket; " +
+			"callers: uid and user work only on Linux and macOS: other systems do not say who opened a Unix socket; " +
 				"give the socket a mode, as in `bind unix//run/zoho/api.sock|0660`",
 		)
 	}
@@ -117,7 +117,7 @@ func (c *Rules) add(expressions ...string) error {
 func prefixOf(expression string) (none netip.Prefix, err error) {
 	if strings.Contains(expression, "%") {
 		return none, fmt.Errorf(
-			"callers: %q has a zone: addresses are compared without, so write them without", expression)
+			"callers: %q has a zone: leave the zone out, addresses are compared without it", expression)
 	}
 	prefix, err := caddyhttp.CIDRExpressionToPrefix(expression)
 	if err != nil {
@@ -126,8 +126,8 @@ func prefixOf(expression string) (none netip.Prefix, err error) {
 			hint = " (for a user id write `uid " + expression + "`)"
 		}
 		return none, fmt.Errorf(
-			"callers: %q is none of loopback, private_ranges, any, an address or a CIDR such as 10.0.0.0/8, "+
-				"uid N…, user NAME…%s",
+			"callers: %q is not a rule: write loopback, private_ranges, any, an address, a CIDR such as 10.0.0.0/8, "+
+				"uid N… or user NAME…%s",
 			expression,
 			hint,
 		)
@@ -138,7 +138,7 @@ func prefixOf(expression string) (none netip.Prefix, err error) {
 	const mapped = 96
 	if prefix.Bits() < mapped {
 		return none, fmt.Errorf(
-			"callers: %q holds all of IPv4 and part of IPv6: name each, as in 0.0.0.0/0 and ::/0", expression)
+			"callers: %q covers all of IPv4 and part of IPv6: write both, as in `0.0.0.0/0 ::/0`", expression)
 	}
 	return netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-mapped).Masked(), nil
 }
@@ -148,12 +148,12 @@ func (c *Rules) addIDs(ids, all []string) error {
 	if len(ids) == 0 {
 		next := cmp.Or(strings.Join(all[:min(len(all), 1)], ""), "NAME")
 		return fmt.Errorf(
-			"callers: no number follows uid: write `uid 1000 1001`, or with a name `user %s`", next)
+			"callers: uid needs a number: write `uid 1000 1001`, or `user %s` for a name", next)
 	}
 	for _, text := range ids {
 		uid, err := strconv.ParseUint(text, 10, 32)
 		if err != nil || uid == noUID {
-			return fmt.Errorf("callers: uid %.20s: there is no such user id: write a number up to 4294967294", text)
+			return fmt.Errorf("callers: uid %.20s is not a user id: write a number up to 4294967294", text)
 		}
 		if err := c.addUID(uint32(uid), "uid "+text); err != nil {
 			return err
@@ -170,8 +170,8 @@ const (
 func (c *Rules) addUID(uid uint32, rule string) error {
 	if uid == nobody || uid == overflowUID() {
 		return fmt.Errorf(
-			"callers: %s: %d is what the kernel says of every user whom this user namespace does not know, so it "+
-				"tells nobody from others: run the caller as a user of its own",
+			"callers: %s: the kernel reports %d for every user that this user namespace does not know, so it "+
+				"identifies nobody: run the caller as a user of its own",
 			rule, uid,
 		)
 	}
@@ -181,7 +181,7 @@ func (c *Rules) addUID(uid uint32, rule string) error {
 
 func (c *Rules) addUsers(names []string) error {
 	if len(names) == 0 {
-		return errors.New("callers: no name follows user: write `user www-data`")
+		return errors.New("callers: user needs a name: write `user www-data`")
 	}
 	if i := slices.IndexFunc(names, isNumber); i >= 0 {
 		return fmt.Errorf("callers: user %[1]s is a number: write `uid %[1]s`", names[i])

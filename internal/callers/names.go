@@ -106,7 +106,7 @@ var hostName = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a
 // CheckHost says why a name is none for allowed_hosts.
 func CheckHost(name string) error {
 	bare := bareName(name)
-	why := "is no host name"
+	why := "is not a host name"
 	switch {
 	case strings.ContainsAny(name, "{}"):
 		return fmt.Errorf("%.100q is a placeholder: write the name itself, or {$NAME}, which Caddy replaces when it "+

@@ -16,19 +16,19 @@ import (
 func addAPIKey(parent *cobra.Command) {
 	command := &cobra.Command{
 		Use:   "api-key COMMAND",
-		Short: "Makes keys by which zoho_proxy knows its callers",
+		Short: "Makes keys that tell zoho_proxy who is calling",
 	}
 	addCommand(command, 1, -1, cmdAPIKeyNew, &cobra.Command{
 		Use:   "new NAME [ACCOUNT...]",
-		Short: "Prints a new key, once, and the line for the file of api_keys",
+		Short: "Prints a new key once, and its line for the file of api_keys",
 		Long: `
-Makes a key of 32 random bytes for the caller NAME, and prints it, once: it is kept nowhere. The
-line behind it belongs into a file that api_keys of zoho_proxy names; it holds the SHA-256 of the
-key alone. Caddy reads the file anew when it changes. Accounts that the caller may use stand at
-the end of the line, with * for any text.
+Makes a key of 32 random bytes for the caller NAME and prints it once. The key is not stored
+anywhere. The line after it goes into a file that api_keys in zoho_proxy names; that line holds
+only the SHA-256 of the key. Caddy reloads the file when it changes. The end of the line lists
+the accounts that the caller may use; * stands for any text.
 
-To replace a key without an interruption, put the new digest beside the old one, with a comma
-between them; take the old one off when no app uses it any more.`,
+To replace a key without an interruption, write the new digest after the old one, with a comma
+between them. Remove the old digest when no app uses it anymore.`,
 		Example: "  caddy zoho api-key new erp\n  caddy zoho api-key new shop customer-17 'customer-2*'",
 	})
 	setRun(command, 0, -1, func(cmd *cobra.Command, args []string) (int, error) {
@@ -57,9 +57,9 @@ func cmdAPIKeyNew(cmd *cobra.Command, args []string) (int, error) {
 		case apikeys.LooksLikeKey(arg):
 			return exitUsage, errSecretArgument
 		case i == 0 && !onboard.AccountName.MatchString(arg):
-			return exitUsage, errors.New("NAME is no name for a caller: " + onboard.NameRule)
+			return exitUsage, errors.New("NAME is not a valid caller name: " + onboard.NameRule)
 		case i > 0 && !onboard.AccountName.MatchString(strings.ReplaceAll(arg, "*", "x")):
-			return exitUsage, errors.New("ACCOUNT is no name for an account: " + onboard.NameRule + ", and * for any text")
+			return exitUsage, errors.New("ACCOUNT is not a valid account name: " + onboard.NameRule + "; * stands for any text")
 		}
 	}
 	key, digest := apikeys.New()
@@ -68,11 +68,12 @@ func cmdAPIKeyNew(cmd *cobra.Command, args []string) (int, error) {
 		fmt.Fprintf(w, "%s\n%s\n", made.Key, made.Line)
 	})
 	if err != nil {
-		return exitFailed, errors.New("the key could not be printed, and is lost: " + err.Error())
+		return exitFailed, errors.New("the key could not be printed and is lost: " + err.Error())
 	}
 	if !wantsJSON(cmd) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "hint: the first line is the key of %s, which is kept nowhere: give it to the app. "+
-			"The second one belongs into the file of api_keys\n", args[0])
+		fmt.Fprintf(cmd.ErrOrStderr(),
+			"hint: the first line is the key of %s; it is not stored anywhere, so give it to the app now. "+
+				"The second line goes into the file of api_keys\n", args[0])
 	}
 	return code, nil
 }

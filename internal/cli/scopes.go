@@ -17,11 +17,11 @@ import (
 func addScopes(parent *cobra.Command) {
 	addCommand(parent, 0, 2, cmdScopes, &cobra.Command{
 		Use:   "scopes [CLIENT [ACCOUNT]]",
-		Short: "Shows which services and methods were called, beside the scopes that were granted",
+		Short: "Shows the services and methods that apps called, next to the granted scopes",
 		Long: `
-Shows for each connection which services were called and with which methods since Caddy was
-started, beside the scopes that were granted; and the scopes whose service nobody has called.
-Those are likely not needed: leave them out of scopes, and connect the account anew.`,
+Shows, for each connection, the services and methods that apps called since Caddy started, next
+to the granted scopes. It also lists the scopes whose service no app has called. You probably do
+not need those: remove them from scopes, and connect the account again.`,
 		Example: "  caddy zoho scopes main",
 	})
 }
@@ -64,7 +64,7 @@ func requestScopes(cmd *cobra.Command, args []string) (answer adminapi.Scopes, c
 
 func printScopes(w io.Writer, answer adminapi.Scopes) {
 	if answer.Since == nil {
-		fmt.Fprintln(w, "no call was seen since Caddy was started")
+		fmt.Fprintln(w, "no calls since Caddy started")
 	} else {
 		fmt.Fprintln(w, "calls since "+answer.Since.Local().Format("2006-01-02 15:04"))
 	}
@@ -79,12 +79,12 @@ func printScopes(w io.Writer, answer adminapi.Scopes) {
 		_ = table.Flush()
 		switch {
 		case len(c.Granted) == 0:
-			fmt.Fprintln(w, "  Zoho has not told which scopes were granted")
+			fmt.Fprintln(w, "  Zoho has not said which scopes were granted")
 		case len(c.NeverCalled) > 0:
-			fmt.Fprintln(w, "  service never called: "+strings.Join(c.NeverCalled, " "))
+			fmt.Fprintln(w, "  scopes whose service was never called: "+strings.Join(c.NeverCalled, " "))
 		}
 		if len(c.Unknown) > 0 {
-			fmt.Fprintln(w, "  of no service here: "+strings.Join(c.Unknown, " "))
+			fmt.Fprintln(w, "  scopes of services not known here: "+strings.Join(c.Unknown, " "))
 		}
 	}
 }

@@ -32,8 +32,8 @@ func (s *Subject) examineStore() (found adminapi.Findings) {
 			Check:  adminapi.CheckStore,
 			Result: adminapi.ResultFailed,
 			What:   text,
-			Why:    "whoever owns a file of the store, or its folder, can put another one in its place",
-			Do:     "do that, and see who made it so",
+			Why:    "whoever owns a file of the store, or its folder, can replace it",
+			Do:     "change the owner as shown, and find out who set it",
 		})
 	}
 	if text := ReturnedGrants(store); text != "" {

@@ -22,7 +22,8 @@ var notAfter = []string{
 // as another name does not: Caddy keeps such headers out as well, but no trailers.
 func MayFollow(name string) bool {
 	return !Private(name) && !strings.ContainsFunc(name, isSign) && !strings.HasSuffix(name, "-") &&
-		!begins(name, "If-") && !begins(name, "X-Http-Method") && !slices.Contains(notAfter, name)
+		!begins(name, "If-") && !begins(name, "X-Http-Method") && !begins(name, "X-Method") &&
+		!begins(name, "X-Original") && !begins(name, "X-Rewrite") && !slices.Contains(notAfter, name)
 }
 
 // isSign reports whether a character is one that servers make a dash of.

@@ -186,10 +186,9 @@ func errTooManyOfCaller(wait time.Duration) error {
 		Status:     http.StatusTooManyRequests,
 		Code:       "starts",
 		RetryAfter: wait,
-		Text: "From your address, or others of its network, as many consents were begun in the last minutes " +
-			"as one caller may have at once.",
-		Remedy: fmt.Sprintf("Try again in %s. If all callers come through one server, have Caddy learn "+
-			"their addresses by trusted_proxies.", wait.Round(time.Second)),
+		Text:       "Too many consents were started from your address or its network in the last few minutes.",
+		Remedy: fmt.Sprintf("Try again in %s. If all callers come through one server, set trusted_proxies "+
+			"so that Caddy sees their addresses.", wait.Round(time.Second)),
 		Quota: "Zoho was not asked.",
 	}
 }

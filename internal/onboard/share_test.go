@@ -38,7 +38,7 @@ func TestOneCallerLeavesRoom(t *testing.T) {
 					err := begin(Start{Account: fmt.Sprint("a", i), Caller: caller.address(i)})
 					if err == nil {
 						begun++
-					} else if e := asError(err); e.Code != "starts" || e.RetryAfter <= 0 || e.RetryAfter > 2*consentLife+time.Second || !strings.Contains(e.Text, "From your address") {
+					} else if e := asError(err); e.Code != "starts" || e.RetryAfter <= 0 || e.RetryAfter > 2*consentLife+time.Second || !strings.Contains(e.Text, "from your address") {
 						t.Fatalf("%d: %+v", i, e)
 					}
 				}

@@ -20,10 +20,11 @@ func Refuse() bool { return os.Geteuid() != 0 }
 
 // Told says whose a file is, and whose it should be.
 func Told(uid int) string {
-	return fmt.Sprintf("it belongs to user %d, who can put another in its place, and this process is user %d", uid, os.Geteuid())
+	return fmt.Sprintf("it belongs to user %d, who can replace it, but Caddy runs as user %d", uid, os.Geteuid())
 }
 
 // Remedy says what to do about a path of a stranger's.
 func Remedy(path string) string {
-	return fmt.Sprintf("`chown -R %d %s`, if what is in it is known to be yours, or run Caddy as its owner", os.Geteuid(), path)
+	return fmt.Sprintf("run `chown -R %d %s` if you are sure that the contents are yours, or run Caddy as its owner",
+		os.Geteuid(), path)
 }

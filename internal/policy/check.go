@@ -17,11 +17,11 @@ var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS
 // Check says what is wrong with a policy. The option that it concerns is told as well.
 func (p *Policy) Check() (option string, err error) {
 	if !onboard.AccountName.MatchString(p.Name) {
-		return "policy", errors.New("the name of a policy: " + onboard.NameRule)
+		return "policy", errors.New("invalid policy name: " + onboard.NameRule)
 	}
 	if len(p.Principals)+len(p.Services)+len(p.Methods)+len(p.Paths) == 0 {
-		return "policy", errors.New("it names nothing, and would admit every call: name principals, services, " +
-			"methods or paths; `principals *` admits all callers that have a name")
+		return "policy", errors.New("it has no conditions and would admit every call: add principals, services, " +
+			"methods or paths; `principals *` admits every caller that has a name")
 	}
 	for _, name := range p.Principals {
 		if name == "" {
@@ -30,13 +30,13 @@ func (p *Policy) Check() (option string, err error) {
 	}
 	for _, name := range p.Services {
 		if _, ok := zoho.LookupService(name); !ok {
-			return "services", fmt.Errorf("services: there is no service %.64q%s; known are %s",
+			return "services", fmt.Errorf("services: there is no service %.64q%s; the services are %s",
 				name, words.Meant(zoho.NearestService(name)), strings.Join(zoho.ServiceNames(), " "))
 		}
 	}
 	for _, method := range p.Methods {
 		if !slices.Contains(methods, method) {
-			return "methods", fmt.Errorf("methods: there is no method %.64q%s; known are %s",
+			return "methods", fmt.Errorf("methods: there is no method %.64q%s; the methods are %s",
 				method, words.DidYouMean(strings.ToUpper(method), methods), strings.Join(methods, " "))
 		}
 	}
@@ -52,26 +52,26 @@ func (p *Policy) Check() (option string, err error) {
 func (p *Policy) checkPath(path string) error {
 	switch {
 	case strings.Contains(path, "://"):
-		return errors.New("is an address: write the path alone, as in /crm/v8/Leads*")
+		return errors.New("is a URL: write only the path, as in /crm/v8/Leads*")
 	case !strings.HasPrefix(path, "/"):
-		return errors.New("does not begin with /: write it as an app does, as in /crm/v8/Leads*")
+		return errors.New("does not begin with /: write the path that apps use, as in /crm/v8/Leads*")
 	case strings.ContainsAny(path, "?#"):
-		return errors.New("has a query: policies look at paths alone")
+		return errors.New("has a query: leave it out, policies look only at the path")
 	case strings.Contains(path, "%"):
-		return errors.New("has an escape: write what it stands for")
+		return errors.New("has a percent escape: write the character itself")
 	}
 	for segment := range strings.SplitSeq(path, "/") {
 		if strings.Count(segment, "*") > 1 {
-			return errors.New("has a segment with more than one *")
+			return errors.New("has more than one * in a segment: write one")
 		}
 	}
 	if _, odd := plain(path); odd != "" {
-		return fmt.Errorf("matches nothing: %s, and no such path is admitted", odd)
+		return fmt.Errorf("can never match: %s, and a policy refuses such paths", odd)
 	}
 	first, _, _ := strings.Cut(path[1:], "/")
 	if _, ok := zoho.LookupService(first); !ok && !strings.Contains(first, "*") && len(p.Services) == 0 {
-		return fmt.Errorf("begins with no service%s: write the path as an app does that calls the proxy, as in "+
-			"/desk/api/v1/tickets, or name the services of the policy", words.Meant(zoho.NearestService(first)))
+		return fmt.Errorf("does not begin with a service%s: write the path that apps use at the proxy, as in "+
+			"/desk/api/v1/tickets, or add `services` to the policy", words.Meant(zoho.NearestService(first)))
 	}
 	return nil
 }

@@ -62,6 +62,19 @@ func oddEscape(rest string) string {
 	return ""
 }
 
+// mixing are those of bodies whose calls have methods of their own.
+var mixing = []string{"__composite_requests", "composite", "batch", "$batch", "graphql"}
+
+// mixed are such segments of a path.
+func mixed(path string) (names []string) {
+	for _, name := range unnamed(path, "") {
+		if slices.Contains(mixing, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // bodies are segments of paths to which one call brings any number of others, or a query that
 // names what it is about: there the path says nothing of what is done.
 var bodies = []string{"__composite_requests", "composite", "batch", "$batch", "bulk", "coql", "graphql"}
@@ -78,11 +91,14 @@ func unnamed(path, pattern string) (names []string) {
 	return names
 }
 
-// overriding are headers and parameters by which some servers take another method than that of the
-// request, by their letters: servers differ in the signs that they take for a dash.
-var overriding = []string{"xhttpmethodoverride", "xhttpmethod", "xmethodoverride", "xmethod", "httpmethodoverride", "methodoverride"}
+// overriding are headers and parameters by which some servers take another method or path than that of
+// the request, by their letters: servers differ in the signs that they take for a dash.
+var overriding = []string{
+	"xhttpmethodoverride", "xhttpmethod", "xmethodoverride", "xmethod", "httpmethodoverride", "methodoverride",
+	"xoriginalmethod", "xoriginalurl", "xoriginaluri", "xrewriteurl",
+}
 
-// Overrides reports whether a header or a parameter of a request asks for another method.
+// Overrides reports whether a header or a parameter of a request asks for another method or path.
 func Overrides(header map[string][]string, query string) bool {
 	for name := range header {
 		if overrides(name) {

@@ -37,7 +37,7 @@ type Call struct {
 	Method    string
 	Path      string // as it was received, from the service's root on, without the query
 	AtGateway bool   // it is sent to a server that goes by the path alone
-	Overrides bool   // a header asks for another method
+	Overrides bool   // a header or a parameter asks for another method or path
 }
 
 // Refusal is why no policy admits a call.
@@ -69,15 +69,17 @@ func (p *Policy) judge(c *Call) (step int, why string) {
 	case len(p.Principals) > 0 && !slices.ContainsFunc(p.Principals, func(pattern string) bool {
 		return wildcard.Name(pattern, c.Caller)
 	}):
-		return 0, "the caller is none of its principals"
+		return 0, "the caller is not one of its principals"
 	case len(p.Services) > 0 && !slices.Contains(p.Services, c.Service):
-		return 1, "the service is none of its services"
+		return 1, "the service is not one of its services"
 	case len(p.Services) > 0 && zoho.HasDotSegment(c.Path):
 		return 1, "the path has a dot segment, which may lead out of the service"
 	case len(p.Methods) > 0 && !slices.Contains(p.Methods, c.Method):
-		return 2, "the method is none of its methods"
-	case len(p.Methods) > 0 && c.Overrides:
-		return 2, "a header asks for another method, and the policy names methods"
+		return 2, "the method is not one of its methods"
+	case len(p.Methods)+len(p.Paths) > 0 && c.Overrides:
+		return 2, "a header or a parameter asks for another method or path"
+	case len(p.Methods) > 0 && len(p.Paths) == 0 && len(mixed(c.Path)) > 0:
+		return 2, "the body of such a call says which methods it means, and no path of the policy names it"
 	case len(p.Paths) > 0:
 		return 3, p.judgePath(c)
 	}
@@ -103,7 +105,7 @@ func (p *Policy) judgePath(c *Call) string {
 		return ""
 	}
 	if many := unnamed(path, ""); len(many) > 0 {
-		return "the body of a call to " + strings.Join(many, ", ") + " says what it does, and none of its paths names that"
+		return "the body of a call to " + strings.Join(many, ", ") + " says what it does, and no path of the policy names it"
 	}
-	return "the path is none of its paths"
+	return "the path is not one of its paths"
 }

@@ -14,6 +14,7 @@ var crmLeads = []Policy{
 	{Name: "tickets", Principals: []string{"erp"}, Paths: []string{"/desk/api/v1/tickets*"}},
 	{Name: "own", Principals: []string{"erp"}, Services: []string{"mail"}, Paths: []string{"/api/accounts/*"}},
 	{Name: "books", Principals: []string{"books"}, Services: []string{"books"}},
+	{Name: "post", Principals: []string{"poster"}, Methods: []string{"POST"}},
 	{Name: "bulk", Principals: []string{"bulk"}, Paths: []string{"/crm/bulk/*", "/crm/coqltest/*"}},
 	{Name: "composite", Principals: []string{"sync"}, Paths: []string{"/crm/v8/__composite_requests", "/crm/*"}},
 }
@@ -65,6 +66,11 @@ func TestJudge(t *testing.T) {
 		// Where none is named they are as admitted as others.
 		{Call{Caller: "books", Service: "books", Method: "GET", Path: "/books/v3/a;b//c", AtGateway: true}, "", ""},
 
+		// A method that is named is that of the whole call.
+		{Call{Caller: "poster", Service: "crm", Method: "POST", Path: "/crm/v8/Leads", AtGateway: true}, "", ""},
+		{Call{Caller: "poster", Service: "crm", Method: "POST", Path: "/crm/v8/coql", AtGateway: true}, "", ""},
+		{Call{Caller: "poster", Service: "crm", Method: "POST", Path: "/crm/v8/__composite_requests", AtGateway: true}, "post", "body"},
+
 		// A service that is named is not left.
 		{Call{Caller: "books", Service: "books", Method: "GET", Path: "/books/../crm/v8/Leads", AtGateway: true}, "books", "dot segment"},
 		{Call{Caller: "books", Service: "books", Method: "GET", Path: "/books/%2E%2e/crm/v8/Leads", AtGateway: true}, "books", "dot segment"},
@@ -100,6 +106,7 @@ func TestOverrides(t *testing.T) {
 		"X-Http-Method-Override": true, "X-Http-Method": true, "X-Method-Override": true, "X_http_method_override": true,
 		"X-HTTP_Method-Override": true, "X-Method": true, "x_method": true, "X-HTTP-Method~Override": true, "X'HTTP'Method": true,
 		"X-Http-Methodoverride": true, "Http-Method-Override": true, "Method-Override": true,
+		"X!HTTP!Method!Override": true, "X-HTTP-Method-Override-": true, "X-Original-Url": true, "X-Rewrite-URL": true,
 		"X-Zoho-Sdk": false, "X-Methodology": false, "Method": false, "Accept": false, "": false, "X": false,
 	} {
 		if Overrides(map[string][]string{"Accept": {"*/*"}, name: {"DELETE"}}, "page=1") != want {
@@ -126,16 +133,16 @@ func TestCheck(t *testing.T) {
 		{Policy{Name: "a", Principals: []string{""}}, "principals", "empty"},
 		{Policy{Name: "a", Services: []string{"book"}}, "services", "did you mean books"},
 		{Policy{Name: "a", Methods: []string{"get"}}, "methods", "did you mean GET"},
-		{Policy{Name: "a", Methods: []string{"FETCH"}}, "methods", "known are GET"},
+		{Policy{Name: "a", Methods: []string{"FETCH"}}, "methods", "the methods are GET"},
 		{Policy{Name: "a", Paths: []string{"crm/v8"}}, "paths", "begin with /"},
-		{Policy{Name: "a", Paths: []string{"https://www.zohoapis.com/crm"}}, "paths", "address"},
+		{Policy{Name: "a", Paths: []string{"https://www.zohoapis.com/crm"}}, "paths", "is a URL"},
 		{Policy{Name: "a", Paths: []string{"/crm/v8?x=1"}}, "paths", "query"},
 		{Policy{Name: "a", Paths: []string{"/crm/a%20b"}}, "paths", "escape"},
 		{Policy{Name: "a", Paths: []string{"/crm/../x"}}, "paths", "dot segment"},
 		{Policy{Name: "a", Paths: []string{"/crm//x"}}, "paths", "//"},
 		{Policy{Name: "a", Paths: []string{"/crm/a*b*"}}, "paths", "more than one *"},
 		{Policy{Name: "a", Paths: []string{"/cmr/v8/Leads"}}, "paths", "did you mean crm"},
-		{Policy{Name: "a", Paths: []string{"/api/v1/tickets"}}, "paths", "no service"},
+		{Policy{Name: "a", Paths: []string{"/api/v1/tickets"}}, "paths", "begin with a service"},
 	} {
 		option, err := test.p.Check()
 		if err == nil || option != test.option || !strings.Contains(err.Error(), test.says) {

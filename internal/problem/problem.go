@@ -151,7 +151,7 @@ func Trace() *Problem {
 func Caller(peer string, socket bool) *Problem {
 	do := "the operator can add it there"
 	if socket {
-		do = "the operator can add it there, as in `uid 1000`, or all peers of the socket by `loopback`"
+		do = "the operator can add it there, as in `uid 1000`, or admit everyone at the socket with `loopback`"
 	}
 	return &Problem{Status: http.StatusForbidden, Code: CodeCallerRefused, Title: "this caller is not admitted",
 		Detail: peer + " is not among `callers` of zoho_proxy (default: loopback); " + do}
@@ -164,14 +164,14 @@ func Browser(mark, host string) *Problem {
 		Status: http.StatusForbidden,
 		Code:   CodeBrowserRefused,
 		Title:  "requests of web pages are not served",
-		Detail: "the request carries " + mark + ", as a browser sends it for a page; if a page is to call, the operator " +
-			"can set `allow_browsers` in zoho_proxy",
+		Detail: "the request carries " + mark + ", which browsers send for web pages; if a web page should call, the " +
+			"operator can set `allow_browsers` in zoho_proxy",
 	}
 	if host != "" {
 		p.Detail = fmt.Sprintf(
-			"the request looks like a web page's (%s) and was sent to the host %.100q, which is none of this proxy's "+
-				"names: the operator can add the name to `allowed_hosts` in zoho_proxy, or, if a page is to call, set "+
-				"`allow_browsers`; a program may as well call an IP address or localhost",
+			"the request looks like a web page's (%s) and was sent to the host %.100q, which is not one of this "+
+				"proxy's names: call an IP address or localhost instead, or ask the operator to add the name to "+
+				"`allowed_hosts` in zoho_proxy; if a web page should call, the operator can set `allow_browsers`",
 			mark,
 			host,
 		)
@@ -184,23 +184,23 @@ func Key(err error) *Problem {
 	switch {
 	case errors.Is(err, apikeys.ErrMissing):
 		return &Problem{Status: http.StatusUnauthorized, Code: CodeKeyMissing, Title: "a key is missing",
-			Detail: "this proxy wants a key of each caller (`api_keys` of zoho_proxy): send it as the password of basic " +
-				"authentication, or as Authorization: Bearer KEY; the operator makes one by `caddy zoho api-key new NAME`"}
+			Detail: "this proxy requires a key from each caller (`api_keys` in zoho_proxy): send it as the password of basic " +
+				"authentication, or as Authorization: Bearer KEY; the operator makes one with `caddy zoho api-key new NAME`"}
 	case errors.Is(err, apikeys.ErrTries):
 		return &Problem{Status: http.StatusTooManyRequests, Code: CodeKeyTries, Title: "too many wrong keys",
 			RetryAfter: apikeys.RetryAfter,
-			Detail:     "too many wrong keys came from this address; a right one is taken at any time"}
+			Detail:     "too many wrong keys came from this address; a valid key is accepted at any time"}
 	}
 	return &Problem{Status: http.StatusUnauthorized, Code: CodeKeyRefused, Title: "this key is not valid",
-		Detail: "no line in the files of `api_keys` of zoho_proxy has its digest. " + "Send it as the password of basic authentication, " +
-			"or as Authorization: Bearer KEY. The operator makes one by `caddy zoho api-key new NAME`"}
+		Detail: "the files of `api_keys` in zoho_proxy do not have its digest. Send the key as the password of basic " +
+			"authentication, or as Authorization: Bearer KEY. The operator makes one with `caddy zoho api-key new NAME`"}
 }
 
 // NotAllowed is for a call that the caller may not make. It does not tell what there is.
 func NotAllowed() *Problem {
 	return &Problem{Status: http.StatusForbidden, Code: CodeNotAllowed, Title: "this call is not allowed",
-		Detail: "the proxy does not let this caller make this call: no `policy` of zoho_proxy admits it, or the account " +
-			"is none of the caller's; the operator finds the reason in the log"}
+		Detail: "no `policy` in zoho_proxy admits this call, or the account does not belong to this caller; " +
+			"the operator finds the reason in Caddy's log"}
 }
 
 // TokenCall is for a token call of an app that cannot be answered.

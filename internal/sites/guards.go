@@ -100,8 +100,8 @@ func (w *Walk) goneRound(p Served, at place) {
 	}
 	w.warn(
 		"a rule for the path "+at.guarded[0]+" stands before a zoho_proxy that serves every service",
-		"a caller gets round it by a Host of Zoho's, which chooses the service by itself: desk.zoho.com has Desk's "+
-			"calls at other paths",
+		"a caller gets round it with a Zoho host name in Host, which also chooses the service: at desk.zoho.com, Desk's "+
+			"calls have other paths",
 		"say what is served by `services` in zoho_proxy, or what may be called by `policy`",
 	)
 }
@@ -146,9 +146,9 @@ func (w *Walk) namedByCallers(p Served, at place) {
 			continue
 		}
 		w.warn(
-			"who calls is read from the request header "+name+", which a caller can write itself",
-			"nothing on the way to zoho_proxy sets that header, as `forward_auth` with `copy_headers` does",
-			"put `forward_auth` with `copy_headers "+name+"` before it, or let `callers` admit the server in front alone",
+			"the caller's name comes from the request header "+name+", which callers can write themselves",
+			"nothing in front of zoho_proxy sets that header, as `forward_auth` with `copy_headers` does",
+			"put `forward_auth` with `copy_headers "+name+"` before it, or let `callers` admit only the server in front",
 		)
 	}
 }
@@ -160,9 +160,9 @@ func (w *Walk) namedByAnybody(p Served) {
 		if auth := tls.ClientAuthentication; p.NamesByCertificate && auth != nil &&
 			(auth.Mode == "request" || auth.Mode == "require") {
 			w.warn(
-				"who calls is read from a client certificate that anybody can have made",
-				"`client_auth` of the site has the mode "+auth.Mode+", which verifies none",
-				"write `mode require_and_verify`, and the authority that signs them",
+				"the caller's name comes from a client certificate that anybody could have made",
+				"`client_auth` of the site has the mode "+auth.Mode+", which does not verify certificates",
+				"write `mode require_and_verify`, and name the authority that signs them in `trust_pool`",
 			)
 			return
 		}
@@ -186,13 +186,13 @@ func (w *Walk) logged(p Served) {
 
 // shown tells of keys that are shown in one place, unless a filter takes them out.
 func (w *Walk) shown(where, filter string, fields []string, parameter string) {
-	what := "the access log has keys that callers show " + where + ", where another handler answers them"
+	what := "the access log shows keys that callers send " + where + ", if another handler answers the request"
 	do := "add to the `log` of the site: format filter { " + filter + " }"
 	switch {
 	case !w.logsKnown:
-		w.note(what+", unless a filter takes them out", "whether there is a filter cannot be seen from here", do)
+		w.note(what+", unless a filter removes them", "the proxy cannot see whether there is a filter", do)
 	case !w.logs.hide(w.Server, fields, parameter):
-		w.warn(what, "Caddy takes a copy of a request for its log before any handler sees it, and no filter takes them out", do)
+		w.warn(what, "Caddy copies a request for its log before any handler sees it, and no filter removes the keys", do)
 	}
 }
 

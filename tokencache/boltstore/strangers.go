@@ -38,7 +38,8 @@ func refuseStranger(path string, info fs.FileInfo) error {
 
 // linkError is what is wrong with a file that is a symbolic link.
 func linkError() error {
-	return fmt.Errorf("%w: a symbolic link, which is not followed; the file itself has to be there", tokencache.ErrDamaged)
+	return fmt.Errorf("%w: it is a symbolic link, which the store does not follow; put the file itself there",
+		tokencache.ErrDamaged)
 }
 
 // Strange lists what of the store belongs to another user than the one of this process. It is told where

@@ -140,7 +140,7 @@ func TestStrangers(t *testing.T) {
 				t.Fatal(err)
 			}
 			out := run()
-			says := strings.Contains(out, "belongs to user 54322") && strings.Contains(out, "this process is user 54321") && strings.Contains(out, "chown -R 54321 "+dir)
+			says := strings.Contains(out, "belongs to user 54322") && strings.Contains(out, "Caddy runs as user 54321") && strings.Contains(out, "chown -R 54321 "+dir)
 			if says != test.refused {
 				t.Errorf("refused: %v, want %v\n%s", says, test.refused, out)
 			}
