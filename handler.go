@@ -192,6 +192,7 @@ func (h *Handler) accessConfig() *access.Config {
 		Principal: h.Principal,
 		Policies:  h.Policies,
 		DryRun:    h.DryRun,
+		Upstream:  h.Upstream != "",
 	}
 }
 

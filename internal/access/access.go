@@ -25,6 +25,7 @@ type Config struct {
 	Principal string
 	Policies  []policy.Policy
 	DryRun    bool
+	Upstream  bool // all calls go to one server
 }
 
 // Mistake is what is wrong with a Config: with which option, and of which policy.
@@ -85,7 +86,7 @@ func (c *Config) checkPrincipal() error {
 
 func (c *Config) checkPolicy(i int) *Mistake {
 	p := &c.Policies[i]
-	if option, err := p.Check(); err != nil {
+	if option, err := p.Check(c.Upstream); err != nil {
 		return &Mistake{Option: option, Policy: i, Err: fmt.Errorf("policy %.64q: %w", p.Name, err)}
 	}
 	if slices.ContainsFunc(c.Policies[:i], func(other policy.Policy) bool { return other.Name == p.Name }) {

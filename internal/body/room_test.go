@@ -26,6 +26,11 @@ func TestRoom(t *testing.T) {
 			if m, f := room.Taken(); m > memory || f > files || m < 0 || f < 0 {
 				t.Fatalf("%d of %d bytes of memory are taken, %d of %d of files", m, memory, f, files)
 			}
+			for caller, s := range room.shares {
+				if m, f := s.memory.Load(), s.files.Load(); caller != "" && (m > memory/2 || f > files/2) {
+					t.Fatalf("%s has taken %d of %d bytes of memory, %d of %d of files", caller, m, memory, f, files)
+				}
+			}
 		}
 		for range rapid.IntRange(1, 8).Draw(t, "bodies") {
 			want := randomBytes(size.Draw(t, "size"))
@@ -33,7 +38,8 @@ func TestRoom(t *testing.T) {
 			if rapid.Bool().Draw(t, "unknown") {
 				length = -1
 			}
-			r := NewRecorder(bodyRequest(bytes.NewReader(want), length), limits, room, "")
+			caller := rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "caller")
+			r := NewRecorder(bodyRequest(bytes.NewReader(want), length), limits, room, caller)
 			within()
 			first, _ := r.newAttempt(nil)
 			if got, err := io.ReadAll(first); err != nil || !bytes.Equal(got, want) {
@@ -45,7 +51,7 @@ func TestRoom(t *testing.T) {
 				if got, err := io.ReadAll(again); err != nil || !bytes.Equal(got, want) {
 					t.Fatalf("the second attempt sent %d bytes of %d: %v", len(got), len(want), err)
 				}
-			} else if int64(len(want)) <= limits.Memory && memory >= 8*largeChunk*(1+limits.Memory/largeChunk) {
+			} else if caller == "" && int64(len(want)) <= limits.Memory && memory >= 8*largeChunk*(1+limits.Memory/largeChunk) {
 				t.Fatalf("%d bytes were lost: %s", len(want), lost)
 			}
 			if rapid.Bool().Draw(t, "stays") {
@@ -59,6 +65,9 @@ func TestRoom(t *testing.T) {
 		}
 		if m, f := room.Taken(); m != 0 || f != 0 {
 			t.Fatalf("%d bytes of memory are not given back, %d of files", m, f)
+		}
+		if len(room.shares) > 0 {
+			t.Fatalf("shares are left: %v", room.shares)
 		}
 	})
 }

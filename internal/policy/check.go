@@ -14,8 +14,9 @@ import (
 // methods are those that Zoho's APIs have.
 var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
-// Check says what is wrong with a policy. The option that it concerns is told as well.
-func (p *Policy) Check() (option string, err error) {
+// Check says what is wrong with a policy, and with which option. With one upstream for all calls, paths
+// need not begin with a service.
+func (p *Policy) Check(upstream bool) (option string, err error) {
 	if !onboard.AccountName.MatchString(p.Name) {
 		return "policy", errors.New("invalid policy name: " + onboard.NameRule)
 	}
@@ -41,7 +42,7 @@ func (p *Policy) Check() (option string, err error) {
 		}
 	}
 	for _, path := range p.Paths {
-		if err := p.checkPath(path); err != nil {
+		if err := p.checkPath(path, upstream); err != nil {
 			return "paths", fmt.Errorf("paths: %.200q %w", path, err)
 		}
 	}
@@ -49,7 +50,7 @@ func (p *Policy) Check() (option string, err error) {
 }
 
 // checkPath refuses patterns that no path would match.
-func (p *Policy) checkPath(path string) error {
+func (p *Policy) checkPath(path string, upstream bool) error {
 	switch {
 	case strings.Contains(path, "://"):
 		return errors.New("is a URL: write only the path, as in /crm/v8/Leads*")
@@ -69,7 +70,7 @@ func (p *Policy) checkPath(path string) error {
 		return fmt.Errorf("can never match: %s, and a policy refuses such paths", odd)
 	}
 	first, _, _ := strings.Cut(path[1:], "/")
-	if _, ok := zoho.LookupService(first); !ok && !strings.Contains(first, "*") && len(p.Services) == 0 {
+	if _, ok := zoho.LookupService(first); !ok && !strings.Contains(first, "*") && len(p.Services) == 0 && !upstream {
 		return fmt.Errorf("does not begin with a service%s: write the path that apps use at the proxy, as in "+
 			"/desk/api/v1/tickets, or add `services` to the policy", words.Meant(zoho.NearestService(first)))
 	}

@@ -144,7 +144,7 @@ func TestCheck(t *testing.T) {
 		{Policy{Name: "a", Paths: []string{"/cmr/v8/Leads"}}, "paths", "did you mean crm"},
 		{Policy{Name: "a", Paths: []string{"/api/v1/tickets"}}, "paths", "begin with a service"},
 	} {
-		option, err := test.p.Check()
+		option, err := test.p.Check(false)
 		if err == nil || option != test.option || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%+v: %s %v", test.p, option, err)
 		}
@@ -155,9 +155,16 @@ func TestCheck(t *testing.T) {
 		Policy{Name: "a", Services: []string{"crm"}, Methods: []string{"GET"}},
 		Policy{Name: "a", Methods: []string{"GET"}, Paths: []string{"/crm/*"}},
 		Policy{Name: "a", Paths: []string{"/*"}}) {
-		if option, err := p.Check(); err != nil {
+		if option, err := p.Check(false); err != nil {
 			t.Errorf("%+v: %s %v", p, option, err)
 		}
+	}
+}
+
+func TestCheckWithUpstream(t *testing.T) {
+	p := Policy{Name: "a", Paths: []string{"/api/v1/tickets"}}
+	if option, err := p.Check(true); err != nil {
+		t.Error(option, err)
 	}
 }
 
