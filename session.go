@@ -1,6 +1,7 @@
 package caddyzoho
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"time"
@@ -119,7 +120,7 @@ func (s *session) chooseAccount(r *http.Request) *problem.Problem {
 func (s *session) deny(why *policy.Refusal, dryRun bool) *problem.Problem {
 	s.denied = why
 	s.denials.Do(func() {
-		s.logger.Warn("this call is not allowed", s.fields(zap.String("caller", s.caller.ID()),
+		s.logger.Warn("this call is not allowed", s.fields(zap.String("caller", cmp.Or(s.caller.Name, s.caller.Peer)),
 			zap.String("method", s.method), zap.String("path", s.shownPath()), zap.String("nearest_policy", why.Nearest),
 			zap.String("why", why.Why), zap.Bool("dry_run", dryRun))...)
 	})

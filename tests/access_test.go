@@ -5,6 +5,7 @@ package tests
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -12,7 +13,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/user"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -766,6 +769,34 @@ func recipeOf(t *testing.T, heading string) string {
 		t.Fatalf("the recipe %q has no Caddyfile", heading)
 	}
 	return text
+}
+
+// TestRecipeOfOneApp: the recipe for one app at a socket, as it is written.
+func TestRecipeOfOneApp(t *testing.T) {
+	t.Parallel()
+	me, err := user.Current()
+	if err != nil || runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+		t.Skip("users of sockets are not told here")
+	}
+	other := "root"
+	if me.Username == other {
+		other = "daemon"
+	}
+	for name, want := range map[string]string{me.Username: "", other: "caller-refused"} {
+		_, baseURL, grant := sim(t, zohosim.Options{})
+		dir := t.TempDir()
+		socket := filepath.Join(dir, "api.sock")
+		c := startCaddy(t, recipeOf(t, "One app and nobody else"), "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant,
+			"ZOHO_ENCRYPTION_KEY=0123456789abcdef0123456789abcdef", "ZOHO_SOCKET="+socket, "APP_USER="+name, "XDG_DATA_HOME="+dir)
+		c.client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		}}}
+		t.Cleanup(c.client.CloseIdleConnections)
+		a := c.get("/crm/v8/Leads", "Host", "localhost")
+		if a.problem() != want || (want == "") != a.served() {
+			t.Errorf("callers user %s: %s %s", name, a.Status, a.body)
+		}
+	}
 }
 
 // TestRecipeOfApps: the recipe for apps that must not share, as it is written.

@@ -270,7 +270,7 @@ func TestRecipesAreValid(t *testing.T) {
 		if err := os.WriteFile(keys, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		env = append(env, "ZOHO_API_KEYS="+keys, "AUDIT_LOG="+keys+".log")
+		env = append(env, "ZOHO_API_KEYS="+keys, "AUDIT_LOG="+keys+".log", "APP_USER=root")
 		c := newCaddy(t, recipe[1], env...)
 		_, stderr, code := c.run("validate", "--config", c.config, "--adapter", "caddyfile")
 		if code != 0 || strings.Contains(stderr, "not formatted") {
