@@ -47,7 +47,7 @@ func Command(parent *cobra.Command) {
 		Short:   "Prints the versions of this module, Caddy and Go",
 		Example: "  caddy zoho version",
 	})
-	addCommand(parent, 0, 1, helpOf(parent), &cobra.Command{
+	addCommand(parent, 0, 2, helpOf(parent), &cobra.Command{
 		Use:     "help [COMMAND]",
 		Short:   "Says what a command does and takes",
 		Example: "  caddy zoho help status",
@@ -58,17 +58,21 @@ func Command(parent *cobra.Command) {
 // helpOf is the help of a command's commands, and its own.
 func helpOf(parent *cobra.Command) func(*cobra.Command, []string) (int, error) {
 	return func(_ *cobra.Command, args []string) (int, error) {
-		if len(args) == 0 {
-			return exitOK, parent.Help()
-		}
-		var names []string
-		for _, command := range parent.Commands() {
-			if command.Name() == args[0] {
-				return exitOK, command.Help()
+		command := parent
+		for _, arg := range args {
+			var names []string
+			var next *cobra.Command
+			for _, c := range command.Commands() {
+				if names = append(names, c.Name()); c.Name() == arg {
+					next = c
+				}
 			}
-			names = append(names, command.Name())
+			if next == nil {
+				return exitUsage, fmt.Errorf("there is no command %q%s; see `caddy zoho --help`",
+					arg, words.DidYouMean(arg, names))
+			}
+			command = next
 		}
-		return exitUsage, fmt.Errorf("there is no command %q%s; see `caddy zoho --help`",
-			args[0], words.DidYouMean(args[0], names))
+		return exitOK, command.Help()
 	}
 }

@@ -198,7 +198,7 @@ func (w *Walk) shown(where, filter string, fields []string, parameter string) {
 
 // note tells what is good to know, and may be in order.
 func (w *Walk) note(what, why, do string) {
-	f := siteWarning(what, why, do+", server "+w.name)
+	f := siteWarning(what+" (server "+w.name+")", why, do)
 	f.Result = adminapi.ResultNote
 	w.found.Add(f)
 }

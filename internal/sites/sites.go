@@ -138,7 +138,7 @@ type Walk struct {
 }
 
 func (w *Walk) warn(what, why, do string) {
-	w.found.Add(siteWarning(what, why, do+", server "+w.name))
+	w.found.Add(siteWarning(what+" (server "+w.name+")", why, do))
 }
 
 // routes goes down the routes of a place.
