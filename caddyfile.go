@@ -11,7 +11,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
-	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
@@ -180,9 +179,9 @@ func healthArguments(h httpcaddyfile.Helper, l *syntax.Line) (*Health, error) {
 			len(l.Args),
 		)
 	}
-	if health.Account != "" && !onboard.AccountName.MatchString(health.Account) {
+	if health.Account != "" && !words.Name.MatchString(health.Account) {
 		return nil, l.Errorf(
-			"%s: "+onboard.NameRule+", and no placeholders",
+			"%s: "+words.NameRule+", and no placeholders",
 			syntax.Show("account name", health.Account),
 		)
 	}

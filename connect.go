@@ -18,6 +18,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/sites"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
 func init() {
@@ -145,7 +146,7 @@ func (c *Connect) acted(w http.ResponseWriter, r *http.Request, page string) {
 	if user, _ := replacer(r).GetString("http.auth.user.id"); user != "" {
 		act.By = user + " at " + act.By
 	}
-	if account := r.PostForm.Get("account"); onboard.AccountName.MatchString(account) {
+	if account := r.PostForm.Get("account"); words.Name.MatchString(account) {
 		act.Account = account
 	}
 	if code != "" {

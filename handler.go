@@ -20,7 +20,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/forward"
-	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/policy"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
@@ -132,10 +131,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // check says what is wrong with what is configured.
 func (h *Handler) check(lines syntax.Lines) error {
 	if (h.Account != "" || lines["account"] != nil) &&
-		!secret.Placeholder.MatchString(h.Account) && !onboard.AccountName.MatchString(h.Account) {
+		!secret.Placeholder.MatchString(h.Account) && !words.Name.MatchString(h.Account) {
 		return lines.Errorf(
 			"account",
-			"account: %s: "+onboard.NameRule+", or a placeholder such as {http.request.header.Zoho-Proxy-Account}",
+			"account: %s: "+words.NameRule+", or a placeholder such as {http.request.header.Zoho-Proxy-Account}",
 			syntax.Show("the name", h.Account),
 		)
 	}

@@ -41,8 +41,8 @@ var layers = map[string][]string{
 	"internal/wildcard":     {},
 	"internal/audit":        {},
 	"internal/usage":        {"tokencache"},
-	"internal/apikeys":      {"internal/forward", "internal/onboard", "internal/wildcard", "internal/words"},
-	"internal/policy":       {"internal/onboard", "internal/wildcard", "internal/words", "zoho"},
+	"internal/apikeys":      {"internal/forward", "internal/wildcard", "internal/words"},
+	"internal/policy":       {"internal/wildcard", "internal/words", "zoho"},
 	"internal/access":       {"internal/apikeys", "internal/callers", "internal/onboard", "internal/policy"},
 	"internal/words":        {"internal/nearest"},
 	"internal/fault":        {},
@@ -68,7 +68,7 @@ var layers = map[string][]string{
 	},
 	"internal/client": {
 		"internal/cause", "internal/egress", "internal/fault", "internal/onboard", "internal/sealing",
-		"internal/secret", "internal/syntax", "tokencache", "tokencache/boltstore", "zoho",
+		"internal/secret", "internal/syntax", "internal/words", "tokencache", "tokencache/boltstore", "zoho",
 	},
 	"internal/problem": {
 		"internal/apikeys", "internal/cause", "internal/client", "internal/egress", "internal/onboard", "tokencache",

@@ -12,8 +12,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/wildcard"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
 // Owner is who a key belongs to.
@@ -103,8 +103,8 @@ func (t *table) add(fields []string, place string) error {
 		return fmt.Errorf("%s: this is a key where a name belongs: %s", place, exposed)
 	case isDigest(name):
 		return fmt.Errorf("%s: this is a digest where a name belongs: %s", place, lineForm)
-	case !onboard.AccountName.MatchString(name):
-		return fmt.Errorf("%s: invalid caller name: %s; %s", place, onboard.NameRule, lineForm)
+	case !words.Name.MatchString(name):
+		return fmt.Errorf("%s: invalid caller name: %s; %s", place, words.NameRule, lineForm)
 	case t.owners[name] != nil:
 		return fmt.Errorf("%s: %s is already at %s; write both keys of a caller on one line, as in "+
 			"`%s SHA256,SHA256`", place, name, t.owners[name].place, name)
@@ -138,8 +138,8 @@ func (t *table) add(fields []string, place string) error {
 // check looks at the accounts of a line.
 func (o *Owner) check() error {
 	for _, account := range o.accounts {
-		if !onboard.AccountName.MatchString(strings.ReplaceAll(account, "*", "x")) {
-			return fmt.Errorf("%s: invalid account name: %s; * stands for any text; %s", o.Name, onboard.NameRule, lineForm)
+		if !words.NamePattern(account) {
+			return fmt.Errorf("%s: invalid account name: %s; * stands for any text; %s", o.Name, words.NameRule, lineForm)
 		}
 	}
 	return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/apikeys"
-	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
 // addAPIKey adds the command that makes keys for callers.
@@ -56,10 +56,10 @@ func cmdAPIKeyNew(cmd *cobra.Command, args []string) (int, error) {
 		switch {
 		case apikeys.LooksLikeKey(arg):
 			return exitUsage, errSecretArgument
-		case i == 0 && !onboard.AccountName.MatchString(arg):
-			return exitUsage, errors.New("NAME is not a valid caller name: " + onboard.NameRule)
-		case i > 0 && !onboard.AccountName.MatchString(strings.ReplaceAll(arg, "*", "x")):
-			return exitUsage, errors.New("ACCOUNT is not a valid account name: " + onboard.NameRule + "; * stands for any text")
+		case i == 0 && !words.Name.MatchString(arg):
+			return exitUsage, errors.New("NAME is not a valid caller name: " + words.NameRule)
+		case i > 0 && !words.NamePattern(arg):
+			return exitUsage, errors.New("ACCOUNT is not a valid account name: " + words.NameRule + "; * stands for any text")
 		}
 	}
 	key, digest := apikeys.New()

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -47,8 +46,8 @@ func checkArgs(cmd *cobra.Command, args []string, minArgs, maxArgs int) error {
 
 // checkAccount does not show what it does not take: it may be a secret.
 func checkAccount(what, name string) error {
-	if !onboard.AccountName.MatchString(name) {
-		return errors.New(what + " is no name for an account: " + onboard.NameRule)
+	if !words.Name.MatchString(name) {
+		return errors.New(what + " is no name for an account: " + words.NameRule)
 	}
 	return nil
 }

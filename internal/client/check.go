@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -24,7 +25,7 @@ func checkName(name string) error {
 	if clientName.MatchString(name) {
 		return nil
 	}
-	return fmt.Errorf("%s: "+onboard.NameRule+", @ not at the beginning", syntax.Show("client name", name))
+	return fmt.Errorf("%s: "+words.NameRule+", @ not at the beginning", syntax.Show("client name", name))
 }
 
 // check says what is wrong with what is configured, as far as that can be told without
@@ -164,8 +165,8 @@ func (c *Config) checkAccounts(lines syntax.Lines) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		account, option := c.Accounts[name], "account "+name
 		switch {
-		case !onboard.AccountName.MatchString(name):
-			return lines.Errorf(option, "%s: "+onboard.NameRule,
+		case !words.Name.MatchString(name):
+			return lines.Errorf(option, "%s: "+words.NameRule,
 				syntax.Show("account name", name))
 		case account == nil || !account.RefreshToken.IsSet():
 			return lines.Errorf(option, "account %s has no refresh_token: add `refresh_token {env.NAME}` to its block; "+

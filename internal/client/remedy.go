@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -28,7 +29,7 @@ func (c *Client) Consent(account string) string {
 // ConnectCommand brings a grant in. Without scopes there is nothing to ask consent for.
 func (c *Client) ConnectCommand(account string) string {
 	command := "caddy zoho connect " + c.Name
-	if onboard.AccountName.MatchString(account) {
+	if words.Name.MatchString(account) {
 		command += " " + account
 	}
 	if len(c.Scopes) == 0 {

@@ -128,7 +128,7 @@ func errAccountName() error {
 		Status: http.StatusBadRequest,
 		Code:   "account-name",
 		Text:   "This is no name for an account.",
-		Remedy: NameRule + ".",
+		Remedy: words.NameRule + ".",
 	}
 }
 

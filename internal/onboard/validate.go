@@ -4,21 +4,15 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// NameRule says in words what AccountName matches.
-const NameRule = "1 to 128 of letters, digits and ._@- are allowed"
-
-// AccountName is what an account may be called.
-var AccountName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
-
 // mayReplace tells why an account cannot be connected here.
 func (cl *Client) mayReplace(account string) error {
-	if !AccountName.MatchString(account) {
+	if !words.Name.MatchString(account) {
 		return errAccountName()
 	}
 	if cl.configured(account) {
@@ -78,7 +72,7 @@ func errRefreshToken(text, remedy string) error {
 
 // ShowAccount keeps a caller's text from breaking out of a message.
 func ShowAccount(text string) string {
-	if text == "" || AccountName.MatchString(text) {
+	if text == "" || words.Name.MatchString(text) {
 		return text
 	}
 	return fmt.Sprintf("%.64q", text)

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -17,8 +16,8 @@ var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS
 // Check says what is wrong with a policy, and with which option. With one upstream for all calls, paths
 // need not begin with a service.
 func (p *Policy) Check(upstream bool) (option string, err error) {
-	if !onboard.AccountName.MatchString(p.Name) {
-		return "policy", errors.New("invalid policy name: " + onboard.NameRule)
+	if !words.Name.MatchString(p.Name) {
+		return "policy", errors.New("invalid policy name: " + words.NameRule)
 	}
 	if len(p.Principals)+len(p.Services)+len(p.Methods)+len(p.Paths) == 0 {
 		return "policy", errors.New("it has no conditions and would admit every call: add principals, services, " +

@@ -3,10 +3,20 @@ package words
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/nearest"
 )
+
+// NameRule says in words what Name matches.
+const NameRule = "1 to 128 of letters, digits and ._@- are allowed"
+
+// Name is what an account, a caller or a policy may be called.
+var Name = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,128}$`)
+
+// NamePattern reports whether a text is a name in which * may stand for any text.
+func NamePattern(text string) bool { return Name.MatchString(strings.ReplaceAll(text, "*", "x")) }
 
 // Plural counts things.
 func Plural(n int, noun string) string {
