@@ -178,7 +178,7 @@ func (h *Handler) check(lines syntax.Lines) error {
 		}
 	}
 	if m := h.accessConfig().Check(); m != nil {
-		return lines.Errorf(m.Place(h.Policies), "%w", m.Err)
+		return lines.Errorf(m.Option, "%w", m.Err)
 	}
 	return nil
 }

@@ -216,15 +216,22 @@ func (s *session) shownPath() string {
 // ended notes a request that nobody has answered: its caller has hung up, or reverse_proxy leaves it
 // to error routes.
 func (s *session) ended(r *http.Request, err error) {
-	var known caddyhttp.HandlerError
 	switch {
+	case s.noted:
 	case r.Context().Err() != nil:
 		s.note(statusClientClosed, "")
-	case errors.As(err, &known):
-		s.note(known.StatusCode, "")
 	case err != nil:
-		s.note(http.StatusInternalServerError, "")
+		s.note(statusOf(err), "")
 	}
+}
+
+// statusOf is the status of an error that reverse_proxy leaves to error routes.
+func statusOf(err error) int {
+	var known caddyhttp.HandlerError
+	if errors.As(err, &known) {
+		return known.StatusCode
+	}
+	return http.StatusInternalServerError
 }
 
 func (s *session) key() tokencache.Key {

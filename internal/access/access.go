@@ -28,22 +28,11 @@ type Config struct {
 	Upstream  bool // all calls go to one server
 }
 
-// Mistake is what is wrong with a Config: with which option, and of which policy.
+// Mistake is what is wrong with a Config, and with which option: one of a policy behind its name, as in
+// `policy crm methods`.
 type Mistake struct {
 	Option string
-	Policy int
 	Err    error
-}
-
-// Place is where the mistake stands, as syntax.Lines knows it.
-func (m *Mistake) Place(policies []policy.Policy) string {
-	switch m.Option {
-	case "policy":
-		return "policy " + policies[m.Policy].Name
-	case "principals", "services", "methods", "paths":
-		return "policy " + policies[m.Policy].Name + " " + m.Option
-	}
-	return m.Option
 }
 
 // Check says what is wrong, nil if nothing is. It opens no file.
@@ -87,16 +76,24 @@ func (c *Config) checkPrincipal() error {
 func (c *Config) checkPolicy(i int) *Mistake {
 	p := &c.Policies[i]
 	if option, err := p.Check(c.Upstream); err != nil {
-		return &Mistake{Option: option, Policy: i, Err: fmt.Errorf("policy %.64q: %w", p.Name, err)}
+		return &Mistake{place(p.Name, option), fmt.Errorf("policy %.64q: %w", p.Name, err)}
 	}
 	if slices.ContainsFunc(c.Policies[:i], func(other policy.Policy) bool { return other.Name == p.Name }) {
-		return &Mistake{Option: "policy", Policy: i, Err: fmt.Errorf("policy %s is given twice", p.Name)}
+		return &Mistake{place(p.Name, "policy"), fmt.Errorf("policy %s is given twice", p.Name)}
 	}
 	if len(p.Principals) > 0 && !c.names() {
-		return &Mistake{Option: "principals", Policy: i, Err: fmt.Errorf(
+		return &Mistake{place(p.Name, "principals"), fmt.Errorf(
 			"policy %s: principals: callers have no names here: add api_keys or principal to zoho_proxy", p.Name)}
 	}
 	return nil
+}
+
+// place is where an option of a policy stands.
+func place(policy, option string) string {
+	if option == "policy" {
+		return "policy " + policy
+	}
+	return "policy " + policy + " " + option
 }
 
 // names reports whether callers have names.

@@ -197,7 +197,7 @@ func TestCheck(t *testing.T) {
 		m := tt.c.Check()
 		switch {
 		case m == nil && tt.place == "":
-		case m == nil || m.Place(tt.c.Policies) != tt.place || !strings.Contains(m.Err.Error(), tt.says):
+		case m == nil || m.Option != tt.place || !strings.Contains(m.Err.Error(), tt.says):
 			t.Errorf("%s: %+v", name, m)
 		}
 	}
