@@ -92,7 +92,7 @@ type Handler struct {
 	peers   callers.Peers
 	names   *callers.Names
 	access  *access.Control
-	audit   *audit.Log // nil where callers have no names, and all is admitted
+	audit   *audit.Log // nil where callers have no names, all is admitted, and no log asks for it
 	rules   *rules
 	logger  *zap.Logger
 	logs    *accesslog.Logs
@@ -118,6 +118,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	if err := h.prepare(app.state, client, ctx.Logger(), app.audit); err != nil {
 		return err
+	}
+	if sites.Includes(ctx, "zoho.audit") {
+		h.audit, h.rules.audit = app.audit, app.audit
 	}
 	for _, warning := range h.access.Warnings() {
 		ctx.Logger().Warn(warning)

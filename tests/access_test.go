@@ -540,6 +540,21 @@ func TestHangUpIsAudited(t *testing.T) {
 	}
 }
 
+// TestAuditOnDemand: where callers have no names, calls are audited if a log asks for it.
+func TestAuditOnDemand(t *testing.T) {
+	t.Parallel()
+	for logs, want := range map[string]bool{"": false, "\nlog audit {\noutput stderr\ninclude zoho.audit\n}": true} {
+		_, baseURL, grant := sim(t, zohosim.Options{})
+		c := startCaddy(t, oneSite(logs, "\nrefresh_token {env.ZOHO_REFRESH_TOKEN}", "\nzoho_proxy"),
+			"ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+grant)
+		c.get("/crm/v8/Leads")
+		c.stop()
+		if got := strings.Contains(c.output.String(), `"logger":"zoho.audit","msg":"call"`); got != want {
+			t.Errorf("%q: %v", logs, got)
+		}
+	}
+}
+
 // TestTokenCallTellsNothing is S-12: nor does a token call tell which accounts there are, and where.
 func TestTokenCallTellsNothing(t *testing.T) {
 	t.Parallel()

@@ -42,6 +42,12 @@ func logsOf(ctx caddy.Context) (logs Logs, known bool) {
 	return logs, true
 }
 
+// Includes reports whether a log of a configuration names a logger, so that somebody wants its lines.
+func Includes(ctx caddy.Context, logger string) bool {
+	logs, _ := logsOf(ctx)
+	return slices.ContainsFunc(logs, func(l logging) bool { return slices.Contains(l.include, logger) })
+}
+
 func loggingOf(log reflect.Value) logging {
 	l := logging{include: stringsOf(log.FieldByName("Include")), exclude: stringsOf(log.FieldByName("Exclude"))}
 	encoder := reflect.Indirect(log.FieldByName("encoder").Elem())
