@@ -3,6 +3,7 @@ package forward
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -105,6 +106,27 @@ func TestSpellings(t *testing.T) {
 	for _, name := range public {
 		if Private(name) || !MayFollow(name) {
 			t.Errorf("%q stays here", name)
+		}
+	}
+}
+
+// TestUpgradeOffers: an offer that is not of WebSocket alone goes no further, and one of it does.
+func TestUpgradeOffers(t *testing.T) {
+	for offer, want := range map[string]bool{"websocket": true, "WebSocket": true, "h2c": false, "h2c,websocket": false} {
+		in := http.Header{"Upgrade": strings.Split(offer, ","), "Connection": {"Upgrade"}}
+		out := Header(in, nil, nil)
+		if _, ok := out["Upgrade"]; ok != want || (out["Connection"] != nil) != want {
+			t.Errorf("%s: %v", offer, out)
+		}
+	}
+}
+
+func TestAuthToken(t *testing.T) {
+	for query, want := range map[string]string{
+		"authtoken=k": "k", "a=1&AuthToken=k%20l&b": "k l", "%61uthtoken=k": "k", "xauthtoken=k": "", "a=authtoken": "", "": "", "authtoken": "",
+	} {
+		if got := AuthToken(query); got != want {
+			t.Errorf("%q: %q, want %q", query, got, want)
 		}
 	}
 }
