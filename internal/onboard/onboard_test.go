@@ -2,6 +2,7 @@ package onboard
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -620,6 +621,72 @@ func TestFolderWithoutSlash(t *testing.T) {
 		pages.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost"+target, nil))
 		if got := w.Header().Get("Location"); got != to || (to == "") != (w.Code == http.StatusNotFound) {
 			t.Errorf("%s: %d, to %q", target, w.Code, got)
+		}
+	}
+}
+
+// TestReturnTo, S-23: where a browser may be sent, at the bounds as well.
+func TestReturnTo(t *testing.T) {
+	long := func(n int) string { return "https://a.example/" + strings.Repeat("x", n-len("https://a.example/")) }
+	for text, want := range map[string]bool{
+		"": true, "https://a.example": true, "https://a.example/b?c=d#e": true, long(2000): true, long(2001): false,
+		"http://a.example": false, "https://": false, "https:a": false, "https://u@a": false, "https://a/\\b": false,
+		"https://a/ b": false, "https://a/\x7f": false, "//a": false, "https://:443/": false,
+	} {
+		if validReturnTo(text) != want {
+			t.Errorf("%.60q: %v", text, !want)
+		}
+	}
+}
+
+func TestInvitationLives(t *testing.T) {
+	_, cl := testClient(t)
+	for life, want := range map[time.Duration]bool{
+		-1: false, 0: false, 1: true, maxInvitationLife: true, maxInvitationLife + 1: false,
+	} {
+		if _, _, err := cl.Invite("acme", life, ""); (err == nil) != want {
+			t.Errorf("%s: %v", life, err)
+		}
+	}
+}
+
+// TestDiffer, S-25: who is somebody else than before.
+func TestDiffer(t *testing.T) {
+	old := tokencache.Grant{AccountsServer: "https://accounts.zoho.com", User: "ann", Org: "1"}
+	change := func(f func(g *tokencache.Grant)) tokencache.Grant {
+		g := old
+		f(&g)
+		return g
+	}
+	for name, tt := range map[string]struct {
+		old, now tokencache.Grant
+		want     bool
+	}{
+		"the same":            {old, old, false},
+		"another server":      {old, change(func(g *tokencache.Grant) { g.AccountsServer = "https://accounts.zoho.eu" }), true},
+		"another user":        {old, change(func(g *tokencache.Grant) { g.User = "bob" }), true},
+		"a user not known":    {old, change(func(g *tokencache.Grant) { g.User = "" }), true},
+		"another one":         {old, change(func(g *tokencache.Grant) { g.Org = "2" }), true},
+		"nobody known before": {change(func(g *tokencache.Grant) { g.User, g.Org = "", "" }), old, false},
+		"no org known before": {change(func(g *tokencache.Grant) { g.Org = "" }), old, false},
+	} {
+		if differ(tt.old, tt.now) != tt.want {
+			t.Errorf("%s: %v", name, !tt.want)
+		}
+	}
+}
+
+// TestReboundNames: which names a stranger can point at this machine.
+func TestReboundNames(t *testing.T) {
+	pages := &Pages{Client: &Client{RedirectURI: "http://pages.example/zoho-connect/callback"}}
+	for host, want := range map[string]bool{
+		"pages.example": false, "PAGES.example.:80": false, "localhost:8080": false, "LOCALHOST.": false, "127.0.0.1": false, "[::1]:80": false, "evil.example": true, "evilpc": true,
+	} {
+		if got := pages.dnsRebound(&http.Request{Host: host}); got != want {
+			t.Errorf("%s: %v", host, got)
+		}
+		if pages.dnsRebound(&http.Request{Host: host, TLS: new(tls.ConnectionState)}) {
+			t.Errorf("%s over TLS", host)
 		}
 	}
 }
