@@ -92,7 +92,6 @@ type Handler struct {
 	peers   callers.Peers
 	names   *callers.Names
 	access  *access.Control
-	audit   *audit.Log // nil where callers have no names, all is admitted, and no log asks for it
 	rules   *rules
 	logger  *zap.Logger
 	logs    *accesslog.Logs
@@ -120,7 +119,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if sites.Includes(ctx, "zoho.audit") {
-		h.audit, h.rules.audit = app.audit, app.audit
+		h.rules.audit = app.audit
 	}
 	for _, warning := range h.access.Warnings() {
 		ctx.Logger().Warn(warning)
@@ -212,14 +211,10 @@ func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logge
 	if h.access, err = access.New(h.accessConfig(), state.keys, &state.tries); err != nil {
 		return fmt.Errorf("zoho_proxy: %w", err)
 	}
-	if h.access.Active() {
-		h.audit = log
-	}
 	h.logger = logger
 	h.rules = &rules{
 		client:        client,
 		access:        h.access,
-		audit:         h.audit,
 		services:      h.Services,
 		anyDataCenter: h.AnyDataCenter,
 		replay:        body.DefaultLimits,
@@ -239,6 +234,9 @@ func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logge
 	}
 	if h.ReplayBuffer != nil {
 		h.rules.replay = *h.ReplayBuffer
+	}
+	if h.access.Active() {
+		h.rules.audit = log
 	}
 	h.rules.restrict(h.Upstream, h.Services)
 	return nil

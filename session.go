@@ -64,7 +64,7 @@ type session struct {
 type rules struct {
 	client        *client.Client
 	access        *access.Control
-	audit         *audit.Log
+	audit         *audit.Log                // nil where callers have no names, all is admitted, and no log asks for it
 	upstream      *zoho.Target              // everything goes there, nil if host or path decide
 	stranger      bool                      // upstream is none of Zoho's hosts
 	services      []string                  // the only ones that are served, none for all

@@ -159,7 +159,7 @@ func (c *Control) Warnings() (warnings []string) {
 				strings.Join(names, ", ")+"; they are refused. Write their accounts after the digest, or * for all")
 		}
 	}
-	if names := c.strangers(); len(names) > 0 && c.gate != nil {
+	if names := c.strangers(); len(names) > 0 {
 		warnings = append(warnings, "policies name callers that no line of api_keys has: "+strings.Join(names, ", "))
 	}
 	if callers.SourceOf(c.Principal) == callers.ByUnknown {

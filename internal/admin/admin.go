@@ -35,10 +35,8 @@ func (e endpoint) serveDoctor(w http.ResponseWriter, r *http.Request) error {
 	}
 	query := r.URL.Query()
 	client := query.Get("client")
-	if client != "" {
-		if _, err := m.Find(client); err != nil {
-			return adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownClient, "%v", err)
-		}
+	if err := m.checkClient(client); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), doctorLimit)
 	defer cancel()

@@ -24,10 +24,8 @@ func (e endpoint) listConnections(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	query := r.URL.Query()
-	if client := query.Get("client"); client != "" {
-		if _, err := m.Find(client); err != nil {
-			return adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownClient, "%v", err)
-		}
+	if err := m.checkClient(query.Get("client")); err != nil {
+		return err
 	}
 	limit, err := parseLimit(query.Get("limit"))
 	if err != nil {

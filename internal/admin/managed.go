@@ -43,6 +43,17 @@ func (e endpoint) only(method string, r *http.Request) (*Managed, error) {
 	return m, nil
 }
 
+// checkClient refuses a client that there is not; "" stands for all.
+func (m *Managed) checkClient(name string) error {
+	if name == "" {
+		return nil
+	}
+	if _, err := m.Find(name); err != nil {
+		return adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownClient, "%v", err)
+	}
+	return nil
+}
+
 // connectionInfos lists what matches; empty names match all.
 func (m *Managed) connectionInfos(client, account string) []adminapi.Connection {
 	var infos []adminapi.Connection

@@ -17,10 +17,8 @@ func (e endpoint) listScopes(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	query := r.URL.Query()
-	if client := query.Get("client"); client != "" {
-		if _, err := m.Find(client); err != nil {
-			return adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownClient, "%v", err)
-		}
+	if err := m.checkClient(query.Get("client")); err != nil {
+		return err
 	}
 	answer := adminapi.Scopes{Since: timeOrNil(m.Usage.Since()), Connections: []adminapi.ConnectionScopes{}}
 	used := m.Usage.Connections()

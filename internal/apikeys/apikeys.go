@@ -61,7 +61,7 @@ type Keys struct {
 	start  time.Time
 
 	mu   sync.Mutex // held while the files are read
-	seen []stamp
+	seen []os.FileInfo
 	told string // what is wrong with the files, told once
 }
 
@@ -159,27 +159,23 @@ func (x *index) find(d digest) (owner *Owner) {
 	return owner
 }
 
-// stamp is what changes with a file.
-type stamp struct {
-	size  int64
-	mtime time.Time
-	info  os.FileInfo // nil if it cannot be looked at
-}
-
-func (s stamp) same(other stamp) bool {
-	return s.size == other.size && s.mtime.Equal(other.mtime) && (s.info == nil) == (other.info == nil) &&
-		(s.info == nil || os.SameFile(s.info, other.info))
-}
-
-func (k *Keys) stamps() (stamps []stamp) {
+// stamps tell what changes with the files, nil for one that cannot be looked at.
+func (k *Keys) stamps() (stamps []os.FileInfo) {
 	for _, file := range k.files {
-		var s stamp
-		if info, err := os.Stat(file); err == nil {
-			s = stamp{info.Size(), info.ModTime(), info}
+		info, err := os.Stat(file)
+		if err != nil {
+			info = nil
 		}
-		stamps = append(stamps, s)
+		stamps = append(stamps, info)
 	}
 	return stamps
+}
+
+func unchanged(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && os.SameFile(a, b)
 }
 
 // look reads the files anew if they have changed. One caller in a second looks, and others go
@@ -191,7 +187,7 @@ func (k *Keys) look() {
 		return
 	}
 	defer k.mu.Unlock()
-	if seen := k.stamps(); slices.EqualFunc(seen, k.seen, stamp.same) && k.told == "" {
+	if seen := k.stamps(); slices.EqualFunc(seen, k.seen, unchanged) && k.told == "" {
 		return
 	}
 	if err := k.readAnew(); err != nil && err.Error() != k.told {

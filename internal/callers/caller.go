@@ -15,16 +15,21 @@ type Caller struct {
 const uidPrefix = "uid "
 
 // ID tells callers apart: by name, or else by where they call from. Whoever has an address of IPv6
-// has all of its /64. Peers of a Unix
-// socket whose user is not known are one.
+// has all of its /64. Peers of a Unix socket whose user is not known are one.
 func (c Caller) ID() string {
 	if c.Name != "" {
 		return "name " + c.Name
 	}
-	if ip, err := netip.ParseAddr(strings.Trim(c.Peer, "[]")); err == nil {
-		return network(ip.Unmap().WithZone("")).String()
+	if ip := c.address(); ip.IsValid() {
+		return network(ip).String()
 	}
 	return "local " + c.Peer
+}
+
+// address is that of the peer, none for one of a Unix socket.
+func (c Caller) address() netip.Addr {
+	ip, _ := netip.ParseAddr(strings.Trim(c.Peer, "[]"))
+	return ip.Unmap().WithZone("")
 }
 
 // network is what one caller has.
@@ -42,8 +47,7 @@ func (c Caller) Share() string {
 	if c.Name != "" || c.UID() != "" {
 		return c.ID()
 	}
-	ip, err := netip.ParseAddr(strings.Trim(c.Peer, "[]"))
-	if err != nil || ip.Unmap().IsLoopback() {
+	if ip := c.address(); !ip.IsValid() || ip.IsLoopback() {
 		return ""
 	}
 	return c.ID()

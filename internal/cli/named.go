@@ -80,6 +80,37 @@ func connectionOf(args []string, list adminapi.List) (client, account string, er
 	return client, account, nil
 }
 
+// requestNamed asks at a path for the connections that the arguments of a command name. A single one
+// that is no client's name is an account's.
+func requestNamed(cmd *cobra.Command, path string, query url.Values, args []string, into any) (code int, err error) {
+	request := func(names ...string) (int, error) {
+		for _, name := range []string{"client", "account"} {
+			query.Del(name)
+		}
+		for i, name := range names {
+			query.Set(name, args[i])
+		}
+		return adminRequest(cmd, http.MethodGet, path+"?"+query.Encode(), nil, into)
+	}
+	code, err = request([]string{"client", "account"}[:len(args)]...)
+	if len(args) != 1 || !hasCode(err, adminapi.CodeUnknownClient) {
+		return code, err
+	}
+	if there, _, failed := isThere(cmd, "", args[0]); failed != nil || !there {
+		return code, withAccounts(cmd, args[0], err)
+	}
+	return request("account")
+}
+
+// notThere says of a client and an account that there is no such account, and which ones there are.
+func notThere(cmd *cobra.Command, args []string) (code int, err error) {
+	var all adminapi.List
+	if code, err := adminRequest(cmd, http.MethodGet, listOf(args[0], "", 0), nil, &all); err != nil {
+		return code, err
+	}
+	return exitFailed, noSuchAccount(args[0], args[1], all)
+}
+
 // isThere reports whether there is such an account, and fails if there is no such client.
 func isThere(cmd *cobra.Command, client, account string) (bool, int, error) {
 	var list adminapi.List

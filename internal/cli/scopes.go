@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
 	"text/tabwriter"
@@ -27,39 +26,14 @@ not need those: remove them from scopes, and connect the account again.`,
 }
 
 func cmdScopes(cmd *cobra.Command, args []string) (int, error) {
-	answer, code, err := requestScopes(cmd, args)
-	if err != nil {
+	var answer adminapi.Scopes
+	if code, err := requestNamed(cmd, "/zoho/scopes", make(url.Values), args, &answer); err != nil {
 		return code, err
 	}
 	if len(args) == 2 && len(answer.Connections) == 0 {
-		var all adminapi.List
-		if code, err := adminRequest(cmd, http.MethodGet, listOf(args[0], "", 0), nil, &all); err != nil {
-			return code, err
-		}
-		return exitFailed, noSuchAccount(args[0], args[1], all)
+		return notThere(cmd, args)
 	}
 	return report(cmd, answer, func(w io.Writer) { printScopes(w, answer) })
-}
-
-// requestScopes asks for the connections that the arguments name. A single one that is no
-// client's name is an account's.
-func requestScopes(cmd *cobra.Command, args []string) (answer adminapi.Scopes, code int, err error) {
-	request := func(names ...string) (int, error) {
-		query := make(url.Values)
-		for i, name := range names {
-			query.Set(name, args[i])
-		}
-		return adminRequest(cmd, http.MethodGet, "/zoho/scopes?"+query.Encode(), nil, &answer)
-	}
-	code, err = request([]string{"client", "account"}[:len(args)]...)
-	if len(args) != 1 || !hasCode(err, adminapi.CodeUnknownClient) {
-		return answer, code, err
-	}
-	if there, _, failed := isThere(cmd, "", args[0]); failed != nil || !there {
-		return answer, code, withAccounts(cmd, args[0], err)
-	}
-	code, err = request("account")
-	return answer, code, err
 }
 
 func printScopes(w io.Writer, answer adminapi.Scopes) {

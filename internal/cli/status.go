@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -24,16 +23,17 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
-	list, code, err := requestStatus(cmd, args, state)
+	query := make(url.Values)
+	if state != "" {
+		query.Set("state", state)
+	}
+	var list adminapi.List
+	code, err := requestNamed(cmd, "/zoho/connections", query, args, &list)
 	if err != nil {
 		return code, err
 	}
 	if len(args) == 2 && list.Total == 0 && state == "" {
-		var all adminapi.List
-		if code, err := adminRequest(cmd, http.MethodGet, listOf(args[0], "", 0), nil, &all); err != nil {
-			return code, err
-		}
-		return exitFailed, noSuchAccount(args[0], args[1], all)
+		return notThere(cmd, args)
 	}
 	if len(args) < 2 && list.Total == 0 && state == "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "hint: bring an account in by `caddy zoho connect`, "+
@@ -52,30 +52,6 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 			"hint: caddy zoho doctor %s %s says what to do", c.Client, c.Account, c.Client, c.Account)
 	}
 	return code, err
-}
-
-// requestStatus asks for the connections that the arguments name. A single one that
-// is no client's name is an account's.
-func requestStatus(cmd *cobra.Command, args []string, state string) (list adminapi.List, code int, err error) {
-	request := func(names ...string) (int, error) {
-		query := make(url.Values)
-		for i, name := range names {
-			query.Set(name, args[i])
-		}
-		if state != "" {
-			query.Set("state", state)
-		}
-		return adminRequest(cmd, http.MethodGet, "/zoho/connections?"+query.Encode(), nil, &list)
-	}
-	code, err = request([]string{"client", "account"}[:len(args)]...)
-	if len(args) != 1 || !hasCode(err, adminapi.CodeUnknownClient) {
-		return list, code, err
-	}
-	if there, _, failed := isThere(cmd, "", args[0]); failed != nil || !there {
-		return list, code, withAccounts(cmd, args[0], err)
-	}
-	code, err = request("account")
-	return list, code, err
 }
 
 func cmdRefresh(cmd *cobra.Command, args []string) (int, error) {

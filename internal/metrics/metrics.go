@@ -157,6 +157,14 @@ func (m *Metrics) accountLabel(key tokencache.Key) (label string, own bool) {
 // codeClasses are the values of the label code_class, by the status' first digit.
 var codeClasses = [...]string{"error", "1xx", "2xx", "3xx", "4xx", "5xx"}
 
+// classOf is the class of a status, 0 for what has none.
+func classOf(status int) int {
+	if class := status / 100; class < len(codeClasses) {
+		return class
+	}
+	return 0
+}
+
 // Requests are a client's counters of requests. Looking a series up by its
 // labels costs as much as all else that is done for a request, so each is kept.
 type Requests struct {
@@ -180,10 +188,7 @@ func (m *Metrics) Requests(client string) *Requests {
 
 // Count counts an answer; status 0 stands for none.
 func (c *Requests) Count(service string, status int) {
-	class := status / 100
-	if class >= len(codeClasses) {
-		class = 0
-	}
+	class := classOf(status)
 	kept := &c.services[service][class]
 	counter := kept.Load()
 	if counter == nil {
@@ -212,10 +217,7 @@ func (c *Callers) Count(name string, status int) {
 	if name == "" {
 		return
 	}
-	class := status / 100
-	if class >= len(codeClasses) {
-		class = 0
-	}
+	class := classOf(status)
 	if !c.known(name) {
 		name = "other"
 	}

@@ -62,27 +62,23 @@ func oddEscape(rest string) string {
 	return ""
 }
 
-// mixing are those of bodies whose calls have methods of their own.
-var mixing = []string{"__composite_requests", "composite", "batch", "$batch", "graphql"}
-
-// mixed are such segments of a path.
-func mixed(path string) (names []string) {
-	for _, name := range unnamed(path, "") {
-		if slices.Contains(mixing, name) {
-			names = append(names, name)
-		}
-	}
-	return names
+// bodies are segments of paths to which one call brings any number of others, or a query that
+// names what it is about: there the path says nothing of what is done. With true, each has a method of
+// its own.
+var bodies = map[string]bool{
+	"__composite_requests": true, "composite": true, "batch": true, "$batch": true, "graphql": true,
+	"bulk": false, "coql": false,
 }
 
-// bodies are segments of paths to which one call brings any number of others, or a query that
-// names what it is about: there the path says nothing of what is done.
-var bodies = []string{"__composite_requests", "composite", "batch", "$batch", "bulk", "coql", "graphql"}
+// mixed are those of a path that have methods of their own.
+func mixed(path string) []string {
+	return slices.DeleteFunc(unnamed(path, ""), func(name string) bool { return !bodies[name] })
+}
 
 // unnamed are such segments of a path that a pattern does not name.
 func unnamed(path, pattern string) (names []string) {
 	for segment := range strings.SplitSeq(path, "/") {
-		for _, name := range bodies {
+		for name := range bodies {
 			if strings.EqualFold(segment, name) && !slices.Contains(strings.Split(pattern, "/"), segment) {
 				names = append(names, name)
 			}
