@@ -39,6 +39,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/internal/sites"
+	"github.com/caddy-zoho/caddy-zoho/internal/stores"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -211,11 +212,12 @@ func (a *App) attach(ctx caddy.Context) error {
 		return fmt.Errorf("zoho: master_key_file %s: %w", a.MasterKeyFile, err)
 	}
 	a.sealing = sealing.New(a.EncryptionKey, resolved(masterKey), dir)
-	a.state, err = attachState(dir, ctx, a.statuses)
+	store := stores.Bolt(dir)
+	a.state, err = attachState(store, ctx, a.statuses)
 	if a.state == nil {
 		return err
 	}
-	a.cleanup = sync.OnceFunc(func() { detachState(dir) })
+	a.cleanup = sync.OnceFunc(func() { detachState(store.Name()) })
 	return err
 }
 
@@ -256,8 +258,8 @@ func (a *App) Start() error {
 		return nil
 	})
 	go fault.Guard(a.logger, a.warm)
-	for _, text := range a.state.store.Warnings() {
-		a.logger.Warn(text)
+	for _, c := range a.state.store.Concerns() {
+		a.logger.Warn(c.What, zap.String("why", c.Why), zap.String("do", c.Do))
 	}
 	if err := a.state.store.Check(); err != nil {
 		a.logger.Error(unusable(err), zap.Error(err))
@@ -268,9 +270,6 @@ func (a *App) Start() error {
 		a.lookForGrants() // with a store that is lost nobody knows, and a consent would not be the remedy
 	}
 	a.lookAtGrants()
-	if text := doctor.ReturnedGrants(a.state.store); text != "" {
-		a.logger.Warn(text + "; was an old grants.db put in place?")
-	}
 	for _, name := range a.clientNames() {
 		if s := a.clients[name].Simulator; s != nil {
 			a.logger.Warn("a simulator stands in for Zoho: nothing reaches the real one",
@@ -279,7 +278,7 @@ func (a *App) Start() error {
 	}
 	a.startSites()
 	a.logger.Info("serving Zoho connections",
-		zap.Strings("clients", a.clientNames()), zap.String("store", a.state.dir))
+		zap.Strings("clients", a.clientNames()), zap.String("store", a.state.store.Name()))
 	return nil
 }
 
@@ -346,7 +345,6 @@ func (a *App) subject() *doctor.Subject {
 		Clients: a.allClients(),
 		Sites:   a.walkSites(),
 		Store:   a.state.store,
-		Dir:     a.state.dir,
 		Sealing: a.sealing,
 		Secrets: a.sealingSecrets,
 		Notify:  notify.URL(a.Notify),

@@ -19,18 +19,17 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/metrics"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/stores"
 	"github.com/caddy-zoho/caddy-zoho/internal/unrecognized"
 	"github.com/caddy-zoho/caddy-zoho/internal/usage"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
-	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
 
 // state is what outlives a reload: the store, the tokens with their flights and
 // timers, the consents that are under way, and the metrics. It holds no configuration;
 // the app passes its clients along with each call.
 type state struct {
-	dir     string
-	store   *boltstore.Store
+	store   stores.Store
 	cache   *tokencache.Cache
 	flow    *onboard.Flow
 	metrics *metrics.Metrics
@@ -58,15 +57,15 @@ type runningConfig struct {
 	seal func() error
 }
 
-// states is keyed by the cleaned directory alone: with anything else in the key a
+// states is keyed by the name of the store alone: with anything else in the key a
 // changed option would open the same file twice in one process.
 var states = caddy.NewUsagePool()
 
-// attachState joins the state of a store's directory, and makes it if nobody has yet. With an
+// attachState joins the state of a store, and makes it if nobody has yet. With an
 // error of the metrics the state is joined all the same: detachState has to follow.
-func attachState(dir string, ctx caddy.Context, connections metrics.Connections) (*state, error) {
-	value, _, err := states.LoadOrNew(dir, func() (caddy.Destructor, error) {
-		return newState(dir), nil
+func attachState(store stores.Store, ctx caddy.Context, connections metrics.Connections) (*state, error) {
+	value, _, err := states.LoadOrNew(store.Name(), func() (caddy.Destructor, error) {
+		return newState(store), nil
 	})
 	if err != nil {
 		return nil, err
@@ -78,16 +77,15 @@ func attachState(dir string, ctx caddy.Context, connections metrics.Connections)
 	return s, err
 }
 
-func detachState(dir string) {
+func detachState(name string) {
 	// The error of Destruct has nowhere to go but the log, which Destruct writes itself.
-	_, _ = states.Delete(dir)
+	_, _ = states.Delete(name)
 }
 
-func newState(dir string) *state {
+func newState(store stores.Store) *state {
 	s := &state{
-		dir:   dir,
 		room:  body.NewRoom(),
-		store: boltstore.New(dir),
+		store: store,
 		asked: rate.NewLimiter(rate.Every(10*time.Second), 60),
 	}
 	s.metrics = metrics.New(s.room.Taken)

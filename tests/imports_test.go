@@ -29,12 +29,16 @@ var layers = map[string][]string{
 		"internal/audit", "internal/body", "internal/callers",
 		"internal/cli", "internal/client", "internal/doctor", "internal/egress", "internal/fault",
 		"internal/forward", "internal/metrics", "internal/notify", "internal/onboard", "internal/policy",
-		"internal/problem", "internal/sealing", "internal/secret", "internal/sites", "internal/syntax",
-		"internal/unrecognized", "internal/usage", "internal/words", "tokencache", "tokencache/boltstore", "zoho",
+		"internal/problem", "internal/sealing", "internal/secret", "internal/sites", "internal/stores", "internal/syntax",
+		"internal/unrecognized", "internal/usage", "internal/words", "tokencache", "zoho",
 	},
-	"zoho":                  {"internal/cause", "internal/nearest"},
-	"tokencache":            {"internal/lengthprefix"},
-	"tokencache/boltstore":  {"internal/durable", "internal/lengthprefix", "internal/ownership", "tokencache"},
+	"zoho":       {"internal/cause", "internal/nearest"},
+	"tokencache": {"internal/lengthprefix"},
+	"tokencache/boltstore": {
+		"internal/durable", "internal/ownership", "internal/sealed", "internal/words", "tokencache",
+	},
+	"internal/sealed":       {"internal/lengthprefix", "tokencache"},
+	"internal/stores":       {"internal/onboard", "internal/sealing", "tokencache", "tokencache/boltstore"},
 	"zohosim":               {}, // states the protocol a second time: a shared mistake would pass every test
 	"internal/cause":        {}, // texts alone, so that every layer can have them
 	"internal/nearest":      {},
@@ -68,7 +72,7 @@ var layers = map[string][]string{
 	},
 	"internal/client": {
 		"internal/cause", "internal/egress", "internal/fault", "internal/onboard", "internal/sealing",
-		"internal/secret", "internal/syntax", "internal/words", "tokencache", "tokencache/boltstore", "zoho",
+		"internal/secret", "internal/syntax", "internal/words", "tokencache", "zoho",
 	},
 	"internal/problem": {
 		"internal/apikeys", "internal/cause", "internal/client", "internal/egress", "internal/onboard", "tokencache",
@@ -86,13 +90,13 @@ var layers = map[string][]string{
 	},
 	"internal/admin": {
 		"internal/adminapi", "internal/audit", "internal/client", "internal/onboard", "internal/problem",
-		"internal/usage", "internal/words", "tokencache", "tokencache/boltstore", "zoho",
+		"internal/stores", "internal/usage", "internal/words", "tokencache", "zoho",
 	},
 	"internal/doctor": {
 		"internal/adminapi", "internal/cause", "internal/client", "internal/egress", "internal/fault",
 		"internal/metrics", "internal/notify", "internal/onboard", "internal/problem", "internal/sealing",
-		"internal/secret", "internal/sites", "internal/unrecognized", "internal/words", "tokencache",
-		"tokencache/boltstore", "zoho",
+		"internal/secret", "internal/sites", "internal/stores", "internal/unrecognized", "internal/words", "tokencache",
+		"zoho",
 	},
 	"cmd/caddy":   {""},
 	"cmd/demo":    {"", "internal/testbed", "zohosim"},

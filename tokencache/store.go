@@ -133,6 +133,15 @@ func (e *StoreError) Error() string {
 // Unwrap returns the cause.
 func (e *StoreError) Unwrap() error { return e.Err }
 
+// Concern is what an operator should know of a store that works, or look at in one that
+// does not. It holds no secret.
+type Concern struct {
+	What   string // names file or server
+	Why    string
+	Do     string
+	Failed bool // it is wrong as it is, and not only worth a look
+}
+
 // LockedError says that another process holds a file of the store.
 type LockedError struct {
 	File string

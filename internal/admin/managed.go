@@ -9,9 +9,9 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/audit"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/stores"
 	"github.com/caddy-zoho/caddy-zoho/internal/usage"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
-	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
 
 // Managed is what of a running configuration is managed.
@@ -19,7 +19,7 @@ type Managed struct {
 	Find    func(client string) (*client.Client, error) // with one client its name may be empty
 	Clients []*client.Client
 	Cache   *tokencache.Cache
-	Store   *boltstore.Store
+	Store   stores.Store
 	Flow    *onboard.Flow
 	Usage   *usage.Usage
 	Audit   *audit.Log

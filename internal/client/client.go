@@ -17,7 +17,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
-	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -44,7 +43,7 @@ type Shared struct {
 	Logger  *zap.Logger
 	Running func() *zap.Logger // of the configuration that runs, which may be a later one
 	Cache   *tokencache.Cache
-	Store   *boltstore.Store
+	Store   tokencache.Store
 	Sealing *sealing.Sealing
 	Asked   *rate.Limiter    // questions to token endpoints, which are not to be asked in a loop
 	All     func() []*Client // by name

@@ -10,16 +10,15 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
 	"github.com/caddy-zoho/caddy-zoho/internal/sites"
+	"github.com/caddy-zoho/caddy-zoho/internal/stores"
 	"github.com/caddy-zoho/caddy-zoho/internal/unrecognized"
-	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 )
 
 // Subject is what is examined: the clients of a configuration, and what they share.
 type Subject struct {
 	Clients []*client.Client
 	Sites   []*sites.Walk
-	Store   *boltstore.Store
-	Dir     string // of the store
+	Store   stores.Store
 	Sealing *sealing.Sealing
 	Secrets func() map[string][][]byte // that shall open what is stored, by client
 	Notify  notify.URL

@@ -58,6 +58,18 @@ type Store interface {
 	NonceConsumed(id string) (used bool, err error)
 }
 
+// Shared is a Store of several processes: what begins at one of them may end at another. Values
+// are sealed by what seals the client's grants, and gone when their life is over.
+type Shared interface {
+	Store
+
+	// Put keeps a value of a client under a name, in place of the one before.
+	Put(client, name string, secrets [][]byte, value []byte, life time.Duration) error
+	// Get returns a value, Take takes it away as well: one of those who try gets it.
+	Get(client, name string, secrets [][]byte) (value []byte, found bool, err error)
+	Take(client, name string, secrets [][]byte) (value []byte, found bool, err error)
+}
+
 // Hooks are what a Flow tells others, and what they do for it. All are needed.
 type Hooks struct {
 	Connected func(Result)         // a grant was stored

@@ -8,6 +8,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -101,5 +102,5 @@ func markExisted(tx *bolt.Tx) error {
 	if err != nil || about.Get([]byte(bucketGrants)) != nil {
 		return err
 	}
-	return about.Put([]byte(bucketGrants), []byte(utc(time.Now()).Format(time.RFC3339)))
+	return about.Put([]byte(bucketGrants), []byte(sealed.UTC(time.Now()).Format(time.RFC3339)))
 }

@@ -5,6 +5,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -31,7 +32,7 @@ func putAccount(tx *bolt.Tx, bucket string, key tokencache.Key, v any) error {
 
 // putAt packs v and puts it at bucket/client/name. The checksum covers that place.
 func putAt(tx *bolt.Tx, bucket, client, name string, v any) error {
-	value, err := pack(v, bucket, client, name)
+	value, err := sealed.Pack(v, bucket, client, name)
 	if err != nil {
 		return err
 	}

@@ -1,17 +1,32 @@
 package boltstore
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 )
 
-// dataKey returns a data key; with secrets that do not open it, a keyError. One that was
+// keyName says which data key of a client: the one that seals, or with an id
+// one that a grant was sealed by.
+type keyName struct{ client, id string }
+
+// cachedKey is an opened data key and the list of secrets that opened it, so
+// that a key is not derived at each call, and not given for another secret.
+type cachedKey struct {
+	*sealed.DataKey
+	secrets  [sha256.Size]byte
+	complete bool // each secret has a wrap
+}
+
+// dataKey returns a data key; with secrets that do not open it, a sealed.KeyError. One that was
 // opened is remembered with the list of secrets that did it. With another list it is
 // opened anew: a secret that was taken out of the configuration opens nothing any more.
 func (f *dbFile) dataKey(tx *bolt.Tx, name keyName, secrets [][]byte) (cachedKey, error) {
-	d := digest(secrets)
+	d := sealed.Digest(secrets)
 	if c, ok := f.keys[name]; ok && c.secrets == d {
 		return c, nil
 	}
@@ -19,11 +34,11 @@ func (f *dbFile) dataKey(tx *bolt.Tx, name keyName, secrets [][]byte) (cachedKey
 	if err != nil {
 		return cachedKey{}, err
 	}
-	key, err := ring.open(f.name, name.client, secrets)
+	key, err := ring.Open(f.name, name.client, secrets)
 	if err != nil {
 		return cachedKey{}, err
 	}
-	c := cachedKey{dataKey: key, secrets: d, complete: ring.complete(secrets)}
+	c := cachedKey{DataKey: key, secrets: d, complete: ring.Complete(secrets)}
 	f.made[name] = c
 	return c, nil
 }
@@ -40,11 +55,11 @@ func (f *dbFile) writeDataKey(tx *bolt.Tx, client string, secrets [][]byte, anew
 	if !anew {
 		return cachedKey{}, err
 	}
-	ring, key, err := newDataKey(f.name, client, secrets)
+	ring, key, err := sealed.NewDataKey(f.name, client, secrets)
 	if err != nil {
 		return cachedKey{}, err
 	}
-	c = cachedKey{dataKey: key, secrets: digest(secrets), complete: true}
+	c = cachedKey{DataKey: key, secrets: sealed.Digest(secrets), complete: true}
 	f.made[name] = c
 	return c, putRing(tx, client, ring)
 }
@@ -59,7 +74,7 @@ func (f *dbFile) wrap(tx *bolt.Tx, name keyName, secrets [][]byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := ring.add(c.dataKey, f.name, name.client, secrets); err != nil {
+	if _, err := ring.Add(c.DataKey, f.name, name.client, secrets); err != nil {
 		return err
 	}
 	c.complete = true
@@ -75,7 +90,7 @@ func (f *dbFile) wrap(tx *bolt.Tx, name keyName, secrets [][]byte) error {
 var errNoRing = errors.New("no data key")
 
 // findRing is the ring of a data key, wherever it stands.
-func findRing(tx *bolt.Tx, name keyName) (*keyRing, error) {
+func findRing(tx *bolt.Tx, name keyName) (*sealed.KeyRing, error) {
 	ring, err := readRing(tx, name.client)
 	if name.id == "" || err == nil && ring.ID == name.id {
 		return ring, err
@@ -90,7 +105,7 @@ func findRing(tx *bolt.Tx, name keyName) (*keyRing, error) {
 }
 
 // readRing is the ring of the data key that seals for a client now.
-func readRing(tx *bolt.Tx, client string) (*keyRing, error) {
+func readRing(tx *bolt.Tx, client string) (*sealed.KeyRing, error) {
 	b := tx.Bucket([]byte(bucketKeys))
 	if b == nil || b.Get([]byte(client)) == nil {
 		return nil, errNoRing
@@ -98,17 +113,17 @@ func readRing(tx *bolt.Tx, client string) (*keyRing, error) {
 	return unpackRing(b.Get([]byte(client)), bucketKeys, client)
 }
 
-func unpackRing(value []byte, bucket, client string, id ...string) (*keyRing, error) {
-	ring := new(keyRing)
-	if err := unpack(value, ring, append([]string{bucket, client}, id...)...); err != nil {
+func unpackRing(value []byte, bucket, client string, id ...string) (*sealed.KeyRing, error) {
+	ring := new(sealed.KeyRing)
+	if err := sealed.Unpack(value, ring, append([]string{bucket, client}, id...)...); err != nil {
 		return nil, fmt.Errorf("data key of client %q: %w", client, err)
 	}
 	return ring, nil
 }
 
 // putRing makes a ring the one that seals for a client.
-func putRing(tx *bolt.Tx, client string, ring *keyRing) error {
-	value, err := pack(ring, bucketKeys, client)
+func putRing(tx *bolt.Tx, client string, ring *sealed.KeyRing) error {
+	value, err := sealed.Pack(ring, bucketKeys, client)
 	if err != nil {
 		return err
 	}
@@ -120,6 +135,6 @@ func putRing(tx *bolt.Tx, client string, ring *keyRing) error {
 }
 
 // retire puts a ring among those of before.
-func retire(tx *bolt.Tx, client string, ring *keyRing) error {
+func retire(tx *bolt.Tx, client string, ring *sealed.KeyRing) error {
 	return putAt(tx, bucketRetired, client, ring.ID, ring)
 }

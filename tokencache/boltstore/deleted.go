@@ -9,6 +9,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -46,13 +47,13 @@ func (b *Store) Returned() []tokencache.Key {
 // and callers tell the tokens of a connection by numbers that only grow.
 func (b *Store) rememberDeleted(key tokencache.Key) {
 	b.note(func(tx *bolt.Tx) error {
-		err := putAccount(tx, bucketDeleted, key, utc(time.Now()))
-		var w recordJSON
+		err := putAccount(tx, bucketDeleted, key, sealed.UTC(time.Now()))
+		var w sealed.Record
 		value := account(tx, bucketTokens, key)
 		if value == nil {
 			return err
 		}
-		if unpack(value, &w, bucketTokens, key.Client, key.Account) != nil {
+		if sealed.Unpack(value, &w, bucketTokens, key.Client, key.Account) != nil {
 			return errors.Join(err, clientBucket(tx, bucketTokens, key.Client).Delete([]byte(key.Account)))
 		}
 		w.Token = nil

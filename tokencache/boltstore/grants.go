@@ -1,13 +1,13 @@
 package boltstore
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -41,10 +41,10 @@ func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 		}
 		return tokencache.Grant{}, false, nil
 	}
-	var w grantJSON
+	var w sealed.Grant
 	var dk cachedKey
 	err := f.run(false, func(tx *bolt.Tx) error {
-		err := unpack(account(tx, bucketGrants, key), &w, bucketGrants, key.Client, key.Account)
+		err := sealed.Unpack(account(tx, bucketGrants, key), &w, bucketGrants, key.Client, key.Account)
 		if err != nil {
 			return err
 		}
@@ -54,11 +54,7 @@ func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 	if err != nil {
 		return tokencache.Grant{}, false, b.unreadable(key, secrets, err)
 	}
-	text, err := dk.open(w.Grant, grantPlace(key))
-	var s sealedGrant
-	if err == nil && json.Unmarshal(text, &s) != nil {
-		err = fmt.Errorf("%w: not the JSON that was written", tokencache.ErrDamaged)
-	}
+	g, err := w.Open(dk.DataKey, key)
 	if err != nil {
 		return tokencache.Grant{}, false, b.unreadable(key, secrets, err)
 	}
@@ -71,45 +67,37 @@ func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 				f.path, key.Client, err)
 		}
 	}
-	s.GrantedAt = utc(s.GrantedAt)
-	return tokencache.Grant(s), true, nil
+	return g, true, nil
 }
 
 // SaveGrant stores the grant of a connection; it is on the disk when SaveGrant
 // returns, and the version before is kept. Nothing is overwritten if the
 // secrets do not open the client's data key.
 func (b *Store) SaveGrant(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
-	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx, text []byte) error {
-		return putGrant(f, tx, key, secrets, g, text, false)
+	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx) error {
+		return putGrant(f, tx, key, secrets, g, false)
 	})
 }
 
 // ReplaceGrant is SaveGrant for an account whose stored grant cannot be read, as
 // far as its error says Replaceable. Grants of other accounts stay as they are.
 func (b *Store) ReplaceGrant(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
-	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx, text []byte) error {
+	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx) error {
 		if err := f.giveUpKey(tx, key, secrets); err != nil {
 			return err
 		}
-		return putGrant(f, tx, key, secrets, g, text, true)
+		return putGrant(f, tx, key, secrets, g, true)
 	})
 }
 
 // saveGrant is what SaveGrant and ReplaceGrant have in common: put writes, in the transaction
 // that changes grants.db. The index and tokens.db learn of it once it is committed.
-func (b *Store) saveGrant(
-	key tokencache.Key, g tokencache.Grant, put func(f *dbFile, tx *bolt.Tx, text []byte) error,
-) error {
+func (b *Store) saveGrant(key tokencache.Key, g tokencache.Grant, put change) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
 	if g.RefreshToken == "" {
 		return fmt.Errorf("grant of %s: it has no refresh token, so it is not stored", key)
-	}
-	g.GrantedAt = utc(g.GrantedAt)
-	text, err := json.Marshal(sealedGrant(g))
-	if err != nil {
-		return fmt.Errorf("grant of %s: encoding failed", key)
 	}
 	f := &b.grants
 	f.mu.Lock()
@@ -117,8 +105,7 @@ func (b *Store) saveGrant(
 	if err := b.readyGrants(); err != nil {
 		return err
 	}
-	err = b.changeGrants(func(f *dbFile, tx *bolt.Tx) error { return put(f, tx, text) })
-	if err != nil {
+	if err := b.changeGrants(put); err != nil {
 		return b.grantError(key, err)
 	}
 	b.index.add(key)
@@ -129,9 +116,7 @@ func (b *Store) saveGrant(
 // putGrant seals a grant. A data key is made only for a client without any grant:
 // where there are some, one that cannot be had must not be displaced, unless that
 // was asked for.
-func putGrant(
-	f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, text []byte, anew bool,
-) error {
+func putGrant(f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, anew bool) error {
 	grants := clientBucket(tx, bucketGrants, key.Client)
 	dk, err := f.writeDataKey(tx, key.Client, secrets, anew || grants == nil)
 	if err != nil {
@@ -142,7 +127,10 @@ func putGrant(
 			return err
 		}
 	}
-	w := grantJSON{GrantedAt: utc(g.GrantedAt), Grant: dk.seal(text, grantPlace(key))}
+	w, err := dk.SealGrant(key, g)
+	if err != nil {
+		return err
+	}
 	return errors.Join(putAccount(tx, bucketGrants, key, w), dropRetired(tx, key.Client))
 }
 

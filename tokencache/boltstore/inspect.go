@@ -2,13 +2,13 @@ package boltstore
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -60,26 +60,15 @@ func (x *inspection) client(tx *bolt.Tx, client string, grants *bolt.Bucket) err
 	err := grants.ForEach(func(k, v []byte) error {
 		accounts[string(k)] = struct{}{}
 		switch {
-		case v == nil || !intact(v, bucketGrants, client, string(k)):
+		case v == nil || !sealed.Intact(v, bucketGrants, client, string(k)):
 			x.damaged++
 		case lost == nil && !bytes.Contains(v, usual):
-			elsewhere[keyOf(v)]++
+			elsewhere[sealed.KeyOf(v)]++
 		}
 		return nil
 	})
 	x.faults = append(x.faults, lostKeys(tx, client, elsewhere)...)
 	return err
-}
-
-// keyOf is the id of the data key that a stored grant is sealed by.
-func keyOf(value []byte) string {
-	var w struct { // of grantJSON, without decoding what is sealed
-		Grant struct {
-			Key string `json:"key"`
-		} `json:"grant"`
-	}
-	_ = json.Unmarshal(value[sumSize:], &w)
-	return w.Grant.Key
 }
 
 // lostKeys says which data keys of a client, other than the one that seals, are not to be

@@ -6,6 +6,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -68,7 +69,7 @@ func sweepLedgers(tx *bolt.Tx, after tokencache.Fingerprint, before time.Time) e
 // newestCall is when a stored ledger was last called by; what cannot be read counts as none.
 func newestCall(value []byte, of string) (newest time.Time) {
 	var calls []time.Time
-	if unpack(value, &calls, bucketLedgers, of) == nil {
+	if sealed.Unpack(value, &calls, bucketLedgers, of) == nil {
 		for _, t := range calls {
 			if t.After(newest) {
 				newest = t
@@ -88,7 +89,7 @@ func (b *Store) ledger(tx *bolt.Tx, of tokencache.Fingerprint) (calls []time.Tim
 	if value == nil {
 		return nil
 	}
-	if unpack(value, &calls, bucketLedgers, of.String()) != nil {
+	if sealed.Unpack(value, &calls, bucketLedgers, of.String()) != nil {
 		b.warn("%s: the ledger of a grant is damaged and counts as none", b.tokens.path)
 		return nil
 	}
@@ -107,9 +108,9 @@ func putLedger(tx *bolt.Tx, of tokencache.Fingerprint, calls []time.Time) error 
 	}
 	stored := make([]time.Time, len(calls))
 	for i := range calls {
-		stored[i] = utc(calls[i])
+		stored[i] = sealed.UTC(calls[i])
 	}
-	value, err := pack(stored, bucketLedgers, of.String())
+	value, err := sealed.Pack(stored, bucketLedgers, of.String())
 	if err != nil {
 		return err
 	}

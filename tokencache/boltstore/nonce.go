@@ -5,6 +5,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 )
 
 // ConsumeNonce reports whether an id is used the first time, and remembers it until
@@ -22,7 +24,7 @@ func (b *Store) ConsumeNonce(id string, until time.Time) (first bool, err error)
 		if spent.Get([]byte(id)) != nil {
 			return errUnchanged
 		}
-		return spent.Put([]byte(id), []byte(utc(until).Format(time.RFC3339)))
+		return spent.Put([]byte(id), []byte(sealed.UTC(until).Format(time.RFC3339)))
 	})
 	if errors.Is(err, errUnchanged) {
 		return false, nil

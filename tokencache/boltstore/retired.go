@@ -5,6 +5,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -59,8 +60,8 @@ func dropRetired(tx *bolt.Tx, client string) error {
 	if grants := clientBucket(tx, bucketGrants, client); grants != nil {
 		known := true
 		_ = grants.ForEach(func(account, value []byte) error {
-			var w grantJSON
-			known = known && unpack(value, &w, bucketGrants, client, string(account)) == nil
+			var w sealed.Grant
+			known = known && sealed.Unpack(value, &w, bucketGrants, client, string(account)) == nil
 			used[w.Grant.Key] = true
 			return nil
 		})

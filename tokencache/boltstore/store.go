@@ -2,7 +2,7 @@
 // files, on the disk of one machine, for one process.
 //
 // The files of the package stand in layers, and none needs one that stands above it. At the
-// bottom are format.go, record.go and seal.go: how things are laid out and sealed. dbfile.go
+// bottom is format.go: how things are laid out, in the forms of internal/sealed. dbfile.go
 // stands between all that and bbolt, which a damaged file must not reach: dbcheck.go reads
 // its structure before. dbkeys.go has the data keys of a file, store.go the type of the store.
 // tokens*.go hold what is a cache, grants*.go what a human would have to bring back: how it
@@ -81,11 +81,14 @@ func (b *Store) putBack() string {
 // Warnings lists what does not stop the store but should be looked at: modes
 // that let others read, owners, files set aside, records that cannot be read.
 func (b *Store) Warnings() []string {
-	return slices.Concat(b.Strange(), b.TooOpen(), b.Noticed())
+	return slices.Concat(b.strange(), b.tooOpen(), b.noticed())
 }
 
-// TooOpen lists files with modes that let others than their owner read them.
-func (b *Store) TooOpen() []string {
+// Name is the directory.
+func (b *Store) Name() string { return b.dir }
+
+// tooOpen lists files with modes that let others than their owner read them.
+func (b *Store) tooOpen() []string {
 	var list []string
 	for path, limit := range b.modes() {
 		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink == 0 && info.IsDir() == (path == b.dir) && info.Mode().Perm()&^limit != 0 {
@@ -105,8 +108,8 @@ func (b *Store) modes() map[string]os.FileMode {
 	return map[string]os.FileMode{b.dir: 0o700, b.tokens.path: 0o600, b.grants.path: 0o600, b.beforePath(): 0o600}
 }
 
-// Noticed lists what was noticed while files were read since they were opened.
-func (b *Store) Noticed() []string {
+// noticed lists what was noticed while files were read since they were opened.
+func (b *Store) noticed() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.warnings)

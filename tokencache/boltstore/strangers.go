@@ -42,9 +42,9 @@ func linkError() error {
 		tokencache.ErrDamaged)
 }
 
-// Strange lists what of the store belongs to another user than the one of this process. It is told where
+// strange lists what of the store belongs to another user than the one of this process. It is told where
 // this is root; to others such a store is refused.
-func (b *Store) Strange() []string {
+func (b *Store) strange() []string {
 	var list []string
 	for path := range b.modes() {
 		if info, err := os.Lstat(path); err == nil {

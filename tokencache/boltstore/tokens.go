@@ -5,6 +5,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -14,7 +15,7 @@ import (
 func (b *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record, found bool, err error) {
 	var dk cachedKey
 	var keyErr error
-	var w recordJSON
+	var w sealed.Record
 	var damaged error
 	err = b.withTokens(false, func(tx *bolt.Tx) error {
 		value := account(tx, bucketTokens, key)
@@ -22,8 +23,8 @@ func (b *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record,
 			return nil
 		}
 		dk, keyErr = b.tokens.dataKey(tx, keyName{client: key.Client}, secrets)
-		if damaged = unpack(value, &w, bucketTokens, key.Client, key.Account); damaged == nil {
-			r, damaged = w.record()
+		if damaged = sealed.Unpack(value, &w, bucketTokens, key.Client, key.Account); damaged == nil {
+			r, damaged = w.Record()
 		}
 		r.Ledger = b.ledger(tx, r.Fingerprint)
 		return nil
@@ -39,9 +40,7 @@ func (b *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record,
 		return r, true, nil
 	}
 	if keyErr == nil {
-		var text []byte
-		text, keyErr = dk.open(*w.Token, w.place(key))
-		r.Token = string(text)
+		r.Token, keyErr = w.OpenToken(dk.DataKey, key)
 	}
 	switch {
 	case errors.Is(keyErr, tokencache.ErrWrongKey):
@@ -59,15 +58,14 @@ func (b *Store) Save(key tokencache.Key, secrets [][]byte, r tokencache.Record) 
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	w := toJSON(r)
+	w := sealed.NewRecord(r)
 	var keyErr error
 	// gofail: var beforeCommit struct{}
 	err := b.withTokens(true, func(tx *bolt.Tx) error { // may run twice, on a file begun anew
 		if r.Token != "" {
 			dk, err := b.tokens.writeDataKey(tx, key.Client, secrets, true)
 			if keyErr = err; err == nil {
-				s := dk.seal([]byte(r.Token), w.place(key))
-				w.Token = &s
+				w.SealToken(dk.DataKey, key, r.Token)
 			} else if !errors.Is(err, tokencache.ErrWrongKey) {
 				return err
 			}

@@ -1,4 +1,8 @@
-package boltstore
+// Package sealed is the form in which grants, tokens and the keys that seal them are kept,
+// whatever keeps them: the files of tokencache/boltstore, Redis, a backup.
+//
+// keys.go seals, record.go has the forms, checksum.go finds what was damaged.
+package sealed
 
 import (
 	"crypto/aes"
@@ -15,22 +19,33 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
+// What sealed things are bound to, beside client and account: the names of the embedded store,
+// for every store, so that what one of them has sealed can be moved to another.
+const (
+	Grants = "grants.db"
+	Tokens = "tokens.db"
+
+	grantsBucket = "grants"
+	tokensBucket = "tokens"
+	keysBucket   = "keys"
+)
+
 // Sealing in two layers. What is stored is sealed by a data key: random, one
 // per client and file. The data key is stored beside it, wrapped once by each
 // secret that the operator configures. So a secret is rolled over by adding a
 // wrap, and no record is written again.
 
-// place is where something sealed belongs: file, bucket and keys. It is
+// Place is where something sealed belongs: file, bucket and keys. It is
 // authenticated along, so that a record copied to another place does not open.
-type place []string
+type Place []string
 
-// sealed is something under a data key, named by its id.
-type sealed struct {
+// Box is something under a data key, named by its id.
+type Box struct {
 	Key  string `json:"key"`
 	Data []byte `json:"sealed"` // 12 bytes of random nonce, AES-256-GCM
 }
 
-// keyRing holds the data key of a client:
+// KeyRing holds the data key of a client:
 //
 //	{
 //	  "id": "5f0c…",                                  random; each sealed thing names it
@@ -41,41 +56,30 @@ type sealed struct {
 //
 // The key that wraps is HKDF-SHA256 of the secret and the salt. The id of a
 // secret is another output of HKDF, so it gives nothing away but equality.
-type keyRing struct {
+type KeyRing struct {
 	ID    string `json:"id"`
-	Wraps []wrap `json:"wraps"`
+	Wraps []Wrap `json:"wraps"`
 }
 
-type wrap struct {
+// Wrap is the data key, sealed by one secret.
+type Wrap struct {
 	Key  string `json:"key"`
 	Salt []byte `json:"salt"`
 	Data []byte `json:"sealed"`
 }
 
-// dataKey is an opened data key. raw is kept to wrap it by a further secret.
-type dataKey struct {
-	id   string
+// DataKey is an opened data key. raw is kept to wrap it by a further secret.
+type DataKey struct {
+	ID   string
 	raw  []byte
 	aead cipher.AEAD
 }
 
-// keyName says which data key of a client: the one that seals, or with an id
-// one that a grant was sealed by.
-type keyName struct{ client, id string }
-
-// cachedKey is an opened data key and the list of secrets that opened it, so
-// that a key is not derived at each call, and not given for another secret.
-type cachedKey struct {
-	*dataKey
-	secrets  [sha256.Size]byte
-	complete bool // each secret has a wrap
-}
-
 const keySize = 32
 
-// newDataKey makes the data key of a client and wraps it by each secret. Without any secret it
-// is a keyError: nothing could ever open what such a key has sealed.
-func newDataKey(file, client string, secrets [][]byte) (*keyRing, *dataKey, error) {
+// NewDataKey makes the data key of a client and wraps it by each secret. Without any secret it
+// is a KeyError: nothing could ever open what such a key has sealed.
+func NewDataKey(file, client string, secrets [][]byte) (*KeyRing, *DataKey, error) {
 	raw, id := make([]byte, keySize), make([]byte, 8)
 	_, _ = rand.Read(raw) // never fails
 	_, _ = rand.Read(id)
@@ -83,22 +87,22 @@ func newDataKey(file, client string, secrets [][]byte) (*keyRing, *dataKey, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	ring := &keyRing{ID: key.id}
-	if _, err := ring.add(key, file, client, secrets); err != nil {
+	ring := &KeyRing{ID: key.ID}
+	if _, err := ring.Add(key, file, client, secrets); err != nil {
 		return nil, nil, err
 	}
 	if len(ring.Wraps) == 0 {
-		return nil, nil, &keyError{}
+		return nil, nil, &KeyError{}
 	}
 	return ring, key, nil
 }
 
-func makeDataKey(id string, raw []byte) (*dataKey, error) {
+func makeDataKey(id string, raw []byte) (*DataKey, error) {
 	aead, err := newAEAD(raw)
 	if err != nil {
 		return nil, err
 	}
-	return &dataKey{id: id, raw: raw, aead: aead}, nil
+	return &DataKey{ID: id, raw: raw, aead: aead}, nil
 }
 
 func newAEAD(key []byte) (cipher.AEAD, error) {
@@ -109,21 +113,21 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// add wraps the key by each secret that has no wrap yet, and reports whether
+// Add wraps the key by each secret that has no wrap yet, and reports whether
 // there was one.
-func (r *keyRing) add(key *dataKey, file, client string, secrets [][]byte) (added bool, err error) {
+func (r *KeyRing) Add(key *DataKey, file, client string, secrets [][]byte) (added bool, err error) {
 	for _, secret := range secrets {
 		if len(secret) == 0 {
 			continue
 		}
-		id, err := secretID(secret)
+		id, err := SecretID(secret)
 		if err != nil {
 			return added, err
 		}
 		if r.find(id) != nil {
 			continue
 		}
-		w := wrap{Key: id, Salt: make([]byte, 16)}
+		w := Wrap{Key: id, Salt: make([]byte, 16)}
 		_, _ = rand.Read(w.Salt)
 		aead, err := wrapper(secret, w.Salt)
 		if err != nil {
@@ -136,10 +140,10 @@ func (r *keyRing) add(key *dataKey, file, client string, secrets [][]byte) (adde
 	return added, nil
 }
 
-// open returns the data key by the first secret that has a wrap. If none has,
-// the error is a keyError; if a wrap does not open by its own secret, it is damage.
-func (r *keyRing) open(file, client string, secrets [][]byte) (*dataKey, error) {
-	unfit := &keyError{}
+// Open returns the data key by the first secret that has a wrap. If none has,
+// the error is a KeyError; if a wrap does not open by its own secret, it is damage.
+func (r *KeyRing) Open(file, client string, secrets [][]byte) (*DataKey, error) {
+	unfit := &KeyError{}
 	for _, w := range r.Wraps {
 		unfit.wanted = append(unfit.wanted, w.Key)
 	}
@@ -148,7 +152,7 @@ func (r *keyRing) open(file, client string, secrets [][]byte) (*dataKey, error) 
 		if len(secret) == 0 {
 			continue
 		}
-		id, err := secretID(secret)
+		id, err := SecretID(secret)
 		if err != nil {
 			return nil, err
 		}
@@ -175,36 +179,36 @@ func (r *keyRing) open(file, client string, secrets [][]byte) (*dataKey, error) 
 }
 
 // find is the wrap by a secret, named by its id; nil = there is none.
-func (r *keyRing) find(id string) *wrap {
-	if i := slices.IndexFunc(r.Wraps, func(w wrap) bool { return w.Key == id }); i >= 0 {
+func (r *KeyRing) find(id string) *Wrap {
+	if i := slices.IndexFunc(r.Wraps, func(w Wrap) bool { return w.Key == id }); i >= 0 {
 		return &r.Wraps[i]
 	}
 	return nil
 }
 
-// complete reports whether each secret has a wrap.
-func (r *keyRing) complete(secrets [][]byte) bool {
+// Complete reports whether each secret has a wrap.
+func (r *KeyRing) Complete(secrets [][]byte) bool {
 	return !slices.ContainsFunc(secrets, func(secret []byte) bool {
-		id, err := secretID(secret)
+		id, err := SecretID(secret)
 		return len(secret) > 0 && err == nil && r.find(id) == nil
 	})
 }
 
 // place is what a wrap is authenticated with: moved to another file, client or ring, it does
 // not open.
-func (r *keyRing) place(file, client, secretID string) []byte {
-	return lengthprefix.Join(file, bucketKeys, client, r.ID, secretID)
+func (r *KeyRing) place(file, client, secretID string) []byte {
+	return lengthprefix.Join(file, keysBucket, client, r.ID, secretID)
 }
 
-// seal seals text for a place.
-func (k *dataKey) seal(text []byte, at place) sealed {
-	return sealed{Key: k.id, Data: k.aead.Seal(nil, nil, text, lengthprefix.Join(at...))}
+// Seal seals text for a place.
+func (k *DataKey) Seal(text []byte, at Place) Box {
+	return Box{Key: k.ID, Data: k.aead.Seal(nil, nil, text, lengthprefix.Join(at...))}
 }
 
-// open opens what was sealed for the same place by this key.
-func (k *dataKey) open(s sealed, at place) ([]byte, error) {
-	if s.Key != k.id {
-		return nil, fmt.Errorf("%w: sealed by data key %s, the client's is %s", tokencache.ErrWrongKey, s.Key, k.id)
+// Open opens what was sealed for the same place by this key.
+func (k *DataKey) Open(s Box, at Place) ([]byte, error) {
+	if s.Key != k.ID {
+		return nil, fmt.Errorf("%w: sealed by data key %s, the client's is %s", tokencache.ErrWrongKey, s.Key, k.ID)
 	}
 	text, err := k.aead.Open(nil, nil, s.Data, lengthprefix.Join(at...))
 	if err != nil {
@@ -213,9 +217,9 @@ func (k *dataKey) open(s sealed, at place) ([]byte, error) {
 	return text, nil
 }
 
-// secretID names a secret in files and messages. It stays the same wherever the secret is
+// SecretID names a secret in files and messages. It stays the same wherever the secret is
 // used, so that an operator can tell which one is meant.
-func secretID(secret []byte) (string, error) {
+func SecretID(secret []byte) (string, error) {
 	id, err := hkdf.Key(sha256.New, secret, nil, "caddy-zoho tokencache: id of a secret", 8)
 	return hex.EncodeToString(id), err
 }
@@ -230,8 +234,8 @@ func wrapper(secret, salt []byte) (cipher.AEAD, error) {
 	return newAEAD(key)
 }
 
-// digest tells one list of secrets from another, in memory only.
-func digest(secrets [][]byte) [sha256.Size]byte {
+// Digest tells one list of secrets from another, in memory only.
+func Digest(secrets [][]byte) [sha256.Size]byte {
 	parts := make([]string, len(secrets))
 	for i, s := range secrets {
 		parts[i] = string(s)
@@ -239,16 +243,16 @@ func digest(secrets [][]byte) [sha256.Size]byte {
 	return sha256.Sum256(lengthprefix.Join(parts...))
 }
 
-// keyError says which keys a client's data key is wrapped by, and which ones
+// KeyError says which keys a client's data key is wrapped by, and which ones
 // were offered. Ids reveal nothing of the keys.
-type keyError struct{ wanted, offered []string }
+type KeyError struct{ wanted, offered []string }
 
-func (e *keyError) Error() string {
+func (e *KeyError) Error() string {
 	return fmt.Sprintf("%v: sealed under key id %s, offered %s",
 		tokencache.ErrWrongKey, listIDs(e.wanted), listIDs(e.offered))
 }
 
-func (e *keyError) Unwrap() error { return tokencache.ErrWrongKey }
+func (e *KeyError) Unwrap() error { return tokencache.ErrWrongKey }
 
 func listIDs(ids []string) string {
 	if len(ids) == 0 {
