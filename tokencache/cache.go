@@ -33,6 +33,7 @@ type Options struct {
 // Cache holds the state of all connections, across configurations.
 type Cache struct {
 	store   Store
+	shared  Shared // store, if it is that of a fleet
 	clock   *clock
 	observe func(Event)
 	rand    func() float64
@@ -40,7 +41,7 @@ type Cache struct {
 	mu    sync.RWMutex // guards conns
 	conns map[Key]*Conn
 
-	saving    sync.Mutex // one write at a time, each of the state as it is then
+	saving    [16]sync.Mutex // see savingOf
 	ledgers   *ledgers
 	accounts  accounts // of callers
 	looks     bool     // it belongs to Status, and keeps nothing
@@ -48,10 +49,12 @@ type Cache struct {
 	users     userList
 	unsaved   unsaved
 	lookup    grantLookup
+	loners    loners
 	overviews overviews
 
-	gate    sync.Mutex // guards closed, and running against it
+	gate    sync.Mutex // guards closed and unwatch, and running against closed
 	closed  bool
+	unwatch func()         // ends the watch of a shared store, nil = there is none yet
 	closing chan struct{}  // is closed then
 	running sync.WaitGroup // flights and timers' functions
 
@@ -70,11 +73,12 @@ func New(o Options) *Cache {
 		ledgers: &ledgers{byGrant: make(map[Fingerprint]*sharedLedger)},
 		closing: make(chan struct{}),
 	}
+	c.shared, _ = o.Store.(Shared)
 	if c.rand == nil {
 		c.rand = rand.Float64
 	}
 	c.unsaved.cache = c
-	c.beside = &Cache{store: c.store, clock: c.clock, rand: c.rand, ledgers: c.ledgers, looks: true}
+	c.beside = &Cache{store: c.store, shared: c.shared, clock: c.clock, rand: c.rand, ledgers: c.ledgers, looks: true}
 	c.lastLook = c.clock.now()
 	return c
 }
@@ -141,7 +145,9 @@ func (c *Cache) GrantChanged(key Key) {
 // Use tells the cache how to find the configuration of the moment, which
 // timers need. The latest lookup that was not released holds.
 func (c *Cache) Use(lookup func(client string) *Client) (release func()) {
-	return c.users.add(lookup)
+	release = c.users.add(lookup)
+	c.watch()
+	return release
 }
 
 // client is a client as the current configuration has it, nil if it has none.
@@ -218,7 +224,11 @@ func (c *Cache) Close() error {
 		close(c.closing)
 	}
 	c.closed = true
+	unwatch := c.unwatch
 	c.gate.Unlock()
+	if unwatch != nil {
+		unwatch()
+	}
 	c.unsaved.stop()
 	c.running.Wait()
 	c.unsaved.stop()

@@ -17,6 +17,7 @@ const flightLimit = 15 * time.Second
 //
 //	start     with mu held, so that there is one at a time
 //	renew     check: is the grant still the same?  load: what did the run before leave?
+//	lead      in a fleet: have others a token? If not, this process asks; see fleet.go
 //	prepare   with mu held: a token that is there after all, what holds calls back, or an
 //	          entry in the ledger; keep has it written before the call is made
 //	fetch     asks the server, for flightLimit at most; keep tries again what could not be written
@@ -39,6 +40,12 @@ type flight struct {
 	err    error
 	called bool // the server was asked
 	minted bool // live comes from the server, not from the store
+
+	// In a fleet:
+	news  chan struct{} // another process has stored something of the connection
+	leads *leadership   // nil = this process does not lead
+	alone bool          // the store is away, and no other process knows of this call
+	call  *call         // that the ledger of the fleet has
 }
 
 // start starts a flight, unless the cache is closing. With mu held.
@@ -46,7 +53,7 @@ func (n *Conn) start(cl *Client, req request) bool {
 	if !n.cache.enter() {
 		return false
 	}
-	n.flight = &flight{request: req, number: Mark(n.started.Add(1)), client: cl.identity(), done: make(chan struct{})}
+	n.flight = &flight{request: req, number: Mark(n.started.Add(1)), client: cl.identity(), done: make(chan struct{}), news: make(chan struct{}, 1)}
 	go n.run(n.flight, cl)
 	return true
 }
@@ -59,6 +66,7 @@ func (n *Conn) run(f *flight, cl *Client) {
 		f.live, f.err = n.renew(f, cl)
 	}()
 	n.keep(cl)
+	n.resign(f)
 	n.arm(cl)
 }
 
@@ -114,10 +122,10 @@ func (n *Conn) renew(f *flight, cl *Client) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := n.load(cl); err != nil {
-		return nil, err
+	if l, err := n.lead(f, cl, g); l != nil || err != nil {
+		return l, err
 	}
-	c, l, err := n.prepare(f.request, cl, g)
+	c, l, err := n.prepare(f, cl, g)
 	if c == nil {
 		return l, err
 	}
@@ -128,7 +136,7 @@ func (n *Conn) renew(f *flight, cl *Client) (*live, error) {
 	// gofail: var afterTokenCall struct{}
 	n.keep(cl) // if that failed before: a token is not in use until it was tried again
 	l, err = n.complete(f, cl, c, got, err)
-	if errors.Is(err, errSuperseded) {
+	if errors.Is(err, errSuperseded) && n.cache.shared == nil {
 		n.cache.keepLedger(n.key, g.fingerprint, c.ledger)
 	}
 	f.minted = err == nil
@@ -141,29 +149,66 @@ type call struct {
 	ledger *sharedLedger // that it stands in
 	epoch  uint32
 	digest [8]byte // of the credentials
+
+	// In the ledger of a fleet:
+	entry  string // "" = it is not there
+	grant  Fingerprint
+	counts bool
 }
 
 // prepare decides whether to call, under one lock with entering it in the ledger.
 // Without a call it returns the token that makes it needless, or what holds it back.
-func (n *Conn) prepare(req request, cl *Client, g granted) (*call, *live, error) {
+func (n *Conn) prepare(f *flight, cl *Client, g granted) (*call, *live, error) {
+	c, l, err := n.enter(f, cl, g)
+	if c == nil || n.cache.shared == nil || f.alone {
+		return c, l, err
+	}
+	f.call = c
+	if err := n.enterFleet(cl, f.request, g, c); err != nil {
+		return nil, nil, err
+	}
+	if f.leads.lapsed() {
+		c.ledger.complete(c.at.mono, 0, false)
+		return nil, nil, n.fail(KindTemporary, lookAgain, errSuperseded)
+	}
+	return c, nil, nil
+}
+
+// enter is prepare for what this process knows.
+func (n *Conn) enter(f *flight, cl *Client, g granted) (*call, *live, error) {
 	digest := cl.digest(g.fingerprint)
 	n.mu.Lock()
 	defer n.unlockAndEmit()
 	now := n.cache.clock.now()
+	if l, err := n.settledNow(f.request, cl, g, digest, now); l != nil || err != nil {
+		return nil, l, err
+	}
+	if f.alone {
+		if err := n.goAlone(now); err != nil {
+			return nil, nil, err
+		}
+	}
+	if d := n.ledger.enter(now.mono, cl, f.request.budget(cl)); d > 0 { // another connection with the grant was quicker
+		return nil, nil, n.spent(cl, f.request, d)
+	}
+	if n.cache.shared == nil { // a fleet's ledger is written by itself
+		n.changes++
+	}
+	return &call{at: now, ledger: n.ledger, epoch: n.epoch, digest: digest}, nil, nil
+}
+
+// settledNow returns what makes a call needless or useless. With mu held.
+func (n *Conn) settledNow(req request, cl *Client, g granted, digest [8]byte, now moment) (*live, error) {
 	if n.epoch != g.epoch {
-		return nil, nil, errSuperseded
+		return nil, n.fail(KindTemporary, lookAgain, errSuperseded)
 	}
 	if l := n.live.Load(); !req.operator && l.usable(now, req) {
-		return nil, l, nil
+		return l, nil
 	}
 	if err := n.backingOff(cl, req, digest, now); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if d := n.ledger.enter(now.mono, cl, req.budget(cl)); d > 0 { // another connection with the grant was quicker
-		return nil, nil, n.spent(cl, req, d)
-	}
-	n.changes++
-	return &call{at: now, ledger: n.ledger, epoch: n.epoch, digest: digest}, nil, nil
+	return nil, nil
 }
 
 // fetch asks the server.
@@ -191,6 +236,7 @@ func (n *Conn) complete(f *flight, cl *Client, c *call, got Fetched, err error) 
 	e := Event{Type: EventTokenRequest, Key: n.key, Cause: f.request.cause, Result: kind.String(), Err: err,
 		Generation: n.generation, Duration: time.Duration(now.mono - c.at.mono)}
 	c.ledger.complete(c.at.mono, now.mono, counts)
+	c.counts = counts
 	if n.epoch != c.epoch { // its grant is gone, and the token with it
 		n.addEvent(e)
 		return nil, errSuperseded
@@ -200,7 +246,7 @@ func (n *Conn) complete(f *flight, cl *Client, c *call, got Fetched, err error) 
 		n.addEvent(e)
 		return nil, n.fault(cl, kind, c.digest, retryAfter, err, now)
 	}
-	l := n.publish(cl, c.at, got, f.cure())
+	l := n.publish(cl, c.at, got, f.leads.generation(), f.cure())
 	e.Generation, e.Expiry = l.Generation, l.Expiry
 	n.addEvent(e)
 	n.waiting, n.failures = waiting{}, 0
@@ -248,9 +294,9 @@ func (f *flight) cure() Mark {
 	return f.number
 }
 
-// publish makes a token the current one.
-func (n *Conn) publish(cl *Client, at moment, got Fetched, cure Mark) *live {
-	n.generation++
+// publish makes a token the current one. Its generation is the next one, or that of the lease.
+func (n *Conn) publish(cl *Client, at moment, got Fetched, leased uint64, cure Mark) *live {
+	n.generation = max(n.generation+1, leased)
 	life := cl.life(got.Life)
 	l := n.newLive(cl, at.mono, life, Token{
 		Value:       got.AccessToken,

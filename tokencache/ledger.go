@@ -129,6 +129,34 @@ func (s *sharedLedger) restore(calls []time.Time, now moment) {
 	s.ledger.sort()
 }
 
+// replace takes what the store of a fleet has.
+func (s *sharedLedger) replace(calls []time.Time, now moment) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	s.known, s.ledger = false, nil
+	s.mu.Unlock()
+	s.restore(calls, now)
+}
+
+// adopt takes what the ledger of a fleet holds, where a call was entered at a time unless there was
+// no room: then it says how long one takes to fit.
+func (s *sharedLedger) adopt(e Entry, at, now moment, cl *Client, budget int) (wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known, s.ledger = true, nil
+	for _, age := range e.Ages {
+		s.ledger.add(now.mono - int64(age))
+	}
+	s.ledger.sort()
+	if e.ID == "" {
+		return s.ledger.wait(now.mono, budget, cl.window())
+	}
+	s.ledger = append(s.ledger[:max(0, len(s.ledger)-1)], at.mono)
+	return 0
+}
+
 // times is the ledger as the store keeps it.
 func (s *sharedLedger) times(now moment) (calls []time.Time) {
 	if s == nil {

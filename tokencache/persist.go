@@ -2,6 +2,7 @@ package tokencache
 
 import (
 	"errors"
+	"hash/maphash"
 	"math"
 	"sync"
 	"time"
@@ -23,17 +24,21 @@ const (
 	clockSkew    = time.Minute // a record from further in the future has no believable times
 )
 
-// load looks once for each grant at what the run before left.
+// load looks once for each grant at what the run before left. In a fleet it looks each time at
+// what others have left.
 func (n *Conn) load(cl *Client) error {
 	n.mu.Lock()
 	loaded, fp := n.loaded, n.fingerprint
 	n.mu.Unlock()
-	if loaded {
+	if loaded && n.cache.shared == nil {
 		return nil
 	}
 	var rec Record
 	var calls []time.Time
 	if store := n.cache.store; store != nil {
+		if n.cache.shared != nil {
+			n.payCalls(cl, fp)
+		}
 		var err error
 		rec, _, err = store.Load(n.key, cl.secrets())
 		if calls = rec.Ledger; err == nil && rec.Fingerprint != fp {
@@ -46,10 +51,15 @@ func (n *Conn) load(cl *Client) error {
 	}
 	n.mu.Lock()
 	defer n.unlockAndEmit()
-	if !n.loaded && n.fingerprint == fp {
+	switch now := n.cache.clock.now(); {
+	case n.fingerprint != fp:
+	case n.loaded:
+		n.broken = nil
+		n.overtake(cl, rec, calls, now)
+	default:
 		n.loaded, n.broken = true, nil
-		n.ledger.restore(calls, n.cache.clock.now())
-		n.take(cl, rec, n.cache.clock.now())
+		n.ledger.restore(calls, now)
+		n.take(cl, rec, now)
 	}
 	return nil
 }
@@ -64,19 +74,25 @@ func (n *Conn) take(cl *Client, rec Record, now moment) {
 	if !rec.Used.IsZero() {
 		n.used.CompareAndSwap(0, rec.Used.UnixNano())
 	}
-	n.waiting.restore(rec.State, rec.Failures, rec.wait(now), now.mono)
-	if n.waiting.kind != 0 {
+	if rec.State != n.waiting.state() || rec.Failures != int(n.waiting.steps) { // otherwise it knows more: who has looked
+		n.waiting = waiting{}
+		n.waiting.restore(rec.State, rec.Failures, rec.wait(now), now.mono)
 		n.failures = uint16(min(n.waiting.steps, math.MaxUint16))
 	}
 	if rec.LastError != "" {
 		n.last = &failure{errors.New(rec.LastError), rec.LastErrorAt.UnixNano()}
 	}
-	if l := n.stillLive(cl, rec, now); l != nil {
+	if l := n.stillLive(cl, rec, now); l != nil && l.newerThan(n.live.Load()) {
 		n.live.Store(l)
+		if d := n.doubts.Load(); d != nil {
+			d.tell()
+		}
 		n.addEvent(Event{Type: EventAdopted, Key: n.key, Generation: l.Generation, Expiry: l.Expiry})
 	}
 	n.reported = n.state(now)
 }
+
+func (l *live) newerThan(other *live) bool { return other == nil || l.Generation > other.Generation }
 
 // wait is what is left of the wait that was drawn, and never more than all of it: the
 // clock may have been set back since.
@@ -142,8 +158,9 @@ func (n *Conn) save(cl *Client) error {
 	if store == nil {
 		return nil
 	}
-	n.cache.saving.Lock()
-	defer n.cache.saving.Unlock()
+	saving := n.cache.savingOf(n.key)
+	saving.Lock()
+	defer saving.Unlock()
 	n.mu.Lock()
 	if !n.loaded || n.stored == n.changes {
 		n.mu.Unlock()
@@ -153,6 +170,12 @@ func (n *Conn) save(cl *Client) error {
 	n.mu.Unlock()
 	err := store.Save(n.key, cl.secrets(), rec)
 	n.cache.emitWarnings()
+	if errors.Is(err, ErrOutdated) {
+		n.mu.Lock()
+		n.stored, n.unsaved = changes, nil
+		n.mu.Unlock()
+		return n.load(cl)
+	}
 	if err != nil {
 		n.cache.emit(Event{Type: EventStoreError, Key: n.key, Operation: "save", Err: err})
 		n.mu.Lock()
@@ -165,6 +188,18 @@ func (n *Conn) save(cl *Client) error {
 	n.mu.Unlock()
 	return nil
 }
+
+// savingOf is held while the state is written, so that each write has the state as it is then. A ledger
+// is written along with each connection of its grant, so all wait for each other; not in a fleet,
+// where it is written by itself, and a store that is slow must not be so for each in turn.
+func (c *Cache) savingOf(key Key) *sync.Mutex {
+	if c.shared == nil {
+		return &c.saving[0]
+	}
+	return &c.saving[maphash.Comparable(savingSeed, key)%uint64(len(c.saving))]
+}
+
+var savingSeed = maphash.MakeSeed()
 
 // keep saves, now or later: a write that fails costs no request. A grant that goes
 // while its token is written takes it along.

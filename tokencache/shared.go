@@ -26,7 +26,8 @@ type Shared interface {
 	Lease(key Key, life time.Duration) (Lease, error)
 	// Extend gives a lease another life; ErrLeaseLost if it is not the caller's any more.
 	Extend(key Key, l Lease, life time.Duration) error
-	// Release ends a lease. One that is not the caller's any more is left alone.
+	// Release ends a lease. If no record of its generation was saved, the next lease gets that. One
+	// that is not the caller's any more is left alone.
 	Release(key Key, l Lease) error
 
 	// EnterCall enters a token call into the ledger of a grant if fewer than budget are in

@@ -1,6 +1,7 @@
 package tokencache
 
 import (
+	"math"
 	"time"
 )
 
@@ -31,16 +32,26 @@ func (c *Cache) Verify(cl *Client, key Key, g Grant) (Proof, error) {
 	if err != nil {
 		return Proof{}, n.unreadable(cl, "load", err)
 	}
-	at := c.clock.now()
+	ca := &call{at: c.clock.now(), ledger: l}
+	at := ca.at
 	if d := l.enter(at.mono, cl, cl.budget()); d > 0 {
 		return Proof{}, n.spent(cl, request{}, d)
 	}
-	c.keepLedger(key, fp, l)
+	if c.shared == nil {
+		c.keepLedger(key, fp, l)
+	} else if err := n.enterFleet(cl, request{}, granted{fingerprint: fp}, ca); err != nil {
+		return Proof{}, err
+	}
 	got, err := n.fetch(cl, g)
 	now := c.clock.now()
 	kind, counts, retryAfter := classify(err)
 	l.complete(at.mono, now.mono, counts)
-	c.keepLedger(key, fp, l)
+	ca.counts = counts
+	if c.shared == nil {
+		c.keepLedger(key, fp, l)
+	} else {
+		n.completeFleet(ca)
+	}
 	c.emit(Event{Type: EventTokenRequest, Key: key, Cause: CauseConsent, Result: kind.String(), Err: err,
 		Duration: time.Duration(now.mono - at.mono), Expiry: at.time().Add(cl.life(got.Life))})
 	if err != nil {
@@ -55,7 +66,11 @@ func (c *Cache) Exchanged(cl *Client, key Key, g Grant, got Fetched) Proof {
 	fp, now := cl.fingerprint(g), c.clock.now()
 	l, err := c.openLedger(fp)
 	l.add(now.mono)
-	if err == nil { // otherwise the store is told of by whoever needs it
+	switch {
+	case err != nil: // the store is told of by whoever needs it
+	case c.shared != nil:
+		_, _ = c.shared.EnterCall(fp, math.MaxInt32, cl.window())
+	default:
 		c.keepLedger(key, fp, l)
 	}
 	return Proof{Fetched: got, at: now}
@@ -89,12 +104,17 @@ func (c *Cache) replace(cl *Client, key Key, p Proof, err error) error {
 // connection. If it is not, the next caller gets one of its own.
 func (n *Conn) install(cl *Client, p Proof) {
 	g, err := n.check(cl)
-	if err != nil || n.load(cl) != nil {
+	if err != nil {
+		return
+	}
+	leads := n.takeLease()
+	defer leads.end()
+	if n.load(cl) != nil {
 		return
 	}
 	n.mu.Lock()
 	if n.epoch == g.epoch {
-		l := n.publish(cl, p.at, p.Fetched, 0)
+		l := n.publish(cl, p.at, p.Fetched, leads.generation(), 0)
 		n.waiting, n.failures, n.last = waiting{}, 0, nil
 		n.changes++
 		n.addEvent(Event{Type: EventInstalled, Key: n.key, Cause: CauseConsent, Result: Kind(0).String(), Generation: l.Generation,
@@ -113,7 +133,11 @@ func (c *Cache) openLedger(fp Fingerprint) (*sharedLedger, error) {
 		return l, nil
 	}
 	calls, err := c.store.LoadLedger(fp)
-	if err == nil {
+	switch {
+	case err != nil:
+	case c.shared != nil:
+		l.replace(calls, c.clock.now())
+	default:
 		l.restore(calls, c.clock.now())
 	}
 	return l, err
@@ -124,10 +148,11 @@ func (c *Cache) keepLedger(key Key, fp Fingerprint, l *sharedLedger) {
 	if c.store == nil {
 		return
 	}
-	c.saving.Lock()
+	saving := c.savingOf(key)
+	saving.Lock()
 	now := c.clock.now()
 	err := c.store.SaveLedger(fp, l.times(now), now.time())
-	c.saving.Unlock()
+	saving.Unlock()
 	if err != nil {
 		c.emit(Event{Type: EventStoreError, Key: key, Operation: "save", Err: err})
 	}

@@ -1,0 +1,373 @@
+package tokencache
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+)
+
+// A fleet is several processes with one store. Theirs is one token of a connection, one ledger of
+// a grant, and one of them at a time asks: the leader. A flight does this besides:
+//
+//	lead      reads the record anew, for another process may have a newer token, or know why there
+//	          is none. Where neither, it takes the lease, or waits for what the one that has it brings.
+//	prepare   enters the call into the ledger of the whole fleet
+//	save      is refused if this process was overtaken, and then takes over what is stored
+//	resign    gives the lease back when the token is stored, not before: the next leader looks for it
+//
+// The token has the generation that came with the lease, so no two tokens of a fleet have the same.
+//
+// While the store is away, tokens at hand are served as ever. Where none lives, this process asks
+// alone, once in aloneEvery: the others may do so too, and none of them sees how often.
+
+const (
+	leaseLife   = 5 * time.Second // a leader that dies is followed after that
+	leaderPoll  = 250 * time.Millisecond
+	leaderLimit = 2 * flightLimit // how long others wait for leaders
+	aloneEvery  = 10 * time.Minute
+)
+
+// loners are the calls that were made without the store, by connection. Few connections have any.
+type loners struct {
+	mu sync.Mutex
+	of map[Key]loner
+}
+
+type loner struct {
+	at     int64 // mono of the last call
+	unpaid int   // calls that the ledger of the fleet does not have
+}
+
+// lead makes this process the one that asks, unless there is no need: it returns the token that
+// another one has brought, or what that one was told. With a store of its own a process is
+// always the leader.
+func (n *Conn) lead(f *flight, cl *Client, g granted) (*live, error) {
+	shared := n.cache.shared
+	if shared == nil {
+		return nil, n.load(cl)
+	}
+	deadline := n.cache.clock.now().mono + int64(leaderLimit)
+	for {
+		err := n.load(cl)
+		if err != nil {
+			return nil, n.leadless(f, cl, err)
+		}
+		l, settled := n.settled(f.request, cl, g)
+		if l != nil || settled != nil || f.leads != nil { // with the lease in hand, once more: the one before may have stored a token
+			return l, settled
+		}
+		lease, err := shared.Lease(n.key, leaseLife)
+		var other *LeasedError
+		switch {
+		case err == nil:
+			f.leads = n.holdLease(lease)
+		case !errors.As(err, &other):
+			return nil, n.leadless(f, cl, n.unreadable(cl, "lease", err))
+		case n.cache.clock.now().mono >= deadline:
+			return nil, n.fail(KindTemporary, lookAgain, err)
+		default:
+			n.awaitLeader(f, other.Left)
+		}
+	}
+}
+
+// settled returns what makes a call needless or useless.
+func (n *Conn) settled(req request, cl *Client, g granted) (*live, error) {
+	digest := cl.digest(g.fingerprint)
+	n.mu.Lock()
+	defer n.unlockAndEmit()
+	return n.settledNow(req, cl, g, digest, n.cache.clock.now())
+}
+
+// awaitLeader waits until the leader has stored something, or for a moment.
+func (n *Conn) awaitLeader(f *flight, left time.Duration) {
+	pause := time.NewTimer(max(min(left, leaderPoll), time.Millisecond))
+	defer pause.Stop()
+	select {
+	case <-f.news:
+	case <-pause.C:
+	case <-n.cache.closing:
+	}
+}
+
+// leadless decides what to do without the store. A call that has a token to go on with, or that
+// an operator wants, is not worth one that nobody else knows of.
+func (n *Conn) leadless(f *flight, cl *Client, err error) error {
+	if !errors.Is(err, ErrAway) {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := n.cache.clock.now()
+	l := n.live.Load()
+	if f.request.operator || f.request.cause != CauseRefused && l != nil && l.alive(now) {
+		return err
+	}
+	f.alone = true
+	return nil
+}
+
+// goAlone notes a call that this process makes without the store, or says why it may not now.
+func (n *Conn) goAlone(now moment) error {
+	x := &n.cache.loners
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	last, found := x.of[n.key]
+	if found && now.mono-last.at < int64(aloneEvery) {
+		wait := time.Duration(last.at + int64(aloneEvery) - now.mono)
+		return n.fail(KindStore, min(wait, storeRetry), fmt.Errorf(
+			"%w, and the one token that is asked for without it in %s is spent: the next one is due in %s",
+			ErrAway, aloneEvery, wait.Round(time.Second)))
+	}
+	if x.of == nil {
+		x.of = make(map[Key]loner)
+	}
+	x.of[n.key] = loner{at: now.mono, unpaid: last.unpaid + 1}
+	return nil
+}
+
+// payCalls enters calls that were made alone into the ledger of the fleet, once the store is back.
+func (n *Conn) payCalls(cl *Client, of Fingerprint) {
+	unpaid := n.cache.loners.take(n.key)
+	for unpaid > 0 {
+		if _, err := n.cache.shared.EnterCall(of, math.MaxInt32, cl.window()); err != nil {
+			break
+		}
+		unpaid--
+	}
+	n.cache.loners.giveBack(n.key, unpaid)
+}
+
+// take are the calls of a connection that are not paid; whoever takes them pays them.
+func (x *loners) take(key Key) (unpaid int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	last, found := x.of[key]
+	if found {
+		x.of[key] = loner{at: last.at}
+	}
+	return last.unpaid
+}
+
+// giveBack is for what could not be paid.
+func (x *loners) giveBack(key Key, unpaid int) {
+	if unpaid == 0 {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	last := x.of[key]
+	last.unpaid += unpaid
+	x.of[key] = last
+}
+
+// leadership is a lease that is kept alive while its flight lasts.
+type leadership struct {
+	conn  *Conn
+	lease Lease
+
+	mu    sync.Mutex
+	timer *time.Timer
+	sure  int64 // mono until which the lease is certainly ours
+	ended bool
+}
+
+func (n *Conn) holdLease(lease Lease) *leadership {
+	s := &leadership{conn: n, lease: lease, sure: n.cache.clock.now().mono + int64(leaseLife)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.timer = time.AfterFunc(leaseLife/3, s.extend)
+	return s
+}
+
+// extend is the timer's function. What cannot be extended lapses, and somebody else leads.
+func (s *leadership) extend() {
+	if !s.conn.cache.enter() {
+		return
+	}
+	defer s.conn.cache.leave()
+	asked := s.conn.cache.clock.now().mono
+	err := s.conn.cache.shared.Extend(s.conn.key, s.lease, leaseLife)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || errors.Is(err, ErrLeaseLost) {
+		return
+	}
+	if err == nil {
+		s.sure = asked + int64(leaseLife)
+	}
+	s.timer.Reset(leaseLife / 3)
+}
+
+// lapsed reports whether somebody else may lead by now, as when this process was stopped for a while.
+func (s *leadership) lapsed() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn.cache.clock.now().mono >= s.sure
+}
+
+// end gives the lease back, if there is one.
+func (s *leadership) end() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	s.ended = true
+	s.timer.Stop()
+	s.mu.Unlock()
+	_ = s.conn.cache.shared.Release(s.conn.key, s.lease) // or it lapses
+}
+
+// enterFleet enters a call into the ledger of the fleet, and takes over what that holds. If it
+// cannot be written, the call counts in memory.
+func (n *Conn) enterFleet(cl *Client, req request, g granted, c *call) error {
+	entry, err := n.cache.shared.EnterCall(g.fingerprint, req.budget(cl), cl.window())
+	if err != nil {
+		n.cache.emit(Event{Type: EventStoreError, Key: n.key, Operation: "save", Err: err})
+		return nil
+	}
+	c.entry, c.grant = entry.ID, g.fingerprint
+	wait := c.ledger.adopt(entry, c.at, n.cache.clock.now(), cl, req.budget(cl))
+	if entry.ID != "" {
+		return nil
+	}
+	return n.spent(cl, req, max(wait, time.Millisecond))
+}
+
+// resign ends what a flight holds of the fleet. Others find its token in the store by then.
+func (n *Conn) resign(f *flight) {
+	defer n.recoverPanic()
+	if f.call != nil {
+		n.completeFleet(f.call)
+	}
+	f.leads.end()
+}
+
+// completeFleet completes a call in the ledger of the fleet.
+func (n *Conn) completeFleet(c *call) {
+	if c.entry == "" {
+		return
+	}
+	if err := n.cache.shared.CompleteCall(c.grant, c.entry, c.counts); err != nil {
+		n.cache.emit(Event{Type: EventStoreError, Key: n.key, Operation: "save", Err: err})
+	}
+}
+
+// takeLease takes the lease for a token that is there already. Without one the token gets the
+// next generation all the same, and whoever is asking for another at that moment overtakes it.
+func (n *Conn) takeLease() *leadership {
+	shared := n.cache.shared
+	if shared == nil {
+		return nil
+	}
+	for end := n.cache.clock.now().mono + int64(leaseLife); ; {
+		lease, err := shared.Lease(n.key, leaseLife)
+		var other *LeasedError
+		switch {
+		case err == nil:
+			return n.holdLease(lease)
+		case !errors.As(err, &other) || n.cache.clock.now().mono >= end:
+			return nil
+		}
+		n.awaitLeader(&flight{}, other.Left)
+	}
+}
+
+// generation is that of the token that the lease is for, 0 without one.
+func (s *leadership) generation() uint64 {
+	if s == nil {
+		return 0
+	}
+	return s.lease.Generation
+}
+
+// overtake takes over what another process has stored of the grant since. What this one has to
+// store counts, and so does a token that the store has lost, as by a failover. With mu held.
+func (n *Conn) overtake(cl *Client, rec Record, calls []time.Time, now moment) {
+	n.ledger.replace(calls, now)
+	l := n.live.Load()
+	lost := rec.Fingerprint != n.fingerprint || rec.Generation < n.generation
+	switch {
+	case lost && l != nil && l.alive(now) && l.Generation == n.generation:
+		n.changes++
+	case lost, n.stored != n.changes && rec.Generation == n.generation:
+	default:
+		n.take(cl, rec, now)
+		n.stored = n.changes
+		return
+	}
+	n.generation = max(n.generation, rec.Generation)
+}
+
+// watch has the cache follow what other processes change, from the first configuration on.
+func (c *Cache) watch() {
+	if c.shared == nil {
+		return
+	}
+	c.gate.Lock()
+	defer c.gate.Unlock()
+	if c.closed || c.unwatch != nil {
+		return
+	}
+	c.unwatch = c.shared.Watch(c.changed)
+}
+
+// changed takes note of what another process has changed.
+func (c *Cache) changed(ch Change) {
+	if ch.Key != (Key{}) {
+		if ch.Grant {
+			c.GrantChanged(ch.Key)
+		}
+		c.follow(ch.Key, ch.Grant)
+		return
+	}
+	c.mu.RLock()
+	keys := make([]Key, 0, len(c.conns))
+	for key := range c.conns {
+		keys = append(keys, key)
+	}
+	c.mu.RUnlock()
+	for _, key := range keys {
+		c.follow(key, true)
+	}
+}
+
+// follow looks at a connection that is in memory again, so that no request has to.
+func (c *Cache) follow(key Key, grant bool) {
+	n, cl := c.find(key), c.client(key.Client)
+	if n == nil || cl == nil || !c.enter() {
+		return
+	}
+	defer c.leave()
+	n.follow(cl, grant)
+}
+
+// follow takes over what another process has stored. A flight that waits for it is told.
+func (n *Conn) follow(cl *Client, grant bool) {
+	defer n.recoverPanic()
+	n.mu.Lock()
+	f, loaded := n.flight, n.loaded
+	n.mu.Unlock()
+	if f != nil {
+		select {
+		case f.news <- struct{}{}:
+		default:
+		}
+		return
+	}
+	if grant {
+		if _, err := n.check(cl); err != nil {
+			return
+		}
+	}
+	if !loaded || n.load(cl) != nil {
+		return
+	}
+	n.keep(cl)
+	n.arm(cl)
+}

@@ -1,0 +1,357 @@
+package tokencache_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/storetest"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// fleet are processes with one store and one server, each with a cache of its own.
+type fleet struct {
+	*testing.T
+	server   *server
+	grants   *grants
+	replicas []*replica
+}
+
+type replica struct {
+	*rig
+	store *storetest.Memory
+}
+
+func newFleet(t *testing.T, size int) *fleet {
+	f := &fleet{T: t, server: &server{}, grants: &grants{}}
+	f.grants.set("default", "refresh token")
+	store := storetest.NewMemory()
+	for i := range size {
+		handle := store
+		if i > 0 {
+			handle = store.Replica()
+		}
+		f.start(handle)
+	}
+	return f
+}
+
+// start starts a process on a handle of the store.
+func (f *fleet) start(handle *storetest.Memory) *replica {
+	r := &replica{store: handle}
+	r.rig = newRig(f.T, func(o *tokencache.Options) { o.Store = handle })
+	r.rig.server, r.rig.grants = f.server, f.grants
+	r.rig.client = r.rig.newClient()
+	f.Cleanup(r.cache.Use(func(string) *tokencache.Client { return r.rig.client }))
+	f.replicas = append(f.replicas, r)
+	return r
+}
+
+func (r *replica) ask() (*tokencache.Token, error) {
+	return r.resource("crm").Get(context.Background(), r.client)
+}
+
+// all has each process called by many at once, and returns the tokens that they got.
+func (f *fleet) all(callers int, call func(*replica) (*tokencache.Token, error)) map[string]bool {
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	tokens := make(map[string]bool)
+	for _, r := range f.replicas {
+		for range callers {
+			all.Go(func() {
+				t, err := call(r)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					f.Error(err)
+					return
+				}
+				tokens[fmt.Sprint(t.Generation, t.Value)] = true
+			})
+		}
+	}
+	all.Wait()
+	return tokens
+}
+
+func (f *fleet) wantCalls(want int) {
+	f.Helper()
+	if got := f.server.count(); got != want {
+		f.Errorf("%d token calls, want %d", got, want)
+	}
+}
+
+// Whoever asks first asks for all (S-53).
+func TestFleetAsksOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3)
+		f.server.slow(time.Second)
+		if got := f.all(100, (*replica).ask); len(got) != 1 {
+			t.Errorf("tokens: %v", got)
+		}
+		f.wantCalls(1)
+		for _, r := range f.replicas {
+			r.resource("crm").Accepted(1)
+		}
+		time.Sleep(10 * time.Minute)
+		got := f.all(100, func(r *replica) (*tokencache.Token, error) { // a revocation that all of them meet
+			return r.resource("crm").Refused(context.Background(), r.client, 1, tokencache.RefusalDead)
+		})
+		if len(got) != 1 {
+			t.Errorf("tokens: %v", got)
+		}
+		f.wantCalls(2)
+	})
+}
+
+// What one process renews is in use by all within a moment, and no timer asks again.
+func TestFleetFollows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3)
+		f.all(1, (*replica).ask)
+		f.wantCalls(1)
+		if _, err := f.replicas[1].conn().Refresh(t.Context(), f.replicas[1].client); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		for _, r := range f.replicas {
+			if got := r.conn().Peek(); got.Generation != 2 {
+				t.Errorf("generation %d", got.Generation)
+			}
+		}
+		for range 24 {
+			time.Sleep(time.Hour)
+			f.all(1, (*replica).ask)
+		}
+		if calls := f.server.count(); calls > 2+27 {
+			t.Errorf("%d token calls in a day", calls)
+		}
+	})
+}
+
+// A leader that dies is followed when its lease is over. What it brings late displaces nothing (S-53).
+func TestFleetLeaderStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3)
+		stopped, follower := f.replicas[0], f.replicas[1]
+		resume := make(chan struct{})
+		stopped.client.Fetch = func(context.Context, tokencache.Key, tokencache.Grant) (tokencache.Fetched, error) {
+			<-resume
+			return tokencache.Fetched{AccessToken: "late", Life: time.Hour}, nil
+		}
+		go func() { _, _ = stopped.ask() }()
+		synctest.Wait()
+		stopped.store.Away(true) // whoever is stopped extends nothing
+		begun := time.Now()
+		tok, err := follower.ask()
+		if err != nil || tok.Value != "token-1" {
+			t.Fatalf("%v, %v", tok, err)
+		}
+		if took := time.Since(begun); took > 6*time.Second {
+			t.Errorf("followed after %s", took)
+		}
+		time.Sleep(time.Minute)
+		stopped.store.Away(false)
+		close(resume)
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		for _, r := range f.replicas[1:] {
+			if got, err := r.ask(); err != nil || got.Value != "token-1" || got.Generation != tok.Generation {
+				t.Errorf("%v, %v, want that of the follower", got, err)
+			}
+		}
+		if got, err := stopped.ask(); err != nil || got.Generation != tok.Generation || got.Value != "token-1" {
+			t.Errorf("%v, %v: the late one is in use", got, err)
+		}
+		f.wantCalls(1)
+	})
+}
+
+// All of a fleet keep to one budget, whatever operators and refusals want.
+func TestFleetBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3)
+		var all sync.WaitGroup
+		for range 10 {
+			for _, r := range f.replicas {
+				all.Go(func() { _, _ = r.conn().Refresh(context.Background(), r.client) })
+			}
+		}
+		all.Wait()
+		for range 5 {
+			for _, r := range f.replicas {
+				_, _ = r.conn().Refresh(context.Background(), r.client)
+			}
+		}
+		f.wantCalls(10)
+		_, err := f.replicas[0].conn().Refresh(context.Background(), f.replicas[0].client)
+		if e := f.replicas[0].wantError(nil, err, tokencache.KindBudget); e.RetryAfter <= 9*time.Minute {
+			t.Errorf("retry after %s", e.RetryAfter)
+		}
+		for _, s := range f.replicas[2].cache.Status(f.replicas[2].client) {
+			if s.BudgetLeft != 0 {
+				t.Errorf("budget left %d", s.BudgetLeft)
+			}
+		}
+		time.Sleep(10 * time.Minute)
+		if _, err := f.replicas[1].conn().Refresh(context.Background(), f.replicas[1].client); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A call that plainly brought no token counts for nobody; one that may have counts for all.
+func TestFleetCountsWhatCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2)
+		f.server.set(failing(tokencache.KindTemporary, true))
+		left := func() int { return f.replicas[1].cache.Status(f.replicas[1].client)[0].BudgetLeft }
+		f.replicas[0].refusal("crm", tokencache.KindTemporary)
+		synctest.Wait()
+		if _, err := f.replicas[1].ask(); err == nil || left() != 10 {
+			t.Errorf("%v, budget left %d", err, left())
+		}
+		f.wantCalls(1) // the other one has read what it was told
+		time.Sleep(time.Minute)
+		f.server.set(failing(tokencache.KindTemporary, false))
+		f.replicas[0].refusal("crm", tokencache.KindTemporary)
+		synctest.Wait()
+		if _, err := f.replicas[1].ask(); err == nil || left() != 9 {
+			t.Errorf("%v, budget left %d", err, left())
+		}
+		f.wantCalls(2)
+	})
+}
+
+// A grant that is dead is so for all, is tried by one, and heals for all.
+func TestFleetDeadGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3)
+		f.server.set(failing(tokencache.KindDead, true))
+		end := time.Now().Add(10*time.Minute + 30*time.Second)
+		for time.Now().Before(end) {
+			for _, r := range f.replicas {
+				r.refusal("crm", tokencache.KindDead)
+			}
+			time.Sleep(time.Second)
+		}
+		if calls := f.server.count(); calls > 8 {
+			t.Errorf("%d token calls", calls)
+		}
+		for _, r := range f.replicas {
+			r.wantState(tokencache.StateDead)
+		}
+		f.server.set(nil)
+		time.Sleep(10 * time.Minute)
+		f.all(1, (*replica).ask)
+		for _, r := range f.replicas {
+			r.wantState(tokencache.StateOK)
+		}
+	})
+}
+
+// While the store is away, tokens at hand serve, and a process asks once in ten minutes where
+// none does. What it has asked alone counts for all afterwards.
+func TestFleetStoreAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3)
+		f.all(1, (*replica).ask)
+		away := func(is bool) {
+			for _, r := range f.replicas {
+				r.store.Away(is)
+			}
+		}
+		away(true)
+		for range 50 {
+			f.all(1, (*replica).ask)
+			time.Sleep(time.Minute)
+		}
+		f.wantCalls(1)
+		time.Sleep(10 * time.Minute) // it has ended
+		f.all(20, (*replica).ask)
+		f.wantCalls(4)
+		r := f.replicas[0]
+		_, err := r.resource("crm").Refused(context.Background(), r.client, 2, tokencache.RefusalDead)
+		r.wantError(nil, err, tokencache.KindStore)
+		f.wantCalls(4)
+		away(false)
+		synctest.Wait()
+		f.all(20, (*replica).ask)
+		f.wantCalls(5) // for the one that was refused
+		if _, err := r.conn().Refresh(context.Background(), r.client); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if s := f.replicas[1].cache.Status(f.replicas[1].client)[0]; s.BudgetLeft != 10-5 {
+			t.Errorf("budget left %d after what was asked alone", s.BudgetLeft)
+		}
+	})
+}
+
+// A process that starts while the store is away asks once, if it knows the grant.
+func TestFleetStartsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2)
+		f.replicas[0].get("crm")
+		f.replicas[1].store.Away(true)
+		for range 50 {
+			if _, err := f.replicas[1].ask(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.wantCalls(2)
+		f.grants.remove("default")
+		late := f.start(f.replicas[0].store.Replica())
+		late.store.Away(true)
+		_, err := late.cache.Conn(late.client, "default")
+		late.wantError(nil, err, tokencache.KindStore)
+	})
+}
+
+// Grants that come in and go at one process are known to all within a moment.
+func TestFleetGrants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3)
+		f.grants.remove("default")
+		for _, r := range f.replicas {
+			_, err := r.cache.Conn(r.client, "default")
+			r.wantError(nil, err, tokencache.KindNoGrant)
+		}
+		key := tokencache.Key{Client: "main", Account: "default"}
+		connect := func(r *replica, name string) {
+			t.Helper()
+			g := tokencache.Grant{RefreshToken: name, AccountsServer: "https://accounts.example"}
+			p, err := r.cache.Verify(r.client, key, g)
+			if err == nil {
+				err = r.cache.Replace(r.client, key, g, p)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		connect(f.replicas[0], "one")
+		if got := f.all(10, (*replica).ask); len(got) != 1 {
+			t.Errorf("tokens: %v", got)
+		}
+		f.wantCalls(1)
+		connect(f.replicas[1], "two")
+		if got := f.all(10, (*replica).ask); len(got) != 1 {
+			t.Errorf("tokens: %v", got)
+		}
+		f.wantCalls(2)
+		if err := f.replicas[2].store.DeleteGrant(key); err != nil {
+			t.Fatal(err)
+		}
+		f.replicas[2].cache.GrantChanged(key)
+		synctest.Wait()
+		for _, r := range f.replicas {
+			_, err := r.ask()
+			r.wantError(nil, err, tokencache.KindNoGrant)
+		}
+		f.wantCalls(2)
+	})
+}
