@@ -64,7 +64,7 @@ var layers = map[string][]string{
 	"internal/syntax":       {"internal/forward", "internal/words"},
 	"internal/metrics":      {"tokencache", "zoho"},
 	"internal/unrecognized": {"tokencache"},
-	"internal/storetest":    {"internal/onboard", "tokencache"},
+	"internal/storetest":    {"internal/onboard", "internal/sealed", "tokencache"},
 	"internal/testbed":      {"zohosim"},
 	"internal/onboard":      {"internal/cause", "internal/words", "tokencache", "zoho"},
 	"internal/notify": {

@@ -181,6 +181,11 @@ func testDeletedGrant(s *suite) {
 	s.save(key("a"), grant("a"))
 	s.save(key("b"), grant("b"))
 	was := Record()
+	if isShared(s.Store) {
+		for range was.Ledger {
+			s.enter(was.Fingerprint, 10)
+		}
+	}
 	if err := errors.Join(s.Save(key("a"), secrets, was), s.DeleteGrant(key("a"))); err != nil {
 		s.Fatal(err)
 	}

@@ -41,6 +41,9 @@ func withoutToken() tokencache.Record {
 func (s *suite) wantRecord(key tokencache.Key, secrets [][]byte, want tokencache.Record) {
 	s.Helper()
 	got, found, err := s.Load(key, secrets)
+	if isShared(s.Store) { // Save leaves the ledger alone
+		want.Ledger = nil
+	}
 	if err != nil || !found || !reflect.DeepEqual(got, want) || got.Token != want.Token {
 		s.Errorf("record of %s: %v, %v, %v, want %v", key, got, found, err, want)
 	}

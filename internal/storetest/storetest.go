@@ -7,9 +7,11 @@
 package storetest
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // Store is all that this program asks of a store, and its end.
@@ -29,28 +31,18 @@ type suite struct {
 	Store
 }
 
-// Run runs each test on an empty store of its own.
+// Run runs each test on an empty store of its own. A tokencache.Shared is opened several times
+// under one name, as by the replicas of a fleet.
 func Run(t *testing.T, open Open) {
-	for name, test := range map[string]func(*suite){
-		"empty":                  testEmpty,
-		"grants":                 testGrants,
-		"names":                  testNames,
-		"names refused":          testNamesRefused,
-		"no refresh token":       testNoRefreshToken,
-		"deleted grant":          testDeletedGrant,
-		"grant under other keys": testGrantUnderOtherKeys,
-		"lost key forgotten":     testLostKeyForgotten,
-		"rollover":               testRollover,
-		"replaced grant":         testReplacedGrant,
-		"records":                testRecords,
-		"times":                  testTimes,
-		"token under other keys": testTokenUnderOtherKeys,
-		"no key at all":          testNoKeyAtAll,
-		"ledgers":                testLedgers,
-		"warnings":               testWarnings,
-		"nonces":                 testNonces,
-		"many at once":           testManyAtOnce,
-	} {
+	tests := maps.Clone(commonTests)
+	first := open(t, "kind")
+	if isShared(first) {
+		maps.Copy(tests, sharedTests)
+	} else {
+		tests["ledgers"] = testLedgers
+	}
+	_ = first.Close()
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := &suite{T: t, open: open, Store: open(t, "store")}
@@ -58,6 +50,32 @@ func Run(t *testing.T, open Open) {
 			test(s)
 		})
 	}
+}
+
+func isShared(s Store) bool {
+	_, ok := s.(tokencache.Shared)
+	return ok
+}
+
+// commonTests are for every store.
+var commonTests = map[string]func(*suite){
+	"empty":                  testEmpty,
+	"grants":                 testGrants,
+	"names":                  testNames,
+	"names refused":          testNamesRefused,
+	"no refresh token":       testNoRefreshToken,
+	"deleted grant":          testDeletedGrant,
+	"grant under other keys": testGrantUnderOtherKeys,
+	"lost key forgotten":     testLostKeyForgotten,
+	"rollover":               testRollover,
+	"replaced grant":         testReplacedGrant,
+	"records":                testRecords,
+	"times":                  testTimes,
+	"token under other keys": testTokenUnderOtherKeys,
+	"no key at all":          testNoKeyAtAll,
+	"warnings":               testWarnings,
+	"nonces":                 testNonces,
+	"many at once":           testManyAtOnce,
 }
 
 // reopen is a restart.
