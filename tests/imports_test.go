@@ -104,10 +104,11 @@ var layers = map[string][]string{
 	"tests":       {"", "internal/testbed", "tokencache", "tokencache/boltstore", "zoho", "zohosim"},
 }
 
-// testLayers says what the tests of a package may import beyond that: those of the life
+// testLayers says what the tests of a package may import beyond that: those of the root, of the life
 // of a token and of onboarding use a real store, those of a store the promises of all.
 var testLayers = map[string][]string{
-	"tokencache":           {"tokencache/boltstore"},
+	"":                     {"tokencache/boltstore"},
+	"tokencache":           {"internal/storetest", "tokencache/boltstore"},
 	"tokencache/boltstore": {"internal/storetest"},
 	"internal/onboard":     {"tokencache/boltstore"},
 }

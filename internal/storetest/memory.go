@@ -362,6 +362,9 @@ func (m *Memory) Release(key tokencache.Key, l tokencache.Lease) error {
 	return m.run(func(a *memory) error {
 		if c := a.connection(key); c.lease == l.ID {
 			c.lease = ""
+			if c.generation == l.Generation && c.record.Generation < l.Generation {
+				c.generation--
+			}
 		}
 		return nil
 	})
