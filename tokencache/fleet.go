@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -67,8 +68,8 @@ func (n *Conn) lead(f *flight, cl *Client, g granted) (*live, error) {
 			return nil, n.leadless(f, cl, n.unreadable(cl, "lease", err))
 		case n.cache.clock.now().mono >= deadline:
 			return nil, n.fail(KindTemporary, lookAgain, err)
-		default:
-			n.awaitLeader(f, other.Left)
+		case !n.awaitLeader(f.news, other.Left):
+			return nil, n.fail(KindTemporary, lookAgain, errClosed)
 		}
 	}
 }
@@ -81,15 +82,17 @@ func (n *Conn) settled(req request, cl *Client, g granted) (*live, error) {
 	return n.settledNow(req, cl, g, digest, n.cache.clock.now())
 }
 
-// awaitLeader waits until the leader has stored something, or for a moment.
-func (n *Conn) awaitLeader(f *flight, left time.Duration) {
+// awaitLeader waits until the leader has stored something, or for a moment, unless the cache closes.
+func (n *Conn) awaitLeader(news <-chan struct{}, left time.Duration) (open bool) {
 	pause := time.NewTimer(max(min(left, leaderPoll), time.Millisecond))
 	defer pause.Stop()
 	select {
-	case <-f.news:
+	case <-news:
 	case <-pause.C:
 	case <-n.cache.closing:
+		return false
 	}
+	return true
 }
 
 // leadless decides what to do without the store. A call that has a token to go on with, or that
@@ -163,52 +166,55 @@ func (x *loners) giveBack(key Key, unpaid int) {
 	x.of[key] = last
 }
 
-// leadership is a lease that is kept alive while its flight lasts.
+// leadership is a lease that is kept alive until its end, also while the cache closes.
 type leadership struct {
 	conn  *Conn
 	lease Lease
-
-	mu    sync.Mutex
-	timer *time.Timer
-	sure  int64 // mono until which the lease is certainly ours
-	ended bool
+	sure  atomic.Int64  // mono until which the lease is certainly ours
+	stop  chan struct{} // closed by end
+	done  chan struct{} // closed when it is not kept alive any more
 }
 
 func (n *Conn) holdLease(lease Lease) *leadership {
-	s := &leadership{conn: n, lease: lease, sure: n.cache.clock.now().mono + int64(leaseLife)}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.timer = time.AfterFunc(leaseLife/3, s.extend)
+	s := &leadership{conn: n, lease: lease, stop: make(chan struct{}), done: make(chan struct{})}
+	s.sure.Store(n.cache.clock.now().mono + int64(leaseLife))
+	go s.keepAlive()
 	return s
 }
 
-// extend is the timer's function. What cannot be extended lapses, and somebody else leads.
-func (s *leadership) extend() {
-	if !s.conn.cache.enter() {
-		return
+// keepAlive extends the lease. One that cannot be extended lapses, and somebody else leads.
+func (s *leadership) keepAlive() {
+	defer close(s.done)
+	defer s.conn.recoverPanic()
+	again := time.NewTicker(leaseLife / 3)
+	defer again.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-again.C:
+		}
+		asked := s.conn.cache.clock.now().mono
+		switch err := s.conn.cache.shared.Extend(s.conn.key, s.lease, leaseLife); {
+		case err == nil:
+			s.sure.Store(asked + int64(leaseLife))
+		case errors.Is(err, ErrLeaseLost):
+			return
+		}
 	}
-	defer s.conn.cache.leave()
-	asked := s.conn.cache.clock.now().mono
-	err := s.conn.cache.shared.Extend(s.conn.key, s.lease, leaseLife)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended || errors.Is(err, ErrLeaseLost) {
-		return
-	}
-	if err == nil {
-		s.sure = asked + int64(leaseLife)
-	}
-	s.timer.Reset(leaseLife / 3)
 }
 
 // lapsed reports whether somebody else may lead by now, as when this process was stopped for a while.
 func (s *leadership) lapsed() bool {
+	return s != nil && s.conn.cache.clock.now().mono >= s.sure.Load()
+}
+
+// generation is that of the token that the lease is for, 0 without one.
+func (s *leadership) generation() uint64 {
 	if s == nil {
-		return false
+		return 0
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.conn.cache.clock.now().mono >= s.sure
+	return s.lease.Generation
 }
 
 // end gives the lease back, if there is one.
@@ -216,10 +222,8 @@ func (s *leadership) end() {
 	if s == nil {
 		return
 	}
-	s.mu.Lock()
-	s.ended = true
-	s.timer.Stop()
-	s.mu.Unlock()
+	close(s.stop)
+	<-s.done
 	_ = s.conn.cache.shared.Release(s.conn.key, s.lease) // or it lapses
 }
 
@@ -271,19 +275,10 @@ func (n *Conn) takeLease() *leadership {
 		switch {
 		case err == nil:
 			return n.holdLease(lease)
-		case !errors.As(err, &other) || n.cache.clock.now().mono >= end:
+		case !errors.As(err, &other) || n.cache.clock.now().mono >= end || !n.awaitLeader(nil, other.Left):
 			return nil
 		}
-		n.awaitLeader(&flight{}, other.Left)
 	}
-}
-
-// generation is that of the token that the lease is for, 0 without one.
-func (s *leadership) generation() uint64 {
-	if s == nil {
-		return 0
-	}
-	return s.lease.Generation
 }
 
 // overtake takes over what another process has stored of the grant since. What this one has to

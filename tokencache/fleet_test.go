@@ -3,6 +3,7 @@ package tokencache_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -25,6 +26,34 @@ type replica struct {
 	store *storetest.Memory
 }
 
+// odd is a handle on a store that behaves oddly.
+type odd struct {
+	*storetest.Memory
+	beforeCall func()                                            // of EnterCall
+	load       func(tokencache.Record) (tokencache.Record, bool) // changes what was loaded; nil = nothing
+	saved      []uint64                                          // generations
+}
+
+func (o *odd) EnterCall(of tokencache.Fingerprint, budget int, window time.Duration) (tokencache.Entry, error) {
+	if o.beforeCall != nil {
+		o.beforeCall()
+	}
+	return o.Memory.EnterCall(of, budget, window)
+}
+
+func (o *odd) Load(key tokencache.Key, secrets [][]byte) (tokencache.Record, bool, error) {
+	r, found, err := o.Memory.Load(key, secrets)
+	if o.load != nil && found {
+		r, found = o.load(r)
+	}
+	return r, found, err
+}
+
+func (o *odd) Save(key tokencache.Key, secrets [][]byte, r tokencache.Record) error {
+	o.saved = append(o.saved, r.Generation)
+	return o.Memory.Save(key, secrets, r)
+}
+
 func newFleet(t *testing.T, size int) *fleet {
 	f := &fleet{T: t, server: &server{}, grants: &grants{}}
 	f.grants.set("default", "refresh token")
@@ -41,8 +70,13 @@ func newFleet(t *testing.T, size int) *fleet {
 
 // start starts a process on a handle of the store.
 func (f *fleet) start(handle *storetest.Memory) *replica {
+	return f.startOn(handle, handle)
+}
+
+// startOn starts a process on a store that has the handle in it.
+func (f *fleet) startOn(store tokencache.Store, handle *storetest.Memory) *replica {
 	r := &replica{store: handle}
-	r.rig = newRig(f.T, func(o *tokencache.Options) { o.Store = handle })
+	r.rig = newRig(f.T, func(o *tokencache.Options) { o.Store = store })
 	r.rig.server, r.rig.grants = f.server, f.grants
 	r.rig.client = r.rig.newClient()
 	f.Cleanup(r.cache.Use(func(string) *tokencache.Client { return r.rig.client }))
@@ -199,6 +233,89 @@ func TestFleetBudget(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if _, err := f.replicas[1].conn().Refresh(context.Background(), f.replicas[1].client); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Accounts with one grant share its budget, whichever process asks for which.
+func TestFleetBudgetOfSharedGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1)
+		for range 2 { // others call while an answer of the store is on its way
+			store := &odd{Memory: f.replicas[0].store.Replica(), beforeCall: func() { time.Sleep(10 * time.Millisecond) }}
+			f.startOn(store, store.Memory)
+		}
+		f.server.slow(time.Second)
+		var all sync.WaitGroup
+		for i := range 30 {
+			account := fmt.Sprint("account ", i)
+			f.grants.set(account, "refresh token")
+			r := f.replicas[i%3]
+			all.Go(func() {
+				n, err := r.cache.Conn(r.client, account)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = n.Refresh(context.Background(), r.client)
+			})
+		}
+		all.Wait()
+		f.wantCalls(10)
+	})
+}
+
+// A process that is stopped between taking the lead and asking does not ask: somebody else leads.
+func TestFleetStoppedBeforeItAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1)
+		store := &odd{Memory: f.replicas[0].store.Replica()}
+		stopped := f.startOn(store, store.Memory)
+		store.beforeCall = func() {
+			store.beforeCall = nil
+			store.Away(true) // its lease is not extended
+			time.Sleep(time.Minute)
+			store.Away(false)
+		}
+		var all sync.WaitGroup
+		all.Go(func() {
+			if _, err := stopped.ask(); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		f.replicas[0].get("crm")
+		all.Wait()
+		f.wantCalls(1)
+		if got := f.replicas[0].cache.Status(f.replicas[0].client)[0].BudgetLeft; got != 9 {
+			t.Errorf("budget left %d: a call that was not made counts", got)
+		}
+	})
+}
+
+// What a failover has lost of a token is stored again by whoever has it.
+func TestFleetRestoresWhatTheStoreLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, load := range map[string]func(tokencache.Record) (tokencache.Record, bool){
+			"the record": func(tokencache.Record) (tokencache.Record, bool) { return tokencache.Record{}, false },
+			"the last write": func(r tokencache.Record) (tokencache.Record, bool) {
+				r.Generation, r.Token = r.Generation-1, ""
+				return r, true
+			},
+		} {
+			f := newFleet(t, 1)
+			store := &odd{Memory: f.replicas[0].store.Replica()}
+			r := f.startOn(store, store.Memory)
+			r.get("crm")
+			synctest.Wait()
+			store.load, store.saved = load, nil
+			store.Away(true)
+			store.Away(false)
+			synctest.Wait()
+			if !slices.Equal(store.saved, []uint64{1}) {
+				t.Errorf("%s: saved generations %v", name, store.saved)
+			}
+			f.wantCalls(1)
 		}
 	})
 }
