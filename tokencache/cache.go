@@ -50,6 +50,7 @@ type Cache struct {
 	unsaved   unsaved
 	lookup    grantLookup
 	loners    loners
+	plan      plan
 	overviews overviews
 
 	gate    sync.Mutex // guards closed and unwatch, and running against closed

@@ -61,7 +61,8 @@ type Conn struct {
 //	  handed out as it is    handed out, and renewed     its successor is
 //	                         in the background           waited for
 //
-// renewAt is early at first; where a renewal is under way or of no use it is put off.
+// renewAt is early at first, or before it where many tokens would be renewed at once; where a
+// renewal is under way or of no use it is put off.
 // Only renewAt and seen change once it is published. The hot path reads those and ends,
 // and nothing else: fresh.
 type live struct {
@@ -97,6 +98,9 @@ func (l *live) postpone(mono int64) { l.renewAt.Store(min(mono, int64(l.deadline
 func (l *live) usable(now moment, req request) bool {
 	return l != nil && l.alive(now) && l.Generation > req.after
 }
+
+// planned is when it is renewed in the background, as mono, unless that is put off.
+func (l *live) planned() int64 { return min(l.renewAt.Load(), l.early) }
 
 // of reports whether the client's grant was found to be the token's, last.
 func (l *live) of(cl *Client) bool { return l != nil && l.seen.Load() == cl.identity() }

@@ -309,6 +309,7 @@ func (n *Conn) publish(cl *Client, at moment, got Fetched, leased uint64, cure M
 		fingerprint: n.fingerprint,
 		cure:        cure,
 	})
+	n.schedule(l, 0, n.cache.clock.now())
 	n.live.Store(l)
 	if d := n.doubts.Load(); d != nil {
 		d.tell()

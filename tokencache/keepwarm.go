@@ -44,8 +44,8 @@ func (n *Conn) due(cl *Client, now moment) (mono int64, ok bool) {
 	switch {
 	case n.fingerprint == Fingerprint{}: // no grant
 		return 0, false
-	case l != nil && now.mono < l.early:
-		return l.early + n.jitter(time.Duration(int64(l.deadline)-l.early)/2), true
+	case l != nil && now.mono < l.planned():
+		return l.planned() + n.jitter(time.Duration(int64(l.deadline)-l.early)/2), true
 	case n.waiting.running(now.mono):
 		return n.waiting.next, true
 	case l == nil || !l.alive(now):
@@ -77,7 +77,7 @@ func (n *Conn) wake() {
 	}
 	req := request{cause: CauseKeepWarm}
 	if l := n.live.Load(); l != nil {
-		if now.mono < l.early && l.alive(now) {
+		if now.mono < l.planned() && l.alive(now) {
 			n.arm(cl)
 			return
 		}

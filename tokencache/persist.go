@@ -83,6 +83,7 @@ func (n *Conn) take(cl *Client, rec Record, now moment) {
 		n.last = &failure{errors.New(rec.LastError), rec.LastErrorAt.UnixNano()}
 	}
 	if l := n.stillLive(cl, rec, now); l != nil && l.newerThan(n.live.Load()) {
+		n.schedule(l, rec.planned(now), now)
 		n.live.Store(l)
 		if d := n.doubts.Load(); d != nil {
 			d.tell()
@@ -93,6 +94,14 @@ func (n *Conn) take(cl *Client, rec Record, now moment) {
 }
 
 func (l *live) newerThan(other *live) bool { return other == nil || l.Generation > other.Generation }
+
+// planned is when the token was to be renewed, as mono; 0 = that is not known.
+func (r Record) planned(now moment) int64 {
+	if r.RenewAt.IsZero() {
+		return 0
+	}
+	return max(1, now.mono+r.RenewAt.UnixNano()-now.wall)
+}
 
 // wait is what is left of the wait that was drawn, and never more than all of it: the
 // clock may have been set back since.
@@ -137,6 +146,7 @@ func (n *Conn) record(now moment) Record {
 	if l := n.live.Load(); l != nil {
 		rec.Token, rec.Issued, rec.Expiry = l.Value, l.Issued, l.Expiry
 		rec.APIDomain, rec.Scope = l.APIDomain, l.Scope
+		rec.RenewAt = now.wallAt(min(l.renewAt.Load(), l.early))
 	}
 	rec.Ledger = n.ledger.times(now)
 	if n.waiting.kind != 0 {

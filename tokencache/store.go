@@ -72,6 +72,7 @@ type Record struct {
 	Expiry      time.Time
 	APIDomain   string
 	Scope       string
+	RenewAt     time.Time   // when the token is renewed in the background
 	Ledger      []time.Time // token calls in the window, intents included
 	State       string      // why calls are held back, as waiting.state has it; "" = they are not
 	Failures    int         // in a row: the step in the waiting table

@@ -19,6 +19,7 @@ import (
 //	  "token": {"key": "5f0c…", "sealed": "base64"},
 //	  "issued": "2026-01-02T03:04:05Z",
 //	  "expiry": "2026-01-02T04:04:05Z",
+//	  "renew_at": "2026-01-02T03:59:05Z",
 //	  "api_domain": "https://www.zohoapis.com",
 //	  "scope": "ZohoCRM.modules.ALL",
 //	  "state": "throttled", "failures": 2, "next_try": "…",   as tokencache has it
@@ -31,6 +32,7 @@ type Record struct {
 	Token       *Box      `json:"token,omitempty"`
 	Issued      time.Time `json:"issued,omitzero"`
 	Expiry      time.Time `json:"expiry,omitzero"`
+	RenewAt     time.Time `json:"renew_at,omitzero"`
 	APIDomain   string    `json:"api_domain,omitempty"`
 	Scope       string    `json:"scope,omitempty"`
 	State       string    `json:"state,omitempty"`
@@ -106,6 +108,7 @@ func NewRecord(r tokencache.Record) Record {
 		Generation:  r.Generation,
 		Issued:      UTC(r.Issued),
 		Expiry:      UTC(r.Expiry),
+		RenewAt:     UTC(r.RenewAt),
 		APIDomain:   r.APIDomain,
 		Scope:       r.Scope,
 		State:       r.State,
@@ -123,6 +126,7 @@ func (w Record) Record() (tokencache.Record, error) {
 		Generation:  w.Generation,
 		Issued:      UTC(w.Issued),
 		Expiry:      UTC(w.Expiry),
+		RenewAt:     UTC(w.RenewAt),
 		APIDomain:   w.APIDomain,
 		Scope:       w.Scope,
 		State:       w.State,

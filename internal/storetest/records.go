@@ -19,6 +19,7 @@ func Record() tokencache.Record {
 		Token:       "1000.access.token",
 		Issued:      someTime,
 		Expiry:      someTime.Add(time.Hour),
+		RenewAt:     someTime.Add(55 * time.Minute),
 		APIDomain:   "https://www.zohoapis.eu",
 		Scope:       "ZohoCRM.modules.ALL",
 		Ledger:      []time.Time{someTime, someTime.Add(time.Minute)},
