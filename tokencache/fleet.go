@@ -65,7 +65,7 @@ func (n *Conn) lead(f *flight, cl *Client, g granted) (*live, error) {
 		case err == nil:
 			f.leads = n.holdLease(lease)
 		case !errors.As(err, &other):
-			return nil, n.leadless(f, cl, n.unreadable(cl, "lease", err))
+			return nil, n.leadless(f, cl, n.unreadable(cl, "save", err))
 		case n.cache.clock.now().mono >= deadline:
 			return nil, n.fail(KindTemporary, lookAgain, err)
 		case !n.awaitLeader(f.news, other.Left):
