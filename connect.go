@@ -161,7 +161,7 @@ func (c *Connect) failed(r *http.Request, e *onboard.Error) {
 		"onboarding failed",
 		zap.String("reference", e.Reference),
 		zap.String("code", e.Code),
-		zap.String("error", e.Text),
+		zap.String("error", strings.TrimSpace(e.Text+" "+e.Log)),
 		zap.String("client", c.client.Name),
 		zap.String("remote", r.RemoteAddr),
 	)
