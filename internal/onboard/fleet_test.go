@@ -63,10 +63,31 @@ func (z *accountsServer) givenBack() string {
 // replica is one of several processes.
 type replica struct {
 	*storetest.Memory
+	cache  *tokencache.Cache
 	flow   *onboard.Flow
 	client *onboard.Client
 	pages  *onboard.Pages
-	logged *strings.Builder
+	logged log
+}
+
+// log is what the pages have told of failures.
+type log struct {
+	mu   sync.Mutex
+	text string
+}
+
+func (l *log) add(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text += text + "\n"
+}
+
+// take is what was told since the last time.
+func (l *log) take() (text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text, l.text = l.text, ""
+	return text
 }
 
 // newReplica starts a process with a store, around which a test may have put something.
@@ -94,7 +115,7 @@ func newReplica(t *testing.T, memory *storetest.Memory, store onboard.Shared, se
 		Siblings: func() []*tokencache.Client { return nil },
 		KnownAt:  func(context.Context) []string { return nil },
 	}
-	r := &replica{Memory: memory, client: cl, logged: new(strings.Builder)}
+	r := &replica{Memory: memory, cache: cache, client: cl}
 	r.flow = onboard.New(cache, store, onboard.Hooks{
 		Connected: func(onboard.Result) {}, Gone: func(tokencache.Key) {}, Guard: func(f func()) { f() },
 		Clients: func() []*onboard.Client { return []*onboard.Client{cl} },
@@ -102,7 +123,7 @@ func newReplica(t *testing.T, memory *storetest.Memory, store onboard.Shared, se
 	r.pages = &onboard.Pages{
 		Flow: r.flow, Client: cl,
 		Admit:  func(r *http.Request) bool { return r.Header.Get("X-Stranger") == "" },
-		Failed: func(_ *http.Request, e *onboard.Error) { fmt.Fprintln(r.logged, e.Code, e.Text, e.Log) },
+		Failed: func(_ *http.Request, e *onboard.Error) { r.logged.add(e.Code + " " + e.Text + " " + e.Log) },
 		Caller: func(r *http.Request) string { return r.RemoteAddr },
 		Path:   func(r *http.Request) string { return r.URL.Path }, Folder: func(f string) bool { return f == "/zoho-connect/" },
 	}
@@ -235,14 +256,31 @@ func TestPastedElsewhere(t *testing.T) {
 // the code.
 func TestCallbacksAtOnce(t *testing.T) {
 	t.Parallel()
-	fleet, server := newFleet(t, 3)
+	const clicks = 12
+	server, memory := new(accountsServer), storetest.NewMemory()
+	var looking sync.WaitGroup // all have found the consent unused before one goes on
+	looking.Add(clicks)
+	var fleet []*replica
+	var stores []*slow
+	for range 3 {
+		stores = append(stores, &slow{Memory: memory})
+		fleet = append(fleet, newReplica(t, memory, stores[len(stores)-1], server))
+		memory = memory.Replica()
+	}
 	var ann browser
 	callback := ann.begin(t, fleet[0], "start", shop, "1000.code")
+	for _, store := range stores {
+		store.try = func() error {
+			looking.Done()
+			looking.Wait()
+			return nil
+		}
+	}
 	var mu sync.Mutex
 	outcomes := make(map[string]int)
-	var clicks sync.WaitGroup
-	for i := range 12 {
-		clicks.Go(func() {
+	var all sync.WaitGroup
+	for i := range clicks {
+		all.Go(func() {
 			tab := ann
 			w := tab.get(fleet[i%len(fleet)], callback)
 			mu.Lock()
@@ -250,8 +288,8 @@ func TestCallbacksAtOnce(t *testing.T) {
 			outcomes[fmt.Sprint(w.Code, " ", codeOf(w))]++
 		})
 	}
-	clicks.Wait()
-	if outcomes["303 "] != 1 || outcomes["409 state-used"] != 11 || server.exchanged() != "1000.code" {
+	all.Wait()
+	if outcomes["303 "] != 1 || outcomes["409 state-used"] != clicks-1 || server.exchanged() != "1000.code" {
 		t.Errorf("%v; exchanged: %s", outcomes, server.exchanged())
 	}
 }
@@ -369,6 +407,24 @@ func TestConfirmElsewhere(t *testing.T) {
 	}
 }
 
+// TestTokenWaitsAlong: the token that has proved a grant is older by the time that a person has taken.
+func TestTokenWaitsAlong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fleet, _ := newFleet(t, 2)
+		var ann browser
+		result := asked(t, fleet, &ann)
+		time.Sleep(9 * time.Minute)
+		if w := ann.post(fleet[0], "confirm", decision(result, "replace")); w.Code != http.StatusSeeOther {
+			t.Fatal(w.Code, w.Body)
+		}
+		s := fleet[0].cache.Status(fleet[0].client.Cache, "shop")[0]
+		if left := time.Until(s.Expiry); !s.HasToken || left > 51*time.Minute || left < 50*time.Minute {
+			t.Errorf("%v, %s left", s.HasToken, left)
+		}
+	})
+}
+
 // TestNobodyConfirms: what nobody confirms is given back once, by the replica that has asked or, if that is
 // gone, by another one.
 func TestNobodyConfirms(t *testing.T) {
@@ -440,10 +496,9 @@ func TestStoreAwayMeanwhile(t *testing.T) {
 		if strings.Contains(w.Body.String(), "cannot be reached") && what != "begin" {
 			t.Errorf("%s tells of the store: %s", what, w.Body)
 		}
-		if !strings.Contains(b.logged.String(), "cannot be reached") {
-			t.Errorf("%s, and the log says %s", what, b.logged)
+		if said := b.logged.take(); !strings.Contains(said, "cannot be reached") {
+			t.Errorf("%s, and the log says %s", what, said)
 		}
-		b.logged.Reset()
 	}
 	away("begin", func() *httptest.ResponseRecorder { return ann.post(b, "start", shop) })
 	away("callback", func() *httptest.ResponseRecorder { return ann.get(b, callback) })
@@ -554,7 +609,15 @@ func TestReplicasChangeAtOnce(t *testing.T) {
 type slow struct {
 	*storetest.Memory
 	load func()
-	save func(error) error
+	save func(tokencache.Key, [][]byte, tokencache.Grant) error
+	try  func() error
+}
+
+func (s *slow) TryWrite() error {
+	if s.try != nil {
+		return s.try()
+	}
+	return s.Memory.TryWrite()
 }
 
 func (s *slow) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Grant, bool, error) {
@@ -566,11 +629,10 @@ func (s *slow) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Grant
 }
 
 func (s *slow) SaveGrant(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
-	err := s.Memory.SaveGrant(key, secrets, g)
 	if s.save != nil {
-		err = s.save(err)
+		return s.save(key, secrets, g)
 	}
-	return err
+	return s.Memory.SaveGrant(key, secrets, g)
 }
 
 // TestHeldUpWhileChanging: a replica that was held up between its look at the grant and its write does not
@@ -608,28 +670,62 @@ func TestHeldUpWhileChanging(t *testing.T) {
 	})
 }
 
-// TestAnswerOfTheStoreIsLost: a grant that may be stored is not given back, and what has brought it is not
-// used a second time.
+// TestAnswerOfTheStoreIsLost: a grant that may be stored is not given back, though the grant before is all that is
+// known then, and what has brought it is not used a second time.
 func TestAnswerOfTheStoreIsLost(t *testing.T) {
 	t.Parallel()
 	server, memory := new(accountsServer), storetest.NewMemory()
-	store := &slow{Memory: memory, save: func(error) error { return fmt.Errorf("no answer in time: %w", tokencache.ErrAway) }}
+	store := &slow{Memory: memory}
 	a := newReplica(t, memory, store, server)
-	link, _, err := a.client.Invite("acme", time.Hour, "")
+	link, _, err := a.client.Invite("shop", time.Hour, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	u, _ := url.Parse(link)
 	token := url.Values{"token": {u.Query().Get("token")}}
 	var customer browser
-	result := customer.get(a, customer.begin(t, a, "invite", token, "1000.code")).Header().Get("Location")
-	if w := customer.get(a, result); codeOf(w) != "store" || strings.Contains(w.Body.String(), "in time") {
+	customer.get(a, customer.begin(t, a, "start", shop, "1000.before"))
+	callback := customer.begin(t, a, "invite", token, "1000.code")
+	store.save = func(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
+		memory.Away(true) // and yet it gets there
+		if err := memory.Replica().SaveGrant(key, secrets, g); err != nil {
+			t.Error(err)
+		}
+		return fmt.Errorf("no answer in time: %w", tokencache.ErrAway)
+	}
+	if w := customer.get(a, callback); codeOf(w) != "store" || strings.Contains(w.Body.String(), "in time") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	if got := a.grant(t, "acme").RefreshToken; got != "of-1000.code" || server.givenBack() != "" {
+	memory.Away(false)
+	if got := a.grant(t, "shop").RefreshToken; got != "of-1000.code" || server.givenBack() != "" {
 		t.Errorf("stored is %q, given back %q", got, server.givenBack())
 	}
 	if w := customer.get(a, "invite?"+token.Encode()); codeOf(w) != "invitation" {
 		t.Errorf("opened once more: %d", w.Code)
 	}
+}
+
+// TestStoreTakesNoWrites: a store that can be read alone, as one that is failing over, uses up neither a state nor
+// one of the starts.
+func TestStoreTakesNoWrites(t *testing.T) {
+	t.Parallel()
+	server, memory := new(accountsServer), storetest.NewMemory()
+	store := &slow{Memory: memory}
+	a := newReplica(t, memory, store, server)
+	var ann browser
+	callback := ann.begin(t, a, "start", shop, "1000.code")
+	store.try = func() error { return fmt.Errorf("no writes: %w", tokencache.ErrAway) }
+	if w := ann.get(a, callback); codeOf(w) != "store" || w.Header().Get("Location") != "" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	for range 20 {
+		if w := ann.post(a, "start", shop); codeOf(w) != "store" {
+			t.Fatalf("begun: %d %q", w.Code, codeOf(w))
+		}
+	}
+	store.try = nil
+	if w := ann.get(a, callback); w.Code != http.StatusSeeOther || server.exchanged() != "1000.code" {
+		t.Errorf("the same callback again: %d %s", w.Code, w.Body)
+	}
+	ann.begin(t, a, "start", shop, "1000.more")
 }
