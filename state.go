@@ -98,7 +98,7 @@ func newState(store stores.Store) *state {
 
 		onboarding: func() []*onboard.Client { return nil },
 	})
-	s.notices = notify.New(func() *notify.Config { return &s.config.Load().Config })
+	s.notices = notify.New(func() *notify.Config { return &s.config.Load().Config }, store)
 	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})
 	s.flow = onboard.New(s.cache, s.store, onboard.Hooks{
 		Connected: s.connected,

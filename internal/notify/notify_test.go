@@ -61,7 +61,7 @@ func newTestNotifier(notify string, statuses ...int) (*Notifier, *receiver, *obs
 		To:      URL(notify),
 		Consent: func(tokencache.Key) string { return "give consent: caddy zoho connect main shop" },
 	}
-	n := New(func() *Config { return config })
+	n := New(func() *Config { return config }, nil)
 	r := &receiver{statuses: statuses}
 	n.http.Transport = r
 	return n, r, logs
