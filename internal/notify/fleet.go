@@ -2,6 +2,7 @@ package notify
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -18,27 +19,27 @@ const (
 
 // occurrence is what notifications of several replicas are about. The zero one is noticed by one alone.
 type occurrence struct {
-	name string   // the same at each replica
-	ends []string // those that can occur anew after this one
-	over string   // the one that makes this one old news
+	name  string   // the same at each replica
+	other []string // it ends these, which can occur anew then, and is old news after one of them
 }
 
-// trouble ends by a recovery, or by another grant, whose trouble is another one.
-func trouble(e tokencache.Event) occurrence {
-	end := recovery(e.Key, e.Grant).name
-	return occurrence{name: troubleName(e.State, e.Key, e.Grant), ends: []string{end}, over: end}
+// trouble is that of a grant: another one has its own.
+func trouble(state string, key tokencache.Key, grant tokencache.Fingerprint) occurrence {
+	return occurrence{name: troubleName(state, key, grant), other: []string{recoveryName(key)}}
+}
+
+func recovery(key tokencache.Key, grant tokencache.Fingerprint) occurrence {
+	return occurrence{name: recoveryName(key), other: []string{
+		troubleName(tokencache.StateDead, key, grant),
+		troubleName(tokencache.StateContended, key, grant),
+	}}
 }
 
 func troubleName(state string, key tokencache.Key, grant tokencache.Fingerprint) string {
 	return state + " " + key.String() + " " + grant.String()
 }
 
-func recovery(key tokencache.Key, grant tokencache.Fingerprint) occurrence {
-	return occurrence{name: "recovered " + key.String(), ends: []string{
-		troubleName(tokencache.StateDead, key, grant),
-		troubleName(tokencache.StateContended, key, grant),
-	}}
-}
+func recoveryName(key tokencache.Key) string { return "recovered " + key.String() }
 
 func claimed(name string) string { return "notify: claimed " + name }
 
@@ -57,7 +58,7 @@ func (n *Notifier) claim(x notification) bool {
 		n.lookAgain(x)
 		return false
 	}
-	n.end(x.ends)
+	n.end(x.other)
 	return true
 }
 
@@ -78,8 +79,7 @@ func (n *Notifier) end(names []string) {
 // lookAgain tells all the same, if whoever has claimed that does not do it.
 func (n *Notifier) lookAgain(x notification) {
 	time.AfterFunc(claimLife+rand.N(time.Minute), func() {
-		old := x.over != "" && n.isTold(x.over)
-		if n.ctx.Err() == nil && !old && !n.isTold(x.name) {
+		if n.ctx.Err() == nil && !n.isTold(x.name) && !slices.ContainsFunc(x.other, n.isTold) {
 			n.add(x)
 		}
 	})

@@ -62,6 +62,7 @@ func TestFleetTellsOnce(t *testing.T) {
 		"worse and worse":              {[]tokencache.Event{of(1, stateEvent(ok, contended, 3)), of(1, stateEvent(contended, dead, 3))}, "contended dead"},
 		"another grant, by a token":    {[]tokencache.Event{of(1, stateEvent(ok, dead, 0)), of(2, stateEvent(dead, ok, 0)), minted(tokencache.CauseFirst)}, "dead recovered"},
 		"by another replica's token":   {[]tokencache.Event{of(1, stateEvent(ok, dead, 0)), of(2, stateEvent(dead, ok, 0)), {Type: tokencache.EventAdopted, Key: shop}}, "dead recovered"},
+		"another one, which dies soon": {[]tokencache.Event{of(1, stateEvent(ok, dead, 0)), of(2, stateEvent(dead, ok, 0)), minted(tokencache.CauseFirst), of(2, stateEvent(ok, dead, 0))}, "dead recovered dead"},
 		"another grant dies as well":   {[]tokencache.Event{of(1, stateEvent(ok, dead, 0)), of(2, stateEvent(dead, ok, 0)), of(2, stateEvent(ok, dead, 0))}, "dead dead"},
 	} {
 		for how, wait := range map[string]time.Duration{"at once": 0, "one after the other": 10 * time.Minute} {

@@ -70,17 +70,17 @@ type Notifier struct {
 
 	queue Queue
 
-	mu       sync.Mutex              // guards all below
-	failing  error                   // of the last one that was sent, nil = it was taken
-	sentTo   URL                     // where that went to
-	unproven map[tokencache.Key]bool // were dead, until another grant came that has brought no token yet
+	mu       sync.Mutex                                // guards all below
+	failing  error                                     // of the last one that was sent, nil = it was taken
+	sentTo   URL                                       // where that went to
+	unproven map[tokencache.Key]tokencache.Fingerprint // were dead, until another grant came that has brought no token yet
 }
 
 // New makes a notifier that asks for the configuration each time: it outlives reloads. Of the replicas that
 // share a store one tells.
 func New(config func() *Config, store onboard.Store) *Notifier {
 	fleet, _ := store.(onboard.Shared)
-	n := &Notifier{config: config, fleet: fleet, unproven: make(map[tokencache.Key]bool), http: &http.Client{
+	n := &Notifier{config: config, fleet: fleet, unproven: make(map[tokencache.Key]tokencache.Fingerprint), http: &http.Client{
 		Timeout:       noticeTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
@@ -107,14 +107,12 @@ func (n *Notifier) Observe(e tokencache.Event) {
 		n.prove(e.Key)
 		n.needsSomebody(e)
 	case e.Type == tokencache.EventState && bad(e.Was) && e.Generation == 0:
-		n.doubt(e.Key)
+		n.doubt(e.Key, e.Grant)
 	case e.Type == tokencache.EventState && bad(e.Was):
 		n.recovered(e.Key, e.Grant, e.Was)
 	case e.Type == tokencache.EventAdopted, // in a fleet another process may have asked
 		e.Type == tokencache.EventTokenRequest && e.Err == nil && e.Cause != tokencache.CauseConsent:
-		if n.prove(e.Key) {
-			n.recovered(e.Key, tokencache.Fingerprint{}, tokencache.StateDead)
-		}
+		n.proved(e.Key)
 	}
 }
 
@@ -136,9 +134,7 @@ func (n *Notifier) Connected(r onboard.Result) {
 		what += " by " + r.User
 	}
 	n.tell("connected", key, occurrence{}, what+", data center "+r.DataCenter, "", "")
-	if n.prove(key) {
-		n.recovered(key, tokencache.Fingerprint{}, tokencache.StateDead)
-	}
+	n.proved(key)
 }
 
 func (n *Notifier) recovered(key tokencache.Key, grant tokencache.Fingerprint, from string) {
@@ -149,19 +145,26 @@ func (n *Notifier) recovered(key tokencache.Key, grant tokencache.Fingerprint, f
 	n.tell("recovered", key, recovery(key, grant), what, "", "")
 }
 
-func (n *Notifier) doubt(key tokencache.Key) {
+func (n *Notifier) doubt(key tokencache.Key, grant tokencache.Fingerprint) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.unproven[key] = true
+	n.unproven[key] = grant
 }
 
 // prove takes a connection from the unproven ones, and reports whether it was among them.
-func (n *Notifier) prove(key tokencache.Key) bool {
+func (n *Notifier) prove(key tokencache.Key) (grant tokencache.Fingerprint, was bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	was := n.unproven[key]
+	grant, was = n.unproven[key]
 	delete(n.unproven, key)
-	return was
+	return grant, was
+}
+
+// proved tells that a grant has brought a token, if that was not sure.
+func (n *Notifier) proved(key tokencache.Key) {
+	if grant, was := n.prove(key); was {
+		n.recovered(key, grant, tokencache.StateDead)
+	}
 }
 
 // needsSomebody tells of a connection that does not mend by itself.
@@ -182,7 +185,7 @@ func (n *Notifier) needsSomebody(e tokencache.Event) {
 	if e.Err != nil && why != cause.Contended { // which no answer of Zoho's tells
 		told.Why = e.Err.Error()
 	}
-	n.tell(e.State, e.Key, trouble(e), e.State+": "+told.What, told.Why, told.Do)
+	n.tell(e.State, e.Key, trouble(e.State, e.Key, e.Grant), e.State+": "+told.What, told.Why, told.Do)
 }
 
 // tell queues a notification, and holds nobody up.

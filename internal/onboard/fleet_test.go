@@ -250,6 +250,24 @@ func TestPastedElsewhere(t *testing.T) {
 	if _, err := a.flow.Finish(t.Context(), a.client, onboard.Callback{State: state, Code: "1000.code"}, ""); err == nil {
 		t.Error("used twice")
 	}
+	_, state, err = b.flow.Begin(b.client, onboard.Start{Account: "shop", RedirectURI: b.client.RedirectURI})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := onboard.Callback{State: state, Code: "1000.other", AccountsServer: "https://accounts.zoho.eu"}
+	var e *onboard.Error
+	if _, err := a.flow.Finish(t.Context(), a.client, other, ""); !errors.As(err, &e) || e.Confirm == "" {
+		t.Fatalf("somebody else: %v", err)
+	}
+	if account, err := b.flow.AccountOf(b.client, e.Confirm); account != "shop" || err != nil {
+		t.Errorf("elsewhere the question is about %q, %v", account, err)
+	}
+	if r, err := b.flow.Confirm(t.Context(), b.client, e.Confirm, "", true); err != nil || !r.Replaced {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, err := a.flow.Confirm(t.Context(), a.client, e.Confirm, "", true); err == nil {
+		t.Error("confirmed twice")
+	}
 }
 
 // TestCallbacksAtOnce, S-22: of callbacks that come to several replicas in the same moment one exchanges
