@@ -56,8 +56,11 @@ func (f *Flow) discard(ctx context.Context, cl *Client, id string) {
 	f.forgetUnconfirmed(id)
 	var w waitingGrant
 	found, err := f.take(cl, unconfirmedName(id), &w)
-	if err == nil && found && w.Fresh {
-		_ = cl.revoke(ctx, tokencache.Grant(w.Grant))
+	if err != nil || !found || !w.Fresh {
+		return
+	}
+	if cl.revoke(ctx, tokencache.Grant(w.Grant)) != nil && f.fleet {
+		_ = f.keep(cl, unconfirmedName(id), w, lapsedKept) // the next one who looks tries again
 	}
 }
 
@@ -72,21 +75,20 @@ func (f *Flow) forgetUnconfirmed(id string) {
 
 // takeUnconfirmed gives out a grant that waits to be confirmed, once, in the browser that brought it.
 func (f *Flow) takeUnconfirmed(cl *Client, id string, browser browserID) (*pendingGrant, error) {
-	var w waitingGrant
-	found, err := false, error(nil)
-	if isID(id) {
-		found, err = f.find(cl, unconfirmedName(id), &w)
+	if !isID(id) {
+		return nil, errNothingToConfirm()
 	}
+	var w waitingGrant
+	found, err := f.find(cl, unconfirmedName(id), &w)
 	mine := subtle.ConstantTimeCompare(w.Browser[:], browser[:]) == 1
-	if err == nil && found && mine && time.Since(w.Kept) < consentLife {
-		found, err = f.take(cl, unconfirmedName(id), &w)
-	} else {
-		found = false
+	taken := found && mine && time.Since(w.Kept) < consentLife
+	if taken {
+		taken, err = f.take(cl, unconfirmedName(id), &w) // unless somebody else has, in between
 	}
 	switch {
 	case err != nil:
 		return nil, errAgain(err)
-	case !found:
+	case !taken:
 		return nil, errNothingToConfirm()
 	}
 	f.forgetUnconfirmed(id)

@@ -21,7 +21,7 @@ type Error struct {
 	Remedy     string
 	RetryAfter time.Duration
 	Kind       tokencache.Kind // why a code or refresh token brought nothing, 0 if that is not what failed
-	Log        string          // what the log has beside it, since not everybody is to read it
+	Log        string          // what those are told who may know it in place of Text, "" if that is no other
 	Reference  string          // by which a page and the log speak of it, "" if it was not on a page
 	// Quota says what the failure cost of the 20 refresh tokens that Zoho keeps of a user
 	// and client, "" if it has nothing to do with them.
@@ -255,7 +255,7 @@ func errAgain(err error) error {
 		Remedy:     remedy,
 		Quota:      quotaUntouched,
 		ToInvited:  remedy,
-		Log:        err.Error(),
+		Log:        asError(err).Text,
 		away:       isAway(err),
 		again:      true,
 	}

@@ -26,6 +26,7 @@ type accountsServer struct {
 	mu      sync.Mutex
 	codes   []string // that were exchanged, refused ones included
 	revoked []string
+	down    bool
 	proving chan struct{} // if there is one, a refresh token proves itself once it is closed
 }
 
@@ -33,6 +34,9 @@ func (z *accountsServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	_ = r.ParseForm()
 	z.mu.Lock()
 	defer z.mu.Unlock()
+	if z.down {
+		return nil, errors.New("no network")
+	}
 	answer := `{"status":"success"}`
 	if code := r.Form.Get("code"); code != "" {
 		answer = `{"access_token":"1000.access","refresh_token":"of-` + code + `","expires_in":3600,"scope":"ZohoCRM.modules.ALL"}`
@@ -46,6 +50,12 @@ func (z *accountsServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
 		Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
+}
+
+func (z *accountsServer) setDown(down bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.down = down
 }
 
 func (z *accountsServer) exchanged() string {
@@ -447,19 +457,27 @@ func TestTokenWaitsAlong(t *testing.T) {
 // gone, by another one.
 func TestNobodyConfirms(t *testing.T) {
 	t.Parallel()
-	for name, gone := range map[string]bool{"all run": false, "the one that has asked is gone": true} {
+	for name, is := range map[string]struct{ gone, down bool }{
+		"all run":                        {},
+		"the one that has asked is gone": {gone: true},
+		"Zoho is down":                   {down: true},
+		"both":                           {gone: true, down: true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fleet, server := newFleet(t, 3)
 				var ann browser
 				result := asked(t, fleet, &ann)
-				if gone {
+				if is.gone {
 					fleet[2].flow.Close()
 				}
 				time.Sleep(9 * time.Minute)
 				if got := server.givenBack(); got != "" {
 					t.Errorf("too early: %s", got)
 				}
+				server.setDown(is.down)
+				time.Sleep(time.Hour)
+				server.setDown(false)
 				time.Sleep(time.Hour)
 				synctest.Wait()
 				if got := server.givenBack(); got != "of-1000.after" {

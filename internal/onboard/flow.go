@@ -12,6 +12,7 @@
 package onboard
 
 import (
+	"context"
 	"net/netip"
 	"sync"
 	"time"
@@ -41,7 +42,8 @@ type Flow struct {
 	unconfirmed map[string]*unconfirmed // :: id → a grant that this process gives back unless somebody confirms it
 	closed      bool                    // nothing is held any more
 
-	ending  chan struct{} // closed by Close
+	ctx     context.Context // ends at Close
+	end     context.CancelFunc
 	looking sync.WaitGroup
 }
 

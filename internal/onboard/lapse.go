@@ -1,7 +1,6 @@
 package onboard
 
 import (
-	"context"
 	"fmt"
 	"time"
 )
@@ -43,7 +42,7 @@ func (f *Flow) lookForLapsed() {
 		select {
 		case <-first: // who has just started may be the one in whose place
 		case <-ticks.C:
-		case <-f.ending:
+		case <-f.ctx.Done():
 			return
 		}
 		for _, cl := range f.Clients() {
@@ -77,6 +76,6 @@ func (f *Flow) discardListed(cl *Client, name string, now time.Time) {
 	}
 	found, err := f.find(cl, unconfirmedName(id), &w)
 	if found && err == nil && now.Sub(w.Kept) >= consentLife+lapsedGrace {
-		f.discard(context.Background(), cl, id)
+		f.discard(f.ctx, cl, id)
 	}
 }

@@ -14,8 +14,9 @@ func New(cache *tokencache.Cache, store Store, hooks Hooks) *Flow {
 	f := &Flow{
 		Hooks: hooks, cache: cache, store: store,
 		begun: make(map[string]begun), starts: make(map[tokencache.Key][]time.Time),
-		unconfirmed: make(map[string]*unconfirmed), ending: make(chan struct{}),
+		unconfirmed: make(map[string]*unconfirmed),
 	}
+	f.ctx, f.end = context.WithCancel(context.Background())
 	if f.pending, f.fleet = store.(Shared); f.fleet {
 		f.looking.Go(f.lookForLapsed)
 	} else {
@@ -32,12 +33,9 @@ const closeLimit = 5 * time.Second
 func (f *Flow) Close() {
 	f.mu.Lock()
 	waiting := f.unconfirmed
-	f.unconfirmed = make(map[string]*unconfirmed)
-	if !f.closed {
-		close(f.ending)
-	}
-	f.closed = true
+	f.unconfirmed, f.closed = make(map[string]*unconfirmed), true
 	f.mu.Unlock()
+	f.end()
 	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
 	defer cancel()
 	var running sync.WaitGroup
