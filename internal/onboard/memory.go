@@ -22,7 +22,7 @@ func newMemory() *memory {
 	return &memory{values: make(map[[2]string]kept), nonces: make(map[string]time.Time)}
 }
 
-// dropExpired drops what has expired. With mu held.
+// dropExpired drops what has expired, before more is kept. With mu held.
 func (m *memory) dropExpired(now time.Time) {
 	maps.DeleteFunc(m.values, func(_ [2]string, k kept) bool { return now.After(k.until) })
 	maps.DeleteFunc(m.nonces, func(_ string, until time.Time) bool { return now.After(until) })
@@ -40,18 +40,25 @@ func (m *memory) Put(client, name string, _ [][]byte, value []byte, life time.Du
 func (m *memory) Get(client, name string, _ [][]byte) (value []byte, found bool, _ error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.dropExpired(time.Now())
-	k, found := m.values[[2]string{client, name}]
-	return k.value, found, nil
+	value, found = m.get([2]string{client, name})
+	return value, found, nil
 }
 
 func (m *memory) Take(client, name string, _ [][]byte) (value []byte, found bool, _ error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.dropExpired(time.Now())
-	k, found := m.values[[2]string{client, name}]
+	value, found = m.get([2]string{client, name})
 	delete(m.values, [2]string{client, name})
-	return k.value, found, nil
+	return value, found, nil
+}
+
+// get is a value whose life is not over. With mu held.
+func (m *memory) get(name [2]string) (value []byte, found bool) {
+	k := m.values[name]
+	if time.Now().After(k.until) {
+		return nil, false
+	}
+	return k.value, true
 }
 
 func (m *memory) ConsumeNonce(id string, until time.Time) (first bool, _ error) {
@@ -75,7 +82,5 @@ func (m *memory) ReturnNonce(id string) error {
 func (m *memory) NonceConsumed(id string) (used bool, _ error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.dropExpired(time.Now())
-	_, used = m.nonces[id]
-	return used, nil
+	return !time.Now().After(m.nonces[id]), nil
 }
