@@ -13,6 +13,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -170,12 +171,11 @@ func (n *Notifier) proved(key tokencache.Key) {
 // needsSomebody tells of a connection that does not mend by itself.
 func (n *Notifier) needsSomebody(e tokencache.Event) {
 	why := cause.Dead
-	var failure *tokencache.FetchError
 	switch {
 	case e.State == tokencache.StateContended:
 		why = cause.Contended
-	case errors.As(e.Err, &failure) && failure.Kind == tokencache.KindRejected:
-		why = zoho.Rejection(failure.Error())
+	case isRejection(e.Err):
+		why = zoho.Rejection(e.Err.Error())
 	}
 	told := cause.Of(why, cause.Facts{
 		Client:  e.Key.Client,
@@ -186,6 +186,16 @@ func (n *Notifier) needsSomebody(e tokencache.Event) {
 		told.Why = e.Err.Error()
 	}
 	n.tell(e.State, e.Key, trouble(e.State, e.Key, e.Grant), e.State+": "+told.What, told.Why, told.Do)
+}
+
+// isRejection reports whether Zoho rejects the client, and not the grant. Of what another process has met there are
+// the words alone.
+func isRejection(err error) bool {
+	var failure *tokencache.FetchError
+	if errors.As(err, &failure) {
+		return failure.Kind == tokencache.KindRejected
+	}
+	return err != nil && strings.HasPrefix(err.Error(), tokencache.KindRejected.String())
 }
 
 // tell queues a notification, and holds nobody up.
