@@ -191,10 +191,6 @@ func (n *Notifier) needsSomebody(e tokencache.Event) {
 // isRejection reports whether Zoho rejects the client, and not the grant. Of what another process has met there are
 // the words alone.
 func isRejection(err error) bool {
-	var failure *tokencache.FetchError
-	if errors.As(err, &failure) {
-		return failure.Kind == tokencache.KindRejected
-	}
 	return err != nil && strings.HasPrefix(err.Error(), tokencache.KindRejected.String())
 }
 
