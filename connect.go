@@ -1,6 +1,7 @@
 package caddyzoho
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -161,7 +162,7 @@ func (c *Connect) failed(r *http.Request, e *onboard.Error) {
 		"onboarding failed",
 		zap.String("reference", e.Reference),
 		zap.String("code", e.Code),
-		zap.String("error", e.Text),
+		zap.String("error", cmp.Or(e.Log, e.Text)),
 		zap.String("client", c.client.Name),
 		zap.String("remote", r.RemoteAddr),
 	)

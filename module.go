@@ -36,6 +36,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/doctor"
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/internal/sites"
@@ -299,7 +300,17 @@ func (a *App) runningConfig() *runningConfig {
 		totals: a.ReplayBufferTotal,
 		audit:  a.audit,
 		seal:   a.seal,
+
+		onboarding: a.onboarding,
 	}
+}
+
+// onboarding are the clients as onboarding needs to know them.
+func (a *App) onboarding() (all []*onboard.Client) {
+	for _, c := range a.allClients() {
+		all = append(all, c.Onboard())
+	}
+	return all
 }
 
 // seal has each data key wrapped by all that shall open it.

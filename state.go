@@ -55,6 +55,8 @@ type runningConfig struct {
 	audit  *audit.Log
 	// seal has what was stored just now opened by all that shall open it.
 	seal func() error
+	// onboarding are the clients, as that needs to know them.
+	onboarding func() []*onboard.Client
 }
 
 // states is keyed by the name of the store alone: with anything else in the key a
@@ -93,13 +95,16 @@ func newState(store stores.Store) *state {
 	s.config.Store(&runningConfig{
 		Config: notify.Config{Logger: zap.NewNop(), Consent: func(tokencache.Key) string { return "" }},
 		seal:   func() error { return nil },
+
+		onboarding: func() []*onboard.Client { return nil },
 	})
-	s.notices = notify.New(func() *notify.Config { return &s.config.Load().Config })
+	s.notices = notify.New(func() *notify.Config { return &s.config.Load().Config }, store)
 	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})
 	s.flow = onboard.New(s.cache, s.store, onboard.Hooks{
 		Connected: s.connected,
 		Gone:      s.gone,
 		Guard:     func(f func()) { fault.Guard(s.logger(), f) },
+		Clients:   func() []*onboard.Client { return s.config.Load().onboarding() },
 	})
 	return s
 }

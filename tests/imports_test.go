@@ -105,12 +105,14 @@ var layers = map[string][]string{
 }
 
 // testLayers says what the tests of a package may import beyond that: those of the root, of the life
-// of a token and of onboarding use a real store, those of a store the promises of all.
+// of a token and of onboarding use a real store, those of a store the promises of all, those of a fleet a store
+// in memory.
 var testLayers = map[string][]string{
 	"":                     {"tokencache/boltstore"},
 	"tokencache":           {"internal/storetest", "tokencache/boltstore"},
 	"tokencache/boltstore": {"internal/storetest"},
-	"internal/onboard":     {"tokencache/boltstore"},
+	"internal/onboard":     {"internal/storetest", "tokencache/boltstore"},
+	"internal/notify":      {"internal/storetest"},
 }
 
 // strangers are modules that a layer must not reach, however far down.

@@ -8,7 +8,7 @@ type EventType int
 const (
 	EventTokenRequest EventType = iota + 1 // the authorization server was asked: Cause, Result, Generation (0 = the token is not the connection's yet), Duration, Expiry, Err
 	EventWaited                            // a caller waited Duration for flights, and for the next try
-	EventState                             // State follows on Was: Generation of the live token, 0 = none, Err
+	EventState                             // State follows on Was: Generation of the live token, 0 = none, Grant, Err
 	EventLostEarly                         // Generation was refused long before its end, its successor was not
 	EventStoreError                        // Operation failed with Err
 	EventClockStep                         // the wall clock was set, or the machine slept, by Duration (no Key)
@@ -70,6 +70,7 @@ type Event struct {
 	Cause      string // one of the Cause constants
 	Result     string // Kind.String(): ok, temporary, throttled, grant_dead, client_rejected
 	Generation uint64
+	Grant      Fingerprint
 	Duration   time.Duration
 	Expiry     time.Time
 	Err        error

@@ -293,6 +293,7 @@ func (n *Conn) overtake(cl *Client, rec Record, calls []time.Time, now moment) {
 	case lost, n.stored != n.changes && rec.Generation == n.generation:
 	default:
 		n.take(cl, rec, now)
+		n.report(now)
 		n.stored = n.changes
 		return
 	}

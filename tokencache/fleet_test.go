@@ -472,3 +472,38 @@ func TestFleetGrants(t *testing.T) {
 		f.wantCalls(2)
 	})
 }
+
+// TestFleetNoticesStates: what becomes of a connection at one process is told by each that knows it, of the
+// same grant.
+func TestFleetNoticesStates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3)
+		f.all(1, (*replica).ask)
+		time.Sleep(2 * time.Hour)
+		f.server.set(failing(tokencache.KindDead, true))
+		if _, err := f.replicas[1].ask(); err == nil {
+			t.Fatal("a token of a dead grant")
+		}
+		synctest.Wait()
+		f.server.set(nil)
+		time.Sleep(time.Hour)
+		if _, err := f.replicas[2].ask(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		grants := make(map[tokencache.Fingerprint]bool)
+		for i, r := range f.replicas {
+			var states []string
+			for _, e := range r.journal.of(tokencache.EventState) {
+				states = append(states, e.State)
+				grants[e.Grant] = true
+			}
+			if !slices.Equal(states, []string{tokencache.StateDead, tokencache.StateOK}) {
+				t.Errorf("%d has told %v", i, states)
+			}
+		}
+		if len(grants) != 1 || grants[tokencache.Fingerprint{}] {
+			t.Errorf("of the grants %v", grants)
+		}
+	})
+}

@@ -60,6 +60,7 @@ func (n *Conn) load(cl *Client) error {
 		n.loaded, n.broken = true, nil
 		n.ledger.restore(calls, now)
 		n.take(cl, rec, now)
+		n.reported = n.state(now) // the run before has told of it
 	}
 	return nil
 }
@@ -90,7 +91,6 @@ func (n *Conn) take(cl *Client, rec Record, now moment) {
 		}
 		n.addEvent(Event{Type: EventAdopted, Key: n.key, Generation: l.Generation, Expiry: l.Expiry})
 	}
-	n.reported = n.state(now)
 }
 
 func (l *live) newerThan(other *live) bool { return other == nil || l.Generation > other.Generation }

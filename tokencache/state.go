@@ -104,7 +104,7 @@ func (n *Conn) report(now moment) {
 	if s == n.reported {
 		return
 	}
-	e := Event{Type: EventState, Key: n.key, State: s.String(), Was: n.reported.String(), Err: n.last.cause()}
+	e := Event{Type: EventState, Key: n.key, State: s.String(), Was: n.reported.String(), Grant: n.fingerprint, Err: n.last.cause()}
 	if l := n.live.Load(); l != nil && l.alive(now) {
 		e.Generation = l.Generation
 	}

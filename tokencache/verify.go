@@ -1,6 +1,7 @@
 package tokencache
 
 import (
+	"cmp"
 	"math"
 	"time"
 )
@@ -74,6 +75,20 @@ func (c *Cache) Exchanged(cl *Client, key Key, g Grant, got Fetched) Proof {
 		c.keepLedger(key, fp, l)
 	}
 	return Proof{Fetched: got, at: now}
+}
+
+// LeftOf is what a proof was, with the life that its token has left: to be kept until somebody
+// may have Proved make a proof of it again.
+func (c *Cache) LeftOf(p Proof) Fetched {
+	got := p.Fetched
+	got.Life = cmp.Or(max(got.Life, 0), defaultLife) - time.Duration(c.clock.now().mono-p.at.mono)
+	return got
+}
+
+// Proved is a proof of a call that was counted before. A token without a life left is none.
+func (c *Cache) Proved(got Fetched) Proof {
+	got.Life = max(got.Life, 1)
+	return Proof{Fetched: got, at: c.clock.now()}
 }
 
 // Replace stores a grant that was proved, durably, and then makes its token the one

@@ -184,7 +184,11 @@ func finish(
 
 // belongs refuses a consent, or the question that came of it, that is another account's.
 func belongs(flow *onboard.Flow, client *onboard.Client, account, id string) error {
-	if other := flow.AccountOf(client, id); other != "" && other != account {
+	other, err := flow.AccountOf(client, id)
+	if err != nil {
+		return err
+	}
+	if other != "" && other != account {
 		return adminapi.Refuse(
 			http.StatusBadRequest,
 			"other-consent",

@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,7 +80,7 @@ var waitReasons = map[tokencache.Kind]string{
 // Refused is what onboarding has against a wish.
 func Refused(failure *onboard.Error) *Error {
 	return &Error{
-		Text: failure.Text, Code: failure.Code, Reason: waitReasons[failure.Kind], Hint: strings.TrimSpace(failure.Remedy + " " + failure.Quota), Confirm: failure.Confirm, Replaceable: failure.Replaceable,
+		Text: cmp.Or(failure.Log, failure.Text), Code: failure.Code, Reason: waitReasons[failure.Kind], Hint: strings.TrimSpace(failure.Remedy + " " + failure.Quota), Confirm: failure.Confirm, Replaceable: failure.Replaceable,
 		RetryAfter: problem.Seconds(failure.RetryAfter), Status: failure.Status,
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +44,8 @@ type notification struct {
 	Text    string    `json:"text"` // all of it in a line: what chat programs show
 	Why     string    `json:"why,omitempty"`
 	Do      string    `json:"do,omitempty"`
+
+	occurrence
 }
 
 const noticeTimeout = 10 * time.Second
@@ -61,21 +64,24 @@ var noticeSteps = []time.Duration{
 // To is asked of the running configuration at each try.
 type Notifier struct {
 	config func() *Config
+	fleet  onboard.Shared // nil = this process is alone
 	http   *http.Client
 	ctx    context.Context
 	cancel context.CancelFunc
 
 	queue Queue
 
-	mu       sync.Mutex              // guards all below
-	failing  error                   // of the last one that was sent, nil = it was taken
-	sentTo   URL                     // where that went to
-	unproven map[tokencache.Key]bool // were dead, until another grant came that has brought no token yet
+	mu       sync.Mutex                                // guards all below
+	failing  error                                     // of the last one that was sent, nil = it was taken
+	sentTo   URL                                       // where that went to
+	unproven map[tokencache.Key]tokencache.Fingerprint // were dead, until another grant came that has brought no token yet
 }
 
-// New makes a notifier that asks for the configuration each time: it outlives reloads.
-func New(config func() *Config) *Notifier {
-	n := &Notifier{config: config, unproven: make(map[tokencache.Key]bool), http: &http.Client{
+// New makes a notifier that asks for the configuration each time: it outlives reloads. Of the replicas that
+// share a store one tells.
+func New(config func() *Config, store onboard.Store) *Notifier {
+	fleet, _ := store.(onboard.Shared)
+	n := &Notifier{config: config, fleet: fleet, unproven: make(map[tokencache.Key]tokencache.Fingerprint), http: &http.Client{
 		Timeout:       noticeTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
@@ -102,13 +108,12 @@ func (n *Notifier) Observe(e tokencache.Event) {
 		n.prove(e.Key)
 		n.needsSomebody(e)
 	case e.Type == tokencache.EventState && bad(e.Was) && e.Generation == 0:
-		n.doubt(e.Key)
+		n.doubt(e.Key, e.Grant)
 	case e.Type == tokencache.EventState && bad(e.Was):
-		n.recovered(e.Key, e.Was)
-	case e.Type == tokencache.EventTokenRequest && e.Err == nil && e.Cause != tokencache.CauseConsent:
-		if n.prove(e.Key) {
-			n.recovered(e.Key, tokencache.StateDead)
-		}
+		n.recovered(e.Key, e.Grant, e.Was)
+	case e.Type == tokencache.EventAdopted, // in a fleet another process may have asked
+		e.Type == tokencache.EventTokenRequest && e.Err == nil && e.Cause != tokencache.CauseConsent:
+		n.proved(e.Key)
 	}
 }
 
@@ -129,44 +134,48 @@ func (n *Notifier) Connected(r onboard.Result) {
 	if r.User != "" {
 		what += " by " + r.User
 	}
-	n.tell("connected", key, what+", data center "+r.DataCenter, "", "")
-	if n.prove(key) {
-		n.recovered(key, tokencache.StateDead)
-	}
+	n.tell("connected", key, occurrence{}, what+", data center "+r.DataCenter, "", "")
+	n.proved(key)
 }
 
-func (n *Notifier) recovered(key tokencache.Key, from string) {
+func (n *Notifier) recovered(key tokencache.Key, grant tokencache.Fingerprint, from string) {
 	what := "recovered: access tokens can be had again"
 	if from == tokencache.StateContended {
 		what = "recovered: no access token was lost early for an hour"
 	}
-	n.tell("recovered", key, what, "", "")
+	n.tell("recovered", key, recovery(key, grant), what, "", "")
 }
 
-func (n *Notifier) doubt(key tokencache.Key) {
+func (n *Notifier) doubt(key tokencache.Key, grant tokencache.Fingerprint) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.unproven[key] = true
+	n.unproven[key] = grant
 }
 
 // prove takes a connection from the unproven ones, and reports whether it was among them.
-func (n *Notifier) prove(key tokencache.Key) bool {
+func (n *Notifier) prove(key tokencache.Key) (grant tokencache.Fingerprint, was bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	was := n.unproven[key]
+	grant, was = n.unproven[key]
 	delete(n.unproven, key)
-	return was
+	return grant, was
+}
+
+// proved tells that a grant has brought a token, if that was not sure.
+func (n *Notifier) proved(key tokencache.Key) {
+	if grant, was := n.prove(key); was {
+		n.recovered(key, grant, tokencache.StateDead)
+	}
 }
 
 // needsSomebody tells of a connection that does not mend by itself.
 func (n *Notifier) needsSomebody(e tokencache.Event) {
 	why := cause.Dead
-	var failure *tokencache.FetchError
 	switch {
 	case e.State == tokencache.StateContended:
 		why = cause.Contended
-	case errors.As(e.Err, &failure) && failure.Kind == tokencache.KindRejected:
-		why = zoho.Rejection(failure.Error())
+	case isRejection(e.Err):
+		why = zoho.Rejection(e.Err.Error())
 	}
 	told := cause.Of(why, cause.Facts{
 		Client:  e.Key.Client,
@@ -176,11 +185,17 @@ func (n *Notifier) needsSomebody(e tokencache.Event) {
 	if e.Err != nil && why != cause.Contended { // which no answer of Zoho's tells
 		told.Why = e.Err.Error()
 	}
-	n.tell(e.State, e.Key, e.State+": "+told.What, told.Why, told.Do)
+	n.tell(e.State, e.Key, trouble(e.State, e.Key, e.Grant), e.State+": "+told.What, told.Why, told.Do)
+}
+
+// isRejection reports whether Zoho rejects the client, and not the grant. Of what another process has met there are
+// the words alone.
+func isRejection(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), tokencache.KindRejected.String())
 }
 
 // tell queues a notification, and holds nobody up.
-func (n *Notifier) tell(event string, key tokencache.Key, what, why, do string) {
+func (n *Notifier) tell(event string, key tokencache.Key, o occurrence, what, why, do string) {
 	config := n.config()
 	if config.To == "" {
 		return
@@ -192,12 +207,23 @@ func (n *Notifier) tell(event string, key tokencache.Key, what, why, do string) 
 		}
 	}
 	x := notification{ID: rand.Text(), Event: event, Client: key.Client, Account: key.Account,
-		Time: time.Now().UTC().Truncate(time.Second), Text: text, Why: why, Do: do}
-	n.queue.Add(config.Logger, "a notification was dropped: too many wait", func() { n.deliver(x) })
+		Time: time.Now().UTC().Truncate(time.Second), Text: text, Why: why, Do: do, occurrence: o}
+	n.add(x)
 }
 
-// deliver tries until it is taken, or given up.
+func (n *Notifier) add(x notification) {
+	n.queue.Add(n.config().Logger, "a notification was dropped: too many wait", func() { n.deliver(x) })
+}
+
+// deliver tells of it, if this replica is the one that does.
 func (n *Notifier) deliver(x notification) {
+	if n.claim(x) && n.send(x) {
+		n.note(x.occurrence)
+	}
+}
+
+// send tries until it is taken, or given up.
+func (n *Notifier) send(x notification) (taken bool) {
 	for try := 0; ; try++ {
 		to := n.config().To
 		err := n.post(x, to)
@@ -205,7 +231,7 @@ func (n *Notifier) deliver(x notification) {
 		n.failing, n.sentTo = err, to
 		n.mu.Unlock()
 		if err == nil {
-			return
+			return true
 		}
 		fields := []zap.Field{
 			zap.String("event", x.Event),
@@ -215,7 +241,7 @@ func (n *Notifier) deliver(x notification) {
 		}
 		if try == len(noticeSteps) || n.ctx.Err() != nil {
 			n.config().Logger.Error("a notification was given up", fields...)
-			return
+			return false
 		}
 		n.config().Logger.Warn(
 			"a notification was not taken, it is sent again",

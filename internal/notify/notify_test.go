@@ -61,7 +61,7 @@ func newTestNotifier(notify string, statuses ...int) (*Notifier, *receiver, *obs
 		To:      URL(notify),
 		Consent: func(tokencache.Key) string { return "give consent: caddy zoho connect main shop" },
 	}
-	n := New(func() *Config { return config })
+	n := New(func() *Config { return config }, nil)
 	r := &receiver{statuses: statuses}
 	n.http.Transport = r
 	return n, r, logs
@@ -148,11 +148,14 @@ func TestNotificationTexts(t *testing.T) {
 		n.Observe(stateEvent(tokencache.StateContended, tokencache.StateDead, 0))
 		n.Observe(rejected)
 		n.Observe(organization)
+		organization.Err = errors.New(organization.Err.Error()) // as another replica has stored it
+		n.Observe(organization)
 		synctest.Wait()
 		for i, want := range []struct{ text, why, do string }{
 			{"is contended: another program uses this grant", "lost early", "a client of its own"},
 			{"is dead: Zoho does not accept the refresh token", "grant_dead: invalid_code", "caddy zoho connect main shop"},
 			{"is dead: Zoho rejects the client", "client_rejected: invalid_client", "caddy zoho doctor main shop"},
+			{"is dead: Zoho requires an organization", "missing_org_info", "caddy zoho connect main shop"},
 			{"is dead: Zoho requires an organization", "missing_org_info", "caddy zoho connect main shop"},
 		} {
 			x := r.got[i]

@@ -1,44 +1,72 @@
 package onboard
 
 import (
+	"context"
 	"crypto/rand"
-	"sync"
 	"time"
 )
 
 // pageResult is what a browser may see after its consent, for a while.
 type pageResult struct {
-	browser  browserID
-	expires  time.Time
-	result   Result
-	failure  *Error
-	dropped  bool // the grant was not wanted after all
-	returnTo string
-	invited  bool // it sees this and nothing else
-
-	confirming sync.Mutex
-	outcome    string // id of what came of it once it was confirmed, "" until then
+	Browser  browserID
+	Result   Result
+	Failure  *Error
+	Dropped  bool // the grant was not wanted after all
+	ReturnTo string
+	Invited  bool   // it sees this and nothing else
+	Outcome  string // of a question: the id of what comes of it once it was answered
 }
 
-// keepResult keeps what a browser is to see.
-func (f *Flow) keepResult(s *pageResult, browser string) (id string) {
-	id = rand.Text()
-	now := time.Now()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.dropExpired(now)
-	s.browser, s.expires = identify(browser), now.Add(consentLife)
-	f.results[id] = s
-	return id
+// asks reports whether a person has to say whether a grant is to be replaced.
+func (s *pageResult) asks() bool { return s.Failure != nil && s.Failure.Confirm != "" }
+
+// keepResult keeps what a browser is to see under an id, which is a new one where none is given.
+func (f *Flow) keepResult(cl *Client, id string, s *pageResult, browser string) (string, error) {
+	if id == "" {
+		id = rand.Text()
+	}
+	s.Browser = identify(browser)
+	if s.asks() {
+		s.Outcome = rand.Text()
+	}
+	return id, f.keep(cl, resultName(id), s, consentLife)
 }
+
+func resultName(id string) string { return "result " + id }
 
 // resultOf is what a browser may see, nil if there is nothing.
-func (f *Flow) resultOf(id, browser string) *pageResult {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.dropExpired(time.Now())
-	if s := f.results[id]; s != nil && s.browser.is(browser) {
-		return s
+func (f *Flow) resultOf(cl *Client, id, browser string) (*pageResult, error) {
+	if !isID(id) {
+		return nil, nil
 	}
-	return nil
+	s := new(pageResult)
+	found, err := f.find(cl, resultName(id), s)
+	if err != nil || !found || !s.Browser.is(browser) {
+		return nil, err
+	}
+	return s, nil
+}
+
+const (
+	outcomeLimit = 30 * time.Second // Zoho may be asked meanwhile
+	outcomeEvery = 100 * time.Millisecond
+)
+
+// awaitOutcome waits for what comes of an answer that another click, maybe at another replica, has
+// brought before. It reports whether that can be shown.
+func (f *Flow) awaitOutcome(ctx context.Context, cl *Client, id, browser string) bool {
+	ctx, cancel := context.WithTimeout(ctx, outcomeLimit)
+	defer cancel()
+	ticks := time.NewTicker(outcomeEvery)
+	defer ticks.Stop()
+	for {
+		if s, err := f.resultOf(cl, id, browser); s != nil || err != nil {
+			return err == nil
+		}
+		select {
+		case <-ticks.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }

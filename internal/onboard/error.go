@@ -21,11 +21,12 @@ type Error struct {
 	Remedy     string
 	RetryAfter time.Duration
 	Kind       tokencache.Kind // why a code or refresh token brought nothing, 0 if that is not what failed
+	Log        string          // what those are told who may know it in place of Text, "" if that is no other
 	Reference  string          // by which a page and the log speak of it, "" if it was not on a page
 	// Quota says what the failure cost of the 20 refresh tokens that Zoho keeps of a user
 	// and client, "" if it has nothing to do with them.
 	Quota     string
-	toInvited string // remedy for whoever has an invitation and nothing else, "" if they can do nothing
+	ToInvited string // remedy for whoever has an invitation and nothing else, "" if they can do nothing
 	// Replaceable says that the stored grant cannot be read, and may be replaced by whoever
 	// agrees to that.
 	Replaceable bool
@@ -34,6 +35,9 @@ type Error struct {
 	Confirm string
 	Before  *Result
 	After   *Result
+
+	away  bool // the store that replicas share cannot be reached
+	again bool // nothing was used up, so the very same can be tried again
 }
 
 // Error is all of it in one line.
@@ -67,11 +71,11 @@ func (e *Error) forInvited() *Error {
 		Status:     e.Status,
 		Code:       e.Code,
 		Text:       e.Text,
-		Remedy:     e.toInvited,
+		Remedy:     e.ToInvited,
 		RetryAfter: e.RetryAfter,
 		Reference:  e.Reference,
 	}
-	if e.toInvited == "" {
+	if e.ToInvited == "" {
 		told.Text = "Your account could not be connected."
 		told.Remedy = "Open the link again later, or ask whoever sent it: they can see why, by what is written below."
 	}
@@ -99,9 +103,11 @@ func errState(text string) error {
 		Text:      text,
 		Remedy:    "Nothing was exchanged or stored. Begin the consent anew.",
 		Quota:     quotaUntouched,
-		toInvited: "Nothing was changed. Open the link again.",
+		ToInvited: "Nothing was changed. Open the link again.",
 	}
 }
+
+func errNothingToConfirm() error { return errState("There is nothing to confirm here any more.") }
 
 // errPaste is for a browser that has ended where somebody at a terminal waits for it.
 func errPaste() error {
@@ -177,7 +183,7 @@ func errTooManyStarts(wait time.Duration) error {
 		Text: "Consent was begun too often in the last 10 minutes. Zoho gives 10 codes in 10 minutes, " +
 			"and each consent can take one of the 20 refresh tokens that it keeps for a user.",
 		Remedy:    again,
-		toInvited: again,
+		ToInvited: again,
 	}
 }
 
@@ -200,7 +206,7 @@ func errUsed() error {
 		Text:      "This answer of Zoho's was used already.",
 		Remedy:    "Nothing was exchanged a second time. See what became of it in the list of connections.",
 		Quota:     "It took no second one of the 20 refresh tokens that Zoho keeps for a user.",
-		toInvited: "You can close this page.",
+		ToInvited: "You can close this page.",
 	}
 }
 
@@ -215,11 +221,43 @@ func errCallback(text, remedy string) error {
 }
 
 func errStore(err error) *Error {
-	return &Error{
+	e := &Error{
 		Status: http.StatusServiceUnavailable,
 		Code:   codeStore,
 		Text:   "The store cannot be used: " + err.Error() + ".",
 		Remedy: "Mend that and try again.",
+		away:   errors.Is(err, tokencache.ErrAway),
+	}
+	if e.away {
+		e.Remedy, e.RetryAfter = "Try again in a moment, or mend that.", awayRetry
+	}
+	return e
+}
+
+// awayRetry is how soon a store that cannot be reached may be back.
+const awayRetry = 5 * time.Second
+
+// isAway reports whether an error says that the store cannot be reached.
+func isAway(err error) bool { return err != nil && asError(err).away }
+
+// mayComeAgain reports whether an error has used nothing up.
+func mayComeAgain(err error) bool { return err != nil && asError(err).again }
+
+// errAgain is an error of the store that has used nothing up. It is shown to strangers, so why the
+// store fails is left to the log.
+func errAgain(err error) error {
+	const remedy = "Nothing was used up: load this page, or paste it, again in a moment."
+	return &Error{
+		Status:     http.StatusServiceUnavailable,
+		Code:       codeStore,
+		RetryAfter: awayRetry,
+		Text:       "The store cannot be used now.",
+		Remedy:     remedy,
+		Quota:      quotaUntouched,
+		ToInvited:  remedy,
+		Log:        asError(err).Text,
+		away:       isAway(err),
+		again:      true,
 	}
 }
 
@@ -274,7 +312,7 @@ func errTaken() error {
 		Text: "This account is connected to another Zoho account already. " +
 			"That was left as it is, and your consent was given back.",
 		Remedy:    remedy,
-		toInvited: remedy,
+		ToInvited: remedy,
 	}
 }
 
@@ -319,7 +357,7 @@ func errInvitation(text string) error {
 		Code:      "invitation",
 		Text:      text,
 		Remedy:    remedy,
-		toInvited: remedy,
+		ToInvited: remedy,
 	}
 }
 

@@ -30,7 +30,7 @@ func errDenied(code string) error {
 	case "access_denied":
 		e.Text = "Consent was refused, or codes were asked for too often: Zoho says access_denied for both."
 		e.Remedy = "Begin the consent anew and accept it. If you did accept, wait ten minutes first."
-		e.toInvited = "If that was not meant, open the link again and accept. " +
+		e.ToInvited = "If that was not meant, open the link again and accept. " +
 			"If you did accept, wait ten minutes first."
 	case "invalid_scope":
 		e.Text = "Zoho does not know one of the scopes."
@@ -178,7 +178,7 @@ func errProof(err error, p *pendingGrant) error {
 	if errors.As(err, &failure) {
 		e.Text = "The refresh token brings no access token, so it was not stored: " + failure.Error() + "."
 		e.Remedy, e.RetryAfter = cause.Sentence(failure.Hint()), retryAfter(failure)
-		if failure.Kind == zoho.FailureGrantDead && !p.fresh() {
+		if failure.Kind == zoho.FailureGrantDead && !p.fresh {
 			e.Remedy = "Compare it first: one that was copied incompletely, or that belongs to another client id " +
 				"or data center (--data-center), is refused alike, and so is a self client's code, " +
 				"which is for `connect --self-client`. " + e.Remedy

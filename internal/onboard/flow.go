@@ -2,15 +2,17 @@
 // code), by an invitation to somebody else's browser, by a code or callback that was
 // pasted, by a refresh token from elsewhere. It takes them out again as well.
 //
-// flow.go holds what is under way, share.go says how much of that is one caller's, consent.go begins a consent and takes its callback,
+// flow.go says what is under way, lifecycle.go begins and ends that, keep.go keeps it, in memory.go or for all replicas;
+// limits.go says how much that may be and share.go how much of it one caller's. consent.go begins a consent and takes its callback,
 // grant.go takes what is brought otherwise and has it prove itself, store.go makes it the
-// grant of an account, pending.go is the grant until then, confirm.go what a person has to
-// confirm, revoke.go how a grant ends, invite.go the links for customers and invited.go their
+// grant of an account, change.go lets one at a time do so, pending.go is the grant until then, confirm.go what a person has to
+// confirm, lapse.go what nobody has confirmed, revoke.go how a grant ends, invite.go the links for customers and invited.go their
 // use. serve.go answers a browser, guard.go says whether it may see a page, pages.go makes
 // them, preflight.go is what is looked at before consent, pages_consent.go the way through it.
 package onboard
 
 import (
+	"context"
 	"net/netip"
 	"sync"
 	"time"
@@ -18,39 +20,44 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-const (
-	consentLife = 10 * time.Minute // from the start to the callback
-	maxConsents = 10_000           // under way at once, of all clients
-	maxStarts   = 10               // of an account in startWindow: Zoho gives no more codes, and each may cost a slot
-	startWindow = 10 * time.Minute
-)
+// consentLife is how long a person may take: from the start to the callback, and with a question or a result.
+const consentLife = 10 * time.Minute
 
 // Flow holds the consents that are under way. It outlives reloads, holds no
 // configuration, and is safe for concurrent use.
 type Flow struct {
 	Hooks
-	cache *tokencache.Cache
-	store Store
+	cache   *tokencache.Cache
+	store   Store
+	pending Pending // of all replicas, if there are several
+	fleet   bool    // there may be
 
 	// Held while the stored grant of an account, any of them, is looked at and changed
 	// accordingly: Zoho is not asked meanwhile. Taken before mu.
 	changing sync.Mutex
 
-	mu          sync.Mutex          // guards all below
-	consents    map[string]*consent // :: state → consent
+	mu          sync.Mutex       // guards all below
+	begun       map[string]begun // :: state → a consent that was begun here
 	starts      map[tokencache.Key][]time.Time
-	unconfirmed map[string]*pendingGrant // :: id → a grant of somebody else than before, until confirmed
-	results     map[string]*pageResult   // :: id → what a browser may be shown after its consent
-	closed      bool                     // nothing is held any more
+	unconfirmed map[string]*unconfirmed // :: id → a grant that this process gives back unless somebody confirms it
+	closed      bool                    // nothing is held any more
+
+	ctx     context.Context // ends at Close
+	end     context.CancelFunc
+	looking sync.WaitGroup
 }
 
 // Store is the cache's store, and what else onboarding needs of it.
 type Store interface {
 	tokencache.Store
+	Nonces
 
 	// TryWrite says why a grant could not be stored now, nil if it could.
 	TryWrite() error
+}
 
+// Nonces are ids that are good once.
+type Nonces interface {
 	// ConsumeNonce reports whether an id is used the first time, and remembers it until then;
 	// ReturnNonce takes that back, NonceConsumed reports whether it is remembered.
 	ConsumeNonce(id string, until time.Time) (first bool, err error)
@@ -58,10 +65,9 @@ type Store interface {
 	NonceConsumed(id string) (used bool, err error)
 }
 
-// Shared is a Store of several processes: what begins at one of them may end at another. Values
-// are sealed by what seals the client's grants, and gone when their life is over.
-type Shared interface {
-	Store
+// Pending keeps what is under way. A value is gone when its life is over.
+type Pending interface {
+	Nonces
 
 	// Put keeps a value of a client under a name, in place of the one before.
 	Put(client, name string, secrets [][]byte, value []byte, life time.Duration) error
@@ -70,20 +76,19 @@ type Shared interface {
 	Take(client, name string, secrets [][]byte) (value []byte, found bool, err error)
 }
 
+// Shared is a Store of several processes: what begins at one of them may end at another. Values
+// are sealed by what seals the client's grants.
+type Shared interface {
+	Store
+	Pending
+}
+
 // Hooks are what a Flow tells others, and what they do for it. All are needed.
 type Hooks struct {
 	Connected func(Result)         // a grant was stored
 	Gone      func(tokencache.Key) // an account has no stored grant any more
 	Guard     func(func())         // runs what nobody waits for, whose panic is not to end the process
-}
-
-// New returns a Flow without a consent.
-func New(cache *tokencache.Cache, store Store, hooks Hooks) *Flow {
-	return &Flow{
-		Hooks: hooks, cache: cache, store: store,
-		consents: make(map[string]*consent), starts: make(map[tokencache.Key][]time.Time),
-		unconfirmed: make(map[string]*pendingGrant), results: make(map[string]*pageResult),
-	}
+	Clients   func() []*Client     // those of the configuration that runs
 }
 
 // Start is what a consent begins with.
@@ -97,108 +102,14 @@ type Start struct {
 	invitation  *Invitation
 }
 
-// consent is a Start that waits for its callback.
-type consent struct {
-	Start
-	client  string
-	browser browserID
-	origin  netip.Addr // that Caller names, if it counts by its address
+// begun is what a consent counts by.
+type begun struct {
+	origin  netip.Addr // who has begun it, if that counts by its address
 	expires time.Time
-	used    bool // kept until it expires, to tell a second use from an invention
 }
 
-// register notes a consent, unless there are too many.
-func (f *Flow) register(key tokencache.Key, state string, c *consent) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := time.Now()
-	f.dropExpired(now)
-	recent := f.starts[key]
-	if len(recent) >= maxStarts {
-		return errTooManyStarts(recent[0].Add(startWindow).Sub(now))
-	}
-	if wait := f.shareTaken(c, now); wait > 0 {
-		return errTooManyOfCaller(wait)
-	}
-	if len(f.consents) >= maxConsents {
-		return errTooManyStarts(time.Minute)
-	}
-	f.starts[key] = append(recent, now)
-	f.consents[state] = c
-	return nil
-}
-
-// unregister takes back what register has noted, for a consent that nobody was sent to.
-func (f *Flow) unregister(key tokencache.Key, state string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.consents, state)
-	if recent := f.starts[key]; len(recent) > 1 {
-		f.starts[key] = recent[:len(recent)-1]
-	} else {
-		delete(f.starts, key)
-	}
-}
-
-// dropExpired drops what has expired. With mu held.
-func (f *Flow) dropExpired(now time.Time) {
-	for state, c := range f.consents {
-		if now.After(c.expires.Add(consentLife)) { // for a while it is told that it has expired
-			delete(f.consents, state)
-		}
-	}
-	for key, times := range f.starts {
-		for len(times) > 0 && now.Sub(times[0]) >= startWindow {
-			times = times[1:]
-		}
-		if f.starts[key] = times; len(times) == 0 {
-			delete(f.starts, key)
-		}
-	}
-	for id, r := range f.results {
-		if now.After(r.expires) {
-			delete(f.results, id)
-		}
-	}
-}
-
-// AccountOf is the account of a consent, by its state, or of a grant that waits to be
-// confirmed, by its id; "" if there is neither.
-func (f *Flow) AccountOf(cl *Client, id string) string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if c := f.consents[id]; c != nil && c.client == cl.Name {
-		return c.Account
-	}
-	if p := f.unconfirmed[id]; p != nil && p.client == cl.Name {
-		return p.account
-	}
-	return ""
-}
-
-// takeConsent uses a state up. It is good once, for its client, in the browser that it was
-// made for.
-func (f *Flow) takeConsent(cl *Client, state, browser string) (*consent, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := time.Now()
-	f.dropExpired(now)
-	c := f.consents[state]
-	switch {
-	case state == "":
-		return nil, errState("The answer holds no state, so it does not belong to a consent that was begun here.")
-	case c == nil || c.client != cl.Name:
-		return nil, errState("This answer belongs to no consent that was begun here, or to one that was forgotten.")
-	case c.Browser == "" && browser != "":
-		return nil, errPaste()
-	case !c.browser.is(browser):
-		return nil, errState("This consent was begun in another browser, or under another name of this server, " +
-			"or the browser does not keep cookies.")
-	case c.used:
-		return c, errUsed()
-	case now.After(c.expires):
-		return c, errState("This consent was begun more than 10 minutes ago.")
-	}
-	c.used = true
-	return c, nil
+// unconfirmed is a grant that this process gives back, unless somebody confirms it before.
+type unconfirmed struct {
+	client *Client
+	expiry *time.Timer
 }

@@ -47,7 +47,7 @@ func (f *Flow) Import(
 		return Result{}, err
 	}
 	grant := tokencache.Grant{RefreshToken: refreshToken, AccountsServer: center.Accounts, GrantedAt: time.Now()}
-	p := newPending(cl, account, grant)
+	p := newPending(account, grant)
 	p.replace = replace
 	return f.complete(ctx, cl, p)
 }
@@ -84,7 +84,8 @@ func (f *Flow) exchange(
 			Scopes:         slices.Clone(scopes),
 			GrantedAt:      time.Now(),
 		}
-		p := newPending(cl, account, grant)
+		p := newPending(account, grant)
+		p.fresh = true
 		p.exchanged = f.cache.Exchanged(cl.Cache, cl.key(account), grant, tokencache.Fetched{
 			AccessToken: reply.AccessToken,
 			Life:        reply.ExpiresIn - time.Since(asked),
@@ -113,7 +114,7 @@ func (f *Flow) verify(cl *Client, p *pendingGrant) error {
 	switch {
 	case err == nil:
 		p.proof = proof
-	case !p.fresh() || permanent(err):
+	case !p.fresh || permanent(err):
 		return errProof(err, p)
 	default: // A code is used up by now, and what its exchange has given is good for an hour.
 		p.proof = p.exchanged

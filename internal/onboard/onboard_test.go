@@ -40,7 +40,7 @@ func testClient(t *testing.T) (*Flow, *Client) {
 		Siblings: func() []*tokencache.Client { return nil },
 		KnownAt:  func(context.Context) []string { return []string{"eu"} },
 	}
-	return New(cache, store, Hooks{Connected: func(Result) {}, Gone: func(tokencache.Key) {}, Guard: func(f func()) { f() }}), cl
+	return New(cache, store, Hooks{Connected: func(Result) {}, Gone: func(tokencache.Key) {}, Guard: func(f func()) { f() }, Clients: func() []*Client { return []*Client{cl} }}), cl
 }
 
 // via has a client speak to data centers by a round tripper.
@@ -48,6 +48,15 @@ func via(cl *Client, to http.RoundTripper) {
 	cl.Accounts = func(dc zoho.DataCenter) []*zoho.Accounts {
 		return []*zoho.Accounts{{HTTP: &http.Client{Transport: to}, DataCenter: dc, ClientID: "1000.ID", ClientSecret: "secret"}}
 	}
+}
+
+// takeConsent does what a callback does first.
+func (f *Flow) takeConsent(cl *Client, state, browser string) (*consent, error) {
+	c, err := f.findConsent(cl, state, browser)
+	if err == nil {
+		err = f.useConsent(state, c)
+	}
+	return c, err
 }
 
 // S-22: a consent waits for ten minutes.
@@ -74,7 +83,10 @@ func TestConsentExpires(t *testing.T) {
 		if _, err := flow.takeConsent(cl, late, "cookie"); err == nil || !strings.Contains(asError(err).Text, "forgotten") {
 			t.Errorf("much too late: %v", err)
 		}
-		if n := len(flow.consents) + len(flow.starts); n != 0 {
+		kept := flow.pending.(*memory)
+		flow.dropExpired(time.Now())
+		kept.dropExpired(time.Now())
+		if n := len(flow.begun) + len(flow.starts) + len(kept.values) + len(kept.nonces); n != 0 {
 			t.Errorf("%d are kept for ever", n)
 		}
 	})
@@ -90,12 +102,12 @@ func TestStateOfAnotherClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := asError(flow.askFirst(cl, newPending(cl, "shop", tokencache.Grant{RefreshToken: "1000.r"}), Result{}, Result{})).Confirm
+	id := asError(flow.askFirst(cl, newPending("shop", tokencache.Grant{RefreshToken: "1000.r"}), Result{}, Result{})).Confirm
 	for what, account := range map[string]string{state: "default", id: "shop", "x": ""} {
-		if got := flow.AccountOf(cl, what); got != account {
-			t.Errorf("of %s: account %q, want %q", what, got, account)
+		if got, err := flow.AccountOf(cl, what); got != account || err != nil {
+			t.Errorf("of %s: account %q, want %q: %v", what, got, account, err)
 		}
-		if got := flow.AccountOf(&other, what); got != "" {
+		if got, _ := flow.AccountOf(&other, what); got != "" {
 			t.Errorf("another client is told the account %s", got)
 		}
 	}
@@ -189,7 +201,7 @@ func TestInvitationWithoutStore(t *testing.T) {
 		t.Fatal(failure)
 	}
 	adopt := func() error {
-		p := newPending(cl, "acme", tokencache.Grant{RefreshToken: "1000.refresh", AccountsServer: cl.Centers[0].Accounts})
+		p := newPending("acme", tokencache.Grant{RefreshToken: "1000.refresh", AccountsServer: cl.Centers[0].Accounts})
 		p.invited = &inv
 		_, err := flow.storeGrant(t.Context(), cl, p)
 		return err
@@ -310,12 +322,12 @@ func TestParsePastedPieces(t *testing.T) {
 func TestConsentsAreBounded(t *testing.T) {
 	flow, cl := testClient(t)
 	for i := range maxConsents {
-		flow.consents[strconv.Itoa(i)] = &consent{client: cl.Name, expires: time.Now().Add(consentLife)}
+		flow.begun[strconv.Itoa(i)] = begun{expires: time.Now().Add(consentLife)}
 	}
 	if _, _, err := flow.Begin(cl, Start{Account: "default", RedirectURI: cl.RedirectURI}); err == nil || asError(err).RetryAfter != time.Minute {
 		t.Errorf("one too many: %v", err)
 	}
-	delete(flow.consents, "0")
+	delete(flow.begun, "0")
 	if _, _, err := flow.Begin(cl, Start{Account: "default", RedirectURI: cl.RedirectURI}); err != nil {
 		t.Errorf("the last one: %v", err)
 	}
@@ -428,9 +440,9 @@ func TestUnconfirmedGrants(t *testing.T) {
 		given := new(revocations)
 		via(cl, given)
 		hold := func(token string, fresh bool) (id string) {
-			p := newPending(cl, "shop", tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts})
+			p := newPending("shop", tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts})
 			if fresh {
-				p.exchanged.AccessToken = "1000.access"
+				p.fresh = true
 			}
 			return asError(flow.askFirst(cl, p, Result{}, Result{})).Confirm
 		}
@@ -454,8 +466,8 @@ func TestUnconfirmedGrants(t *testing.T) {
 			t.Error("confirmed twice")
 		}
 		flow.Close()
-		p := newPending(cl, "shop", tokencache.Grant{RefreshToken: "late", AccountsServer: cl.Centers[0].Accounts})
-		p.exchanged.AccessToken = "1000.access"
+		p := newPending("shop", tokencache.Grant{RefreshToken: "late", AccountsServer: cl.Centers[0].Accounts})
+		p.fresh = true
 		failure := flow.askFirst(cl, p, Result{}, Result{})
 		flow.giveBack(t.Context(), cl, p, failure)
 		if got := given.String(); got != "dropped, forgotten, late" || len(flow.unconfirmed) != 0 || asError(failure).Confirm != "" {
@@ -561,7 +573,7 @@ func TestSharedGrant(t *testing.T) {
 	if got := given.String(); got != "1000.own" {
 		t.Errorf("revoked: %s", got)
 	}
-	p := newPending(cl, "a", tokencache.Grant{RefreshToken: "1000.new", AccountsServer: cl.Centers[0].Accounts})
+	p := newPending("a", tokencache.Grant{RefreshToken: "1000.new", AccountsServer: cl.Centers[0].Accounts})
 	p.revokeOld = true
 	if r, err := flow.storeGrant(t.Context(), cl, p); err != nil || r.Revoked || !strings.Contains(strings.Join(r.Warnings, " "), "account b") {
 		t.Errorf("replaced: %+v, %v", r, err)
@@ -581,9 +593,13 @@ func TestDoubleClick(t *testing.T) {
 	given := new(revocations)
 	via(pages.Client, given)
 	const browser = "COOKIE-OF-THIS-BROWSER"
-	p := newPending(pages.Client, "shop", tokencache.Grant{RefreshToken: "new", AccountsServer: pages.Client.Centers[0].Accounts})
-	p.browser, p.exchanged.AccessToken = identify(browser), "1000.access"
-	id := pages.Flow.keepResult(&pageResult{failure: asError(pages.Flow.askFirst(pages.Client, p, Result{}, Result{}))}, browser)
+	p := newPending("shop", tokencache.Grant{RefreshToken: "new", AccountsServer: pages.Client.Centers[0].Accounts})
+	p.browser, p.fresh = identify(browser), true
+	asked := &pageResult{Failure: asError(pages.Flow.askFirst(pages.Client, p, Result{}, Result{}))}
+	id, err := pages.Flow.keepResult(pages.Client, "", asked, browser)
+	if err != nil {
+		t.Fatal(err)
+	}
 	visit := func(r *http.Request) (status int, to string) {
 		r.AddCookie(&http.Cookie{Name: cookieName, Value: browser})
 		w := httptest.NewRecorder()

@@ -50,28 +50,37 @@ func (v *visit) callback() {
 		browser = rand.Text() // it has begun nothing, what is pasted included
 	}
 	result, c, failure := v.Flow.finish(v.r.Context(), v.Client, parseCallback(values), browser)
-	v.invited = c != nil && c.invitation != nil
+	v.invited = c != nil && c.Invitation != nil
 	switch {
 	case hasCode(failure, codePaste): // as it should be: nothing for the log
 		v.failWith(asError(failure), "Go on in the terminal")
 		return
-	case c == nil, hasCode(failure, codeUsed, codeState):
+	case c == nil, hasCode(failure, codeUsed, codeState), mayComeAgain(failure):
 		v.fail(failure)
 		return
 	}
-	s := &pageResult{result: result, failure: asError(failure), invited: v.invited}
+	s := &pageResult{Result: result, Failure: asError(failure), Invited: v.invited}
 	if v.invited {
-		s.returnTo = c.invitation.ReturnTo
+		s.ReturnTo = c.Invitation.ReturnTo
 	}
-	v.redirectToResult(v.keepResult(s))
+	v.lead("", s)
 }
 
-// keepResult keeps what is to be seen.
-func (v *visit) keepResult(s *pageResult) (id string) {
-	if s.failure != nil && s.failure.Confirm == "" {
-		v.logFailure(s.failure)
+// lead keeps what is to be seen, and sends the browser there. What cannot be kept is shown here, and
+// what needs an answer is not asked then.
+func (v *visit) lead(id string, s *pageResult) {
+	if s.Failure != nil && !s.asks() {
+		v.logFailure(s.Failure)
 	}
-	return v.Flow.keepResult(s, v.browser())
+	id, err := v.Flow.keepResult(v.Client, id, s, v.browser())
+	switch {
+	case err == nil:
+		v.redirectToResult(id)
+	case s.asks():
+		v.fail(err)
+	default:
+		v.show("", s)
+	}
 }
 
 // redirectToResult sends the browser to what was kept.
@@ -82,25 +91,33 @@ func (v *visit) redirectToResult(id string) {
 
 func (v *visit) result() {
 	id := query(v.r, "id")
-	s := v.Flow.resultOf(id, v.browser())
-	if s == nil {
+	s, err := v.Flow.resultOf(v.Client, id, v.browser())
+	switch {
+	case err != nil:
+		v.fail(errAgain(err))
+	case s == nil:
 		v.fail(&Error{
 			Status: http.StatusNotFound,
 			Code:   "result",
 			Text:   "There is nothing to see here any more.",
 			Remedy: "The list shows how the connection is.",
 		})
-		return
+	default:
+		v.show(id, s)
 	}
-	v.invited = s.invited
-	data := map[string]any{"Result": s.result, "Error": s.failure, "ReturnTo": s.returnTo, "ID": id}
+}
+
+// show shows what came of a consent, or asks.
+func (v *visit) show(id string, s *pageResult) {
+	v.invited = s.Invited
+	data := map[string]any{"Result": s.Result, "Error": s.Failure, "ReturnTo": s.ReturnTo, "ID": id}
 	switch {
-	case s.failure != nil && s.failure.Confirm != "":
+	case s.asks():
 		data["Title"] = "Somebody else than before"
 		v.render(http.StatusOK, "confirm", data)
-	case s.failure != nil:
-		v.failWith(s.failure, "That did not work")
-	case s.dropped:
+	case s.Failure != nil:
+		v.failWith(s.Failure, "That did not work")
+	case s.Dropped:
 		data["Title"] = "Nothing was changed"
 		v.render(http.StatusOK, "dropped", data)
 	default:
@@ -113,21 +130,30 @@ func (v *visit) result() {
 	}
 }
 
-// confirm takes what the person has decided about a grant of somebody else.
+// confirm takes what the person has decided about a grant of somebody else. A second click waits, and
+// is led to what came of the first.
 func (v *visit) confirm() {
-	s := v.Flow.resultOf(v.form("id"), v.browser())
-	if s == nil || s.failure == nil || s.failure.Confirm == "" {
-		v.fail(errState("There is nothing to confirm here any more."))
+	s, err := v.Flow.resultOf(v.Client, v.form("id"), v.browser())
+	switch {
+	case err != nil:
+		v.fail(errAgain(err))
+		return
+	case s == nil || !s.asks():
+		v.fail(errNothingToConfirm())
 		return
 	}
-	s.confirming.Lock() // a second click waits, and is led to what came of the first
-	defer s.confirming.Unlock()
-	if s.outcome == "" {
-		accept := v.form("decision") == "replace"
-		result, err := v.Flow.Confirm(v.r.Context(), v.Client, s.failure.Confirm, v.browser(), accept)
-		s.outcome = v.keepResult(&pageResult{result: result, failure: asError(err), dropped: !accept})
+	accept := v.form("decision") == "replace"
+	result, err := v.Flow.Confirm(v.r.Context(), v.Client, s.Failure.Confirm, v.browser(), accept)
+	switch {
+	case mayComeAgain(err):
+		v.fail(err)
+	case !hasCode(err, codeState):
+		v.lead(s.Outcome, &pageResult{Result: result, Failure: asError(err), Dropped: !accept})
+	case v.Flow.awaitOutcome(v.r.Context(), v.Client, s.Outcome, v.browser()):
+		v.redirectToResult(s.Outcome)
+	default:
+		v.fail(err)
 	}
-	v.redirectToResult(s.outcome)
 }
 
 // invite shows the invited what is asked of them.

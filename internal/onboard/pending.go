@@ -11,10 +11,10 @@ import (
 
 // pendingGrant is a grant that is not stored yet.
 type pendingGrant struct {
-	client    string
 	account   string
 	grant     tokencache.Grant
-	exchanged tokencache.Proof // what a code has brought, empty for an imported refresh token
+	fresh     bool             // a code has brought it just now, so that nobody else knows it: one that was imported may be in use elsewhere
+	exchanged tokencache.Proof // what the code has brought
 	proof     tokencache.Proof // of a renewal
 	warnings  []string
 	replace   bool   // whoever's the grant before is
@@ -22,21 +22,63 @@ type pendingGrant struct {
 	revokeOld bool   // give it back
 	browser   browserID
 	invited   *Invitation
+	saving    bool // it is being stored, or was
 
 	replaceLost bool // also a grant that cannot be read
-
-	// While it waits to be confirmed:
-	expiry  *time.Timer
-	discard func(context.Context) // gives it back
 }
 
-// fresh reports whether a code has brought the grant just now, so that nobody else knows
-// it. One that was imported may be in use elsewhere.
-func (p *pendingGrant) fresh() bool { return p.exchanged.AccessToken != "" }
+// waitingGrant is how a pendingGrant is kept until a person has confirmed it. It holds secrets.
+type waitingGrant struct {
+	Account     string
+	Grant       openGrant
+	Fresh       bool
+	Proof       tokencache.Fetched
+	Warnings    []string
+	Asked       string
+	RevokeOld   bool
+	ReplaceLost bool
+	Browser     browserID
+	Kept        time.Time
+}
+
+// openGrant is a Grant that is marshalled with its refresh token.
+type openGrant tokencache.Grant
+
+// waiting is the grant as it is kept.
+func (f *Flow) waiting(p *pendingGrant) waitingGrant {
+	return waitingGrant{
+		Account:     p.account,
+		Grant:       openGrant(p.grant),
+		Fresh:       p.fresh,
+		Proof:       f.cache.LeftOf(p.proof),
+		Warnings:    p.warnings,
+		Asked:       p.asked,
+		RevokeOld:   p.revokeOld,
+		ReplaceLost: p.replaceLost,
+		Browser:     p.browser,
+		Kept:        time.Now(),
+	}
+}
+
+// pendingOf is what was kept. The token that has proved the grant is as much older as it was waiting.
+func (f *Flow) pendingOf(w waitingGrant) *pendingGrant {
+	w.Proof.Life -= min(max(time.Since(w.Kept), 0), consentLife)
+	return &pendingGrant{
+		account:     w.Account,
+		grant:       tokencache.Grant(w.Grant),
+		fresh:       w.Fresh,
+		proof:       f.cache.Proved(w.Proof),
+		warnings:    w.Warnings,
+		asked:       w.Asked,
+		revokeOld:   w.RevokeOld,
+		replaceLost: w.ReplaceLost,
+		browser:     w.Browser,
+	}
+}
 
 // newPending is a pendingGrant without a browser: what a terminal brings.
-func newPending(cl *Client, account string, grant tokencache.Grant) *pendingGrant {
-	return &pendingGrant{client: cl.Name, account: account, grant: grant, browser: identify("")}
+func newPending(account string, grant tokencache.Grant) *pendingGrant {
+	return &pendingGrant{account: account, grant: grant, browser: identify("")}
 }
 
 // describe completes what is known of a grant by what its renewal said, and asks whose

@@ -32,8 +32,8 @@ func (s *Start) originOf() netip.Addr {
 
 // shareTaken tells how long whoever begins a consent has to wait for the end of others of its own,
 // 0 if it need not. With mu held.
-func (f *Flow) shareTaken(c *consent, now time.Time) (wait time.Duration) {
-	if !c.origin.IsValid() {
+func (f *Flow) shareTaken(b begun, now time.Time) (wait time.Duration) {
+	if !b.origin.IsValid() {
 		return 0
 	}
 	type taken struct {
@@ -44,13 +44,13 @@ func (f *Flow) shareTaken(c *consent, now time.Time) (wait time.Duration) {
 	networks := make([]taken, len(shares))
 	for i, share := range shares {
 		bits := share.bits4
-		if c.origin.Is6() {
+		if b.origin.Is6() {
 			bits = share.bits6
 		}
-		network, _ := c.origin.Prefix(bits) // fits either family
-		networks[i] = taken{Prefix: network, first: c.expires}
+		network, _ := b.origin.Prefix(bits) // fits either family
+		networks[i] = taken{Prefix: network, first: b.expires}
 	}
-	for _, other := range f.consents {
+	for _, other := range f.begun {
 		for i := range networks {
 			if n := &networks[i]; n.Contains(other.origin) {
 				n.known++

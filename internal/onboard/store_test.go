@@ -14,8 +14,8 @@ import (
 
 // fresh is what a code of a user's has brought.
 func fresh(cl *Client, account, token, user string) *pendingGrant {
-	p := newPending(cl, account, tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts, User: user})
-	p.exchanged.AccessToken = "1000.access"
+	p := newPending(account, tokencache.Grant{RefreshToken: token, AccountsServer: cl.Centers[0].Accounts, User: user})
+	p.fresh = true
 	return p
 }
 

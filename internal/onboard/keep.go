@@ -1,0 +1,49 @@
+package onboard
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+)
+
+// keep keeps a value of a client for a while.
+func (f *Flow) keep(cl *Client, name string, value any, life time.Duration) error {
+	text, err := json.Marshal(value)
+	if err == nil {
+		err = f.pending.Put(cl.Name, name, cl.Cache.Secrets(), text, life)
+	}
+	if err != nil {
+		return errStore(err)
+	}
+	return nil
+}
+
+// find reads a value.
+func (f *Flow) find(cl *Client, name string, into any) (found bool, _ error) {
+	text, found, err := f.pending.Get(cl.Name, name, cl.Cache.Secrets())
+	return read(text, found, err, into)
+}
+
+// take reads a value for the one who gets it.
+func (f *Flow) take(cl *Client, name string, into any) (found bool, _ error) {
+	text, found, err := f.pending.Take(cl.Name, name, cl.Cache.Secrets())
+	return read(text, found, err, into)
+}
+
+func read(text []byte, found bool, err error, into any) (bool, error) {
+	if err == nil && found && json.Unmarshal(text, into) != nil {
+		err = errors.New("what was kept of a consent cannot be read") // what it says may be a secret
+	}
+	if err != nil {
+		return false, errStore(err)
+	}
+	return found, nil
+}
+
+// isID reports whether a text can be what names a consent, a question or a result: no store is
+// asked for anything else, whoever invents it.
+func isID(text string) bool {
+	strange := func(r rune) bool { return (r < 'A' || r > 'Z') && (r < '2' || r > '7') }
+	return len(text) >= 20 && len(text) <= 64 && !strings.ContainsFunc(text, strange)
+}
