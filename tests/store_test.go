@@ -76,67 +76,6 @@ func TestStoredGrantServes(t *testing.T) {
 	wantTokenCalls(t, server, 1)
 }
 
-// TestDamagedGrantsFile: Caddy starts, other sites serve, the accounts of the file
-// answer `store` with the remedy, nothing is begun anew, and the file put back heals.
-func TestDamagedGrantsFile(t *testing.T) {
-	t.Parallel()
-	damages := map[string]func(path string) error{
-		"garbage":   func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("garbage "), 4096), 0o600) },
-		"truncated": func(path string) error { return os.Truncate(path, 8192) },
-		"empty":     func(path string) error { return os.Truncate(path, 0) },
-		"gone":      os.Remove,
-		"directory": func(path string) error {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-			return os.Mkdir(path, 0o700)
-		},
-	}
-	for name, damage := range damages {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c, server, _ := newStored(t)
-			c.start() // leaves the mark that there were grants
-			c.shop()
-			c.stop()
-			path := filepath.Join(c.storeDir(), "grants.db")
-			backup, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := damage(path); err != nil {
-				t.Fatal(err)
-			}
-			damaged, _ := os.ReadFile(path)
-			c.start()
-			a := c.shop()
-			wantProblem(t, a, "store", http.StatusServiceUnavailable)
-			if a.Header.Get("Retry-After") == "" {
-				t.Error("no Retry-After")
-			}
-			if !strings.Contains(string(a.body), path) {
-				t.Errorf("the detail does not name the file: %s", a.body)
-			}
-			c.othersServe()
-			c.stop()
-			if now, _ := os.ReadFile(path); !bytes.Equal(now, damaged) {
-				t.Error("the file was touched")
-			}
-			if err := os.RemoveAll(path); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, backup, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			c.start()
-			if a := c.shop(); a.problem() != "" {
-				t.Errorf("with the file back: %s", a.body)
-			}
-			wantTokenCalls(t, server, 1)
-		})
-	}
-}
-
 // TestDamagedRecordOfAnother: the grant beside a damaged one is served from the first call on,
 // also where that comes before the start is over, and the log says who is not.
 func TestDamagedRecordOfAnother(t *testing.T) {
@@ -173,67 +112,6 @@ func TestDamagedRecordOfAnother(t *testing.T) {
 			t.Error("the log says of all accounts that they are not served")
 		}
 		c.stop()
-	}
-}
-
-// TestGrantsFileReplacedWhileRunning: a live token serves on; the file put back
-// heals without a restart.
-func TestGrantsFileReplacedWhileRunning(t *testing.T) {
-	t.Parallel()
-	c, server, grant := newStored(t)
-	c.start()
-	c.shop()
-	path := filepath.Join(c.storeDir(), "grants.db")
-	if err := os.Rename(path, path+".kept"); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte("garbage"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if a := c.shop(); a.problem() != "" {
-		t.Errorf("with a live token: %s", a.body)
-	}
-	server.RevokeAccess(grant)
-	wantProblem(t, c.shop(), "store", http.StatusServiceUnavailable)
-	c.othersServe()
-	wantTokenCalls(t, server, 1)
-	if err := os.Rename(path+".kept", path); err != nil {
-		t.Fatal(err)
-	}
-	c.waitFor("the connection to heal", func() bool { return c.shop().problem() == "" })
-	wantTokenCalls(t, server, 2)
-}
-
-// TestDamagedTokensFile: it is a cache, set aside and begun anew. It costs a token.
-func TestDamagedTokensFile(t *testing.T) {
-	t.Parallel()
-	damages := map[string]func(path string) error{
-		"garbage":   func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("garbage "), 4096), 0o600) },
-		"truncated": func(path string) error { return os.Truncate(path, 8192) },
-		"directory": func(path string) error {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-			return os.Mkdir(path, 0o700)
-		},
-	}
-	for name, damage := range damages {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c, server, _ := startSimulated(t, zohosim.Options{})
-			c.succeed(http.MethodGet, threeServices[0], "")
-			c.stop()
-			if err := damage(filepath.Join(c.storeDir(), "tokens.db")); err != nil {
-				t.Fatal(err)
-			}
-			c.start()
-			c.succeed(http.MethodGet, threeServices[0], "")
-			wantTokenCalls(t, server, 2)
-			if aside, _ := filepath.Glob(filepath.Join(c.storeDir(), "tokens.db.damaged-*")); len(aside) != 1 {
-				t.Errorf("set aside: %v", aside)
-			}
-			c.logs("was begun anew")
-		})
 	}
 }
 

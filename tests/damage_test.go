@@ -1,0 +1,249 @@
+// Whatever stands where a file of the store should be, at the start or while Caddy runs: other sites
+// serve, no grant is begun anew silently, and what the message says to do heals.
+
+package tests
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"syscall"
+	"testing"
+
+	"go.etcd.io/bbolt"
+)
+
+// damage is something that can happen to a file of the store.
+type damage struct {
+	name string
+	do   func(path string) error
+	mild bool // it may well be that nothing is lost, as with a bit in a free page
+}
+
+// grantsSize and tokensSize are how large the files are of a store with one account.
+const (
+	grantsSize = 32 << 10
+	tokensSize = 64 << 10
+)
+
+// damagesOf are what can happen to a file of that size.
+func damagesOf(size int64) []damage { return slices.Concat(cuts(size), flips(size), damages) }
+
+var damages = []damage{
+	{name: "both metas zeroed", do: overwriting(0, make([]byte, 8192))},
+	{name: "a meta zeroed", do: overwriting(0, make([]byte, 4096)), mild: true},
+	{name: "garbage", do: func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("garbage "), 4096), 0o600) }},
+	{name: "a directory", do: replacing(func(path string) error { return os.MkdirAll(filepath.Join(path, "x"), 0o700) })},
+	{name: "a FIFO", do: replacing(func(path string) error { return syscall.Mkfifo(path, 0o600) })},
+	{name: "a symbolic link", do: func(path string) error {
+		return errors.Join(os.Rename(path, path+".elsewhere"), os.Symlink(path+".elsewhere", path))
+	}},
+	{name: "empty", do: func(path string) error { return os.Truncate(path, 0) }},
+	{name: "gone", do: os.Remove},
+	{name: "another program's", do: replacing(func(path string) error {
+		return editStore(path, func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("members")); return err })
+	})},
+}
+
+// cuts are at each step of 4 KiB. Pages behind the last one in use are missed by nobody.
+func cuts(size int64) (all []damage) {
+	for at := int64(4096); at < size; at += 4096 {
+		all = append(all, damage{
+			name: fmt.Sprintf("cut at %d", at),
+			do:   func(path string) error { return os.Truncate(path, at) },
+			mild: at >= 5*4096,
+		})
+	}
+	return all
+}
+
+// flips are of a bit each, at the head of a page and anywhere.
+func flips(size int64) (all []damage) {
+	random := rand.New(rand.NewPCG(rand.Uint64(), 0))
+	for page := range size / 4096 {
+		for _, at := range []int64{random.Int64N(64), random.Int64N(4096)} {
+			all = append(all, damage{
+				name: fmt.Sprintf("a bit flipped in page %d at %d", page, at),
+				do:   flipping(page*4096+at, 1<<random.IntN(8)),
+				mild: true,
+			})
+		}
+	}
+	return all
+}
+
+func flipping(at int64, bit byte) func(path string) error {
+	return func(path string) error {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return overwriting(at, []byte{content[at] ^ bit})(path)
+	}
+}
+
+func overwriting(at int64, content []byte) func(path string) error {
+	return func(path string) error {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteAt(content, at)
+		return errors.Join(err, f.Close())
+	}
+}
+
+func replacing(do func(path string) error) func(path string) error {
+	return func(path string) error { return errors.Join(os.Remove(path), do(path)) }
+}
+
+func editStore(path string, change func(*bbolt.Tx) error) error {
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		return err
+	}
+	return errors.Join(db.Update(change), db.Close())
+}
+
+// backupInPlace finds what a message has put in the place of grants.db.
+var backupInPlace = regexp.MustCompile(`(\S+grants\.db): .*; put a backup in its place, or (\S+), the version before the last change`)
+
+// TestDamagedGrants, S-39 and S-40: the accounts of the file answer `store` with the file and a remedy,
+// or go on where what is damaged is not needed; the file is not touched, and what the
+// message says is carried out while Caddy runs, and heals.
+func TestDamagedGrants(t *testing.T) {
+	t.Parallel()
+	for _, damage := range damagesOf(grantsSize) {
+		for _, running := range []bool{false, true} {
+			t.Run(damage.name+map[bool]string{false: " at the start", true: " while it runs"}[running], func(t *testing.T) {
+				t.Parallel()
+				c, server, grant := newStored(t)
+				path := filepath.Join(c.storeDir(), "grants.db")
+				c.start() // leaves the mark that there were grants
+				c.wantShop("")
+				c.hurt(path, grantsSize, damage, running)
+				left := contentOf(path)
+				if running {
+					c.wantShop("") // by the token that lives
+				}
+				server.RevokeAccess(grant)
+				a := c.shop()
+				c.othersServe()
+				if !bytes.Equal(contentOf(path), left) {
+					t.Error("the file was touched")
+				}
+				if damage.mild && a.StatusCode < 300 && a.problem() == "" {
+					c.putBack(path, path+".before")
+					return
+				}
+				wantProblem(t, a, "store", http.StatusServiceUnavailable)
+				wantRetryAfter(t, a, true)
+				c.carryOut(a)
+				c.waitFor("the remedy to heal", func() bool { return c.shop().problem() == "" })
+				wantTokenCalls(t, server, 2)
+			})
+		}
+	}
+}
+
+// hurt damages a file of the store, while Caddy runs or while it does not. It runs afterwards.
+func (c *proxy) hurt(path string, size int64, damage damage, running bool) {
+	c.t.Helper()
+	if os.Getpagesize() != 4096 {
+		c.t.Skip("the steps are of 4 KiB, as pages are on most machines")
+	}
+	c.waitFor(fmt.Sprintf("%s to have %d bytes", path, size), func() bool {
+		info, err := os.Stat(path)
+		return err == nil && info.Size() == size
+	})
+	if !running {
+		c.stop()
+	}
+	if err := damage.do(path); err != nil {
+		c.t.Fatal(err)
+	}
+	if !running {
+		c.start()
+	}
+}
+
+// carryOut does what an answer says to do about grants.db.
+func (c *proxy) carryOut(a answer) {
+	c.t.Helper()
+	found := backupInPlace.FindStringSubmatch(a.detail(c.t))
+	if found == nil {
+		c.t.Fatalf("the answer says nothing that can be done: %s", a.body)
+	}
+	c.putBack(found[1], found[2])
+}
+
+// putBack puts a copy in the place of whatever is there.
+func (c *proxy) putBack(path, copied string) {
+	c.t.Helper()
+	if err := errors.Join(os.RemoveAll(path), os.Rename(copied, path)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (a answer) detail(t testing.TB) string {
+	t.Helper()
+	var problem struct{ Detail string }
+	a.decode(t, &problem)
+	return problem.Detail
+}
+
+// contentOf is what a regular file holds.
+func contentOf(path string) []byte {
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	content, _ := os.ReadFile(path)
+	return content
+}
+
+// TestDamagedTokens, S-39: it is a cache, set aside and begun anew at the cost of one token call.
+// While Caddy runs the token in memory serves on.
+func TestDamagedTokens(t *testing.T) {
+	t.Parallel()
+	for _, damage := range damagesOf(tokensSize) {
+		for _, running := range []bool{false, true} {
+			t.Run(damage.name+map[bool]string{false: " at the start", true: " while it runs"}[running], func(t *testing.T) {
+				t.Parallel()
+				c, server, grant := newStored(t)
+				path := filepath.Join(c.storeDir(), "tokens.db")
+				c.start()
+				c.wantShop("")
+				c.hurt(path, tokensSize, damage, running)
+				c.wantShop("")
+				server.RevokeAccess(grant)
+				c.wantShop("")
+				c.othersServe()
+				calls := 3
+				if running {
+					calls = 2
+				}
+				if damage.mild {
+					calls = min(calls, server.Stats().TokenRequests)
+				}
+				wantTokenCalls(t, server, calls)
+				c.stop()
+				aside, _ := filepath.Glob(path + ".damaged-*")
+				if len(aside) > 1 {
+					t.Errorf("set aside: %v", aside)
+				}
+				for _, path := range aside {
+					c.logs("was begun anew, the old one is " + path)
+				}
+				c.start()
+				c.wantShop("")
+				wantTokenCalls(t, server, calls)
+			})
+		}
+	}
+}
