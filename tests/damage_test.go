@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -245,5 +246,97 @@ func TestDamagedTokens(t *testing.T) {
 				wantTokenCalls(t, server, calls)
 			})
 		}
+	}
+}
+
+// twoPaths finds what a message says to remove.
+var twoPaths = regexp.MustCompile(`to begin without any grant, stop Caddy and remove (\S+) and (\S+) too`)
+
+// TestBegunWithoutGrants, S-40: where grants.db is gone nothing is begun anew by itself, but an operator who
+// means it does as the message says.
+func TestBegunWithoutGrants(t *testing.T) {
+	t.Parallel()
+	c, server, grant := newStored(t)
+	c.start()
+	c.wantShop("")
+	c.stop()
+	if err := os.Remove(filepath.Join(c.storeDir(), "grants.db")); err != nil {
+		t.Fatal(err)
+	}
+	server.Expire("")
+	c.start()
+	a := c.shop()
+	wantProblem(t, a, "store", http.StatusServiceUnavailable)
+	c.runInput(grant, 1, "zoho", "import", "main", "shop")
+	found := twoPaths.FindStringSubmatch(a.detail(t))
+	if found == nil {
+		t.Fatalf("the answer does not say how to begin anew: %s", a.body)
+	}
+	c.stop()
+	if err := errors.Join(os.Remove(found[1]), os.Remove(found[2])); err != nil {
+		t.Fatal(err)
+	}
+	c.start()
+	c.wantShop("no-grant")
+	c.runInput(grant, 0, "zoho", "import", "main", "shop")
+	c.wantShop("")
+}
+
+// TestOldGrantsPutBack, S-46: a grant that was revoked, and one that was connected anew, are back with an old
+// grants.db. Status, doctor and the log name the first; either costs one refusal of Zoho's, and what the
+// message says settles it.
+func TestOldGrantsPutBack(t *testing.T) {
+	t.Parallel()
+	for _, running := range []bool{false, true} {
+		t.Run(map[bool]string{false: "at the start", true: "while it runs"}[running], func(t *testing.T) {
+			t.Parallel()
+			c, server, grant := newStored(t)
+			c.start()
+			renewed, again := server.Grant(clientID, "other@example.com", "us"), server.Grant(clientID, "other@example.com", "us")
+			c.secrets = append(c.secrets, renewed, again)
+			c.runInput(renewed, 0, "zoho", "import", "main", "other")
+			path := filepath.Join(c.storeDir(), "grants.db")
+			old := contentOf(path)
+			c.runInput("", 0, "zoho", "revoke", "main", "shop")
+			c.runInput(again, 0, "zoho", "import", "main", "other", "--replace")
+			server.Revoke(renewed)
+			server.Expire("") // or a token that lives would serve
+			if !running {
+				c.stop()
+			}
+			if err := errors.Join(os.WriteFile(path+".new", old, 0o600), os.Rename(path+".new", path)); err != nil {
+				t.Fatal(err)
+			}
+			if !running {
+				c.start()
+			}
+			const says = "grants that were deleted here are stored again: main/shop"
+			before := server.Stats().ByRefreshToken
+			c.waitFor("the old file to be noticed", func() bool { return c.shop().problem() == "grant-dead" })
+			for range 5 {
+				wantProblem(t, c.shop(), "grant-dead", http.StatusServiceUnavailable)
+				wantProblem(t, c.get(threeServices[0], "Zoho-Proxy-Account", "other"), "grant-dead", http.StatusServiceUnavailable)
+			}
+			after := server.Stats().ByRefreshToken
+			for _, token := range []string{grant, renewed} {
+				if n := after[token] - before[token]; n != 1 {
+					t.Errorf("Zoho was asked %d times", n)
+				}
+			}
+			c.logs(says)
+			_, stderr, _ := c.run("zoho", "status", "--address", c.admin)
+			out, _, _ := c.run("zoho", "doctor", "--address", c.admin)
+			if !strings.Contains(stderr, says) || strings.Contains(stderr, "main/other") || !strings.Contains(out, says) {
+				t.Errorf("status says %s, doctor %s", stderr, out)
+			}
+			c.runInput("", 0, "zoho", "forget", "main", "shop")
+			c.runInput(again, 0, "zoho", "import", "main", "other", "--replace")
+			if _, stderr, _ := c.run("zoho", "status", "--address", c.admin); strings.Contains(stderr, says) {
+				t.Errorf("status still says %s", stderr)
+			}
+			if a := c.get(threeServices[0], "Zoho-Proxy-Account", "other"); a.problem() != "" {
+				t.Errorf("%s %s", a.Status, a.body)
+			}
+		})
 	}
 }

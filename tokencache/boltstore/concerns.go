@@ -27,7 +27,7 @@ func (b *Store) Concerns() (all []tokencache.Concern) {
 	}
 	if returned := b.Returned(); len(returned) > 0 {
 		all = append(all, tokencache.Concern{
-			What: "grants that were deleted here are stored again: " + nameSome(returned),
+			What: returnedText(returned),
 			Why:  "an old grants.db was put in place",
 			Do:   "take them away by `caddy zoho forget` or `revoke`, or connect these accounts anew",
 		})
@@ -36,6 +36,10 @@ func (b *Store) Concerns() (all []tokencache.Concern) {
 		all = append(all, explainNoticed(text))
 	}
 	return all
+}
+
+func returnedText(keys []tokencache.Key) string {
+	return "grants that were deleted here are stored again: " + nameSome(keys)
 }
 
 // nameSome names connections, some of them: a message is to be read.

@@ -22,6 +22,18 @@ import (
 // here: an old grants.db was put back. Saving or deleting the grant settles it.
 func (b *Store) Returned() []tokencache.Key {
 	b.openOnce()
+	return b.returned()
+}
+
+// announceReturned has the log name them when a file was put in place while the store is open. Later,
+// Concerns does.
+func (b *Store) announceReturned() {
+	if returned := b.returned(); len(returned) > 0 {
+		b.announce(returnedText(returned))
+	}
+}
+
+func (b *Store) returned() []tokencache.Key {
 	var deleted []tokencache.Key
 	_ = b.withTokens(false, func(tx *bolt.Tx) error {
 		clients := tx.Bucket([]byte(bucketDeleted))
