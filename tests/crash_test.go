@@ -19,7 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/testbed"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
@@ -254,18 +253,18 @@ func (c *crashes) do(of *customer, action string) (answered bool) {
 	switch action {
 	case "import":
 		c.server.GrantAs(spec)
-		return c.act(of, action, adminapi.ImportRequest{RefreshToken: spec.RefreshToken, Replace: true}, spec.RefreshToken)
+		return c.act(of, action, map[string]any{"refresh_token": spec.RefreshToken, "replace": true}, spec.RefreshToken)
 	case "connect":
-		return c.act(of, action, adminapi.ConnectRequest{SelfClient: c.server.Code(spec), Replace: true}, spec.RefreshToken)
+		return c.act(of, action, map[string]any{"self_client_code": c.server.Code(spec), "replace": true}, spec.RefreshToken)
 	case "revoke":
 		of.revoked[of.stored] = true
-		return c.act(of, action, adminapi.RevokeRequest{}, "")
+		return c.act(of, action, nil, "")
 	}
-	return c.act(of, action, struct{}{}, "")
+	return c.act(of, action, nil, "")
 }
 
 // act changes the grant of an account to another one, or to none.
-func (c *crashes) act(of *customer, action string, body any, becomes string) (answered bool) {
+func (c *crashes) act(of *customer, action string, body map[string]any, becomes string) (answered bool) {
 	text, err := json.Marshal(body)
 	if err != nil {
 		c.t.Error(err)

@@ -115,7 +115,7 @@ func TestDamagedRecordOfAnother(t *testing.T) {
 	}
 }
 
-// TestUnwritableStore: where tokens cannot be kept they serve from memory, and it is
+// TestUnwritableStore, S-41: where tokens cannot be kept they serve from memory, and it is
 // counted.
 func TestUnwritableStore(t *testing.T) {
 	t.Parallel()
@@ -153,27 +153,61 @@ func TestUnwritableStore(t *testing.T) {
 	wantTokenCalls(t, server, 2)
 }
 
-// TestStoreModes: whatever the umask, others cannot read.
+// TestStoreModes, S-44: whatever the umask, others cannot read; a file that they can read is told of, and what
+// is told to do about it ends that.
 func TestStoreModes(t *testing.T) {
 	t.Parallel()
-	c, _, _ := startSimulated(t, zohosim.Options{})
-	c.succeed(http.MethodGet, threeServices[0], "")
+	for _, umask := range []string{"000", "077"} {
+		t.Run("umask "+umask, func(t *testing.T) {
+			t.Parallel()
+			server, baseURL, grant := sim(t, zohosim.Options{})
+			c := newCaddy(t, storedGrants, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL)
+			c.secrets, c.wrap = append(c.secrets, grant), []string{"sh", "-c", "umask " + umask + `; exec "$0" "$@"`}
+			c.start()
+			c.runInput(grant, 0, "zoho", "import", "main", "shop")
+			c.runInput(server.Grant(clientID, "second@example.com", "us"), 0, "zoho", "import", "main", "second") // keeps a version before
+			c.wantShop("")
+			c.wantModes()
+			for _, name := range []string{"tokens.db", "grants.db"} {
+				content, _ := os.ReadFile(filepath.Join(c.storeDir(), name))
+				c.checkSecrets(name, content)
+			}
+			path := filepath.Join(c.storeDir(), "grants.db")
+			if err := os.Chmod(path, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			says := path + " has mode 0644, so others than its owner can get at it: chmod 0600 it"
+			if out, _, code := c.run("zoho", "doctor", "--address", c.admin); code != 1 || !strings.Contains(out, says) {
+				t.Errorf("doctor exits with %d: %s", code, out)
+			}
+			c.stop()
+			c.start()
+			c.logs(says)
+			if err := os.Chmod(path, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, _, _ := c.run("zoho", "doctor", "--address", c.admin); strings.Contains(out, "has mode") {
+				t.Errorf("doctor still says %s", out)
+			}
+		})
+	}
+}
+
+// wantModes checks that nobody else can read the store.
+func (c *proxy) wantModes() {
+	c.t.Helper()
 	info, err := os.Stat(c.storeDir())
 	if err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("store: %v %v", info.Mode(), err)
+		c.t.Errorf("store: %v %v", info.Mode(), err)
 	}
 	entries, err := os.ReadDir(c.storeDir())
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(entries) != 3 {
+		c.t.Errorf("the store has %v, %v", entries, err)
 	}
 	for _, entry := range entries {
 		if info, err := entry.Info(); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %v %v", entry.Name(), info.Mode(), err)
+			c.t.Errorf("%s: %v %v", entry.Name(), info.Mode(), err)
 		}
-	}
-	for _, name := range []string{"tokens.db", "grants.db"} {
-		content, _ := os.ReadFile(filepath.Join(c.storeDir(), name))
-		c.checkSecrets(name, content)
 	}
 }
 
