@@ -249,6 +249,57 @@ func TestDamagedTokens(t *testing.T) {
 	}
 }
 
+// TestNewerStore, S-47: what a newer version has written is not misread: grants.db is left alone and both
+// versions are named, tokens.db is set aside. That version opens it again, or a backup of this one's
+// time does while Caddy runs.
+func TestNewerStore(t *testing.T) {
+	t.Parallel()
+	c, server, grant := newStored(t)
+	c.start()
+	c.wantShop("")
+	c.stop()
+	path := filepath.Join(c.storeDir(), "grants.db")
+	inSchema := func(number string) {
+		t.Helper()
+		for _, name := range []string{"grants.db", "tokens.db"} {
+			if err := editStore(filepath.Join(c.storeDir(), name), func(tx *bbolt.Tx) error {
+				return tx.Bucket([]byte("about")).Put([]byte("schema"), []byte(number))
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	inSchema("7")
+	left := contentOf(path)
+	c.start()
+	a := c.shop()
+	wantProblem(t, a, "store", http.StatusServiceUnavailable)
+	const says = "written by a newer version (schema 7, this one knows 1); run that version again, or put a backup of this one's time in its place"
+	if detail := a.detail(t); !strings.Contains(detail, path+": "+says) {
+		t.Errorf("the answer says %s", detail)
+	}
+	c.othersServe()
+	c.doctorSays(says)
+	c.logs(says, "was begun anew, the old one is "+filepath.Join(c.storeDir(), "tokens.db.damaged-"))
+	c.stop()
+	if !bytes.Equal(contentOf(path), left) {
+		t.Error("grants.db was touched")
+	}
+
+	inSchema("1") // as to the newer version its own is
+	c.start()
+	c.wantShop("")
+	c.stop()
+	inSchema("7")
+	c.start()
+	wantProblem(t, c.shop(), "store", http.StatusServiceUnavailable)
+	c.putBack(path, path+".before")
+	c.waitFor("the backup to be served", func() bool { return c.shop().problem() == "" })
+	if n := server.Stats().ByRefreshToken[grant]; n != 3 {
+		t.Errorf("%d token calls, want one for each tokens.db", n)
+	}
+}
+
 // twoPaths finds what a message says to remove.
 var twoPaths = regexp.MustCompile(`to begin without any grant, stop Caddy and remove (\S+) and (\S+) too`)
 

@@ -547,7 +547,10 @@ const goldenStores = "../tokencache/boltstore/testdata/stores"
 var goldenSecrets = map[string][]string{
 	"client_secret":  {"golden-client-secret-the-new-one-41d7", "golden-client-secret-the-old-one-9c02"},
 	"encryption_key": {"golden-encryption-key-8c1f0b52"},
+	"master_key":     {"golden-client-secret-beside-a-key-7f3a", goldenMasterKey},
 }
+
+const goldenMasterKey = "golden-master-key-0b6e5d1c9a72"
 
 const goldenConfig = `{
 	zoho {
@@ -584,7 +587,7 @@ var goldenAccounts = []struct{ client, account, id, center, refreshToken string 
 	{"second", "default", "1000.SECOND", "ca", "1000.goldensecond"},
 }
 
-// TestGoldenStoresServe: Caddy serves the accounts of a store that an earlier version has left,
+// TestGoldenStoresServe, S-47: Caddy serves the accounts of a store that an earlier version has left,
 // by each secret that sealed it, and leaves it such that the others go on opening it.
 func TestGoldenStoresServe(t *testing.T) {
 	t.Parallel()
@@ -621,17 +624,21 @@ func serveGolden(t *testing.T, store, kind string, secrets []string) {
 		}
 	}
 	for run, secret := range secrets {
+		err := os.RemoveAll(c.masterKey()) // nothing but the secret opens it
 		ofClient := clientSecret
-		if kind == "encryption_key" {
+		switch {
+		case kind == "encryption_key":
 			c.setenv("GOLDEN_KEY=encryption_key {env.TEST_KEY}", "TEST_KEY="+secret)
-		} else {
+		case secret == goldenMasterKey:
+			err = errors.Join(err, os.MkdirAll(filepath.Dir(c.masterKey()), 0o700), os.WriteFile(c.masterKey(), []byte(secret), 0o600))
+		default:
 			ofClient = secret
+		}
+		if err != nil {
+			t.Fatal(err)
 		}
 		c.setenv("ZOHO_CLIENT_SECRET=" + ofClient)
 		c.secrets = append(c.secrets, secret)
-		if err := os.RemoveAll(c.masterKey()); err != nil { // nothing but the secret opens it
-			t.Fatal(err)
-		}
 		for _, a := range goldenAccounts {
 			server.AddClient(zohosim.Client{ID: a.id, Secret: ofClient})
 			if run == 0 {
