@@ -73,13 +73,10 @@ func TestKilledAtEachCommit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, action := range []string{"import", "import over another", "connect", "forget", "revoke"} {
+	for _, action := range changes {
 		t.Run(action, func(t *testing.T) {
 			t.Parallel()
-			c := newCrashes(t, rand.New(rand.NewPCG(0, 0)))
-			c.binary, c.failpoints = built, "127.0.0.1:"+freePort(t)
-			c.setenv("GOFAIL_HTTP=" + c.failpoints)
-			c.start()
+			c := newFailing(t, built)
 			commits := 0
 			for _, point := range commitErrors {
 				for before := 0; c.killedAt(action, point, before); before++ {
@@ -95,14 +92,71 @@ func TestKilledAtEachCommit(t *testing.T) {
 	}
 }
 
-// killedAt makes a change of which a step is never over, after some of the same kind, and reports whether
-// there was that step. If so, the process was killed there and started again.
-func (c *crashes) killedAt(action, point string, before int) bool {
+// TestErrorAtEachCommit, S-37 and S-38: the disk fails once, at each step of each commit that a change of grants
+// makes, and the process is killed when it has answered. What it said was done is done.
+func TestErrorAtEachCommit(t *testing.T) {
+	t.Parallel()
+	built, err := withFailpoints()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, action := range changes {
+		t.Run(action, func(t *testing.T) {
+			t.Parallel()
+			c := newFailing(t, built)
+			c.fickle = true
+			for _, point := range commitErrors {
+				for before := 0; c.failsAt(action, point, before); before++ {
+				}
+			}
+			t.Logf("done: %v", c.counts)
+			if c.counts["refused"] == 0 {
+				t.Error("the disk has failed nobody: this proves nothing")
+			}
+		})
+	}
+}
+
+// failsAt makes a change of which a step fails, and reports whether there was that step.
+func (c *crashes) failsAt(action, point string, before int) bool {
 	c.t.Helper()
+	of := c.ready(action)
+	c.fails(point, fmt.Sprintf(`%d*off->1*return("the disk is on fire")`, before))
+	c.do(of, strings.TrimSuffix(action, " over another"))
+	failed := c.met(point) > before
+	c.kill()
+	c.inspect()
+	c.launch()
+	c.awaits()
+	return failed
+}
+
+// changes are the ways to change what is stored.
+var changes = []string{"import", "import over another", "connect", "forget", "revoke"}
+
+// newFailing starts a Caddy with failpoints, of which none does anything yet.
+func newFailing(t *testing.T, built string) *crashes {
+	c := newCrashes(t, rand.New(rand.NewPCG(0, 0)))
+	c.binary, c.failpoints = built, "127.0.0.1:"+freePort(t)
+	c.setenv("GOFAIL_HTTP=" + c.failpoints)
+	c.start()
+	return c
+}
+
+// ready is an account for which the change is one.
+func (c *crashes) ready(action string) *customer {
 	of := c.customers[0]
 	if brings := action == "import" || action == "connect"; brings != (of.stored == "") {
 		c.do(of, map[bool]string{true: "forget", false: "import"}[brings])
 	}
+	return of
+}
+
+// killedAt makes a change of which a step is never over, after some of the same kind, and reports whether
+// there was that step. If so, the process was killed there and started again.
+func (c *crashes) killedAt(action, point string, before int) bool {
+	c.t.Helper()
+	of := c.ready(action)
 	c.fails(point, fmt.Sprintf("%d*off->sleep(600000)", before))
 	done := make(chan struct{})
 	go func() {
@@ -114,7 +168,7 @@ func (c *crashes) killedAt(action, point string, before int) bool {
 		case <-done:
 			return true
 		default:
-			return c.reached(point, strconv.Itoa(before+1))
+			return c.met(point) > before
 		}
 	})
 	select {
@@ -137,6 +191,7 @@ type crashes struct {
 	server    *zohosim.Server
 	random    *rand.Rand // not for changers, which run beside each other
 	customers []*customer
+	fickle    bool           // the disk may fail: a change that is refused is in order, and may be made all the same
 	counts    map[string]int // what was done, for the record
 	mu        sync.Mutex     // guards counts
 }
@@ -277,6 +332,10 @@ func (c *crashes) act(of *customer, action string, body map[string]any, becomes 
 	a, err := c.tryAdmin(http.MethodPost, "/zoho/connections/main/"+of.account+"/"+action, string(text))
 	if err != nil {
 		return false // killed
+	}
+	if a.StatusCode != http.StatusOK && c.fickle {
+		c.count("refused")
+		return true
 	}
 	if a.StatusCode != http.StatusOK {
 		c.t.Errorf("%s of %s: %s %s", action, of.account, a.Status, a.body)

@@ -649,15 +649,14 @@ func startFailing(t *testing.T, terms string, env ...string) (*proxy, *zohosim.S
 	return c, server
 }
 
-// reached reports whether a failpoint was met so many times.
-func (c *proxy) reached(name, times string) bool {
-	res, err := http.Get("http://" + c.failpoints + "/" + name + "/count")
+// met is how often a failpoint was come to since it was set, 0 if that is not told.
+func (c *proxy) met(name string) int {
+	a, err := readAnswer(http.Get("http://" + c.failpoints + "/" + name + "/count"))
 	if err != nil {
-		return false
+		return 0
 	}
-	defer res.Body.Close()
-	text, _ := io.ReadAll(res.Body)
-	return strings.TrimSpace(string(text)) == times
+	times, _ := strconv.Atoi(strings.TrimSpace(string(a.body)))
+	return times
 }
 
 // TestKilledAtFailpoints, S-29 and S-37: wherever the process dies on its way to a token,
@@ -666,23 +665,24 @@ func (c *proxy) reached(name, times string) bool {
 func TestKilledAtFailpoints(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name, point, terms, times string
-		calls                     int // made when the process dies, and in the end
-		inTheEnd                  int
+		name, point, terms string
+		times              int
+		calls              int // made when the process dies, and in the end
+		inTheEnd           int
 	}{
-		{"before the intent is written", "beforeCommit", "sleep(600000)", "1", 0, 1},
-		{"after the intent is written", "afterCommit", "sleep(600000)", "1", 0, 1},
-		{"before the token call", "beforeTokenCall", "sleep(600000)", "1", 0, 1},
-		{"after its answer", "afterTokenCall", "sleep(600000)", "1", 1, 2},
-		{"before the token is written", "beforeCommit", "1*off->sleep(600000)", "2", 1, 2},
-		{"after the token is written", "afterCommit", "1*off->sleep(600000)", "2", 1, 1},
+		{"before the intent is written", "beforeCommit", "sleep(600000)", 1, 0, 1},
+		{"after the intent is written", "afterCommit", "sleep(600000)", 1, 0, 1},
+		{"before the token call", "beforeTokenCall", "sleep(600000)", 1, 0, 1},
+		{"after its answer", "afterTokenCall", "sleep(600000)", 1, 1, 2},
+		{"before the token is written", "beforeCommit", "1*off->sleep(600000)", 2, 1, 2},
+		{"after the token is written", "afterCommit", "1*off->sleep(600000)", 2, 1, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			c, server := startFailing(t, test.point+"="+test.terms)
 			var call sync.WaitGroup
 			call.Go(func() { _, _ = c.try(http.MethodGet, "/crm/v8/Leads", nil) })
-			c.waitFor(test.point, func() bool { return c.reached(test.point, test.times) })
+			c.waitFor(test.point, func() bool { return c.met(test.point) == test.times })
 			wantTokenCalls(t, server, test.calls)
 			c.kill()
 			call.Wait()
