@@ -69,25 +69,36 @@ func TestKilledAtAnyInstant(t *testing.T) {
 // makes, one after the other.
 func TestKilledAtEachCommit(t *testing.T) {
 	t.Parallel()
+	eachChange(t, func(t *testing.T, c *crashes, action string) {
+		commits := 0
+		for _, point := range commitErrors {
+			for before := 0; c.killedAt(action, point, before); before++ {
+				commits++
+			}
+		}
+		t.Logf("killed at %d steps", commits)
+		if commits < 2*len(commitErrors) {
+			t.Errorf("killed at %d steps alone: this proves little", commits)
+		}
+		c.wantNothingSaid()
+	})
+}
+
+// eachChange runs a test for each way to change what is stored, with a Caddy that has failpoints. None of them
+// does anything yet.
+func eachChange(t *testing.T, test func(t *testing.T, c *crashes, action string)) {
 	built, err := withFailpoints()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, action := range changes {
+	for _, action := range []string{"import", "import over another", "connect", "forget", "revoke"} {
 		t.Run(action, func(t *testing.T) {
 			t.Parallel()
-			c := newFailing(t, built)
-			commits := 0
-			for _, point := range commitErrors {
-				for before := 0; c.killedAt(action, point, before); before++ {
-					commits++
-				}
-			}
-			t.Logf("killed at %d steps", commits)
-			if commits < 2*len(commitErrors) {
-				t.Errorf("killed at %d steps alone: this proves little", commits)
-			}
-			c.wantNothingSaid()
+			c := newCrashes(t, rand.New(rand.NewPCG(0, 0)))
+			c.binary, c.failpoints = built, "127.0.0.1:"+freePort(t)
+			c.setenv("GOFAIL_HTTP=" + c.failpoints)
+			c.start()
+			test(t, c, action)
 		})
 	}
 }
@@ -96,25 +107,17 @@ func TestKilledAtEachCommit(t *testing.T) {
 // makes, and the process is killed when it has answered. What it said was done is done.
 func TestErrorAtEachCommit(t *testing.T) {
 	t.Parallel()
-	built, err := withFailpoints()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, action := range changes {
-		t.Run(action, func(t *testing.T) {
-			t.Parallel()
-			c := newFailing(t, built)
-			c.fickle = true
-			for _, point := range commitErrors {
-				for before := 0; c.failsAt(action, point, before); before++ {
-				}
+	eachChange(t, func(t *testing.T, c *crashes, action string) {
+		c.fickle = true
+		for _, point := range commitErrors {
+			for before := 0; c.failsAt(action, point, before); before++ {
 			}
-			t.Logf("done: %v", c.counts)
-			if c.counts["refused"] == 0 {
-				t.Error("the disk has failed nobody: this proves nothing")
-			}
-		})
-	}
+		}
+		t.Logf("done: %v", c.counts)
+		if c.counts["refused"] == 0 {
+			t.Error("the disk has failed nobody: this proves nothing")
+		}
+	})
 }
 
 // failsAt makes a change of which a step fails, and reports whether there was that step.
@@ -129,18 +132,6 @@ func (c *crashes) failsAt(action, point string, before int) bool {
 	c.launch()
 	c.awaits()
 	return failed
-}
-
-// changes are the ways to change what is stored.
-var changes = []string{"import", "import over another", "connect", "forget", "revoke"}
-
-// newFailing starts a Caddy with failpoints, of which none does anything yet.
-func newFailing(t *testing.T, built string) *crashes {
-	c := newCrashes(t, rand.New(rand.NewPCG(0, 0)))
-	c.binary, c.failpoints = built, "127.0.0.1:"+freePort(t)
-	c.setenv("GOFAIL_HTTP=" + c.failpoints)
-	c.start()
-	return c
 }
 
 // ready is an account for which the change is one.

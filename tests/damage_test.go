@@ -243,6 +243,9 @@ func TestDamagedTokens(t *testing.T) {
 				}
 				c.start()
 				c.wantShop("")
+				if damage.mild && server.Stats().TokenRequests == calls+1 { // it is noticed as late as now
+					calls++
+				}
 				wantTokenCalls(t, server, calls)
 			})
 		}
