@@ -51,6 +51,8 @@ type List struct {
 	Total       int          `json:"total"` // before the limit
 	// How many of all these need consent.
 	NeedConsent int `json:"need_consent"`
+	// What should be looked at in the store, as grants in it that were deleted.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Accounts is what Status takes: none is all.

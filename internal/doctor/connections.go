@@ -63,8 +63,12 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 	}
 }
 
-// noConnection tells that there is none, or not the one that was asked for.
+// noConnection tells that there is none, or not the one that was asked for. With grants that cannot be
+// read, of which the store is told, nobody knows that, and a consent is no remedy.
 func (e *exam) noConnection(account string) {
+	if e.Store.CheckGrants() != nil {
+		return
+	}
 	what, why := "no account is connected", e.client.Explain(cause.NoGrant, account).Why
 	if account != "" {
 		what = "there is no account " + onboard.ShowAccount(account)

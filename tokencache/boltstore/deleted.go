@@ -10,6 +10,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -22,6 +23,18 @@ import (
 // here: an old grants.db was put back. Saving or deleting the grant settles it.
 func (b *Store) Returned() []tokencache.Key {
 	b.openOnce()
+	return b.returned()
+}
+
+// announceReturned has the log name them when a file was put in place while the store is open. Later,
+// Concerns does.
+func (b *Store) announceReturned() {
+	if returned := b.returned(); len(returned) > 0 {
+		b.announce(returnedText(returned))
+	}
+}
+
+func (b *Store) returned() []tokencache.Key {
 	var deleted []tokencache.Key
 	_ = b.withTokens(false, func(tx *bolt.Tx) error {
 		clients := tx.Bucket([]byte(bucketDeleted))
@@ -40,6 +53,20 @@ func (b *Store) Returned() []tokencache.Key {
 		return cmp.Or(strings.Compare(x.Client, y.Client), strings.Compare(x.Account, y.Account))
 	})
 	return deleted
+}
+
+func returnedText(keys []tokencache.Key) string {
+	return "grants that were deleted here are stored again: " + nameSome(keys)
+}
+
+// nameSome names connections, some of them: a message is to be read.
+func nameSome(keys []tokencache.Key) string {
+	const some = 10
+	var names []string
+	for _, key := range keys[:min(len(keys), some)] {
+		names = append(names, key.String())
+	}
+	return words.Some(names, some, len(keys))
 }
 
 // rememberDeleted notes in tokens.db that the grant was deleted, and drops the
