@@ -166,7 +166,7 @@ func TestNotAnswered(t *testing.T) {
 		"x:y":                      {exitUsage, "--address: invalid admin address"},
 		"localhost:1-2":            {exitUsage, "it has more than one port"},
 	} {
-		_, err := callAdmin(address, http.MethodGet, "/zoho/connections", nil)
+		_, err := callAdmin(address, http.MethodGet, "/zoho/connections", "", nil)
 		code, err := notAnswered(address, err)
 		if code != want.code || !strings.Contains(err.Error(), want.says) {
 			t.Errorf("%s: %d %v, want %d %s", address, code, err, want.code, want.says)
