@@ -509,3 +509,55 @@ func TestRekeyUnderTraffic(t *testing.T) {
 	m.start()
 	m.wantServed(true, "shop", "office", "a0", "a5")
 }
+
+// TestRekeyKilledAtFailpoints, S-50: wherever the process dies on its way, the store opens, and
+// the next one carries it out: no wrap by the old key is left.
+func TestRekeyKilledAtFailpoints(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds another binary")
+	}
+	built, err := withFailpoints()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, point := range []string{"rekeyWritten", "rekeyRenamed", "rekeyCopied"} {
+		t.Run(point, func(t *testing.T) {
+			t.Parallel()
+			server, baseURL, _ := sim(t, zohosim.Options{})
+			m := newMachine(t, server, baseURL)
+			m.start()
+			m.connect("shop", "office")
+			m.stop()
+			m.encryptionKeys("encryption_key {file./etc/caddy-zoho/new.key} {file./etc/caddy-zoho/old.key}")
+			m.start() // which adds the wraps
+			oldID := m.connections("").Keys.Further[0]
+			m.stop()
+			m.encryptionKeys("encryption_key {file./etc/caddy-zoho/new.key}")
+			m.binary, m.failpoints = built, "127.0.0.1:"+freePort(t)
+			m.setenv("GOFAIL_HTTP="+m.failpoints, "GOFAIL_FAILPOINTS="+point+"=sleep(600000)")
+			m.start()
+			var rekey sync.WaitGroup
+			rekey.Go(func() { _, _ = m.tryAdmin(http.MethodPost, "/zoho/rekey", "{}") })
+			m.waitFor(point, func() bool { return m.reached(point, "1") })
+			m.kill()
+			rekey.Wait()
+			m.setenv("GOFAIL_FAILPOINTS=")
+			m.start()
+			m.wantServed(true, "shop", "office")
+			m.runInput("", 0, "zoho", "rekey")
+			m.stop()
+			for _, name := range []string{"grants.db", "grants.db.before"} {
+				content, err := os.ReadFile(filepath.Join(m.storeDir(), name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if bytes.Contains(content, []byte(oldID)) {
+					t.Errorf("%s has a wrap by the old key", name)
+				}
+			}
+			m.start()
+			m.wantServed(true, "shop", "office")
+		})
+	}
+}
