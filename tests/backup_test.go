@@ -6,6 +6,7 @@ package tests
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -19,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
@@ -559,5 +562,41 @@ func TestRekeyKilledAtFailpoints(t *testing.T) {
 			m.start()
 			m.wantServed(true, "shop", "office")
 		})
+	}
+}
+
+// TestRestoreMany: 10,000 accounts come in within seconds, in little memory, and each of them works.
+func TestRestoreMany(t *testing.T) {
+	t.Parallel()
+	const accounts = 10_000
+	server, baseURL, _ := sim(t, zohosim.Options{})
+	a, b := newMachine(t, server, baseURL), newMachine(t, server, baseURL)
+	last := server.Grant(clientID, "last@example.com", "us", "ZohoCRM.modules.ALL")
+	a.secrets, b.secrets = append(a.secrets, last), append(b.secrets, last)
+	grants := make(map[string]tokencache.Grant)
+	for i := range accounts - 1 {
+		grants[fmt.Sprintf("a%05d", i)] = tokencache.Grant{RefreshToken: fmt.Sprintf("1000.many.%05d", i), AccountsServer: baseURL,
+			Scopes: []string{"ZohoCRM.modules.ALL", "ZohoBooks.fullaccess.all"}, User: "owner@example.com"}
+	}
+	grants["last"] = tokencache.Grant{RefreshToken: last, AccountsServer: baseURL}
+	store := boltstore.New(a.storeDir())
+	if err := errors.Join(store.SaveGrants("main", [][]byte{[]byte(oldEncryptionKey)}, grants, false), store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	a.start()
+	b.start()
+	before, begun := b.residentPeak(), time.Now()
+	path := a.backup()
+	written := time.Since(begun)
+	stdout, _ := b.runInput("", 0, "zoho", "restore", path)
+	t.Logf("%d accounts: backed up in %s, restored in %s, by %d KiB more memory",
+		accounts, written, time.Since(begun)-written, (b.residentPeak()-before)>>10)
+	if !strings.Contains(stdout, "10000 of 10000 grants restored") {
+		t.Error(stdout)
+	}
+	b.wantSmall("restoring", before, 128<<20)
+	b.wantServed(false, "last")
+	if list := b.connections("?limit=1"); list.Total != accounts {
+		t.Errorf("%d accounts", list.Total)
 	}
 }

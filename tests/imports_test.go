@@ -114,6 +114,7 @@ var testLayers = map[string][]string{
 	"":                     {"tokencache/boltstore"},
 	"tokencache":           {"internal/storetest", "tokencache/boltstore"},
 	"tokencache/boltstore": {"internal/storetest"},
+	"internal/backup":      {"tokencache/boltstore"},
 	"internal/onboard":     {"internal/storetest", "tokencache/boltstore"},
 	"internal/notify":      {"internal/storetest"},
 }

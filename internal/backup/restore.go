@@ -9,7 +9,6 @@ package backup
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"time"
@@ -175,13 +174,13 @@ func (r *restoring) flush(next string) error {
 		return nil
 	}
 	outcomes, err := r.Flow.Restore(r.Client(client), grants, r.options)
-	if err != nil && !errors.Is(err, tokencache.ErrWrongKey) {
+	if err != nil && !errors.Is(err, tokencache.ErrWrongKey) && !errors.Is(err, tokencache.ErrDamaged) {
 		return err
 	}
 	for account := range grants {
 		told := adminapi.RestoredAccount{Client: client, Account: account, Result: outcomes[account]}
-		if err != nil { // what this client has here opens by nothing that is configured
-			told.Result, told.Why = onboard.LeftOut, fmt.Sprintf("what the client has here already cannot be opened: %v", err)
+		if err != nil { // what the client has here already cannot be opened
+			told.Result, told.Why = onboard.LeftOut, err.Error()
 		}
 		r.done.Add(told)
 	}

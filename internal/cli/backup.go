@@ -194,10 +194,9 @@ func clientCounts(grants map[string]int) string {
 // checked is what `backup --check` prints.
 type checked struct {
 	*sealed.BackupSummary
-	Keys   []sealed.NeededKey `json:"keys"`
-	Tried  bool               `json:"keys_tried"` // a running Caddy has tried to open it
-	Opened int                `json:"grants_opened"`
-	Opens  bool               `json:"opens"` // all of it
+	Tried  bool `json:"keys_tried"` // a running Caddy has tried to open it
+	Opened int  `json:"grants_opened"`
+	Opens  bool `json:"opens"` // all of it
 }
 
 // checkBackup reads a backup, and has the running Caddy try to open it.
@@ -209,7 +208,7 @@ func checkBackup(cmd *cobra.Command, path string) (int, error) {
 	defer file.Close()
 	var tried adminapi.Restored
 	code, unasked := adminStream(cmd, http.MethodPost, "/zoho/restore?dry_run=true", adminapi.BackupType, file, decoded(&tried))
-	answer := checked{BackupSummary: summary, Keys: summary.Keys, Tried: unasked == nil, Opened: tried.GrantsOpened,
+	answer := checked{BackupSummary: summary, Tried: unasked == nil, Opened: tried.GrantsOpened,
 		Opens: unasked == nil && tried.Whole()}
 	_, err = report(cmd, answer, func(w io.Writer) {
 		printBackup(w, path, "whole,", summary)
@@ -285,21 +284,27 @@ func openBackup(cmd *cobra.Command, path string) (*os.File, error) {
 	return file, err
 }
 
-// keyWord says what becomes of keys, for status; "" where there is one, and nothing to be said.
+// keyWord says what is to be done about keys; "" where there is one, and nothing to be said.
 func keyWord(k *adminapi.Keys) string {
-	var lines []string
-	if k != nil && len(k.Further) > 0 {
-		which := fmt.Sprintf("old encryption_key (key id %s)", strings.Join(k.Further, ", "))
-		if k.RecordsUnderOldKeys == 0 {
-			lines = append(lines, which+": 0 records need it: it may be taken out")
-		} else {
-			lines = append(lines, fmt.Sprintf("%s: %s under it only: `caddy zoho rekey` changes that", which,
-				words.Plural(k.RecordsUnderOldKeys, "record")))
-		}
+	if k == nil {
+		return ""
 	}
-	if k != nil && len(k.Unconfigured) > 0 {
-		lines = append(lines, fmt.Sprintf("keys that are not configured and open the store: key id %s: `caddy zoho rekey` takes "+
-			"that from them", strings.Join(k.Unconfigured, ", ")))
+	var lines []string
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	further, unconfigured := strings.Join(k.Further, ", "), strings.Join(k.Unconfigured, ", ")
+	records := words.Plural(k.RecordsUnderOldKeys, "record")
+	switch {
+	case further != "" && k.RecordsUnderOldKeys == 0:
+		add("old encryption_key (key id %s): 0 records need it: it may be taken out", further)
+	case further != "":
+		add("old encryption_key (key id %s): the first one does not open %s; `caddy zoho rekey` changes that", further, records)
+	case k.RecordsUnderOldKeys > 0:
+		add("no configured encryption_key opens %s; give the one with key id %s as a further one, and run `caddy zoho rekey`",
+			records, unconfigured)
+		return lines[0]
+	}
+	if unconfigured != "" {
+		add("keys that are not configured and open the store: key id %s; `caddy zoho rekey` ends that", unconfigured)
 	}
 	return strings.Join(lines, "\n")
 }
