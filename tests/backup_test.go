@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -35,6 +36,7 @@ var sealedByKey = strings.Replace(oneSite("\n\tadmin {$CADDY_ADMIN}", "", `
 type machine struct {
 	*proxy
 	server *zohosim.Server
+	redis  string // address of the one that documents call redis.internal:6379
 }
 
 const (
@@ -45,7 +47,7 @@ const (
 // newMachine prepares one in front of a simulator; both keys are in its files.
 func newMachine(t *testing.T, server *zohosim.Server, baseURL string) *machine {
 	t.Helper()
-	m := &machine{newCaddy(t, "", "ZOHO_DATA_CENTER="+baseURL+" "+baseURL), server}
+	m := &machine{proxy: newCaddy(t, "", "ZOHO_DATA_CENTER="+baseURL+" "+baseURL), server: server}
 	m.secrets = append(m.secrets, oldEncryptionKey, newEncryptionKey)
 	for _, folder := range []string{"etc/caddy-zoho", "var/backups", "var/lib/caddy-zoho"} {
 		if err := os.MkdirAll(filepath.Join(m.dir, folder), 0o700); err != nil {
@@ -61,7 +63,7 @@ func newMachine(t *testing.T, server *zohosim.Server, baseURL string) *machine {
 
 // here puts the machine's folders in place of those that documents name.
 func (m *machine) here(text string) string {
-	text = strings.ReplaceAll(text, "/var/lib/caddy-zoho/store", m.storeDir())
+	text = strings.NewReplacer("/var/lib/caddy-zoho/store", m.storeDir(), "redis.internal:6379", m.redis).Replace(text)
 	return regexp.MustCompile(`/(etc/caddy-zoho|var/backups|var/lib)\b`).ReplaceAllString(text, m.dir+"/$1")
 }
 
@@ -114,14 +116,50 @@ func (m *machine) wantNoGrant(account string) {
 	}
 }
 
-// encryptionKeys changes the line of the configuration, and reloads.
-func (m *machine) encryptionKeys(line string) {
+// configure puts a line of the configuration in the place of the one of before.
+func (m *machine) configure(line string) {
 	m.t.Helper()
 	config, err := os.ReadFile(m.config)
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.writeConfig(regexp.MustCompile(`encryption_key .*`).ReplaceAllString(string(config), m.here(line)))
+	name, _, _ := strings.Cut(line, " ")
+	before := regexp.MustCompile(`\t` + name + ` .*`)
+	if !before.Match(config) {
+		m.t.Fatalf("there is no line %s in the configuration", name)
+	}
+	m.writeConfig(before.ReplaceAllLiteralString(string(config), "\t"+m.here(line)))
+}
+
+// startEmptyRedis starts a server for a machine that is to move there, and gives its address.
+func startEmptyRedis(t *testing.T, m *machine) (address string) {
+	t.Helper()
+	probe := filepath.Join(t.TempDir(), "Caddyfile")
+	config := regexp.MustCompile(`store bolt .*`).ReplaceAllString(m.here(sealedByKey), "store redis redis://127.0.0.1:1")
+	if err := os.WriteFile(probe, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := m.run("adapt", "--config", probe); code != 0 {
+		t.Skipf("this Caddy has no store in Redis: %s", stderr)
+	}
+	port := freePort(t)
+	server := exec.Command(tool(t, "redis-server"), "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--appendonly", "yes")
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	})
+	address = "127.0.0.1:" + port
+	m.waitFor("Redis", func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
+	return address
 }
 
 // backup is the path of one that the machine has made.
@@ -136,10 +174,13 @@ func (m *machine) backup(flags ...string) string {
 // heading the accounts of before are served, without a new consent.
 func TestBackupDocument(t *testing.T) {
 	tool(t, "openssl")
-	for _, heading := range []string{"Backup and restore", "Move to another machine", "Change the encryption key"} {
+	for _, heading := range []string{"Backup and restore", "Move to another machine", "Move to Redis", "Change the encryption key"} {
 		t.Run(heading, func(t *testing.T) {
 			t.Parallel()
 			a, b := startMachines(t, "shop", "office")
+			if heading == "Move to Redis" {
+				a.redis = startEmptyRedis(t, a)
+			}
 			a.wantServed(false, "shop", "office")
 			serves := a
 			for _, step := range stepsOf(t, heading) {
@@ -208,7 +249,7 @@ func (m *machine) do(t *testing.T, step documentedStep, other *machine) {
 	for _, line := range step.lines {
 		command, isCommand := strings.CutPrefix(line, "$ ")
 		if !isCommand {
-			m.encryptionKeys(line)
+			m.configure(line)
 			continue
 		}
 		output := m.shell(command, other)
@@ -317,7 +358,7 @@ func TestRestoreRules(t *testing.T) {
 	b.wantNoGrant("gone")
 
 	// Without the key nothing is taken, and what is there stays.
-	b.encryptionKeys("encryption_key {file./etc/caddy-zoho/new.key}")
+	b.configure("encryption_key {file./etc/caddy-zoho/new.key}")
 	b.stop()
 	if err := os.RemoveAll(b.storeDir()); err != nil {
 		t.Fatal(err)
@@ -473,11 +514,11 @@ func TestRekeyUnderTraffic(t *testing.T) {
 	}
 	steps := []func(){
 		func() {
-			m.encryptionKeys("encryption_key {file./etc/caddy-zoho/new.key} {file./etc/caddy-zoho/old.key}")
+			m.configure("encryption_key {file./etc/caddy-zoho/new.key} {file./etc/caddy-zoho/old.key}")
 		},
 		func() { m.wantCLI(cli{"rekey", 0, "0 wraps dropped", ""}) },
 		func() { m.wantCLI(cli{"status", 0, "0 records need it: it may be taken out", ""}) },
-		func() { m.encryptionKeys("encryption_key {file./etc/caddy-zoho/new.key}") },
+		func() { m.configure("encryption_key {file./etc/caddy-zoho/new.key}") },
 		func() {
 			m.wantCLI(cli{"status", 0, "keys that are not configured and open the store", ""},
 				cli{"status --json", 0, `"unconfigured": [`, ""})
@@ -532,11 +573,11 @@ func TestRekeyKilledAtFailpoints(t *testing.T) {
 			m.start()
 			m.connect("shop", "office")
 			m.stop()
-			m.encryptionKeys("encryption_key {file./etc/caddy-zoho/new.key} {file./etc/caddy-zoho/old.key}")
+			m.configure("encryption_key {file./etc/caddy-zoho/new.key} {file./etc/caddy-zoho/old.key}")
 			m.start() // which adds the wraps
 			oldID := m.connections("").Keys.Further[0]
 			m.stop()
-			m.encryptionKeys("encryption_key {file./etc/caddy-zoho/new.key}")
+			m.configure("encryption_key {file./etc/caddy-zoho/new.key}")
 			m.binary, m.failpoints = built, "127.0.0.1:"+freePort(t)
 			m.setenv("GOFAIL_HTTP="+m.failpoints, "GOFAIL_FAILPOINTS="+point+"=sleep(600000)")
 			m.start()
