@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/durable"
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
@@ -186,7 +187,7 @@ func clientCounts(grants map[string]int) string {
 	}
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(grants)) {
-		names = append(names, fmt.Sprintf("%s (%d)", name, grants[name]))
+		names = append(names, fmt.Sprintf("%s (%d)", onboard.ShowAccount(name), grants[name]))
 	}
 	return "client " + words.Some(names, 10, len(names))
 }
@@ -233,7 +234,7 @@ func notOpened(tried *adminapi.Restored) error {
 	why := ""
 	for _, a := range tried.Accounts {
 		if a.Why != "" && a.Why != adminapi.WhyNoClient {
-			names, why = append(names, a.Client+"/"+a.Account), a.Why
+			names, why = append(names, shownAccount(a)), a.Why
 		}
 	}
 	text := fmt.Sprintf("the keys of the running Caddy open %d of %s", tried.GrantsOpened, words.Plural(tried.Backup.Grants, "grant"))

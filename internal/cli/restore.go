@@ -79,10 +79,10 @@ func printRestored(w io.Writer, done *adminapi.Restored) {
 	for _, a := range done.Accounts {
 		switch {
 		case a.Result == onboard.LeftOut:
-			fmt.Fprintf(w, "%s/%s left out: %s\n", a.Client, a.Account, a.Why)
+			fmt.Fprintf(w, "%s left out: %s\n", shownAccount(a), a.Why)
 		case outcomeWords[a.Result] != "":
 			if named[a.Result]++; named[a.Result] <= someAccounts {
-				fmt.Fprintf(w, "%s/%s %s\n", a.Client, a.Account, outcomeWords[a.Result])
+				fmt.Fprintf(w, "%s %s\n", shownAccount(a), outcomeWords[a.Result])
 			}
 		}
 	}
@@ -105,6 +105,11 @@ func printRestored(w io.Writer, done *adminapi.Restored) {
 		fmt.Fprintf(w, ", %d of them in place of another", n)
 	}
 	fmt.Fprintf(w, "; %s taken over\n", words.Plural(done.Deletions, "deletion"))
+}
+
+// shownAccount names an account. What a backup calls one may be anything.
+func shownAccount(a adminapi.RestoredAccount) string {
+	return onboard.ShowAccount(a.Client) + "/" + onboard.ShowAccount(a.Account)
 }
 
 func grantsWord(n int) string {

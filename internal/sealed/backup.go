@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -42,6 +43,7 @@ const (
 	backupProgram = "caddy-zoho"
 	maxLine       = 1 << 20
 	maxRings      = 16 << 20 // bytes of all rings together, which a reader keeps
+	maxName       = 4096     // bytes of what is named in messages
 )
 
 // Dump is all that a store has of grants, as it is stored, at one moment.
@@ -96,6 +98,15 @@ type BackupHeader struct {
 type NeededKey struct {
 	ID   string `json:"id"`
 	What string `json:"what"` // where it was configured, never the key
+}
+
+// texts are what people are shown of it.
+func (h BackupHeader) texts() []string {
+	all := []string{h.Store}
+	for _, key := range h.Keys {
+		all = append(all, key.ID, key.What)
+	}
+	return all
 }
 
 // BackupCounts is how much there is of each kind.
@@ -228,6 +239,8 @@ func NewBackupReader(r io.Reader) (*BackupReader, error) {
 	switch {
 	case b.Header.Program != backupProgram || b.Header.Schema < 1:
 		return nil, b.fail("this is no backup of caddy-zoho")
+	case slices.ContainsFunc(b.Header.texts(), func(s string) bool { return len(s) > maxName || strings.ContainsFunc(s, unicode.IsControl) }):
+		return nil, b.fail("it says of itself what no backup says")
 	case b.Header.Schema > backupSchema:
 		e := b.fail("a newer version has written it (schema %d, this one knows %d): use that version", b.Header.Schema, backupSchema)
 		e.Newer = true
@@ -309,14 +322,20 @@ func (b *BackupReader) ring(r *ClientRing) error {
 	switch {
 	case b.stage > stageRings || r.order() <= b.last:
 		return b.fail("this data key stands in the wrong place, or twice")
-	case r.Client == "" || r.ID == "":
-		return b.fail("this data key has no name")
+	case r.Client == "" || len(r.Client) > maxName || !isID(r.ID) || slices.ContainsFunc(r.WrapIDs(), func(id string) bool { return !isID(id) }):
+		return b.fail("this data key, or a key that opens it, is not named as any is")
 	case b.size > maxRings:
 		return b.fail("there are more data keys than any backup has")
 	}
 	b.last = r.order()
 	b.rings[b.last] = struct{}{}
 	return nil
+}
+
+// isID reports whether a text may be the id of a key: messages name it.
+func isID(text string) bool {
+	raw, err := hex.DecodeString(text)
+	return err == nil && 0 < len(raw) && len(raw) <= sha256.Size
 }
 
 func (b *BackupReader) grant(g *AccountGrant) error {
@@ -339,8 +358,8 @@ func (b *BackupReader) deletion(d *Deletion) error {
 // account checks that each account comes once, in its place.
 func (b *BackupReader) account(stage int, key tokencache.Key) error {
 	switch {
-	case key.Client == "" || key.Account == "":
-		return b.fail("this account has no name")
+	case key.Client == "" || key.Account == "" || len(key.Client)+len(key.Account) > maxName:
+		return b.fail("this account is not named as any is")
 	case stage < b.stage || stage == b.stage && compareKeys(key, b.key) <= 0:
 		return b.fail("this account stands in the wrong place, or twice")
 	}

@@ -142,14 +142,34 @@ func TestNewerBackup(t *testing.T) {
 	}
 }
 
+// TestHostileBackup: what messages show of a backup is bounded, and moves no terminal.
+func TestHostileBackup(t *testing.T) {
+	header := `{"backup":{"program":"caddy-zoho","schema":1,"rings":1,"grants":%d,"deletions":0,"store":"%s"}}` + "\n"
+	ring := `{"ring":{"client":"main","id":"5f0c","wraps":[{"key":"%s"}]}}` + "\n"
+	grant := `{"grant":{"client":"main","account":"%s","grant":{"key":"5f0c"}}}` + "\n"
+	long := strings.Repeat("a", 5000)
+	if _, err := sealed.CheckBackup(bytes.NewReader(withRightEnd(fmt.Appendf(nil, header+ring+grant, 1, "/store", "9a31", "a")))); err != nil {
+		t.Fatalf("a good one: %v", err)
+	}
+	for what, file := range map[string][]byte{
+		"a store that moves the cursor": fmt.Appendf(nil, header+ring, 0, `\u001b[2J`, "9a31"),
+		"an endless store":              fmt.Appendf(nil, header+ring, 0, long, "9a31"),
+		"a key that is none":            fmt.Appendf(nil, header+ring, 0, "/store", `\u001b[2J`),
+		"an endless key":                fmt.Appendf(nil, header+ring, 0, "/store", long),
+		"an endless account":            fmt.Appendf(nil, header+ring+grant, 1, "/store", "9a31", long),
+	} {
+		wantDamage(t, what, withRightEnd(file))
+	}
+}
+
 // FuzzBackup: whatever comes, the reader ends, keeps to its order, and gives out none of what it
 // refuses in an error.
 func FuzzBackup(f *testing.F) {
 	file := someBackup(f)
 	f.Add(file)
 	f.Add(file[:len(file)/2])
-	f.Add([]byte(`{"backup":{"program":"caddy-zoho","schema":1}}` + "\n" + `{"ring":{"client":"main","id":"x"}}` + "\n" +
-		`{"grant":{"client":"main","account":"secretname","grant":{"key":"x"}}}` + "\n" + `{"end":{}}` + "\n"))
+	f.Add([]byte(`{"backup":{"program":"caddy-zoho","schema":1}}` + "\n" + `{"ring":{"client":"main","id":"5f0c"}}` + "\n" +
+		`{"grant":{"client":"main","account":"secretname","grant":{"key":"5f0c"}}}` + "\n" + `{"end":{}}` + "\n"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		for _, file := range [][]byte{file, withRightEnd(file)} {
 			summary, err := sealed.CheckBackup(bytes.NewReader(file))
