@@ -489,8 +489,9 @@ func TestCheckBackup(t *testing.T) {
 // neither key nor token is in the files.
 func TestRekeyUnderTraffic(t *testing.T) {
 	t.Parallel()
-	server, baseURL, _ := sim(t, zohosim.Options{TokenLife: 5 * time.Second})
+	server, baseURL, _ := sim(t, zohosim.Options{TokenLife: 5 * time.Second, MaxTokens: -1})
 	m := newMachine(t, server, baseURL)
+	m.writeConfig(m.here(strings.Replace(sealedByKey, "\t\tclient main {\n", "\t\tclient main {\n\t\t\ttoken_budget 1000 10m\n", 1)))
 	m.start()
 	m.connect("shop", "office")
 	stop := make(chan struct{})
