@@ -31,7 +31,8 @@ const (
 
 // Restore stores grants of a backup, by account, as far as the account has none here: the
 // grants were proved where they were given, and Zoho is not asked. What becomes of each is told.
-// The error is the store's, and nothing was stored then.
+// The error is the store's, and nothing was stored then. Changes at this replica wait meanwhile. If
+// another one connects an account at the same moment, the later of the two wins.
 func (f *Flow) Restore(
 	cl *Client, grants map[string]tokencache.Grant, o RestoreOptions,
 ) (map[string]Outcome, error) {
