@@ -584,7 +584,7 @@ func TestRekeyKilledAtFailpoints(t *testing.T) {
 			m.start()
 			var rekey sync.WaitGroup
 			rekey.Go(func() { _, _ = m.tryAdmin(http.MethodPost, "/zoho/rekey", "{}") })
-			m.waitFor(point, func() bool { return m.reached(point, "1") })
+			m.waitFor(point, func() bool { return m.met(point) == 1 })
 			m.kill()
 			rekey.Wait()
 			m.setenv("GOFAIL_FAILPOINTS=")
