@@ -43,6 +43,8 @@ func activeConfiguration() (*admin.Managed, error) {
 		Flow:    app.state.flow,
 		Usage:   &app.state.usage,
 		Audit:   app.audit,
+		Sealing: app.sealing,
+		Logger:  app.logger,
 		Examine: func(ctx context.Context, client, account string) adminapi.Findings {
 			return app.subject().Examine(ctx, client, account)
 		},

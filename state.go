@@ -103,6 +103,7 @@ func newState(store stores.Store) *state {
 	s.flow = onboard.New(s.cache, s.store, onboard.Hooks{
 		Connected: s.connected,
 		Gone:      s.gone,
+		Restored:  s.restored,
 		Guard:     func(f func()) { fault.Guard(s.logger(), f) },
 		Clients:   func() []*onboard.Client { return s.config.Load().onboarding() },
 	})
@@ -203,6 +204,13 @@ func (s *state) connected(r onboard.Result) {
 		zap.String("data_center", r.DataCenter), zap.Strings("scopes", r.Scopes), zap.Bool("replaced", r.Replaced))
 	s.notices.Connected(r)
 	s.audited("connected", r.Client, r.Account)
+	_ = s.config.Load().seal() // what is wrong was told at the start, and is by doctor
+}
+
+// restored tells of grants that a backup has brought.
+func (s *state) restored(client string, accounts []string) {
+	s.logger().Info("restored from a backup", zap.String("client", client), zap.Int("accounts", len(accounts)))
+	s.config.Load().audit.Act(audit.Act{Action: "restored", Client: client, Names: accounts})
 	_ = s.config.Load().seal() // what is wrong was told at the start, and is by doctor
 }
 

@@ -193,6 +193,7 @@ type connection struct {
 type connectionList struct {
 	Connections []connection
 	Total       int
+	Keys        struct{ Further []string }
 }
 
 // connections asks the admin API; query is "" or begins with "?".

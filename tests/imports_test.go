@@ -37,8 +37,11 @@ var layers = map[string][]string{
 	"tokencache/boltstore": {
 		"internal/durable", "internal/ownership", "internal/sealed", "internal/words", "tokencache",
 	},
-	"internal/sealed":       {"internal/lengthprefix", "tokencache"},
-	"internal/stores":       {"internal/onboard", "internal/sealing", "tokencache", "tokencache/boltstore"},
+	"internal/sealed": {"internal/lengthprefix", "tokencache"},
+	"internal/stores": {
+		"internal/onboard", "internal/sealed", "internal/sealing", "tokencache", "tokencache/boltstore",
+	},
+	"internal/backup":       {"internal/adminapi", "internal/onboard", "internal/sealed", "tokencache"},
 	"zohosim":               {}, // states the protocol a second time: a shared mistake would pass every test
 	"internal/cause":        {}, // texts alone, so that every layer can have them
 	"internal/nearest":      {},
@@ -64,7 +67,7 @@ var layers = map[string][]string{
 	"internal/syntax":       {"internal/forward", "internal/words"},
 	"internal/metrics":      {"tokencache", "zoho"},
 	"internal/unrecognized": {"tokencache"},
-	"internal/storetest":    {"internal/onboard", "internal/sealed", "tokencache"},
+	"internal/storetest":    {"internal/onboard", "internal/sealed", "internal/stores", "tokencache"},
 	"internal/testbed":      {"zohosim"},
 	"internal/onboard":      {"internal/cause", "internal/words", "tokencache", "zoho"},
 	"internal/notify": {
@@ -79,18 +82,18 @@ var layers = map[string][]string{
 		"zoho",
 	},
 	"internal/adminapi": {
-		"internal/onboard", "internal/problem", "internal/words", "tokencache",
+		"internal/onboard", "internal/problem", "internal/sealed", "internal/words", "tokencache",
 	},
 	"internal/sites": {
 		"internal/adminapi", "internal/apikeys", "internal/callers", "internal/client", "internal/forward", "zoho",
 	},
 	"internal/cli": {
-		"internal/adminapi", "internal/apikeys", "internal/onboard", "internal/problem", "internal/words", "tokencache",
-		"zoho",
+		"internal/adminapi", "internal/apikeys", "internal/durable", "internal/onboard", "internal/problem",
+		"internal/sealed", "internal/words", "tokencache", "zoho",
 	},
 	"internal/admin": {
-		"internal/adminapi", "internal/audit", "internal/client", "internal/onboard", "internal/problem",
-		"internal/stores", "internal/usage", "internal/words", "tokencache", "zoho",
+		"internal/adminapi", "internal/audit", "internal/backup", "internal/client", "internal/onboard",
+		"internal/problem", "internal/sealed", "internal/sealing", "internal/stores", "internal/usage", "internal/words", "tokencache", "zoho",
 	},
 	"internal/doctor": {
 		"internal/adminapi", "internal/cause", "internal/client", "internal/egress", "internal/fault",
@@ -111,6 +114,7 @@ var testLayers = map[string][]string{
 	"":                     {"tokencache/boltstore"},
 	"tokencache":           {"internal/storetest", "tokencache/boltstore"},
 	"tokencache/boltstore": {"internal/storetest"},
+	"internal/backup":      {"tokencache/boltstore"},
 	"internal/onboard":     {"internal/storetest", "tokencache/boltstore"},
 	"internal/notify":      {"internal/storetest"},
 }

@@ -20,6 +20,9 @@ func Routes(active func() (*Managed, error)) []caddy.AdminRoute {
 		{Pattern: "/zoho/connections/", Handler: adminapi.Answered(e.changeConnection)},
 		{Pattern: "/zoho/scopes", Handler: adminapi.Answered(e.listScopes)},
 		{Pattern: "/zoho/doctor", Handler: adminapi.Answered(e.serveDoctor)},
+		{Pattern: "/zoho/backup", Handler: adminapi.Answered(e.serveBackup)},
+		{Pattern: "/zoho/restore", Handler: adminapi.Answered(e.restore)},
+		{Pattern: "/zoho/rekey", Handler: adminapi.Answered(e.rekey)},
 	}
 }
 

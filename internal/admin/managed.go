@@ -5,10 +5,13 @@ import (
 	"net/http"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/audit"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
 	"github.com/caddy-zoho/caddy-zoho/internal/stores"
 	"github.com/caddy-zoho/caddy-zoho/internal/usage"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -24,6 +27,8 @@ type Managed struct {
 	Usage   *usage.Usage
 	Audit   *audit.Log
 	Examine func(ctx context.Context, client, account string) adminapi.Findings
+	Sealing *sealing.Sealing
+	Logger  *zap.Logger
 }
 
 // endpoint is the admin endpoint below /zoho/.

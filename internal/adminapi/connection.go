@@ -53,6 +53,8 @@ type List struct {
 	NeedConsent int `json:"need_consent"`
 	// What should be looked at in the store, as grants in it that were deleted.
 	Warnings []string `json:"warnings,omitempty"`
+	// By which keys the store is sealed, where encryption_key is configured.
+	Keys *Keys `json:"keys,omitempty"`
 }
 
 // Accounts is what Status takes: none is all.

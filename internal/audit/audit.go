@@ -131,6 +131,7 @@ type Act struct {
 	Account string
 	By      string // who did it
 	Names   []string
+	Grants  int // that went out or came in with a backup
 	Err     error
 	Anybody bool // can do it, as often as they like: then it is written as Refused does
 }
@@ -148,6 +149,9 @@ func (l *Log) Act(a Act) {
 	}
 	if len(a.Names) > 0 {
 		fields = append(fields, zap.Strings("names", a.Names))
+	}
+	if a.Grants > 0 {
+		fields = append(fields, zap.Int("grants", a.Grants))
 	}
 	result := "ok"
 	if a.Err != nil {

@@ -25,10 +25,6 @@ import (
 
 // adminRequest calls the running Caddy's admin endpoint and decodes the answer.
 func adminRequest(cmd *cobra.Command, method, uri string, body, into any) (int, error) {
-	address, err := adminAddress(cmd)
-	if err != nil {
-		return exitUsage, err
-	}
 	var text io.Reader
 	if body != nil {
 		encoded, err := json.Marshal(body)
@@ -37,8 +33,26 @@ func adminRequest(cmd *cobra.Command, method, uri string, body, into any) (int, 
 		}
 		text = bytes.NewReader(encoded)
 	}
+	return adminStream(cmd, method, uri, "application/json", text, decoded(into))
+}
+
+// decoded reads an answer as JSON.
+func decoded(into any) func(io.Reader) error {
+	return func(answer io.Reader) error {
+		return json.NewDecoder(io.LimitReader(answer, 256<<20)).Decode(into)
+	}
+}
+
+// adminStream is adminRequest for what is no JSON: take reads the answer, unless it is a refusal.
+func adminStream(
+	cmd *cobra.Command, method, uri, mediaType string, body io.Reader, take func(answer io.Reader) error,
+) (int, error) {
+	address, err := adminAddress(cmd)
+	if err != nil {
+		return exitUsage, err
+	}
 	stop := showProgress(cmd.ErrOrStderr(), "waiting for Caddy, which may be asking Zoho")
-	res, err := callAdmin(address, method, uri, text)
+	res, err := callAdmin(address, method, uri, mediaType, body)
 	stop()
 	if err != nil {
 		return notAnswered(address, err)
@@ -48,7 +62,7 @@ func adminRequest(cmd *cobra.Command, method, uri string, body, into any) (int, 
 		answer, _ := io.ReadAll(io.LimitReader(res.Body, 2<<20))
 		return refused(address, res.StatusCode, answer)
 	}
-	err = json.NewDecoder(io.LimitReader(res.Body, 256<<20)).Decode(into)
+	err = take(res.Body)
 	switch {
 	case err != nil && !isAdmin(address):
 		return exitUnreachable, notAdmin(address)
@@ -61,7 +75,7 @@ func adminRequest(cmd *cobra.Command, method, uri string, body, into any) (int, 
 
 // callAdmin sends a request to an address as Caddy takes it. Caddy asks for an Origin, and
 // does without where no browser can be: at a socket.
-func callAdmin(address, method, uri string, body io.Reader) (*http.Response, error) {
+func callAdmin(address, method, uri, mediaType string, body io.Reader) (*http.Response, error) {
 	at, err := caddy.ParseNetworkAddress(address)
 	if err == nil && at.PortRangeSize() > 1 {
 		err = errors.New("it has more than one port")
@@ -82,7 +96,7 @@ func callAdmin(address, method, uri string, body io.Reader) (*http.Response, err
 		req.Header.Set("Origin", origin)
 	}
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", mediaType)
 	}
 	dialer := new(net.Dialer)
 	client := &http.Client{Transport: &http.Transport{
@@ -168,7 +182,7 @@ func notAdmin(address string) error {
 // isAdmin reports whether Caddy's admin endpoint answers there, by what every one has and
 // other servers have hardly.
 func isAdmin(address string) bool {
-	res, err := callAdmin(address, http.MethodGet, "/config/", nil)
+	res, err := callAdmin(address, http.MethodGet, "/config/", "", nil)
 	if err != nil {
 		return false
 	}

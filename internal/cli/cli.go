@@ -41,6 +41,9 @@ func Command(parent *cobra.Command) {
 	addRemoving(parent)
 	addDoctor(parent)
 	addScopes(parent)
+	addBackup(parent)
+	addRestore(parent)
+	addRekey(parent)
 	addAPIKey(parent)
 	addCommand(parent, 0, 0, cmdVersion, &cobra.Command{
 		Use:     "version",

@@ -42,6 +42,9 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 	}
 	code, err = report(cmd, list, func(w io.Writer) {
 		printConnections(w, list.Connections, list.Total, boolFlag(cmd, "wide"))
+		if text := keyWord(list.Keys); text != "" {
+			fmt.Fprintln(w, text)
+		}
 	})
 	switch i := slices.IndexFunc(list.Connections, adminapi.Connection.Unreadable); {
 	case err != nil:

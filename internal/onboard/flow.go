@@ -54,6 +54,15 @@ type Store interface {
 
 	// TryWrite says why a grant could not be stored now, nil if it could.
 	TryWrite() error
+
+	// SaveGrants stores many grants of a client, as SaveGrant does each, in as few steps as the
+	// store can: all of them, or with an error none. With anew it does as ReplaceGrant where none
+	// of the secrets opens what the client has.
+	SaveGrants(client string, secrets [][]byte, grants map[string]tokencache.Grant, anew bool) error
+	// Deleted says when grants were deleted that were not stored again since, and MarkDeleted
+	// notes that of grants that were deleted elsewhere. What is noted already stays.
+	Deleted() (map[tokencache.Key]time.Time, error)
+	MarkDeleted(deleted map[tokencache.Key]time.Time) error
 }
 
 // Nonces are ids that are good once.
@@ -85,10 +94,11 @@ type Shared interface {
 
 // Hooks are what a Flow tells others, and what they do for it. All are needed.
 type Hooks struct {
-	Connected func(Result)         // a grant was stored
-	Gone      func(tokencache.Key) // an account has no stored grant any more
-	Guard     func(func())         // runs what nobody waits for, whose panic is not to end the process
-	Clients   func() []*Client     // those of the configuration that runs
+	Connected func(Result)                           // a grant was stored
+	Gone      func(tokencache.Key)                   // an account has no stored grant any more
+	Restored  func(client string, accounts []string) // have a grant of a backup
+	Guard     func(func())                           // runs what nobody waits for, whose panic is not to end the process
+	Clients   func() []*Client                       // those of the configuration that runs
 }
 
 // Start is what a consent begins with.

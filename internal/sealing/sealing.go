@@ -95,6 +95,20 @@ func (s *Sealing) Secrets(ofClient [][]byte) [][]byte {
 	return ofClient
 }
 
+// EncryptionKeys are the values of all encryption keys. That one of them has none now is an
+// error: what it has wrapped must not be taken for what nobody configures any more.
+func (s *Sealing) EncryptionKeys() ([][]byte, error) {
+	var values [][]byte
+	for _, key := range s.keys {
+		value, err := key.Resolve()
+		if err != nil {
+			return nil, fmt.Errorf("encryption_key: %w", err)
+		}
+		values = append(values, []byte(value))
+	}
+	return values, nil
+}
+
 // Store is what is sealed.
 type Store interface {
 	// Opens tells why none of the secrets opens what is stored of a client, nil if one does.

@@ -4,6 +4,7 @@ package stores
 
 import (
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
@@ -26,6 +27,20 @@ type Store interface {
 	Concerns() []tokencache.Concern
 	// Name says where it is, for logs and for the operator.
 	Name() string
+
+	// Dump is what is stored of grants at one moment, as it is stored: no secret is needed for
+	// it, and nothing of tokens and ledgers is in it. It fails where part of that is damaged. It
+	// is a copy: nobody waits for whoever reads it.
+	Dump() (*sealed.Dump, error)
+	// Rekey has all data keys wrapped by the secrets of their client, and by no others, and seals
+	// grants anew by the data key of today that are sealed by another one which opens. A data
+	// key that the secrets do not open stays as it is, with all that it has sealed. If it is
+	// interrupted, it is carried out again from the beginning. of is also asked for clients that
+	// the configuration does not have.
+	Rekey(of func(client string) [][]byte) (sealed.Rekeyed, error)
+	// KeysInUse says by which keys, by their ids, the store is sealed, and of how many grants and
+	// tokens the data key has no wrap by the first one.
+	KeysInUse(first string) (sealed.KeysInUse, error)
 }
 
 // Bolt is the embedded store in a directory. It opens nothing.

@@ -39,6 +39,7 @@ type memory struct {
 	tokenRings  map[string]*memoryRing // :: client
 	values      map[[2]string]memoryValue
 	nonces      map[string]time.Time
+	deleted     map[tokencache.Key]time.Time
 }
 
 // memoryRing is the data key of a client: what it has sealed names it, and each secret in it
@@ -87,6 +88,7 @@ func NewMemory() *Memory {
 		tokenRings:  make(map[string]*memoryRing),
 		values:      make(map[[2]string]memoryValue),
 		nonces:      make(map[string]time.Time),
+		deleted:     make(map[tokencache.Key]time.Time),
 	}).replica()
 }
 
@@ -200,27 +202,59 @@ func (m *Memory) ReplaceGrant(key tokencache.Key, secrets [][]byte, g tokencache
 }
 
 func (m *Memory) saveGrant(key tokencache.Key, secrets [][]byte, g tokencache.Grant, anew bool) error {
-	if err := checkKey(key); err != nil {
-		return err
-	}
-	if g.RefreshToken == "" {
-		return errors.New("a grant without a refresh token is not stored")
+	return m.SaveGrants(key.Client, secrets, map[string]tokencache.Grant{key.Account: g}, anew)
+}
+
+// SaveGrants is of onboard.Store.
+func (m *Memory) SaveGrants(client string, secrets [][]byte, grants map[string]tokencache.Grant, anew bool) error {
+	for account, g := range grants {
+		if err := checkKey(tokencache.Key{Client: client, Account: account}); err != nil {
+			return err
+		}
+		if g.RefreshToken == "" {
+			return errors.New("a grant without a refresh token is not stored")
+		}
 	}
 	return m.run(func(a *memory) error {
-		ring := a.grantRings[key.Client]
+		ring := a.grantRings[client]
 		if !ring.opens(secrets) {
-			if !anew && a.countGrants(key.Client) > 0 {
-				return unopened("grants of client " + key.Client)
+			if !anew && a.countGrants(client) > 0 {
+				return unopened("grants of client " + client)
 			}
 			if ring = newMemoryRing(secrets); ring == nil {
-				return unopened("grants of client " + key.Client)
+				return unopened("grants of client " + client)
 			}
-			a.grantRings[key.Client] = ring
+			a.grantRings[client] = ring
 		}
-		g.GrantedAt = sealed.UTC(g.GrantedAt)
-		g.Scopes = slices.Clone(g.Scopes)
-		a.grants[key] = memoryGrant{g, ring}
-		m.tellOthers(tokencache.Change{Key: key, Grant: true})
+		for account, g := range grants {
+			key := tokencache.Key{Client: client, Account: account}
+			g.GrantedAt = sealed.UTC(g.GrantedAt)
+			g.Scopes = slices.Clone(g.Scopes)
+			a.grants[key] = memoryGrant{g, ring}
+			delete(a.deleted, key)
+			m.tellOthers(tokencache.Change{Key: key, Grant: true})
+		}
+		return nil
+	})
+}
+
+// Deleted is of onboard.Store.
+func (m *Memory) Deleted() (deleted map[tokencache.Key]time.Time, err error) {
+	err = m.run(func(a *memory) error {
+		deleted = maps.Clone(a.deleted)
+		return nil
+	})
+	return deleted, err
+}
+
+// MarkDeleted is of onboard.Store.
+func (m *Memory) MarkDeleted(deleted map[tokencache.Key]time.Time) error {
+	return m.run(func(a *memory) error {
+		for key, at := range deleted {
+			if _, noted := a.deleted[key]; !noted {
+				a.deleted[key] = at
+			}
+		}
 		return nil
 	})
 }
@@ -241,6 +275,7 @@ func (m *Memory) DeleteGrant(key tokencache.Key) error {
 			return nil
 		}
 		delete(a.grants, key)
+		a.deleted[key] = sealed.UTC(time.Now())
 		if a.countGrants(key.Client) == 0 {
 			delete(a.grantRings, key.Client)
 		}

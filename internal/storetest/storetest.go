@@ -9,27 +9,7 @@ package storetest
 import (
 	"maps"
 	"testing"
-
-	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
-	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
-
-// Store is all that this program asks of a store, and its end.
-type Store interface {
-	onboard.Store
-	Close() error
-}
-
-// Open opens the store of a name, which is empty at first. After Close, the same name
-// opens what was stored under it: a restart.
-type Open func(tb testing.TB, name string) Store
-
-// suite is one store under test.
-type suite struct {
-	*testing.T
-	open Open
-	Store
-}
 
 // Run runs each test on an empty store of its own. A tokencache.Shared is opened several times
 // under one name, as by the replicas of a fleet.
@@ -41,6 +21,9 @@ func Run(t *testing.T, open Open) {
 	} else {
 		tests["ledgers"] = testLedgers
 	}
+	if isWhole(first) {
+		maps.Copy(tests, wholeTests)
+	}
 	_ = first.Close()
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -50,11 +33,6 @@ func Run(t *testing.T, open Open) {
 			test(s)
 		})
 	}
-}
-
-func isShared(s Store) bool {
-	_, ok := s.(tokencache.Shared)
-	return ok
 }
 
 // commonTests are for every store.
@@ -76,13 +54,17 @@ var commonTests = map[string]func(*suite){
 	"warnings":               testWarnings,
 	"nonces":                 testNonces,
 	"many at once":           testManyAtOnce,
+	"many grants":            testManyGrants,
+	"many grants refused":    testManyGrantsRefused,
+	"deletions":              testDeletions,
 }
 
-// reopen is a restart.
-func (s *suite) reopen() {
-	s.Helper()
-	if err := s.Close(); err != nil {
-		s.Fatal(err)
-	}
-	s.Store = s.open(s, "store")
+// wholeTests are for stores that a configuration can name, beyond what life of tokens and
+// onboarding need.
+var wholeTests = map[string]func(*suite){
+	"dump":               testDump,
+	"dump while written": testDumpWhileWritten,
+	"rekey":              testRekey,
+	"rekey with unknown": testRekeyWithUnknown,
+	"keys in use":        testKeysInUse,
 }

@@ -43,6 +43,8 @@ func TestChild(t *testing.T) {
 		mustSaveGrant(t, b, main1, grant("held"))
 		fmt.Println("open")
 		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+	case "rekeyer":
+		rekeyForEver(t, dir)
 	case "full disk":
 		fillDisk(t, dir)
 	default: // an umask

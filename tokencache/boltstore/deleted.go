@@ -88,11 +88,15 @@ func (b *Store) rememberDeleted(key tokencache.Key) {
 	})
 }
 
-// rememberSaved forgets that the grant was ever deleted.
-func (b *Store) rememberSaved(key tokencache.Key) {
+// rememberSaved forgets that the grants were ever deleted.
+func (b *Store) rememberSaved(keys []tokencache.Key) {
 	b.note(func(tx *bolt.Tx) error {
-		if deleted := clientBucket(tx, bucketDeleted, key.Client); deleted != nil {
-			return deleted.Delete([]byte(key.Account))
+		for _, key := range keys {
+			if deleted := clientBucket(tx, bucketDeleted, key.Client); deleted != nil {
+				if err := deleted.Delete([]byte(key.Account)); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})

@@ -90,15 +90,28 @@ func (b *Store) ReplaceGrant(key tokencache.Key, secrets [][]byte, g tokencache.
 	})
 }
 
-// saveGrant is what SaveGrant and ReplaceGrant have in common: put writes, in the transaction
-// that changes grants.db. The index and tokens.db learn of it once it is committed.
+// saveGrant is what SaveGrant and ReplaceGrant have in common.
 func (b *Store) saveGrant(key tokencache.Key, g tokencache.Grant, put change) error {
+	if err := checkGrant(key, g); err != nil {
+		return err
+	}
+	return b.saveGrants([]tokencache.Key{key}, put)
+}
+
+// checkGrant refuses what cannot be the grant of an account.
+func checkGrant(key tokencache.Key, g tokencache.Grant) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
 	if g.RefreshToken == "" {
 		return fmt.Errorf("grant of %s: it has no refresh token, so it is not stored", key)
 	}
+	return nil
+}
+
+// saveGrants has put write the grants of these accounts, in the transaction that changes
+// grants.db. The index and tokens.db learn of it once it is committed.
+func (b *Store) saveGrants(keys []tokencache.Key, put change) error {
 	f := &b.grants
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -106,17 +119,24 @@ func (b *Store) saveGrant(key tokencache.Key, g tokencache.Grant, put change) er
 		return err
 	}
 	if err := b.changeGrants(put); err != nil {
-		return b.grantError(key, err)
+		return b.grantError(keys[0], err)
 	}
-	b.index.add(key)
-	b.rememberSaved(key)
+	for _, key := range keys {
+		b.index.add(key)
+	}
+	b.rememberSaved(keys)
 	return nil
 }
 
-// putGrant seals a grant. A data key is made only for a client without any grant:
+// putGrant seals a grant, and drops the data keys of before that nothing is sealed by any more.
+func putGrant(f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, anew bool) error {
+	return errors.Join(sealGrant(f, tx, key, secrets, g, anew), dropRetired(tx, key.Client))
+}
+
+// sealGrant seals a grant. A data key is made only for a client without any grant:
 // where there are some, one that cannot be had must not be displaced, unless that
 // was asked for.
-func putGrant(f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, anew bool) error {
+func sealGrant(f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, anew bool) error {
 	grants := clientBucket(tx, bucketGrants, key.Client)
 	dk, err := f.writeDataKey(tx, key.Client, secrets, anew || grants == nil)
 	if err != nil {
@@ -131,7 +151,7 @@ func putGrant(f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g to
 	if err != nil {
 		return err
 	}
-	return errors.Join(putAccount(tx, bucketGrants, key, w), dropRetired(tx, key.Client))
+	return putAccount(tx, bucketGrants, key, w)
 }
 
 // DeleteGrant deletes the grant of a connection and the access token in its

@@ -29,6 +29,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/ownership"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -86,6 +87,26 @@ func (b *Store) Warnings() []string {
 
 // Name is the directory.
 func (b *Store) Name() string { return b.dir }
+
+// strange lists what of the store belongs to another user than the one of this process. It is told where
+// this is root; to others such a store is refused.
+func (b *Store) strange() []string {
+	var list []string
+	for path := range b.modes() {
+		if info, err := os.Lstat(path); err == nil {
+			uid, strange := ownership.Stranger(info)
+			text := fmt.Sprintf("%s: %s: %s", path, ownership.Told(uid), ownership.Remedy(path))
+			switch {
+			case strange && path == b.dir:
+				return []string{text} // which is also what to do about the files
+			case strange:
+				list = append(list, text)
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
 
 // tooOpen lists files with modes that let others than their owner read them.
 func (b *Store) tooOpen() []string {

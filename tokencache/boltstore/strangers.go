@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/ownership"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -40,24 +39,4 @@ func refuseStranger(path string, info fs.FileInfo) error {
 func linkError() error {
 	return fmt.Errorf("%w: it is a symbolic link, which the store does not follow; put the file itself there",
 		tokencache.ErrDamaged)
-}
-
-// strange lists what of the store belongs to another user than the one of this process. It is told where
-// this is root; to others such a store is refused.
-func (b *Store) strange() []string {
-	var list []string
-	for path := range b.modes() {
-		if info, err := os.Lstat(path); err == nil {
-			uid, strange := ownership.Stranger(info)
-			text := fmt.Sprintf("%s: %s: %s", path, ownership.Told(uid), ownership.Remedy(path))
-			switch {
-			case strange && path == b.dir:
-				return []string{text} // which is also what to do about the files
-			case strange:
-				list = append(list, text)
-			}
-		}
-	}
-	slices.Sort(list)
-	return list
 }

@@ -1,0 +1,311 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
+	"github.com/caddy-zoho/caddy-zoho/internal/durable"
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
+)
+
+// addBackup adds the command that writes grants to a file.
+func addBackup(parent *cobra.Command) {
+	backup := addCommand(parent, 0, -1, cmdBackup, &cobra.Command{
+		Use:   "backup FILE",
+		Short: "Writes all stored grants to a file, sealed as they are, while Caddy runs",
+		Long: `
+Writes the stored grants to FILE, with the data keys that open them and the marks of deleted
+accounts. All of it stays sealed: whoever restores it needs an encryption_key of now. Access tokens
+and grants from the configuration are not in it. FILE gets mode 0600; - is standard output.
+
+It refuses where no encryption_key is configured, because the key is on the same disk then. With
+--with-master-key-elsewhere you say that you keep that key in another place.
+
+With --check it reads a backup instead, and has the running Caddy try its keys on it; nothing is
+changed. It exits with 1 if the file is damaged or the keys do not open all of it, and with 4 if no
+Caddy could be asked.`,
+		Example: "  caddy zoho backup /backup/zoho.jsonl\n  caddy zoho backup --check /backup/zoho.jsonl",
+	})
+	backup.Flags().Bool("check", false, "Check the backup in FILE, and whether the running Caddy's keys open it")
+	backup.Flags().Bool("overwrite", false, "Replace FILE, once the new backup is complete")
+	backup.Flags().Bool("with-master-key-elsewhere", false,
+		"Back up without an encryption_key: the key in master_key_file, or the client secrets, are kept elsewhere")
+}
+
+// oneFile is the FILE of a command.
+func oneFile(cmd *cobra.Command, args []string) (string, error) {
+	switch {
+	case len(args) == 0 || args[0] == "":
+		return "", usage(cmd, "FILE is missing")
+	case len(args) > 1:
+		return "", usage(cmd, fmt.Sprintf("%d arguments are too many, it takes FILE alone", len(args)))
+	}
+	return args[0], nil
+}
+
+func cmdBackup(cmd *cobra.Command, args []string) (int, error) {
+	path, err := oneFile(cmd, args)
+	if err != nil {
+		return exitUsage, err
+	}
+	if boolFlag(cmd, "check") {
+		return checkBackup(cmd, path)
+	}
+	if path == standardStream {
+		summary, code, err := requestBackup(cmd, cmd.OutOrStdout())
+		if err != nil {
+			return code, err
+		}
+		return tellBackup(cmd, cmd.ErrOrStderr(), path, summary)
+	}
+	summary, code, err := backupToFile(cmd, path)
+	if err != nil {
+		return code, err
+	}
+	return tellBackup(cmd, cmd.OutOrStdout(), path, summary)
+}
+
+// standardStream stands for standard input or output in place of a file.
+const standardStream = "-"
+
+// backupToFile writes a file that is whole, or not there.
+func backupToFile(cmd *cobra.Command, path string) (_ *sealed.BackupSummary, code int, err error) {
+	file, err := createBackup(path, boolFlag(cmd, "overwrite"))
+	if errors.Is(err, fs.ErrExist) {
+		return nil, exitFailed, fmt.Errorf("%s is there already\nhint: name another file, or replace it by --overwrite", path)
+	}
+	if err != nil {
+		return nil, exitFailed, err
+	}
+	defer func() {
+		_ = file.Close()
+		if err != nil {
+			_ = os.Remove(file.Name())
+		}
+	}()
+	summary, code, err := requestBackup(cmd, file)
+	if err != nil {
+		return nil, code, err
+	}
+	err = errors.Join(file.Chmod(0o600), file.Sync(), file.Close())
+	if err == nil && file.Name() != path {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return nil, exitFailed, errUnwritten(err)
+	}
+	durable.Names(filepath.Dir(path))
+	return summary, exitOK, nil
+}
+
+func errUnwritten(err error) error { return fmt.Errorf("the backup could not be written: %w", err) }
+
+// createBackup makes the file that is written: a new one, or one beside it that takes its place
+// once it is complete.
+func createBackup(path string, overwrite bool) (*os.File, error) {
+	if overwrite {
+		return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // exclusive, 0600
+	}
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+}
+
+// requestBackup has the running Caddy make a backup, and makes sure that all of it has come.
+func requestBackup(cmd *cobra.Command, file io.Writer) (summary *sealed.BackupSummary, code int, err error) {
+	uri := "/zoho/backup"
+	if boolFlag(cmd, "with-master-key-elsewhere") {
+		uri += "?with_master_key_elsewhere=true"
+	}
+	var unwritten error
+	code, err = adminStream(cmd, http.MethodGet, uri, "", nil, func(answer io.Reader) (err error) {
+		summary, err = sealed.CheckBackup(io.TeeReader(answer, failing{file, &unwritten}))
+		return err
+	})
+	if unwritten != nil {
+		return nil, exitFailed, errUnwritten(unwritten)
+	}
+	return summary, code, err
+}
+
+// tellBackup reports a backup that was made.
+func tellBackup(cmd *cobra.Command, w io.Writer, path string, s *sealed.BackupSummary) (int, error) {
+	if !boolFlag(cmd, "json") {
+		printBackup(w, path, "backed up", s)
+	} else if err := printJSON(w, s); err != nil {
+		return exitFailed, err
+	}
+	return exitOK, nil
+}
+
+// failing remembers why it could not be written.
+type failing struct {
+	io.Writer
+	err *error
+}
+
+func (f failing) Write(p []byte) (int, error) {
+	n, err := f.Writer.Write(p)
+	if err != nil {
+		*f.err = err
+	}
+	return n, err
+}
+
+// printBackup says what is in a backup, and what opens it.
+func printBackup(w io.Writer, path, done string, s *sealed.BackupSummary) {
+	fmt.Fprintf(w, "%s: %s %s of %s, %s, %s\n", path, done, words.Plural(s.Grants, "grant"), clientCounts(s.Clients),
+		words.Plural(s.Rings, "data key"), words.Plural(s.Deletions, "deletion"))
+	fmt.Fprintf(w, "made %s from %s\n", s.Made.Local().Format("2006-01-02 15:04:05"), s.Store)
+	for _, key := range s.Keys {
+		if slices.Contains(s.OpensBy, key.ID) {
+			fmt.Fprintf(w, "opens by key id %s (%s)\n", key.ID, key.What)
+		} else {
+			fmt.Fprintf(w, "opens in part by key id %s (%s)\n", key.ID, key.What)
+		}
+	}
+	if s.Grants == 0 {
+		fmt.Fprintln(w, "no grant is stored; those that the configuration has are not in a backup")
+	}
+}
+
+// clientCounts says how many grants each client has.
+func clientCounts(grants map[string]int) string {
+	if len(grants) == 0 {
+		return "no client"
+	}
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(grants)) {
+		names = append(names, fmt.Sprintf("%s (%d)", onboard.ShowAccount(name), grants[name]))
+	}
+	return "client " + words.Some(names, 10, len(names))
+}
+
+// checked is what `backup --check` prints.
+type checked struct {
+	*sealed.BackupSummary
+	Tried  bool `json:"keys_tried"` // a running Caddy has tried to open it
+	Opened int  `json:"grants_opened"`
+	Opens  bool `json:"opens"` // all of it
+}
+
+// checkBackup reads a backup, and has the running Caddy try to open it.
+func checkBackup(cmd *cobra.Command, path string) (int, error) {
+	file, summary, err := readBackup(cmd, path)
+	if err != nil {
+		return exitFailed, err
+	}
+	defer file.Close()
+	var tried adminapi.Restored
+	code, unasked := adminStream(cmd, http.MethodPost, "/zoho/restore?dry_run=true", adminapi.BackupType, file, decoded(&tried))
+	answer := checked{BackupSummary: summary, Tried: unasked == nil, Opened: tried.GrantsOpened,
+		Opens: unasked == nil && tried.Whole()}
+	_, err = report(cmd, answer, func(w io.Writer) {
+		printBackup(w, path, "whole,", summary)
+		if answer.Opens {
+			fmt.Fprintln(w, "the keys of the running Caddy open all of it")
+		}
+	})
+	switch {
+	case err != nil:
+		return exitFailed, err
+	case unasked != nil:
+		return code, fmt.Errorf("the file is whole, but the keys were not tried: %w", unasked)
+	case !answer.Opens:
+		return exitFailed, notOpened(&tried)
+	}
+	return exitOK, nil
+}
+
+// notOpened says what the configured keys do not open.
+func notOpened(tried *adminapi.Restored) error {
+	var names []string
+	why := ""
+	for _, a := range tried.Accounts {
+		if a.Why != "" && a.Why != adminapi.WhyNoClient {
+			names, why = append(names, shownAccount(a)), a.Why
+		}
+	}
+	text := fmt.Sprintf("the keys of the running Caddy open %d of %s", tried.GrantsOpened, words.Plural(tried.Backup.Grants, "grant"))
+	if len(names) > 0 {
+		text += ", not " + words.Some(names, 10, tried.Backup.Grants-tried.GrantsOpened) + ": " + why
+	} else {
+		text += fmt.Sprintf(", and %d of %s", tried.RingsOpened, words.Plural(tried.Backup.Rings, "data key"))
+	}
+	return errors.New(text + "\nhint: add the key of then as a further one of encryption_key")
+}
+
+// readBackup opens a backup that is whole. From standard input it is kept in a temporary file.
+func readBackup(cmd *cobra.Command, path string) (_ *os.File, _ *sealed.BackupSummary, err error) {
+	file, err := openBackup(cmd, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = file.Close()
+		}
+	}()
+	summary, err := sealed.CheckBackup(file)
+	if err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	var damaged *sealed.BackupError
+	if errors.As(err, &damaged) {
+		err = &adminapi.Error{Text: fmt.Sprintf("%s, %v", path, err), Code: adminapi.CodeDamagedBackup,
+			Hint: "nothing was changed; use another backup"}
+	}
+	return file, summary, err
+}
+
+func openBackup(cmd *cobra.Command, path string) (*os.File, error) {
+	if path != standardStream {
+		return os.Open(path)
+	}
+	file, err := os.CreateTemp("", "caddy-zoho-restore-")
+	if err != nil {
+		return nil, err
+	}
+	_ = os.Remove(file.Name()) // it lasts no longer than it is open
+	_, err = io.Copy(file, cmd.InOrStdin())
+	if err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	return file, err
+}
+
+// keyWord says what is to be done about keys; "" where there is one, and nothing to be said.
+func keyWord(k *adminapi.Keys) string {
+	if k == nil {
+		return ""
+	}
+	var lines []string
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	further, unconfigured := strings.Join(k.Further, ", "), strings.Join(k.Unconfigured, ", ")
+	records := words.Plural(k.RecordsUnderOldKeys, "record")
+	switch {
+	case further != "" && k.RecordsUnderOldKeys == 0:
+		add("old encryption_key (key id %s): 0 records need it: it may be taken out", further)
+	case further != "":
+		add("old encryption_key (key id %s): the first one does not open %s; `caddy zoho rekey` changes that", further, records)
+	case k.RecordsUnderOldKeys > 0:
+		add("no configured encryption_key opens %s; give the one with key id %s as a further one, and run `caddy zoho rekey`",
+			records, unconfigured)
+		return lines[0]
+	}
+	if unconfigured != "" {
+		add("keys that are not configured and open the store: key id %s; `caddy zoho rekey` ends that", unconfigured)
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
+	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
+)
+
+// addRekey adds the command that ends the use of old keys.
+func addRekey(parent *cobra.Command) {
+	addCommand(parent, 0, 0, cmdRekey, &cobra.Command{
+		Use:   "rekey",
+		Short: "Has every configured encryption_key, and no other key, open what is stored",
+		Long: `
+Wraps every data key of the store by each configured encryption_key, and drops the wraps by keys
+that are not configured anymore. The last key that opens something is never dropped. If the command
+is interrupted, run it again: the store can be read at any time. status says when an old key is not
+needed anymore.`,
+		Example: "  caddy zoho rekey",
+	})
+}
+
+func cmdRekey(cmd *cobra.Command, _ []string) (int, error) {
+	var done adminapi.Rekeyed
+	if code, err := adminRequest(cmd, http.MethodPost, "/zoho/rekey", struct{}{}, &done); err != nil {
+		return code, err
+	}
+	if _, err := report(cmd, done, func(w io.Writer) { printRekeyed(w, &done) }); err != nil {
+		return exitFailed, err
+	}
+	for _, u := range done.Unopened {
+		if u.File == sealed.Grants {
+			return exitFailed, errors.New("not all grants are opened by a configured encryption_key\n" +
+				"hint: add the key with the id that is named as a further one, reload, and run it again")
+		}
+	}
+	return exitOK, nil
+}
+
+func printRekeyed(w io.Writer, done *adminapi.Rekeyed) {
+	fmt.Fprintf(w, "%s open by key id %s alone: %s added, %s dropped, %s sealed anew\n",
+		words.Plural(done.DataKeys, "data key"), strings.Join(done.Keys, ", "), words.Plural(done.Added, "wrap"),
+		words.Plural(done.Dropped, "wrap"), words.Plural(done.Moved, "grant"))
+	for _, u := range done.Unopened {
+		what := "grants"
+		if u.File == sealed.Tokens {
+			what = "access tokens, which are asked for anew"
+		}
+		fmt.Fprintf(w, "client %s: data key %s opens by key id %s only; it seals %s\n", u.Client, u.ID, strings.Join(u.Wanted, ", "), what)
+	}
+}

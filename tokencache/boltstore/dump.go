@@ -1,0 +1,163 @@
+package boltstore
+
+import (
+	"errors"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// What a backup is made of, and what comes out of one. A dump is copied in one transaction, and
+// nobody waits for whoever reads it: the file is free again before the first line goes out.
+
+// Dump is what is stored of grants at this moment, as it is stored. It is refused where some of
+// that is damaged: a backup of it must not take the place of a sound one.
+func (b *Store) Dump() (*sealed.Dump, error) {
+	f := &b.grants
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := b.readyGrants(); err != nil {
+		return nil, err
+	}
+	d := new(sealed.Dump)
+	if f.db != nil {
+		var found inspection
+		err := f.run(false, func(tx *bolt.Tx) (err error) {
+			if found, err = inspect(tx); err != nil || len(found.faults) > 0 {
+				return err
+			}
+			return dumpGrants(tx, d)
+		})
+		if err != nil {
+			return nil, f.explain(err)
+		}
+		if len(found.faults) > 0 {
+			b.index.set(found)
+			return nil, b.damagedRecord(someOf(found.faults))
+		}
+	}
+	deleted, err := b.Deleted() // under the mutex of grants.db, which each deletion takes
+	for key, at := range deleted {
+		d.Deletions = append(d.Deletions, sealed.Deletion{Client: key.Client, Account: key.Account, At: at})
+	}
+	return d, err
+}
+
+// dumpGrants copies rings and grants.
+func dumpGrants(tx *bolt.Tx, d *sealed.Dump) error {
+	return errors.Join(
+		eachRing(tx, func(client string, ring *sealed.KeyRing, retired bool) error {
+			d.Rings = append(d.Rings, sealed.ClientRing{Client: client, Retired: retired, KeyRing: *ring})
+			return nil
+		}),
+		eachAccount(tx, bucketGrants, func(key tokencache.Key, value []byte) error {
+			g := sealed.AccountGrant{Client: key.Client, Account: key.Account}
+			if err := sealed.Unpack(value, &g.Grant, bucketGrants, key.Client, key.Account); err != nil {
+				return err
+			}
+			d.Grants = append(d.Grants, g)
+			return nil
+		}),
+	)
+}
+
+// eachRing calls fn for each ring: those that seal, and those of before. What cannot be read is
+// left out. It is no ring that a grant needs, since inspect has looked at those.
+func eachRing(tx *bolt.Tx, fn func(client string, ring *sealed.KeyRing, retired bool) error) error {
+	if keys := tx.Bucket([]byte(bucketKeys)); keys != nil {
+		err := keys.ForEach(func(client, value []byte) error {
+			ring, err := unpackRing(value, bucketKeys, string(client))
+			if err != nil {
+				return nil
+			}
+			return fn(string(client), ring, false)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return eachAccount(tx, bucketRetired, func(at tokencache.Key, value []byte) error {
+		ring, err := unpackRing(value, bucketRetired, at.Client, at.Account)
+		if err != nil {
+			return nil
+		}
+		return fn(at.Client, ring, true)
+	})
+}
+
+// eachAccount calls fn for each value at bucket/client/account.
+func eachAccount(tx *bolt.Tx, bucket string, fn func(key tokencache.Key, value []byte) error) error {
+	clients := tx.Bucket([]byte(bucket))
+	if clients == nil {
+		return nil
+	}
+	return clients.ForEachBucket(func(client []byte) error {
+		return clients.Bucket(client).ForEach(func(account, value []byte) error {
+			return fn(tokencache.Key{Client: string(client), Account: string(account)}, value)
+		})
+	})
+}
+
+// SaveGrants stores many grants of a client, as SaveGrant does each, in one transaction: all of
+// them, or with an error none. With anew it does as ReplaceGrant where none of the secrets opens
+// the client's data key.
+func (b *Store) SaveGrants(client string, secrets [][]byte, grants map[string]tokencache.Grant, anew bool) error {
+	var keys []tokencache.Key
+	for account, g := range grants {
+		key := tokencache.Key{Client: client, Account: account}
+		if err := checkGrant(key, g); err != nil {
+			return err
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return b.saveGrants(keys, func(f *dbFile, tx *bolt.Tx) error {
+		if anew {
+			if err := f.giveUpKey(tx, keys[0], secrets); err != nil {
+				return err
+			}
+		}
+		for _, key := range keys {
+			if err := sealGrant(f, tx, key, secrets, grants[key.Account], anew); err != nil {
+				return err
+			}
+		}
+		return dropRetired(tx, client)
+	})
+}
+
+// Deleted says when the grants were deleted here that were not stored again.
+func (b *Store) Deleted() (map[tokencache.Key]time.Time, error) {
+	deleted := make(map[tokencache.Key]time.Time)
+	err := b.withTokens(false, func(tx *bolt.Tx) error {
+		clear(deleted)
+		return eachAccount(tx, bucketDeleted, func(key tokencache.Key, value []byte) error {
+			var at time.Time
+			_ = sealed.Unpack(value, &at, bucketDeleted, key.Client, key.Account) // that it was is what counts
+			deleted[key] = at
+			return nil
+		})
+	})
+	return deleted, err
+}
+
+// MarkDeleted notes of accounts that their grants were deleted, elsewhere and then. What is
+// noted already stays.
+func (b *Store) MarkDeleted(deleted map[tokencache.Key]time.Time) error {
+	return b.withTokens(true, func(tx *bolt.Tx) error {
+		for key, at := range deleted {
+			if account(tx, bucketDeleted, key) != nil {
+				continue
+			}
+			if err := errors.Join(checkKey(key), putAccount(tx, bucketDeleted, key, sealed.UTC(at))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
