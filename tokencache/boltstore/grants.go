@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -26,11 +27,28 @@ func (b *Store) HasGrant(key tokencache.Key) bool {
 }
 
 // LoadGrant returns the stored grant of a connection, and whether there is one.
-// If that cannot be known for certain, it is an error.
+// If that cannot be known for certain, it is an error. While the disk hangs it is the grant
+// that was last read or written.
 func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Grant, bool, error) {
+	type loaded struct {
+		tokencache.Grant
+		found bool
+	}
+	l, err := ask(&b.grants, patience, func() (l loaded, err error) {
+		l.Grant, l.found, err = b.loadGrant(key, secrets)
+		return l, err
+	})
+	if errors.Is(err, errHung) && !b.closed.Load() {
+		if g, found := b.read.open(key, secrets); found {
+			return g, true, nil
+		}
+	}
+	return l.Grant, l.found, err
+}
+
+// loadGrant is LoadGrant in a turn of grants.db.
+func (b *Store) loadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Grant, bool, error) {
 	f := &b.grants
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if err := b.readyGrants(); err != nil || f.db == nil {
 		return tokencache.Grant{}, false, err
 	}
@@ -41,14 +59,14 @@ func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 		}
 		return tokencache.Grant{}, false, nil
 	}
-	var w sealed.Grant
+	var w storedGrant
 	var dk cachedKey
 	err := f.run(false, func(tx *bolt.Tx) error {
 		err := sealed.Unpack(account(tx, bucketGrants, key), &w, bucketGrants, key.Client, key.Account)
 		if err != nil {
 			return err
 		}
-		dk, err = f.dataKey(tx, keyName{key.Client, w.Grant.Key}, secrets)
+		dk, err = f.dataKey(tx, keyName{key.Client, w.Grant.Grant.Key}, secrets)
 		return err
 	})
 	if err != nil {
@@ -58,9 +76,10 @@ func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 	if err != nil {
 		return tokencache.Grant{}, false, b.unreadable(key, secrets, err)
 	}
+	b.read.keep(key, w.Grant, dk)
 	if !dk.complete { // a secret was added: without its wrap it could not replace the old one
 		err := b.changeWraps(func(f *dbFile, tx *bolt.Tx) error {
-			return f.wrap(tx, keyName{key.Client, w.Grant.Key}, secrets)
+			return f.wrap(tx, keyName{key.Client, w.Grant.Grant.Key}, secrets)
 		})
 		if err != nil {
 			b.warn("%s: a new key of client %q could not be added yet, do not remove the old one: %v",
@@ -74,49 +93,57 @@ func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 // returns, and the version before is kept. Nothing is overwritten if the
 // secrets do not open the client's data key.
 func (b *Store) SaveGrant(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
-	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx) error {
-		return putGrant(f, tx, key, secrets, g, false)
+	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx, deleted uint64) error {
+		return putGrant(f, tx, key, secrets, g, false, deleted)
 	})
 }
 
 // ReplaceGrant is SaveGrant for an account whose stored grant cannot be read, as
 // far as its error says Replaceable. Grants of other accounts stay as they are.
 func (b *Store) ReplaceGrant(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
-	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx) error {
+	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx, deleted uint64) error {
 		if err := f.giveUpKey(tx, key, secrets); err != nil {
 			return err
 		}
-		return putGrant(f, tx, key, secrets, g, true)
+		return putGrant(f, tx, key, secrets, g, true, deleted)
 	})
 }
 
 // saveGrant is what SaveGrant and ReplaceGrant have in common: put writes, in the transaction
 // that changes grants.db. The index and tokens.db learn of it once it is committed.
-func (b *Store) saveGrant(key tokencache.Key, g tokencache.Grant, put change) error {
+func (b *Store) saveGrant(key tokencache.Key, g tokencache.Grant, put func(f *dbFile, tx *bolt.Tx, deleted uint64) error) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
 	if g.RefreshToken == "" {
 		return fmt.Errorf("grant of %s: it has no refresh token, so it is not stored", key)
 	}
-	f := &b.grants
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err := b.readyGrants(); err != nil {
+	deleted, err := ask(&b.grants, patience, func() (uint64, error) {
+		if err := b.readyGrants(); err != nil {
+			return 0, err
+		}
+		deleted := b.deletion(key)
+		b.read.forget(key)
+		err := b.changeGrants(func(f *dbFile, tx *bolt.Tx) error { return put(f, tx, deleted) })
+		if err != nil {
+			return 0, b.grantError(key, err)
+		}
+		b.index.add(key)
+		return deleted, nil
+	})
+	if err != nil {
 		return err
 	}
-	if err := b.changeGrants(put); err != nil {
-		return b.grantError(key, err)
-	}
-	b.index.add(key)
-	b.rememberSaved(key)
+	b.rememberSaved(key, deleted)
 	return nil
 }
 
 // putGrant seals a grant. A data key is made only for a client without any grant:
 // where there are some, one that cannot be had must not be displaced, unless that
-// was asked for.
-func putGrant(f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, anew bool) error {
+// was asked for. It is numbered as a change after the deletion of an earlier one.
+func putGrant(
+	f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, anew bool, deleted uint64,
+) error {
 	grants := clientBucket(tx, bucketGrants, key.Client)
 	dk, err := f.writeDataKey(tx, key.Client, secrets, anew || grants == nil)
 	if err != nil {
@@ -127,38 +154,59 @@ func putGrant(f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g to
 			return err
 		}
 	}
-	w, err := dk.SealGrant(key, g)
-	if err != nil {
+	w := storedGrant{}
+	if w.Grant, err = dk.SealGrant(key, g); err != nil {
 		return err
 	}
-	return errors.Join(putAccount(tx, bucketGrants, key, w), dropRetired(tx, key.Client))
+	if w.Change, err = nextChange(tx, deleted); err != nil {
+		return err
+	}
+	return errors.Join(putAccount(tx, bucketGrants, key, w), dropDeletion(tx, key), dropRetired(tx, key.Client))
 }
 
 // DeleteGrant deletes the grant of a connection and the access token in its
 // record, and remembers that it did. With the last grant of a client its data
 // key goes too.
 func (b *Store) DeleteGrant(key tokencache.Key) error {
-	f := &b.grants
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err := b.readyGrants(); err != nil || f.db == nil {
+	d, err := ask(&b.grants, patience, func() (deletion, error) { return b.deleteGrant(key) })
+	if err != nil || d.Change == 0 {
 		return err
 	}
-	if !b.index.has(key) {
-		return nil
+	b.rememberDeleted(key, d)
+	return nil
+}
+
+// deleteGrant is DeleteGrant in a turn of grants.db. The deletion is the zero one if there was
+// nothing to delete.
+func (b *Store) deleteGrant(key tokencache.Key) (d deletion, err error) {
+	f := &b.grants
+	if err := b.readyGrants(); err != nil || f.db == nil {
+		return d, err
 	}
-	err := b.changeGrants(func(_ *dbFile, tx *bolt.Tx) error {
+	if !b.index.has(key) {
+		return d, nil
+	}
+	before := b.deletion(key)
+	b.read.forget(key)
+	err = b.changeGrants(func(_ *dbFile, tx *bolt.Tx) error {
 		grants := clientBucket(tx, bucketGrants, key.Client)
 		if grants == nil {
 			return nil
 		}
-		if err := errors.Join(grants.Delete([]byte(key.Account)), addToCount(tx, -1)); err != nil {
+		change, err := nextChange(tx, before)
+		if err != nil {
+			return err
+		}
+		d = deletion{Change: change, At: sealed.UTC(time.Now())}
+		err = errors.Join(putAccount(tx, bucketDeleted, key, d), sweepDeleted(tx, key, d.At),
+			grants.Delete([]byte(key.Account)), addToCount(tx, -1))
+		if err != nil {
 			return err
 		}
 		if name, _ := grants.Cursor().First(); name != nil {
 			return dropRetired(tx, key.Client)
 		}
-		err := errors.Join(
+		err = errors.Join(
 			tx.Bucket([]byte(bucketGrants)).DeleteBucket([]byte(key.Client)),
 			dropRetired(tx, key.Client))
 		if keys := tx.Bucket([]byte(bucketKeys)); keys != nil {
@@ -167,12 +215,11 @@ func (b *Store) DeleteGrant(key tokencache.Key) error {
 		return err
 	})
 	if err != nil {
-		return b.grantError(key, err)
+		return d, b.grantError(key, err)
 	}
 	maps.DeleteFunc(f.keys, func(name keyName, _ cachedKey) bool { return name.client == key.Client })
 	b.index.remove(key)
-	b.rememberDeleted(key)
-	return nil
+	return d, nil
 }
 
 // grantError says which grant it is about.
