@@ -22,8 +22,8 @@ import (
 //
 // Which came first is told by numbers. Each change of grants.db that stores or deletes a grant
 // gets one higher than all before; it stands with the grant, and with the deletion. A stored grant
-// of a lower number than its account's deletion has come back. The number of a change is above
-// that of the account's deletion in any case, since an old grants.db counts from where it was.
+// of a lower number than its account's deletion has come back. An old grants.db would count on
+// from where it was, so tokens.db keeps the highest number that it has seen.
 //
 // A process may be killed between any two steps of this:
 //
@@ -53,18 +53,31 @@ const (
 	// of its tokens by then.
 	recordLife = 24 * time.Hour
 
-	aboutChanges = "changes" // a key of the bucket "about"
+	aboutChanges = "changes" // in the bucket "about" of both files: the highest number
 )
 
 // nextChange numbers a change of grants.db, above the one given.
 func nextChange(tx *bolt.Tx, after uint64) (uint64, error) {
-	about, err := tx.CreateBucketIfNotExists([]byte(bucketAbout))
-	if err != nil {
-		return 0, err
+	next := max(lastChange(tx), after) + 1
+	return next, putChange(tx, next)
+}
+
+// lastChange is the highest number in a file.
+func lastChange(tx *bolt.Tx) uint64 {
+	about := tx.Bucket([]byte(bucketAbout))
+	if about == nil {
+		return 0
 	}
 	last, _ := strconv.ParseUint(string(about.Get([]byte(aboutChanges))), 10, 64)
-	next := max(last, after) + 1
-	return next, about.Put([]byte(aboutChanges), strconv.AppendUint(nil, next, 10))
+	return last
+}
+
+func putChange(tx *bolt.Tx, change uint64) error {
+	about, err := tx.CreateBucketIfNotExists([]byte(bucketAbout))
+	if err != nil || change <= lastChange(tx) {
+		return err
+	}
+	return about.Put([]byte(aboutChanges), strconv.AppendUint(nil, change, 10))
 }
 
 // readDeletion is the zero deletion for an account that has none.
@@ -156,43 +169,44 @@ func (b *Store) tokensDeletions() (map[tokencache.Key]deletion, error) {
 	return all, nil
 }
 
-// deletion is the number of an account's last deletion as tokens.db remembers it, 0 for none.
-func (b *Store) deletion(key tokencache.Key) uint64 {
-	var d deletion
-	if b.withTokens(false, func(tx *bolt.Tx) error { d = readDeletion(tx, key); return nil }) != nil {
+// seenChanges is the highest number that tokens.db has seen, 0 if it does not tell.
+func (b *Store) seenChanges() uint64 {
+	last := uint64(0)
+	if b.withTokens(false, func(tx *bolt.Tx) error { last = lastChange(tx); return nil }) != nil {
 		return 0
 	}
-	return d.Change
+	return last
 }
 
-// settleDeleted has tokens.db remember the deletions that only grants.db knows of: the process
-// was killed in between, or tokens.db was begun anew. An account that has a grant beside its
-// deletion was connected again by a version before. The caller has the turn of grants.db.
+// settleDeleted has tokens.db remember the deletions and the number that only grants.db knows of:
+// the process was killed in between, or tokens.db was begun anew. An account that has a grant beside
+// its deletion was connected again by a version before. The caller has the turn of grants.db.
 func (b *Store) settleDeleted() {
 	var deleted map[tokencache.Key]deletion
+	last := uint64(0)
 	err := b.grants.run(false, func(tx *bolt.Tx) error {
-		deleted = deletions(tx)
+		deleted, last = deletions(tx), lastChange(tx)
 		return nil
 	})
-	maps.DeleteFunc(deleted, func(k tokencache.Key, _ deletion) bool { return b.index.has(k) })
-	if err != nil || len(deleted) == 0 {
+	if err != nil {
 		return
 	}
 	known, err := b.tokensDeletions()
 	if err != nil {
 		return
 	}
-	maps.DeleteFunc(deleted, func(k tokencache.Key, d deletion) bool { return known[k].Change >= d.Change })
-	if len(deleted) == 0 {
+	maps.DeleteFunc(deleted, func(k tokencache.Key, d deletion) bool {
+		return b.index.has(k) || known[k].Change >= d.Change
+	})
+	if len(deleted) == 0 && last <= b.seenChanges() {
 		return
 	}
 	b.note(func(tx *bolt.Tx) error {
+		errs := []error{putChange(tx, last)}
 		for key, d := range deleted {
-			if err := noteDeleted(tx, key, d); err != nil {
-				return err
-			}
+			errs = append(errs, noteDeleted(tx, key, d))
 		}
-		return nil
+		return errors.Join(errs...)
 	})
 }
 
@@ -211,7 +225,7 @@ func noteDeleted(tx *bolt.Tx, key tokencache.Key, d deletion) error {
 	if readDeletion(tx, key).Change >= d.Change {
 		return nil
 	}
-	err := putAccount(tx, bucketDeleted, key, d)
+	err := errors.Join(putChange(tx, d.Change), putAccount(tx, bucketDeleted, key, d))
 	var w sealed.Record
 	value := account(tx, bucketTokens, key)
 	if value == nil {
@@ -225,12 +239,13 @@ func noteDeleted(tx *bolt.Tx, key tokencache.Key, d deletion) error {
 }
 
 // rememberSaved forgets the deletion before a grant was stored, but not one that came since.
-func (b *Store) rememberSaved(key tokencache.Key, deleted uint64) {
+func (b *Store) rememberSaved(key tokencache.Key, change uint64) {
 	b.note(func(tx *bolt.Tx) error {
-		if readDeletion(tx, key).Change > deleted {
-			return nil
+		err := putChange(tx, change)
+		if readDeletion(tx, key).Change < change {
+			err = errors.Join(err, dropDeletion(tx, key))
 		}
-		return dropDeletion(tx, key)
+		return err
 	})
 }
 

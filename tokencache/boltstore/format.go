@@ -14,7 +14,7 @@ import "github.com/caddy-zoho/caddy-zoho/internal/sealed"
 //	           deleted client -> account  -> deletion: its grant was deleted
 //	           retired client -> data key -> keyRing   of before: no secret opened it when a grant was replaced,
 //	                                         and others are sealed by it
-//	tokens.db  about   program, file, schema, grants (since when grants.db exists)
+//	tokens.db  about   program, file, schema, grants (since when grants.db exists), changes
 //	           keys    client             -> keyRing
 //	           tokens  client -> account  -> recordJSON
 //	           ledgers fingerprint        -> times of the token calls of that grant

@@ -93,56 +93,61 @@ func (b *Store) loadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 // returns, and the version before is kept. Nothing is overwritten if the
 // secrets do not open the client's data key.
 func (b *Store) SaveGrant(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
-	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx, deleted uint64) error {
-		return putGrant(f, tx, key, secrets, g, false, deleted)
+	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx, change uint64) error {
+		return putGrant(f, tx, key, secrets, g, false, change)
 	})
 }
 
 // ReplaceGrant is SaveGrant for an account whose stored grant cannot be read, as
 // far as its error says Replaceable. Grants of other accounts stay as they are.
 func (b *Store) ReplaceGrant(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
-	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx, deleted uint64) error {
+	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx, change uint64) error {
 		if err := f.giveUpKey(tx, key, secrets); err != nil {
 			return err
 		}
-		return putGrant(f, tx, key, secrets, g, true, deleted)
+		return putGrant(f, tx, key, secrets, g, true, change)
 	})
 }
 
 // saveGrant is what SaveGrant and ReplaceGrant have in common: put writes, in the transaction
 // that changes grants.db. The index and tokens.db learn of it once it is committed.
-func (b *Store) saveGrant(key tokencache.Key, g tokencache.Grant, put func(f *dbFile, tx *bolt.Tx, deleted uint64) error) error {
+func (b *Store) saveGrant(key tokencache.Key, g tokencache.Grant, put func(f *dbFile, tx *bolt.Tx, change uint64) error) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
 	if g.RefreshToken == "" {
 		return fmt.Errorf("grant of %s: it has no refresh token, so it is not stored", key)
 	}
-	deleted, err := ask(&b.grants, patience, func() (uint64, error) {
+	change, err := ask(&b.grants, patience, func() (change uint64, _ error) {
 		if err := b.readyGrants(); err != nil {
 			return 0, err
 		}
-		deleted := b.deletion(key)
+		seen := b.seenChanges()
 		b.read.forget(key)
-		err := b.changeGrants(func(f *dbFile, tx *bolt.Tx) error { return put(f, tx, deleted) })
+		err := b.changeGrants(func(f *dbFile, tx *bolt.Tx) (err error) {
+			if change, err = nextChange(tx, seen); err != nil {
+				return err
+			}
+			return put(f, tx, change)
+		})
 		if err != nil {
 			return 0, b.grantError(key, err)
 		}
 		b.index.add(key)
-		return deleted, nil
+		return change, nil
 	})
 	if err != nil {
 		return err
 	}
-	b.rememberSaved(key, deleted)
+	b.rememberSaved(key, change)
 	return nil
 }
 
 // putGrant seals a grant. A data key is made only for a client without any grant:
 // where there are some, one that cannot be had must not be displaced, unless that
-// was asked for. It is numbered as a change after the deletion of an earlier one.
+// was asked for.
 func putGrant(
-	f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, anew bool, deleted uint64,
+	f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, anew bool, change uint64,
 ) error {
 	grants := clientBucket(tx, bucketGrants, key.Client)
 	dk, err := f.writeDataKey(tx, key.Client, secrets, anew || grants == nil)
@@ -154,11 +159,8 @@ func putGrant(
 			return err
 		}
 	}
-	w := storedGrant{}
+	w := storedGrant{Change: change}
 	if w.Grant, err = dk.SealGrant(key, g); err != nil {
-		return err
-	}
-	if w.Change, err = nextChange(tx, deleted); err != nil {
 		return err
 	}
 	return errors.Join(putAccount(tx, bucketGrants, key, w), dropDeletion(tx, key), dropRetired(tx, key.Client))
@@ -186,14 +188,14 @@ func (b *Store) deleteGrant(key tokencache.Key) (d deletion, err error) {
 	if !b.index.has(key) {
 		return d, nil
 	}
-	before := b.deletion(key)
+	seen := b.seenChanges()
 	b.read.forget(key)
 	err = b.changeGrants(func(_ *dbFile, tx *bolt.Tx) error {
 		grants := clientBucket(tx, bucketGrants, key.Client)
 		if grants == nil {
 			return nil
 		}
-		change, err := nextChange(tx, before)
+		change, err := nextChange(tx, seen)
 		if err != nil {
 			return err
 		}
