@@ -41,7 +41,7 @@ type Cache struct {
 	mu    sync.RWMutex // guards conns
 	conns map[Key]*Conn
 
-	saving    [16]sync.Mutex // see savingOf
+	saving    [16]saving // see savingOf
 	ledgers   *ledgers
 	accounts  accounts // of callers
 	looks     bool     // it belongs to Status, and keeps nothing
@@ -75,6 +75,9 @@ func New(o Options) *Cache {
 		closing: make(chan struct{}),
 	}
 	c.shared, _ = o.Store.(Shared)
+	for i := range c.saving {
+		c.saving[i] = newSaving()
+	}
 	if c.rand == nil {
 		c.rand = rand.Float64
 	}

@@ -10,6 +10,7 @@ var (
 	errClosed     = errors.New("shutting down")
 	errShortLived = errors.New("the new token ended before it could be used")
 	errUnknown    = errors.New("neither configured nor connected")
+	errStoreSlow  = errors.New("the store has not answered yet, the server was not asked")
 )
 
 // Whose token is it? What a connection knows belongs to one grant: the token, the wait,

@@ -164,10 +164,12 @@ func (c *Cache) keepLedger(key Key, fp Fingerprint, l *sharedLedger) {
 		return
 	}
 	saving := c.savingOf(key)
-	saving.Lock()
-	now := c.clock.now()
-	err := c.store.SaveLedger(fp, l.times(now), now.time())
-	saving.Unlock()
+	err := saving.begin()
+	if err == nil {
+		now := c.clock.now()
+		err = c.store.SaveLedger(fp, l.times(now), now.time())
+		saving.end()
+	}
 	if err != nil {
 		c.emit(Event{Type: EventStoreError, Key: key, Operation: "save", Err: err})
 	}
