@@ -51,6 +51,8 @@ type List struct {
 	Total       int          `json:"total"` // before the limit
 	// How many of all these need consent.
 	NeedConsent int `json:"need_consent"`
+	// Why stored grants cannot be read, so that accounts may be missing: the file, the reason, what to do.
+	StoreError string `json:"store_error,omitempty"`
 }
 
 // Accounts is what Status takes: none is all.

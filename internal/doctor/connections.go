@@ -63,8 +63,24 @@ func (e *exam) connections(ctx context.Context, statuses []tokencache.Status, ac
 	}
 }
 
-// noConnection tells that there is none, or not the one that was asked for.
+// noConnection tells that there is none, or not the one that was asked for. Where the stored grants
+// cannot be read nobody knows that, and another consent is not what mends it.
 func (e *exam) noConnection(account string) {
+	if err := e.Store.CheckGrants(); err != nil {
+		what := "whether an account is connected is not known"
+		if account != "" {
+			what = "whether the account " + onboard.ShowAccount(account) + " is connected is not known"
+		}
+		e.tell(adminapi.Finding{
+			Check:   adminapi.CheckGrant,
+			Account: account,
+			Result:  adminapi.ResultFailed,
+			What:    what,
+			Why:     err.Error(),
+			Do:      "mend the store first; no consent is needed for what is stored in it",
+		})
+		return
+	}
 	what, why := "no account is connected", e.client.Explain(cause.NoGrant, account).Why
 	if account != "" {
 		what = "there is no account " + onboard.ShowAccount(account)
@@ -87,6 +103,9 @@ func (e *exam) unserved(statuses []tokencache.Status) {
 		if s.HasGrant {
 			connected = append(connected, s.Account)
 		}
+	}
+	if e.Store.CheckGrants() != nil { // who is connected is not known
+		return
 	}
 	served := make(map[string][]string) // addresses by account
 	for p, listen := range e.proxies() {

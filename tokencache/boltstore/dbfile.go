@@ -14,6 +14,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/ownership"
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -42,9 +43,9 @@ type dbFile struct {
 	path   string
 	remedy func() string // what to do if it is damaged
 
-	mu    turn     // guards all below; whoever only asks goes by ask
-	db    *bolt.DB // nil if not open
-	raw   *os.File // the file under db
+	mu    *turn.Turn // guards all below; whoever only asks goes by ask
+	db    *bolt.DB   // nil if not open
+	raw   *os.File   // the file under db
 	info  fs.FileInfo
 	keys  map[keyName]cachedKey // as the file has them
 	made  map[keyName]cachedKey // by the transaction that runs

@@ -12,6 +12,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -128,7 +129,7 @@ func (b *Store) Returned() []tokencache.Key {
 		return nil
 	}
 	maps.DeleteFunc(deleted, func(k tokencache.Key, _ deletion) bool { return !b.index.has(k) })
-	returned, err := ask(&b.grants, patience, func() ([]tokencache.Key, error) { return b.olderThan(deleted) })
+	returned, err := ask(&b.grants, turn.Patience, func() ([]tokencache.Key, error) { return b.olderThan(deleted) })
 	if err != nil {
 		return nil
 	}

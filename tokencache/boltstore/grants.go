@@ -9,6 +9,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -34,11 +35,11 @@ func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 		tokencache.Grant
 		found bool
 	}
-	l, err := ask(&b.grants, patience, func() (l loaded, err error) {
+	l, err := ask(&b.grants, turn.Patience, func() (l loaded, err error) {
 		l.Grant, l.found, err = b.loadGrant(key, secrets)
 		return l, err
 	})
-	if errors.Is(err, errHung) && !b.closed.Load() {
+	if errors.Is(err, turn.ErrHung) && !b.closed.Load() {
 		if g, found := b.read.open(key, secrets); found {
 			return g, true, nil
 		}
@@ -118,7 +119,7 @@ func (b *Store) saveGrant(key tokencache.Key, g tokencache.Grant, put func(f *db
 	if g.RefreshToken == "" {
 		return fmt.Errorf("grant of %s: it has no refresh token, so it is not stored", key)
 	}
-	change, err := ask(&b.grants, patience, func() (change uint64, _ error) {
+	change, err := ask(&b.grants, turn.Patience, func() (change uint64, _ error) {
 		if err := b.readyGrants(); err != nil {
 			return 0, err
 		}
@@ -170,7 +171,7 @@ func putGrant(
 // record, and remembers that it did. With the last grant of a client its data
 // key goes too.
 func (b *Store) DeleteGrant(key tokencache.Key) error {
-	d, err := ask(&b.grants, patience, func() (deletion, error) { return b.deleteGrant(key) })
+	d, err := ask(&b.grants, turn.Patience, func() (deletion, error) { return b.deleteGrant(key) })
 	if err != nil || d.Change == 0 {
 		return err
 	}

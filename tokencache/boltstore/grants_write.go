@@ -24,7 +24,7 @@ type change func(f *dbFile, tx *bolt.Tx) error
 func (b *Store) commit(f *dbFile, do change) error {
 	var refused error
 	err := f.run(true, func(tx *bolt.Tx) error {
-		if refused = do(f, tx); refused == nil && b.grants.mu.gone.Load() {
+		if refused = do(f, tx); refused == nil && b.grants.mu.Gone() {
 			refused = b.grants.hung() // who asked was told that it was not done
 		}
 		return refused

@@ -8,6 +8,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -50,7 +51,7 @@ func (b *Store) Close() error {
 }
 
 func (b *Store) closeFile(f *dbFile) error {
-	err := askOnly(f, patience, func() error {
+	err := askOnly(f, turn.Patience, func() error {
 		err := f.close()
 		f.fail(nil)
 		return err
@@ -58,7 +59,7 @@ func (b *Store) closeFile(f *dbFile) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, errHung):
+	case errors.Is(err, turn.ErrHung):
 		go b.closeLate(f)
 		return err
 	}
@@ -93,7 +94,7 @@ func (b *Store) Check() error {
 // CheckGrants says why the stored grants cannot be relied on, nil if they can: it is
 // Check for grants.db alone.
 func (b *Store) CheckGrants() error {
-	return askOnly(&b.grants, patience, func() error {
+	return askOnly(&b.grants, turn.Patience, func() error {
 		err := b.readyGrants()
 		if faults := b.index.unsound(); err == nil && len(faults) > 0 {
 			err = b.damagedRecord(someOf(faults))

@@ -31,6 +31,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -63,7 +64,7 @@ type Store struct {
 // New returns the store in dir. It opens nothing.
 func New(dir string) *Store {
 	b := &Store{dir: dir}
-	b.tokens.mu.taken, b.grants.mu.taken = make(chan struct{}, 1), make(chan struct{}, 1)
+	b.tokens.mu, b.grants.mu = turn.New(), turn.New()
 	b.tokens.name, b.tokens.path = tokensFile, filepath.Join(dir, tokensFile)
 	b.tokens.remedy = func() string { return "remove it, it is only a cache" }
 	b.grants.name, b.grants.path = grantsFile, filepath.Join(dir, grantsFile)

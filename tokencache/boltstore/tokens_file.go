@@ -7,6 +7,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -15,7 +16,7 @@ import (
 // for a second file that is damaged at birth says that the disk is. With an error fn may
 // still run, on a disk that hangs: what it sets is not to be looked at then.
 func (b *Store) withTokens(write bool, fn func(*bolt.Tx) error) error {
-	return b.withTokensFor(patience, write, fn)
+	return b.withTokensFor(turn.Patience, write, fn)
 }
 
 // withTokensFor is withTokens for who can wait longer or less long.

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 )
 
 // tryBytes is what a small grants.db and the version before it take.
@@ -20,7 +22,7 @@ const tryPrefix = "try-"
 // commits a transaction that changes nothing, and writes as much beside it as a
 // consent does.
 func (b *Store) TryWrite() error {
-	return askOnly(&b.tokens, patience, func() error {
+	return askOnly(&b.tokens, turn.Patience, func() error {
 		if err := b.runTokens(true, func(*bolt.Tx) error { return nil }); err != nil {
 			return err
 		}

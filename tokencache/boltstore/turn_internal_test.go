@@ -13,6 +13,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -28,7 +29,7 @@ func hang(t *testing.T, b *Store, f *dbFile, write bool) (answer func()) {
 	disk, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = askOnly(f, patience, func() error {
+		_ = askOnly(f, turn.Patience, func() error {
 			return f.run(write, func(*bolt.Tx) error {
 				<-disk
 				return nil
@@ -47,7 +48,7 @@ func hang(t *testing.T, b *Store, f *dbFile, write bool) (answer func()) {
 func wantHung(t *testing.T, what string, err error, file string) {
 	t.Helper()
 	var e *tokencache.StoreError
-	if !errors.As(err, &e) || !errors.Is(err, errHung) || filepath.Base(e.File) != file || !strings.Contains(e.Reason, "2s") || e.Remedy == "" {
+	if !errors.As(err, &e) || !errors.Is(err, turn.ErrHung) || filepath.Base(e.File) != file || !strings.Contains(e.Reason, "2s") || e.Remedy == "" {
 		t.Errorf("%s: %v, want a *StoreError about %s", what, err, file)
 	}
 }
@@ -73,7 +74,7 @@ func TestDiskHangs(t *testing.T) {
 					t.Fatal(err)
 				}
 				answers := []func(){hang(t, b, &b.grants, write), hang(t, b, &b.tokens, write)}
-				for _, limit := range []time.Duration{patience, 0} { // the first ones, and those who come later
+				for _, limit := range []time.Duration{turn.Patience, 0} { // the first ones, and those who come later
 					var all sync.WaitGroup
 					started := time.Now()
 					check := func(what, file string, do func() error) {
@@ -166,7 +167,7 @@ func TestCloseWhileTheDiskHangs(t *testing.T) {
 		started := time.Now()
 		err := b.Close()
 		wantHung(t, "Close", err, grantsFile)
-		if waited := time.Since(started); waited > patience {
+		if waited := time.Since(started); waited > turn.Patience {
 			t.Errorf("Close took %s", waited)
 		}
 		var e *tokencache.StoreError
@@ -200,7 +201,7 @@ func TestQueueIsBounded(t *testing.T) {
 		}
 		answer := hang(t, b, &b.tokens, false)
 		var all sync.WaitGroup
-		for range maxQueue {
+		for range 1000 {
 			all.Go(func() { _, _ = b.LoadLedger(tokencache.Fingerprint{}) })
 		}
 		synctest.Wait()
@@ -229,7 +230,7 @@ func TestPanicOfWhatIsAsked(t *testing.T) {
 				t.Errorf("recovered %v", p)
 			}
 		}()
-		_ = askOnly(&b.tokens, patience, func() error { panic("out of paper") })
+		_ = askOnly(&b.tokens, turn.Patience, func() error { panic("out of paper") })
 	}()
 	if err := b.TryWrite(); err != nil {
 		t.Error(err)

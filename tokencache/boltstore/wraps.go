@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 )
 
 // A secret is replaced by configuring both for a while. A data key gets its wrap by the new
@@ -16,7 +18,7 @@ import (
 // has no wrap yet. Keys that none of the secrets opens stay as they are: whoever needs
 // one is told. An error says that a secret may not be relied on alone yet.
 func (b *Store) AddWraps(secrets map[string][][]byte) error {
-	err := askOnly(&b.grants, patience, func() error { return b.addGrantWraps(secrets) })
+	err := askOnly(&b.grants, turn.Patience, func() error { return b.addGrantWraps(secrets) })
 	return errors.Join(err, b.addTokenWraps(secrets))
 }
 
@@ -91,7 +93,7 @@ func (f *dbFile) wrapAll(tx *bolt.Tx, names []keyName, secrets map[string][][]by
 // Opens says why none of the secrets opens the data key by which a client's grants
 // are sealed now, nil if one does, or if the client has no grant.
 func (b *Store) Opens(client string, secrets [][]byte) error {
-	return askOnly(&b.grants, patience, func() error { return b.opens(client, secrets) })
+	return askOnly(&b.grants, turn.Patience, func() error { return b.opens(client, secrets) })
 }
 
 func (b *Store) opens(client string, secrets [][]byte) error {
