@@ -38,8 +38,9 @@ type Cache struct {
 	observe func(Event)
 	rand    func() float64
 
-	mu    sync.RWMutex // guards conns
+	mu    sync.RWMutex // guards conns and floor
 	conns map[Key]*Conn
+	floor uint64 // generations of connections that have gone, see leftovers
 
 	saving    [16]saving // see savingOf
 	ledgers   *ledgers
@@ -48,6 +49,7 @@ type Cache struct {
 	beside    *Cache   // of that kind, for connections that are only looked at
 	users     userList
 	unsaved   unsaved
+	leftovers leftovers
 	lookup    grantLookup
 	loners    loners
 	plan      plan
@@ -81,7 +83,7 @@ func New(o Options) *Cache {
 	if c.rand == nil {
 		c.rand = rand.Float64
 	}
-	c.unsaved.cache = c
+	c.unsaved.cache, c.leftovers.cache = c, c
 	c.beside = &Cache{store: c.store, shared: c.shared, clock: c.clock, rand: c.rand, ledgers: c.ledgers, looks: true}
 	c.lastLook = c.clock.now()
 	return c
@@ -107,6 +109,7 @@ func (c *Cache) Conn(cl *Client, account string) (*Conn, error) {
 	if other := c.conns[key]; other != nil {
 		return other, nil
 	}
+	n.generation = c.floor
 	c.conns[key] = n
 	return n, nil
 }
@@ -133,6 +136,7 @@ func (n *Conn) known(cl *Client) error {
 // Client, or with the next flight.
 func (c *Cache) GrantChanged(key Key) {
 	c.overviews.changed(key)
+	c.leftovers.add(key)
 	n := c.find(key)
 	if n == nil {
 		return
@@ -234,6 +238,7 @@ func (c *Cache) Close() error {
 		unwatch()
 	}
 	c.unsaved.stop()
+	c.leftovers.stop()
 	c.running.Wait()
 	c.unsaved.stop()
 	c.mu.RLock()
