@@ -53,7 +53,7 @@ type sharedLedger struct {
 	ledger ledger
 	window time.Duration // the longest that anybody counts by
 	known  bool          // what the store has is in it
-	asked  int64         // mono when somebody got hold of it last
+	asked  uint32        // mono when somebody got hold of it last, in seconds: there are many
 }
 
 // trim forgets what counts for nobody any more. With mu held.
@@ -193,7 +193,7 @@ func (l *ledgers) of(grant Fingerprint, looks bool, now int64) *sharedLedger {
 		}
 	}
 	s.mu.Lock()
-	s.asked = now
+	s.asked = uint32(now / int64(time.Second))
 	s.mu.Unlock()
 	return s
 }
