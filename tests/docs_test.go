@@ -455,7 +455,7 @@ func TestReplaysAreDocumented(t *testing.T) {
 func TestFuzzTargets(t *testing.T) {
 	for _, target := range []string{
 		"FuzzCaddyfile", "FuzzProxyBlock", "FuzzJSON", "internal/onboard/FuzzParsePasted", "internal/onboard/FuzzReturnTo",
-		"zoho/FuzzTokenReply", "zoho/FuzzJudge", "zoho/FuzzDecodePrefix", "zoho/FuzzRoute", "zoho/FuzzScopes", "tokencache/boltstore/FuzzRecord",
+		"zoho/FuzzTokenReply", "zoho/FuzzJudge", "zoho/FuzzDecodePrefix", "zoho/FuzzRoute", "zoho/FuzzScopes", "internal/sealed/FuzzRecord",
 	} {
 		folder, name := filepath.Split(target)
 		if kept, _ := filepath.Glob(filepath.Join("..", folder, "testdata", "fuzz", name, "*")); len(kept) == 0 {

@@ -324,10 +324,10 @@ func TestDoctorAndProfileInTheSilence(t *testing.T) {
 	}
 }
 
-// limitFiles lets the running Caddy write no file beyond a size, as a full disk does.
+// limitFiles lets the running Caddy write no file beyond a size, as a full disk does; -1 takes that back.
 func (c *proxy) limitFiles(size int) {
 	c.t.Helper()
-	set := exec.Command(tool(c.t, "prlimit"), "--pid", strconv.Itoa(c.cmd.Process.Pid), "--fsize="+strconv.Itoa(size))
+	set := exec.Command(tool(c.t, "prlimit"), "--pid", strconv.Itoa(c.cmd.Process.Pid), "--fsize="+strconv.Itoa(size)+":")
 	if out, err := set.CombinedOutput(); err != nil {
 		c.t.Fatalf("%v: %s", err, out)
 	}

@@ -76,67 +76,6 @@ func TestStoredGrantServes(t *testing.T) {
 	wantTokenCalls(t, server, 1)
 }
 
-// TestDamagedGrantsFile: Caddy starts, other sites serve, the accounts of the file
-// answer `store` with the remedy, nothing is begun anew, and the file put back heals.
-func TestDamagedGrantsFile(t *testing.T) {
-	t.Parallel()
-	damages := map[string]func(path string) error{
-		"garbage":   func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("garbage "), 4096), 0o600) },
-		"truncated": func(path string) error { return os.Truncate(path, 8192) },
-		"empty":     func(path string) error { return os.Truncate(path, 0) },
-		"gone":      os.Remove,
-		"directory": func(path string) error {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-			return os.Mkdir(path, 0o700)
-		},
-	}
-	for name, damage := range damages {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c, server, _ := newStored(t)
-			c.start() // leaves the mark that there were grants
-			c.shop()
-			c.stop()
-			path := filepath.Join(c.storeDir(), "grants.db")
-			backup, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := damage(path); err != nil {
-				t.Fatal(err)
-			}
-			damaged, _ := os.ReadFile(path)
-			c.start()
-			a := c.shop()
-			wantProblem(t, a, "store", http.StatusServiceUnavailable)
-			if a.Header.Get("Retry-After") == "" {
-				t.Error("no Retry-After")
-			}
-			if !strings.Contains(string(a.body), path) {
-				t.Errorf("the detail does not name the file: %s", a.body)
-			}
-			c.othersServe()
-			c.stop()
-			if now, _ := os.ReadFile(path); !bytes.Equal(now, damaged) {
-				t.Error("the file was touched")
-			}
-			if err := os.RemoveAll(path); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, backup, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			c.start()
-			if a := c.shop(); a.problem() != "" {
-				t.Errorf("with the file back: %s", a.body)
-			}
-			wantTokenCalls(t, server, 1)
-		})
-	}
-}
-
 // TestDamagedRecordOfAnother: the grant beside a damaged one is served from the first call on,
 // also where that comes before the start is over, and the log says who is not.
 func TestDamagedRecordOfAnother(t *testing.T) {
@@ -176,68 +115,7 @@ func TestDamagedRecordOfAnother(t *testing.T) {
 	}
 }
 
-// TestGrantsFileReplacedWhileRunning: a live token serves on; the file put back
-// heals without a restart.
-func TestGrantsFileReplacedWhileRunning(t *testing.T) {
-	t.Parallel()
-	c, server, grant := newStored(t)
-	c.start()
-	c.shop()
-	path := filepath.Join(c.storeDir(), "grants.db")
-	if err := os.Rename(path, path+".kept"); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte("garbage"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if a := c.shop(); a.problem() != "" {
-		t.Errorf("with a live token: %s", a.body)
-	}
-	server.RevokeAccess(grant)
-	wantProblem(t, c.shop(), "store", http.StatusServiceUnavailable)
-	c.othersServe()
-	wantTokenCalls(t, server, 1)
-	if err := os.Rename(path+".kept", path); err != nil {
-		t.Fatal(err)
-	}
-	c.waitFor("the connection to heal", func() bool { return c.shop().problem() == "" })
-	wantTokenCalls(t, server, 2)
-}
-
-// TestDamagedTokensFile: it is a cache, set aside and begun anew. It costs a token.
-func TestDamagedTokensFile(t *testing.T) {
-	t.Parallel()
-	damages := map[string]func(path string) error{
-		"garbage":   func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("garbage "), 4096), 0o600) },
-		"truncated": func(path string) error { return os.Truncate(path, 8192) },
-		"directory": func(path string) error {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-			return os.Mkdir(path, 0o700)
-		},
-	}
-	for name, damage := range damages {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c, server, _ := startSimulated(t, zohosim.Options{})
-			c.succeed(http.MethodGet, threeServices[0], "")
-			c.stop()
-			if err := damage(filepath.Join(c.storeDir(), "tokens.db")); err != nil {
-				t.Fatal(err)
-			}
-			c.start()
-			c.succeed(http.MethodGet, threeServices[0], "")
-			wantTokenCalls(t, server, 2)
-			if aside, _ := filepath.Glob(filepath.Join(c.storeDir(), "tokens.db.damaged-*")); len(aside) != 1 {
-				t.Errorf("set aside: %v", aside)
-			}
-			c.logs("was begun anew")
-		})
-	}
-}
-
-// TestUnwritableStore: where tokens cannot be kept they serve from memory, and it is
+// TestUnwritableStore, S-41: where tokens cannot be kept they serve from memory, and it is
 // counted.
 func TestUnwritableStore(t *testing.T) {
 	t.Parallel()
@@ -275,27 +153,61 @@ func TestUnwritableStore(t *testing.T) {
 	wantTokenCalls(t, server, 2)
 }
 
-// TestStoreModes: whatever the umask, others cannot read.
+// TestStoreModes, S-44: whatever the umask, others cannot read; a file that they can read is told of, and what
+// is told to do about it ends that.
 func TestStoreModes(t *testing.T) {
 	t.Parallel()
-	c, _, _ := startSimulated(t, zohosim.Options{})
-	c.succeed(http.MethodGet, threeServices[0], "")
+	for _, umask := range []string{"000", "077"} {
+		t.Run("umask "+umask, func(t *testing.T) {
+			t.Parallel()
+			server, baseURL, grant := sim(t, zohosim.Options{})
+			c := newCaddy(t, storedGrants, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL)
+			c.secrets, c.wrap = append(c.secrets, grant), []string{"sh", "-c", "umask " + umask + `; exec "$0" "$@"`}
+			c.start()
+			c.runInput(grant, 0, "zoho", "import", "main", "shop")
+			c.runInput(server.Grant(clientID, "second@example.com", "us"), 0, "zoho", "import", "main", "second") // keeps a version before
+			c.wantShop("")
+			c.wantModes()
+			for _, name := range []string{"tokens.db", "grants.db"} {
+				content, _ := os.ReadFile(filepath.Join(c.storeDir(), name))
+				c.checkSecrets(name, content)
+			}
+			path := filepath.Join(c.storeDir(), "grants.db")
+			if err := os.Chmod(path, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			says := path + " has mode 0644, so others than its owner can get at it: chmod 0600 it"
+			if out, _, code := c.run("zoho", "doctor", "--address", c.admin); code != 1 || !strings.Contains(out, says) {
+				t.Errorf("doctor exits with %d: %s", code, out)
+			}
+			c.stop()
+			c.start()
+			c.logs(says)
+			if err := os.Chmod(path, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, _, _ := c.run("zoho", "doctor", "--address", c.admin); strings.Contains(out, "has mode") {
+				t.Errorf("doctor still says %s", out)
+			}
+		})
+	}
+}
+
+// wantModes checks that nobody else can read the store.
+func (c *proxy) wantModes() {
+	c.t.Helper()
 	info, err := os.Stat(c.storeDir())
 	if err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("store: %v %v", info.Mode(), err)
+		c.t.Errorf("store: %v %v", info.Mode(), err)
 	}
 	entries, err := os.ReadDir(c.storeDir())
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(entries) != 3 {
+		c.t.Errorf("the store has %v, %v", entries, err)
 	}
 	for _, entry := range entries {
 		if info, err := entry.Info(); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %v %v", entry.Name(), info.Mode(), err)
+			c.t.Errorf("%s: %v %v", entry.Name(), info.Mode(), err)
 		}
-	}
-	for _, name := range []string{"tokens.db", "grants.db"} {
-		content, _ := os.ReadFile(filepath.Join(c.storeDir(), name))
-		c.checkSecrets(name, content)
 	}
 }
 
@@ -635,7 +547,10 @@ const goldenStores = "../tokencache/boltstore/testdata/stores"
 var goldenSecrets = map[string][]string{
 	"client_secret":  {"golden-client-secret-the-new-one-41d7", "golden-client-secret-the-old-one-9c02"},
 	"encryption_key": {"golden-encryption-key-8c1f0b52"},
+	"master_key":     {"golden-client-secret-beside-a-key-7f3a", goldenMasterKey},
 }
+
+const goldenMasterKey = "golden-master-key-0b6e5d1c9a72"
 
 const goldenConfig = `{
 	zoho {
@@ -672,7 +587,7 @@ var goldenAccounts = []struct{ client, account, id, center, refreshToken string 
 	{"second", "default", "1000.SECOND", "ca", "1000.goldensecond"},
 }
 
-// TestGoldenStoresServe: Caddy serves the accounts of a store that an earlier version has left,
+// TestGoldenStoresServe, S-47: Caddy serves the accounts of a store that an earlier version has left,
 // by each secret that sealed it, and leaves it such that the others go on opening it.
 func TestGoldenStoresServe(t *testing.T) {
 	t.Parallel()
@@ -709,17 +624,21 @@ func serveGolden(t *testing.T, store, kind string, secrets []string) {
 		}
 	}
 	for run, secret := range secrets {
+		err := os.RemoveAll(c.masterKey()) // nothing but the secret opens it
 		ofClient := clientSecret
-		if kind == "encryption_key" {
+		switch {
+		case kind == "encryption_key":
 			c.setenv("GOLDEN_KEY=encryption_key {env.TEST_KEY}", "TEST_KEY="+secret)
-		} else {
+		case secret == goldenMasterKey:
+			err = errors.Join(err, os.MkdirAll(filepath.Dir(c.masterKey()), 0o700), os.WriteFile(c.masterKey(), []byte(secret), 0o600))
+		default:
 			ofClient = secret
+		}
+		if err != nil {
+			t.Fatal(err)
 		}
 		c.setenv("ZOHO_CLIENT_SECRET=" + ofClient)
 		c.secrets = append(c.secrets, secret)
-		if err := os.RemoveAll(c.masterKey()); err != nil { // nothing but the secret opens it
-			t.Fatal(err)
-		}
 		for _, a := range goldenAccounts {
 			server.AddClient(zohosim.Client{ID: a.id, Secret: ofClient})
 			if run == 0 {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -147,10 +148,11 @@ func TestGrantBesideADamagedOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var starts sync.WaitGroup
 	for name, first := range map[string]func(b *boltstore.Store){
 		"nothing is open":        func(*boltstore.Store) {},
 		"tokens.db alone":        func(b *boltstore.Store) { _, _, _ = b.Load(sound, nil) },
-		"a start is under way":   func(b *boltstore.Store) { go func() { _ = b.Open() }() },
+		"a start is under way":   func(b *boltstore.Store) { starts.Go(func() { _ = b.Open() }) },
 		"somebody asked for all": func(b *boltstore.Store) { _ = b.Check() },
 	} {
 		for range 20 {
@@ -168,7 +170,7 @@ func TestGrantBesideADamagedOne(t *testing.T) {
 				t.Errorf("%s: %v, accounts %q", name, err, accounts)
 			}
 			r.wantError(nil, err2, tokencache.KindStore)
-			_ = b.Check() // the start is over
+			starts.Wait()
 			_ = b.Close()
 		}
 	}

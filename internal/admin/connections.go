@@ -39,6 +39,9 @@ func (e endpoint) listConnections(w http.ResponseWriter, r *http.Request) error 
 	if err := m.Store.CheckGrants(); err != nil {
 		list.StoreError = err.Error()
 	}
+	for _, c := range m.Store.Concerns() {
+		list.Warnings = append(list.Warnings, c.What+"; "+c.Do)
+	}
 	for _, info := range m.connectionInfos(query.Get("client"), query.Get("account")) {
 		if state != "" && info.State != state {
 			continue

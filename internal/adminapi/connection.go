@@ -53,6 +53,8 @@ type List struct {
 	NeedConsent int `json:"need_consent"`
 	// Why stored grants cannot be read, so that accounts may be missing: the file, the reason, what to do.
 	StoreError string `json:"store_error,omitempty"`
+	// What should be looked at in the store, as grants in it that were deleted.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Accounts is what Status takes: none is all.

@@ -34,6 +34,7 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 	if err != nil {
 		return code, err
 	}
+	warn(cmd, list.Warnings)
 	if len(args) == 2 && list.Total == 0 && state == "" {
 		return notThere(cmd, args)
 	}

@@ -3,7 +3,6 @@ package boltstore
 import (
 	"strings"
 
-	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -27,7 +26,7 @@ func (b *Store) Concerns() (all []tokencache.Concern) {
 	}
 	if returned := b.Returned(); len(returned) > 0 {
 		all = append(all, tokencache.Concern{
-			What: "grants that were deleted here are stored again: " + nameSome(returned),
+			What: returnedText(returned),
 			Why:  "an old grants.db was put in place",
 			Do:   "take them away by `caddy zoho forget` or `revoke`, or connect these accounts anew",
 		})
@@ -36,16 +35,6 @@ func (b *Store) Concerns() (all []tokencache.Concern) {
 		all = append(all, explainNoticed(text))
 	}
 	return all
-}
-
-// nameSome names connections, some of them: a message is to be read.
-func nameSome(keys []tokencache.Key) string {
-	const some = 10
-	var names []string
-	for _, key := range keys[:min(len(keys), some)] {
-		names = append(names, key.String())
-	}
-	return words.Some(names, some, len(keys))
 }
 
 // explainNoticed explains what was noticed since Caddy opened the store.

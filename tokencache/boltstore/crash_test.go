@@ -73,6 +73,7 @@ func writeForEver(t *testing.T, dir string) {
 	}
 }
 
+// TestKilledWhileWriting, S-37: each grant and record that was acknowledged is there, whenever the process was killed.
 func TestKilledWhileWriting(t *testing.T) {
 	t.Parallel()
 	rounds := 40
@@ -158,6 +159,7 @@ func wantSoundBolt(tb testing.TB, path string) {
 	}
 }
 
+// TestLockedByAnotherProcess, S-43: who cannot have the lock is told who has it, and touches nothing.
 func TestLockedByAnotherProcess(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "store")
@@ -194,6 +196,7 @@ func TestLockedByAnotherProcess(t *testing.T) {
 	wantGrant(t, b, main1, grant("held"))
 }
 
+// TestUmask, S-44: nobody else can read what is made, whatever the umask.
 func TestUmask(t *testing.T) {
 	t.Parallel()
 	for _, mask := range []string{"0", "077", "027"} {
@@ -203,6 +206,7 @@ func TestUmask(t *testing.T) {
 	}
 }
 
+// TestFullDisk, S-41: what is there can be read on a full disk, and writing goes on when there is room.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	if out, err := child(t, "full disk", t.TempDir()).Output(); err != nil {

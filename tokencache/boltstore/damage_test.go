@@ -201,6 +201,7 @@ func TestRemovedDamagedFileIsNotKept(t *testing.T) {
 	}
 }
 
+// TestDamagedFiles, S-39: whatever stands in the place of a file, at the start or afterwards.
 func TestDamagedFiles(t *testing.T) {
 	t.Parallel()
 	for damage, do := range damages {
@@ -288,6 +289,7 @@ func wantDamageSurvived(t *testing.T, dir, file, damage string) {
 	}
 }
 
+// TestTruncatedFiles, S-39: at each step of 4 KiB.
 func TestTruncatedFiles(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{"grants.db", "tokens.db"} {
@@ -317,6 +319,7 @@ func TestTruncatedFiles(t *testing.T) {
 	}
 }
 
+// TestFlippedBits, S-39: anywhere in both files at once.
 func TestFlippedBits(t *testing.T) {
 	t.Parallel()
 	dir := makeStore(t)
@@ -349,6 +352,7 @@ func TestFlippedBits(t *testing.T) {
 	}
 }
 
+// TestDirectoryThatCannotBeUsed, S-42: it is no error of Open, and heals.
 func TestDirectoryThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")

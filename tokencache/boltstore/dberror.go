@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -56,13 +57,18 @@ func caused(err error, errno syscall.Errno) bool {
 }
 
 // permission names both users: a file is most often made unreadable by running
-// a command as root once.
+// a command as root once. Where not even the file can be looked at, its directory is what is closed.
 func permission(file string) string {
-	uid := os.Getuid()
-	if info, err := os.Stat(file); err == nil {
+	uid, what := os.Getuid(), "it"
+	info, err := os.Stat(file)
+	if err != nil {
+		what = "its directory"
+		info, err = os.Stat(filepath.Dir(file))
+	}
+	if err == nil {
 		if of, ok := owner(info); ok {
-			return fmt.Sprintf("it has mode %04o and belongs to user %d, this process is user %d: chown or chmod it",
-				info.Mode().Perm(), of, uid)
+			return fmt.Sprintf("%s has mode %04o and belongs to user %d, this process is user %d: chown or chmod it",
+				what, info.Mode().Perm(), of, uid)
 		}
 	}
 	return fmt.Sprintf("let user %d read and write it and its directory", uid)

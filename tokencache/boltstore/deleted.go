@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/internal/turn"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -124,25 +125,36 @@ func dropDeletion(tx *bolt.Tx, key tokencache.Key) error {
 // here: an old grants.db was put back. Saving or deleting the grant settles it.
 func (b *Store) Returned() []tokencache.Key {
 	b.openOnce()
-	deleted, err := b.tokensDeletions()
-	if err != nil {
-		return nil
-	}
-	maps.DeleteFunc(deleted, func(k tokencache.Key, _ deletion) bool { return !b.index.has(k) })
-	returned, err := ask(&b.grants, turn.Patience, func() ([]tokencache.Key, error) { return b.olderThan(deleted) })
-	if err != nil {
-		return nil
-	}
-	slices.SortFunc(returned, func(x, y tokencache.Key) int {
-		return cmp.Or(strings.Compare(x.Client, y.Client), strings.Compare(x.Account, y.Account))
+	returned, err := ask(&b.grants, turn.Patience, func() ([]tokencache.Key, error) {
+		if err := b.readyGrants(); err != nil || b.grants.db == nil {
+			return nil, err
+		}
+		return b.returned()
 	})
+	if err != nil {
+		return nil
+	}
 	return returned
 }
 
-// olderThan are those whose stored grant is older than their deletion.
-func (b *Store) olderThan(deleted map[tokencache.Key]deletion) (older []tokencache.Key, err error) {
-	if err := b.readyGrants(); err != nil || b.grants.db == nil || len(deleted) == 0 {
+// announceReturned has the log name them when a file was put in place while the store is open. Later,
+// Concerns does. The caller has the turn of grants.db.
+func (b *Store) announceReturned() {
+	if returned, err := b.returned(); err == nil && len(returned) > 0 {
+		b.announce(returnedText(returned))
+	}
+}
+
+// returned are those whose stored grant is older than their deletion. The caller has the turn of
+// grants.db, which is open.
+func (b *Store) returned() (older []tokencache.Key, err error) {
+	deleted, err := b.tokensDeletions()
+	if err != nil {
 		return nil, err
+	}
+	maps.DeleteFunc(deleted, func(k tokencache.Key, _ deletion) bool { return !b.index.has(k) })
+	if len(deleted) == 0 {
+		return nil, nil
 	}
 	err = b.grants.run(false, func(tx *bolt.Tx) error {
 		for key, d := range deleted {
@@ -154,7 +166,24 @@ func (b *Store) olderThan(deleted map[tokencache.Key]deletion) (older []tokencac
 		}
 		return nil
 	})
+	slices.SortFunc(older, func(x, y tokencache.Key) int {
+		return cmp.Or(strings.Compare(x.Client, y.Client), strings.Compare(x.Account, y.Account))
+	})
 	return older, err
+}
+
+func returnedText(keys []tokencache.Key) string {
+	return "grants that were deleted here are stored again: " + nameSome(keys)
+}
+
+// nameSome names connections, some of them: a message is to be read.
+func nameSome(keys []tokencache.Key) string {
+	const some = 10
+	var names []string
+	for _, key := range keys[:min(len(keys), some)] {
+		names = append(names, key.String())
+	}
+	return words.Some(names, some, len(keys))
 }
 
 // tokensDeletions are the deletions that tokens.db remembers.

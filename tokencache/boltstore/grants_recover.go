@@ -62,6 +62,9 @@ func (b *Store) readyGrants() error {
 	b.read.clear() // it may be another file
 	b.existed.Store(true)
 	b.keepFirst()
+	if b.opened.Load() {
+		b.announceReturned()
+	}
 	if marked, err := b.marked(); err == nil && !marked {
 		b.note(func(*bolt.Tx) error { return nil })
 	}

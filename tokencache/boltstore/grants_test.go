@@ -101,6 +101,7 @@ func TestRemedyNamesWhatIsThere(t *testing.T) {
 	}
 }
 
+// TestGrantsAreNeverBegunAnewInDoubt, S-40: a grants.db that is gone or empty is known to have been there.
 func TestGrantsAreNeverBegunAnewInDoubt(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -213,6 +214,7 @@ func TestTokensDeletedWhileOpen(t *testing.T) {
 	wantStoreError(t, b.Check(), "grants.db")
 }
 
+// TestDeletedGrants, S-46: a deleted grant that an old file brings back is named, until another one is stored.
 func TestDeletedGrants(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

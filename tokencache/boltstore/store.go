@@ -135,6 +135,13 @@ func (b *Store) warn(format string, args ...any) {
 	}
 }
 
+// announce has the log say something that Concerns knows by itself.
+func (b *Store) announce(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unreported = latest(append(b.unreported, text))
+}
+
 func latest(list []string) []string { return slices.Delete(list, 0, max(0, len(list)-maxWarnings)) }
 
 // UnreportedWarnings are the warnings since the last call.
