@@ -53,6 +53,8 @@ func (h *Health) Provision(ctx caddy.Context) (err error) {
 type healthSummary struct {
 	Status      string         `json:"status"` // ok or unavailable
 	Connections map[string]int `json:"connections"`
+	// "unreadable" while the stored grants cannot be read: connections may be missing.
+	Store string `json:"store,omitempty"`
 }
 
 // ServeHTTP counts the connections that can be served.
@@ -71,6 +73,9 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.H
 		) {
 			summary.Status, status = "ok", http.StatusOK
 		}
+	}
+	if h.app.state.cache.CheckGrants() != nil {
+		summary.Store = tokencache.StateUnreadable
 	}
 	body, err := json.Marshal(summary)
 	if err != nil {

@@ -35,7 +35,7 @@ var layers = map[string][]string{
 	"zoho":       {"internal/cause", "internal/nearest"},
 	"tokencache": {"internal/lengthprefix"},
 	"tokencache/boltstore": {
-		"internal/durable", "internal/ownership", "internal/sealed", "internal/words", "tokencache",
+		"internal/durable", "internal/ownership", "internal/sealed", "internal/turn", "internal/words", "tokencache",
 	},
 	"internal/sealed": {"internal/lengthprefix", "tokencache"},
 	"internal/stores": {
@@ -57,7 +57,8 @@ var layers = map[string][]string{
 	"internal/accesslog":    {},
 	"internal/durable":      {},
 	"internal/lengthprefix": {},
-	"internal/masterkey":    {"internal/durable", "internal/ownership"},
+	"internal/masterkey":    {"internal/durable", "internal/ownership", "internal/turn"},
+	"internal/turn":         {},
 	"internal/ownership":    {},
 	"internal/sealing":      {"internal/masterkey", "internal/secret"},
 	"internal/forward":      {"zoho"},

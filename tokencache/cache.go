@@ -38,16 +38,18 @@ type Cache struct {
 	observe func(Event)
 	rand    func() float64
 
-	mu    sync.RWMutex // guards conns
+	mu    sync.RWMutex // guards conns and floor
 	conns map[Key]*Conn
+	floor uint64 // generations of connections that have gone, see leftovers
 
-	saving    [16]sync.Mutex // see savingOf
+	saving    [16]saving // see savingOf
 	ledgers   *ledgers
 	accounts  accounts // of callers
 	looks     bool     // it belongs to Status, and keeps nothing
 	beside    *Cache   // of that kind, for connections that are only looked at
 	users     userList
 	unsaved   unsaved
+	leftovers leftovers
 	lookup    grantLookup
 	loners    loners
 	plan      plan
@@ -75,10 +77,13 @@ func New(o Options) *Cache {
 		closing: make(chan struct{}),
 	}
 	c.shared, _ = o.Store.(Shared)
+	for i := range c.saving {
+		c.saving[i] = newSaving()
+	}
 	if c.rand == nil {
 		c.rand = rand.Float64
 	}
-	c.unsaved.cache = c
+	c.unsaved.cache, c.leftovers.cache = c, c
 	c.beside = &Cache{store: c.store, shared: c.shared, clock: c.clock, rand: c.rand, ledgers: c.ledgers, looks: true}
 	c.lastLook = c.clock.now()
 	return c
@@ -104,6 +109,7 @@ func (c *Cache) Conn(cl *Client, account string) (*Conn, error) {
 	if other := c.conns[key]; other != nil {
 		return other, nil
 	}
+	n.generation = c.floor
 	c.conns[key] = n
 	return n, nil
 }
@@ -130,6 +136,7 @@ func (n *Conn) known(cl *Client) error {
 // Client, or with the next flight.
 func (c *Cache) GrantChanged(key Key) {
 	c.overviews.changed(key)
+	c.leftovers.add(key)
 	n := c.find(key)
 	if n == nil {
 		return
@@ -231,6 +238,7 @@ func (c *Cache) Close() error {
 		unwatch()
 	}
 	c.unsaved.stop()
+	c.leftovers.stop()
 	c.running.Wait()
 	c.unsaved.stop()
 	c.mu.RLock()

@@ -3,6 +3,7 @@ package tokencache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -263,6 +264,9 @@ func (n *Conn) await(ctx context.Context, f *flight, w *patience) error {
 	case <-f.done:
 		return nil
 	case <-ctx.Done():
+		if n.cache.store != nil && !f.asking.Load() {
+			return n.fail(KindStore, storeRetry, fmt.Errorf("%w: %w", errStoreSlow, ctx.Err()))
+		}
 		return n.fail(KindTemporary, lookAgain, ctx.Err())
 	}
 }

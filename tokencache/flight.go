@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"sync/atomic"
 	"time"
 	"unique"
 )
@@ -35,6 +36,8 @@ type flight struct {
 	number  Mark          // among those of the connection
 	client  uint64        // whose configuration it goes by
 	done    chan struct{} // closed when the rest stands
+
+	asking atomic.Bool // the server is being asked; otherwise it is the store that is waited for
 
 	live   *live
 	err    error
@@ -132,7 +135,9 @@ func (n *Conn) renew(f *flight, cl *Client) (*live, error) {
 	f.called = true
 	n.keep(cl)
 	// gofail: var beforeTokenCall struct{}
+	f.asking.Store(true)
 	got, err := n.fetch(cl, g.Grant)
+	f.asking.Store(false)
 	// gofail: var afterTokenCall struct{}
 	n.keep(cl) // if that failed before: a token is not in use until it was tried again
 	l, err = n.complete(f, cl, c, got, err)

@@ -10,6 +10,7 @@ var (
 	errClosed     = errors.New("shutting down")
 	errShortLived = errors.New("the new token ended before it could be used")
 	errUnknown    = errors.New("neither configured nor connected")
+	errStoreSlow  = errors.New("the store has not answered yet, the server was not asked")
 )
 
 // Whose token is it? What a connection knows belongs to one grant: the token, the wait,
@@ -188,9 +189,12 @@ func (n *Conn) recognise(cl *Client) {
 // reset begins the state of another grant. Generations grow on.
 func (n *Conn) reset(fp Fingerprint) {
 	n.epoch++
+	if n.ledger != nil { // that of the grant before
+		n.cache.leftovers.add(n.key)
+	}
 	n.fingerprint = fp
 	n.live.Store(nil)
-	n.ledger = n.cache.ledgers.of(fp, n.cache.looks)
+	n.ledger = n.cache.ledgers.of(fp, n.cache.looks, n.cache.clock.now().mono)
 	n.loaded, n.waiting = false, waiting{}
 	n.failures, n.last, n.lost = 0, nil, nil
 	n.about.Store(nil)

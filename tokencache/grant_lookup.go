@@ -37,6 +37,14 @@ func (n *Conn) ungrantable() *Error {
 	return n.fail(KindNoGrant, 0, errUnknown)
 }
 
+// CheckGrants is the store's, as of this second: for whoever asks often.
+func (c *Cache) CheckGrants() error {
+	if c.store == nil {
+		return nil
+	}
+	return c.lookAtGrants("")
+}
+
 // lookAtGrants tells why grants.db is not to be relied on, as of this second.
 func (c *Cache) lookAtGrants(client string) error {
 	first, err := c.lookup.take(c)

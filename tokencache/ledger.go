@@ -53,6 +53,7 @@ type sharedLedger struct {
 	ledger ledger
 	window time.Duration // the longest that anybody counts by
 	known  bool          // what the store has is in it
+	asked  uint32        // mono when somebody got hold of it last, in seconds: there are many
 }
 
 // trim forgets what counts for nobody any more. With mu held.
@@ -178,7 +179,7 @@ type ledgers struct {
 
 // of is the ledger of a grant, nil for none. For somebody who only looks, a new one is
 // not kept.
-func (l *ledgers) of(grant Fingerprint, looks bool) *sharedLedger {
+func (l *ledgers) of(grant Fingerprint, looks bool, now int64) *sharedLedger {
 	if grant == (Fingerprint{}) {
 		return nil
 	}
@@ -191,5 +192,8 @@ func (l *ledgers) of(grant Fingerprint, looks bool) *sharedLedger {
 			l.byGrant[grant] = s
 		}
 	}
+	s.mu.Lock()
+	s.asked = uint32(now / int64(time.Second))
+	s.mu.Unlock()
 	return s
 }

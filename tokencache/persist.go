@@ -164,13 +164,14 @@ func (n *Conn) record(now moment) Record {
 
 // save writes the state if the store does not have it.
 func (n *Conn) save(cl *Client) error {
-	store := n.cache.store
-	if store == nil {
+	if n.cache.store == nil {
 		return nil
 	}
 	saving := n.cache.savingOf(n.key)
-	saving.Lock()
-	defer saving.Unlock()
+	if err := saving.begin(); err != nil {
+		return n.notSaved(err)
+	}
+	defer saving.end()
 	n.mu.Lock()
 	if !n.loaded || n.stored == n.changes {
 		n.mu.Unlock()
@@ -178,7 +179,7 @@ func (n *Conn) save(cl *Client) error {
 	}
 	rec, changes := n.record(n.cache.clock.now()), n.changes
 	n.mu.Unlock()
-	err := store.Save(n.key, cl.secrets(), rec)
+	err := n.cache.store.Save(n.key, cl.secrets(), rec)
 	n.cache.emitWarnings()
 	if errors.Is(err, ErrOutdated) {
 		n.mu.Lock()
@@ -187,11 +188,7 @@ func (n *Conn) save(cl *Client) error {
 		return n.load(cl)
 	}
 	if err != nil {
-		n.cache.emit(Event{Type: EventStoreError, Key: n.key, Operation: "save", Err: err})
-		n.mu.Lock()
-		n.unsaved = n.fail(KindStore, storeRetry, err)
-		n.mu.Unlock()
-		return err
+		return n.notSaved(err)
 	}
 	n.mu.Lock()
 	n.stored, n.unsaved = changes, nil
@@ -202,14 +199,23 @@ func (n *Conn) save(cl *Client) error {
 // savingOf is held while the state is written, so that each write has the state as it is then. A ledger
 // is written along with each connection of its grant, so all wait for each other; not in a fleet,
 // where it is written by itself, and a store that is slow must not be so for each in turn.
-func (c *Cache) savingOf(key Key) *sync.Mutex {
+func (c *Cache) savingOf(key Key) saving {
 	if c.shared == nil {
-		return &c.saving[0]
+		return c.saving[0]
 	}
-	return &c.saving[maphash.Comparable(savingSeed, key)%uint64(len(c.saving))]
+	return c.saving[maphash.Comparable(savingSeed, key)%uint64(len(c.saving))]
 }
 
 var savingSeed = maphash.MakeSeed()
+
+// notSaved tells that the store does not have the state.
+func (n *Conn) notSaved(err error) error {
+	n.cache.emit(Event{Type: EventStoreError, Key: n.key, Operation: "save", Err: err})
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.unsaved = n.fail(KindStore, storeRetry, err)
+	return err
+}
 
 // keep saves, now or later: a write that fails costs no request. A grant that goes
 // while its token is written takes it along.

@@ -29,7 +29,7 @@ func (c *Cache) Verify(cl *Client, key Key, g Grant) (Proof, error) {
 	}
 	defer c.leave()
 	fp := cl.fingerprint(g)
-	l, err := c.openLedger(fp)
+	l, err := c.openLedger(key, fp)
 	if err != nil {
 		return Proof{}, n.unreadable(cl, "load", err)
 	}
@@ -65,7 +65,7 @@ func (c *Cache) Verify(cl *Client, key Key, g Grant) (Proof, error) {
 // authorization code brings one. It counts like any other.
 func (c *Cache) Exchanged(cl *Client, key Key, g Grant, got Fetched) Proof {
 	fp, now := cl.fingerprint(g), c.clock.now()
-	l, err := c.openLedger(fp)
+	l, err := c.openLedger(key, fp)
 	l.add(now.mono)
 	switch {
 	case err != nil: // the store is told of by whoever needs it
@@ -142,8 +142,9 @@ func (n *Conn) install(cl *Client, p Proof) {
 }
 
 // openLedger is the ledger of a grant, with what the store has of it.
-func (c *Cache) openLedger(fp Fingerprint) (*sharedLedger, error) {
-	l := c.ledgers.of(fp, false)
+func (c *Cache) openLedger(key Key, fp Fingerprint) (*sharedLedger, error) {
+	c.leftovers.add(key) // the grant may come to nothing
+	l := c.ledgers.of(fp, false, c.clock.now().mono)
 	if c.store == nil {
 		return l, nil
 	}
@@ -164,10 +165,12 @@ func (c *Cache) keepLedger(key Key, fp Fingerprint, l *sharedLedger) {
 		return
 	}
 	saving := c.savingOf(key)
-	saving.Lock()
-	now := c.clock.now()
-	err := c.store.SaveLedger(fp, l.times(now), now.time())
-	saving.Unlock()
+	err := saving.begin()
+	if err == nil {
+		now := c.clock.now()
+		err = c.store.SaveLedger(fp, l.times(now), now.time())
+		saving.end()
+	}
 	if err != nil {
 		c.emit(Event{Type: EventStoreError, Key: key, Operation: "save", Err: err})
 	}

@@ -36,6 +36,9 @@ func (e endpoint) listConnections(w http.ResponseWriter, r *http.Request) error 
 		return adminapi.Refuse(http.StatusBadRequest, "unknown-state", "%v", err)
 	}
 	list := adminapi.List{Clients: m.names(), Connections: []adminapi.Connection{}}
+	if err := m.Store.CheckGrants(); err != nil {
+		list.StoreError = err.Error()
+	}
 	for _, c := range m.Store.Concerns() {
 		list.Warnings = append(list.Warnings, c.What+"; "+c.Do)
 	}

@@ -51,6 +51,8 @@ type List struct {
 	Total       int          `json:"total"` // before the limit
 	// How many of all these need consent.
 	NeedConsent int `json:"need_consent"`
+	// Why stored grants cannot be read, so that accounts may be missing: the file, the reason, what to do.
+	StoreError string `json:"store_error,omitempty"`
 	// What should be looked at in the store, as grants in it that were deleted.
 	Warnings []string `json:"warnings,omitempty"`
 	// By which keys the store is sealed, where encryption_key is configured.

@@ -108,6 +108,9 @@ func notThere(cmd *cobra.Command, args []string) (code int, err error) {
 	if code, err := adminRequest(cmd, http.MethodGet, listOf(args[0], "", 0), nil, &all); err != nil {
 		return code, err
 	}
+	if all.StoreError != "" {
+		return exitFailed, storeFailure(all)
+	}
 	return exitFailed, noSuchAccount(args[0], args[1], all)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -36,18 +38,22 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 	if len(args) == 2 && list.Total == 0 && state == "" {
 		return notThere(cmd, args)
 	}
-	if len(args) < 2 && list.Total == 0 && state == "" {
+	if len(args) < 2 && list.Total == 0 && state == "" && list.StoreError == "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "hint: bring an account in by `caddy zoho connect`, "+
 			"or the pages of zoho_connect")
 	}
 	code, err = report(cmd, list, func(w io.Writer) {
-		printConnections(w, list.Connections, list.Total, boolFlag(cmd, "wide"))
+		if list.Total > 0 || list.StoreError == "" {
+			printConnections(w, list.Connections, list.Total, boolFlag(cmd, "wide"))
+		}
 		if text := keyWord(list.Keys); text != "" {
 			fmt.Fprintln(w, text)
 		}
 	})
 	switch i := slices.IndexFunc(list.Connections, adminapi.Connection.Unreadable); {
 	case err != nil:
+	case list.StoreError != "" && (len(args) < 2 || list.Total == 0):
+		return exitFailed, storeFailure(list)
 	case list.NeedConsent > 0:
 		code = exitNeedsConsent
 	case i >= 0:
@@ -56,6 +62,12 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 			"hint: caddy zoho doctor %s %s says what to do", c.Client, c.Account, c.Client, c.Account)
 	}
 	return code, err
+}
+
+// storeFailure says that accounts may be missing in a list, since their grants cannot be read.
+func storeFailure(list adminapi.List) error {
+	return adminapi.Refuse(http.StatusServiceUnavailable, problem.CodeStore,
+		"the stored grants cannot be read, so accounts may be missing here: %s", list.StoreError)
 }
 
 func cmdRefresh(cmd *cobra.Command, args []string) (int, error) {

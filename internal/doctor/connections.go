@@ -92,6 +92,9 @@ func (e *exam) unserved(statuses []tokencache.Status) {
 			connected = append(connected, s.Account)
 		}
 	}
+	if e.Store.CheckGrants() != nil { // who is connected is not known
+		return
+	}
 	served := make(map[string][]string) // addresses by account
 	for p, listen := range e.proxies() {
 		if !strings.Contains(p.Account, "{") && !slices.Contains(known, p.Account) {

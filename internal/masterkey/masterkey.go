@@ -17,6 +17,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/durable"
 	"github.com/caddy-zoho/caddy-zoho/internal/ownership"
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 )
 
 const (
@@ -29,71 +30,87 @@ const (
 // configured like any other secret. Safe for concurrent use.
 type File struct {
 	path string
+	look *turn.Turn // of who looks at the file
 
-	mu   sync.Mutex
+	mu   sync.Mutex  // guards all below
 	seen fs.FileInfo // what was read last
 	key  []byte
 }
 
 // New names a file. It reads and makes nothing.
-func New(path string) *File { return &File{path: path} }
+func New(path string) *File { return &File{path: path, look: turn.New()} }
 
 // Path is where the key is.
 func (f *File) Path() string { return f.path }
 
 // Key is the key, nil if there is none. One that was read once goes on opening when its
-// file is gone or cannot be read any more; the error tells that it cannot.
+// file is gone, cannot be read any more, or is on a disk that hangs; the error tells so.
 func (f *File) Key() ([]byte, error) {
+	_, err := turn.Ask(f.look, turn.Patience, func() (struct{}, error) { return struct{}{}, f.refresh() })
+	if errors.Is(err, turn.ErrHung) {
+		err = fmt.Errorf("%s: its disk has not answered for %s", f.path, turn.Patience)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	info, err := os.Stat(f.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return f.key, nil
-	case err == nil && f.same(info):
-		return f.key, nil
-	case err == nil:
-		err = f.read(info)
-	}
 	return f.key, err
 }
 
+// refresh reads the file if it is another one than before.
+func (f *File) refresh() error {
+	info, err := os.Stat(f.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil || f.same(info):
+		return err
+	}
+	key, err := f.read(info)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.key, f.seen = key, info
+	return nil
+}
+
 func (f *File) same(info fs.FileInfo) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return f.seen != nil && os.SameFile(f.seen, info) && f.seen.Size() == info.Size() &&
 		f.seen.ModTime().Equal(info.ModTime())
 }
 
-func (f *File) read(info fs.FileInfo) error {
+func (f *File) read(info fs.FileInfo) ([]byte, error) {
 	switch {
 	case info.IsDir():
-		return fmt.Errorf("%s is a directory", f.path)
+		return nil, fmt.Errorf("%s is a directory", f.path)
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is no regular file", f.path)
+		return nil, fmt.Errorf("%s is no regular file", f.path)
 	case info.Size() == 0:
-		return fmt.Errorf("%s is empty", f.path)
+		return nil, fmt.Errorf("%s is empty", f.path)
 	}
 	if uid, strange := ownership.Stranger(info); strange && ownership.Refuse() {
-		return fmt.Errorf("%s: %s: %s", f.path, ownership.Told(uid), ownership.Remedy(f.path))
+		return nil, fmt.Errorf("%s: %s: %s", f.path, ownership.Told(uid), ownership.Remedy(f.path))
 	}
 	file, err := os.Open(f.path)
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%s cannot be read by this process: let user %d read it", f.path, os.Getuid())
+		return nil, fmt.Errorf("%s cannot be read by this process: let user %d read it", f.path, os.Getuid())
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, longest+1))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	key := bytes.TrimSpace(text)
 	if len(key) < shortest || len(text) > longest ||
 		bytes.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return fmt.Errorf("%s holds no key, which is at least %d printable characters on one line", f.path, shortest)
+		return nil, fmt.Errorf("%s holds no key, which is at least %d printable characters on one line", f.path, shortest)
 	}
-	f.key, f.seen = key, info
-	return nil
+	return key, nil
 }
 
 // Make makes the key. It is on the disk when Make returns; one that is there already, or

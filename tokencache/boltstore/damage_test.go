@@ -155,14 +155,6 @@ func overwrite(path string, at int64, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-func garbage(n int) []byte {
-	b := make([]byte, n)
-	for i, r := 0, rand.New(rand.NewPCG(1, 2)); i < n; i++ {
-		b[i] = byte(r.Uint32())
-	}
-	return b
-}
-
 func inBolt(path string, fn func(*bolt.Tx) error) error {
 	db, err := bolt.Open(path, 0o600, nil)
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/ownership"
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -26,7 +26,7 @@ const (
 
 // dbFile is one bbolt file, and the only code that touches bbolt.
 //
-// Its transactions run one at a time, under mu: nobody ever waits inside
+// Its transactions run one at a time, each in a turn of mu: nobody ever waits inside
 // bbolt, where a panic can leave locks behind that are never released. After a
 // panic the handle is abandoned, not closed, for the same reason.
 //
@@ -43,7 +43,7 @@ type dbFile struct {
 	path   string
 	remedy func() string // what to do if it is damaged
 
-	mu    sync.Mutex // guards all below
+	mu    *turn.Turn // guards all below; whoever only asks goes by ask
 	db    *bolt.DB   // nil if not open
 	raw   *os.File   // the file under db
 	info  fs.FileInfo

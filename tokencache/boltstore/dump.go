@@ -7,6 +7,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -16,9 +17,12 @@ import (
 // Dump is what is stored of grants at this moment, as it is stored. It is refused where some of
 // that is damaged: a backup of it must not take the place of a sound one.
 func (b *Store) Dump() (*sealed.Dump, error) {
+	return ask(&b.grants, turn.Patience, b.dump)
+}
+
+// dump is Dump in the turn of grants.db, which each deletion takes as well.
+func (b *Store) dump() (*sealed.Dump, error) {
 	f := &b.grants
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if err := b.readyGrants(); err != nil {
 		return nil, err
 	}
@@ -39,11 +43,14 @@ func (b *Store) Dump() (*sealed.Dump, error) {
 			return nil, b.damagedRecord(someOf(found.faults))
 		}
 	}
-	deleted, err := b.Deleted() // under the mutex of grants.db, which each deletion takes
-	for key, at := range deleted {
-		d.Deletions = append(d.Deletions, sealed.Deletion{Client: key.Client, Account: key.Account, At: at})
+	deleted, err := b.tokensDeletions()
+	if err != nil {
+		return nil, err
 	}
-	return d, err
+	for key, deletion := range deleted {
+		d.Deletions = append(d.Deletions, sealed.Deletion{Client: key.Client, Account: key.Account, At: deletion.At})
+	}
+	return d, nil
 }
 
 // dumpGrants copies rings and grants.
@@ -116,14 +123,14 @@ func (b *Store) SaveGrants(client string, secrets [][]byte, grants map[string]to
 	if len(keys) == 0 {
 		return nil
 	}
-	return b.saveGrants(keys, func(f *dbFile, tx *bolt.Tx) error {
+	return b.saveGrants(keys, func(f *dbFile, tx *bolt.Tx, change uint64) error {
 		if anew {
 			if err := f.giveUpKey(tx, keys[0], secrets); err != nil {
 				return err
 			}
 		}
 		for _, key := range keys {
-			if err := sealGrant(f, tx, key, secrets, grants[key.Account], anew); err != nil {
+			if err := sealGrant(f, tx, key, secrets, grants[key.Account], anew, change); err != nil {
 				return err
 			}
 		}
@@ -133,28 +140,28 @@ func (b *Store) SaveGrants(client string, secrets [][]byte, grants map[string]to
 
 // Deleted says when the grants were deleted here that were not stored again.
 func (b *Store) Deleted() (map[tokencache.Key]time.Time, error) {
+	deletions, err := b.tokensDeletions()
+	if err != nil {
+		return nil, err
+	}
 	deleted := make(map[tokencache.Key]time.Time)
-	err := b.withTokens(false, func(tx *bolt.Tx) error {
-		clear(deleted)
-		return eachAccount(tx, bucketDeleted, func(key tokencache.Key, value []byte) error {
-			var at time.Time
-			_ = sealed.Unpack(value, &at, bucketDeleted, key.Client, key.Account) // that it was is what counts
-			deleted[key] = at
-			return nil
-		})
-	})
-	return deleted, err
+	for key, d := range deletions {
+		deleted[key] = d.At
+	}
+	return deleted, nil
 }
 
 // MarkDeleted notes of accounts that their grants were deleted, elsewhere and then. What is
-// noted already stays.
+// noted already stays. A grant that is stored from now on is newer.
 func (b *Store) MarkDeleted(deleted map[tokencache.Key]time.Time) error {
 	return b.withTokens(true, func(tx *bolt.Tx) error {
+		change := max(lastChange(tx), 1)
 		for key, at := range deleted {
 			if account(tx, bucketDeleted, key) != nil {
 				continue
 			}
-			if err := errors.Join(checkKey(key), putAccount(tx, bucketDeleted, key, sealed.UTC(at))); err != nil {
+			note := deletion{Change: change, At: sealed.UTC(at)}
+			if err := errors.Join(checkKey(key), putAccount(tx, bucketDeleted, key, note)); err != nil {
 				return err
 			}
 		}

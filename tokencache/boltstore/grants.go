@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -26,11 +28,28 @@ func (b *Store) HasGrant(key tokencache.Key) bool {
 }
 
 // LoadGrant returns the stored grant of a connection, and whether there is one.
-// If that cannot be known for certain, it is an error.
+// If that cannot be known for certain, it is an error. While the disk hangs it is the grant
+// that was last read or written.
 func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Grant, bool, error) {
+	type loaded struct {
+		tokencache.Grant
+		found bool
+	}
+	l, err := ask(&b.grants, turn.Patience, func() (l loaded, err error) {
+		l.Grant, l.found, err = b.loadGrant(key, secrets)
+		return l, err
+	})
+	if errors.Is(err, turn.ErrHung) && !b.closed.Load() {
+		if g, found := b.read.open(key, secrets); found {
+			return g, true, nil
+		}
+	}
+	return l.Grant, l.found, err
+}
+
+// loadGrant is LoadGrant in a turn of grants.db.
+func (b *Store) loadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Grant, bool, error) {
 	f := &b.grants
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if err := b.readyGrants(); err != nil || f.db == nil {
 		return tokencache.Grant{}, false, err
 	}
@@ -41,14 +60,14 @@ func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 		}
 		return tokencache.Grant{}, false, nil
 	}
-	var w sealed.Grant
+	var w storedGrant
 	var dk cachedKey
 	err := f.run(false, func(tx *bolt.Tx) error {
 		err := sealed.Unpack(account(tx, bucketGrants, key), &w, bucketGrants, key.Client, key.Account)
 		if err != nil {
 			return err
 		}
-		dk, err = f.dataKey(tx, keyName{key.Client, w.Grant.Key}, secrets)
+		dk, err = f.dataKey(tx, keyName{key.Client, w.Grant.Grant.Key}, secrets)
 		return err
 	})
 	if err != nil {
@@ -58,9 +77,10 @@ func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 	if err != nil {
 		return tokencache.Grant{}, false, b.unreadable(key, secrets, err)
 	}
+	b.read.keep(key, w.Grant, dk)
 	if !dk.complete { // a secret was added: without its wrap it could not replace the old one
 		err := b.changeWraps(func(f *dbFile, tx *bolt.Tx) error {
-			return f.wrap(tx, keyName{key.Client, w.Grant.Key}, secrets)
+			return f.wrap(tx, keyName{key.Client, w.Grant.Grant.Key}, secrets)
 		})
 		if err != nil {
 			b.warn("%s: a new key of client %q could not be added yet, do not remove the old one: %v",
@@ -74,24 +94,27 @@ func (b *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 // returns, and the version before is kept. Nothing is overwritten if the
 // secrets do not open the client's data key.
 func (b *Store) SaveGrant(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
-	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx) error {
-		return putGrant(f, tx, key, secrets, g, false)
+	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx, change uint64) error {
+		return putGrant(f, tx, key, secrets, g, false, change)
 	})
 }
 
 // ReplaceGrant is SaveGrant for an account whose stored grant cannot be read, as
 // far as its error says Replaceable. Grants of other accounts stay as they are.
 func (b *Store) ReplaceGrant(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
-	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx) error {
+	return b.saveGrant(key, g, func(f *dbFile, tx *bolt.Tx, change uint64) error {
 		if err := f.giveUpKey(tx, key, secrets); err != nil {
 			return err
 		}
-		return putGrant(f, tx, key, secrets, g, true)
+		return putGrant(f, tx, key, secrets, g, true, change)
 	})
 }
 
+// numbered is a change that stores grants: they get its number.
+type numbered func(f *dbFile, tx *bolt.Tx, change uint64) error
+
 // saveGrant is what SaveGrant and ReplaceGrant have in common.
-func (b *Store) saveGrant(key tokencache.Key, g tokencache.Grant, put change) error {
+func (b *Store) saveGrant(key tokencache.Key, g tokencache.Grant, put numbered) error {
 	if err := checkGrant(key, g); err != nil {
 		return err
 	}
@@ -111,32 +134,49 @@ func checkGrant(key tokencache.Key, g tokencache.Grant) error {
 
 // saveGrants has put write the grants of these accounts, in the transaction that changes
 // grants.db. The index and tokens.db learn of it once it is committed.
-func (b *Store) saveGrants(keys []tokencache.Key, put change) error {
-	f := &b.grants
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err := b.readyGrants(); err != nil {
+func (b *Store) saveGrants(keys []tokencache.Key, put numbered) error {
+	change, err := ask(&b.grants, turn.Patience, func() (change uint64, _ error) {
+		if err := b.readyGrants(); err != nil {
+			return 0, err
+		}
+		seen := b.seenChanges()
+		for _, key := range keys {
+			b.read.forget(key)
+		}
+		err := b.changeGrants(func(f *dbFile, tx *bolt.Tx) (err error) {
+			if change, err = nextChange(tx, seen); err != nil {
+				return err
+			}
+			return put(f, tx, change)
+		})
+		if err != nil {
+			return 0, b.grantError(keys[0], err)
+		}
+		for _, key := range keys {
+			b.index.add(key)
+		}
+		return change, nil
+	})
+	if err != nil {
 		return err
 	}
-	if err := b.changeGrants(put); err != nil {
-		return b.grantError(keys[0], err)
-	}
-	for _, key := range keys {
-		b.index.add(key)
-	}
-	b.rememberSaved(keys)
+	b.rememberSaved(keys, change)
 	return nil
 }
 
 // putGrant seals a grant, and drops the data keys of before that nothing is sealed by any more.
-func putGrant(f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, anew bool) error {
-	return errors.Join(sealGrant(f, tx, key, secrets, g, anew), dropRetired(tx, key.Client))
+func putGrant(
+	f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, anew bool, change uint64,
+) error {
+	return errors.Join(sealGrant(f, tx, key, secrets, g, anew, change), dropRetired(tx, key.Client))
 }
 
 // sealGrant seals a grant. A data key is made only for a client without any grant:
 // where there are some, one that cannot be had must not be displaced, unless that
 // was asked for.
-func sealGrant(f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, anew bool) error {
+func sealGrant(
+	f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g tokencache.Grant, anew bool, change uint64,
+) error {
 	grants := clientBucket(tx, bucketGrants, key.Client)
 	dk, err := f.writeDataKey(tx, key.Client, secrets, anew || grants == nil)
 	if err != nil {
@@ -147,38 +187,56 @@ func sealGrant(f *dbFile, tx *bolt.Tx, key tokencache.Key, secrets [][]byte, g t
 			return err
 		}
 	}
-	w, err := dk.SealGrant(key, g)
-	if err != nil {
+	w := storedGrant{Change: change}
+	if w.Grant, err = dk.SealGrant(key, g); err != nil {
 		return err
 	}
-	return putAccount(tx, bucketGrants, key, w)
+	return errors.Join(putAccount(tx, bucketGrants, key, w), dropDeletion(tx, key))
 }
 
 // DeleteGrant deletes the grant of a connection and the access token in its
 // record, and remembers that it did. With the last grant of a client its data
 // key goes too.
 func (b *Store) DeleteGrant(key tokencache.Key) error {
-	f := &b.grants
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err := b.readyGrants(); err != nil || f.db == nil {
+	d, err := ask(&b.grants, turn.Patience, func() (deletion, error) { return b.deleteGrant(key) })
+	if err != nil || d.Change == 0 {
 		return err
 	}
-	if !b.index.has(key) {
-		return nil
+	b.rememberDeleted(key, d)
+	return nil
+}
+
+// deleteGrant is DeleteGrant in a turn of grants.db. The deletion is the zero one if there was
+// nothing to delete.
+func (b *Store) deleteGrant(key tokencache.Key) (d deletion, err error) {
+	f := &b.grants
+	if err := b.readyGrants(); err != nil || f.db == nil {
+		return d, err
 	}
-	err := b.changeGrants(func(_ *dbFile, tx *bolt.Tx) error {
+	if !b.index.has(key) {
+		return d, nil
+	}
+	seen := b.seenChanges()
+	b.read.forget(key)
+	err = b.changeGrants(func(_ *dbFile, tx *bolt.Tx) error {
 		grants := clientBucket(tx, bucketGrants, key.Client)
 		if grants == nil {
 			return nil
 		}
-		if err := errors.Join(grants.Delete([]byte(key.Account)), addToCount(tx, -1)); err != nil {
+		change, err := nextChange(tx, seen)
+		if err != nil {
+			return err
+		}
+		d = deletion{Change: change, At: sealed.UTC(time.Now())}
+		err = errors.Join(putAccount(tx, bucketDeleted, key, d), sweepDeleted(tx, key, d.At),
+			grants.Delete([]byte(key.Account)), addToCount(tx, -1))
+		if err != nil {
 			return err
 		}
 		if name, _ := grants.Cursor().First(); name != nil {
 			return dropRetired(tx, key.Client)
 		}
-		err := errors.Join(
+		err = errors.Join(
 			tx.Bucket([]byte(bucketGrants)).DeleteBucket([]byte(key.Client)),
 			dropRetired(tx, key.Client))
 		if keys := tx.Bucket([]byte(bucketKeys)); keys != nil {
@@ -187,12 +245,11 @@ func (b *Store) DeleteGrant(key tokencache.Key) error {
 		return err
 	})
 	if err != nil {
-		return b.grantError(key, err)
+		return d, b.grantError(key, err)
 	}
 	maps.DeleteFunc(f.keys, func(name keyName, _ cachedKey) bool { return name.client == key.Client })
 	b.index.remove(key)
-	b.rememberDeleted(key)
-	return nil
+	return d, nil
 }
 
 // grantError says which grant it is about.

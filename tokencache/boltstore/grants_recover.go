@@ -24,7 +24,7 @@ import (
 // the version before.
 
 // readyGrants opens grants.db. Without an error it is either open, or there is
-// none and never was one. The caller holds grants.mu.
+// none and never was one. The caller has the turn of grants.db.
 func (b *Store) readyGrants() error {
 	f := &b.grants
 	if b.closed.Load() {
@@ -59,6 +59,7 @@ func (b *Store) readyGrants() error {
 		f.fail(err)
 		return f.err
 	}
+	b.read.clear() // it may be another file
 	b.existed.Store(true)
 	b.keepFirst()
 	if b.opened.Load() {
@@ -67,6 +68,7 @@ func (b *Store) readyGrants() error {
 	if marked, err := b.marked(); err == nil && !marked {
 		b.note(func(*bolt.Tx) error { return nil })
 	}
+	b.settleDeleted()
 	return nil
 }
 
@@ -104,7 +106,7 @@ func (b *Store) missingGrants() error {
 	}
 }
 
-// readIndex names the accounts, and what is wrong. The caller holds grants.mu.
+// readIndex names the accounts, and what is wrong. The caller has the turn of grants.db.
 func (b *Store) readIndex() error {
 	var found inspection
 	err := b.grants.run(false, func(tx *bolt.Tx) (err error) {
@@ -131,11 +133,12 @@ func (b *Store) note(fn func(*bolt.Tx) error) {
 }
 
 // marked reports whether tokens.db knows that grants.db existed.
-func (b *Store) marked() (marked bool, err error) {
-	err = b.withTokens(false, func(tx *bolt.Tx) error {
+func (b *Store) marked() (bool, error) {
+	marked := false
+	err := b.withTokens(false, func(tx *bolt.Tx) error {
 		about := tx.Bucket([]byte(bucketAbout))
 		marked = about != nil && about.Get([]byte(bucketGrants)) != nil
 		return nil
 	})
-	return marked, err
+	return err == nil && marked, err
 }

@@ -24,7 +24,9 @@ type change func(f *dbFile, tx *bolt.Tx) error
 func (b *Store) commit(f *dbFile, do change) error {
 	var refused error
 	err := f.run(true, func(tx *bolt.Tx) error {
-		refused = do(f, tx)
+		if refused = do(f, tx); refused == nil && b.grants.mu.Gone() {
+			refused = b.grants.hung() // who asked was told that it was not done
+		}
 		return refused
 	})
 	if err != nil {

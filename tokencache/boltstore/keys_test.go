@@ -40,38 +40,6 @@ func twoVersions(t *testing.T) (dir string) {
 	return dir
 }
 
-func flipBit(value []byte, at int) []byte {
-	value = bytes.Clone(value)
-	value[at] ^= 1
-	return value
-}
-
-// keyDamages are what can happen to the records that grants need besides their own.
-var keyDamages = map[string]struct {
-	do   func(tx *bolt.Tx) error
-	says string
-}{
-	"a flipped bit in the key": {says: `data key of client "main" is missing or not as it was written`, do: func(tx *bolt.Tx) error {
-		keys := tx.Bucket([]byte("keys"))
-		return keys.Put([]byte("main"), flipBit(keys.Get([]byte("main")), 40))
-	}},
-	"a flipped bit in the key's name": {says: `data key of client "main" is missing`, do: func(tx *bolt.Tx) error {
-		keys := tx.Bucket([]byte("keys"))
-		return errors.Join(keys.Put([]byte("mail"), keys.Get([]byte("main"))), keys.Delete([]byte("main")))
-	}},
-	"the key is gone": {says: `data key of client "main" is missing`, do: func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte("keys")).Delete([]byte("main"))
-	}},
-	"all keys are gone": {says: `data key of client "main" is missing`, do: func(tx *bolt.Tx) error {
-		return tx.DeleteBucket([]byte("keys"))
-	}},
-	"the key is another": {says: ` of client "main" is missing or not as it was written, so that 2 of its grants`, do: func(tx *bolt.Tx) error {
-		keys := tx.Bucket([]byte("keys"))
-		ring := bytes.Replace(keys.Get([]byte("main")), []byte(`{"id":"`), []byte(`{"id":"0`), 1)
-		return keys.Put([]byte("main"), resum(ring, "keys", "main"))
-	}},
-}
-
 // TestDamagedKeyRecord, S-71: what grants cannot be read without is looked at like them; no
 // second key is made, the version before stays what it is, and the remedy works.
 func TestDamagedKeyRecord(t *testing.T) {

@@ -16,12 +16,16 @@ import (
 
 // LoadLedger is the stored ledger of a grant. One that cannot be read counts as none; Warnings
 // tells.
-func (b *Store) LoadLedger(of tokencache.Fingerprint) (calls []time.Time, err error) {
-	err = b.withTokens(false, func(tx *bolt.Tx) error {
+func (b *Store) LoadLedger(of tokencache.Fingerprint) ([]time.Time, error) {
+	var calls []time.Time
+	err := b.withTokens(false, func(tx *bolt.Tx) error {
 		calls = b.ledger(tx, of)
 		return nil
 	})
-	return calls, err
+	if err != nil {
+		return nil, err
+	}
+	return calls, nil
 }
 
 // SaveLedger stores the ledger of a grant that has come in, and drops some of those that

@@ -12,8 +12,8 @@ import (
 // ConsumeNonce reports whether an id is used the first time, and remembers it until
 // the time given, over restarts as well. Ids are kept in clear: they must tell nothing.
 // Nothing is written for one that was used.
-func (b *Store) ConsumeNonce(id string, until time.Time) (first bool, err error) {
-	err = b.withTokens(true, func(tx *bolt.Tx) error {
+func (b *Store) ConsumeNonce(id string, until time.Time) (first bool, _ error) {
+	err := b.withTokens(true, func(tx *bolt.Tx) error {
 		spent, err := tx.CreateBucketIfNotExists([]byte(bucketSpent))
 		if err != nil {
 			return err
@@ -53,13 +53,14 @@ func (b *Store) ReturnNonce(id string) error {
 }
 
 // NonceConsumed reports whether ConsumeNonce has seen the id, and remembers it still.
-func (b *Store) NonceConsumed(id string) (used bool, err error) {
-	err = b.withTokens(false, func(tx *bolt.Tx) error {
+func (b *Store) NonceConsumed(id string) (bool, error) {
+	used := false
+	err := b.withTokens(false, func(tx *bolt.Tx) error {
 		spent := tx.Bucket([]byte(bucketSpent))
 		used = spent != nil && spent.Get([]byte(id)) != nil
 		return nil
 	})
-	return used, err
+	return err == nil && used, err
 }
 
 // dropPast drops the ids whose time is over, and what cannot be read as a time: nothing

@@ -3,11 +3,12 @@ package boltstore
 import (
 	"errors"
 	"fmt"
-	"os"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -16,18 +17,19 @@ import (
 // found in Warnings; a Cache makes events of warnings that come up later.
 func (b *Store) Open() error {
 	b.closed.Store(false)
-	for _, f := range []*dbFile{&b.grants, &b.tokens} {
-		f.mu.Lock()
-		f.retry = time.Time{}
-		f.mu.Unlock()
-	}
 	var locked *tokencache.LockedError
-	if err := b.withTokens(false, func(*bolt.Tx) error { return nil }); errors.As(err, &locked) {
+	err := askOnly(&b.tokens, openPatience, func() error {
+		b.tokens.retry = time.Time{}
+		return b.runTokens(false, func(*bolt.Tx) error { return nil })
+	})
+	if errors.As(err, &locked) {
 		return locked
 	}
-	b.grants.mu.Lock()
-	defer b.grants.mu.Unlock()
-	if err := b.readyGrants(); errors.As(err, &locked) {
+	err = askOnly(&b.grants, openPatience, func() error {
+		b.grants.retry = time.Time{}
+		return b.readyGrants()
+	})
+	if errors.As(err, &locked) {
 		return locked
 	}
 	b.UnreportedWarnings()
@@ -35,19 +37,43 @@ func (b *Store) Open() error {
 }
 
 // Close closes the files and gives their locks back, so that another process may have them.
-// Calls that come later are refused until Open.
+// Calls that come later are refused until Open. A file that hangs is not waited for: it is
+// closed when what runs has ended, and until then an error says so.
 func (b *Store) Close() error {
 	b.closed.Store(true)
-	var errs []error
-	for _, f := range []*dbFile{&b.grants, &b.tokens} {
-		f.mu.Lock()
-		if err := f.close(); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", f.path, err))
-		}
-		f.fail(nil)
-		f.mu.Unlock()
+	var closing sync.WaitGroup
+	var errs [2]error
+	for i, f := range []*dbFile{&b.grants, &b.tokens} {
+		closing.Go(func() { errs[i] = b.closeFile(f) })
 	}
-	return errors.Join(errs...)
+	closing.Wait()
+	return errors.Join(errs[:]...)
+}
+
+func (b *Store) closeFile(f *dbFile) error {
+	err := askOnly(f, turn.Patience, func() error {
+		err := f.close()
+		f.fail(nil)
+		return err
+	})
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, turn.ErrHung):
+		go b.closeLate(f)
+		return err
+	}
+	return fmt.Errorf("%s: %w", f.path, err)
+}
+
+// closeLate closes a file that hung, unless the store was opened again meanwhile.
+func (b *Store) closeLate(f *dbFile) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if b.closed.Load() {
+		_ = f.close()
+		f.fail(nil)
+	}
 }
 
 // openOnce opens the files if nobody did: who only reads the index has to have one. What is
@@ -68,13 +94,13 @@ func (b *Store) Check() error {
 // CheckGrants says why the stored grants cannot be relied on, nil if they can: it is
 // Check for grants.db alone.
 func (b *Store) CheckGrants() error {
-	b.grants.mu.Lock()
-	defer b.grants.mu.Unlock()
-	err := b.readyGrants()
-	if faults := b.index.unsound(); err == nil && len(faults) > 0 {
-		err = b.damagedRecord(someOf(faults))
-	}
-	return err
+	return askOnly(&b.grants, turn.Patience, func() error {
+		err := b.readyGrants()
+		if faults := b.index.unsound(); err == nil && len(faults) > 0 {
+			err = b.damagedRecord(someOf(faults))
+		}
+		return err
+	})
 }
 
 // damagedRecord is the error of a file that opens, with records in it that are not as they
@@ -88,22 +114,3 @@ func (b *Store) damagedRecord(reason string) error {
 		Partly: true,
 	}
 }
-
-// TryWrite says why the store could not keep what it is given now, nil if it could: it
-// commits a transaction that changes nothing, and writes as much beside it as a
-// consent does.
-func (b *Store) TryWrite() error {
-	if err := b.withTokens(true, func(*bolt.Tx) error { return nil }); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(b.dir, "try-*")
-	if err != nil {
-		return b.tokens.explain(err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(make([]byte, tryBytes))
-	return b.tokens.explain(errors.Join(err, f.Sync(), f.Close()))
-}
-
-// tryBytes is what a small grants.db and the version before it take.
-const tryBytes = 128 << 10

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/durable"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -27,10 +28,13 @@ import (
 // others. Grants that are sealed by a data key of before, and open, are sealed anew by the one
 // of today. What the secrets do not open stays as it is.
 func (b *Store) Rekey(of func(client string) [][]byte) (sealed.Rekeyed, error) {
+	return ask(&b.grants, openPatience, func() (sealed.Rekeyed, error) { return b.rekey(of) })
+}
+
+// rekey is Rekey in the turn of grants.db.
+func (b *Store) rekey(of func(client string) [][]byte) (sealed.Rekeyed, error) {
 	var done sealed.Rekeyed
 	f := &b.grants
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if err := b.readyGrants(); err != nil {
 		return done, err
 	}
@@ -42,8 +46,7 @@ func (b *Store) Rekey(of func(client string) [][]byte) (sealed.Rekeyed, error) {
 			return done, b.grants.explain(err)
 		}
 	}
-	err := b.rekeyTokens(of, &done)
-	return done, err
+	return b.rekeyTokens(of, done)
 }
 
 // rewriteGrants writes grants.db anew, and then the version before.
@@ -166,14 +169,14 @@ func moveGrants(
 	if grants == nil {
 		return 0, nil
 	}
-	anew := make(map[tokencache.Key]sealed.Grant)
+	anew := make(map[tokencache.Key]storedGrant)
 	err = grants.ForEach(func(account, value []byte) error {
 		before := opened[keyName{client, sealed.KeyOf(value)}]
 		if before == nil || before.ID == today.ID {
 			return nil
 		}
 		key := tokencache.Key{Client: client, Account: string(account)}
-		var w sealed.Grant
+		var w storedGrant
 		if sealed.Unpack(value, &w, bucketGrants, key.Client, key.Account) != nil {
 			return nil
 		}
@@ -181,7 +184,8 @@ func moveGrants(
 		if err != nil {
 			return nil // its owner is told; the data key stays for it
 		}
-		anew[key], err = today.SealGrant(key, g)
+		w.Grant, err = today.SealGrant(key, g)
+		anew[key] = w
 		return err
 	})
 	for key, w := range anew {
@@ -190,22 +194,29 @@ func moveGrants(
 	return len(anew), err
 }
 
-// rekeyTokens wraps the rings of tokens.db anew.
-func (b *Store) rekeyTokens(of func(client string) [][]byte, done *sealed.Rekeyed) error {
-	was := *done
-	return b.withTokens(true, func(tx *bolt.Tx) error { // may run twice, on a file begun anew
-		*done = was
-		_, _, err := rewrapRings(tx, of, tokensFile, done)
+// rekeyTokens wraps the rings of tokens.db anew, and adds that to what was done.
+func (b *Store) rekeyTokens(of func(client string) [][]byte, done sealed.Rekeyed) (sealed.Rekeyed, error) {
+	var all sealed.Rekeyed
+	err := b.withTokens(true, func(tx *bolt.Tx) error { // may run twice, on a file begun anew
+		all = done
+		_, _, err := rewrapRings(tx, of, tokensFile, &all)
 		return err
 	})
+	if err != nil {
+		return done, err
+	}
+	return all, nil
 }
 
 // KeysInUse says by which keys the store is sealed, and how many records have a data key without
 // a wrap by one of them.
-func (b *Store) KeysInUse(first string) (use sealed.KeysInUse, err error) {
+func (b *Store) KeysInUse(first string) (sealed.KeysInUse, error) {
+	return ask(&b.grants, turn.Patience, func() (sealed.KeysInUse, error) { return b.keysInUse(first) })
+}
+
+// keysInUse is KeysInUse in the turn of grants.db.
+func (b *Store) keysInUse(first string) (use sealed.KeysInUse, err error) {
 	f := &b.grants
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if err := b.readyGrants(); err != nil {
 		return use, err
 	}
@@ -219,14 +230,17 @@ func (b *Store) KeysInUse(first string) (use sealed.KeysInUse, err error) {
 			return use, f.explain(err)
 		}
 	}
-	grants := use
+	var all sealed.KeysInUse
 	err = b.withTokens(false, func(tx *bolt.Tx) error { // may run twice, on a file begun anew
-		use = grants
-		return addKeysInUse(tx, &use, first, bucketTokens, func(key tokencache.Key, packed []byte) string {
+		all = use
+		return addKeysInUse(tx, &all, first, bucketTokens, func(key tokencache.Key, packed []byte) string {
 			return sealed.TokenKey(packed, key)
 		})
 	})
-	return use, err
+	if err != nil {
+		return use, err
+	}
+	return all, nil
 }
 
 // addKeysInUse counts the rings of a file. keyOf is the data key that seals a record of the bucket.

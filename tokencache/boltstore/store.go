@@ -13,9 +13,11 @@
 // never begun anew, what cannot be read in it is not overwritten unless somebody asks for
 // just that, and each change leaves the version before it in a file beside.
 //
-// Locks are taken in this order: the mutex of grants.db, that of tokens.db, and then for a
-// moment that of the index or of the warnings. A transaction runs under the mutex of its
-// file, so there is one at a time in each. Between processes the lock on tokens.db is that
+// Each file has one turn at a time (turn.go), in which all that touches it runs, and for which
+// nobody waits longer than a disk may take. Turns and locks are taken in this order: that of
+// grants.db, that of tokens.db, and then for a moment the lock of the index, of what was read
+// (memory.go) or of the warnings. A transaction runs in a turn of its file, so there is one at
+// a time in each. Between processes the lock on tokens.db is that
 // of the whole directory: who cannot have it does not touch grants.db.
 package boltstore
 
@@ -30,6 +32,7 @@ import (
 	"sync/atomic"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/ownership"
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -46,12 +49,13 @@ import (
 type Store struct {
 	dir    string
 	tokens dbFile
-	grants dbFile // its mutex is taken before that of tokens
+	grants dbFile // its turn is taken before that of tokens
 
 	opened  atomic.Bool // grants.db was looked at, so that index says what it holds
 	closed  atomic.Bool // by Close, until Open: calls are refused
 	existed atomic.Bool // grants.db was there while this process ran
 	index   grantIndex
+	read    readGrants
 
 	mu         sync.Mutex // guards all below
 	warnings   []string   // the latest
@@ -61,6 +65,7 @@ type Store struct {
 // New returns the store in dir. It opens nothing.
 func New(dir string) *Store {
 	b := &Store{dir: dir}
+	b.tokens.mu, b.grants.mu = turn.New(), turn.New()
 	b.tokens.name, b.tokens.path = tokensFile, filepath.Join(dir, tokensFile)
 	b.tokens.remedy = func() string { return "remove it, it is only a cache" }
 	b.grants.name, b.grants.path = grantsFile, filepath.Join(dir, grantsFile)

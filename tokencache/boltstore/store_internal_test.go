@@ -160,7 +160,7 @@ func TestSecondMark(t *testing.T) {
 		g := tokencache.Grant{RefreshToken: "1000.z"}
 		b.grants.mu.Lock()
 		err := b.changeGrants(func(f *dbFile, tx *bolt.Tx) error {
-			err := putGrant(f, tx, z, secrets, g, false)
+			err := putGrant(f, tx, z, secrets, g, false, 0)
 			breakAfter(f, tx)
 			return err
 		})

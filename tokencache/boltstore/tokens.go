@@ -12,12 +12,14 @@ import (
 // Load returns the record of a connection from tokens.db, and whether there is
 // one. A token that the secrets do not open is left out. A record that cannot
 // be read counts as none; Warnings tells.
-func (b *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record, found bool, err error) {
+func (b *Store) Load(key tokencache.Key, secrets [][]byte) (tokencache.Record, bool, error) {
+	var r tokencache.Record
+	var found bool
 	var dk cachedKey
 	var keyErr error
 	var w sealed.Record
 	var damaged error
-	err = b.withTokens(false, func(tx *bolt.Tx) error {
+	err := b.withTokens(false, func(tx *bolt.Tx) error {
 		value := account(tx, bucketTokens, key)
 		if found = value != nil; !found {
 			return nil
@@ -73,5 +75,8 @@ func (b *Store) Save(key tokencache.Key, secrets [][]byte, r tokencache.Record) 
 		return errors.Join(putAccount(tx, bucketTokens, key, w), putLedger(tx, r.Fingerprint, r.Ledger))
 	})
 	// gofail: var afterCommit struct{}
-	return errors.Join(err, b.tokens.explain(keyErr))
+	if err != nil {
+		return err
+	}
+	return b.tokens.explain(keyErr)
 }

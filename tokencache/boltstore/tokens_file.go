@@ -7,15 +7,25 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // withTokens runs a transaction on tokens.db. If the file turns out to be
 // damaged, it is set aside, a new one is begun, and fn runs again on that: once,
-// for a second file that is damaged at birth says that the disk is.
+// for a second file that is damaged at birth says that the disk is. With an error fn may
+// still run, on a disk that hangs: what it sets is not to be looked at then.
 func (b *Store) withTokens(write bool, fn func(*bolt.Tx) error) error {
-	b.tokens.mu.Lock()
-	defer b.tokens.mu.Unlock()
+	return b.withTokensFor(turn.Patience, write, fn)
+}
+
+// withTokensFor is withTokens for who can wait longer or less long.
+func (b *Store) withTokensFor(limit time.Duration, write bool, fn func(*bolt.Tx) error) error {
+	return askOnly(&b.tokens, limit, func() error { return b.runTokens(write, fn) })
+}
+
+// runTokens is withTokens in a turn of tokens.db.
+func (b *Store) runTokens(write bool, fn func(*bolt.Tx) error) error {
 	err := b.tryTokens(write, fn)
 	if b.tokens.db == nil && (errors.Is(err, tokencache.ErrDamaged) || errors.Is(err, errNewer)) {
 		if aside := b.setAside(err); aside != nil {
@@ -28,7 +38,7 @@ func (b *Store) withTokens(write bool, fn func(*bolt.Tx) error) error {
 
 // tryTokens is withTokens without a second try. It opens tokens.db if it is not open, and
 // notes in a new one that there is a grants.db: the old one may have known. The caller
-// holds tokens.mu.
+// has the turn of tokens.db.
 func (b *Store) tryTokens(write bool, fn func(*bolt.Tx) error) error {
 	f := &b.tokens
 	if b.closed.Load() {
@@ -44,6 +54,7 @@ func (b *Store) tryTokens(write bool, fn func(*bolt.Tx) error) error {
 		if err := f.ready(true); err != nil {
 			return err
 		}
+		b.dropTries()
 		if b.existed.Load() {
 			if err := f.run(true, markExisted); f.db == nil {
 				return err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 )
 
 // A secret is replaced by configuring both for a while. A data key gets its wrap by the new
@@ -16,21 +18,24 @@ import (
 // has no wrap yet. Keys that none of the secrets opens stay as they are: whoever needs
 // one is told. An error says that a secret may not be relied on alone yet.
 func (b *Store) AddWraps(secrets map[string][][]byte) error {
-	b.grants.mu.Lock()
-	defer b.grants.mu.Unlock()
-	var errs []error
-	if err := b.readyGrants(); err != nil {
-		errs = append(errs, err)
-	} else if f := &b.grants; f.db != nil {
-		lacking, err := f.lacking(secrets)
-		if err == nil && len(lacking) > 0 {
-			err = b.changeWraps(func(f *dbFile, tx *bolt.Tx) error { return f.wrapAll(tx, lacking, secrets) })
-		}
-		if err != nil {
-			errs = append(errs, f.explain(fmt.Errorf("adding a wrap: %w", err)))
-		}
+	err := askOnly(&b.grants, turn.Patience, func() error { return b.addGrantWraps(secrets) })
+	return errors.Join(err, b.addTokenWraps(secrets))
+}
+
+// addGrantWraps is AddWraps for grants.db, in a turn of that.
+func (b *Store) addGrantWraps(secrets map[string][][]byte) error {
+	f := &b.grants
+	if err := b.readyGrants(); err != nil || f.db == nil {
+		return err
 	}
-	return errors.Join(append(errs, b.addTokenWraps(secrets))...)
+	lacking, err := f.lacking(secrets)
+	if err == nil && len(lacking) > 0 {
+		err = b.changeWraps(func(f *dbFile, tx *bolt.Tx) error { return f.wrapAll(tx, lacking, secrets) })
+	}
+	if err != nil {
+		return f.explain(fmt.Errorf("adding a wrap: %w", err))
+	}
+	return nil
 }
 
 // addTokenWraps is AddWraps for tokens.db. It looks first, in a transaction that does not
@@ -88,8 +93,10 @@ func (f *dbFile) wrapAll(tx *bolt.Tx, names []keyName, secrets map[string][][]by
 // Opens says why none of the secrets opens the data key by which a client's grants
 // are sealed now, nil if one does, or if the client has no grant.
 func (b *Store) Opens(client string, secrets [][]byte) error {
-	b.grants.mu.Lock()
-	defer b.grants.mu.Unlock()
+	return askOnly(&b.grants, turn.Patience, func() error { return b.opens(client, secrets) })
+}
+
+func (b *Store) opens(client string, secrets [][]byte) error {
 	if err := b.readyGrants(); err != nil || b.grants.db == nil {
 		return err
 	}
