@@ -59,6 +59,13 @@ func Start(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
 	Need(tb)
 	s := newServer(tb)
+	s.start(settings)
+	return s
+}
+
+// start starts it with these settings.
+func (s *Server) start(settings []string) {
+	s.tb.Helper()
 	all := map[string]string{
 		"bind": "127.0.0.1", "port": s.Port, "dir": s.dir, "save": "", "appendonly": "no", "daemonize": "no",
 	}
@@ -70,7 +77,6 @@ func Start(tb testing.TB, settings ...string) *Server {
 		s.args = append(s.args, strings.Split(all[name], " ")...)
 	}
 	s.Restart()
-	return s
 }
 
 func newServer(tb testing.TB) *Server {
