@@ -7,10 +7,13 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/redistest"
 	"github.com/caddy-zoho/caddy-zoho/internal/storetest"
 	"github.com/caddy-zoho/caddy-zoho/tokencache/redisstore"
 )
+
+var _ onboard.Shared = (*redisstore.Store)(nil)
 
 // TestConformance has all tests on one server, each behind a prefix of its own.
 func TestConformance(t *testing.T) {

@@ -117,6 +117,10 @@ func explain(server string, err error) error {
 	if detail := networkDetail(err); f == faultUnreachable && detail != "" {
 		e.Reason += " (" + detail + ")"
 	}
+	var access *accessError
+	if errors.As(err, &access) {
+		e.Reason, e.Remedy = access.Error(), "mend that; a reload is not needed"
+	}
 	if f.away {
 		e.Err = tokencache.ErrAway
 	}

@@ -48,6 +48,11 @@ func (c Config) Name() string {
 	return name + " " + c.Prefix
 }
 
+// accessError says that there are no credentials, or no authorities, to connect with.
+type accessError struct{ error }
+
+func (e *accessError) Unwrap() error { return e.error }
+
 const (
 	dialLimit = time.Second
 	callLimit = 2 * time.Second // of a call in all, dialling included
@@ -74,7 +79,10 @@ func connect(c Config) *server {
 		Protocol:   2,
 		CredentialsProviderContext: func(context.Context) (username, password string, err error) {
 			a, err := access()
-			return a.Username, a.Password, err
+			if err != nil {
+				return "", "", &accessError{err}
+			}
+			return a.Username, a.Password, nil
 		},
 		Dialer:                c.dial,
 		DialTimeout:           dialLimit,
@@ -105,7 +113,7 @@ func (c Config) dial(ctx context.Context, network, address string) (net.Conn, er
 	}
 	access, err := c.Access()
 	if err != nil {
-		return nil, err
+		return nil, &accessError{err}
 	}
 	return (&tls.Dialer{NetDialer: plain, Config: access.TLS}).DialContext(ctx, network, address)
 }

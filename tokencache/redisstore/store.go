@@ -23,7 +23,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -106,7 +105,4 @@ func whole(reply any) int64 {
 	return n
 }
 
-var (
-	_ tokencache.Shared = (*Store)(nil)
-	_ onboard.Shared    = (*Store)(nil)
-)
+var _ tokencache.Shared = (*Store)(nil)

@@ -510,6 +510,15 @@ func TestRotatedPassword(t *testing.T) {
 	wantGrant(t, s, "a", "a")
 }
 
+// TestNoAccess: that there is no password to give is told as such.
+func TestNoAccess(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	config := configOf(server.Addr, "p:")
+	config.Access = func() (redisstore.Access, error) { return redisstore.Access{}, errors.New("the password is not there") }
+	wantError(t, open(t, config).TryWrite(), true, "the password is not there")
+}
+
 // TestTLS: the server is known by its certificate (S-56), and nothing is said to another one.
 func TestTLS(t *testing.T) {
 	t.Parallel()
