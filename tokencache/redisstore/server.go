@@ -45,7 +45,7 @@ func (c Config) Name() string {
 	if c.Sentinel != "" {
 		name += " sentinel " + c.Sentinel
 	}
-	return name + " " + c.Prefix
+	return name + " (" + c.Prefix + "*)"
 }
 
 // accessError says that there are no credentials, or no authorities, to connect with.
