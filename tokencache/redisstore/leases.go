@@ -25,9 +25,7 @@ func (s *Store) Lease(key tokencache.Key, life time.Duration) (tokencache.Lease,
 			Left: max(time.Millisecond, time.Duration(whole(answer[1]))*time.Millisecond),
 		}
 	}
-	l := tokencache.Lease{ID: id, Generation: uint64(whole(answer[1]))}
-	s.seen(key, l.Generation)
-	return l, nil
+	return tokencache.Lease{ID: id, Generation: uint64(whole(answer[1]))}, nil
 }
 
 // Extend gives a lease another life; ErrLeaseLost if it is not the caller's any more.
@@ -41,7 +39,7 @@ func (s *Store) Extend(key tokencache.Key, l tokencache.Lease, life time.Duratio
 
 // Release ends a lease. One that is not the caller's any more is left alone.
 func (s *Store) Release(key tokencache.Key, l tokencache.Lease) error {
-	_, err := s.run(scriptRemove, []string{s.layout.lease(key)}, l.ID)
+	_, err := s.run(scriptRelease, []string{s.layout.lease(key), s.layout.record(key)}, l.ID, l.Generation)
 	return err
 }
 

@@ -41,7 +41,7 @@ var refusals = map[string]fault{
 	},
 	"NOPERM": {
 		"its user may not do what is needed",
-		"give it all commands on the keys that begin with the key_prefix, as in ACL SETUSER NAME ~caddy-zoho:* +@all -@dangerous +info +wait",
+		"give it all commands on the keys that begin with the key_prefix, as in ACL SETUSER NAME ~caddy-zoho:* +@all -@dangerous +info +config|get",
 		true, false,
 	},
 	"READONLY": {

@@ -17,6 +17,7 @@ var (
 	scriptSave     = script("save")
 	scriptLease    = script("lease")
 	scriptExtend   = script("extend")
+	scriptRelease  = script("release")
 	scriptRemove   = script("remove")
 	scriptSwap     = script("swap")
 	scriptEnter    = script("enter")

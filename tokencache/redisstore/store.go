@@ -86,7 +86,7 @@ func (s *Store) get(key string) (value string, err error) {
 // Watch calls f for what other processes change.
 func (s *Store) Watch(f func(tokencache.Change)) (stop func()) { return s.watchers.add(f) }
 
-// seen notes a generation, so that none that is given out later is older.
+// seen notes a generation that was stored, so that, whatever Redis loses, none that is given out later is older.
 func (s *Store) seen(key tokencache.Key, generation uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

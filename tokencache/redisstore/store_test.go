@@ -510,6 +510,33 @@ func TestRotatedPassword(t *testing.T) {
 	wantGrant(t, s, "a", "a")
 }
 
+// TestLimitedUser: the user that the documentation makes may do all that is needed, and nothing else.
+func TestLimitedUser(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "appendonly", "yes")
+	server.Replica()
+	server.CLI("ACL", "SETUSER", "zoho", "on", ">"+password, "~p:*", "+@all", "-@dangerous", "+info", "+config|get")
+	config := configOf(server.Addr, "p:")
+	config.Access = func() (redisstore.Access, error) { return redisstore.Access{Username: "zoho", Password: password}, nil }
+	s := open(t, config)
+	var told atomic.Bool
+	defer s.Watch(func(c tokencache.Change) { told.Store(true) })()
+	save(t, s, "a")
+	wantGrant(t, s, "a", "a")
+	l, err := s.Lease(key("a"), time.Minute)
+	e, err2 := s.EnterCall(tokencache.Fingerprint{1}, 10, time.Minute)
+	err = errors.Join(err, err2, s.Extend(key("a"), l, time.Minute), s.Save(key("a"), secrets, record(l.Generation)),
+		s.CompleteCall(tokencache.Fingerprint{1}, e.ID, true), s.Release(key("a"), l), s.CheckGrants(), s.TryWrite(),
+		s.Put("main", "state", secrets, []byte("x"), time.Minute), s.AddWraps(map[string][][]byte{"main": append(others, secrets...)}))
+	if err != nil || len(s.Concerns()) != 0 {
+		t.Errorf("%v, %+v", err, s.Concerns())
+	}
+	save(t, open(t, configOf(server.Addr, "p:")), "b")
+	waitFor(t, "changes are followed", told.Load)
+	config.Prefix = "q:"
+	wantError(t, open(t, config).TryWrite(), true, "may not do what is needed")
+}
+
 // TestNoAccess: that there is no password to give is told as such.
 func TestNoAccess(t *testing.T) {
 	t.Parallel()

@@ -1,4 +1,4 @@
--- Deletes a value, if it is still the one that the caller has seen: a lease, or what is pending.
+-- Deletes a value, if it is still the one that the caller has seen.
 -- KEYS: value
 -- ARGV: as seen
 
