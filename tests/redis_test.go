@@ -162,6 +162,11 @@ func TestRedisFlushed(t *testing.T) {
 	redis.CLI("-a", redisPassword, "FLUSHALL")
 	c.waitFor("the app to be told", func() bool { return strings.Contains(string(c.shop().body), "main/shop") })
 	wantProblem(t, c.shop(), "store", http.StatusServiceUnavailable)
+	_, stderr, _ := c.run("zoho", "status")
+	stdout, _, _ := c.run("zoho", "status", "--json")
+	if !strings.Contains(stderr, "has lost 1 stored grant: main/shop") || !strings.Contains(stdout, `"store": "redis://`+redis.Addr) {
+		t.Errorf("status does not tell: %s\n%s", stderr, stdout)
+	}
 	found(c.doctor(1)).without("grant").want(t, "store", "failed", "has lost 1 stored grant: main/shop")
 	c.othersServe()
 	c.stop()

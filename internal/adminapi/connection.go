@@ -50,7 +50,8 @@ type List struct {
 	Connections []Connection `json:"connections"`
 	Total       int          `json:"total"` // before the limit
 	// How many of all these need consent.
-	NeedConsent int `json:"need_consent"`
+	NeedConsent int    `json:"need_consent"`
+	Store       string `json:"store"` // where all of them are kept
 	// What should be looked at in the store, as grants in it that were deleted.
 	Warnings []string `json:"warnings,omitempty"`
 	// By which keys the store is sealed, where encryption_key is configured.

@@ -89,6 +89,9 @@ func (s *Store) durably(what, text string, keys []string, args ...any) (reply an
 		if script.Err() == nil && script.Val() != nil {
 			reply, err = script.Val(), nil // what failed is the wait
 		}
+		if cluster, ok := c.(*redis.ClusterClient); ok && judge(err) == refusals["MOVED"] {
+			cluster.ReloadState(ctx) // for the next try
+		}
 		return err
 	})
 	if err == nil && !confirmed() {
