@@ -7,10 +7,8 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-const (
-	followPause = time.Second      // between two looks, at most
-	relistPause = 30 * time.Second // between two looks at the lists, for changes that nobody could announce
-)
+// followPause is the time between two looks, at most.
+const followPause = time.Second
 
 // Open connects to Redis, and reads which grants are stored. It has no error: a Redis that
 // cannot be had now is asked again every second, and each call says why it fails.
@@ -123,7 +121,7 @@ func (f *follower) synchronize() (after string, err error) {
 	return after, err
 }
 
-// lookAtLists finds changes that were not announced.
+// lookAtLists finds changes that nobody could announce.
 func (f *follower) lookAtLists() error {
 	f.relisted = time.Now()
 	changed, err := f.relist(true)

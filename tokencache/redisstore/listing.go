@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -123,6 +124,9 @@ func pipelined[T any](s *Store, keys []tokencache.Key,
 func (s *Store) relist(trust bool) (changed []tokencache.Key, err error) {
 	s.listing.Lock()
 	defer s.listing.Unlock()
+	if !trust {
+		s.looked = time.Now()
+	}
 	missing := setOf(s.index.all())
 	listed, err := s.listedOfAll()
 	if err != nil {
@@ -149,6 +153,15 @@ func (s *Store) relist(trust bool) (changed []tokencache.Key, err error) {
 	gone, err := s.missing(slices.Collect(maps.Keys(missing)))
 	return append(changed, gone...), err
 }
+
+func (s *Store) lookedLately() bool {
+	s.listing.Lock()
+	defer s.listing.Unlock()
+	return time.Since(s.looked) < relistPause
+}
+
+// relistPause is how long lists that somebody has looked through are trusted.
+const relistPause = 30 * time.Second
 
 // listedOfAll are the connections of all clients that may have a grant.
 func (s *Store) listedOfAll() (keys []tokencache.Key, err error) {
@@ -229,12 +242,13 @@ func nameSome(keys []tokencache.Key) string {
 	return words.Some(names, some, len(keys))
 }
 
-// CheckGrants says why what is stored of grants cannot be relied on, nil if it can.
+// CheckGrants says why what is stored of grants cannot be relied on, nil if it can. It reads the
+// lists each time, and from time to time looks for each grant: there may be very many.
 func (s *Store) CheckGrants() error {
 	if _, err := s.identify(); err != nil {
 		return err
 	}
-	if _, err := s.relist(false); err != nil {
+	if _, err := s.relist(s.lookedLately()); err != nil {
 		return err
 	}
 	if gone := s.index.gone(); len(gone) > 0 {

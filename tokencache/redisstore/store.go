@@ -20,6 +20,7 @@ import (
 	"crypto/rand"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -36,6 +37,7 @@ type Store struct {
 	index    index
 	rings    ringCache
 	listing  sync.Mutex // held while grants are listed
+	looked   time.Time  // when each of them was last looked for; guarded by listing
 
 	open atomic.Pointer[server] // nil before Open, and after Close
 	stop func()                 // ends follow
