@@ -17,7 +17,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -121,19 +120,6 @@ func (s *Server) Stop() {
 	_ = s.process.Process.Kill()
 	_ = s.process.Wait()
 	s.process = nil
-}
-
-// Pause halts the server: it takes connections and answers nothing. Resume ends that.
-func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
-
-// Resume has a paused server go on.
-func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
-
-func (s *Server) signal(what syscall.Signal) {
-	s.tb.Helper()
-	if err := s.process.Process.Signal(what); err != nil {
-		s.tb.Fatal(err)
-	}
 }
 
 // CLI runs redis-cli with a command, and returns what it prints.

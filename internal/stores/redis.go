@@ -88,7 +88,7 @@ func (r *Redis) config() (c redisstore.Config, err error) {
 		c.Prefix = defaultPrefix
 	}
 	if strings.ContainsAny(c.Prefix, "{} \t\r\n") || len(c.Prefix) > 128 {
-		return c, errors.New("key_prefix holds braces or blanks, or is longer than 128 characters: write a word and a colon, as in shop:")
+		return c, errors.New("key_prefix holds braces or blanks, or is longer than 128 characters: write a word and a colon, as in `shop:` for example")
 	}
 	if len(r.URLs) == 0 {
 		return c, errors.New("it has no address: write `store redis redis://HOST:PORT`")

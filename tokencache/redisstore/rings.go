@@ -1,15 +1,12 @@
 package redisstore
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -283,9 +280,8 @@ func (s *Store) retire(ring *sealed.KeyRing, raw, file, client string) error {
 	if ring != nil {
 		id = ring.ID
 	}
-	return s.do(func(ctx context.Context, c redis.UniversalClient) error {
-		return c.Set(ctx, s.layout.retired(client, id), raw, 0).Err()
-	})
+	_, err := s.durably("the data key of client "+client, textSwap, []string{s.layout.retired(client, id)}, "", raw)
+	return err
 }
 
 // tokenKey is sealingKey for tokens: it asks Redis only if it does not know the ring.
