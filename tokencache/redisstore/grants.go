@@ -82,21 +82,36 @@ func (s *Store) ReplaceGrant(key tokencache.Key, secrets [][]byte, g tokencache.
 // saveGrant is what SaveGrant and ReplaceGrant have in common. anew says whether a data key that
 // the secrets do not open is replaced.
 func (s *Store) saveGrant(key tokencache.Key, secrets [][]byte, g tokencache.Grant, anew func() (bool, error)) error {
-	if err := checkKey(key); err != nil {
+	if err := checkGrant(key, g); err != nil {
 		return err
-	}
-	if g.RefreshToken == "" {
-		return fmt.Errorf("grant of %s: it has no refresh token, so it is not stored", key)
 	}
 	dataKey, err := s.sealingKey(sealed.Grants, key.Client, secrets, anew)
 	if err != nil {
 		return s.grantError(key, err)
 	}
+	return s.putGrant(key, dataKey, g)
+}
+
+func checkGrant(key tokencache.Key, g tokencache.Grant) error {
+	if g.RefreshToken == "" {
+		return fmt.Errorf("grant of %s: it has no refresh token, so it is not stored", key)
+	}
+	return checkKey(key)
+}
+
+// packGrant is what is stored of a grant.
+func packGrant(key tokencache.Key, dataKey *sealed.DataKey, g tokencache.Grant) (string, error) {
 	w, err := dataKey.SealGrant(key, g)
 	if err != nil {
-		return err
+		return "", err
 	}
 	packed, err := sealed.Pack(w, placeGrants, key.Client, key.Account)
+	return string(packed), err
+}
+
+// putGrant writes a grant, and tells the others.
+func (s *Store) putGrant(key tokencache.Key, dataKey *sealed.DataKey, g tokencache.Grant) error {
+	packed, err := packGrant(key, dataKey, g)
 	if err != nil {
 		return err
 	}
@@ -107,7 +122,7 @@ func (s *Store) saveGrant(key tokencache.Key, secrets [][]byte, g tokencache.Gra
 	if err != nil {
 		return err
 	}
-	s.index.stored(key, string(packed))
+	s.index.stored(key, packed)
 	s.announce(tokencache.Change{Key: key, Grant: true})
 	return nil
 }
@@ -119,9 +134,14 @@ func (s *Store) DeleteGrant(key tokencache.Key) error {
 	if s.index.isGone(key) {
 		lost = "1"
 	}
+	if s.index.has(key) {
+		if err := s.enlistDeleted(key); err != nil {
+			return err
+		}
+	}
 	reply, err := s.durably("that the grant of "+key.String()+" was deleted", textDelete,
 		[]string{s.layout.grant(key), s.layout.deleted(key), s.layout.record(key), s.layout.lease(key)},
-		time.Now().UTC().Format(time.RFC3339), lost)
+		time.Now().UTC().Format(time.RFC3339Nano), lost)
 	if err != nil {
 		return err
 	}

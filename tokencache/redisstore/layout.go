@@ -15,6 +15,7 @@ import (
 //	about                       program, schema, id
 //	clients                     set of clients that have or had a grant
 //	accounts:CLIENT             set of accounts; may lag, so what it names is looked for
+//	deletions:CLIENT            set of accounts with a mark of deletion; may lag as well
 //	keys:FILE:CLIENT            KeyRing that seals now, of grants or of tokens
 //	retired:CLIENT:DATAKEY      KeyRing of before that grants are still sealed by
 //	{CLIENT/ACCOUNT}:grant      Grant
@@ -47,6 +48,8 @@ func (l layout) retired(client, id string) string {
 func (l layout) pending(client, name string) string {
 	return l.prefix + "pending:" + escape(client) + ":" + escape(name)
 }
+
+func (l layout) deletions(client string) string { return l.prefix + "deletions:" + escape(client) }
 
 // ring is where the data key is that seals a client's grants or tokens.
 func (l layout) ring(file, client string) string {

@@ -44,10 +44,15 @@ func (s *Store) delist(key tokencache.Key) error {
 }
 
 // listed are the connections of a client that may have a grant.
-func (s *Store) listed(client string) (keys []tokencache.Key, err error) {
+func (s *Store) listed(client string) ([]tokencache.Key, error) {
+	return s.members(client, s.layout.accounts(client))
+}
+
+// members are the accounts of a client that a list names.
+func (s *Store) members(client, list string) (keys []tokencache.Key, err error) {
 	var accounts []string
 	err = s.do(func(ctx context.Context, c redis.UniversalClient) (err error) {
-		accounts, err = c.SMembers(ctx, s.layout.accounts(client)).Result()
+		accounts, err = c.SMembers(ctx, list).Result()
 		return err
 	})
 	for _, account := range accounts {

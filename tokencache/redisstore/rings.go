@@ -1,12 +1,15 @@
 package redisstore
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -262,6 +265,12 @@ func (s *Store) trySealingKey(at, raw, file, client string, secrets [][]byte,
 		}
 	}
 	ring, key, err := sealed.NewDataKey(file, client, secrets)
+	if err != nil {
+		return nil, false, err
+	}
+	err = s.do(func(ctx context.Context, c redis.UniversalClient) error {
+		return c.SAdd(ctx, s.layout.clients(), client).Err() // so that rekey finds it
+	})
 	if err != nil {
 		return nil, false, err
 	}
