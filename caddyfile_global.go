@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
+	"github.com/caddy-zoho/caddy-zoho/internal/stores"
 	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
@@ -19,6 +20,13 @@ import (
 //
 //	zoho {
 //	    store bolt [<dir>]
+//	    store redis <url...> {
+//	        username   <name>
+//	        password   <secret>
+//	        key_prefix <text>
+//	        ca         <file>
+//	        sentinel   <name>
+//	    }
 //	    encryption_key  <secret...>
 //	    master_key_file <path>
 //	    replay_buffer_total <memory> [<files>]
@@ -64,8 +72,12 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 			"write `zoho {`, then its options on lines of their own, then `}`")
 	}
 	block := &globalBlock{App: app, clientLines: make(map[string]*syntax.Line)}
-	if _, err := syntax.ReadBlock(l.Rest, block, lookupGlobal); err != nil {
+	lines, err := syntax.ReadBlock(l.Rest, block, lookupGlobal)
+	if err != nil {
 		return nil, err
+	}
+	if lines["store"] != nil && app.Store != nil && app.Store.Redis != nil && len(app.EncryptionKey) == 0 {
+		return nil, lines.Errorf("store", "%w", errNoEncryptionKey)
 	}
 	return httpcaddyfile.App{Name: "zoho", Value: caddyconfig.JSON(app, nil)}, nil
 }
@@ -77,7 +89,10 @@ type globalBlock struct {
 }
 
 var globalOptions = map[string]syntax.Option[globalBlock]{
-	"store":           {Usage: "bolt [<dir>]", Min: 1, Max: -1, Parse: (*globalBlock).parseStore},
+	"store": {
+		Usage: "bolt [<dir>]` or `store redis <url...> { … }", Min: 1, Max: -1, Block: true,
+		Parse: (*globalBlock).parseStore,
+	},
 	"encryption_key":  {Usage: "<secret...>", Min: 1, Max: -1, Parse: (*globalBlock).parseEncryptionKey},
 	"master_key_file": {Usage: "<path>", Min: 1, Max: 1, Parse: (*globalBlock).parseMasterKeyFile},
 	"client": {
@@ -106,19 +121,87 @@ func lookupGlobal(l *syntax.Line) (syntax.Option[globalBlock], error) {
 }
 
 func (a *globalBlock) parseStore(l *syntax.Line) error {
+	if a.Store != nil {
+		return l.Errorf("store is given twice, first in an earlier block of the global option zoho")
+	}
+	switch l.Args[0] {
+	case "bolt":
+		return a.parseStoreBolt(l)
+	case "redis":
+		return a.parseStoreRedis(l)
+	}
+	return l.Errorf("store: there is no %s%s: write `store bolt [<dir>]` or `store redis <url...> { … }`",
+		syntax.Show("kind", l.Args[0]), words.DidYouMean(l.Args[0], []string{"bolt", "redis"}))
+}
+
+func (a *globalBlock) parseStoreBolt(l *syntax.Line) error {
 	switch {
-	case l.Args[0] != "bolt":
-		return l.Errorf("store: there is no %s: write `store bolt [<dir>]`", syntax.Show("kind", l.Args[0]))
+	case l.HasBlock():
+		return l.Errorf("store bolt takes no block: write `store bolt [<dir>]`")
 	case len(l.Args) > 2:
 		return l.Errorf("store bolt has %s: write `store bolt [<dir>]`, a directory with blanks in quotes",
 			words.Plural(len(l.Args)-1, "argument"))
-	case a.Store != nil:
-		return l.Errorf("store is given twice, first in an earlier block of the global option zoho")
-	}
-	if len(l.Args) == 2 {
+	case len(l.Args) == 2:
 		a.Store = &Store{Bolt: l.Args[1]}
 	}
 	return syntax.NoPlaceholder(l, l.Args...)
+}
+
+func (a *globalBlock) parseStoreRedis(l *syntax.Line) error {
+	config := &stores.Redis{URLs: l.Args[1:]}
+	if len(config.URLs) == 0 {
+		return l.Errorf("store redis has no address: write `store redis redis://HOST:PORT` " +
+			"(an unset {$NAME} leaves nothing behind)")
+	}
+	if err := syntax.NoPlaceholder(l, l.Args...); err != nil {
+		return err
+	}
+	if _, err := syntax.ReadBlock(l.Rest, config, lookupRedis); err != nil {
+		return err
+	}
+	if err := config.Parse(); err != nil {
+		return l.Errorf("store redis: %w", err)
+	}
+	a.Store = &Store{Redis: config}
+	return nil
+}
+
+var redisOptions = map[string]syntax.Option[stores.Redis]{
+	"username":   {Usage: "<name>", Min: 1, Max: 1, Parse: redisText(func(r *stores.Redis) *string { return &r.Username })},
+	"password":   {Usage: "<secret>", Min: 1, Max: 2, Parse: parseRedisPassword},
+	"key_prefix": {Usage: "<text>", Min: 1, Max: 1, Parse: redisText(func(r *stores.Redis) *string { return &r.KeyPrefix })},
+	"ca":         {Usage: "<file>", Min: 1, Max: 1, Parse: redisText(func(r *stores.Redis) *string { return &r.CA })},
+	"sentinel":   {Usage: "<name>", Min: 1, Max: 1, Parse: redisText(func(r *stores.Redis) *string { return &r.Sentinel })},
+}
+
+func lookupRedis(l *syntax.Line) (syntax.Option[stores.Redis], error) {
+	if o, ok := redisOptions[l.Word]; ok {
+		return o, nil
+	}
+	return syntax.Option[stores.Redis]{}, syntax.Unknown(l, "store redis", syntax.Available(redisOptions))
+}
+
+// redisText parses an option that is taken as it stands.
+func redisText(field func(*stores.Redis) *string) func(*stores.Redis, *syntax.Line) error {
+	return func(r *stores.Redis, l *syntax.Line) error {
+		if l.Args[0] == "" {
+			return l.Errorf("%s is empty: write a value, or leave the line out", l.Word)
+		}
+		*field(r) = l.Args[0]
+		return syntax.NoPlaceholder(l, l.Args[0])
+	}
+}
+
+func parseRedisPassword(r *stores.Redis, l *syntax.Line) error {
+	secrets, err := client.ParseSecrets(l, l.Args)
+	if err != nil {
+		return err
+	}
+	if len(secrets) > 1 {
+		return l.Errorf("password takes one secret: write `password {env.NAME}`")
+	}
+	r.Password = secrets[0]
+	return nil
 }
 
 func (a *globalBlock) parseNotify(l *syntax.Line) error {

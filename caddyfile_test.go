@@ -119,6 +119,7 @@ func TestSyntaxNamesEveryOption(t *testing.T) {
 		syntax.Available(globalOptions),
 		syntax.Available(client.Options),
 		syntax.Available(client.AccountOptions),
+		syntax.Available(redisOptions),
 	)
 	compareSyntax(t, "caddyfile_global.go", "parseGlobal", global)
 	compareSyntax(

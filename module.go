@@ -91,6 +91,9 @@ type App struct {
 type Store struct {
 	// Directory of the embedded store; created with mode 0700 if it is missing.
 	Bolt string `json:"bolt,omitempty"`
+
+	// Redis that several Caddys share, in its place. Needs `encryption_key`.
+	Redis *stores.Redis `json:"redis,omitempty"`
 }
 
 // CaddyModule returns the Caddy module information.
@@ -108,6 +111,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.audit = audit.New(a.logger)
 	if len(a.Clients) == 0 {
 		return errors.New("zoho: no client is configured: add `client NAME { … }` to the global option `zoho`")
+	}
+	if err := a.checkStore(); err != nil {
+		return err
 	}
 	if err := a.attach(ctx); err != nil {
 		return err
@@ -213,14 +219,42 @@ func (a *App) attach(ctx caddy.Context) error {
 		return fmt.Errorf("zoho: master_key_file %s: %w", a.MasterKeyFile, err)
 	}
 	a.sealing = sealing.New(a.EncryptionKey, resolved(masterKey), dir)
-	store := stores.Bolt(dir)
-	a.state, err = attachState(store, ctx, a.statuses)
+	source := a.source(dir)
+	if err := source.Check(); err != nil {
+		return fmt.Errorf("zoho: store redis: %w", err)
+	}
+	a.state, err = attachState(source, ctx, a.statuses)
 	if a.state == nil {
 		return err
 	}
-	a.cleanup = sync.OnceFunc(func() { detachState(store.Name()) })
+	a.cleanup = sync.OnceFunc(func() { detachState(source.Name()) })
 	return err
 }
+
+// source is where the store of this configuration is.
+func (a *App) source(dir string) stores.Source {
+	if a.Store != nil && a.Store.Redis != nil {
+		return stores.Source{Redis: a.Store.Redis}
+	}
+	return stores.Source{Directory: dir}
+}
+
+// checkStore looks at what goes together.
+func (a *App) checkStore() error {
+	switch {
+	case a.Store == nil || a.Store.Redis == nil:
+		return nil
+	case a.Store.Bolt != "":
+		return errors.New("zoho: store is given twice, as bolt and as redis: take one of them out")
+	case len(a.EncryptionKey) == 0:
+		return fmt.Errorf("zoho: %w", errNoEncryptionKey)
+	}
+	return nil
+}
+
+// errNoEncryptionKey says what store redis needs besides.
+var errNoEncryptionKey = errors.New("store redis needs encryption_key: what several Caddys store is sealed by a key that " +
+	"all of them have, and Redis has not; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}")
 
 func (a *App) storeDirectory() (string, error) {
 	dir := filepath.Join(caddy.AppDataDir(), "zoho")
@@ -300,6 +334,7 @@ func (a *App) runningConfig() *runningConfig {
 		totals: a.ReplayBufferTotal,
 		audit:  a.audit,
 		seal:   a.seal,
+		source: a.source(""),
 
 		onboarding: a.onboarding,
 	}

@@ -53,6 +53,7 @@ type runningConfig struct {
 	emit   func(name string, data map[string]any) // tells Caddy's events app, nil without it
 	totals *body.Totals
 	audit  *audit.Log
+	source stores.Source
 	// seal has what was stored just now opened by all that shall open it.
 	seal func() error
 	// onboarding are the clients, as that needs to know them.
@@ -65,9 +66,9 @@ var states = caddy.NewUsagePool()
 
 // attachState joins the state of a store, and makes it if nobody has yet. With an
 // error of the metrics the state is joined all the same: detachState has to follow.
-func attachState(store stores.Store, ctx caddy.Context, connections metrics.Connections) (*state, error) {
-	value, _, err := states.LoadOrNew(store.Name(), func() (caddy.Destructor, error) {
-		return newState(store), nil
+func attachState(source stores.Source, ctx caddy.Context, connections metrics.Connections) (*state, error) {
+	value, _, err := states.LoadOrNew(source.Name(), func() (caddy.Destructor, error) {
+		return newState(source), nil
 	})
 	if err != nil {
 		return nil, err
@@ -84,21 +85,22 @@ func detachState(name string) {
 	_, _ = states.Delete(name)
 }
 
-func newState(store stores.Store) *state {
+func newState(source stores.Source) *state {
 	s := &state{
 		room:  body.NewRoom(),
-		store: store,
 		asked: rate.NewLimiter(rate.Every(10*time.Second), 60),
 	}
 	s.metrics = metrics.New(s.room.Taken)
 	s.keys = apikeys.NewStore(s.keysChanged)
 	s.config.Store(&runningConfig{
 		Config: notify.Config{Logger: zap.NewNop(), Consent: func(tokencache.Key) string { return "" }},
+		source: source,
 		seal:   func() error { return nil },
 
 		onboarding: func() []*onboard.Client { return nil },
 	})
-	s.notices = notify.New(func() *notify.Config { return &s.config.Load().Config }, store)
+	s.store = source.Store(func() (stores.Access, error) { return s.config.Load().source.Access() })
+	s.notices = notify.New(func() *notify.Config { return &s.config.Load().Config }, s.store)
 	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})
 	s.flow = onboard.New(s.cache, s.store, onboard.Hooks{
 		Connected: s.connected,

@@ -456,7 +456,7 @@ func TestFuzzTargets(t *testing.T) {
 	for _, target := range []string{
 		"FuzzCaddyfile", "FuzzProxyBlock", "FuzzJSON", "internal/onboard/FuzzParsePasted", "internal/onboard/FuzzReturnTo",
 		"zoho/FuzzTokenReply", "zoho/FuzzJudge", "zoho/FuzzDecodePrefix", "zoho/FuzzRoute", "zoho/FuzzScopes",
-		"internal/sealed/FuzzRecord", "internal/sealed/FuzzBackup",
+		"internal/sealed/FuzzRecord", "internal/sealed/FuzzBackup", "tokencache/redisstore/FuzzStored",
 	} {
 		folder, name := filepath.Split(target)
 		if kept, _ := filepath.Glob(filepath.Join("..", folder, "testdata", "fuzz", name, "*")); len(kept) == 0 {

@@ -37,9 +37,11 @@ var layers = map[string][]string{
 	"tokencache/boltstore": {
 		"internal/durable", "internal/ownership", "internal/sealed", "internal/turn", "internal/words", "tokencache",
 	},
-	"internal/sealed": {"internal/lengthprefix", "tokencache"},
+	"tokencache/redisstore": {"internal/lengthprefix", "internal/sealed", "internal/words", "tokencache"},
+	"internal/sealed":       {"internal/lengthprefix", "tokencache"},
 	"internal/stores": {
-		"internal/onboard", "internal/sealed", "internal/sealing", "tokencache", "tokencache/boltstore",
+		"internal/onboard", "internal/sealed", "internal/sealing", "internal/secret", "internal/words", "tokencache",
+		"tokencache/boltstore", "tokencache/redisstore",
 	},
 	"internal/backup":       {"internal/adminapi", "internal/onboard", "internal/sealed", "tokencache"},
 	"zohosim":               {}, // states the protocol a second time: a shared mistake would pass every test
@@ -70,6 +72,7 @@ var layers = map[string][]string{
 	"internal/unrecognized": {"tokencache"},
 	"internal/storetest":    {"internal/onboard", "internal/sealed", "internal/stores", "tokencache"},
 	"internal/testbed":      {"zohosim"},
+	"internal/redistest":    {"internal/testbed"},
 	"internal/onboard":      {"internal/cause", "internal/words", "tokencache", "zoho"},
 	"internal/notify": {
 		"internal/cause", "internal/fault", "internal/onboard", "internal/secret", "tokencache", "zoho",
@@ -105,19 +108,22 @@ var layers = map[string][]string{
 	"cmd/caddy":   {""},
 	"cmd/demo":    {"", "internal/testbed", "zohosim"},
 	"cmd/zohosim": {"zohosim"},
-	"tests":       {"", "internal/testbed", "tokencache", "tokencache/boltstore", "zoho", "zohosim"},
+	"tests": {
+		"", "internal/redistest", "internal/testbed", "tokencache", "tokencache/boltstore", "tokencache/redisstore", "zoho", "zohosim",
+	},
 }
 
 // testLayers says what the tests of a package may import beyond that: those of the root, of the life
 // of a token and of onboarding use a real store, those of a store the promises of all, those of a fleet a store
 // in memory.
 var testLayers = map[string][]string{
-	"":                     {"tokencache/boltstore"},
-	"tokencache":           {"internal/storetest", "tokencache/boltstore"},
-	"tokencache/boltstore": {"internal/storetest"},
-	"internal/backup":      {"tokencache/boltstore"},
-	"internal/onboard":     {"internal/storetest", "tokencache/boltstore"},
-	"internal/notify":      {"internal/storetest"},
+	"":                      {"tokencache/boltstore"},
+	"tokencache":            {"internal/storetest", "tokencache/boltstore"},
+	"tokencache/boltstore":  {"internal/storetest"},
+	"tokencache/redisstore": {"internal/onboard", "internal/redistest", "internal/storetest"},
+	"internal/backup":       {"tokencache/boltstore"},
+	"internal/onboard":      {"internal/storetest", "tokencache/boltstore"},
+	"internal/notify":       {"internal/storetest"},
 }
 
 // strangers are modules that a layer must not reach, however far down.
@@ -125,8 +131,9 @@ var strangers = map[string][]string{
 	"zoho":       {"github.com/caddyserver/", "github.com/prometheus/", "go.uber.org/zap", "go.etcd.io/"},
 	"tokencache": {"github.com/caddyserver/", "github.com/prometheus/", "go.uber.org/zap", "go.etcd.io/"},
 
-	"tokencache/boltstore": {"github.com/caddyserver/", "github.com/prometheus/", "go.uber.org/zap"},
-	"internal/onboard":     {"github.com/caddyserver/", "github.com/prometheus/", "go.uber.org/zap", "go.etcd.io/"},
+	"tokencache/boltstore":  {"github.com/caddyserver/", "github.com/prometheus/", "go.uber.org/zap"},
+	"tokencache/redisstore": {"github.com/caddyserver/", "github.com/prometheus/", "go.uber.org/zap"},
+	"internal/onboard":      {"github.com/caddyserver/", "github.com/prometheus/", "go.uber.org/zap", "go.etcd.io/"},
 }
 
 // goPackage is what `go list` tells of a package.

@@ -35,7 +35,7 @@ func (e endpoint) listConnections(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return adminapi.Refuse(http.StatusBadRequest, "unknown-state", "%v", err)
 	}
-	list := adminapi.List{Clients: m.names(), Connections: []adminapi.Connection{}}
+	list := adminapi.List{Clients: m.names(), Connections: []adminapi.Connection{}, Store: m.Store.Name()}
 	if err := m.Store.CheckGrants(); err != nil {
 		list.StoreError = err.Error()
 	}

@@ -50,8 +50,9 @@ type List struct {
 	Connections []Connection `json:"connections"`
 	Total       int          `json:"total"` // before the limit
 	// How many of all these need consent.
-	NeedConsent int `json:"need_consent"`
-	// Why stored grants cannot be read, so that accounts may be missing: the file, the reason, what to do.
+	NeedConsent int    `json:"need_consent"`
+	Store       string `json:"store"` // where all of them are kept
+	// Why stored grants cannot be read, so that accounts may be missing: the store, the reason, what to do.
 	StoreError string `json:"store_error,omitempty"`
 	// What should be looked at in the store, as grants in it that were deleted.
 	Warnings []string `json:"warnings,omitempty"`

@@ -8,6 +8,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/redisstore"
 )
 
 // Store is a place for grants and tokens with all that a running Caddy does to it. Safe for
@@ -43,5 +44,44 @@ type Store interface {
 	KeysInUse(first string) (sealed.KeysInUse, error)
 }
 
-// Bolt is the embedded store in a directory. It opens nothing.
-func Bolt(dir string) Store { return boltstore.New(dir) }
+// Source is where a configuration has its store.
+type Source struct {
+	Directory string // of the embedded one
+	Redis     *Redis // nil = it is the embedded one
+}
+
+// Name says where the store is. Two configurations with one name share one store.
+func (s Source) Name() string {
+	if s.Redis == nil {
+		return s.Directory
+	}
+	config, _ := s.Redis.config()
+	return config.Name()
+}
+
+// Check looks whether the configuration is right. It opens nothing.
+func (s Source) Check() error {
+	if s.Redis == nil {
+		return nil
+	}
+	return s.Redis.Check()
+}
+
+// Access is what this configuration proves itself with.
+func (s Source) Access() (Access, error) {
+	if s.Redis == nil {
+		return Access{}, nil
+	}
+	return s.Redis.access()
+}
+
+// Store makes the store. It opens nothing. access is asked for each connection: a store outlives
+// the configuration that made it, and goes by the one that runs.
+func (s Source) Store(access func() (Access, error)) Store {
+	if s.Redis == nil {
+		return boltstore.New(s.Directory)
+	}
+	config, _ := s.Redis.config()
+	config.Access = access
+	return redisstore.New(config)
+}

@@ -652,12 +652,12 @@ func (s *suite) cut() severable {
 
 // testAway: all that has to ask the store says that it is away; what is in memory is known on.
 func testAway(s *suite) {
-	cut, shared := s.cut(), s.shared()
+	s.cut()
 	for _, account := range []string{"read", "not read"} {
 		s.save(key(account), grant(account))
 	}
 	s.reopen()
-	cut, shared = s.cut(), s.shared()
+	cut, shared := s.cut(), s.shared()
 	s.wantGrant(key("read"), secrets, grant("read"))
 	l := s.lease(shared, long)
 	cut.Away(true)

@@ -134,7 +134,7 @@ func Available[T any](options map[string]Option[T]) []string {
 var OptionShape = regexp.MustCompile(`^[a-z][a-z_]{0,30}$`)
 
 // secretOptions are those whose arguments may have slipped to the next line.
-var secretOptions = []string{"client_id", "client_secret", "refresh_token", "encryption_key"}
+var secretOptions = []string{"client_id", "client_secret", "refresh_token", "encryption_key", "password"}
 
 // Unknown proposes the option that was meant. It shows the word only if that
 // cannot be a secret.

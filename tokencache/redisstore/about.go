@@ -1,0 +1,96 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// about is what the store says of itself. The id is random and made with the store: where it
+// is missing, or another, while a process runs, Redis was emptied or is not the same one.
+// The schema grows when an older version would misread what a newer one has written.
+type about struct {
+	Program string `json:"program"`
+	Schema  int    `json:"schema"`
+	ID      string `json:"id"`
+}
+
+const (
+	program = "caddy-zoho"
+	schema  = 1
+)
+
+// identify reads which store it is, and makes it one if there is none. changed says that it
+// is another one than before.
+func (s *Store) identify() (changed bool, err error) {
+	found, err := s.readAbout()
+	if err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed = s.id != "" && s.id != found.ID
+	s.id = found.ID
+	return changed, nil
+}
+
+func (s *Store) readAbout() (about, error) {
+	fresh, err := json.Marshal(about{program, schema, rand.Text()})
+	if err != nil {
+		return about{}, err
+	}
+	var text string
+	err = s.do(func(ctx context.Context, c redis.UniversalClient) (err error) {
+		if text, err = c.Get(ctx, s.layout.about()).Result(); err != redis.Nil {
+			return err
+		}
+		if err = c.SetNX(ctx, s.layout.about(), fresh, 0).Err(); err != nil {
+			return err
+		}
+		text, err = c.Get(ctx, s.layout.about()).Result() // another process may have been first
+		return err
+	})
+	if err != nil {
+		return about{}, err
+	}
+	return s.checkAbout(text)
+}
+
+// checkAbout refuses what is another program's, or of a version that writes otherwise.
+func (s *Store) checkAbout(text string) (found about, err error) {
+	err = json.Unmarshal([]byte(text), &found)
+	switch {
+	case err != nil || found.Program != program || found.ID == "" || found.Schema < 1:
+		return found, &tokencache.StoreError{
+			File:   s.Name(),
+			Reason: fmt.Sprintf("%s is not what was written there", s.layout.about()),
+			Remedy: "see who else writes behind this key_prefix; give each program its own, or delete this one key",
+			Err:    tokencache.ErrDamaged,
+		}
+	case found.Schema > schema:
+		return found, &tokencache.StoreError{
+			File:   s.Name(),
+			Reason: fmt.Sprintf("written by a newer version (schema %d, this one knows %d)", found.Schema, schema),
+			Remedy: "run that version again, or use another key_prefix",
+			Err:    errRefused,
+		}
+	}
+	return found, nil
+}
+
+// isSame reports whether this is the store that it was, without making one.
+func (s *Store) isSame() (bool, error) {
+	text, err := s.get(s.layout.about())
+	if err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found about
+	return json.Unmarshal([]byte(text), &found) == nil && found.ID == s.id, nil
+}

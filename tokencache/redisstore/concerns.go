@@ -1,0 +1,120 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// Concerns lists what does not stop the store, but should be looked at. Where no grant is stored
+// Redis is a cache, and may lose what it likes.
+func (s *Store) Concerns() (all []tokencache.Concern) {
+	if gone := s.index.gone(); len(gone) > 0 {
+		lost := s.lost(gone)
+		all = append(all, tokencache.Concern{
+			What: lost.File + ": " + lost.Reason, Why: "their accounts get no tokens", Do: lost.Remedy, Failed: true,
+		})
+	}
+	if len(s.index.all()) > 0 {
+		all = append(all, s.examineKeeping()...)
+	}
+	for _, text := range s.noticed() {
+		all = append(all, explainNoticed(text))
+	}
+	return all
+}
+
+// examineKeeping looks whether Redis is set up such that it can lose grants.
+func (s *Store) examineKeeping() (all []tokencache.Concern) {
+	k, err := s.readKeeping()
+	var known *tokencache.StoreError
+	if errors.As(err, &known) && errors.Is(err, tokencache.ErrAway) {
+		return nil // the error of the store says it
+	}
+	return k.concerns(s.Name())
+}
+
+// keeping is how a Redis keeps what it is given.
+type keeping struct {
+	unchecked bool   // it does not say
+	aof       string // "1" = it writes an append-only file
+	save      string // when it writes snapshots, "" = never
+	policy    string // which keys it drops when its memory is full
+}
+
+func (s *Store) readKeeping() (k keeping, err error) {
+	err = s.do(func(ctx context.Context, c redis.UniversalClient) error {
+		node, err := primaryOf(ctx, c, s.layout.about())
+		if err != nil {
+			return err
+		}
+		settings, err := node.ConfigGet(ctx, "save").Result()
+		if err == nil {
+			k.save = settings["save"]
+			settings, err = node.ConfigGet(ctx, "maxmemory-policy").Result()
+			k.policy = settings["maxmemory-policy"]
+		}
+		if err == nil {
+			var info string
+			info, err = node.Info(ctx, "persistence").Result()
+			k.aof = infoFields(info)["aof_enabled"]
+		}
+		var refused redis.Error
+		if errors.As(err, &refused) { // CONFIG or INFO is forbidden, or there is none
+			k.unchecked, err = true, nil
+		}
+		return err
+	})
+	return k, err
+}
+
+func (k keeping) concerns(server string) (all []tokencache.Concern) {
+	if k.unchecked {
+		return []tokencache.Concern{{
+			What: server + ": whether Redis can lose stored grants was not checked",
+			Why:  "CONFIG or INFO is forbidden",
+			Do:   "see that it has `appendonly yes` or a replica, and `maxmemory-policy noeviction`, or let its user read that: +config|get +info",
+		}}
+	}
+	switch {
+	case k.aof != "1" && k.save == "":
+		all = append(all, tokencache.Concern{
+			What: server + ": Redis writes nothing to a disk",
+			Why:  "a restart of it loses all stored grants, and each takes a person to bring back",
+			Do:   "set `appendonly yes`",
+		})
+	case k.aof != "1":
+		all = append(all, tokencache.Concern{
+			What: server + ": Redis writes snapshots alone to the disk (save " + k.save + ")",
+			Why:  "a crash of it loses the grants that were stored since the last one, and each takes a person to bring back",
+			Do:   "set `appendonly yes`",
+		})
+	}
+	if strings.HasPrefix(k.policy, "allkeys-") {
+		all = append(all, tokencache.Concern{
+			What: server + ": Redis drops keys when its memory is full (maxmemory-policy " + k.policy + ")",
+			Why:  "they may be those of stored grants, each of which takes a person to bring back",
+			Do:   "set `maxmemory-policy noeviction`, or one that begins with volatile-, which leaves grants alone",
+		})
+	}
+	return all
+}
+
+// explainNoticed explains what was noticed since the store was opened.
+func explainNoticed(text string) tokencache.Concern {
+	c := tokencache.Concern{
+		What: text,
+		Why:  "noticed since Caddy has opened the store",
+		Do: "nothing for tokens, which are asked for anew; what concerns a grant is told with its account. " +
+			"If it comes again, see who else writes behind this key_prefix, and to Redis's log",
+	}
+	if strings.Contains(text, tokencache.ErrWrongKey.Error()) {
+		c.Why = "it was sealed by another key: another replica has another encryption_key, or one was changed and the one before taken away"
+		c.Do = "give all replicas the same encryption_key, the one of before as a further one"
+	}
+	return c
+}

@@ -1,0 +1,102 @@
+package redisstore
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// What costs a human to bring back is written such that Redis has it on a disk, or at a
+// replica, before it says so. If that cannot be had in time, the write counts all the same and
+// a warning tells: the grant is there, and an error would have somebody consent once more.
+
+// durability is what a server can do for a write to stay.
+type durability struct {
+	replicas bool // some are connected
+	aof      bool // it writes an append-only file, and can wait for that
+}
+
+// readDurability takes it from what INFO says. Of a server that says nothing nothing is expected.
+func readDurability(info string) (d durability) {
+	fields := infoFields(info)
+	if n, err := strconv.Atoi(fields["connected_slaves"]); err == nil {
+		d.replicas = n > 0
+	}
+	d.aof = fields["aof_enabled"] == "1" && knowsWaitAOF(fields["redis_version"])
+	return d
+}
+
+func infoFields(info string) map[string]string {
+	fields := make(map[string]string)
+	for line := range strings.Lines(info) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			fields[name] = value
+		}
+	}
+	return fields
+}
+
+// knowsWaitAOF reports whether this version has WAITAOF, which came with 7.2.
+func knowsWaitAOF(version string) bool {
+	major, rest, _ := strings.Cut(version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	a, err := strconv.Atoi(major)
+	b, err2 := strconv.Atoi(minor)
+	return err == nil && err2 == nil && (a > 7 || a == 7 && b >= 2)
+}
+
+// await adds to a pipeline the waits for what stands before them, on the same connection.
+// confirmed says afterwards how many of those that should have it do.
+func (d durability) await(ctx context.Context, pipe redis.Pipeliner) (confirmed func() bool) {
+	var disk *redis.IntSliceCmd
+	var replicas *redis.IntCmd
+	if d.aof {
+		disk = redis.NewIntSliceCmd(ctx, "waitaof", 1, 0, waitLimit.Milliseconds())
+		_ = pipe.Process(ctx, disk) // its error is that of the pipeline
+	}
+	if d.replicas {
+		replicas = redis.NewIntCmd(ctx, "wait", 1, waitLimit.Milliseconds())
+		_ = pipe.Process(ctx, replicas)
+	}
+	return func() bool {
+		return (disk == nil || len(disk.Val()) > 0 && disk.Val()[0] > 0) && (replicas == nil || replicas.Val() > 0)
+	}
+}
+
+// durably runs a script on the node that holds its first key, and waits for others to have
+// what it wrote. what names it, for the warning.
+func (s *Store) durably(what, text string, keys []string, args ...any) (reply any, err error) {
+	server := s.open.Load()
+	if server == nil {
+		return nil, closedError(s.Name())
+	}
+	var confirmed func() bool
+	err = server.within(callLimit+2*waitLimit, func(ctx context.Context, c redis.UniversalClient) error {
+		node, err := primaryOf(ctx, c, keys[0])
+		if err != nil {
+			return err
+		}
+		// Where INFO is forbidden the write goes on, and nothing is waited for.
+		info, _ := node.Info(ctx, "server", "replication", "persistence").Result()
+		var script *redis.Cmd
+		_, err = node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			script = pipe.Eval(ctx, text, keys, args...)
+			confirmed = readDurability(info).await(ctx, pipe)
+			return nil
+		})
+		if script.Err() == nil && script.Val() != nil {
+			reply, err = script.Val(), nil // what failed is the wait
+		}
+		if cluster, ok := c.(*redis.ClusterClient); ok && judge(err) == refusals["MOVED"] {
+			cluster.ReloadState(ctx) // for the next try
+		}
+		return err
+	})
+	if err == nil && !confirmed() {
+		s.warnAnew("%s: %s is stored, but no replica or disk had it within %s: if Redis fails now, it is lost",
+			s.Name(), what, waitLimit)
+	}
+	return reply, err
+}

@@ -1,0 +1,135 @@
+package redisstore
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// index is what this process knows of the stored grants: it is read at the start, and kept up
+// by what others change. Requests ask it whether an account is connected, so it is all in memory.
+type index struct {
+	mu       sync.RWMutex
+	accounts map[string]map[string]*known // :: client → account
+	sorted   map[string][]string          // :: client → accounts, where somebody has asked since the last change
+}
+
+// known is a stored grant.
+type known struct {
+	packed string // as it is stored, if it was read
+	gone   bool   // it is not there any more, and nobody has deleted it
+}
+
+func (x *index) has(key tokencache.Key) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.accounts[key.Client][key.Account] != nil
+}
+
+// list names the accounts of a client, sorted.
+func (x *index) list(client string) []string {
+	x.mu.RLock()
+	list, ok := x.sorted[client]
+	x.mu.RUnlock()
+	if !ok {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		if x.sorted == nil {
+			x.sorted = make(map[string][]string)
+		}
+		list = slices.Sorted(maps.Keys(x.accounts[client]))
+		x.sorted[client] = list
+	}
+	return slices.Clone(list)
+}
+
+// all are the connections that have a stored grant, or had one that is gone.
+func (x *index) all() (keys []tokencache.Key) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for client, accounts := range x.accounts {
+		for account := range accounts {
+			keys = append(keys, tokencache.Key{Client: client, Account: account})
+		}
+	}
+	return keys
+}
+
+// gone are those whose grant was lost, sorted.
+func (x *index) gone() (keys []tokencache.Key) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for client, accounts := range x.accounts {
+		for account, k := range accounts {
+			if k.gone {
+				keys = append(keys, tokencache.Key{Client: client, Account: account})
+			}
+		}
+	}
+	slices.SortFunc(keys, func(a, b tokencache.Key) int { return strings.Compare(a.String(), b.String()) })
+	return keys
+}
+
+// kept is what was read of a grant, "" if nothing was or if it is gone.
+func (x *index) kept(key tokencache.Key) string {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if k := x.accounts[key.Client][key.Account]; k != nil && !k.gone {
+		return k.packed
+	}
+	return ""
+}
+
+// isGone reports whether the grant was lost.
+func (x *index) isGone(key tokencache.Key) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	k := x.accounts[key.Client][key.Account]
+	return k != nil && k.gone
+}
+
+// stored notes that there is a grant, and what was read of it; "" if it was not read.
+func (x *index) stored(key tokencache.Key, packed string) (news bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	k := x.accounts[key.Client][key.Account]
+	if k == nil {
+		if x.accounts == nil {
+			x.accounts = make(map[string]map[string]*known)
+		}
+		if x.accounts[key.Client] == nil {
+			x.accounts[key.Client] = make(map[string]*known)
+		}
+		k, news = new(known), true
+		x.accounts[key.Client][key.Account] = k
+		delete(x.sorted, key.Client)
+	}
+	k.packed, k.gone = packed, false
+	return news
+}
+
+// lose notes that a grant which was there is gone.
+func (x *index) lose(key tokencache.Key) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if k := x.accounts[key.Client][key.Account]; k != nil {
+		k.gone = true
+	}
+}
+
+// remove notes that a grant was deleted.
+func (x *index) remove(key tokencache.Key) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.accounts[key.Client], key.Account)
+	delete(x.sorted, key.Client)
+}
+
+// found notes that there is a grant, whatever was read of it.
+func (x *index) found(key tokencache.Key) (news bool) {
+	was := x.isGone(key)
+	return x.stored(key, x.kept(key)) || was
+}

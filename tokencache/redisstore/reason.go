@@ -1,0 +1,153 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+)
+
+// fault is one way in which Redis fails.
+type fault struct {
+	reason, remedy string
+	away           bool // nothing can be had now: errors match tokencache.ErrAway
+	outage         bool // the next call would fail as well, so it is not made for a while
+}
+
+var (
+	faultUnreachable = fault{
+		"it cannot be reached", "see whether it runs, and can be reached from here at this address", true, true,
+	}
+	faultSlow = fault{
+		"it did not answer in time", "see how busy it is, and the network to it", true, true,
+	}
+	faultUnknown = fault{
+		"it refuses what it is asked", "see its log; it must be Redis 6.2 or later, or speak as that does", false, false,
+	}
+)
+
+// refusals are how Redis says that it cannot do something, by the word that its answer begins with.
+var refusals = map[string]fault{
+	"NOAUTH": {"it wants a password", "give `username` and `password` in `store redis`", true, true},
+	"WRONGPASS": {
+		"it refuses the user name and password", "compare `username` and `password` of `store redis` with its users (ACL LIST)",
+		true, true,
+	},
+	"NOPERM": {
+		"its user may not do what is needed",
+		"give it all commands on the keys that begin with the key_prefix, as in ACL SETUSER NAME ~caddy-zoho:* +@all -@dangerous +info +config|get",
+		true, false,
+	},
+	"READONLY": {
+		"it is a replica, which takes no changes",
+		"name the primary, or the sentinels of both with `sentinel NAME`; after a failover this passes", true, false,
+	},
+	"OOM": {
+		"its memory is full (maxmemory)", "give it more, or have it drop other programs' keys: it must not drop those of grants",
+		true, false,
+	},
+	"MISCONF": {"it cannot write its snapshot, and takes no changes", "see to its disk and its log", true, false},
+	"NOREPLICAS": {
+		"it has too few replicas to take changes (min-replicas-to-write)", "see to its replicas", true, false,
+	},
+	"LOADING":     {"it is starting, and loads what it has stored", "wait", true, true},
+	"BUSY":        {"a script of somebody else keeps it busy", "see which one; SCRIPT KILL ends it", true, true},
+	"MASTERDOWN":  {"it is a replica that has lost its primary", "see to the primary", true, true},
+	"CLUSTERDOWN": {"its cluster is down", "see to the nodes of the cluster (CLUSTER INFO)", true, true},
+	"TRYAGAIN":    {"its cluster is moving keys", "wait", true, false},
+	"MOVED": {
+		"it is a node of a cluster, and the keys are at another one", "name several nodes of the cluster: store redis URL URL", true,
+		false,
+	},
+	"ASK": {"its cluster is moving keys", "wait", true, false},
+	"WRONGTYPE": {
+		"at one of our keys is something else than was written there",
+		"see who else writes behind this key_prefix, and give each program its own", false, false,
+	},
+	"NOSCRIPT": {"it has forgotten a script", "wait", true, false},
+}
+
+// plainRefusals are those that have no such word.
+var plainRefusals = map[string]fault{
+	"ERR max number of clients reached": {"it has too many clients (maxclients)", "raise that, or see who they are", true, true},
+	"ERR DB index is out of range":      {"it has no database of this number", "correct the number in the URL", true, true},
+	"ERR Client sent AUTH":              {"it wants no password", "take `password` away from `store redis`", true, true},
+	"ERR AUTH <password> called":        {"it wants no password", "take `password` away from `store redis`", true, true},
+	"ERR unknown command":               faultUnknown,
+}
+
+// judge says which way of failing an error is.
+func judge(err error) fault {
+	var answer redis.Error
+	if errors.As(err, &answer) {
+		text := answer.Error()
+		for start, f := range plainRefusals {
+			if strings.HasPrefix(text, start) {
+				return f
+			}
+		}
+		word, _, _ := strings.Cut(text, " ")
+		if f, ok := refusals[word]; ok {
+			return f
+		}
+		if strings.Contains(text, "WRONGPASS") || strings.Contains(text, "NOAUTH") {
+			return refusals["WRONGPASS"]
+		}
+		return faultUnknown
+	}
+	var timeout net.Error
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
+		errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, redis.ErrPoolTimeout) {
+		return faultSlow
+	}
+	return faultUnreachable
+}
+
+// explain makes a *tokencache.StoreError of what go-redis says. What Redis answers is not shown:
+// it can quote what it was sent.
+func explain(server string, err error) error {
+	f := judge(err)
+	e := &tokencache.StoreError{File: server, Reason: f.reason, Remedy: f.remedy, Err: errRefused}
+	if detail := networkDetail(err); f == faultUnreachable && detail != "" {
+		e.Reason += " (" + detail + ")"
+	}
+	var access *accessError
+	if errors.As(err, &access) {
+		e.Reason, e.Remedy = access.Error(), "mend that; a reload is not needed"
+	}
+	if f.away {
+		e.Err = tokencache.ErrAway
+	}
+	return e
+}
+
+// errRefused is behind what is wrong with Redis and does not pass by itself.
+var errRefused = errors.New("refused by Redis")
+
+// networkDetail is what the system says of a connection, which holds nothing of what was sent.
+func networkDetail(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		return op.Err.Error()
+	}
+	return certificateDetail(err)
+}
+
+// certificateDetail says what is wrong with the server's certificate.
+func certificateDetail(err error) string {
+	var wrong *tls.CertificateVerificationError
+	if errors.As(err, &wrong) {
+		return wrong.Err.Error() + ": name its authority by `ca`"
+	}
+	var plain tls.RecordHeaderError
+	if errors.As(err, &plain) {
+		return "it does not speak TLS: write redis:// instead of rediss://"
+	}
+	return ""
+}
