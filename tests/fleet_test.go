@@ -1,0 +1,528 @@
+// A fleet: three Caddys, one Redis, one simulator. Killed, stopped and replaced replicas, and a Redis
+// in every kind of trouble.
+
+package tests
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/redistest"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/redisstore"
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
+)
+
+const fleetKey = "encryptionkey55aa01f3c9d2"
+
+// ofFleet is the configuration of each replica.
+var ofFleet = strings.Replace(oneSite("", `
+			{$ZOHO_CLIENT_OPTIONS}`, `
+	zoho_health
+	zoho_proxy {
+		account {http.request.header.Zoho-Proxy-Account}
+	}`), "store bolt {$ZOHO_STORE}", `store redis {$ZOHO_REDIS} {
+			{$ZOHO_REDIS_OPTIONS}
+		}
+		encryption_key {env.ZOHO_ENCRYPTION_KEY}`, 1)
+
+// fleet are replicas with one Redis in front of one simulator.
+type fleet struct {
+	t        *testing.T
+	zoho     *zohosim.Server
+	base     string // URL of zoho
+	redis    *redistest.Server
+	replicas []*proxy
+	accounts []string
+	grants   map[string]string // by account
+}
+
+// startFleet starts so many replicas, for accounts whose grants are stored.
+func startFleet(t *testing.T, o zohosim.Options, replicas, accounts int, settings ...string) *fleet {
+	t.Helper()
+	f := newFleet(t, o, accounts, redistest.Start(t, settings...))
+	f.store(redisstore.Config{Addresses: []string{f.redis.Addr}})
+	for range replicas {
+		f.add("ZOHO_REDIS=redis://"+f.redis.Addr, "ZOHO_REDIS_OPTIONS=").start()
+	}
+	return f
+}
+
+// newFleet is a fleet without a replica yet.
+func newFleet(t *testing.T, o zohosim.Options, accounts int, redis *redistest.Server) *fleet {
+	t.Helper()
+	f := &fleet{t: t, redis: redis, grants: make(map[string]string)}
+	f.zoho, f.base, _ = sim(t, o)
+	for i := range accounts {
+		account := fmt.Sprintf("shop-%02d", i)
+		f.accounts = append(f.accounts, account)
+		f.grants[account] = f.zoho.Grant(clientID, account+"@example.com", "us")
+	}
+	return f
+}
+
+// store stores the grants, as consents would have.
+func (f *fleet) store(config redisstore.Config) {
+	f.t.Helper()
+	config.Prefix = "caddy-zoho:"
+	config.Access = func() (redisstore.Access, error) { return redisstore.Access{}, nil }
+	store := redisstore.New(config)
+	if err := store.Open(); err != nil {
+		f.t.Fatal(err)
+	}
+	defer store.Close()
+	for account, grant := range f.grants {
+		err := store.SaveGrant(tokencache.Key{Client: "main", Account: account}, [][]byte{[]byte(fleetKey)},
+			tokencache.Grant{RefreshToken: grant, AccountsServer: f.base})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// add prepares one more replica.
+func (f *fleet) add(env ...string) *proxy {
+	c := newCaddy(f.t, ofFleet, append([]string{"ZOHO_DATA_CENTER=" + f.base + " " + f.base, "ZOHO_ENCRYPTION_KEY=" + fleetKey}, env...)...)
+	c.zoho = f.zoho
+	c.secrets = append(c.secrets, fleetKey)
+	f.replicas = append(f.replicas, c)
+	return c
+}
+
+// forAccount calls Zoho for an account.
+func (c *proxy) forAccount(account string) answer {
+	return c.succeed(http.MethodGet, "/crm/v8/Leads", "", "Zoho-Proxy-Account", account)
+}
+
+// tryAs is forAccount, for calls that may fail.
+func (c *proxy) tryAs(account string) (answer, error) {
+	return c.try(http.MethodGet, "/crm/v8/Leads", nil, "Zoho-Proxy-Account", account)
+}
+
+// everywhere has each account called by each replica.
+func (f *fleet) everywhere() {
+	spread(len(f.replicas)*len(f.accounts), 16, func(i int) {
+		f.replicas[i%len(f.replicas)].forAccount(f.accounts[(i-1)/len(f.replicas)])
+	})
+}
+
+// tokenCalls counts those since the last call.
+func (f *fleet) tokenCalls() func() int {
+	before := f.zoho.Stats().TokenRequests
+	return func() int { return f.zoho.Stats().TokenRequests - before }
+}
+
+// TestFleetStorm: a thousand calls at once meet forty dead tokens at three replicas, and forty token
+// calls serve them all (S-53).
+func TestFleetStorm(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, zohosim.Options{}, 3, 40)
+	calls := f.tokenCalls()
+	f.everywhere()
+	if n := calls(); n != len(f.accounts) {
+		t.Errorf("%d token calls at first", n)
+	}
+	f.zoho.RevokeAccess("")
+	calls = f.tokenCalls()
+	spread(1000, 1000, func(i int) { f.replicas[i%3].forAccount(f.accounts[i%len(f.accounts)]) })
+	if n := calls(); n != len(f.accounts) {
+		t.Errorf("%d token calls after a revocation", n)
+	}
+	f.everywhere()
+	if n := calls(); n != len(f.accounts) {
+		t.Errorf("%d token calls", n)
+	}
+}
+
+// TestFleetLeaderKilled: the replica that asks is killed, and another one asks when its lease is
+// over. One that is stopped finds that it was overtaken (S-53).
+func TestFleetLeaderKilled(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, zohosim.Options{}, 3, 2)
+	for i, end := range []func(*proxy){(*proxy).kill, func(c *proxy) { c.signal(syscall.SIGSTOP) }} {
+		leader, account := f.replicas[i], f.accounts[i]
+		f.zoho.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultHang})
+		hangs := f.zoho.Stats().Faults["accounts/hang"]
+		var call sync.WaitGroup
+		call.Go(func() { _, _ = leader.tryAs(account) })
+		leader.waitFor("the token call to be with Accounts", func() bool { return f.zoho.Stats().Faults["accounts/hang"] > hangs })
+		end(leader)
+		f.zoho.ClearFaults("")
+		calls := f.tokenCalls()
+		begun := time.Now()
+		f.replicas[2].forAccount(account)
+		if took := time.Since(begun); took > 30*time.Second {
+			t.Errorf("another one asked after %s", took)
+		}
+		if n := calls(); n != 1 {
+			t.Errorf("%d token calls", n)
+		}
+		if i == 1 {
+			leader.signal(syscall.SIGCONT)
+		}
+		call.Wait()
+	}
+	f.replicas[0].start()
+	calls := f.tokenCalls()
+	f.everywhere()
+	if n := calls(); n != 0 {
+		t.Errorf("%d token calls afterwards", n)
+	}
+	generations := func(c *proxy) (all []int) {
+		for _, s := range c.connections("").Connections {
+			all = append(all, s.Generation)
+		}
+		return all
+	}
+	want := generations(f.replicas[2])
+	for _, c := range f.replicas {
+		if got := generations(c); !slices.Equal(got, want) {
+			t.Errorf("generations %v, others have %v", got, want)
+		}
+	}
+}
+
+// TestFleetGrantsComeAndGo: connected, revoked or forgotten at one replica is so at the others
+// within a moment.
+func TestFleetGrantsComeAndGo(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, zohosim.Options{}, 3, 2)
+	f.everywhere()
+	one, others := f.replicas[0], f.replicas[1:]
+	grant := f.zoho.Grant(clientID, "new@example.com", "us")
+	one.secrets = append(one.secrets, grant)
+	if out, stderr, code := one.runWith(strings.NewReader(grant+"\n"), "zoho", "import", "main", "new", "--address", one.admin); code != 0 {
+		t.Fatalf("import: %d %s %s", code, out, stderr)
+	}
+	calls := f.tokenCalls()
+	for _, c := range others {
+		c.waitFor("the new account", func() bool {
+			a, err := c.tryAs("new")
+			return err == nil && a.served()
+		})
+	}
+	if n := calls(); n != 0 {
+		t.Errorf("%d token calls for an account that has a token", n)
+	}
+	for account, command := range map[string]string{"new": "forget", f.accounts[0]: "revoke"} {
+		if out, stderr, code := others[1].run("zoho", command, "main", account, "--address", others[1].admin); code != 0 {
+			t.Fatalf("%s: %d %s %s", command, code, out, stderr)
+		}
+		for _, c := range f.replicas {
+			c.waitFor(account+" to be gone", func() bool {
+				a, err := c.tryAs(account)
+				return err == nil && a.problem() == "no-grant"
+			})
+		}
+	}
+	for _, c := range f.replicas {
+		c.forAccount(f.accounts[1])
+		if got := len(c.connections("").Connections); got != 1 {
+			t.Errorf("%d connections are listed", got)
+		}
+	}
+}
+
+// crowd keeps calling until stop, at replicas that are there: a client leaves one that refuses it.
+// A replica that starts is called when it is healthy, as readiness probes have it.
+type crowd struct {
+	calls, failed atomic.Int64
+	stop          func()
+	starting      sync.Map // :: *proxy
+}
+
+// replace replaces a replica by one that starts anew.
+func (l *crowd) replace(c *proxy) {
+	c.stop()
+	l.starting.Store(c, true)
+	c.start()
+}
+
+// await waits until a replica that was replaced is healthy.
+func (l *crowd) await(c *proxy) {
+	c.waitFor("it to be healthy", func() bool {
+		a, err := c.try(http.MethodGet, "/zoho-health", nil)
+		return err == nil && a.StatusCode == http.StatusOK
+	})
+	l.starting.Delete(c)
+}
+
+func (f *fleet) crowd(workers int) *crowd {
+	l := &crowd{}
+	end := make(chan struct{})
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			for i := w; ; i++ {
+				select {
+				case <-end:
+					return
+				default:
+				}
+				l.call(f, i)
+			}
+		})
+	}
+	l.stop = func() {
+		close(end)
+		all.Wait()
+	}
+	return l
+}
+
+// call makes one call at the first replica that takes it.
+func (l *crowd) call(f *fleet, i int) {
+	l.calls.Add(1)
+	for n := range 2 * len(f.replicas) {
+		c := f.replicas[(i+n)%len(f.replicas)]
+		if _, starting := l.starting.Load(c); starting {
+			continue
+		}
+		a, err := c.tryAs(f.accounts[i%len(f.accounts)])
+		switch {
+		case err == nil && a.served():
+			return
+		case err == nil:
+			l.failed.Add(1)
+			f.t.Errorf("%s %s %.300s", a.Status, a.problem(), a.body)
+			return
+		case !strings.Contains(err.Error(), "connection refused"):
+			l.failed.Add(1)
+			f.t.Errorf("a call was cut: %v", err)
+			return
+		}
+	}
+	l.failed.Add(1)
+	f.t.Error("no replica took the call")
+}
+
+// TestFleetRollingUpgrade: replicas are replaced one by one under load. No call fails, and no token
+// is asked for.
+func TestFleetRollingUpgrade(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, zohosim.Options{}, 3, 10)
+	f.everywhere()
+	calls := f.tokenCalls()
+	l := f.crowd(8)
+	for _, c := range f.replicas {
+		l.replace(c)
+		l.await(c)
+	}
+	l.stop()
+	if n := calls(); n != 0 {
+		t.Errorf("%d token calls", n)
+	}
+	t.Logf("%d calls, %d failed", l.calls.Load(), l.failed.Load())
+}
+
+// slowly leads to a server, and holds what it answers for a while.
+type slowly struct {
+	addr string
+	hold atomic.Int64 // nanoseconds
+}
+
+func newSlowly(t *testing.T, to string) *slowly {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &slowly{addr: l.Addr().String()}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go s.serve(in, to)
+		}
+	}()
+	return s
+}
+
+func (s *slowly) serve(in net.Conn, to string) {
+	defer in.Close()
+	out, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer out.Close()
+	go func() {
+		_, _ = io.Copy(out, in)
+		_ = out.Close()
+	}()
+	b := make([]byte, 64<<10)
+	for {
+		n, err := out.Read(b)
+		if err != nil {
+			return
+		}
+		time.Sleep(time.Duration(s.hold.Load()))
+		if _, err := in.Write(b[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// trouble is what can happen to Redis, and how it ends.
+type trouble struct {
+	name       string
+	begin, end func(*fleet, *slowly)
+	writable   bool // a token is renewed as ever
+	flushed    bool // the grants are gone, until they are restored
+}
+
+var troubles = []trouble{
+	{name: "stopped", begin: func(f *fleet, _ *slowly) { f.redis.Stop() }, end: func(f *fleet, _ *slowly) { f.redis.Restart() }},
+	{name: "hanging", begin: func(f *fleet, _ *slowly) { f.redis.Pause() }, end: func(f *fleet, _ *slowly) { f.redis.Resume() }},
+	{name: "slow by 100 ms", begin: func(_ *fleet, s *slowly) { s.hold.Store(int64(100 * time.Millisecond)) },
+		end: func(_ *fleet, s *slowly) { s.hold.Store(0) }, writable: true},
+	{name: "slow by 5 s", begin: func(_ *fleet, s *slowly) { s.hold.Store(int64(5 * time.Second)) },
+		end: func(_ *fleet, s *slowly) { s.hold.Store(0) }},
+	{name: "full", begin: func(f *fleet, _ *slowly) { f.redis.Config("maxmemory", "1") },
+		end: func(f *fleet, _ *slowly) { f.redis.Config("maxmemory", "0") }},
+	{name: "read-only", begin: func(f *fleet, _ *slowly) { f.redis.CLI("REPLICAOF", "127.0.0.1", "1") },
+		end: func(f *fleet, _ *slowly) { f.redis.CLI("REPLICAOF", "NO", "ONE") }},
+	{name: "wrong password", begin: func(f *fleet, _ *slowly) {
+		f.redis.Config("requirepass", "another")
+		_, _ = f.redis.TryCLI("-a", "another", "CLIENT", "KILL", "TYPE", "normal")
+	}, end: func(f *fleet, _ *slowly) { _, _ = f.redis.TryCLI("-a", "another", "CONFIG", "SET", "requirepass", "") }},
+	{name: "flushed", begin: func(f *fleet, _ *slowly) { f.redis.Flush() }, end: func(f *fleet, _ *slowly) {}, flushed: true},
+}
+
+// TestFleetRedisInTrouble: whatever happens to Redis, live tokens serve on without a wait. Where one is
+// dead, each replica asks once at most, nothing storms, and all is well again when Redis is (S-54).
+func TestFleetRedisInTrouble(t *testing.T) {
+	t.Parallel()
+	for _, trouble := range troubles {
+		t.Run(trouble.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, zohosim.Options{}, 6, redistest.Start(t, "appendonly", "yes"))
+			f.store(redisstore.Config{Addresses: []string{f.redis.Addr}})
+			slow := newSlowly(t, f.redis.Addr)
+			for range 3 {
+				f.add("ZOHO_REDIS=redis://"+slow.addr, "ZOHO_REDIS_OPTIONS=").start()
+			}
+			f.everywhere()
+			calls := f.tokenCalls()
+			trouble.begin(f, slow)
+			for range 20 {
+				f.everywhere()
+			}
+			if n := calls(); n != 0 {
+				t.Errorf("%d token calls while all tokens live", n)
+			}
+			dead := f.accounts[:2]
+			for _, account := range dead {
+				f.zoho.RevokeAccess(f.grants[account])
+			}
+			served, refused := 0, map[string]int{}
+			for i := range 30 {
+				a, err := f.replicas[i%3].tryAs(dead[i/3%2])
+				switch {
+				case err != nil:
+					t.Error(err)
+				case a.served():
+					served++
+				default:
+					refused[a.problem()]++
+				}
+			}
+			n := calls()
+			t.Logf("%d dead tokens: %d token calls, %d of 30 calls served, refused: %v", len(dead), n, served, refused)
+			if most := len(dead) * len(f.replicas); n > most || trouble.writable && n != len(dead) {
+				t.Errorf("%d token calls for %d dead tokens", n, len(dead))
+			}
+			for problem := range refused {
+				if problem != "store" {
+					t.Errorf("refused by %q", problem)
+				}
+			}
+			if served < 20 && !trouble.flushed {
+				t.Errorf("%d of 30 calls were served", served)
+			}
+			trouble.end(f, slow)
+			if trouble.flushed {
+				return
+			}
+			for _, c := range f.replicas {
+				c.waitFor("all to be well", func() bool {
+					return !slices.ContainsFunc(f.accounts, func(account string) bool {
+						a, err := c.tryAs(account)
+						return err != nil || !a.served()
+					})
+				})
+			}
+			if n := calls(); n > 2*len(dead)*len(f.replicas) {
+				t.Errorf("%d token calls in all", n)
+			}
+		})
+	}
+}
+
+// TestFleetFailover: three sentinels put another Redis in the place of one that dies, while replicas
+// are replaced under load. Live tokens serve on, and what fails is told by account.
+func TestFleetFailover(t *testing.T) {
+	t.Parallel()
+	master := redistest.Start(t, "appendonly", "yes")
+	f := newFleet(t, zohosim.Options{}, 10, master)
+	f.store(redisstore.Config{Addresses: []string{master.Addr}})
+	master.Replica("appendonly", "yes")
+	var urls []string
+	for _, s := range master.Sentinel("zoho") {
+		urls = append(urls, "redis://"+s.Addr)
+	}
+	for range 3 {
+		f.add("ZOHO_REDIS="+strings.Join(urls, " "), "ZOHO_REDIS_OPTIONS=sentinel zoho").start()
+	}
+	f.everywhere()
+	calls := f.tokenCalls()
+	l := f.crowd(8)
+	for i, c := range f.replicas {
+		if i == 1 {
+			master.Stop()
+		}
+		l.replace(c)
+		l.await(c)
+	}
+	l.stop()
+	t.Logf("%d calls, %d failed, %d token calls for %d accounts", l.calls.Load(), l.failed.Load(), calls(), len(f.accounts))
+	f.zoho.RevokeAccess("")
+	calls = f.tokenCalls()
+	f.everywhere()
+	if n := calls(); n != len(f.accounts) {
+		t.Errorf("%d token calls after a revocation", n)
+	}
+}
+
+// TestFleetInCluster: the same with a Redis of three nodes, each of which has a part of the accounts.
+func TestFleetInCluster(t *testing.T) {
+	t.Parallel()
+	nodes := redistest.Cluster(t)
+	var urls, addresses []string
+	for _, node := range nodes {
+		urls, addresses = append(urls, "redis://"+node.Addr), append(addresses, node.Addr)
+	}
+	f := newFleet(t, zohosim.Options{}, 10, nodes[0])
+	f.store(redisstore.Config{Addresses: addresses})
+	for range 3 {
+		f.add("ZOHO_REDIS="+strings.Join(urls, " "), "ZOHO_REDIS_OPTIONS=").start()
+	}
+	calls := f.tokenCalls()
+	f.everywhere()
+	f.zoho.RevokeAccess("")
+	f.everywhere()
+	if n := calls(); n != 2*len(f.accounts) {
+		t.Errorf("%d token calls", n)
+	}
+}
