@@ -3,8 +3,10 @@ package tokencache
 import (
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unique"
 )
 
 // Status describes a connection. It holds no secret.
@@ -170,9 +172,13 @@ type about struct {
 // of configured accounts have one and the same in memory.
 var aboutConfigured sync.Map
 
+// scopeLists are those of all grants, by what is in them: many customers consent to the same.
+var scopeLists sync.Map
+
 // describe is what is kept of a grant in memory: all but the refresh token.
 func describe(g Grant, configured bool) *about {
-	a := &about{configured, g.AccountsServer, g.GrantedAt, g.Scopes, g.User, g.Org, g.RefreshTokens}
+	scopes, _ := scopeLists.LoadOrStore(strings.Join(g.Scopes, " "), g.Scopes)
+	a := &about{configured, unique.Make(g.AccountsServer).Value(), g.GrantedAt, scopes.([]string), g.User, unique.Make(g.Org).Value(), g.RefreshTokens}
 	if configured && g.GrantedAt.IsZero() && len(g.Scopes) == 0 {
 		same, _ := aboutConfigured.LoadOrStore(g.AccountsServer, a)
 		return same.(*about)
