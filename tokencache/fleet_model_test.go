@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -107,12 +109,12 @@ func (z *issuer) app(r *replica) error {
 }
 
 // Random histories of a fleet: calls, revocations, restarts, a server that is down, a store that
-// is away. What may not be, whatever happens, is looked at after each step.
+// is away. What may not be, whatever happens, is looked at after each step. FLEET_HISTORIES says how many.
 func TestFleetModel(t *testing.T) {
 	t.Parallel()
 	histories := 60
-	if testing.Short() {
-		histories = 20
+	if n, err := strconv.Atoi(os.Getenv("FLEET_HISTORIES")); err == nil {
+		histories = n
 	}
 	for seed := range histories {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
