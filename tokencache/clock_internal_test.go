@@ -28,3 +28,15 @@ func TestMoments(t *testing.T) {
 		t.Errorf("a minute ago is %s", got)
 	}
 }
+
+// A token that is due already, as after a restart, is due.
+func TestPlanOfWhatIsDue(t *testing.T) {
+	var p plan
+	for _, now := range []int64{0, int64(time.Hour)} {
+		for _, latest := range []int64{now - int64(10*time.Minute), now - 1, now, now + 1, now + int64(1000*time.Hour)} {
+			if got := p.pick(now, latest-int64(time.Hour), latest); got != latest {
+				t.Errorf("at %d: %d, want %d", now, got, latest)
+			}
+		}
+	}
+}

@@ -31,7 +31,7 @@ func (p *plan) pick(now, earliest, latest int64) int64 {
 	defer p.mu.Unlock()
 	p.forget(now / int64(time.Minute))
 	first, last := max(earliest/int64(time.Minute), p.now)+1, latest/int64(time.Minute)
-	if last >= p.now+planAhead {
+	if last <= p.now || last >= p.now+planAhead { // it is due, or too far away to matter
 		return latest
 	}
 	mean := float64(p.total) / float64(last-p.now+1)
