@@ -4,14 +4,23 @@
 package tests
 
 import (
+	"crypto/sha256"
 	"fmt"
-	"maps"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/redistest"
+	"github.com/caddy-zoho/caddy-zoho/internal/testbed"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/tokencache/redisstore"
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
@@ -75,106 +84,341 @@ func TestFleetReadiness(t *testing.T) {
 	})
 }
 
-// commands counts what Redis has done since it started, by command. What scripts do is in it.
-func (f *fleet) commands() map[string]int {
+// monitor notes what Redis does while something happens, as MONITOR tells it: asked are the commands
+// that replicas have sent, by name, and inScripts is how many more those have run.
+func (f *fleet) monitor(happens func()) (asked map[string]int, inScripts int) {
 	f.t.Helper()
-	count := make(map[string]int)
-	for line := range strings.Lines(f.redis.CLI("INFO", "commandstats")) {
-		name, rest, ok := strings.Cut(strings.TrimPrefix(line, "cmdstat_"), ":calls=")
-		if !ok || strings.Contains(name, "memory") || name == "info" || name == "scan" {
-			continue
-		}
-		digits, _, _ := strings.Cut(rest, ",")
-		n, err := strconv.Atoi(digits)
-		if err != nil {
-			f.t.Fatal(err)
-		}
-		count[name] = n
+	var output testbed.Output
+	cmd := exec.CommandContext(f.t.Context(), "redis-cli", "-p", f.redis.Port, "MONITOR")
+	monitor, err := testbed.Start(cmd, &output)
+	if err != nil {
+		f.t.Fatal(err)
 	}
-	return count
-}
-
-// commandsOf are those that something causes.
-func (f *fleet) commandsOf(cause func()) map[string]int {
-	f.t.Helper()
-	before := f.commands()
-	cause()
-	count := f.commands()
-	for name, n := range before {
-		if count[name] -= n; count[name] == 0 {
-			delete(count, name)
+	f.replicas[0].waitFor("the monitor", func() bool { return strings.HasPrefix(output.String(), "OK") })
+	happens()
+	if err := cmd.Process.Kill(); err != nil {
+		f.t.Fatal(err)
+	}
+	<-monitor.Exited
+	asked = make(map[string]int)
+	for _, m := range regexp.MustCompile(`(?m)^\S+ \[\d+ (\S+)\] "(\w+)"`).FindAllStringSubmatch(output.String(), -1) {
+		if m[1] == "lua" {
+			inScripts++
+		} else {
+			asked[strings.ToLower(m[2])]++
 		}
 	}
-	return count
+	return asked, inScripts
 }
 
-func sum(count map[string]int) (all int) {
+func total(count map[string]int) (all int) {
 	for _, n := range count {
 		all += n
 	}
 	return all
 }
 
-// redisSeconds is Redis's clock.
-func (f *fleet) redisSeconds() int {
+// idle lets a while pass without a call.
+func (f *fleet) idle(d time.Duration) {
 	f.t.Helper()
-	text, _, _ := strings.Cut(f.redis.CLI("TIME"), "\n")
-	n, err := strconv.Atoi(strings.TrimSpace(text))
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return n
+	end := time.Now().Add(d)
+	f.replicas[0].waitFor("time to pass", func() bool { return time.Now().After(end) })
 }
 
-// idle lets so many seconds pass by Redis's clock, without a call.
-func (f *fleet) idle(seconds int) {
-	f.t.Helper()
-	begun := f.redisSeconds()
-	f.replicas[0].waitFor("seconds to pass", func() bool { return f.redisSeconds() >= begun+seconds })
-}
+// What docs/fleet.md reckons with.
+const (
+	maxCommands  = 15   // that a renewal takes
+	maxFollowing = 5    // that each other replica takes to follow it
+	maxAccount   = 2500 // bytes of an account in Redis
+)
 
 // TestFleetFigures measures what docs/fleet.md says of capacity: go test ./tests -run TestFleetFigures -v
 func TestFleetFigures(t *testing.T) {
 	t.Parallel()
-	const accounts, seconds = 40, 10
-	for _, replicas := range []int{1, 2, 3} {
+	const accounts, idle = 40, 10 * time.Second
+	for replicas := 1; replicas <= 3; replicas++ {
 		t.Run(fmt.Sprint(replicas), func(t *testing.T) {
 			t.Parallel()
 			f := startFleet(t, zohosim.Options{}, replicas, accounts)
 			f.everywhere()
-			idle := f.commandsOf(func() { f.idle(seconds) })
-			t.Logf("idle: %d commands in %d s: %v", sum(idle), seconds, idle)
-			renewals := f.commandsOf(func() {
+			resting, _ := f.monitor(func() { f.idle(idle) })
+			t.Logf("%d replicas, idle for %s: %d commands: %v", replicas, idle, total(resting), resting)
+			renewing, inScripts := f.monitor(func() {
 				f.zoho.RevokeAccess("")
 				for _, account := range f.accounts {
 					f.replicas[0].forAccount(account)
 				}
-				f.idle(2)
+				f.idle(2 * time.Second) // others follow
 			})
-			t.Logf("%d renewals: %d commands: %v", accounts, sum(renewals), renewals)
-			t.Logf("an account: %s", f.memory())
+			each := float64(total(renewing)) / accounts
+			t.Logf("%d replicas, a renewal: %.1f commands, and %.1f inside scripts: %v",
+				replicas, each, float64(inScripts)/accounts, renewing)
+			if most := float64(maxCommands + maxFollowing*(replicas-1)); each > most {
+				t.Errorf("%.1f commands for a renewal, docs/fleet.md says %.0f at most", each, most)
+			}
+			account, changes := f.memory()
+			t.Logf("%d replicas, an account: %d bytes of Redis; a change: %d", replicas, account, changes)
+			if account > maxAccount {
+				t.Errorf("%d bytes for an account, docs/fleet.md says less", account)
+			}
 		})
 	}
 }
 
-// memory is what the keys of an account take in Redis, in bytes by kind.
-func (f *fleet) memory() string {
+// memory is what Redis holds of an account, and of an entry among the changes, in bytes.
+func (f *fleet) memory() (account, change int) {
 	f.t.Helper()
-	bytes := make(map[string]int)
-	for _, key := range strings.Fields(f.redis.CLI("KEYS", "*")) {
+	size := func(key string) int {
 		n, err := strconv.Atoi(f.redis.CLI("MEMORY", "USAGE", key, "SAMPLES", "0"))
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		kind := key[strings.LastIndex(key, ":")+1:]
-		if !strings.Contains(key, "{") {
-			kind = strings.TrimPrefix(key, "caddy-zoho:")
+		return n
+	}
+	const changes = "caddy-zoho:changes"
+	entries, err := strconv.Atoi(f.redis.CLI("XLEN", changes))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, key := range strings.Fields(f.redis.CLI("KEYS", "*")) {
+		if key != changes {
+			account += size(key)
 		}
-		bytes[kind] += n
 	}
-	var text []string
-	for _, kind := range slices.Sorted(maps.Keys(bytes)) {
-		text = append(text, fmt.Sprintf("%s %d", kind, bytes[kind]/len(f.accounts)))
+	return account / len(f.accounts), size(changes) / entries
+}
+
+// caddyfilesOf are the whole Caddyfiles of a document.
+func caddyfilesOf(t *testing.T, doc string) (all []string) {
+	t.Helper()
+	for _, m := range regexp.MustCompile("(?s)\n```caddyfile\n(\\{\n.*?)```\n").FindAllStringSubmatch(readDoc(t, doc), -1) {
+		all = append(all, m[1])
 	}
-	return fmt.Sprintf("%s; all %d", strings.Join(text, ", "), sum(bytes)/len(f.accounts))
+	return all
+}
+
+const redisPassword = "redispassword7e0c52d1b94f"
+
+// redisUser makes the user of docs/fleet.md, with what the document says to add.
+func redisUser(t *testing.T, server *redistest.Server, more ...string) (mayDo []string) {
+	t.Helper()
+	line := regexp.MustCompile(`(?m)^    (ACL SETUSER .*)$`).FindStringSubmatch(readDoc(t, "docs/fleet.md"))
+	if line == nil {
+		t.Fatal("docs/fleet.md has no user for Redis")
+	}
+	command := strings.Replace(line[1], "#SHA256", fmt.Sprintf("#%x", sha256.Sum256([]byte(redisPassword))), 1)
+	words := append(strings.Fields(command), more...)
+	server.CLI(words...)
+	for _, word := range words {
+		if name, ok := strings.CutPrefix(word, "+"); ok {
+			mayDo = append(mayDo, name)
+		}
+	}
+	return mayDo
+}
+
+// secretFiles are the files that deploy/Caddyfile.fleet reads.
+func secretFiles(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for name, value := range map[string]string{
+		"redis-password": redisPassword, "encryption-key": fleetKey, "client-id": clientID, "client-secret": clientSecret,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(value+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// addAs prepares a replica with another configuration than that of the other tests.
+func (f *fleet) addAs(config, secrets string) *proxy {
+	c := newCaddy(f.t, config, "ZOHO_REDIS=redis://"+f.redis.Addr, "ZOHO_SECRETS="+secrets,
+		"ZOHO_DATA_CENTER="+f.base+" "+f.base)
+	c.zoho = f.zoho
+	c.secrets = append(c.secrets, fleetKey, redisPassword)
+	f.replicas = append(f.replicas, c)
+	return c
+}
+
+// TestFleetUser: the fleets of docs/fleet.md and of deploy/ run with the user in Redis that the
+// document makes, from the first consent on. Nothing is refused to it, and nothing is warned about.
+func TestFleetUser(t *testing.T) {
+	t.Parallel()
+	configs := map[string]func(f *fleet, secrets string) string{
+		"deploy": func(*fleet, string) string {
+			return strings.Replace(readDoc(t, "deploy/Caddyfile.fleet"), "zoho_proxy {", "zoho_proxy {\n\t\taccount {header.Zoho-Proxy-Account}", 1)
+		},
+		"document": func(f *fleet, secrets string) string {
+			return strings.NewReplacer("/run/secrets/zoho/", secrets+"/", "redis.internal:6379", f.redis.Addr,
+				"data_center us", "data_center "+f.base+" "+f.base, "http://:8080", "http://:{$ZOHO_PORT}",
+				"bind 0.0.0.0", "bind 127.0.0.1").Replace(caddyfilesOf(t, "docs/fleet.md")[1])
+		},
+	}
+	for name, config := range configs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, zohosim.Options{}, 0, redistest.Start(t, "appendonly", "yes"))
+			f.redis.Replica()
+			mayDo := redisUser(t, f.redis)
+			secrets := secretFiles(t)
+			for range 3 {
+				f.addAs(config(f, secrets), secrets).start()
+			}
+			f.connectAndUse()
+			if refused := f.redis.CLI("ACL", "LOG"); refused != "" {
+				t.Errorf("Redis refused something: %s", refused)
+			}
+			done := f.redis.CLI("INFO", "commandstats")
+			for _, command := range mayDo {
+				if !strings.Contains(done, "cmdstat_"+command+":") {
+					t.Errorf("nobody needs +%s", command)
+				}
+			}
+			for _, c := range f.replicas {
+				for line := range strings.Lines(c.output.String()) {
+					if strings.Contains(line, `"logger":"zoho`) && !expected.MatchString(line) {
+						t.Errorf("it is warned about: %s", line)
+					}
+				}
+			}
+		})
+	}
+}
+
+// expected are lines of a fleet in order whose tokens are revoked.
+var expected = regexp.MustCompile(`"level":"info"|no account is connected|access token lost early`)
+
+// connectAndUse connects accounts at one replica, has them called at all, at once as well, and
+// takes them away again.
+func (f *fleet) connectAndUse() {
+	f.t.Helper()
+	one := f.replicas[0]
+	for _, account := range []string{"default", "shop"} {
+		code := f.zoho.SelfClientCode(clientID, "ZohoCRM.modules.ALL")
+		one.secrets = append(one.secrets, code)
+		one.runInput(code+"\n", 0, "zoho", "connect", "main", account, "--self-client")
+		f.accounts = append(f.accounts, account)
+	}
+	for _, c := range f.replicas {
+		for _, account := range f.accounts {
+			c.waitFor("the account to be known", func() bool {
+				a, err := c.tryAs(account)
+				return err == nil && a.served()
+			})
+		}
+	}
+	f.zoho.RevokeAccess("")
+	spread(60, 20, func(i int) { f.replicas[i%3].forAccount(f.accounts[i%2]) })
+	if findings := one.doctor(0); len(findings) == 0 {
+		f.t.Error("doctor says nothing")
+	}
+	one.runInput("", 0, "zoho", "forget", "main", "shop")
+	one.runInput("", 0, "zoho", "revoke", "main", "default")
+}
+
+// TestFleetUserInCluster: with what docs/fleet.md adds for a cluster, the user is enough there.
+func TestFleetUserInCluster(t *testing.T) {
+	t.Parallel()
+	nodes := redistest.Cluster(t)
+	config := redisstore.Config{Prefix: "caddy-zoho:"}
+	for _, node := range nodes {
+		redisUser(t, node, "+cluster|slots", "+command")
+		config.Addresses = append(config.Addresses, node.Addr)
+	}
+	if !strings.Contains(readDoc(t, "docs/fleet.md"), "`+cluster|slots +command`") {
+		t.Error("docs/fleet.md says something else of a cluster")
+	}
+	config.Access = func() (redisstore.Access, error) {
+		return redisstore.Access{Username: "caddy-zoho", Password: redisPassword}, nil
+	}
+	store := redisstore.New(config)
+	if err := store.Open(); err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for i := range 10 {
+		key := tokencache.Key{Client: "main", Account: fmt.Sprint(i)}
+		if err := store.SaveGrant(key, [][]byte{[]byte(fleetKey)}, tokencache.Grant{RefreshToken: fmt.Sprint("grant ", i)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := store.Lease(key, time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Check(); err != nil {
+		t.Error(err)
+	}
+	for _, node := range nodes {
+		if refused := node.CLI("ACL", "LOG"); refused != "" {
+			t.Errorf("Redis refused something: %s", refused)
+		}
+	}
+}
+
+// TestGrantForEachMachine: the recipe of docs/fleet.md without Redis. Each machine has a grant of its
+// own, spends its own ten tokens, and leaves the others alone.
+func TestGrantForEachMachine(t *testing.T) {
+	t.Parallel()
+	zoho, base, _ := sim(t, zohosim.Options{})
+	config := caddyfilesOf(t, "docs/fleet.md")[0]
+	var machines []*proxy
+	for range 3 {
+		c := newCaddy(t, strings.Replace(config, "zoho {", "zoho {\n\t\tstore bolt {$ZOHO_STORE}", 1), "ZOHO_DATA_CENTER="+base+" "+base)
+		c.zoho = zoho
+		c.start()
+		code := zoho.SelfClientCode(clientID, "ZohoCRM.modules.ALL")
+		c.secrets = append(c.secrets, code)
+		c.runInput(code+"\n", 0, "zoho", "connect", "main", "default", "--self-client")
+		machines = append(machines, c)
+	}
+	first, others := machines[0], machines[1:]
+	left := func(c *proxy) int { return c.connections("").Connections[0].BudgetLeft }
+	before := left(others[0])
+	for left(first) > 0 {
+		first.runInput("", 0, "zoho", "refresh", "main", "default")
+	}
+	if _, stderr, code := first.run("zoho", "refresh", "main", "default"); code == 0 {
+		t.Errorf("an eleventh token: %s", stderr)
+	}
+	for _, c := range others {
+		if n := left(c); n != before {
+			t.Errorf("%d tokens are left to another machine, before there were %d", n, before)
+		}
+		c.runInput("", 0, "zoho", "refresh", "main", "default")
+	}
+	first.runInput("", 0, "zoho", "revoke", "main", "default")
+	wantProblem(t, first.get("/crm/v8/Leads"), "no-grant", http.StatusServiceUnavailable)
+	for _, c := range others {
+		c.succeed(http.MethodGet, "/crm/v8/Leads", "")
+	}
+}
+
+// TestFleetClusterNodeDies: where a node of the cluster is gone, live tokens serve on without it.
+func TestFleetClusterNodeDies(t *testing.T) {
+	t.Parallel()
+	nodes := redistest.Cluster(t)
+	var urls, addresses []string
+	for _, node := range nodes {
+		urls, addresses = append(urls, "redis://"+node.Addr), append(addresses, node.Addr)
+	}
+	f := newFleet(t, zohosim.Options{}, 6, nodes[0])
+	f.store(redisstore.Config{Addresses: addresses})
+	for range 3 {
+		f.add("ZOHO_REDIS="+strings.Join(urls, " "), "ZOHO_REDIS_OPTIONS=").start()
+	}
+	f.everywhere()
+	calls := f.tokenCalls()
+	nodes[2].Stop()
+	for range 20 {
+		f.everywhere()
+	}
+	if n := calls(); n != 0 {
+		t.Errorf("%d token calls while all tokens live", n)
+	}
+	f.zoho.RevokeAccess("")
+	f.everywhere()
+	if n, most := calls(), len(f.accounts)*len(f.replicas); n > most {
+		t.Errorf("%d token calls, at most %d are allowed", n, most)
+	}
 }
