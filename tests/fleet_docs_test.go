@@ -42,14 +42,8 @@ func TestFleetReadiness(t *testing.T) {
 	cold.stop()
 	cold.start()
 	cold.wantHealth("/zoho-health", http.StatusServiceUnavailable, map[string]int{})
-	if conn := cold.dial(t); conn != nil { // what a liveness probe looks at
-		_ = conn.Close()
-	}
-	a, err := cold.tryAs(f.accounts[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("a cold replica answers %s %s", a.Status, a.body)
+	_ = cold.dial(t).Close() // what a liveness probe looks at
+	wantProblem(t, cold.get("/crm/v8/Leads", "Zoho-Proxy-Account", f.accounts[0]), "store", http.StatusServiceUnavailable)
 	warm.wantHealth("/zoho-health", http.StatusOK, map[string]int{"ok": 2})
 	warm.forAccount(f.accounts[0])
 
@@ -68,7 +62,6 @@ func TestFleetReadiness(t *testing.T) {
 			_, _ = warm.tryAs(account)
 		}
 	}
-	t.Logf("a warm one without tokens: %s", warm.get("/zoho-health").body)
 	if !warm.healthy() {
 		t.Error("a replica that has run is taken out of service")
 	}
@@ -420,5 +413,93 @@ func TestFleetClusterNodeDies(t *testing.T) {
 	f.everywhere()
 	if n, most := calls(), len(f.accounts)*len(f.replicas); n > most {
 		t.Errorf("%d token calls, at most %d are allowed", n, most)
+	}
+}
+
+// TestFleetFlushed, S-54: a Redis that is emptied is said loudly by each replica, before an app fails; a replica
+// that starts after it is not ready; and all is well when the grants are stored again.
+func TestFleetFlushed(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, zohosim.Options{}, 2, 3)
+	f.everywhere()
+	for _, c := range f.replicas { // what an alert goes by is there before
+		if !strings.Contains(string(c.adminCall(http.MethodGet, "/metrics", "").body), `zoho_store_errors_total{client="main",operation="load_grant"} 0`) {
+			t.Error("the first error would be no increase")
+		}
+	}
+	f.redis.Flush()
+	for _, c := range f.replicas {
+		c.waitFor("the log to name the accounts", func() bool {
+			return strings.Contains(c.output.String(), "has lost 3 stored grants: main/shop-00, main/shop-01, main/shop-02")
+		})
+		c.waitFor("it to be counted", func() bool { return c.metric("zoho_store_errors_total", `operation="load_grant"`) > 0 })
+		if _, stderr, code := c.run("zoho", "doctor"); code != 1 {
+			t.Errorf("doctor: %d %s", code, stderr)
+		}
+		c.wantHealth("/zoho-health", http.StatusOK, map[string]int{"ok": 3})
+	}
+	f.everywhere()
+	late := f.add("ZOHO_REDIS=redis://"+f.redis.Addr, "ZOHO_REDIS_OPTIONS=")
+	late.start()
+	late.wantHealth("/zoho-health", http.StatusServiceUnavailable, map[string]int{})
+
+	f.store(redisstore.Config{Addresses: []string{f.redis.Addr}}) // as restore does
+	late.waitFor("it to be ready", late.healthy)
+	late.waitFor("the others to have the grants", func() bool {
+		return !slices.ContainsFunc(f.replicas, func(c *proxy) bool {
+			_, _, code := c.run("zoho", "doctor")
+			return code == 1
+		})
+	})
+	f.everywhere()
+	for _, c := range f.replicas {
+		for _, connection := range c.connections("").Connections {
+			if connection.Generation != 1 {
+				t.Errorf("%s: generation %d: the token of before was not stored again", connection.Account, connection.Generation)
+			}
+		}
+	}
+}
+
+// TestDeployedFleet: the Caddyfile of a fleet is Caddyfile.example where it can be, and the manifest has
+// it to the letter. Probes neither kill what serves on, nor let through what cannot serve.
+func TestDeployedFleet(t *testing.T) {
+	deployed, manifest := readDoc(t, "deploy/Caddyfile.fleet"), readDoc(t, "deploy/kubernetes-fleet.yaml")
+	site := func(text string) string {
+		_, text, _ = strings.Cut(text, "\n# No host in the address")
+		return regexp.MustCompile(`(?s)\t# Everything else\..*?\n\tzoho_proxy( \{.*?\n\t\})?\n`).ReplaceAllString(text, "")
+	}
+	if want := site(readDoc(t, "Caddyfile.example")); want == "" || site(deployed) != want {
+		t.Error("the site of deploy/Caddyfile.fleet is another than that of Caddyfile.example")
+	}
+	indented := regexp.MustCompile(`(?m)^(.)`).ReplaceAllString(deployed, "    $1")
+	if !strings.Contains(manifest, "  Caddyfile: |\n"+indented+"---\n") {
+		t.Error("the Caddyfile in deploy/kubernetes-fleet.yaml is another than deploy/Caddyfile.fleet")
+	}
+	for _, file := range regexp.MustCompile(`/run/secrets/zoho\}/([a-z-]+)`).FindAllStringSubmatch(deployed, -1) {
+		if !strings.Contains(manifest, "\n  "+file[1]+": REPLACE\n") {
+			t.Errorf("the Secret has no %s", file[1])
+		}
+	}
+	for _, want := range []string{
+		"\n  replicas: 3\n", "maxUnavailable: 0", "readinessProbe:\n            httpGet: {path: /zoho-health, port: http}",
+		"livenessProbe:\n            tcpSocket: {port: http}", "kind: PodDisruptionBudget", "caddy zoho connect --self-client",
+	} {
+		if !strings.Contains(manifest, want) {
+			t.Errorf("deploy/kubernetes-fleet.yaml lacks %q", want)
+		}
+	}
+}
+
+// TestAlertsOfFleets: rules go by client and account, so that what three replicas tell is one alert.
+func TestAlertsOfFleets(t *testing.T) {
+	rules := regexp.MustCompile(`(?s)\n      - alert: (\w+)\n        expr: (.*?)\n        (?:for|labels):`).FindAllStringSubmatch(readDoc(t, "deploy/alerts.yaml"), -1)
+	if len(rules) < 10 {
+		t.Fatalf("only %d rules found", len(rules))
+	}
+	for _, rule := range rules {
+		if !regexp.MustCompile(`(sum|max|min) by \(|^absent\(`).MatchString(rule[2]) {
+			t.Errorf("%s rings for each replica: %s", rule[1], rule[2])
+		}
 	}
 }
