@@ -5,8 +5,10 @@ package tests
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -501,5 +504,53 @@ func TestAlertsOfFleets(t *testing.T) {
 		if !regexp.MustCompile(`(sum|max|min) by \(|^absent\(`).MatchString(rule[2]) {
 			t.Errorf("%s rings for each replica: %s", rule[1], rule[2])
 		}
+	}
+}
+
+// TestFleetNotifies: what becomes of a grant is told once, not by each replica that learns of it.
+func TestFleetNotifies(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var told []string
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var notice struct{ Event string }
+		if err := json.NewDecoder(r.Body).Decode(&notice); err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, notice.Event)
+	}))
+	t.Cleanup(receiver.Close)
+	f := newFleet(t, zohosim.Options{}, 2, redistest.Start(t, "appendonly", "yes"))
+	f.store(redisstore.Config{Addresses: []string{f.redis.Addr}})
+	for range 3 {
+		c := f.add("ZOHO_REDIS=redis://"+f.redis.Addr, "ZOHO_REDIS_OPTIONS=", "NOTIFY="+receiver.URL)
+		c.writeConfig(strings.Replace(ofFleet, "encryption_key {", "notify {env.NOTIFY}\n\t\tencryption_key {", 1))
+		c.start()
+	}
+	f.everywhere()
+	account := f.accounts[0]
+	everywhere := func(want string) {
+		t.Helper()
+		for _, c := range f.replicas {
+			c.waitFor("the state "+want, func() bool {
+				_, _ = c.tryAs(account)
+				return c.connections("").Connections[0].State == want
+			})
+		}
+	}
+	f.zoho.Revoke(f.grants[account])
+	everywhere("dead")
+	grant := f.zoho.Grant(clientID, account+"@example.com", "us")
+	one := f.replicas[1]
+	one.secrets = append(one.secrets, grant)
+	one.runInput(grant+"\n", 0, "zoho", "import", "main", account)
+	everywhere("ok")
+	f.idle(time.Second) // one that is told too often comes by then
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []string{"dead", "connected", "recovered"}; !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
 	}
 }
