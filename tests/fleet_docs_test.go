@@ -554,3 +554,28 @@ func TestFleetNotifies(t *testing.T) {
 		t.Errorf("told %v, want %v", told, want)
 	}
 }
+
+// TestFleetOtherKey: a replica with another encryption_key is not ready, says why, and spoils nothing
+// for the others.
+func TestFleetOtherKey(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, zohosim.Options{}, 2, 2)
+	f.everywhere()
+	calls := f.tokenCalls()
+	other := f.add("ZOHO_REDIS=redis://"+f.redis.Addr, "ZOHO_REDIS_OPTIONS=", "ZOHO_ENCRYPTION_KEY=another"+fleetKey)
+	other.start()
+	for _, account := range f.accounts {
+		wantProblem(t, other.get("/crm/v8/Leads", "Zoho-Proxy-Account", account), "store", http.StatusServiceUnavailable)
+	}
+	other.wantHealth("/zoho-health", http.StatusServiceUnavailable, map[string]int{"unreadable": 2})
+	if out, stderr, code := other.run("zoho", "doctor"); code != 1 || !strings.Contains(out, "encryption_key") {
+		t.Errorf("doctor: %d %s %s", code, out, stderr)
+	}
+	f.replicas = f.replicas[:2]
+	f.add("ZOHO_REDIS=redis://"+f.redis.Addr, "ZOHO_REDIS_OPTIONS=").start()
+	before := calls()
+	f.everywhere()
+	if n := calls() - before; n != 0 {
+		t.Errorf("%d token calls because of it", n)
+	}
+}
