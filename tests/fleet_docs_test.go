@@ -305,7 +305,9 @@ func (f *fleet) connectAndUse() {
 		}
 	}
 	f.zoho.RevokeAccess("")
+	f.zoho.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultSlow}) // so that others meet a lease
 	spread(60, 20, func(i int) { f.replicas[i%3].forAccount(f.accounts[i%2]) })
+	f.zoho.ClearFaults("")
 	if findings := one.doctor(0); len(findings) == 0 {
 		f.t.Error("doctor says nothing")
 	}
