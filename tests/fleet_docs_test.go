@@ -193,7 +193,7 @@ func caddyfilesOf(t *testing.T, doc string) (all []string) {
 	return all
 }
 
-const redisPassword = "redispassword7e0c52d1b94f"
+const fleetPassword = "redispassword7e0c52d1b94f"
 
 // redisUser makes the user of docs/fleet.md, with what the document says to add.
 func redisUser(t *testing.T, server *redistest.Server, more ...string) (mayDo []string) {
@@ -202,7 +202,7 @@ func redisUser(t *testing.T, server *redistest.Server, more ...string) (mayDo []
 	if line == nil {
 		t.Fatal("docs/fleet.md has no user for Redis")
 	}
-	command := strings.Replace(line[1], "#SHA256", fmt.Sprintf("#%x", sha256.Sum256([]byte(redisPassword))), 1)
+	command := strings.Replace(line[1], "#SHA256", fmt.Sprintf("#%x", sha256.Sum256([]byte(fleetPassword))), 1)
 	words := append(strings.Fields(command), more...)
 	server.CLI(words...)
 	for _, word := range words {
@@ -218,7 +218,7 @@ func secretFiles(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	for name, value := range map[string]string{
-		"redis-password": redisPassword, "encryption-key": fleetKey, "client-id": clientID, "client-secret": clientSecret,
+		"redis-password": fleetPassword, "encryption-key": fleetKey, "client-id": clientID, "client-secret": clientSecret,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(value+"\n"), 0o600); err != nil {
 			t.Fatal(err)
@@ -232,7 +232,7 @@ func (f *fleet) addAs(config, secrets string) *proxy {
 	c := newCaddy(f.t, config, "ZOHO_REDIS=redis://"+f.redis.Addr, "ZOHO_SECRETS="+secrets,
 		"ZOHO_DATA_CENTER="+f.base+" "+f.base)
 	c.zoho = f.zoho
-	c.secrets = append(c.secrets, fleetKey, redisPassword)
+	c.secrets = append(c.secrets, fleetKey, fleetPassword)
 	f.replicas = append(f.replicas, c)
 	return c
 }
@@ -328,7 +328,7 @@ func TestFleetUserInCluster(t *testing.T) {
 		t.Error("docs/fleet.md says something else of a cluster")
 	}
 	config.Access = func() (redisstore.Access, error) {
-		return redisstore.Access{Username: "caddy-zoho", Password: redisPassword}, nil
+		return redisstore.Access{Username: "caddy-zoho", Password: fleetPassword}, nil
 	}
 	store := redisstore.New(config)
 	if err := store.Open(); err != nil {
