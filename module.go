@@ -37,6 +37,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
 	"github.com/caddy-zoho/caddy-zoho/internal/notify"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealing"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/internal/sites"
@@ -306,6 +307,7 @@ func (a *App) Start() error {
 	}
 	a.lookAtGrants()
 	for _, name := range a.clientNames() {
+		a.state.metrics.Begin(name, problem.CodeInternal)
 		if s := a.clients[name].Simulator; s != nil {
 			a.logger.Warn("a simulator stands in for Zoho: nothing reaches the real one",
 				zap.String("client", name), zap.String("address", s.Address))

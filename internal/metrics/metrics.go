@@ -122,6 +122,20 @@ func (m *Metrics) Register(registry *prometheus.Registry, more ...prometheus.Col
 	return nil
 }
 
+// storeOperations are those of the store that can fail.
+var storeOperations = []string{"load", "save", "load_grant"}
+
+// Begin has what an alert looks at begin at 0 for a client, also its problems of these codes: of a
+// series that begins at 1, Prometheus does not see that it was increased.
+func (m *Metrics) Begin(client string, codes ...string) {
+	for _, operation := range storeOperations {
+		m.storeErrors.WithLabelValues(client, operation)
+	}
+	for _, code := range codes {
+		m.problems.WithLabelValues(client, code)
+	}
+}
+
 // Observe counts what happened to a token.
 func (m *Metrics) Observe(e tokencache.Event) {
 	client := e.Key.Client

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,4 +53,27 @@ func countSeries(t *testing.T, c prometheus.Collector) (n int) {
 		n += len(family.Metric)
 	}
 	return n
+}
+
+// TestBegin: what an alert looks at is there before anything has happened, and is counted on from 0.
+func TestBegin(t *testing.T) {
+	m := New(func() (int64, int64) { return 0, 0 })
+	m.Begin("main", "internal")
+	m.Observe(tokencache.Event{Type: tokencache.EventStoreError, Key: tokencache.Key{Client: "main"}, Operation: "save"})
+	m.Begin("main", "internal")
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(m.storeErrors, m.problems)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []float64
+	for _, f := range families {
+		for _, series := range f.GetMetric() {
+			got = append(got, series.GetCounter().GetValue())
+		}
+	}
+	if want := []float64{0, 0, 0, 1}; !slices.Equal(got, want) { // a problem; load, load_grant, save
+		t.Errorf("%v, want %v", got, want)
+	}
 }

@@ -69,9 +69,11 @@ func (x *index) gone() (keys []tokencache.Key) {
 			}
 		}
 	}
-	slices.SortFunc(keys, func(a, b tokencache.Key) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(keys, compareKeys)
 	return keys
 }
+
+func compareKeys(a, b tokencache.Key) int { return strings.Compare(a.String(), b.String()) }
 
 // kept is what was read of a grant, "" if nothing was or if it is gone.
 func (x *index) kept(key tokencache.Key) string {

@@ -197,6 +197,7 @@ func (s *Store) missing(keys []tokencache.Key) (changed []tokencache.Key, err er
 		return nil, err
 	}
 	isThere, isDeleted := setOf(there), setOf(deleted)
+	var lost []tokencache.Key
 	for _, key := range keys {
 		switch {
 		case isThere[key]:
@@ -206,11 +207,14 @@ func (s *Store) missing(keys []tokencache.Key) (changed []tokencache.Key, err er
 			changed = append(changed, key)
 		case !s.index.isGone(key):
 			s.index.lose(key)
-			changed = append(changed, key)
-			s.warnAnew("%v", s.lost([]tokencache.Key{key}))
+			lost = append(lost, key)
 		}
 	}
-	return changed, nil
+	if len(lost) > 0 {
+		slices.SortFunc(lost, compareKeys)
+		s.warnAnew("%v", s.lost(lost))
+	}
+	return append(changed, lost...), nil
 }
 
 func setOf(keys []tokencache.Key) map[tokencache.Key]bool {
