@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -156,6 +157,12 @@ func TestFleetLeaderKilled(t *testing.T) {
 		call.Go(func() { _, _ = leader.tryAs(account) })
 		leader.waitFor("the token call to be with Accounts", func() bool { return f.zoho.Stats().Faults["accounts/hang"] > hangs })
 		end(leader)
+		if i == 1 {
+			f.replicas[2].waitFor("the leader to stand still", func() bool {
+				state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", leader.cmd.Process.Pid))
+				return err != nil || strings.Contains(string(state), ") T ")
+			})
+		}
 		f.zoho.ClearFaults("")
 		calls := f.tokenCalls()
 		begun := time.Now()

@@ -329,22 +329,24 @@ func (c *Cache) changed(ch Change) {
 	}
 	c.mu.RUnlock()
 	for _, key := range keys {
-		c.follow(key, true)
+		if errors.Is(c.follow(key, true), ErrAway) { // told once: when it is back, anything may have changed again
+			return
+		}
 	}
 }
 
 // follow looks at a connection that is in memory again, so that no request has to.
-func (c *Cache) follow(key Key, grant bool) {
+func (c *Cache) follow(key Key, grant bool) error {
 	n, cl := c.find(key), c.client(key.Client)
 	if n == nil || cl == nil || !c.enter() {
-		return
+		return nil
 	}
 	defer c.leave()
-	n.follow(cl, grant)
+	return n.follow(cl, grant)
 }
 
 // follow takes over what another process has stored. A flight that waits for it is told.
-func (n *Conn) follow(cl *Client, grant bool) {
+func (n *Conn) follow(cl *Client, grant bool) error {
 	defer n.recoverPanic()
 	n.mu.Lock()
 	f, loaded := n.flight, n.loaded
@@ -354,16 +356,20 @@ func (n *Conn) follow(cl *Client, grant bool) {
 		case f.news <- struct{}{}:
 		default:
 		}
-		return
+		return nil
 	}
 	if grant {
 		if _, err := n.check(cl); err != nil {
-			return
+			return err
 		}
 	}
-	if !loaded || n.load(cl) != nil {
-		return
+	if !loaded {
+		return nil
+	}
+	if err := n.load(cl); err != nil {
+		return err
 	}
 	n.keep(cl)
 	n.arm(cl)
+	return nil
 }
