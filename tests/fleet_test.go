@@ -192,9 +192,7 @@ func TestFleetLeaderKilled(t *testing.T) {
 	}
 	want := generations(f.replicas[2])
 	for _, c := range f.replicas {
-		if got := generations(c); !slices.Equal(got, want) {
-			t.Errorf("generations %v, others have %v", got, want)
-		}
+		c.waitFor("the generations that others have", func() bool { return slices.Equal(generations(c), want) })
 	}
 }
 
