@@ -51,7 +51,8 @@ type Cache struct {
 	unsaved   unsaved
 	leftovers leftovers
 	lookup    grantLookup
-	loners    loners
+	solo      soloCalls
+	sweeps    atomic.Int64 // that were asked for since the one under way began
 	plan      plan
 	overviews overviews
 
@@ -246,9 +247,22 @@ func (c *Cache) Close() error {
 		n.disarm()
 	}
 	c.mu.RUnlock()
-	c.unsaved.flush()
+	end := time.Now().Add(closeLimit)
+	c.unsaved.flush(func() bool { return time.Now().After(end) })
 	c.unsaved.stop()
 	return nil
+}
+
+// closeLimit is how long Close goes on writing to a store that fails.
+const closeLimit = 5 * time.Second
+
+func (c *Cache) isClosing() bool {
+	select {
+	case <-c.closing:
+		return true
+	default:
+		return false
+	}
 }
 
 func (c *Cache) emit(e Event) {

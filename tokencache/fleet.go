@@ -3,6 +3,7 @@ package tokencache
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -30,13 +31,13 @@ const (
 	aloneEvery  = 10 * time.Minute
 )
 
-// loners are the calls that were made without the store, by connection. Few connections have any.
-type loners struct {
+// soloCalls are those that were made without the store, by grant, as Zoho counts. Few grants have any.
+type soloCalls struct {
 	mu sync.Mutex
-	of map[Key]loner
+	of map[Fingerprint]soloCall
 }
 
-type loner struct {
+type soloCall struct {
 	at     int64 // mono of the last call
 	unpaid int   // calls that the ledger of the fleet does not have
 }
@@ -59,11 +60,12 @@ func (n *Conn) lead(f *flight, cl *Client, g granted) (*live, error) {
 		if l != nil || settled != nil || f.leads != nil { // with the lease in hand, once more: the one before may have stored a token
 			return l, settled
 		}
+		asked := n.cache.clock.now().mono
 		lease, err := shared.Lease(n.key, leaseLife)
 		var other *LeasedError
 		switch {
 		case err == nil:
-			f.leads = n.holdLease(lease)
+			f.leads = n.holdLease(lease, asked)
 		case !errors.As(err, &other):
 			return nil, n.leadless(f, cl, n.unreadable(cl, "save", err))
 		case n.cache.clock.now().mono >= deadline:
@@ -112,58 +114,66 @@ func (n *Conn) leadless(f *flight, cl *Client, err error) error {
 	return nil
 }
 
-// goAlone notes a call that this process makes without the store, or says why it may not now.
+// goAlone notes a call that this process makes without the store, or says why it may not now. With mu held.
 func (n *Conn) goAlone(now moment) error {
-	x := &n.cache.loners
+	x := &n.cache.solo
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	last, found := x.of[n.key]
+	last, found := x.of[n.fingerprint]
 	if found && now.mono-last.at < int64(aloneEvery) {
 		wait := time.Duration(last.at + int64(aloneEvery) - now.mono)
 		return n.fail(KindStore, min(wait, storeRetry), fmt.Errorf(
 			"%w, and the one token that is asked for without it in %s is spent: the next one is due in %s",
 			ErrAway, aloneEvery, wait.Round(time.Second)))
 	}
-	if x.of == nil {
-		x.of = make(map[Key]loner)
-	}
-	x.of[n.key] = loner{at: now.mono, unpaid: last.unpaid + 1}
+	x.forget(now)
+	x.of[n.fingerprint] = soloCall{at: now.mono, unpaid: last.unpaid + 1}
 	return nil
+}
+
+// forget drops what nobody has to know any more. With mu held.
+func (x *soloCalls) forget(now moment) {
+	if x.of == nil {
+		x.of = make(map[Fingerprint]soloCall)
+	}
+	maps.DeleteFunc(x.of, func(_ Fingerprint, s soloCall) bool {
+		return s.unpaid == 0 && now.mono-s.at >= int64(aloneEvery)
+	})
 }
 
 // payCalls enters calls that were made alone into the ledger of the fleet, once the store is back.
 func (n *Conn) payCalls(cl *Client, of Fingerprint) {
-	unpaid := n.cache.loners.take(n.key)
+	unpaid := n.cache.solo.take(of)
 	for unpaid > 0 {
 		if _, err := n.cache.shared.EnterCall(of, math.MaxInt32, cl.window()); err != nil {
 			break
 		}
 		unpaid--
 	}
-	n.cache.loners.giveBack(n.key, unpaid)
+	n.cache.solo.giveBack(of, unpaid)
 }
 
-// take are the calls of a connection that are not paid; whoever takes them pays them.
-func (x *loners) take(key Key) (unpaid int) {
+// take are the calls of a grant that are not paid; whoever takes them pays them.
+func (x *soloCalls) take(of Fingerprint) (unpaid int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	last, found := x.of[key]
+	last, found := x.of[of]
 	if found {
-		x.of[key] = loner{at: last.at}
+		x.of[of] = soloCall{at: last.at}
 	}
 	return last.unpaid
 }
 
 // giveBack is for what could not be paid.
-func (x *loners) giveBack(key Key, unpaid int) {
+func (x *soloCalls) giveBack(of Fingerprint, unpaid int) {
 	if unpaid == 0 {
 		return
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	last := x.of[key]
+	last := x.of[of]
 	last.unpaid += unpaid
-	x.of[key] = last
+	x.of[of] = last
 }
 
 // leadership is a lease that is kept alive until its end, also while the cache closes.
@@ -175,9 +185,10 @@ type leadership struct {
 	done  chan struct{} // closed when it is not kept alive any more
 }
 
-func (n *Conn) holdLease(lease Lease) *leadership {
+// holdLease holds a lease that was asked for at that time, as mono.
+func (n *Conn) holdLease(lease Lease, asked int64) *leadership {
 	s := &leadership{conn: n, lease: lease, stop: make(chan struct{}), done: make(chan struct{})}
-	s.sure.Store(n.cache.clock.now().mono + int64(leaseLife))
+	s.sure.Store(asked + int64(leaseLife))
 	go s.keepAlive()
 	return s
 }
@@ -222,20 +233,28 @@ func (s *leadership) end() {
 	if s == nil {
 		return
 	}
-	close(s.stop)
-	<-s.done
+	s.lapse()
 	_ = s.conn.cache.shared.Release(s.conn.key, s.lease) // or it lapses
 }
 
-// enterFleet enters a call into the ledger of the fleet, and takes over what that holds. If it
-// cannot be written, the call counts in memory.
-func (n *Conn) enterFleet(cl *Client, req request, g granted, c *call) error {
-	entry, err := n.cache.shared.EnterCall(g.fingerprint, req.budget(cl), cl.window())
-	if err != nil {
-		n.cache.emit(Event{Type: EventStoreError, Key: n.key, Operation: "save", Err: err})
-		return nil
+// lapse lets the lease run out, if there is one: its generation is in use, and not stored yet.
+func (s *leadership) lapse() {
+	if s == nil {
+		return
 	}
-	c.entry, c.grant = entry.ID, g.fingerprint
+	close(s.stop)
+	<-s.done
+}
+
+// enterFleet enters a call into the ledger of the fleet, and takes over what that holds. An error
+// says that there is no room, or that the store cannot tell.
+func (n *Conn) enterFleet(cl *Client, req request, of Fingerprint, c *call) error {
+	entry, err := n.cache.shared.EnterCall(of, req.budget(cl), cl.window())
+	if err != nil {
+		c.ledger.complete(c.at.mono, 0, false)
+		return n.unreadable(cl, "save", err)
+	}
+	c.entry, c.grant = entry.ID, of
 	wait := c.ledger.adopt(entry, c.at, n.cache.clock.now(), cl, req.budget(cl))
 	if entry.ID != "" {
 		return nil
@@ -249,7 +268,18 @@ func (n *Conn) resign(f *flight) {
 	if f.call != nil {
 		n.completeFleet(f.call)
 	}
+	if f.minted && !n.saved() {
+		f.leads.lapse()
+		return
+	}
 	f.leads.end()
+}
+
+// saved reports whether the store has all that is worth storing.
+func (n *Conn) saved() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.stored == n.changes
 }
 
 // completeFleet completes a call in the ledger of the fleet.
@@ -270,11 +300,12 @@ func (n *Conn) takeLease() *leadership {
 		return nil
 	}
 	for end := n.cache.clock.now().mono + int64(leaseLife); ; {
+		asked := n.cache.clock.now().mono
 		lease, err := shared.Lease(n.key, leaseLife)
 		var other *LeasedError
 		switch {
 		case err == nil:
-			return n.holdLease(lease)
+			return n.holdLease(lease, asked)
 		case !errors.As(err, &other) || n.cache.clock.now().mono >= end || !n.awaitLeader(nil, other.Left):
 			return nil
 		}
@@ -282,15 +313,17 @@ func (n *Conn) takeLease() *leadership {
 }
 
 // overtake takes over what another process has stored of the grant since. What this one has to
-// store counts, and so does a token that the store has lost, as by a failover. With mu held.
+// store counts, and so does a token that the store has lost, as by a failover. The record of
+// another grant is somebody's who has another configuration, and stays. With mu held.
 func (n *Conn) overtake(cl *Client, rec Record, calls []time.Time, now moment) {
 	n.ledger.replace(calls, now)
 	l := n.live.Load()
-	lost := rec.Fingerprint != n.fingerprint || rec.Generation < n.generation
+	mine := rec.Fingerprint == n.fingerprint
+	lost := rec.Fingerprint == Fingerprint{} || mine && rec.Generation < n.generation
 	switch {
 	case lost && l != nil && l.alive(now) && l.Generation == n.generation:
 		n.changes++
-	case lost, n.stored != n.changes && rec.Generation == n.generation:
+	case lost, !mine, n.stored != n.changes && rec.Generation == n.generation:
 	default:
 		n.take(cl, rec, now)
 		n.report(now)
@@ -322,6 +355,24 @@ func (c *Cache) changed(ch Change) {
 		c.follow(ch.Key, ch.Grant)
 		return
 	}
+	if c.sweeps.Add(1) == 1 && c.enter() { // what has a name is told meanwhile
+		go c.sweep()
+	}
+}
+
+// sweep looks at all connections that are in memory again; once more if anything may have changed
+// since it began.
+func (c *Cache) sweep() {
+	defer c.leave()
+	for asked := c.sweeps.Load(); ; asked = c.sweeps.Load() {
+		c.followAll()
+		if c.sweeps.CompareAndSwap(asked, 0) {
+			return
+		}
+	}
+}
+
+func (c *Cache) followAll() {
 	c.mu.RLock()
 	keys := make([]Key, 0, len(c.conns))
 	for key := range c.conns {

@@ -169,8 +169,11 @@ func (n *Conn) prepare(f *flight, cl *Client, g granted) (*call, *live, error) {
 		return c, l, err
 	}
 	f.call = c
-	if err := n.enterFleet(cl, f.request, g, c); err != nil {
-		return nil, nil, err
+	if err := n.enterFleet(cl, f.request, g.fingerprint, c); err != nil {
+		if err := n.leadless(f, cl, err); err != nil {
+			return nil, nil, err
+		}
+		return n.enter(f, cl, g)
 	}
 	if f.leads.lapsed() {
 		c.ledger.complete(c.at.mono, 0, false)

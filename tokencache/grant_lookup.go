@@ -10,6 +10,7 @@ import (
 // is one answer for all names: callers may think of as many as they like.
 type grantLookup struct {
 	mu    sync.Mutex
+	looks chan struct{} // closed when the look that is under way is over; nil = none is
 	taken bool
 	err   error // why it cannot tell, nil = there is no such grant
 	till  int64 // mono
@@ -55,18 +56,30 @@ func (c *Cache) lookAtGrants(client string) error {
 	return err
 }
 
+// take is the answer of this second. One caller looks, while the others get the answer of before.
 func (l *grantLookup) take(c *Cache) (first bool, err error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.taken && c.clock.now().mono < l.till {
+	for !l.taken && l.looks != nil {
+		looks := l.looks
+		l.mu.Unlock()
+		<-looks
+		l.mu.Lock()
+	}
+	if l.taken && (l.looks != nil || c.clock.now().mono < l.till) {
+		defer l.mu.Unlock()
 		return false, l.err
 	}
-	before := l.err
-	l.err = c.store.CheckGrants()
-	if fmt.Sprint(before) != fmt.Sprint(l.err) {
+	l.looks = make(chan struct{})
+	l.mu.Unlock()
+	err = c.store.CheckGrants()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if fmt.Sprint(l.err) != fmt.Sprint(err) {
 		l.changes++
 	}
-	l.taken, l.till = true, c.clock.now().mono+int64(lookAgain)
+	l.err, l.taken, l.till = err, true, c.clock.now().mono+int64(lookAgain)
+	close(l.looks)
+	l.looks = nil
 	return true, l.err
 }
 

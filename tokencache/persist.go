@@ -265,7 +265,7 @@ func (u *unsaved) again() {
 		return
 	}
 	defer u.cache.leave()
-	failed := u.flush()
+	failed := u.flush(u.cache.isClosing)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.rounds++
@@ -276,8 +276,9 @@ func (u *unsaved) again() {
 	u.schedule()
 }
 
-// flush tries each of them once.
-func (u *unsaved) flush() (failed bool) {
+// flush tries each of them once, unless the store is away, or it is over: then the rest is left
+// for the next time.
+func (u *unsaved) flush(over func() bool) (failed bool) {
 	u.mu.Lock()
 	conns := u.conns
 	u.conns = nil
@@ -286,15 +287,26 @@ func (u *unsaved) flush() (failed bool) {
 		if now := u.cache.client(n.key.Client); now != nil {
 			cl = now
 		}
-		func() {
-			defer n.recoverPanic()
-			if n.save(cl) != nil {
-				failed = true
-				u.add(n, cl)
-			}
-		}()
+		err := u.save(n, cl)
+		if err == nil {
+			delete(conns, n)
+			continue
+		}
+		failed = true
+		if errors.Is(err, ErrAway) || over() {
+			break
+		}
+	}
+	for n, cl := range conns {
+		u.add(n, cl)
 	}
 	return failed
+}
+
+func (u *unsaved) save(n *Conn, cl *Client) (err error) {
+	defer n.recoverPanic()
+	err = errBusy // if it panics
+	return n.save(cl)
 }
 
 // stop ends the timer. What is unsaved stays so, for a last flush.

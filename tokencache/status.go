@@ -108,6 +108,7 @@ type look struct {
 	conn       *Conn
 	err        error
 	configured bool  // the grant, had or not
+	assumed    bool  // it was not looked at
 	at, took   int64 // mono
 }
 
@@ -138,6 +139,9 @@ func (c *Cache) examine(cl *Client, key Key) *look {
 // status is what there is to tell of the connection.
 func (l *look) status(cl *Client) Status {
 	s := l.conn.snapshot(cl)
+	if l.assumed {
+		s.HasGrant, s.Configured = true, l.configured
+	}
 	if l.err == nil {
 		return s
 	}

@@ -40,7 +40,7 @@ func (c *Cache) Verify(cl *Client, key Key, g Grant) (Proof, error) {
 	}
 	if c.shared == nil {
 		c.keepLedger(key, fp, l)
-	} else if err := n.enterFleet(cl, request{}, granted{fingerprint: fp}, ca); err != nil {
+	} else if err := n.enterFleet(cl, request{}, fp, ca); err != nil {
 		return Proof{}, err
 	}
 	got, err := n.fetch(cl, g)
