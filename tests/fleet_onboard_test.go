@@ -13,6 +13,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -423,9 +424,9 @@ func (r *receiver) of(account string) (events []string) {
 	return events
 }
 
-// TestFleetNotifies: what all replicas notice is told by one, and each has it in its own metrics and
+// TestFleetNotifications: what all replicas notice is told by one, and each has it in its own metrics and
 // events. With Redis away some tell twice, and nobody is silent.
-func TestFleetNotifies(t *testing.T) {
+func TestFleetNotifications(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	f := startOnboardingFleet(t, zohosim.Options{MaxTokens: -1, MaxGrants: -1, Consent: zohosim.ConsentAuto, User: "ann@example.com"}, "ZOHO_NOTIFY=notify "+r.URL)
@@ -753,4 +754,39 @@ func TestFleetCommands(t *testing.T) {
 		}
 	}
 	c.forAccount("shop-3")
+}
+
+// TestFleetCallers: keys, policies and the audit are each replica's own, with the store in Redis as well;
+// what a policy refuses costs no token, and what it admits one for all replicas.
+func TestFleetCallers(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	server, baseURL, first := sim(t, zohosim.Options{})
+	second := server.Grant(clientID, "second@example.com", "us", "ZohoCRM.modules.ALL")
+	config := strings.Replace(named, "store bolt {$ZOHO_STORE}", "store redis redis://"+redis.Addr+"\n\t\tencryption_key {env.ZOHO_ENCRYPTION_KEY}", 1)
+	file, keys := filepath.Join(t.TempDir(), "callers.keys"), make(map[string]string)
+	var replicas []*callersOf
+	for i := range 3 {
+		n := &callersOf{server: server, keys: keys, file: file, audit: filepath.Join(t.TempDir(), "audit.log")}
+		n.proxy = newCaddy(t, config, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_REFRESH_TOKEN="+first, "SECOND_REFRESH_TOKEN="+second,
+			"ZOHO_ENCRYPTION_KEY="+fleetKey, "AUDIT_FILE="+n.audit, "ZOHO_PROXY_OPTIONS="+strings.ReplaceAll(policies, "KEYS", file))
+		if i == 0 {
+			n.write("erp second", "shop")
+		}
+		n.secrets = append(n.secrets, fleetKey, keys["erp"], keys["shop"])
+		n.start()
+		replicas = append(replicas, n)
+	}
+	for _, n := range replicas {
+		if a := n.as("erp", http.MethodGet, "/crm/v8/Leads"); !a.served() {
+			t.Errorf("%s %s", a.Status, a.body)
+		}
+		wantProblem(t, n.as("shop", http.MethodGet, "/crm/v8/Leads"), "not-allowed", http.StatusForbidden)
+		if a := n.get("/crm/v8/Leads"); a.StatusCode != http.StatusUnauthorized {
+			t.Errorf("without a key: %s %s", a.Status, a.problem())
+		}
+		n.wantAudit("what was served", func(l auditLine) bool { return l.Caller == "erp" && l.Account == "second" && l.Status < 300 })
+		n.wantAudit("what was refused", func(l auditLine) bool { return l.Caller == "shop" && l.Code == "not-allowed" })
+	}
+	wantTokenCalls(t, server, 1)
 }
