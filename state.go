@@ -170,12 +170,17 @@ func (s *state) event(name string, key tokencache.Key, more map[string]any) {
 	)
 }
 
-// gone forgets what is told of an account that there is no more.
+// gone tells of an account that there is no more.
 func (s *state) gone(key tokencache.Key) {
+	s.forget(key)
+	s.audited("gone", key.Client, key.Account)
+}
+
+// forget forgets what is told of an account.
+func (s *state) forget(key tokencache.Key) {
 	s.metrics.Forget(key)
 	s.unknown.Forget(key)
 	s.usage.Forget(key)
-	s.audited("gone", key.Client, key.Account)
 }
 
 // keysChanged tells of files of keys that were read anew.
@@ -242,6 +247,8 @@ func (s *state) observe(e tokencache.Event) {
 		logger.Warn("the clock stepped", zap.Duration("step", e.Duration))
 	case tokencache.EventAdopted:
 		logger.Debug("access token found in the store", append(connection, zap.Uint64("generation", e.Generation))...)
+	case tokencache.EventGone:
+		s.forget(e.Key)
 	}
 }
 

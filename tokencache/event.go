@@ -15,6 +15,7 @@ const (
 	EventAdopted                           // a token of the store was taken over: Generation, Expiry
 	EventInstalled                         // the token that has proved a new grant is the connection's now: Cause, Result, Generation, Duration, Expiry
 	EventStoreWarning                      // the store goes on, but Err should be looked at (no Key)
+	EventGone                              // the account has no grant any more: another process may have forgotten it
 )
 
 // String names the type in snake case.
@@ -38,6 +39,8 @@ func (t EventType) String() string {
 		return "installed"
 	case EventStoreWarning:
 		return "store_warning"
+	case EventGone:
+		return "gone"
 	}
 	return "unknown"
 }

@@ -393,7 +393,12 @@ func (c *Cache) follow(key Key, grant bool) error {
 		return nil
 	}
 	defer c.leave()
-	return n.follow(cl, grant)
+	err := n.follow(cl, grant)
+	var e *Error
+	if errors.As(err, &e) && e.Kind == KindNoGrant {
+		c.emit(Event{Type: EventGone, Key: key})
+	}
+	return err
 }
 
 // follow takes over what another process has stored. A flight that waits for it is told.

@@ -465,7 +465,10 @@ func TestFleetGrants(t *testing.T) {
 		}
 		f.replicas[2].cache.GrantChanged(key)
 		synctest.Wait()
-		for _, r := range f.replicas {
+		for i, r := range f.replicas {
+			if i != 2 && len(r.journal.of(tokencache.EventGone)) != 1 {
+				t.Errorf("%d has told %v", i, r.journal.of(tokencache.EventGone))
+			}
 			_, err := r.ask()
 			r.wantError(nil, err, tokencache.KindNoGrant)
 		}

@@ -68,7 +68,7 @@ func TestStatusWhileWaiting(t *testing.T) {
 
 func TestEventTypesHaveNames(t *testing.T) {
 	seen := make(map[string]bool)
-	for e := tokencache.EventTokenRequest; e <= tokencache.EventStoreWarning; e++ {
+	for e := tokencache.EventTokenRequest; e <= tokencache.EventGone; e++ {
 		if name := e.String(); name == "unknown" || seen[name] {
 			t.Errorf("event %d is called %q", e, name)
 		} else {

@@ -32,7 +32,7 @@ func (f *Flow) keepResult(cl *Client, id string, s *pageResult, browser string) 
 	return id, f.keep(cl, resultName(id), s, consentLife)
 }
 
-func resultName(id string) string { return "result " + id }
+func resultName(id string) string { return "result " + digest(id) }
 
 // resultOf is what a browser may see, nil if there is nothing.
 func (f *Flow) resultOf(cl *Client, id, browser string) (*pageResult, error) {

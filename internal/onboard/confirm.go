@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-func unconfirmedName(id string) string { return "unconfirmed " + id }
+func unconfirmedName(id string) string { return "unconfirmed " + digest(id) }
 
 // askFirst keeps a grant until a person has confirmed it; one that nobody confirms is given
 // back to Zoho, by the client that has brought it.

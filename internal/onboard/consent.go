@@ -136,7 +136,7 @@ type consent struct {
 	Expires     time.Time
 }
 
-func consentName(state string) string { return "consent " + state }
+func consentName(state string) string { return "consent " + digest(state) }
 
 // AccountOf is the account of a consent, by its state, or of a grant that waits to be
 // confirmed, by its id; "" if there is neither.

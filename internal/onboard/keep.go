@@ -1,6 +1,8 @@
 package onboard
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -39,6 +41,13 @@ func read(text []byte, found bool, err error, into any) (bool, error) {
 		return false, errStore(err)
 	}
 	return found, nil
+}
+
+// digest stands for what only a browser or a terminal is to know in the name of a value: who reads the
+// store reads names.
+func digest(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:])
 }
 
 // isID reports whether a text can be what names a consent, a question or a result: no store is
