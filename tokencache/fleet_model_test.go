@@ -199,9 +199,12 @@ func fleetHistory(t *testing.T, seed uint64) {
 		}
 	}
 	synctest.Wait()
+	z.mu.Lock()
+	newest := z.newest
+	z.mu.Unlock()
 	for _, r := range f.replicas {
-		if got := r.conn().Peek(); got.Value != z.newest {
-			t.Errorf("%s is in use, %s is the newest", got.Value, z.newest)
+		if got := r.conn().Peek(); got.Value != newest {
+			t.Errorf("%s is in use, %s is the newest", got.Value, newest)
 		}
 	}
 }
