@@ -2,6 +2,7 @@ package tokencache_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -31,12 +32,33 @@ type odd struct {
 	*storetest.Memory
 	beforeCall func()                                            // of EnterCall
 	load       func(tokencache.Record) (tokencache.Record, bool) // changes what was loaded; nil = nothing
-	saved      []uint64                                          // generations
+	failing    error                                             // of EnterCall
+
+	mu         sync.Mutex
+	saved      []uint64 // generations
+	unwritable error    // of Save
+}
+
+// writes has what is written fail, or not, and forgets what was.
+func (o *odd) writes(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.saved, o.unwritable = nil, err
+}
+
+// written are the generations of the records that were to be written.
+func (o *odd) written() []uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.saved)
 }
 
 func (o *odd) EnterCall(of tokencache.Fingerprint, budget int, window time.Duration) (tokencache.Entry, error) {
 	if o.beforeCall != nil {
 		o.beforeCall()
+	}
+	if o.failing != nil {
+		return tokencache.Entry{}, o.failing
 	}
 	return o.Memory.EnterCall(of, budget, window)
 }
@@ -50,7 +72,13 @@ func (o *odd) Load(key tokencache.Key, secrets [][]byte) (tokencache.Record, boo
 }
 
 func (o *odd) Save(key tokencache.Key, secrets [][]byte, r tokencache.Record) error {
+	o.mu.Lock()
 	o.saved = append(o.saved, r.Generation)
+	err := o.unwritable
+	o.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	return o.Memory.Save(key, secrets, r)
 }
 
@@ -308,12 +336,13 @@ func TestFleetRestoresWhatTheStoreLost(t *testing.T) {
 			r := f.startOn(store, store.Memory)
 			r.get("crm")
 			synctest.Wait()
-			store.load, store.saved = load, nil
+			store.load = load
+			store.writes(nil)
 			store.Away(true)
 			store.Away(false)
 			synctest.Wait()
-			if !slices.Equal(store.saved, []uint64{1}) {
-				t.Errorf("%s: saved generations %v", name, store.saved)
+			if got := store.written(); !slices.Equal(got, []uint64{1}) {
+				t.Errorf("%s: saved generations %v", name, got)
 			}
 			f.wantCalls(1)
 		}
@@ -507,6 +536,139 @@ func TestFleetNoticesStates(t *testing.T) {
 		}
 		if len(grants) != 1 || grants[tokencache.Fingerprint{}] {
 			t.Errorf("of the grants %v", grants)
+		}
+	})
+}
+
+// A call that the ledger of the fleet cannot take is as one without a store: once in ten minutes.
+func TestFleetLedgerFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, failing := range map[string]error{"away": tokencache.ErrAway, "broken": errors.New("WRONGTYPE")} {
+			f := newFleet(t, 1)
+			store := &odd{Memory: f.replicas[0].store.Replica()}
+			r := f.startOn(store, store.Memory)
+			r.get("crm")
+			store.failing = failing
+			for range 30 {
+				_, err := r.conn().Refresh(context.Background(), r.client)
+				r.wantError(nil, err, tokencache.KindStore)
+			}
+			f.wantCalls(1)
+			want := 1
+			if name == "away" {
+				want = 2
+			}
+			time.Sleep(2 * time.Second) // what has failed is not tried again at once
+			for range 30 {
+				_, _ = r.resource("crm").Refused(context.Background(), r.client, 1, tokencache.RefusalDead)
+				_, _ = r.resource("crm").Refused(context.Background(), r.client, 2, tokencache.RefusalDead)
+			}
+			f.wantCalls(want)
+			store.failing = nil
+			time.Sleep(2 * time.Second)
+			if _, err := r.conn().Refresh(context.Background(), r.client); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+			if s := r.cache.Status(r.client)[0]; s.BudgetLeft != 10-want-1 {
+				t.Errorf("%s: budget left %d", name, s.BudgetLeft)
+			}
+		}
+	})
+}
+
+// Processes that have different grants of an account, as while a configuration is rolled out, do not
+// write over each other's records without end.
+func TestFleetOfTwoConfigurations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1)
+		var stores []*odd
+		for i := range 2 {
+			store := &odd{Memory: f.replicas[0].store.Replica()}
+			r := f.startOn(store, store.Memory)
+			stores = append(stores, store)
+			mine := &grants{}
+			mine.set("default", fmt.Sprint("refresh token ", i))
+			r.client.Grant = mine.get
+			r.get("crm")
+		}
+		time.Sleep(10 * time.Minute)
+		for _, r := range f.replicas[1:] {
+			r.get("crm")
+		}
+		f.wantCalls(2)
+		if n := len(stores[0].written()) + len(stores[1].written()); n > 6 {
+			t.Errorf("%d records were written", n)
+		}
+	})
+}
+
+// A token that could not be stored keeps its generation: nobody else's token gets that.
+func TestFleetGenerationOfUnsaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1)
+		store := &odd{Memory: f.replicas[0].store.Replica(), unwritable: tokencache.ErrAway}
+		r := f.startOn(store, store.Memory)
+		mine := r.get("crm")
+		others := f.replicas[0].get("crm")
+		if mine.Generation == others.Generation {
+			t.Errorf("%v and %v", mine, others)
+		}
+		store.writes(nil)
+		time.Sleep(2 * time.Hour)
+		if got, want := r.get("crm"), f.replicas[0].get("crm"); got.Generation != want.Generation || got.Value != want.Value {
+			t.Errorf("%v, %v", got, want)
+		}
+	})
+}
+
+// What may be asked without the store is counted by grant, as Zoho counts.
+func TestFleetAloneWithSharedGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2)
+		for _, r := range f.replicas {
+			r.store.Away(true)
+			for i := range 5 {
+				account := fmt.Sprint("account ", i)
+				f.grants.set(account, "one for all")
+				if n, err := r.cache.Conn(r.client, account); err == nil {
+					_, _ = n.Resource("crm", "").Get(context.Background(), r.client)
+				}
+			}
+		}
+		f.wantCalls(2)
+	})
+}
+
+// A store that is away is not asked for each connection, nor waited for at the end.
+func TestFleetUnsaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1)
+		const count = 50
+		store := &odd{Memory: f.replicas[0].store.Replica(), unwritable: tokencache.ErrAway}
+		r := f.startOn(store, store.Memory)
+		for i := range count {
+			account := fmt.Sprint("account ", i)
+			f.grants.set(account, account)
+			n, err := r.cache.Conn(r.client, account)
+			if err == nil {
+				_, err = n.Resource("crm", "").Get(context.Background(), r.client)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		before := len(r.journal.of(tokencache.EventStoreError))
+		time.Sleep(5 * time.Minute)
+		if n := len(r.journal.of(tokencache.EventStoreError)) - before; n > 20 {
+			t.Errorf("%d errors in five minutes", n)
+		}
+		store.writes(nil)
+		time.Sleep(2 * time.Minute)
+		store.writes(nil)
+		if err := r.cache.Close(); err != nil || len(store.written()) != 0 {
+			t.Errorf("%v, %d were not written until the end", err, len(store.written()))
 		}
 	})
 }
