@@ -590,10 +590,20 @@ func TestFleetOfTwoConfigurations(t *testing.T) {
 			mine := &grants{}
 			mine.set("default", fmt.Sprint("refresh token ", i))
 			r.client.Grant = mine.get
-			store.Away(true) // so that their generations are the same
 			r.get("crm")
 		}
 		for _, store := range stores {
+			store.Away(true)
+		}
+		for _, next := range []struct {
+			after   time.Duration
+			replica int
+		}{{61 * time.Minute, 1}, {54 * time.Minute, 2}, {7 * time.Minute, 1}} { // until both have generation 3
+			time.Sleep(next.after)
+			f.replicas[next.replica].get("crm")
+		}
+		for _, store := range stores {
+			store.writes(nil)
 			store.Away(false)
 		}
 		time.Sleep(10 * time.Minute)
