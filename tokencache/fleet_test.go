@@ -577,49 +577,6 @@ func TestFleetLedgerFails(t *testing.T) {
 	})
 }
 
-// Processes that have different grants of an account, as while a configuration is rolled out, do not
-// write over each other's records without end.
-func TestFleetOfTwoConfigurations(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFleet(t, 1)
-		var stores []*odd
-		for i := range 2 {
-			store := &odd{Memory: f.replicas[0].store.Replica()}
-			r := f.startOn(store, store.Memory)
-			stores = append(stores, store)
-			mine := &grants{}
-			mine.set("default", fmt.Sprint("refresh token ", i))
-			r.client.Grant = mine.get
-			r.get("crm")
-		}
-		for _, store := range stores {
-			store.Away(true)
-		}
-		for _, next := range []struct {
-			after   time.Duration
-			replica int
-		}{{61 * time.Minute, 1}, {54 * time.Minute, 2}, {7 * time.Minute, 1}} { // until both have generation 3
-			time.Sleep(next.after)
-			f.replicas[next.replica].get("crm")
-		}
-		for _, store := range stores {
-			store.writes(nil)
-			store.Away(false)
-		}
-		time.Sleep(10 * time.Minute)
-		for _, r := range f.replicas[1:] {
-			r.get("crm")
-		}
-		n := 0
-		for _, store := range stores {
-			n += len(store.written())
-		}
-		if n > 20 {
-			t.Errorf("%d records were written", n)
-		}
-	})
-}
-
 // A token that could not be stored keeps its generation: nobody else's token gets that.
 func TestFleetGenerationOfUnsaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
