@@ -87,7 +87,7 @@ func TestStrangeValues(t *testing.T) {
 			server := redistest.Start(t)
 			first := open(t, configOf(server.Addr, "p:"))
 			save(t, first, "a")
-			if err := errors.Join(first.DeleteGrant(key("none")), first.Save(key("a"), secrets, record(1))); err != nil {
+			if err := errors.Join(first.DeleteGrant(key("none")), first.Save(key("a"), secrets, record(1)), first.Close()); err != nil {
 				t.Fatal(err)
 			}
 			server.CLI("DEL", "p:"+at)

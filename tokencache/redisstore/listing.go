@@ -212,7 +212,7 @@ func (s *Store) missing(keys []tokencache.Key) (changed []tokencache.Key, err er
 	}
 	if len(lost) > 0 {
 		slices.SortFunc(lost, compareKeys)
-		s.warnAnew("%v", s.lost(lost))
+		s.report("%v", s.lost(lost))
 	}
 	return append(changed, lost...), nil
 }
