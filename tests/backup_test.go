@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/redistest"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
@@ -131,37 +131,6 @@ func (m *machine) configure(line string) {
 	m.writeConfig(before.ReplaceAllLiteralString(string(config), "\t"+m.here(line)))
 }
 
-// startEmptyRedis starts a server for a machine that is to move there, and gives its address.
-func startEmptyRedis(t *testing.T, m *machine) (address string) {
-	t.Helper()
-	probe := filepath.Join(t.TempDir(), "Caddyfile")
-	config := regexp.MustCompile(`store bolt .*`).ReplaceAllString(m.here(sealedByKey), "store redis redis://127.0.0.1:1")
-	if err := os.WriteFile(probe, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, stderr, code := m.run("adapt", "--config", probe); code != 0 {
-		t.Skipf("this Caddy has no store in Redis: %s", stderr)
-	}
-	port := freePort(t)
-	server := exec.Command(tool(t, "redis-server"), "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--appendonly", "yes")
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = server.Process.Kill()
-		_ = server.Wait()
-	})
-	address = "127.0.0.1:" + port
-	m.waitFor("Redis", func() bool {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	})
-	return address
-}
-
 // backup is the path of one that the machine has made.
 func (m *machine) backup(flags ...string) string {
 	m.t.Helper()
@@ -179,7 +148,7 @@ func TestBackupDocument(t *testing.T) {
 			t.Parallel()
 			a, b := startMachines(t, "shop", "office")
 			if heading == "Move to Redis" {
-				a.redis = startEmptyRedis(t, a)
+				a.redis = redistest.Start(t, "appendonly", "yes").Addr
 			}
 			a.wantServed(false, "shop", "office")
 			serves := a

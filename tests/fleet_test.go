@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -384,7 +385,7 @@ type trouble struct {
 	name       string
 	begin, end func(*fleet, *slowly)
 	writable   bool // a token is renewed as ever
-	flushed    bool // the grants are gone, until they are restored
+	flushed    bool // the grants are gone, until they are restored; Redis is used on
 }
 
 var troubles = []trouble{
@@ -402,7 +403,8 @@ var troubles = []trouble{
 		f.redis.Config("requirepass", "another")
 		_, _ = f.redis.TryCLI("-a", "another", "CLIENT", "KILL", "TYPE", "normal")
 	}, end: func(f *fleet, _ *slowly) { _, _ = f.redis.TryCLI("-a", "another", "CONFIG", "SET", "requirepass", "") }},
-	{name: "flushed", begin: func(f *fleet, _ *slowly) { f.redis.Flush() }, end: func(f *fleet, _ *slowly) {}, flushed: true},
+	{name: "flushed", begin: func(f *fleet, _ *slowly) { f.redis.Flush() }, end: func(f *fleet, _ *slowly) { f.restore() },
+		writable: true, flushed: true},
 }
 
 // TestFleetRedisInTrouble: whatever happens to Redis, live tokens serve on without a wait. Where one is
@@ -419,6 +421,7 @@ func TestFleetRedisInTrouble(t *testing.T) {
 				f.add("ZOHO_REDIS=redis://"+slow.addr, "ZOHO_REDIS_OPTIONS=").start()
 			}
 			f.everywhere()
+			f.replicas[0].wantCLI(cli{"backup " + f.file("backup"), 0, "", ""})
 			calls := f.tokenCalls()
 			trouble.begin(f, slow)
 			for range 20 {
@@ -453,13 +456,13 @@ func TestFleetRedisInTrouble(t *testing.T) {
 					t.Errorf("refused by %q", problem)
 				}
 			}
-			if served < 20 && !trouble.flushed {
+			if served < 20 || trouble.flushed && served < 30 {
 				t.Errorf("%d of 30 calls were served", served)
 			}
-			trouble.end(f, slow)
 			if trouble.flushed {
-				return
+				f.wantLost()
 			}
+			trouble.end(f, slow)
 			for _, c := range f.replicas {
 				c.waitFor("all to be well", func() bool {
 					return !slices.ContainsFunc(f.accounts, func(account string) bool {
@@ -473,6 +476,34 @@ func TestFleetRedisInTrouble(t *testing.T) {
 			}
 		})
 	}
+}
+
+// file is the path of one that all replicas know.
+func (f *fleet) file(name string) string { return filepath.Join(f.replicas[0].dir, name) }
+
+// wantLost wants each replica to tell of all accounts that their grants are lost.
+func (f *fleet) wantLost() {
+	f.t.Helper()
+	for _, c := range f.replicas {
+		c.logs("was emptied or replaced while Caddy was running", "main/shop-05")
+		found(c.doctor(1)).want(f.t, "store", "failed", "has lost 6 stored grants: main/shop-00")
+	}
+}
+
+// restore brings the grants back by one replica. All serve them, also where they begin anew.
+func (f *fleet) restore() {
+	f.t.Helper()
+	f.replicas[0].wantCLI(cli{"restore " + f.file("backup"), 0, "6 of 6 grants restored", ""})
+	for _, c := range f.replicas {
+		c.waitFor("nothing to be wrong with the store", func() bool {
+			_, _, code := c.run("zoho", "status")
+			return code == 0
+		})
+	}
+	last := f.replicas[len(f.replicas)-1]
+	last.stop()
+	last.start()
+	f.everywhere()
 }
 
 // TestFleetFailover: three sentinels put another Redis in the place of one that dies, while replicas

@@ -55,6 +55,10 @@ type Store interface {
 	// TryWrite says why a grant could not be stored now, nil if it could.
 	TryWrite() error
 
+	// Lost reports whether a grant that HasGrant names is not in the store any more, though nobody
+	// has deleted it.
+	Lost(key tokencache.Key) bool
+
 	// SaveGrants stores many grants of a client, as SaveGrant does each, in as few steps as the
 	// store can: all of them, or with an error none. With anew it does as ReplaceGrant where none
 	// of the secrets opens what the client has.

@@ -44,8 +44,9 @@ func (f *Flow) Restore(
 	}
 	outcomes, stored := make(map[string]Outcome), make(map[string]tokencache.Grant)
 	for account, grant := range grants {
-		_, wasDeleted := deleted[cl.key(account)]
-		outcome := cl.outcome(account, f.store.HasGrant(cl.key(account)), wasDeleted, o)
+		key := cl.key(account)
+		_, wasDeleted := deleted[key]
+		outcome := cl.outcome(account, f.store.HasGrant(key) && !f.store.Lost(key), wasDeleted, o)
 		if outcomes[account] = outcome; outcome == Restored || outcome == Replaced {
 			stored[account] = grant
 		}

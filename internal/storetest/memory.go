@@ -238,6 +238,9 @@ func (m *Memory) SaveGrants(client string, secrets [][]byte, grants map[string]t
 	})
 }
 
+// Lost is of onboard.Store.
+func (m *Memory) Lost(tokencache.Key) bool { return false }
+
 // Deleted is of onboard.Store.
 func (m *Memory) Deleted() (deleted map[tokencache.Key]time.Time, err error) {
 	err = m.run(func(a *memory) error {

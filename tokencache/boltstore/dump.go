@@ -138,6 +138,9 @@ func (b *Store) SaveGrants(client string, secrets [][]byte, grants map[string]to
 	})
 }
 
+// Lost is false: what HasGrant names is in the file.
+func (b *Store) Lost(tokencache.Key) bool { return false }
+
 // Deleted says when the grants were deleted here that were not stored again.
 func (b *Store) Deleted() (map[tokencache.Key]time.Time, error) {
 	deletions, err := b.tokensDeletions()

@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -25,18 +27,44 @@ const (
 	schema  = 1
 )
 
-// identify reads which store it is, and makes it one if there is none. changed says that it
-// is another one than before.
-func (s *Store) identify() (changed bool, err error) {
+// identify reads which store it is, and makes it one if there is none. One that is another one
+// than before is told, and gets what this process knows of deletions.
+func (s *Store) identify() error {
 	found, err := s.readAbout()
 	if err != nil {
-		return false, err
+		return err
+	}
+	s.mu.Lock()
+	before := s.id
+	s.mu.Unlock()
+	if before != "" && before != found.ID {
+		if err := s.markAgain(); err != nil {
+			return err
+		}
+		s.warnAnew("%s was emptied or replaced while Caddy was running", s.Name())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	changed = s.id != "" && s.id != found.ID
 	s.id = found.ID
-	return changed, nil
+	return nil
+}
+
+// markAgain writes the deletions that this process knows of. Otherwise a grant that was deleted
+// would pass for one that was lost, with those who have not heard of it, and with a backup.
+func (s *Store) markAgain() error {
+	for key, at := range s.index.deletions() {
+		if err := s.enlistDeleted(key); err != nil {
+			return err
+		}
+		reply, err := s.run(scriptMark, []string{s.layout.grant(key), s.layout.deleted(key)}, sealed.UTC(at).Format(time.RFC3339Nano))
+		if err != nil {
+			return err
+		}
+		if whole(reply) == 1 {
+			s.announce(tokencache.Change{Key: key, Grant: true})
+		}
+	}
+	return nil
 }
 
 func (s *Store) readAbout() (about, error) {

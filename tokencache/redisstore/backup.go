@@ -158,8 +158,12 @@ func (s *Store) content(client string) (c content, err error) {
 	return c, nil
 }
 
-// Dump is what is stored of grants, as it is stored.
+// Dump is what is stored of grants, as it is stored. Those that Redis has lost are in it as they
+// were; if one of them was not read before, there is none: it would pass for complete.
 func (s *Store) Dump() (*sealed.Dump, error) {
+	if _, err := s.relist(false); err != nil {
+		return nil, err
+	}
 	clients, err := s.clients()
 	if err != nil {
 		return nil, err
@@ -181,11 +185,39 @@ func (s *Store) Dump() (*sealed.Dump, error) {
 			d.Grants = append(d.Grants, g)
 		}
 	}
+	if err := s.dumpLost(d); err != nil {
+		return nil, err
+	}
 	deleted, err := s.Deleted()
 	for key, at := range deleted {
 		d.Deletions = append(d.Deletions, sealed.Deletion{Client: key.Client, Account: key.Account, At: at})
 	}
 	return d, err
+}
+
+// dumpLost adds the grants that were lost, and what opens them.
+func (s *Store) dumpLost(d *sealed.Dump) error {
+	var unknown []tokencache.Key
+	for _, key := range s.index.gone() {
+		packed := s.index.kept(key)
+		ring := s.rings.ring(sealed.KeyOf([]byte(packed)))
+		if ring == nil {
+			unknown = append(unknown, key)
+			continue
+		}
+		g := sealed.AccountGrant{Client: key.Client, Account: key.Account}
+		if err := sealed.Unpack([]byte(packed), &g.Grant, placeGrants, key.Client, key.Account); err != nil {
+			return s.unreadable(key, err)
+		}
+		d.Grants = append(d.Grants, g)
+		if !slices.ContainsFunc(d.Rings, func(r sealed.ClientRing) bool { return r.Client == key.Client && r.ID == ring.ID }) {
+			d.Rings = append(d.Rings, sealed.ClientRing{Client: key.Client, Retired: true, KeyRing: *ring})
+		}
+	}
+	if len(unknown) > 0 {
+		return s.lost(unknown)
+	}
+	return nil
 }
 
 // tokenRing is the ring that seals the tokens of a client, nil if there is none that can be read.
@@ -258,12 +290,12 @@ func (s *Store) Rekey(of func(client string) [][]byte) (done sealed.Rekeyed, err
 		return done, err
 	}
 	for _, client := range clients {
-		for {
+		for tries := 1; ; tries++ {
 			before := done
 			before.Unopened = slices.Clone(done.Unopened)
 			if err := s.rekeyClient(&done, client, of(client)); err == nil {
 				break
-			} else if !errors.Is(err, errChanged) {
+			} else if !errors.Is(err, errChanged) || tries == maxTries {
 				return done, err
 			}
 			done = before

@@ -16,7 +16,7 @@ func (s *Store) Concerns() (all []tokencache.Concern) {
 	if gone := s.index.gone(); len(gone) > 0 {
 		lost := s.lost(gone)
 		all = append(all, tokencache.Concern{
-			What: lost.File + ": " + lost.Reason, Why: "their accounts get no tokens", Do: lost.Remedy, Failed: true,
+			What: lost.File + ": " + lost.Reason, Why: "no process that starts from now on serves their accounts", Do: lost.Remedy, Failed: true,
 		})
 	}
 	if len(s.index.all()) > 0 {

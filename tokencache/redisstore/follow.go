@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -77,6 +78,7 @@ func (f *follower) step() (ok bool) {
 	if f.after == "" || f.server.count() != f.outages {
 		after, err := f.synchronize()
 		if err != nil {
+			f.tellRefusal(err)
 			return false
 		}
 		f.after = after
@@ -84,6 +86,7 @@ func (f *follower) step() (ok bool) {
 	}
 	entries, gap, err := f.changesAfter(f.after)
 	if err != nil {
+		f.tellRefusal(err)
 		return false
 	}
 	if same, err := f.isSame(); err != nil || !same || gap {
@@ -102,15 +105,18 @@ func (f *follower) step() (ok bool) {
 	return time.Since(f.relisted) < relistPause || f.lookAtLists() == nil
 }
 
+// tellRefusal warns of what does not pass by itself: who calls the store may not meet it.
+func (f *follower) tellRefusal(err error) {
+	if errors.Is(err, errRefused) {
+		f.warn("what other processes change is not learned of: %v", err)
+	}
+}
+
 // synchronize reads all that is followed, and returns from where on changes are news.
 func (f *follower) synchronize() (after string, err error) {
 	f.outages = f.server.count()
-	changed, err := f.identify()
-	if err != nil {
+	if err := f.identify(); err != nil {
 		return "", err
-	}
-	if changed {
-		f.warnAnew("%s was emptied or replaced while Caddy was running", f.Name())
 	}
 	f.rings.forgetCurrent() // one that was made just before may be gone
 	if after, err = f.endOfChanges(); err != nil {

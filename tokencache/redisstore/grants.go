@@ -16,7 +16,7 @@ func (s *Store) Accounts(client string) []string { return s.index.list(client) }
 func (s *Store) HasGrant(key tokencache.Key) bool { return s.index.has(key) }
 
 // LoadGrant returns the stored grant of a connection, and whether there is one. While Redis is
-// away it is the one that was read last.
+// away, or has lost it, it is the one that was read last.
 func (s *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (g tokencache.Grant, found bool, err error) {
 	packed, err := s.get(s.layout.grant(key))
 	if errors.Is(err, tokencache.ErrAway) {
@@ -28,7 +28,7 @@ func (s *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (g tokencache.Gr
 		return g, false, err
 	}
 	if packed == "" {
-		return g, false, s.whyMissing(key)
+		return s.loadMissing(key, secrets)
 	}
 	if s.index.stored(key, packed) {
 		_ = s.enlist(key) // it was not listed, or not yet here
@@ -36,19 +36,23 @@ func (s *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (g tokencache.Gr
 	return s.openGrant(key, packed, secrets)
 }
 
-// whyMissing tells a grant that was deleted from one that was lost.
-func (s *Store) whyMissing(key tokencache.Key) error {
+// loadMissing is LoadGrant where Redis has no grant. One that was deleted is none. One that was
+// lost is served on by whoever has read it: it costs a person to bring back.
+func (s *Store) loadMissing(key tokencache.Key, secrets [][]byte) (g tokencache.Grant, found bool, err error) {
 	if !s.index.has(key) {
-		return nil
+		return g, false, nil
 	}
-	if _, err := s.missing([]tokencache.Key{key}); err != nil {
-		return err
+	if _, err := s.missing([]tokencache.Key{key}); err != nil || !s.index.isGone(key) {
+		return g, false, err
 	}
-	if s.index.isGone(key) {
-		return s.lost([]tokencache.Key{key})
+	if kept := s.index.kept(key); kept != "" {
+		return s.openGrant(key, kept, secrets)
 	}
-	return nil
+	return g, false, s.lost([]tokencache.Key{key})
 }
+
+// Lost reports whether a grant that HasGrant names is gone from Redis.
+func (s *Store) Lost(key tokencache.Key) bool { return s.index.isGone(key) }
 
 // openGrant opens what is stored of a grant.
 func (s *Store) openGrant(key tokencache.Key, packed string, secrets [][]byte) (g tokencache.Grant, found bool, err error) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -15,12 +16,13 @@ type index struct {
 	mu       sync.RWMutex
 	accounts map[string]map[string]*known // :: client → account
 	sorted   map[string][]string          // :: client → accounts, where somebody has asked since the last change
+	deleted  map[tokencache.Key]time.Time // the deletions that this process knows of, the latest
 }
 
 // known is a stored grant.
 type known struct {
-	packed string // as it is stored, if it was read
-	gone   bool   // it is not there any more, and nobody has deleted it
+	packed string // as it is stored, or was before it was lost; "" if it was not read
+	gone   bool   // it was lost: it is not there any more, and nobody has deleted it
 }
 
 func (x *index) has(key tokencache.Key) bool {
@@ -75,11 +77,11 @@ func (x *index) gone() (keys []tokencache.Key) {
 
 func compareKeys(a, b tokencache.Key) int { return strings.Compare(a.String(), b.String()) }
 
-// kept is what was read of a grant, "" if nothing was or if it is gone.
+// kept is what was read of a grant, "" if nothing was.
 func (x *index) kept(key tokencache.Key) string {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	if k := x.accounts[key.Client][key.Account]; k != nil && !k.gone {
+	if k := x.accounts[key.Client][key.Account]; k != nil {
 		return k.packed
 	}
 	return ""
@@ -110,6 +112,7 @@ func (x *index) stored(key tokencache.Key, packed string) (news bool) {
 		delete(x.sorted, key.Client)
 	}
 	k.packed, k.gone = packed, false
+	delete(x.deleted, key)
 	return news
 }
 
@@ -126,12 +129,32 @@ func (x *index) lose(key tokencache.Key) {
 func (x *index) remove(key tokencache.Key) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.accounts[key.Client][key.Account] == nil {
+		return
+	}
 	delete(x.accounts[key.Client], key.Account)
 	delete(x.sorted, key.Client)
+	if x.deleted == nil || len(x.deleted) >= maxDeletions {
+		x.deleted = make(map[tokencache.Key]time.Time)
+	}
+	x.deleted[key] = time.Now()
 }
 
-// found notes that there is a grant, whatever was read of it.
+// maxDeletions bounds what a process remembers of accounts that come and go.
+const maxDeletions = 10_000
+
+// deletions are those that this process knows of.
+func (x *index) deletions() map[tokencache.Key]time.Time {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return maps.Clone(x.deleted)
+}
+
+// found notes that there is a grant. One that was lost before may be another one now.
 func (x *index) found(key tokencache.Key) (news bool) {
-	was := x.isGone(key)
-	return x.stored(key, x.kept(key)) || was
+	if x.isGone(key) {
+		x.stored(key, "")
+		return true
+	}
+	return x.stored(key, x.kept(key))
 }

@@ -212,7 +212,7 @@ func (s *Store) missing(keys []tokencache.Key) (changed []tokencache.Key, err er
 	}
 	if len(lost) > 0 {
 		slices.SortFunc(lost, compareKeys)
-		s.warnAnew("%v", s.lost(lost))
+		s.report("%v", s.lost(lost))
 	}
 	return append(changed, lost...), nil
 }
@@ -231,7 +231,8 @@ func (s *Store) lost(keys []tokencache.Key) *tokencache.StoreError {
 		File: s.Name(),
 		Reason: fmt.Sprintf("Redis was emptied, replaced or has failed over, and has lost %s: %s",
 			words.Plural(len(keys), "stored grant"), nameSome(keys)),
-		Remedy:      "bring them back by `caddy zoho restore FILE`, connect these accounts anew, or restart all replicas to begin without them",
+		Remedy: "bring them back by `caddy zoho restore FILE`, or connect these accounts anew. Until then each replica goes on with " +
+			"those that it has used before, and not beyond a restart",
 		Err:         errLost,
 		Replaceable: len(keys) == 1,
 		Partly:      true,
@@ -254,7 +255,7 @@ func nameSome(keys []tokencache.Key) string {
 // CheckGrants says why what is stored of grants cannot be relied on, nil if it can. It reads the
 // lists each time, and from time to time looks for each grant: there may be very many.
 func (s *Store) CheckGrants() error {
-	if _, err := s.identify(); err != nil {
+	if _, err := s.readAbout(); err != nil { // follow compares it with the one before
 		return err
 	}
 	if _, err := s.relist(s.lookedLately()); err != nil {

@@ -27,6 +27,9 @@ var (
 	faultSlow = fault{
 		"it did not answer in time", "see how busy it is, and the network to it", true, true,
 	}
+	faultEndless = fault{
+		"its answer has no end", "see who else writes behind this key_prefix, and whether Redis itself is at this address", false, false,
+	}
 	faultUnknown = fault{
 		"it refuses what it is asked", "see its log; it must be Redis 6.2 or later, or speak as that does", false, false,
 	}
@@ -68,7 +71,7 @@ var refusals = map[string]fault{
 	"ASK": {"its cluster is moving keys", "wait", true, false},
 	"WRONGTYPE": {
 		"at one of our keys is something else than was written there",
-		"see who else writes behind this key_prefix, and give each program its own", false, false,
+		"see who else writes behind this key_prefix, and give each program its own; delete what is at this key", false, false,
 	},
 	"NOSCRIPT": {"it has forgotten a script", "wait", true, false},
 }
@@ -84,6 +87,14 @@ var plainRefusals = map[string]fault{
 
 // judge says which way of failing an error is.
 func judge(err error) fault {
+	var strange *strangeValue
+	var endless *endlessError
+	switch {
+	case errors.As(err, &endless):
+		return faultEndless
+	case errors.As(err, &strange):
+		return refusals["WRONGTYPE"]
+	}
 	var answer redis.Error
 	if errors.As(err, &answer) {
 		text := answer.Error()
@@ -116,6 +127,17 @@ func explain(server string, err error) error {
 	e := &tokencache.StoreError{File: server, Reason: f.reason, Remedy: f.remedy, Err: errRefused}
 	if detail := networkDetail(err); f == faultUnreachable && detail != "" {
 		e.Reason += " (" + detail + ")"
+	}
+	var strange *strangeValue
+	var endless *endlessError
+	isStrange, isEndless := errors.As(err, &strange), errors.As(err, &endless)
+	switch {
+	case isStrange && isEndless && len(strange.keys) > 0:
+		e.Reason = "asked for " + strings.Join(strange.keys, " or ") + ", " + endless.Error()
+	case isEndless:
+		e.Reason = endless.Error()
+	case isStrange && len(strange.keys) > 0:
+		e.Reason = strings.Join(strange.keys, " or ") + " is something else than was written there"
 	}
 	var access *accessError
 	if errors.As(err, &access) {

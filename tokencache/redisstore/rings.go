@@ -75,6 +75,16 @@ func (c *ringCache) open(id, file, client string, secrets [][]byte) (key *sealed
 	return ring.key, ring.complete, true, nil
 }
 
+// ring is one that was read before, nil if it was not.
+func (c *ringCache) ring(id string) *sealed.KeyRing {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ring := c.rings[id]; ring != nil {
+		return ring.KeyRing
+	}
+	return nil
+}
+
 // forgetCurrent has the rings that seal read anew: they may be gone.
 func (c *ringCache) forgetCurrent() {
 	c.mu.Lock()
@@ -175,7 +185,7 @@ func isID(text string) bool {
 // wrap adds the wraps that a data key lacks, wherever its ring is.
 func (s *Store) wrap(file, client, id string, secrets [][]byte) error {
 	for _, at := range s.ringPlaces(file, client, id) {
-		for {
+		for range maxTries {
 			raw, err := s.get(at)
 			if err != nil {
 				return err
@@ -233,7 +243,7 @@ func (s *Store) swapRing(at, raw string, ring *sealed.KeyRing, file, client stri
 // sealed can be opened as before.
 func (s *Store) sealingKey(file, client string, secrets [][]byte, anew func() (bool, error)) (*sealed.DataKey, error) {
 	at := s.layout.ring(file, client)
-	for {
+	for range maxTries {
 		raw, err := s.get(at)
 		if err != nil {
 			return nil, err
@@ -242,6 +252,17 @@ func (s *Store) sealingKey(file, client string, secrets [][]byte, anew func() (b
 		if err != nil || done {
 			return key, err
 		}
+	}
+	return nil, s.unsettled(at)
+}
+
+// maxTries is how often something is read again that others were quicker to change. Only a
+// server that is no Redis reaches it.
+const maxTries = 100
+
+func (s *Store) unsettled(at string) error {
+	return &tokencache.StoreError{
+		File: s.Name(), Reason: at + " is never as it was just read", Remedy: faultUnknown.remedy, Err: errRefused,
 	}
 }
 

@@ -19,6 +19,7 @@ var (
 	scriptExtend   = script("extend")
 	scriptRelease  = script("release")
 	scriptRemove   = script("remove")
+	scriptMark     = script("mark")
 	scriptSwap     = script("swap")
 	scriptEnter    = script("enter")
 	scriptComplete = script("complete")

@@ -97,11 +97,21 @@ func connect(c Config) *server {
 			Mode: maintnotifications.ModeDisabled,
 		},
 	})
+	client.AddHook(namingKeys{c.Prefix})
 	return &server{name: c.Name(), client: client}
 }
 
-// dial opens a connection, and proves with TLS that it is to the right one.
+// dial opens a connection whose answers have bounds.
 func (c Config) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := c.dialBare(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return guard(conn), nil
+}
+
+// dialBare opens a connection, and proves with TLS that it is to the right one.
+func (c Config) dialBare(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
 	if strings.HasPrefix(address, "/") {

@@ -3,7 +3,8 @@
 // whoever can read it learn none.
 //
 // layout.go says what there is, and lua what is done to it in one step. server.go stands
-// between all that and go-redis: breaker.go answers while Redis is away, reason.go says why.
+// between all that and go-redis: breaker.go answers while Redis is away, reason.go says why,
+// guard.go bounds what it answers.
 // rings.go has the data keys, store.go the type of the store; grants.go, records.go, leases.go,
 // ledgers.go and values.go keep one kind of thing each. grants are written by durable.go and listed by
 // listing.go; about.go tells this Redis from another one. follow.go opens the store, and follows
@@ -12,7 +13,7 @@
 // A grant costs a human to bring back, so what cannot be read of one is an error and nothing
 // overwrites it. Redis can lose grants all the same: it is emptied, or fails over to a replica
 // that had not heard of them. What this process knew, and nobody has deleted, is then told by
-// name (listing.go).
+// name (listing.go), and served on where it was read.
 package redisstore
 
 import (

@@ -35,6 +35,13 @@ func (w *warnings) warnAnew(format string, args ...any) {
 	w.warn("%s", text)
 }
 
+// report reports what Concerns has in words of its own, as long as it lasts.
+func (w *warnings) report(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unreported = newest(append(w.unreported, fmt.Sprintf(format, args...)))
+}
+
 func newest(list []string) []string { return slices.Delete(list, 0, max(0, len(list)-maxWarnings)) }
 
 // UnreportedWarnings are the warnings since the last call.

@@ -3,8 +3,9 @@
 -- ARGV: id, life in milliseconds, highest generation that the caller knows, life of the record
 -- Returns 0 and how long another lease lasts, or 1 and the generation.
 
-if redis.call('EXISTS', KEYS[1]) == 1 then
-	return {0, redis.call('PTTL', KEYS[1])}
+local left = redis.call('PTTL', KEYS[1])
+if left >= 0 then -- without an end it would be none of ours
+	return {0, left}
 end
 local stored = redis.call('HMGET', KEYS[2], 'highest', 'generation')
 local generation = math.max(tonumber(stored[1]) or 0, tonumber(stored[2]) or 0, tonumber(ARGV[3])) + 1
