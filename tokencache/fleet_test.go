@@ -646,3 +646,48 @@ func TestFleetUnsaved(t *testing.T) {
 		}
 	})
 }
+
+// Of thousands of accounts that nobody calls here, some are read for an overview.
+func TestFleetOverview(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1)
+		f.grants.remove("default")
+		loads := 0
+		store := &odd{Memory: f.replicas[0].store.Replica(), load: func(r tokencache.Record) (tokencache.Record, bool) {
+			loads++
+			return r, true
+		}}
+		r := f.startOn(store, store.Memory)
+		for i := range 300 {
+			key := tokencache.Key{Client: "main", Account: fmt.Sprint("account ", i)}
+			g := tokencache.Grant{RefreshToken: key.Account, AccountsServer: "https://accounts.example"}
+			if err := store.SaveGrant(key, r.secret.get(), g); err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Save(key, r.secret.get(), tokencache.Record{Generation: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			connected := 0
+			for s := range r.cache.Overview(r.client) {
+				if s.HasGrant && s.NoGrant == 0 && !s.NeedsConsent() {
+					connected++
+				}
+			}
+			if connected != 300 || loads == 0 || loads > 100 {
+				t.Errorf("%d connected, %d records were read", connected, loads)
+			}
+		}
+		gone := tokencache.Key{Client: "main", Account: "account 299"}
+		if err := store.DeleteGrant(gone); err != nil {
+			t.Fatal(err)
+		}
+		r.cache.GrantChanged(gone)
+		for s := range r.cache.Overview(r.client) {
+			if s.Key == gone && !s.NeedsConsent() {
+				t.Errorf("%+v", s)
+			}
+		}
+	})
+}
