@@ -135,7 +135,11 @@ func checkGrant(key tokencache.Key, g tokencache.Grant) error {
 // saveGrants has put write the grants of these accounts, in the transaction that changes
 // grants.db. The index and tokens.db learn of it once it is committed.
 func (b *Store) saveGrants(keys []tokencache.Key, put numbered) error {
-	change, err := ask(&b.grants, turn.Patience, func() (change uint64, _ error) {
+	patience := turn.Patience
+	if len(keys) > 1 {
+		patience = openPatience // a thousand of them take a while on a busy machine
+	}
+	change, err := ask(&b.grants, patience, func() (change uint64, _ error) {
 		if err := b.readyGrants(); err != nil {
 			return 0, err
 		}

@@ -15,7 +15,7 @@ import (
 //
 // Whoever gives up while somebody else has the turn has changed nothing, and will not. Whoever
 // gives up later cannot know: what was committed meanwhile stays.
-const openPatience = 30 * time.Second // reading a large file through takes a while
+const openPatience = 30 * time.Second // reading a large file through takes a while, and so do many changes at once
 
 // ask is turn.Ask for a file. A file that is used within do is asked in turn.
 func ask[T any](f *dbFile, limit time.Duration, do func() (T, error)) (T, error) {
