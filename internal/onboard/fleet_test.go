@@ -513,6 +513,27 @@ func TestFleetStandsStill(t *testing.T) {
 	})
 }
 
+// TestCloseWhileLooking: a store that is slow holds Close up for one answer, not for a look at all that waits.
+func TestCloseWhileLooking(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := storetest.NewMemory()
+		store := &slow{Memory: memory}
+		looks := 0
+		store.used = func() {
+			looks++
+			time.Sleep(time.Second)
+		}
+		r := newReplica(t, memory, store, new(accountsServer))
+		time.Sleep(time.Minute + time.Millisecond) // it looks for the first time
+		synctest.Wait()
+		r.flow.Close()
+		if looks != 1 {
+			t.Errorf("looked %d times", looks)
+		}
+	})
+}
+
 // TestStoreAwayMeanwhile: while the store is away no consent is begun, and a callback or an answer that comes then
 // uses nothing up: it can be sent again. Strangers are not told where the store is.
 func TestStoreAwayMeanwhile(t *testing.T) {
@@ -647,6 +668,7 @@ type slow struct {
 	load func()
 	save func(tokencache.Key, [][]byte, tokencache.Grant) error
 	try  func() error
+	used func() // before a nonce is looked for
 }
 
 func (s *slow) TryWrite() error {
@@ -654,6 +676,13 @@ func (s *slow) TryWrite() error {
 		return s.try()
 	}
 	return s.Memory.TryWrite()
+}
+
+func (s *slow) NonceConsumed(id string) (bool, error) {
+	if s.used != nil {
+		s.used()
+	}
+	return s.Memory.NonceConsumed(id)
 }
 
 func (s *slow) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Grant, bool, error) {
