@@ -735,6 +735,82 @@ func TestHeldUpWhileChanging(t *testing.T) {
 	})
 }
 
+// TestAccountsDoNotHoldEachOtherUp: with a store that is slow, consents for several accounts that end at one
+// replica in the same moment are all stored.
+func TestAccountsDoNotHoldEachOtherUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, memory := new(accountsServer), storetest.NewMemory()
+		store := &slow{Memory: memory}
+		r := newReplica(t, memory, store, server)
+		store.save = func(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
+			time.Sleep(6 * time.Second)
+			return memory.SaveGrant(key, secrets, g)
+		}
+		var all sync.WaitGroup
+		for i := range 4 {
+			account := fmt.Sprint("shop", i)
+			all.Go(func() {
+				_, state, err := r.flow.Begin(r.client, onboard.Start{Account: account, RedirectURI: r.client.RedirectURI})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				code := onboard.Callback{State: state, Code: "1000." + account}
+				if _, err := r.flow.Finish(t.Context(), r.client, code, ""); err != nil {
+					t.Errorf("%s: %v", account, err)
+				}
+			})
+		}
+		all.Wait()
+		if got := server.givenBack(); got != "" {
+			t.Errorf("given back: %s", got)
+		}
+	})
+}
+
+// TestCloseEndsWaiting: a change that waits for another replica ends when its own one stops.
+func TestCloseEndsWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, memory := new(accountsServer), storetest.NewMemory()
+		store := &slow{Memory: memory}
+		a, other := newReplica(t, memory, store, server), memory.Replica()
+		b := newReplica(t, other, other, server)
+		on := make(chan struct{})
+		store.save = func(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
+			<-on
+			return memory.SaveGrant(key, secrets, g)
+		}
+		var all sync.WaitGroup
+		all.Go(func() {
+			_, state, err := a.flow.Begin(a.client, onboard.Start{Account: "shop", RedirectURI: a.client.RedirectURI})
+			if err == nil {
+				_, err = a.flow.Finish(t.Context(), a.client, onboard.Callback{State: state, Code: "1000.a"}, "")
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		var waited error
+		all.Go(func() {
+			_, waited = b.flow.Forget(b.client, "shop")
+			close(on)
+		})
+		synctest.Wait()
+		b.flow.Close()
+		all.Wait()
+		var e *onboard.Error
+		if !errors.As(waited, &e) || e.Code != "closed" {
+			t.Errorf("ended with %v", waited)
+		}
+		if got := a.grant(t, "shop").RefreshToken; got != "of-1000.a" {
+			t.Errorf("stored is %q", got)
+		}
+	})
+}
+
 // TestAnswerOfTheStoreIsLost: a grant that may be stored is not given back, though the grant before is all that is
 // known then, and what has brought it is not used a second time.
 func TestAnswerOfTheStoreIsLost(t *testing.T) {

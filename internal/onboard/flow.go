@@ -32,8 +32,8 @@ type Flow struct {
 	pending Pending // of all replicas, if there are several
 	fleet   bool    // there may be
 
-	// Held while the stored grant of an account, any of them, is looked at and changed
-	// accordingly: Zoho is not asked meanwhile. Taken before mu.
+	// A process that is alone holds it while it looks at the stored grant of an account, any of them, and
+	// changes it accordingly: Zoho is not asked meanwhile. Taken before mu.
 	changing sync.Mutex
 
 	mu          sync.Mutex       // guards all below
