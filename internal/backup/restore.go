@@ -9,6 +9,7 @@ package backup
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -174,17 +176,18 @@ func (r *restoring) flush(next string) error {
 		return nil
 	}
 	outcomes, err := r.Flow.Restore(r.Client(client), grants, r.options)
-	if err != nil && !errors.Is(err, tokencache.ErrWrongKey) && !errors.Is(err, tokencache.ErrDamaged) {
-		return err
-	}
 	for account := range grants {
 		told := adminapi.RestoredAccount{Client: client, Account: account, Result: outcomes[account]}
-		if err != nil { // what the client has here already cannot be opened
+		if told.Result == "" {
 			told.Result, told.Why = onboard.LeftOut, err.Error()
 		}
 		r.done.Add(told)
 	}
-	return nil
+	if err == nil || errors.Is(err, tokencache.ErrWrongKey) || errors.Is(err, tokencache.ErrDamaged) {
+		return nil // what the client has here already cannot be opened
+	}
+	return fmt.Errorf("%w; %s restored before: restore the same backup again for the others", err,
+		words.Plural(r.done.Counts[onboard.Restored]+r.done.Counts[onboard.Replaced], "grant"))
 }
 
 // deletion takes over the mark of an account, of clients that are configured.
