@@ -92,7 +92,7 @@ var layers = map[string][]string{
 		"internal/adminapi", "internal/apikeys", "internal/callers", "internal/client", "internal/forward", "zoho",
 	},
 	"internal/cli": {
-		"internal/adminapi", "internal/apikeys", "internal/durable", "internal/onboard", "internal/problem",
+		"internal/adminapi", "internal/apikeys", "internal/backup", "internal/durable", "internal/onboard", "internal/problem",
 		"internal/sealed", "internal/words", "tokencache", "zoho",
 	},
 	"internal/admin": {

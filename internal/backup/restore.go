@@ -34,12 +34,12 @@ type Target struct {
 	Secrets func(client string) [][]byte      // that may open what is a client's, configured or not
 }
 
-// Keep reads a backup to its end and gives it back, to be read once more and closed. The error is
-// a *sealed.BackupError if it is not as it was written.
-func Keep(r io.Reader) (_ *os.File, err error) {
+// Keep reads a backup to its end, into a temporary file. It gives back what is in it, and the file, to be read
+// once more and forgotten. The error is a *sealed.BackupError if the backup is not as it was written.
+func Keep(r io.Reader) (_ *os.File, _ *sealed.BackupSummary, err error) {
 	file, err := os.CreateTemp("", "caddy-zoho-restore-")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	_ = os.Remove(file.Name()) // where open files keep their names, Forget does it
 	defer func() {
@@ -47,11 +47,12 @@ func Keep(r io.Reader) (_ *os.File, err error) {
 			Forget(file)
 		}
 	}()
-	if _, err := sealed.CheckBackup(io.TeeReader(r, file)); err != nil {
-		return nil, err
+	summary, err := sealed.CheckBackup(io.TeeReader(r, file))
+	if err != nil {
+		return nil, nil, err
 	}
 	_, err = file.Seek(0, io.SeekStart)
-	return file, err
+	return file, summary, err
 }
 
 // Forget ends the use of a file of Keep.
