@@ -43,7 +43,7 @@ var layers = map[string][]string{
 		"internal/onboard", "internal/sealed", "internal/sealing", "internal/secret", "internal/words", "tokencache",
 		"tokencache/boltstore", "tokencache/redisstore",
 	},
-	"internal/backup":       {"internal/adminapi", "internal/onboard", "internal/sealed", "tokencache"},
+	"internal/backup":       {"internal/adminapi", "internal/onboard", "internal/sealed", "internal/words", "tokencache"},
 	"zohosim":               {}, // states the protocol a second time: a shared mistake would pass every test
 	"internal/cause":        {}, // texts alone, so that every layer can have them
 	"internal/nearest":      {},
@@ -92,7 +92,7 @@ var layers = map[string][]string{
 		"internal/adminapi", "internal/apikeys", "internal/callers", "internal/client", "internal/forward", "zoho",
 	},
 	"internal/cli": {
-		"internal/adminapi", "internal/apikeys", "internal/durable", "internal/onboard", "internal/problem",
+		"internal/adminapi", "internal/apikeys", "internal/backup", "internal/durable", "internal/onboard", "internal/problem",
 		"internal/sealed", "internal/words", "tokencache", "zoho",
 	},
 	"internal/admin": {
@@ -121,7 +121,7 @@ var testLayers = map[string][]string{
 	"tokencache":            {"internal/storetest", "tokencache/boltstore"},
 	"tokencache/boltstore":  {"internal/storetest"},
 	"tokencache/redisstore": {"internal/onboard", "internal/redistest", "internal/storetest"},
-	"internal/backup":       {"tokencache/boltstore"},
+	"internal/backup":       {"internal/storetest", "tokencache/boltstore"},
 	"internal/onboard":      {"internal/storetest", "tokencache/boltstore"},
 	"internal/notify":       {"internal/storetest"},
 }

@@ -505,6 +505,38 @@ func TestFleetGrants(t *testing.T) {
 	})
 }
 
+// TestFleetGoneInFlight: an account that is forgotten elsewhere while a call of its is under way is told of when
+// that has ended, once.
+func TestFleetGoneInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2)
+		f.grants.remove("default")
+		key := tokencache.Key{Client: "main", Account: "default"}
+		g := tokencache.Grant{RefreshToken: "one", AccountsServer: "https://accounts.example"}
+		if err := f.replicas[0].store.SaveGrant(key, f.replicas[0].client.Secrets(), g); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		f.server.slow(5 * time.Second)
+		asked := make(chan struct{})
+		go func() {
+			defer close(asked)
+			_, _ = f.replicas[1].ask()
+		}()
+		time.Sleep(time.Second)
+		f.wantCalls(1)
+		if err := f.replicas[0].store.DeleteGrant(key); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		<-asked
+		synctest.Wait()
+		if got := f.replicas[1].journal.of(tokencache.EventGone); len(got) != 1 || got[0].Key != key {
+			t.Errorf("told %v", got)
+		}
+	})
+}
+
 // TestFleetNoticesStates: what becomes of a connection at one process is told by each that knows it, of the
 // same grant.
 func TestFleetNoticesStates(t *testing.T) {

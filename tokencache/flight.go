@@ -85,7 +85,8 @@ func (n *Conn) recheckGrant(cl *Client) bool {
 	if now := n.cache.client(n.key.Client); now != nil { // a reload meanwhile: that one may say so
 		cl = now
 	}
-	_, _ = n.check(cl) // who needs a token is told
+	_, err := n.check(cl) // who needs a token is told
+	n.tellGone(err)
 	return true
 }
 

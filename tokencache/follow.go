@@ -90,14 +90,20 @@ func (c *Cache) follow(key Key, grant bool) error {
 	}
 	defer c.leave()
 	err := n.follow(cl, grant)
-	var e *Error
-	if errors.As(err, &e) && e.Kind == KindNoGrant {
-		c.emit(Event{Type: EventGone, Key: key})
-	}
+	n.tellGone(err)
 	return err
 }
 
-// follow takes over what another process has stored. A flight that waits for it is told.
+// tellGone tells of an account that turns out to have no grant any more.
+func (n *Conn) tellGone(err error) {
+	var e *Error
+	if errors.As(err, &e) && e.Kind == KindNoGrant {
+		n.cache.emit(Event{Type: EventGone, Key: n.key})
+	}
+}
+
+// follow takes over what another process has stored. A flight that waits for it is told, and looks at
+// the grant itself before it ends.
 func (n *Conn) follow(cl *Client, grant bool) error {
 	defer n.recoverPanic()
 	n.mu.Lock()

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// An account that nobody has connected any more, and the ledger of a grant that was replaced, must
-// not stay in memory for good: accounts come and go. What may be of no use is looked at an hour
-// after its grant has changed, and again every hour as long as it is in use.
+// Accounts come and go. One that is not connected any more must not stay in memory for good, and
+// neither must the ledger of a grant that was replaced. The cache looks at an account an hour after
+// its grant has changed, and again every hour as long as the account is in use.
 //
 // Generations grow on: a connection that is made later begins above all those that have gone, since
 // somebody may still have hold of a token of one. A ledger stays for as long as a call of it counts.

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// saving has one write at a time, each of the state as it is then, or an older one could
-// displace a newer. A store whose disk hangs or is slow must not hold up whoever comes after: what
+// saving admits one write at a time. Each writes the state as it is when its turn comes, so no older
+// state displaces a newer one. A store that hangs or is slow does not hold up whoever comes later: what
 // cannot be written in time counts in memory, and is written later.
 type saving chan struct{}
 

@@ -44,7 +44,7 @@ func (e endpoint) restore(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (m *Managed) restored(w http.ResponseWriter, r *http.Request, o onboard.RestoreOptions) (*adminapi.Restored, error) {
-	file, err := backup.Keep(http.MaxBytesReader(w, r.Body, backup.MaxSize))
+	file, _, err := backup.Keep(http.MaxBytesReader(w, r.Body, backup.MaxSize))
 	if err != nil {
 		return nil, unreadable(err)
 	}

@@ -9,6 +9,7 @@ package backup
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -32,12 +34,12 @@ type Target struct {
 	Secrets func(client string) [][]byte      // that may open what is a client's, configured or not
 }
 
-// Keep reads a backup to its end and gives it back, to be read once more and closed. The error is
-// a *sealed.BackupError if it is not as it was written.
-func Keep(r io.Reader) (_ *os.File, err error) {
+// Keep reads a backup to its end, into a temporary file. It gives back what is in it, and the file, to be read
+// once more and forgotten. The error is a *sealed.BackupError if the backup is not as it was written.
+func Keep(r io.Reader) (_ *os.File, _ *sealed.BackupSummary, err error) {
 	file, err := os.CreateTemp("", "caddy-zoho-restore-")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	_ = os.Remove(file.Name()) // where open files keep their names, Forget does it
 	defer func() {
@@ -45,11 +47,12 @@ func Keep(r io.Reader) (_ *os.File, err error) {
 			Forget(file)
 		}
 	}()
-	if _, err := sealed.CheckBackup(io.TeeReader(r, file)); err != nil {
-		return nil, err
+	summary, err := sealed.CheckBackup(io.TeeReader(r, file))
+	if err != nil {
+		return nil, nil, err
 	}
 	_, err = file.Seek(0, io.SeekStart)
-	return file, err
+	return file, summary, err
 }
 
 // Forget ends the use of a file of Keep.
@@ -174,17 +177,18 @@ func (r *restoring) flush(next string) error {
 		return nil
 	}
 	outcomes, err := r.Flow.Restore(r.Client(client), grants, r.options)
-	if err != nil && !errors.Is(err, tokencache.ErrWrongKey) && !errors.Is(err, tokencache.ErrDamaged) {
-		return err
-	}
 	for account := range grants {
 		told := adminapi.RestoredAccount{Client: client, Account: account, Result: outcomes[account]}
-		if err != nil { // what the client has here already cannot be opened
+		if told.Result == "" {
 			told.Result, told.Why = onboard.LeftOut, err.Error()
 		}
 		r.done.Add(told)
 	}
-	return nil
+	if err == nil || errors.Is(err, tokencache.ErrWrongKey) || errors.Is(err, tokencache.ErrDamaged) {
+		return nil // what the client has here already cannot be opened
+	}
+	return fmt.Errorf("%w; %s restored before: restore the same backup again for the others", err,
+		words.Plural(r.done.Counts[onboard.Restored]+r.done.Counts[onboard.Replaced], "grant"))
 }
 
 // deletion takes over the mark of an account, of clients that are configured.

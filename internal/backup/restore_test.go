@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -154,19 +156,22 @@ func TestKeep(t *testing.T) {
 	from := newPlace(t, "main")
 	from.fill(t, "main", 3)
 	whole := from.written(t)
-	file, err := backup.Keep(bytes.NewReader(whole))
-	if err != nil {
-		t.Fatal(err)
+	file, summary, err := backup.Keep(bytes.NewReader(whole))
+	if err != nil || summary.Grants != 3 {
+		t.Fatal(summary, err)
 	}
 	if got, err := io.ReadAll(file); err != nil || !bytes.Equal(got, whole) {
 		t.Errorf("%d bytes of %d are kept, %v", len(got), len(whole), err)
 	}
 	backup.Forget(file)
+	if _, err := os.Stat(file.Name()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the temporary file stays: %v", err)
+	}
 	var damaged *sealed.BackupError
-	if _, err := backup.Keep(bytes.NewReader(whole[:len(whole)-1])); !errors.As(err, &damaged) {
+	if _, _, err := backup.Keep(bytes.NewReader(whole[:len(whole)-1])); !errors.As(err, &damaged) {
 		t.Error(err)
 	}
-	if _, err := backup.Keep(io.MultiReader(bytes.NewReader(whole[:100]), brokenReader{})); !errors.Is(err, errBroken) {
+	if _, _, err := backup.Keep(io.MultiReader(bytes.NewReader(whole[:100]), brokenReader{})); !errors.Is(err, errBroken) {
 		t.Error(err)
 	}
 }

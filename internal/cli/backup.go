@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
+	"github.com/caddy-zoho/caddy-zoho/internal/backup"
 	"github.com/caddy-zoho/caddy-zoho/internal/durable"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
@@ -23,7 +24,7 @@ import (
 
 // addBackup adds the command that writes grants to a file.
 func addBackup(parent *cobra.Command) {
-	backup := addCommand(parent, 0, -1, cmdBackup, &cobra.Command{
+	command := addCommand(parent, 0, -1, cmdBackup, &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Writes all stored grants to a file, sealed as they are, while Caddy runs",
 		Long: `
@@ -39,9 +40,9 @@ changed. It exits with 1 if the file is damaged or the keys do not open all of i
 Caddy could be asked.`,
 		Example: "  caddy zoho backup /backup/zoho.jsonl\n  caddy zoho backup --check /backup/zoho.jsonl",
 	})
-	backup.Flags().Bool("check", false, "Check the backup in FILE, and whether the running Caddy's keys open it")
-	backup.Flags().Bool("overwrite", false, "Replace FILE, once the new backup is complete")
-	backup.Flags().Bool("with-master-key-elsewhere", false,
+	command.Flags().Bool("check", false, "Check the backup in FILE, and whether the running Caddy's keys open it")
+	command.Flags().Bool("overwrite", false, "Replace FILE, once the new backup is complete")
+	command.Flags().Bool("with-master-key-elsewhere", false,
 		"Back up without an encryption_key: the key in master_key_file, or the client secrets, are kept elsewhere")
 }
 
@@ -202,11 +203,11 @@ type checked struct {
 
 // checkBackup reads a backup, and has the running Caddy try to open it.
 func checkBackup(cmd *cobra.Command, path string) (int, error) {
-	file, summary, err := readBackup(cmd, path)
+	file, summary, closed, err := readBackup(cmd, path)
 	if err != nil {
 		return exitFailed, err
 	}
-	defer file.Close()
+	defer closed()
 	var tried adminapi.Restored
 	code, unasked := adminStream(cmd, http.MethodPost, "/zoho/restore?dry_run=true", adminapi.BackupType, file, decoded(&tried))
 	answer := checked{BackupSummary: summary, Tried: unasked == nil, Opened: tried.GrantsOpened,
@@ -246,43 +247,33 @@ func notOpened(tried *adminapi.Restored) error {
 	return errors.New(text + "\nhint: add the key of then as a further one of encryption_key")
 }
 
-// readBackup opens a backup that is whole. From standard input it is kept in a temporary file.
-func readBackup(cmd *cobra.Command, path string) (_ *os.File, _ *sealed.BackupSummary, err error) {
-	file, err := openBackup(cmd, path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() {
-		if err != nil {
-			_ = file.Close()
-		}
-	}()
-	summary, err := sealed.CheckBackup(file)
-	if err == nil {
-		_, err = file.Seek(0, io.SeekStart)
-	}
+// readBackup opens a backup that is whole, until it is closed. From standard input it is kept in a temporary file.
+func readBackup(cmd *cobra.Command, path string) (_ io.Reader, _ *sealed.BackupSummary, closed func(), err error) {
+	file, summary, closed, err := openBackup(cmd, path)
 	var damaged *sealed.BackupError
 	if errors.As(err, &damaged) {
 		err = &adminapi.Error{Text: fmt.Sprintf("%s, %v", path, err), Code: adminapi.CodeDamagedBackup,
 			Hint: "nothing was changed; use another backup"}
 	}
-	return file, summary, err
+	return file, summary, closed, err
 }
 
-func openBackup(cmd *cobra.Command, path string) (*os.File, error) {
-	if path != standardStream {
-		return os.Open(path)
+func openBackup(cmd *cobra.Command, path string) (file *os.File, summary *sealed.BackupSummary, closed func(), err error) {
+	if path == standardStream {
+		file, summary, err = backup.Keep(cmd.InOrStdin())
+		return file, summary, func() { backup.Forget(file) }, err
 	}
-	file, err := os.CreateTemp("", "caddy-zoho-restore-")
-	if err != nil {
-		return nil, err
+	if file, err = os.Open(path); err != nil {
+		return nil, nil, nil, err
 	}
-	_ = os.Remove(file.Name()) // it lasts no longer than it is open
-	_, err = io.Copy(file, cmd.InOrStdin())
+	summary, err = sealed.CheckBackup(file)
 	if err == nil {
 		_, err = file.Seek(0, io.SeekStart)
 	}
-	return file, err
+	if err != nil {
+		_ = file.Close()
+	}
+	return file, summary, func() { _ = file.Close() }, err
 }
 
 // keyWord says what is to be done about keys; "" where there is one, and nothing to be said.

@@ -38,11 +38,11 @@ func cmdRestore(cmd *cobra.Command, args []string) (int, error) {
 	if err != nil {
 		return exitUsage, err
 	}
-	file, _, err := readBackup(cmd, path)
+	file, _, closed, err := readBackup(cmd, path)
 	if err != nil {
 		return exitFailed, err
 	}
-	defer file.Close()
+	defer closed()
 	query := make(url.Values)
 	for flag, name := range map[string]string{"replace": "replace", "deleted": "deleted", "dry-run": "dry_run"} {
 		if boolFlag(cmd, flag) {

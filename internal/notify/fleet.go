@@ -8,9 +8,10 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-// In a fleet each replica notices what becomes of a connection, sooner or later. Who comes first claims the
-// telling for as long as all tries may take, and then notes that it was told. Who comes later looks once more when
-// the claim has ended: who had it may have died meanwhile, or not have got through. With the store away everybody tells.
+// Each replica of a fleet notices what becomes of a connection, sooner or later. The first one that notices claims
+// it, for as long as all tries may take, and tells. When it has told, it notes that. A replica that notices later
+// looks once more when the claim has ended: the one that had it may have died, or may not have got through. While
+// the store is away, every replica tells.
 
 const (
 	claimLife = 5 * time.Minute    // all tries take less

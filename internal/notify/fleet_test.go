@@ -124,6 +124,27 @@ func TestTellerDies(t *testing.T) {
 	}
 }
 
+// TestClosingClaimsNothing: what waits when a replica stops is told by the next one that notices, at once.
+func TestClosingClaimsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fleet, _, r := fleetOf(t, 2)
+		fleet[0].http.Transport, fleet[0].http.Timeout = hanging{}, 0
+		for grant := range byte(5) { // the first one is on its way, the others wait
+			fleet[0].Observe(of(grant, stateEvent(tokencache.StateOK, tokencache.StateDead, 0)))
+		}
+		synctest.Wait()
+		fleet[0].Close()
+		for grant := range byte(5) {
+			fleet[1].Observe(of(grant, stateEvent(tokencache.StateOK, tokencache.StateDead, 0)))
+		}
+		synctest.Wait()
+		if got := r.events(); got != "dead dead dead dead" {
+			t.Errorf("told %q", got)
+		}
+	})
+}
+
 // TestFleetTellsWithoutStore: better twice than never.
 func TestFleetTellsWithoutStore(t *testing.T) {
 	t.Parallel()

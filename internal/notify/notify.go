@@ -64,7 +64,7 @@ var noticeSteps = []time.Duration{
 // To is asked of the running configuration at each try.
 type Notifier struct {
 	config func() *Config
-	fleet  onboard.Shared // nil = this process is alone
+	fleet  onboard.Nonces // those of all replicas, nil = this process is alone
 	http   *http.Client
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -215,8 +215,13 @@ func (n *Notifier) add(x notification) {
 	n.queue.Add(n.config().Logger, "a notification was dropped: too many wait", func() { n.deliver(x) })
 }
 
-// deliver tells of it, if this replica is the one that does.
+// deliver tells of it, if this replica is the one that does. While it closes it can send nothing, and claims
+// nothing: the other replicas are free to tell.
 func (n *Notifier) deliver(x notification) {
+	if err := n.ctx.Err(); err != nil {
+		n.giveUp(x, err)
+		return
+	}
 	if n.claim(x) && n.send(x) {
 		n.note(x.occurrence)
 	}
@@ -233,23 +238,31 @@ func (n *Notifier) send(x notification) (taken bool) {
 		if err == nil {
 			return true
 		}
-		fields := []zap.Field{
-			zap.String("event", x.Event),
-			zap.String("client", x.Client),
-			zap.String("account", x.Account),
-			zap.Error(err),
-		}
 		if try == len(noticeSteps) || n.ctx.Err() != nil {
-			n.config().Logger.Error("a notification was given up", fields...)
+			n.giveUp(x, err)
 			return false
 		}
 		n.config().Logger.Warn(
 			"a notification was not taken, it is sent again",
-			append(fields, zap.Duration("in", noticeSteps[try]))...)
+			append(x.fields(err), zap.Duration("in", noticeSteps[try]))...)
 		select {
 		case <-time.After(noticeSteps[try]):
 		case <-n.ctx.Done():
 		}
+	}
+}
+
+func (n *Notifier) giveUp(x notification, why error) {
+	n.config().Logger.Error("a notification was given up", x.fields(why)...)
+}
+
+// fields are what the log shows of a notification that was not taken.
+func (x *notification) fields(why error) []zap.Field {
+	return []zap.Field{
+		zap.String("event", x.Event),
+		zap.String("client", x.Client),
+		zap.String("account", x.Account),
+		zap.Error(why),
 	}
 }
 

@@ -123,8 +123,7 @@ func errClosed() error {
 	return &Error{
 		Status: http.StatusServiceUnavailable,
 		Code:   "closed",
-		Text: "The proxy is being stopped, and nobody could be asked any more " +
-			"whether the grant is to be replaced.",
+		Text:   "The proxy is being stopped, and nothing was changed any more.",
 		Remedy: "Begin anew when it runs again.",
 	}
 }

@@ -78,6 +78,7 @@ type replica struct {
 	client *onboard.Client
 	pages  *onboard.Pages
 	logged log
+	told   []string // accounts that were restored
 }
 
 // log is what the pages have told of failures.
@@ -128,7 +129,8 @@ func newReplica(t *testing.T, memory *storetest.Memory, store onboard.Shared, se
 	r := &replica{Memory: memory, cache: cache, client: cl}
 	r.flow = onboard.New(cache, store, onboard.Hooks{
 		Connected: func(onboard.Result) {}, Gone: func(tokencache.Key) {}, Guard: func(f func()) { f() },
-		Clients: func() []*onboard.Client { return []*onboard.Client{cl} },
+		Restored: func(_ string, accounts []string) { r.told = append(r.told, accounts...) },
+		Clients:  func() []*onboard.Client { return []*onboard.Client{cl} },
 	})
 	r.pages = &onboard.Pages{
 		Flow: r.flow, Client: cl,
@@ -513,6 +515,27 @@ func TestFleetStandsStill(t *testing.T) {
 	})
 }
 
+// TestCloseWhileLooking: a store that is slow holds Close up for one answer, not for a look at all that waits.
+func TestCloseWhileLooking(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := storetest.NewMemory()
+		store := &slow{Memory: memory}
+		looks := 0
+		store.used = func() {
+			looks++
+			time.Sleep(time.Second)
+		}
+		r := newReplica(t, memory, store, new(accountsServer))
+		time.Sleep(time.Minute + time.Millisecond) // it looks for the first time
+		synctest.Wait()
+		r.flow.Close()
+		if looks != 1 {
+			t.Errorf("looked %d times", looks)
+		}
+	})
+}
+
 // TestStoreAwayMeanwhile: while the store is away no consent is begun, and a callback or an answer that comes then
 // uses nothing up: it can be sent again. Strangers are not told where the store is.
 func TestStoreAwayMeanwhile(t *testing.T) {
@@ -644,9 +667,21 @@ func TestReplicasChangeAtOnce(t *testing.T) {
 // slow is a store that a test holds up, or whose answers it loses.
 type slow struct {
 	*storetest.Memory
-	load func()
-	save func(tokencache.Key, [][]byte, tokencache.Grant) error
-	try  func() error
+	load    func()
+	save    func(tokencache.Key, [][]byte, tokencache.Grant) error
+	try     func() error
+	used    func() // before a nonce is looked for
+	planned func() // before the first nonce is used
+	many    func(grants map[string]tokencache.Grant) (done bool, err error)
+}
+
+func (s *slow) SaveGrants(client string, secrets [][]byte, grants map[string]tokencache.Grant, anew bool) error {
+	if s.many != nil {
+		if done, err := s.many(grants); done {
+			return err
+		}
+	}
+	return s.Memory.SaveGrants(client, secrets, grants, anew)
 }
 
 func (s *slow) TryWrite() error {
@@ -654,6 +689,20 @@ func (s *slow) TryWrite() error {
 		return s.try()
 	}
 	return s.Memory.TryWrite()
+}
+
+func (s *slow) ConsumeNonce(id string, until time.Time) (bool, error) {
+	if s.planned != nil {
+		s.planned()
+	}
+	return s.Memory.ConsumeNonce(id, until)
+}
+
+func (s *slow) NonceConsumed(id string) (bool, error) {
+	if s.used != nil {
+		s.used()
+	}
+	return s.Memory.NonceConsumed(id)
 }
 
 func (s *slow) LoadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Grant, bool, error) {
@@ -702,6 +751,82 @@ func TestHeldUpWhileChanging(t *testing.T) {
 		}
 		if got := a.grant(t, "shop").RefreshToken; got != "of-1000.b" || server.givenBack() != "of-1000.a" {
 			t.Errorf("stored is %q, given back %q", got, server.givenBack())
+		}
+	})
+}
+
+// TestAccountsDoNotHoldEachOtherUp: with a store that is slow, consents for several accounts that end at one
+// replica in the same moment are all stored.
+func TestAccountsDoNotHoldEachOtherUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, memory := new(accountsServer), storetest.NewMemory()
+		store := &slow{Memory: memory}
+		r := newReplica(t, memory, store, server)
+		store.save = func(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
+			time.Sleep(6 * time.Second)
+			return memory.SaveGrant(key, secrets, g)
+		}
+		var all sync.WaitGroup
+		for i := range 4 {
+			account := fmt.Sprint("shop", i)
+			all.Go(func() {
+				_, state, err := r.flow.Begin(r.client, onboard.Start{Account: account, RedirectURI: r.client.RedirectURI})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				code := onboard.Callback{State: state, Code: "1000." + account}
+				if _, err := r.flow.Finish(t.Context(), r.client, code, ""); err != nil {
+					t.Errorf("%s: %v", account, err)
+				}
+			})
+		}
+		all.Wait()
+		if got := server.givenBack(); got != "" {
+			t.Errorf("given back: %s", got)
+		}
+	})
+}
+
+// TestCloseEndsWaiting: a change that waits for another replica ends when its own one stops.
+func TestCloseEndsWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, memory := new(accountsServer), storetest.NewMemory()
+		store := &slow{Memory: memory}
+		a, other := newReplica(t, memory, store, server), memory.Replica()
+		b := newReplica(t, other, other, server)
+		on := make(chan struct{})
+		store.save = func(key tokencache.Key, secrets [][]byte, g tokencache.Grant) error {
+			<-on
+			return memory.SaveGrant(key, secrets, g)
+		}
+		var all sync.WaitGroup
+		all.Go(func() {
+			_, state, err := a.flow.Begin(a.client, onboard.Start{Account: "shop", RedirectURI: a.client.RedirectURI})
+			if err == nil {
+				_, err = a.flow.Finish(t.Context(), a.client, onboard.Callback{State: state, Code: "1000.a"}, "")
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		var waited error
+		all.Go(func() {
+			_, waited = b.flow.Forget(b.client, "shop")
+			close(on)
+		})
+		synctest.Wait()
+		b.flow.Close()
+		all.Wait()
+		var e *onboard.Error
+		if !errors.As(waited, &e) || e.Code != "closed" {
+			t.Errorf("ended with %v", waited)
+		}
+		if got := a.grant(t, "shop").RefreshToken; got != "of-1000.a" {
+			t.Errorf("stored is %q", got)
 		}
 	})
 }
@@ -764,4 +889,96 @@ func TestStoreTakesNoWrites(t *testing.T) {
 		t.Errorf("the same callback again: %d %s", w.Code, w.Body)
 	}
 	ann.begin(t, a, "start", shop, "1000.more")
+}
+
+// ofBackup are grants of accounts, as a backup has them.
+func ofBackup(accounts ...string) map[string]tokencache.Grant {
+	grants := make(map[string]tokencache.Grant)
+	for _, account := range accounts {
+		grants[account] = tokencache.Grant{RefreshToken: "backup of " + account, AccountsServer: "https://accounts.zoho.com"}
+	}
+	return grants
+}
+
+// TestRestoreBesideOthers: what another replica does to an account while a backup is restored counts: a grant that
+// came in is kept, and one that was forgotten stays away.
+func TestRestoreBesideOthers(t *testing.T) {
+	t.Parallel()
+	key := tokencache.Key{Client: "main", Account: "shop"}
+	for name, test := range map[string]struct {
+		before    bool // there is a grant
+		options   onboard.RestoreOptions
+		meanwhile func(*replica) error
+		want      onboard.Outcome
+		stored    string
+	}{
+		"connected": {false, onboard.RestoreOptions{}, func(b *replica) error {
+			return b.SaveGrant(key, b.client.Cache.Secrets(), ofBackup("shop")["shop"])
+		}, onboard.Kept, "backup of shop"},
+		"forgotten": {true, onboard.RestoreOptions{Replace: true}, func(b *replica) error {
+			_, err := b.flow.Forget(b.client, "shop")
+			return err
+		}, onboard.Gone, ""},
+		"forgotten, and wanted": {true, onboard.RestoreOptions{Replace: true, Deleted: true}, func(b *replica) error {
+			_, err := b.flow.Forget(b.client, "shop")
+			return err
+		}, onboard.Restored, "old"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, memory := new(accountsServer), storetest.NewMemory()
+			store := &slow{Memory: memory}
+			a, other := newReplica(t, memory, store, server), memory.Replica()
+			b := newReplica(t, other, other, server)
+			if test.before {
+				if err := b.SaveGrant(key, b.client.Cache.Secrets(), ofBackup("shop")["shop"]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			store.planned = func() {
+				store.planned = nil
+				if err := test.meanwhile(b); err != nil {
+					t.Error(err)
+				}
+			}
+			old := map[string]tokencache.Grant{"shop": {RefreshToken: "old", AccountsServer: "https://accounts.zoho.com"}}
+			got, err := a.flow.Restore(a.client, old, test.options)
+			if err != nil || got["shop"] != test.want {
+				t.Errorf("%v, %v, want %q", got, err, test.want)
+			}
+			if now := a.grant(t, "shop").RefreshToken; now != test.stored || (len(a.told) > 0) != (test.want == onboard.Restored) {
+				t.Errorf("stored is %q, told of %q", now, a.told)
+			}
+		})
+	}
+}
+
+// TestRestoreFailsMidway: what was stored before the store failed is told of, also where its answer was lost; what
+// was not has no outcome, and the error names where it failed.
+func TestRestoreFailsMidway(t *testing.T) {
+	t.Parallel()
+	memory := storetest.NewMemory()
+	store := &slow{Memory: memory}
+	a := newReplica(t, memory, store, new(accountsServer))
+	store.many = func(grants map[string]tokencache.Grant) (bool, error) {
+		lost := fmt.Errorf("no answer in time: %w", tokencache.ErrAway)
+		if grants["b"].RefreshToken != "" {
+			return true, errors.Join(lost, memory.SaveGrants("main", a.client.Cache.Secrets(), grants, false))
+		}
+		return grants["c"].RefreshToken != "", lost
+	}
+	got, err := a.flow.Restore(a.client, ofBackup("a", "b", "c", "d"), onboard.RestoreOptions{})
+	if !errors.Is(err, tokencache.ErrAway) || !strings.Contains(err.Error(), "main/c was not restored") {
+		t.Error(err)
+	}
+	if len(got) != 2 || got["a"] != onboard.Restored || got["b"] != onboard.Restored || strings.Join(a.told, " ") != "a b" {
+		t.Errorf("%v, told of %q", got, a.told)
+	}
+	if stored := a.Accounts("main"); !slices.Equal(stored, []string{"a", "b"}) {
+		t.Errorf("stored: %q", stored)
+	}
+	store.many = nil
+	got, err = a.flow.Restore(a.client, ofBackup("a", "b", "c", "d"), onboard.RestoreOptions{})
+	if err != nil || got["a"] != onboard.Kept || got["b"] != onboard.Kept || got["c"] != onboard.Restored || got["d"] != onboard.Restored {
+		t.Errorf("once more: %v, %v", got, err)
+	}
 }

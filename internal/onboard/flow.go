@@ -2,13 +2,17 @@
 // code), by an invitation to somebody else's browser, by a code or callback that was
 // pasted, by a refresh token from elsewhere. It takes them out again as well.
 //
-// flow.go says what is under way, lifecycle.go begins and ends that, keep.go keeps it, in memory.go or for all replicas;
-// limits.go says how much that may be and share.go how much of it one caller's. consent.go begins a consent and takes its callback,
-// grant.go takes what is brought otherwise and has it prove itself, store.go makes it the
-// grant of an account, change.go lets one at a time do so, pending.go is the grant until then, confirm.go what a person has to
-// confirm, lapse.go what nobody has confirmed, revoke.go how a grant ends, invite.go the links for customers and invited.go their
-// use. serve.go answers a browser, guard.go says whether it may see a page, pages.go makes
-// them, preflight.go is what is looked at before consent, pages_consent.go the way through it.
+// What is under way: flow.go says what that is. lifecycle.go begins and ends it. keep.go keeps it, in memory.go
+// or for all replicas. limits.go says how much of it there may be, and share.go how much of it one caller's.
+//
+// The way of a grant: consent.go begins a consent and takes its callback. grant.go takes what is brought otherwise,
+// and has each grant prove itself. pending.go is the grant until it is stored. store.go makes it the grant of an
+// account, and change.go lets one at a time do so. confirm.go is what a person has to confirm, and lapse.go gives
+// back what nobody has confirmed. revoke.go ends a grant. restore.go takes in those of a backup.
+//
+// The browser: serve.go answers it, and guard.go says whether it may see a page. pages.go makes the pages,
+// pages_consent.go those on the way through a consent. preflight.go is what is looked at before one. invite.go makes
+// the links for customers, and invited.go is their use.
 package onboard
 
 import (
@@ -32,8 +36,8 @@ type Flow struct {
 	pending Pending // of all replicas, if there are several
 	fleet   bool    // there may be
 
-	// Held while the stored grant of an account, any of them, is looked at and changed
-	// accordingly: Zoho is not asked meanwhile. Taken before mu.
+	// A process that is alone holds it while it looks at the stored grant of an account, any of them, and
+	// changes it accordingly: Zoho is not asked meanwhile. Taken before mu.
 	changing sync.Mutex
 
 	mu          sync.Mutex       // guards all below
@@ -60,8 +64,8 @@ type Store interface {
 	Lost(key tokencache.Key) bool
 
 	// SaveGrants stores many grants of a client, as SaveGrant does each, in as few steps as the
-	// store can: all of them, or with an error none. With anew it does as ReplaceGrant where none
-	// of the secrets opens what the client has.
+	// store can. With an error it has stored none of them; a Shared one may have stored some. With anew
+	// it does as ReplaceGrant where none of the secrets opens what the client has.
 	SaveGrants(client string, secrets [][]byte, grants map[string]tokencache.Grant, anew bool) error
 	// Deleted says when grants were deleted that were not stored again since, and MarkDeleted
 	// notes that of grants that were deleted elsewhere. What is noted already stays.

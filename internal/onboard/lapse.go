@@ -51,11 +51,12 @@ func (f *Flow) lookForLapsed() {
 	}
 }
 
-// discardLapsed gives back what a client's users have not confirmed, until the store fails.
+// discardLapsed gives back what a client's users have not confirmed, until the store fails or Close, which
+// waits for no more than the answer that is on its way.
 func (f *Flow) discardLapsed(cl *Client) {
 	now := time.Now()
 	for hour := hourOf(now.Add(-lapsedKept)); hour <= hourOf(now); hour++ {
-		for n := 0; ; n++ {
+		for n := 0; f.ctx.Err() == nil; n++ {
 			used, err := f.pending.NonceConsumed(cl.Name + " " + listName(hour, n))
 			if err != nil {
 				return
@@ -75,7 +76,7 @@ func (f *Flow) discardListed(cl *Client, name string, now time.Time) {
 		return
 	}
 	found, err := f.find(cl, unconfirmedName(id), &w)
-	if found && err == nil && now.Sub(w.Kept) >= consentLife+lapsedGrace {
+	if found && err == nil && now.Sub(w.Kept) >= consentLife+lapsedGrace && f.ctx.Err() == nil {
 		f.discard(f.ctx, cl, id)
 	}
 }

@@ -2,6 +2,7 @@ package onboard
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -30,29 +31,19 @@ const (
 )
 
 // Restore stores grants of a backup, by account, as far as the account has none here: the
-// grants were proved where they were given, and Zoho is not asked. What becomes of each is told.
-// The error is the store's, and nothing was stored then. Changes at this replica wait meanwhile. If
-// another one connects an account at the same moment, the later of the two wins.
+// grants were proved where they were given, and Zoho is not asked. It tells what becomes of each.
+// With an error, which is the store's, what has no outcome was not stored.
 func (f *Flow) Restore(
 	cl *Client, grants map[string]tokencache.Grant, o RestoreOptions,
 ) (map[string]Outcome, error) {
+	if f.fleet && !o.DryRun {
+		return f.restoreInTurn(cl, grants, o)
+	}
 	f.changing.Lock()
 	defer f.changing.Unlock()
-	deleted, err := f.store.Deleted()
-	if err != nil {
-		return nil, err
-	}
-	outcomes, stored := make(map[string]Outcome), make(map[string]tokencache.Grant)
-	for account, grant := range grants {
-		key := cl.key(account)
-		_, wasDeleted := deleted[key]
-		outcome := cl.outcome(account, f.store.HasGrant(key) && !f.store.Lost(key), wasDeleted, o)
-		if outcomes[account] = outcome; outcome == Restored || outcome == Replaced {
-			stored[account] = grant
-		}
-	}
-	if o.DryRun || len(stored) == 0 {
-		return outcomes, nil
+	outcomes, stored, err := f.outcomes(cl, grants, o)
+	if err != nil || o.DryRun || len(stored) == 0 {
+		return outcomes, err
 	}
 	err = f.store.SaveGrants(cl.Name, cl.Cache.Secrets(), stored, o.Replace)
 	accounts := slices.Sorted(maps.Keys(stored))
@@ -65,6 +56,96 @@ func (f *Flow) Restore(
 	f.Restored(cl.Name, accounts)
 	return outcomes, nil
 }
+
+// outcomes are what would become of grants by what is stored now, and the grants that are to be stored.
+func (f *Flow) outcomes(cl *Client, grants map[string]tokencache.Grant, o RestoreOptions) (
+	outcomes map[string]Outcome, stored map[string]tokencache.Grant, _ error,
+) {
+	deleted, err := f.store.Deleted()
+	if err != nil {
+		return nil, nil, err
+	}
+	outcomes, stored = make(map[string]Outcome), make(map[string]tokencache.Grant)
+	for account, grant := range grants {
+		key := cl.key(account)
+		_, wasDeleted := deleted[key]
+		outcome := cl.outcome(account, f.store.HasGrant(key) && !f.store.Lost(key), wasDeleted, o)
+		if outcomes[account] = outcome; outcome.stores() {
+			stored[account] = grant
+		}
+	}
+	return outcomes, stored, nil
+}
+
+// restoreInTurn restores one account after the other, until the store fails. What another replica has made of an
+// account meanwhile counts.
+func (f *Flow) restoreInTurn(
+	cl *Client, grants map[string]tokencache.Grant, o RestoreOptions,
+) (outcomes map[string]Outcome, err error) {
+	planned, stored, err := f.outcomes(cl, grants, o)
+	if err != nil {
+		return nil, err
+	}
+	outcomes = make(map[string]Outcome)
+	var restored []string
+	for _, account := range slices.Sorted(maps.Keys(stored)) {
+		outcome, failed := f.restoreOne(cl, account, stored[account], planned[account], o)
+		if failed != nil {
+			err = fmt.Errorf("%s was not restored: %w", cl.key(account), failed)
+			break
+		}
+		if outcomes[account] = outcome; outcome.stores() {
+			restored = append(restored, account)
+		}
+	}
+	if len(restored) > 0 {
+		f.Restored(cl.Name, restored)
+	}
+	for account, outcome := range planned {
+		if !outcome.stores() {
+			outcomes[account] = outcome
+		}
+	}
+	return outcomes, err
+}
+
+// restoreOne restores one that is to be stored, unless its account was connected or forgotten since that was planned.
+func (f *Flow) restoreOne(
+	cl *Client, account string, grant tokencache.Grant, planned Outcome, o RestoreOptions,
+) (Outcome, error) {
+	key := cl.key(account)
+	c, err := f.beginChange(key)
+	if err != nil {
+		return "", err
+	}
+	defer c.end()
+	if _, _, err := f.store.LoadGrant(key, cl.Cache.Secrets()); errors.Is(err, tokencache.ErrAway) {
+		return "", err // what is known here may be old
+	}
+	known := f.store.HasGrant(key)
+	outcome := cl.outcome(account, known && !f.store.Lost(key), planned == Replaced && !known, o)
+	if !outcome.stores() {
+		return outcome, nil
+	}
+	if c.late() {
+		return "", errChanging(key)
+	}
+	err = f.store.SaveGrants(cl.Name, cl.Cache.Secrets(), map[string]tokencache.Grant{account: grant}, o.Replace)
+	f.cache.GrantChanged(key)
+	if err != nil && f.isStored(cl, account, grant) {
+		err = nil
+	}
+	return outcome, err
+}
+
+// isStored reports whether a grant got into the store though that has given no answer.
+func (f *Flow) isStored(cl *Client, account string, grant tokencache.Grant) bool {
+	now, _, err := f.store.LoadGrant(cl.key(account), cl.Cache.Secrets())
+	return err == nil && now.RefreshToken == grant.RefreshToken && now.AccountsServer == grant.AccountsServer
+}
+
+// stores reports whether a grant of the backup is the account's then.
+func (o Outcome) stores() bool { return o == Restored || o == Replaced }
 
 func (cl *Client) outcome(account string, hasGrant, deleted bool, o RestoreOptions) Outcome {
 	switch {

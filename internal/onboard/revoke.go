@@ -43,11 +43,11 @@ func (f *Flow) Revoke(ctx context.Context, cl *Client, account string, shared bo
 
 // revoked drops a grant that Zoho has no more, unless the account has another one by now.
 func (f *Flow) revoked(cl *Client, account string, grant tokencache.Grant) (Result, error) {
-	turn, err := f.beginChange(cl.key(account))
+	c, err := f.beginChange(cl.key(account))
 	if err != nil {
 		return Result{}, errRevokedOnly(cl, account, err)
 	}
-	defer turn.end()
+	defer c.end()
 	result := cl.result(account, grant)
 	result.Revoked = true
 	if older := grant.RefreshTokens - 1; older > 0 {
@@ -62,7 +62,7 @@ func (f *Flow) revoked(cl *Client, account string, grant tokencache.Grant) (Resu
 		result.warn("the account was connected anew meanwhile, and stays so")
 		return result, nil
 	}
-	if err := f.deleteGrant(turn, cl, account); err != nil {
+	if err := f.deleteGrant(c, cl, account); err != nil {
 		return Result{}, errRevokedOnly(cl, account, err)
 	}
 	return result, nil
@@ -113,16 +113,16 @@ func (f *Flow) sharers(cl *Client, account string, g tokencache.Grant) (names []
 // Forget drops the stored grant of an account, one that cannot be read included. At Zoho
 // it lives on.
 func (f *Flow) Forget(cl *Client, account string) (Result, error) {
-	turn, err := f.beginChange(cl.key(account))
+	c, err := f.beginChange(cl.key(account))
 	if err != nil {
 		return Result{}, err
 	}
-	defer turn.end()
+	defer c.end()
 	grant, err := f.stored(cl, account)
 	if err != nil && !(hasCode(err, codeStore) && f.store.HasGrant(cl.key(account))) {
 		return Result{}, err
 	}
-	if err := f.deleteGrant(turn, cl, account); err != nil {
+	if err := f.deleteGrant(c, cl, account); err != nil {
 		return Result{}, err
 	}
 	result := cl.result(account, grant)
@@ -147,9 +147,9 @@ func (f *Flow) stored(cl *Client, account string) (tokencache.Grant, error) {
 	return grant, nil
 }
 
-func (f *Flow) deleteGrant(turn *change, cl *Client, account string) error {
+func (f *Flow) deleteGrant(c *change, cl *Client, account string) error {
 	key := cl.key(account)
-	if turn.late() {
+	if c.late() {
 		return errChanging(key)
 	}
 	err := f.store.DeleteGrant(key)

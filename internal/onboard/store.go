@@ -28,11 +28,11 @@ func (f *Flow) storeGrant(ctx context.Context, cl *Client, p *pendingGrant) (Res
 // replace stores a grant in place of the one that the account has by now, unless a person
 // has to be asked about that one first.
 func (f *Flow) replace(cl *Client, p *pendingGrant) (_ Result, old tokencache.Grant, err error) {
-	turn, err := f.beginChange(cl.key(p.account))
+	c, err := f.beginChange(cl.key(p.account))
 	if err != nil {
 		return Result{}, old, err
 	}
-	defer turn.end()
+	defer c.end()
 	if err := cl.mayReplace(p.account); err != nil {
 		return Result{}, old, err
 	}
@@ -59,7 +59,7 @@ func (f *Flow) replace(cl *Client, p *pendingGrant) (_ Result, old tokencache.Gr
 			"it lives on at Zoho, and keeps its place among the 20 of its user, "+
 			"until it is ended there (Connected Apps)")
 	}
-	if turn.late() {
+	if c.late() {
 		return Result{}, old, errChanging(cl.key(p.account))
 	}
 	p.saving = true
@@ -153,13 +153,13 @@ func (f *Flow) saveGrant(cl *Client, account string, grant tokencache.Grant) err
 // countOne counts one more refresh token of the account's user, with the grant that it has by now.
 // If that cannot be stored, the count is one too low.
 func (f *Flow) countOne(cl *Client, p *pendingGrant, result *Result) {
-	turn, err := f.beginChange(cl.key(p.account))
+	c, err := f.beginChange(cl.key(p.account))
 	if err != nil {
 		return
 	}
-	defer turn.end()
+	defer c.end()
 	grant, _, err := f.currentGrant(cl, p.account, false)
-	if err != nil || grant.RefreshToken == "" || differentUsers(grant, p.grant) || turn.late() {
+	if err != nil || grant.RefreshToken == "" || differentUsers(grant, p.grant) || c.late() {
 		return
 	}
 	grant.RefreshTokens++
