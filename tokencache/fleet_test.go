@@ -32,6 +32,7 @@ type odd struct {
 	*storetest.Memory
 	beforeCall func()                                            // of EnterCall
 	load       func(tokencache.Record) (tokencache.Record, bool) // changes what was loaded; nil = nothing
+	slow       time.Duration                                     // CheckGrants
 	failing    error                                             // of EnterCall
 
 	mu         sync.Mutex
@@ -61,6 +62,11 @@ func (o *odd) EnterCall(of tokencache.Fingerprint, budget int, window time.Durat
 		return tokencache.Entry{}, o.failing
 	}
 	return o.Memory.EnterCall(of, budget, window)
+}
+
+func (o *odd) CheckGrants() error {
+	time.Sleep(o.slow)
+	return o.Memory.CheckGrants()
 }
 
 func (o *odd) Load(key tokencache.Key, secrets [][]byte) (tokencache.Record, bool, error) {
@@ -719,6 +725,27 @@ func TestFleetOverview(t *testing.T) {
 		for s := range r.cache.Overview(r.client) {
 			if s.Key == gone && !s.NeedsConsent() {
 				t.Errorf("%+v", s)
+			}
+		}
+	})
+}
+
+// A health check does not wait for a store that is slow, once it has had an answer.
+func TestFleetOverviewWaitsForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1)
+		store := &odd{Memory: f.replicas[0].store.Replica(), slow: 2 * time.Second}
+		r := f.startOn(store, store.Memory)
+		r.get("crm")
+		for range r.cache.Overview(r.client) {
+		}
+		for range 10 {
+			time.Sleep(5 * time.Second)
+			begun := time.Now()
+			for range r.cache.Overview(r.client) {
+			}
+			if took := time.Since(begun); took > 0 {
+				t.Errorf("it took %s", took)
 			}
 		}
 	})

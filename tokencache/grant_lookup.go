@@ -56,7 +56,9 @@ func (c *Cache) lookAtGrants(client string) error {
 	return err
 }
 
-// take is the answer of this second. One caller looks, while the others get the answer of before.
+// take is the answer of this second. One caller looks, while the others get the answer of before. A
+// store that is asked over the network may be slow, and health checks come here: then nobody
+// waits but for the first answer.
 func (l *grantLookup) take(c *Cache) (first bool, err error) {
 	l.mu.Lock()
 	for !l.taken && l.looks != nil {
@@ -70,8 +72,21 @@ func (l *grantLookup) take(c *Cache) (first bool, err error) {
 		return false, l.err
 	}
 	l.looks = make(chan struct{})
+	if before := l.err; l.taken && c.shared != nil && c.enter() {
+		defer l.mu.Unlock()
+		go func() {
+			defer c.leave()
+			l.look(c)
+		}()
+		return true, before
+	}
 	l.mu.Unlock()
-	err = c.store.CheckGrants()
+	return true, l.look(c)
+}
+
+// look asks the store. It belongs to whoever has made looks.
+func (l *grantLookup) look(c *Cache) error {
+	err := c.store.CheckGrants()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if fmt.Sprint(l.err) != fmt.Sprint(err) {
@@ -80,7 +95,7 @@ func (l *grantLookup) take(c *Cache) (first bool, err error) {
 	l.err, l.taken, l.till = err, true, c.clock.now().mono+int64(lookAgain)
 	close(l.looks)
 	l.looks = nil
-	return true, l.err
+	return err
 }
 
 // version tells one thing that was said from the next.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Health checks and metrics come often, and from whoever reaches them: they must not cost what
@@ -32,11 +33,15 @@ type overview struct {
 	looks   map[string]*look // by account
 	missing int              // of them, those without a grant
 
-	examined int // accounts, see assume
+	examined int   // accounts, see assume
+	spent    int64 // on that
 }
 
-// examinedInFleet is how many accounts of a client are read from a store that is asked over the network.
-const examinedInFleet = 100
+// How many accounts of a client are read from a store that is asked over the network, and for how long.
+const (
+	examinedInFleet = 100
+	examiningLimit  = 500 * time.Millisecond
+)
 
 // missingShare is the part of the time that looks at accounts without a grant may take.
 const missingShare = 100
@@ -130,7 +135,7 @@ func (o *overview) find(c *Cache, cl *Client, account string, sound bool) look {
 	if l == nil || l.conn != n && n.inUse() || o.lookAgain(l, c.clock.now().mono) {
 		if l = o.assume(c, cl, key, n); l == nil {
 			l = c.examine(cl, key)
-			o.examined++
+			o.examined, o.spent = o.examined+1, o.spent+l.took
 		}
 		if o.client == cl.identity() { // one that is on its way out may see it otherwise
 			o.set(account, l)
@@ -142,7 +147,7 @@ func (o *overview) find(c *Cache, cl *Client, account string, sound bool) look {
 // assume tells of an account that nobody uses here, in a fleet with so many that to read them all
 // would take minutes: it has a grant, which is as good as those that were read.
 func (o *overview) assume(c *Cache, cl *Client, key Key, n *Conn) *look {
-	if c.shared == nil || n != nil || o.examined < examinedInFleet {
+	if c.shared == nil || n != nil || o.examined < examinedInFleet && o.spent < int64(examiningLimit) {
 		return nil
 	}
 	l := &look{conn: &Conn{cache: c.beside, key: key}, assumed: true}
