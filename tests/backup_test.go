@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -390,6 +392,76 @@ func TestBackupRefused(t *testing.T) {
 	c.start()
 	c.wantCLI(cli{"backup --overwrite " + path, 1, "", "nothing that is configured opens the grants of client main"})
 	c.wantCLI(cli{"rekey", 1, "opens by key id", "not all grants are opened by a configured encryption_key"})
+}
+
+// TestBackupFile: what is no regular file stays what it is, a link leads to what is written, a store without a grant
+// replaces nothing, and a run that was killed leaves nothing that the next one minds.
+func TestBackupFile(t *testing.T) {
+	t.Parallel()
+	server, baseURL, _ := sim(t, zohosim.Options{})
+	m := newMachine(t, server, baseURL)
+	m.start()
+	path := func(name string) string { return m.here("/var/backups/" + name) }
+	run := func(code int, says string, args ...string) {
+		t.Helper()
+		out, stderr, got := m.run(append([]string{"zoho", "backup"}, args...)...)
+		if got != code || !strings.Contains(out+stderr, says) {
+			t.Errorf("backup %q exits with %d, want %d and %q: %s%s", args, got, code, says, out, stderr)
+		}
+	}
+	run(0, "no grant is stored", path("empty"))
+	m.file("/var/backups/good", "an older backup")
+	run(1, "the store holds no grant, so "+path("good")+" is left as it is", "--overwrite", path("good"))
+	if got, err := os.ReadFile(path("good")); string(got) != "an older backup\n" {
+		t.Errorf("a good backup became %q, %v", got, err)
+	}
+
+	m.connect("shop")
+	if err := errors.Join(syscall.Mkfifo(path("pipe"), 0o600), os.Mkdir(path("folder"), 0o700),
+		os.Symlink("good", path("link")), os.Symlink("nothing", path("nowhere"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path("pipe"), path("folder"), "/dev/null"} {
+		before, err := os.Lstat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(1, "no regular file", "--overwrite", name)
+		run(1, "no regular file", name)
+		if after, err := os.Lstat(name); err != nil || !os.SameFile(before, after) {
+			t.Errorf("%s became %v, %v", name, after, err)
+		}
+	}
+	run(1, "leads nowhere", "--overwrite", path("nowhere"))
+	run(0, "1 grant", "--overwrite", path("link"))
+	run(0, "1 grant", "--check", path("good"))
+	if leads, err := os.Readlink(path("link")); err != nil || leads != "good" {
+		t.Errorf("the link leads to %q, %v", leads, err)
+	}
+
+	asked := make(chan struct{})
+	stuck := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	}))
+	defer stuck.Close()
+	killed := exec.Command(binary, "zoho", "backup", path("killed"), "--address", strings.TrimPrefix(stuck.URL, "http://"))
+	killed.Env, killed.Dir = m.env, m.dir
+	if err := killed.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	_ = killed.Process.Kill()
+	_ = killed.Wait()
+	if left, _ := filepath.Glob(path("killed*")); len(left) != 1 || left[0] == path("killed") {
+		t.Errorf("a run that was killed has left %q", left)
+	}
+	m.file("/var/backups/killed.new-year", "not ours")
+	run(0, "1 grant", path("killed"))
+	run(0, "1 grant", "--check", path("killed"))
+	if left, _ := filepath.Glob(path("killed*")); len(left) != 2 {
+		t.Errorf("left: %q", left)
+	}
 }
 
 // TestCheckBackup: damage is told from a Caddy that cannot be asked.

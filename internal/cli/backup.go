@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,7 +14,6 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/backup"
-	"github.com/caddy-zoho/caddy-zoho/internal/durable"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
@@ -31,6 +28,10 @@ func addBackup(parent *cobra.Command) {
 Writes the stored grants to FILE, with the data keys that open them and the marks of deleted
 accounts. All of it stays sealed: whoever restores it needs an encryption_key of now. Access tokens
 and grants from the configuration are not in it. FILE gets mode 0600; - is standard output.
+
+The new backup is complete before it gets its name, and --overwrite keeps the old one until then. A
+store without any grant replaces no backup. FILE may be a symbolic link; the file that it leads to is
+written.
 
 It refuses where no encryption_key is configured, because the key is on the same disk then. With
 --with-master-key-elsewhere you say that you keep that key in another place.
@@ -72,7 +73,7 @@ func cmdBackup(cmd *cobra.Command, args []string) (int, error) {
 		}
 		return tellBackup(cmd, cmd.ErrOrStderr(), path, summary)
 	}
-	summary, code, err := backupToFile(cmd, path)
+	summary, code, err := backupToFile(cmd, path, boolFlag(cmd, "overwrite"))
 	if err != nil {
 		return code, err
 	}
@@ -81,47 +82,6 @@ func cmdBackup(cmd *cobra.Command, args []string) (int, error) {
 
 // standardStream stands for standard input or output in place of a file.
 const standardStream = "-"
-
-// backupToFile writes a file that is whole, or not there.
-func backupToFile(cmd *cobra.Command, path string) (_ *sealed.BackupSummary, code int, err error) {
-	file, err := createBackup(path, boolFlag(cmd, "overwrite"))
-	if errors.Is(err, fs.ErrExist) {
-		return nil, exitFailed, fmt.Errorf("%s is there already\nhint: name another file, or replace it by --overwrite", path)
-	}
-	if err != nil {
-		return nil, exitFailed, err
-	}
-	defer func() {
-		_ = file.Close()
-		if err != nil {
-			_ = os.Remove(file.Name())
-		}
-	}()
-	summary, code, err := requestBackup(cmd, file)
-	if err != nil {
-		return nil, code, err
-	}
-	err = errors.Join(file.Chmod(0o600), file.Sync(), file.Close())
-	if err == nil && file.Name() != path {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return nil, exitFailed, errUnwritten(err)
-	}
-	durable.Names(filepath.Dir(path))
-	return summary, exitOK, nil
-}
-
-func errUnwritten(err error) error { return fmt.Errorf("the backup could not be written: %w", err) }
-
-// createBackup makes the file that is written: a new one, or one beside it that takes its place
-// once it is complete.
-func createBackup(path string, overwrite bool) (*os.File, error) {
-	if overwrite {
-		return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // exclusive, 0600
-	}
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-}
 
 // requestBackup has the running Caddy make a backup, and makes sure that all of it has come.
 func requestBackup(cmd *cobra.Command, file io.Writer) (summary *sealed.BackupSummary, code int, err error) {
