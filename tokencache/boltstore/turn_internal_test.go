@@ -90,6 +90,10 @@ func TestDiskHangs(t *testing.T) {
 					check("Load", tokensFile, func() error { _, _, err := b.Load(hungKey, hungSecrets); return err })
 					check("LoadLedger", tokensFile, func() error { _, err := b.LoadLedger(tokencache.Fingerprint{1}); return err })
 					check("TryWrite", tokensFile, b.TryWrite)
+					check("Rekey", tokensFile, func() error {
+						_, err := b.Rekey(func(string) [][]byte { return [][]byte{[]byte("another")} })
+						return err
+					})
 					check("ConsumeNonce", tokensFile, func() error { _, err := b.ConsumeNonce("id", started); return err })
 					check("CheckGrants", grantsFile, b.CheckGrants)
 					check("SaveGrant", grantsFile, func() error { return b.SaveGrant(unread, hungSecrets, tokencache.Grant{RefreshToken: "1000.late"}) })
