@@ -65,7 +65,7 @@ func newMachine(t *testing.T, server *zohosim.Server, baseURL string) *machine {
 
 // here puts the machine's folders in place of those that documents name.
 func (m *machine) here(text string) string {
-	text = strings.NewReplacer("/var/lib/caddy-zoho/store", m.storeDir(), "redis.internal:6379", m.redis).Replace(text)
+	text = strings.NewReplacer("/var/lib/caddy-zoho/caddy/zoho", m.storeDir(), "redis.internal:6379", m.redis).Replace(text)
 	return regexp.MustCompile(`/(etc/caddy-zoho|var/backups|var/lib)\b`).ReplaceAllString(text, m.dir+"/$1")
 }
 
@@ -312,7 +312,7 @@ func TestRestoreRules(t *testing.T) {
 	}
 	restore(" --dry-run", 0, "none of 2 grants would be restored; 1 deletion taken over")
 	b.wantNoGrant("shop")
-	restore("", 0, "main/office has a grant here; --replace takes that of the backup")
+	restore("", 0, "main/office keeps the grant that is stored here; --replace takes the one of the backup")
 	restore("", 0, "main/shop was deleted here, and stays so; --deleted brings it back")
 	restore("", 0, "none of 2 grants restored; 0 deletions taken over")
 	b.wantNoGrant("shop")
@@ -359,7 +359,7 @@ func TestBackupRefused(t *testing.T) {
 	c.shop()
 	path := filepath.Join(c.dir, "backup")
 	c.wantCLI(cli{"backup " + path, 1, "", "no encryption_key is configured"})
-	c.wantCLI(cli{"rekey", 1, "", "set `encryption_key {env.ZOHO_ENCRYPTION_KEY} {file." + c.masterKey() + "}`"})
+	c.wantCLI(cli{"rekey", 1, "", "write `encryption_key {file./etc/caddy-zoho/encryption_key} {file." + c.masterKey() + "}` in the option zoho, and reload"})
 	if _, err := os.Stat(path); err == nil {
 		t.Error("a backup that was refused has left a file")
 	}
@@ -492,6 +492,13 @@ func TestCheckBackup(t *testing.T) {
 	if err := json.Unmarshal([]byte(strings.ReplaceAll(stdout, "keys_tried", "tried")), &told); err != nil || !told.Opens || !told.Tried || told.Grants != 1 {
 		t.Errorf("%v: %s", err, stdout)
 	}
+	// What the keys open and no client here has would be left out.
+	server, baseURL, _ := sim(t, zohosim.Options{})
+	other := newMachine(t, server, baseURL)
+	other.writeConfig(strings.Replace(other.here(sealedByKey), "client main {", "client another {", 1))
+	other.start()
+	other.wantCLI(cli{"backup --check " + path, 0, "open all of it", "warning: restore would leave 1 account out here: client main is not configured"},
+		cli{"restore " + path, 1, "left out", "1 account could not be restored"})
 	// Neither a page nor another method gets at it, and what was done is in the audit.
 	for _, path := range []string{"/zoho/restore", "/zoho/rekey"} {
 		if res := a.adminCall(http.MethodPost, path, string(file), "Origin", "https://evil.example"); res.StatusCode != http.StatusForbidden {

@@ -32,18 +32,21 @@ func (b *Store) Concerns() (all []tokencache.Concern) {
 func explainNoticed(text string) tokencache.Concern {
 	c := tokencache.Concern{
 		What: text,
-		Why:  "noticed since Caddy has opened the file: a crash of the machine or a failing disk does that",
-		Do: "nothing for tokens, which are asked for anew; what concerns a grant is told with its " +
-			"account. If it comes again, see to the disk",
+		Why:  "this was noticed since Caddy opened the file; a crash of the machine or a failing disk does that",
+		Do: "access tokens need nothing, because Caddy asks for new ones; " + otherwiseTold +
+			"; if this comes again, check the disk",
 	}
 	if strings.Contains(text, tokencache.ErrWrongKey.Error()) {
-		c.Why = "it was sealed by another key: an encryption_key, or the client's secret and the master key, " +
-			"were changed and those before were taken away, or the store is another Caddy's"
-		c.Do = "add the key of before as a further one, of encryption_key or client_secret; nothing for tokens, " +
-			"which are asked for anew; what concerns a grant is told with its account"
+		c.Why = "it was sealed by another key: somebody has changed encryption_key, or the client's secret and the master key, " +
+			"and has taken the earlier one away; or the store belongs to another Caddy"
+		c.Do = "configure the earlier key again, behind the new one in encryption_key or client_secret; " +
+			"access tokens need nothing, because Caddy asks for new ones; " + otherwiseTold
 	}
 	return c
 }
+
+// otherwiseTold is where to read of grants.
+const otherwiseTold = "`caddy zoho status` names each account whose grant is concerned"
 
 // exposed says who else than this process can get at the files. On a disk that hangs, it says what it has found
 // last; that the disk hangs is an error of the calls that need it.
