@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -157,4 +158,32 @@ func TestNobodyWaitsForADiskThatHangs(t *testing.T) {
 	}
 	all.Wait()
 	m.stop() // with exit code 0
+}
+
+// TestRekeyWhileWritesHang, S-41: the disk of the store answers who reads, and lets those wait who write. rekey says so.
+func TestRekeyWhileWritesHang(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		missing(t, "only root may mount")
+	}
+	server, baseURL, _ := sim(t, zohosim.Options{})
+	m := newMachine(t, server, baseURL)
+	image := filepath.Join(t.TempDir(), "image")
+	if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, 16<<20), os.MkdirAll(m.storeDir(), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range [][]string{{"mkfs.ext4", "-q", image}, {"mount", "-o", "loop", image, m.storeDir()}} {
+		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+			missing(t, fmt.Sprintf("no disk can be frozen here: %v %s", err, out))
+		}
+	}
+	t.Cleanup(func() { operator(t, "umount", "--lazy", m.storeDir()) })
+	m.start()
+	m.connect("shop")
+	operator(t, "fsfreeze", "--freeze", m.storeDir())
+	thaw := sync.OnceFunc(func() { operator(t, "fsfreeze", "--unfreeze", m.storeDir()) })
+	t.Cleanup(thaw)
+	m.wantCLI(cli{"rekey", 1, "", "tokens.db: its disk has not answered for 2s"}, cli{"status", 0, "shop", ""})
+	thaw() // the kernel keeps a process that waits for a frozen disk
+	m.endsByItself()
 }
