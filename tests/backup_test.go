@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,7 +65,7 @@ func newMachine(t *testing.T, server *zohosim.Server, baseURL string) *machine {
 
 // here puts the machine's folders in place of those that documents name.
 func (m *machine) here(text string) string {
-	text = strings.NewReplacer("/var/lib/caddy-zoho/store", m.storeDir(), "redis.internal:6379", m.redis).Replace(text)
+	text = strings.NewReplacer("/var/lib/caddy-zoho/caddy/zoho", m.storeDir(), "redis.internal:6379", m.redis).Replace(text)
 	return regexp.MustCompile(`/(etc/caddy-zoho|var/backups|var/lib)\b`).ReplaceAllString(text, m.dir+"/$1")
 }
 
@@ -310,7 +312,7 @@ func TestRestoreRules(t *testing.T) {
 	}
 	restore(" --dry-run", 0, "none of 2 grants would be restored; 1 deletion taken over")
 	b.wantNoGrant("shop")
-	restore("", 0, "main/office has a grant here; --replace takes that of the backup")
+	restore("", 0, "main/office keeps the grant that is stored here; --replace takes the one of the backup")
 	restore("", 0, "main/shop was deleted here, and stays so; --deleted brings it back")
 	restore("", 0, "none of 2 grants restored; 0 deletions taken over")
 	b.wantNoGrant("shop")
@@ -357,7 +359,7 @@ func TestBackupRefused(t *testing.T) {
 	c.shop()
 	path := filepath.Join(c.dir, "backup")
 	c.wantCLI(cli{"backup " + path, 1, "", "no encryption_key is configured"})
-	c.wantCLI(cli{"rekey", 1, "", "set `encryption_key {env.ZOHO_ENCRYPTION_KEY} {file." + c.masterKey() + "}`"})
+	c.wantCLI(cli{"rekey", 1, "", "write `encryption_key {file./etc/caddy-zoho/encryption_key} {file." + c.masterKey() + "}` in the option zoho, and reload"})
 	if _, err := os.Stat(path); err == nil {
 		t.Error("a backup that was refused has left a file")
 	}
@@ -392,6 +394,76 @@ func TestBackupRefused(t *testing.T) {
 	c.wantCLI(cli{"rekey", 1, "opens by key id", "not all grants are opened by a configured encryption_key"})
 }
 
+// TestBackupFile: what is no regular file stays what it is, a link leads to what is written, a store without a grant
+// replaces nothing, and a run that was killed leaves nothing that the next one minds.
+func TestBackupFile(t *testing.T) {
+	t.Parallel()
+	server, baseURL, _ := sim(t, zohosim.Options{})
+	m := newMachine(t, server, baseURL)
+	m.start()
+	path := func(name string) string { return m.here("/var/backups/" + name) }
+	run := func(code int, says string, args ...string) {
+		t.Helper()
+		out, stderr, got := m.run(append([]string{"zoho", "backup"}, args...)...)
+		if got != code || !strings.Contains(out+stderr, says) {
+			t.Errorf("backup %q exits with %d, want %d and %q: %s%s", args, got, code, says, out, stderr)
+		}
+	}
+	run(0, "no grant is stored", path("empty"))
+	m.file("/var/backups/good", "an older backup")
+	run(1, "the store holds no grant, so "+path("good")+" is left as it is", "--overwrite", path("good"))
+	if got, err := os.ReadFile(path("good")); string(got) != "an older backup\n" {
+		t.Errorf("a good backup became %q, %v", got, err)
+	}
+
+	m.connect("shop")
+	if err := errors.Join(syscall.Mkfifo(path("pipe"), 0o600), os.Mkdir(path("folder"), 0o700),
+		os.Symlink("good", path("link")), os.Symlink("nothing", path("nowhere"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path("pipe"), path("folder"), "/dev/null"} {
+		before, err := os.Lstat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(1, "no regular file", "--overwrite", name)
+		run(1, "no regular file", name)
+		if after, err := os.Lstat(name); err != nil || !os.SameFile(before, after) {
+			t.Errorf("%s became %v, %v", name, after, err)
+		}
+	}
+	run(1, "leads nowhere", "--overwrite", path("nowhere"))
+	run(0, "1 grant", "--overwrite", path("link"))
+	run(0, "1 grant", "--check", path("good"))
+	if leads, err := os.Readlink(path("link")); err != nil || leads != "good" {
+		t.Errorf("the link leads to %q, %v", leads, err)
+	}
+
+	asked := make(chan struct{})
+	stuck := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	}))
+	defer stuck.Close()
+	killed := exec.Command(binary, "zoho", "backup", path("killed"), "--address", strings.TrimPrefix(stuck.URL, "http://"))
+	killed.Env, killed.Dir = m.env, m.dir
+	if err := killed.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	_ = killed.Process.Kill()
+	_ = killed.Wait()
+	if left, _ := filepath.Glob(path("killed*")); len(left) != 1 || left[0] == path("killed") {
+		t.Errorf("a run that was killed has left %q", left)
+	}
+	m.file("/var/backups/killed.new-year", "not ours")
+	run(0, "1 grant", path("killed"))
+	run(0, "1 grant", "--check", path("killed"))
+	if left, _ := filepath.Glob(path("killed*")); len(left) != 2 {
+		t.Errorf("left: %q", left)
+	}
+}
+
 // TestCheckBackup: damage is told from a Caddy that cannot be asked.
 func TestCheckBackup(t *testing.T) {
 	t.Parallel()
@@ -420,6 +492,13 @@ func TestCheckBackup(t *testing.T) {
 	if err := json.Unmarshal([]byte(strings.ReplaceAll(stdout, "keys_tried", "tried")), &told); err != nil || !told.Opens || !told.Tried || told.Grants != 1 {
 		t.Errorf("%v: %s", err, stdout)
 	}
+	// What the keys open and no client here has would be left out.
+	server, baseURL, _ := sim(t, zohosim.Options{})
+	other := newMachine(t, server, baseURL)
+	other.writeConfig(strings.Replace(other.here(sealedByKey), "client main {", "client another {", 1))
+	other.start()
+	other.wantCLI(cli{"backup --check " + path, 0, "open all of it", "warning: restore would leave 1 account out here: client main is not configured"},
+		cli{"restore " + path, 1, "left out", "1 account could not be restored"})
 	// Neither a page nor another method gets at it, and what was done is in the audit.
 	for _, path := range []string{"/zoho/restore", "/zoho/rekey"} {
 		if res := a.adminCall(http.MethodPost, path, string(file), "Origin", "https://evil.example"); res.StatusCode != http.StatusForbidden {

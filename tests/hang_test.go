@@ -5,14 +5,19 @@ package tests
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
+	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
 // TestDiskHangs, S-41: bbolt waits for the disk as long as the test lasts. A token that was revoked
@@ -104,4 +109,81 @@ func (c *proxy) endsByItself() {
 		c.t.Errorf("Caddy ended with %v\n%s", err, c.output)
 	}
 	c.cmd = nil
+}
+
+// hangs puts a file system that nobody serves over folders: whoever asks for a name in one of them waits until the
+// test is over, as on a network file system whose server is away. Files that are open go on.
+func hangs(t *testing.T, folders ...string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "only root may mount")
+	}
+	for _, folder := range folders {
+		served, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+		if err != nil {
+			missing(t, err.Error())
+		}
+		mount := exec.Command("mount", "--internal-only", "-t", "fuse", "-o", "fd=3,rootmode=40000,user_id=0,group_id=0", "none", folder)
+		mount.ExtraFiles = []*os.File{served}
+		if out, err := mount.CombinedOutput(); err != nil {
+			_ = served.Close()
+			missing(t, fmt.Sprintf("nothing may be mounted here: %v %s", err, out))
+		}
+		t.Cleanup(func() {
+			_ = served.Close() // those who wait get an error
+			operator(t, "umount", "--lazy", folder)
+		})
+	}
+}
+
+// TestNobodyWaitsForADiskThatHangs, S-41: the folders of the store and of the secrets hang. Accounts are served, each
+// command answers and names the file, and none of them holds up the end.
+func TestNobodyWaitsForADiskThatHangs(t *testing.T) {
+	t.Parallel()
+	server, baseURL, _ := sim(t, zohosim.Options{})
+	m := newMachine(t, server, baseURL)
+	m.start()
+	m.connect("shop")
+	m.wantServed(false, "shop")
+	hangs(t, m.storeDir(), m.here("/etc/caddy-zoho"))
+	m.wantServed(true, "shop")
+	var all sync.WaitGroup
+	for _, command := range []string{"status", "doctor", "rekey", "forget main shop", "backup -"} {
+		all.Go(func() {
+			out, stderr, code := m.run(append([]string{"zoho"}, append(strings.Fields(command), "--address", m.admin)...)...)
+			if code != 1 || !strings.Contains(out+stderr, ".db: its disk has not answered for 2s") {
+				t.Errorf("%s exits with %d: %s%s", command, code, out, stderr)
+			}
+		})
+	}
+	all.Wait()
+	m.stop() // with exit code 0
+}
+
+// TestRekeyWhileWritesHang, S-41: the disk of the store answers who reads, and lets those wait who write. rekey says so.
+func TestRekeyWhileWritesHang(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		missing(t, "only root may mount")
+	}
+	server, baseURL, _ := sim(t, zohosim.Options{})
+	m := newMachine(t, server, baseURL)
+	image := filepath.Join(t.TempDir(), "image")
+	if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, 16<<20), os.MkdirAll(m.storeDir(), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range [][]string{{"mkfs.ext4", "-q", image}, {"mount", "-o", "loop", image, m.storeDir()}} {
+		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+			missing(t, fmt.Sprintf("no disk can be frozen here: %v %s", err, out))
+		}
+	}
+	t.Cleanup(func() { operator(t, "umount", "--lazy", m.storeDir()) })
+	m.start()
+	m.connect("shop")
+	operator(t, "fsfreeze", "--freeze", m.storeDir())
+	thaw := sync.OnceFunc(func() { operator(t, "fsfreeze", "--unfreeze", m.storeDir()) })
+	t.Cleanup(thaw)
+	m.wantCLI(cli{"rekey", 1, "", "tokens.db: its disk has not answered for 2s"}, cli{"status", 0, "shop", ""})
+	thaw() // the kernel keeps a process that waits for a frozen disk
+	m.endsByItself()
 }

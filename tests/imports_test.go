@@ -55,7 +55,7 @@ var layers = map[string][]string{
 	"internal/access":       {"internal/apikeys", "internal/callers", "internal/onboard", "internal/policy"},
 	"internal/words":        {"internal/nearest"},
 	"internal/fault":        {},
-	"internal/secret":       {},
+	"internal/secret":       {"internal/turn"},
 	"internal/accesslog":    {},
 	"internal/durable":      {},
 	"internal/lengthprefix": {},

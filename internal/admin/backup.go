@@ -60,8 +60,9 @@ func refuseWithoutKey(what, otherwise, masterKeyFile string) error {
 	e := adminapi.Refuse(http.StatusConflict, adminapi.CodeNoEncryptionKey,
 		"no encryption_key is configured: what is stored is sealed by the client secrets, and by %s on this machine; "+
 			"%s is of use only with a key that is kept elsewhere", masterKeyFile, what)
-	e.Hint = "set `encryption_key {env.ZOHO_ENCRYPTION_KEY} {file." + masterKeyFile + "}` in the option zoho, " +
-		"keep that first key in another place, and reload"
+	e.Hint = "make a key by `openssl rand -base64 32 > /etc/caddy-zoho/encryption_key`, and keep a copy of it in another place; " +
+		"write `encryption_key {file./etc/caddy-zoho/encryption_key} {file." + masterKeyFile + "}` in the option zoho, and reload " +
+		"(a key in an environment variable takes a restart)"
 	if otherwise != "" {
 		e.Hint += "; " + otherwise
 	}
@@ -112,7 +113,7 @@ func (m *Managed) checkWraps(dump *sealed.Dump, keys []sealed.NeededKey) error {
 			e := adminapi.Refuse(http.StatusConflict, "not-opened",
 				"nothing that is configured opens the grants of client %s, which are sealed under key id %s: "+
 					"a backup could not be restored", ring.Client, strings.Join(ring.WrapIDs(), ", "))
-			e.Hint = "give the key of before as a further one of encryption_key, reload, and run `caddy zoho rekey`"
+			e.Hint = "configure the earlier key again, behind the new one in encryption_key; reload, and run `caddy zoho rekey`"
 			return e
 		}
 	}

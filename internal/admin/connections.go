@@ -39,9 +39,7 @@ func (e endpoint) listConnections(w http.ResponseWriter, r *http.Request) error 
 	if err := m.Store.CheckGrants(); err != nil {
 		list.StoreError = err.Error()
 	}
-	for _, c := range m.Store.Concerns() {
-		list.Warnings = append(list.Warnings, c.What+"; "+c.Do)
-	}
+	list.Warnings = warningsOf(m.Store.Concerns())
 	if query.Get("account") == "" {
 		list.Keys = m.keysInUse()
 	}
@@ -58,6 +56,18 @@ func (e endpoint) listConnections(w http.ResponseWriter, r *http.Request) error 
 		}
 	}
 	return adminapi.WriteJSON(w, list)
+}
+
+// warningsOf says what to do once, after the last one in a row that takes the same.
+func warningsOf(concerns []tokencache.Concern) (warnings []string) {
+	for i, c := range concerns {
+		text := c.What
+		if i+1 == len(concerns) || concerns[i+1].Do != c.Do {
+			text += "; " + c.Do
+		}
+		warnings = append(warnings, text)
+	}
+	return warnings
 }
 
 // parseLimit is by default large enough for a person and small enough for a terminal.

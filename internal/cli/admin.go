@@ -51,7 +51,7 @@ func adminStream(
 	if err != nil {
 		return exitUsage, err
 	}
-	stop := showProgress(cmd.ErrOrStderr(), "waiting for Caddy, which may be asking Zoho")
+	stop := showProgress(cmd.ErrOrStderr(), "waiting for the running Caddy")
 	res, err := callAdmin(address, method, uri, mediaType, body)
 	stop()
 	if err != nil {

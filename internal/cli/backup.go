@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,7 +14,6 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/backup"
-	"github.com/caddy-zoho/caddy-zoho/internal/durable"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
@@ -28,16 +25,20 @@ func addBackup(parent *cobra.Command) {
 		Use:   "backup FILE",
 		Short: "Writes all stored grants to a file, sealed as they are, while Caddy runs",
 		Long: `
-Writes the stored grants to FILE, with the data keys that open them and the marks of deleted
-accounts. All of it stays sealed: whoever restores it needs an encryption_key of now. Access tokens
-and grants from the configuration are not in it. FILE gets mode 0600; - is standard output.
+Writes the stored grants to FILE, with the data keys that open them and the list of deleted
+accounts. All of it stays sealed: whoever restores it needs one of today's encryption keys. It holds
+no access token, and no grant from the configuration. FILE gets mode 0600; - is standard output.
 
-It refuses where no encryption_key is configured, because the key is on the same disk then. With
---with-master-key-elsewhere you say that you keep that key in another place.
+The new backup is complete before it gets its name, and --overwrite keeps the old one until then. A
+store without any grant replaces no backup. FILE may be a symbolic link; the file that it leads to is
+written.
 
-With --check it reads a backup instead, and has the running Caddy try its keys on it; nothing is
-changed. It exits with 1 if the file is damaged or the keys do not open all of it, and with 4 if no
-Caddy could be asked.`,
+Without an encryption_key, the command refuses, because the key is on the same disk then. Add
+--with-master-key-elsewhere if you keep a copy of that key in another place.
+
+With --check the command reads a backup instead, and the running Caddy tries its keys on it. Nothing
+is changed. It warns of accounts whose client is not configured here. It exits with 1 if the file is
+damaged or the keys do not open all of it, and with 4 if no Caddy could be asked.`,
 		Example: "  caddy zoho backup /backup/zoho.jsonl\n  caddy zoho backup --check /backup/zoho.jsonl",
 	})
 	command.Flags().Bool("check", false, "Check the backup in FILE, and whether the running Caddy's keys open it")
@@ -72,7 +73,7 @@ func cmdBackup(cmd *cobra.Command, args []string) (int, error) {
 		}
 		return tellBackup(cmd, cmd.ErrOrStderr(), path, summary)
 	}
-	summary, code, err := backupToFile(cmd, path)
+	summary, code, err := backupToFile(cmd, path, boolFlag(cmd, "overwrite"))
 	if err != nil {
 		return code, err
 	}
@@ -81,47 +82,6 @@ func cmdBackup(cmd *cobra.Command, args []string) (int, error) {
 
 // standardStream stands for standard input or output in place of a file.
 const standardStream = "-"
-
-// backupToFile writes a file that is whole, or not there.
-func backupToFile(cmd *cobra.Command, path string) (_ *sealed.BackupSummary, code int, err error) {
-	file, err := createBackup(path, boolFlag(cmd, "overwrite"))
-	if errors.Is(err, fs.ErrExist) {
-		return nil, exitFailed, fmt.Errorf("%s is there already\nhint: name another file, or replace it by --overwrite", path)
-	}
-	if err != nil {
-		return nil, exitFailed, err
-	}
-	defer func() {
-		_ = file.Close()
-		if err != nil {
-			_ = os.Remove(file.Name())
-		}
-	}()
-	summary, code, err := requestBackup(cmd, file)
-	if err != nil {
-		return nil, code, err
-	}
-	err = errors.Join(file.Chmod(0o600), file.Sync(), file.Close())
-	if err == nil && file.Name() != path {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return nil, exitFailed, errUnwritten(err)
-	}
-	durable.Names(filepath.Dir(path))
-	return summary, exitOK, nil
-}
-
-func errUnwritten(err error) error { return fmt.Errorf("the backup could not be written: %w", err) }
-
-// createBackup makes the file that is written: a new one, or one beside it that takes its place
-// once it is complete.
-func createBackup(path string, overwrite bool) (*os.File, error) {
-	if overwrite {
-		return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // exclusive, 0600
-	}
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-}
 
 // requestBackup has the running Caddy make a backup, and makes sure that all of it has come.
 func requestBackup(cmd *cobra.Command, file io.Writer) (summary *sealed.BackupSummary, code int, err error) {
@@ -226,7 +186,23 @@ func checkBackup(cmd *cobra.Command, path string) (int, error) {
 	case !answer.Opens:
 		return exitFailed, notOpened(&tried)
 	}
+	warn(cmd, notConfigured(&tried))
 	return exitOK, nil
+}
+
+// notConfigured warns of accounts that restore would leave out though their grants open.
+func notConfigured(tried *adminapi.Restored) (warnings []string) {
+	accounts := make(map[string]int)
+	for _, a := range tried.Accounts {
+		if a.Why == adminapi.WhyNoClient {
+			accounts[a.Client]++
+		}
+	}
+	for _, client := range slices.Sorted(maps.Keys(accounts)) {
+		warnings = append(warnings, fmt.Sprintf("restore would leave %s out here: client %s is not configured",
+			words.Plural(accounts[client], "account"), onboard.ShowAccount(client)))
+	}
+	return warnings
 }
 
 // notOpened says what the configured keys do not open.
@@ -244,7 +220,7 @@ func notOpened(tried *adminapi.Restored) error {
 	} else {
 		text += fmt.Sprintf(", and %d of %s", tried.RingsOpened, words.Plural(tried.Backup.Rings, "data key"))
 	}
-	return errors.New(text + "\nhint: add the key of then as a further one of encryption_key")
+	return errors.New(text + "\nhint: configure the key of that time again, behind the new one in encryption_key")
 }
 
 // readBackup opens a backup that is whole, until it is closed. From standard input it is kept in a temporary file.
@@ -291,12 +267,12 @@ func keyWord(k *adminapi.Keys) string {
 	case further != "":
 		add("old encryption_key (key id %s): the first one does not open %s; `caddy zoho rekey` changes that", further, records)
 	case k.RecordsUnderOldKeys > 0:
-		add("no configured encryption_key opens %s; give the one with key id %s as a further one, and run `caddy zoho rekey`",
+		add("no configured encryption_key opens %s; configure the one with key id %s again, and run `caddy zoho rekey`",
 			records, unconfigured)
 		return lines[0]
 	}
 	if unconfigured != "" {
-		add("keys that are not configured and open the store: key id %s; `caddy zoho rekey` ends that", unconfigured)
+		add("keys that are not configured still open the store: key id %s; `caddy zoho rekey` ends that", unconfigured)
 	}
 	return strings.Join(lines, "\n")
 }

@@ -180,10 +180,10 @@ func TestKeyWord(t *testing.T) {
 	t.Parallel()
 	for want, keys := range map[string]*adminapi.Keys{
 		"": {First: "a"},
-		"old encryption_key (key id b): 0 records need it: it may be taken out":                                                 {First: "a", Further: []string{"b"}},
-		"old encryption_key (key id b): the first one does not open 1 record; `caddy zoho rekey` changes that":                  {First: "a", Further: []string{"b"}, RecordsUnderOldKeys: 1},
-		"keys that are not configured and open the store: key id c; `caddy zoho rekey` ends that":                               {First: "a", Unconfigured: []string{"c"}},
-		"no configured encryption_key opens 2 records; give the one with key id c as a further one, and run `caddy zoho rekey`": {First: "a", Unconfigured: []string{"c"}, RecordsUnderOldKeys: 2},
+		"old encryption_key (key id b): 0 records need it: it may be taken out":                                           {First: "a", Further: []string{"b"}},
+		"old encryption_key (key id b): the first one does not open 1 record; `caddy zoho rekey` changes that":            {First: "a", Further: []string{"b"}, RecordsUnderOldKeys: 1},
+		"keys that are not configured still open the store: key id c; `caddy zoho rekey` ends that":                       {First: "a", Unconfigured: []string{"c"}},
+		"no configured encryption_key opens 2 records; configure the one with key id c again, and run `caddy zoho rekey`": {First: "a", Unconfigured: []string{"c"}, RecordsUnderOldKeys: 2},
 	} {
 		if got := keyWord(keys); got != want {
 			t.Errorf("%+v: %q, want %q", keys, got, want)

@@ -21,9 +21,9 @@ func addRekey(parent *cobra.Command) {
 		Short: "Has every configured encryption_key, and no other key, open what is stored",
 		Long: `
 Wraps every data key of the store by each configured encryption_key, and drops the wraps by keys
-that are not configured anymore. The last key that opens something is never dropped. If the command
-is interrupted, run it again: the store can be read at any time. status says when an old key is not
-needed anymore.`,
+that are not configured anymore. It never drops the last key that opens something. The store can be
+read at any time: if the command is interrupted, run it again. It exits with 0 when all is done, and
+status says when nothing needs an old key anymore.`,
 		Example: "  caddy zoho rekey",
 	})
 }
@@ -39,7 +39,7 @@ func cmdRekey(cmd *cobra.Command, _ []string) (int, error) {
 	for _, u := range done.Unopened {
 		if u.File == sealed.Grants {
 			return exitFailed, errors.New("not all grants are opened by a configured encryption_key\n" +
-				"hint: add the key with the id that is named as a further one, reload, and run it again")
+				"hint: configure the key with the named id again, behind the new one in encryption_key; reload, and run this again")
 		}
 	}
 	return exitOK, nil
@@ -52,7 +52,7 @@ func printRekeyed(w io.Writer, done *adminapi.Rekeyed) {
 	for _, u := range done.Unopened {
 		what := "grants"
 		if u.File == sealed.Tokens {
-			what = "access tokens, which are asked for anew"
+			what = "access tokens; Caddy asks for new ones"
 		}
 		fmt.Fprintf(w, "client %s: data key %s opens by key id %s only; it seals %s\n", u.Client, u.ID, strings.Join(u.Wanted, ", "), what)
 	}

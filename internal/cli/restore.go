@@ -23,9 +23,9 @@ func addRestore(parent *cobra.Command) {
 Sends the backup in FILE to the running Caddy, which opens it with its own keys and stores the
 grants under them. They work at once, without a reload. FILE may be - for standard input.
 
-An account that has a grant keeps it, and one that was deleted here stays deleted. An account whose
-client is not configured, and one that no key opens, is left out and named. The command exits with 1
-then, and the rest is restored. It can be run again.`,
+An account that has a grant keeps it. An account that was deleted here stays deleted. The command
+leaves an account out and names it if its client is not configured, or if no key opens it. It
+restores the rest, and exits with 1. You can run it again.`,
 		Example: "  caddy zoho restore --dry-run /backup/zoho.jsonl\n  caddy zoho restore /backup/zoho.jsonl",
 	})
 	restore.Flags().Bool("replace", false, "Also replace grants that accounts have here")
@@ -65,7 +65,7 @@ func cmdRestore(cmd *cobra.Command, args []string) (int, error) {
 
 // outcomeWords say why something was not restored, and how it would be.
 var outcomeWords = map[onboard.Outcome]string{
-	onboard.Kept:       "has a grant here; --replace takes that of the backup",
+	onboard.Kept:       "keeps the grant that is stored here; --replace takes the one of the backup",
 	onboard.Configured: "its grant comes from the configuration, which always wins",
 	onboard.Gone:       "was deleted here, and stays so; --deleted brings it back",
 }

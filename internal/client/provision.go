@@ -37,7 +37,7 @@ func New(config *Config, name string, shared *Shared) (*Client, error) {
 // WarnOfSecretFiles tells of files that others of this machine can read.
 func WarnOfSecretFiles(logger *zap.Logger, secrets ...secret.Ref) {
 	for _, ref := range secrets {
-		if text := ref.Exposed(); text != "" {
+		if text, _ := ref.Exposed(); text != "" {
 			logger.Warn(text)
 		}
 	}

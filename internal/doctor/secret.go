@@ -23,7 +23,18 @@ func examineSecret(option, client string, ref secret.Ref) (found adminapi.Findin
 
 // examineFile looks at who else can read a secret.
 func examineFile(client string, ref secret.Ref) (found adminapi.Findings) {
-	if text := ref.Exposed(); text != "" {
+	text, err := ref.Exposed()
+	switch {
+	case err != nil:
+		found.Add(adminapi.Finding{
+			Check:  adminapi.CheckCredentials,
+			Result: adminapi.ResultFailed,
+			Client: client,
+			What:   "a secret cannot be read anew",
+			Why:    err.Error(),
+			Do:     "see to the disk; until it answers, the value that was read last counts",
+		})
+	case text != "":
 		found.Add(adminapi.Finding{
 			Check:  adminapi.CheckCredentials,
 			Result: adminapi.ResultFailed,

@@ -54,8 +54,17 @@ func (s Ref) IsSet() bool { return s.placeholder != "" || s.literal != "" }
 // ErrEmpty marks a placeholder that has no value now.
 var ErrEmpty = errors.New("has no value")
 
-// Resolve reads the secret anew. Its errors name the reference, never the value.
+// Resolve reads the secret anew. Its errors name the reference, never the value. While the disk of a file hangs,
+// the value that was read last counts.
 func (s Ref) Resolve() (string, error) {
+	if s.file() == "" {
+		return s.resolve()
+	}
+	return fileAt(s.file()).value(s.resolve)
+}
+
+// resolve is Resolve for who can wait.
+func (s Ref) resolve() (string, error) {
 	if s.placeholder == "" {
 		return s.literal, nil
 	}
@@ -115,13 +124,17 @@ func whatIsWrong(path string) string {
 var mountedSecrets = []string{"/run/secrets/", "/var/run/secrets/", "/run/credentials/"}
 
 // Exposed tells that others of this machine can read the secret's file, "" if they
-// cannot, or if it is no file.
-func (s Ref) Exposed() string {
+// cannot, or if it is no file. The error says that its disk hangs.
+func (s Ref) Exposed() (string, error) {
 	path := s.file()
 	if path == "" ||
 		slices.ContainsFunc(mountedSecrets, func(dir string) bool { return strings.HasPrefix(path, dir) }) {
-		return ""
+		return "", nil
 	}
+	return ask(fileAt(path), func() (string, error) { return exposed(path), nil })
+}
+
+func exposed(path string) string {
 	info, err := os.Stat(path)
 	if err != nil || info.IsDir() || info.Mode().Perm()&0o077 == 0 {
 		return ""

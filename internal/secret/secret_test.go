@@ -108,18 +108,18 @@ func TestExposed(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		if got := InFile(path).Exposed(); (got != "") != exposed || exposed && !strings.Contains(got, "chmod 600") {
+		if got, _ := InFile(path).Exposed(); (got != "") != exposed || exposed && !strings.Contains(got, "chmod 600") {
 			t.Errorf("%o: %q", mode, got)
 		}
 	}
 	before := mountedSecrets
 	mountedSecrets = append(mountedSecrets[:len(mountedSecrets):len(mountedSecrets)], filepath.Dir(path)+"/")
-	if got := InFile(path).Exposed(); got != "" {
+	if got, _ := InFile(path).Exposed(); got != "" {
 		t.Errorf("a mounted secret: %q", got)
 	}
 	mountedSecrets = before
 	for _, ref := range []Ref{Literal("value"), {placeholder: "{env.A}"}, InFile("/run/secrets/x"), InFile(filepath.Dir(path)), InFile(path + "x")} {
-		if got := ref.Exposed(); got != "" {
+		if got, _ := ref.Exposed(); got != "" {
 			t.Errorf("%s: %q", ref, got)
 		}
 	}

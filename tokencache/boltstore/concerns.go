@@ -1,29 +1,20 @@
 package boltstore
 
 import (
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
 	"strings"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/ownership"
+	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // Concerns are Warnings and Returned with their reasons, and what to do.
 func (b *Store) Concerns() (all []tokencache.Concern) {
-	for _, text := range b.tooOpen() {
-		all = append(all, tokencache.Concern{
-			What:   text,
-			Why:    "whoever can copy the store and learns a client secret has the grants",
-			Do:     "do that, and see who made it so",
-			Failed: true,
-		})
-	}
-	for _, text := range b.strange() {
-		all = append(all, tokencache.Concern{
-			What:   text,
-			Why:    "whoever owns a file of the store, or its folder, can replace it",
-			Do:     "change the owner as shown, and find out who set it",
-			Failed: true,
-		})
-	}
+	all = append(all, b.exposed()...)
 	if returned := b.Returned(); len(returned) > 0 {
 		all = append(all, tokencache.Concern{
 			What: returnedText(returned),
@@ -41,15 +32,81 @@ func (b *Store) Concerns() (all []tokencache.Concern) {
 func explainNoticed(text string) tokencache.Concern {
 	c := tokencache.Concern{
 		What: text,
-		Why:  "noticed since Caddy has opened the file: a crash of the machine or a failing disk does that",
-		Do: "nothing for tokens, which are asked for anew; what concerns a grant is told with its " +
-			"account. If it comes again, see to the disk",
+		Why:  "this was noticed since Caddy opened the file; a crash of the machine or a failing disk does that",
+		Do: "access tokens need nothing, because Caddy asks for new ones; " + otherwiseTold +
+			"; if this comes again, check the disk",
 	}
 	if strings.Contains(text, tokencache.ErrWrongKey.Error()) {
-		c.Why = "it was sealed by another key: an encryption_key, or the client's secret and the master key, " +
-			"were changed and those before were taken away, or the store is another Caddy's"
-		c.Do = "add the key of before as a further one, of encryption_key or client_secret; nothing for tokens, " +
-			"which are asked for anew; what concerns a grant is told with its account"
+		c.Why = "it was sealed by another key: somebody has changed encryption_key, or the client's secret and the master key, " +
+			"and has taken the earlier one away; or the store belongs to another Caddy"
+		c.Do = "configure the earlier key again, behind the new one in encryption_key or client_secret; " +
+			"access tokens need nothing, because Caddy asks for new ones; " + otherwiseTold
 	}
 	return c
+}
+
+// otherwiseTold is where to read of grants.
+const otherwiseTold = "`caddy zoho status` names each account whose grant is concerned"
+
+// exposed says who else than this process can get at the files. On a disk that hangs, it says what it has found
+// last; that the disk hangs is an error of the calls that need it.
+func (b *Store) exposed() []tokencache.Concern {
+	found, err := ask(&b.tokens, turn.Patience, func() (found []tokencache.Concern, _ error) {
+		for _, text := range b.tooOpen() {
+			found = append(found, tokencache.Concern{
+				What:   text,
+				Why:    "whoever can copy the store and learns a client secret has the grants",
+				Do:     "do that, and see who made it so",
+				Failed: true,
+			})
+		}
+		for _, text := range b.strange() {
+			found = append(found, tokencache.Concern{
+				What:   text,
+				Why:    "whoever owns a file of the store, or its folder, can replace it",
+				Do:     "change the owner as shown, and find out who set it",
+				Failed: true,
+			})
+		}
+		return found, nil
+	})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err == nil {
+		b.open = found
+	}
+	return slices.Clone(b.open)
+}
+
+// strange lists what of the store belongs to another user than the one of this process. It is told where
+// this is root; to others such a store is refused. The caller has the turn of tokens.db.
+func (b *Store) strange() []string {
+	var list []string
+	for path := range b.modes() {
+		if info, err := os.Lstat(path); err == nil {
+			uid, strange := ownership.Stranger(info)
+			text := fmt.Sprintf("%s: %s: %s", path, ownership.Told(uid), ownership.Remedy(path))
+			switch {
+			case strange && path == b.dir:
+				return []string{text} // which is also what to do about the files
+			case strange:
+				list = append(list, text)
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// tooOpen lists files with modes that let others than their owner read them. The caller has the turn of tokens.db.
+func (b *Store) tooOpen() []string {
+	var list []string
+	for path, limit := range b.modes() {
+		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink == 0 && info.IsDir() == (path == b.dir) && info.Mode().Perm()&^limit != 0 {
+			list = append(list, fmt.Sprintf("%s has mode %04o, so others than its owner can get at it: chmod %04o it",
+				path, info.Mode().Perm(), limit))
+		}
+	}
+	slices.Sort(list)
+	return list
 }

@@ -26,8 +26,12 @@ import (
 
 // Rekey has all data keys wrapped by the secrets that of gives for their client, and by no
 // others. Grants that are sealed by a data key of before, and open, are sealed anew by the one
-// of today. What the secrets do not open stays as it is.
+// of today. What the secrets do not open stays as it is. A large store takes a while, so whoever asks waits for
+// longer; a disk that hangs or refuses is found out before.
 func (b *Store) Rekey(of func(client string) [][]byte) (sealed.Rekeyed, error) {
+	if err := b.TryWrite(); err != nil {
+		return sealed.Rekeyed{}, err
+	}
 	return ask(&b.grants, openPatience, func() (sealed.Rekeyed, error) { return b.rekey(of) })
 }
 

@@ -23,7 +23,6 @@ package boltstore
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -31,7 +30,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/caddy-zoho/caddy-zoho/internal/ownership"
 	"github.com/caddy-zoho/caddy-zoho/internal/turn"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -57,9 +55,10 @@ type Store struct {
 	index   grantIndex
 	read    readGrants
 
-	mu         sync.Mutex // guards all below
-	warnings   []string   // the latest
-	unreported []string   // those of them that nobody was told of
+	mu         sync.Mutex           // guards all below
+	warnings   []string             // the latest
+	unreported []string             // those of them that nobody was told of
+	open       []tokencache.Concern // what exposed has found last
 }
 
 // New returns the store in dir. It opens nothing.
@@ -86,45 +85,15 @@ func (b *Store) putBack() string {
 
 // Warnings lists what does not stop the store but should be looked at: modes
 // that let others read, owners, files set aside, records that cannot be read.
-func (b *Store) Warnings() []string {
-	return slices.Concat(b.strange(), b.tooOpen(), b.noticed())
+func (b *Store) Warnings() (all []string) {
+	for _, c := range b.exposed() {
+		all = append(all, c.What)
+	}
+	return append(all, b.noticed()...)
 }
 
 // Name is the directory.
 func (b *Store) Name() string { return b.dir }
-
-// strange lists what of the store belongs to another user than the one of this process. It is told where
-// this is root; to others such a store is refused.
-func (b *Store) strange() []string {
-	var list []string
-	for path := range b.modes() {
-		if info, err := os.Lstat(path); err == nil {
-			uid, strange := ownership.Stranger(info)
-			text := fmt.Sprintf("%s: %s: %s", path, ownership.Told(uid), ownership.Remedy(path))
-			switch {
-			case strange && path == b.dir:
-				return []string{text} // which is also what to do about the files
-			case strange:
-				list = append(list, text)
-			}
-		}
-	}
-	slices.Sort(list)
-	return list
-}
-
-// tooOpen lists files with modes that let others than their owner read them.
-func (b *Store) tooOpen() []string {
-	var list []string
-	for path, limit := range b.modes() {
-		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink == 0 && info.IsDir() == (path == b.dir) && info.Mode().Perm()&^limit != 0 {
-			list = append(list, fmt.Sprintf("%s has mode %04o, so others than its owner can get at it: chmod %04o it",
-				path, info.Mode().Perm(), limit))
-		}
-	}
-	slices.Sort(list)
-	return list
-}
 
 // modes lists the widest mode of each file, where the system has modes.
 func (b *Store) modes() map[string]os.FileMode {

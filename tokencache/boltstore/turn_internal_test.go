@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -89,6 +90,10 @@ func TestDiskHangs(t *testing.T) {
 					check("Load", tokensFile, func() error { _, _, err := b.Load(hungKey, hungSecrets); return err })
 					check("LoadLedger", tokensFile, func() error { _, err := b.LoadLedger(tokencache.Fingerprint{1}); return err })
 					check("TryWrite", tokensFile, b.TryWrite)
+					check("Rekey", tokensFile, func() error {
+						_, err := b.Rekey(func(string) [][]byte { return [][]byte{[]byte("another")} })
+						return err
+					})
 					check("ConsumeNonce", tokensFile, func() error { _, err := b.ConsumeNonce("id", started); return err })
 					check("CheckGrants", grantsFile, b.CheckGrants)
 					check("SaveGrant", grantsFile, func() error { return b.SaveGrant(unread, hungSecrets, tokencache.Grant{RefreshToken: "1000.late"}) })
@@ -118,6 +123,46 @@ func TestDiskHangs(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestConcernsWhileTheDiskHangs, S-41: what is to be looked at is told from what was seen last. The disk is not asked
+// for it by anybody who is not in the queue.
+func TestConcernsWhileTheDiskHangs(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("it has no modes")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b := New(dir)
+		if err := b.Open(); err != nil {
+			t.Fatal(err)
+		}
+		concerns := func(want int) {
+			t.Helper()
+			started := time.Now()
+			all, warnings := b.Concerns(), b.Warnings()
+			if len(all) != want || len(warnings) != want || time.Since(started) > 2*turn.Patience {
+				t.Errorf("after %s: %v, %q, want %d", time.Since(started), all, warnings, want)
+			}
+		}
+		concerns(1)
+		answers := []func(){hang(t, b, &b.grants, false), hang(t, b, &b.tokens, false)}
+		if err := os.Chmod(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		concerns(1)
+		for _, answer := range answers {
+			answer()
+		}
+		concerns(0)
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestGrantInDoubt: a change of a grant that nobody waits for any more is not committed. While its
