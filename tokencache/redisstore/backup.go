@@ -67,15 +67,6 @@ func (s *Store) MarkDeleted(deleted map[tokencache.Key]time.Time) error {
 	return nil
 }
 
-func (s *Store) enlistDeleted(key tokencache.Key) error {
-	return s.do(func(ctx context.Context, c redis.UniversalClient) error {
-		if err := c.SAdd(ctx, s.layout.clients(), key.Client).Err(); err != nil {
-			return err
-		}
-		return c.SAdd(ctx, s.layout.deletions(key.Client), key.Account).Err()
-	})
-}
-
 // SaveGrants stores many grants of a client. All are looked at and sealed before the first is
 // written; if Redis fails in between, the error says so, and the same call again completes it.
 func (s *Store) SaveGrants(client string, secrets [][]byte, grants map[string]tokencache.Grant, anew bool) error {

@@ -65,7 +65,7 @@ func (s *Store) changesAfter(after string) (entries []redis.XMessage, gap bool, 
 	if server == nil {
 		return nil, false, closedError(s.Name())
 	}
-	err = server.within(callLimit+followPause, func(ctx context.Context, c redis.UniversalClient) error {
+	err = server.ask(callLimit+followPause, func(ctx context.Context, c redis.UniversalClient) error {
 		streams, err := c.XRead(ctx, &redis.XReadArgs{
 			Streams: []string{s.layout.changes(), after}, Count: maxRead, Block: followPause,
 		}).Result()

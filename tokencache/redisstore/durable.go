@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -65,9 +66,31 @@ func (d durability) await(ctx context.Context, pipe redis.Pipeliner) (confirmed 
 	}
 }
 
+// durabilityOf is what the node that holds a key can do. Where INFO is forbidden nothing is waited for.
+func (s *Store) durabilityOf(key string) (d durability, err error) {
+	err = s.do(func(ctx context.Context, c redis.UniversalClient) error {
+		node, err := primaryOf(ctx, c, key)
+		if err != nil {
+			return err
+		}
+		info, err := node.Info(ctx, "server", "replication", "persistence").Result()
+		var refused redis.Error
+		if errors.As(err, &refused) {
+			return nil
+		}
+		d = readDurability(info)
+		return err
+	})
+	return d, err
+}
+
 // durably runs a script on the node that holds its first key, and waits for others to have
 // what it wrote. what names it, for the warning.
 func (s *Store) durably(what, text string, keys []string, args ...any) (reply any, err error) {
+	d, err := s.durabilityOf(keys[0])
+	if err != nil {
+		return nil, err
+	}
 	server := s.open.Load()
 	if server == nil {
 		return nil, closedError(s.Name())
@@ -78,12 +101,10 @@ func (s *Store) durably(what, text string, keys []string, args ...any) (reply an
 		if err != nil {
 			return err
 		}
-		// Where INFO is forbidden the write goes on, and nothing is waited for.
-		info, _ := node.Info(ctx, "server", "replication", "persistence").Result()
 		var script *redis.Cmd
 		_, err = node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			script = pipe.Eval(ctx, text, keys, args...)
-			confirmed = readDurability(info).await(ctx, pipe)
+			confirmed = d.await(ctx, pipe)
 			return nil
 		})
 		if script.Err() == nil && script.Val() != nil {

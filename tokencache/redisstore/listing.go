@@ -17,27 +17,42 @@ import (
 // an account is listed before its grant is written, and taken off after it was deleted. So
 // each that is listed is looked for.
 
-// enlist lists an account.
-func (s *Store) enlist(key tokencache.Key) error {
+// enlist lists accounts of a client that have a grant, or are to get one.
+func (s *Store) enlist(key tokencache.Key, more ...tokencache.Key) error {
+	return s.addTo(s.layout.accounts, key, more...)
+}
+
+// enlistDeleted lists accounts of a client whose grant is deleted, or is to be.
+func (s *Store) enlistDeleted(key tokencache.Key, more ...tokencache.Key) error {
+	return s.addTo(s.layout.deletions, key, more...)
+}
+
+// addTo adds accounts of a client to one of its lists, and the client to that of all.
+func (s *Store) addTo(list func(client string) string, key tokencache.Key, more ...tokencache.Key) error {
+	accounts := []any{key.Account}
+	for _, other := range more {
+		accounts = append(accounts, other.Account)
+	}
 	return s.do(func(ctx context.Context, c redis.UniversalClient) error {
-		if err := c.SAdd(ctx, s.layout.clients(), key.Client).Err(); err != nil {
-			return err
-		}
-		return c.SAdd(ctx, s.layout.accounts(key.Client), key.Account).Err()
+		_, err := c.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			pipe.SAdd(ctx, s.layout.clients(), key.Client)
+			pipe.SAdd(ctx, list(key.Client), accounts...)
+			return nil
+		})
+		return err
 	})
 }
 
 // delist takes an account off the list whose grant was deleted, unless it has one again.
 func (s *Store) delist(key tokencache.Key) error {
-	var back int64
-	err := s.do(func(ctx context.Context, c redis.UniversalClient) (err error) {
-		if err = c.SRem(ctx, s.layout.accounts(key.Client), key.Account).Err(); err != nil {
-			return err
-		}
-		back, err = c.Exists(ctx, s.layout.grant(key)).Result()
-		return err
+	err := s.do(func(ctx context.Context, c redis.UniversalClient) error {
+		return c.SRem(ctx, s.layout.accounts(key.Client), key.Account).Err()
 	})
-	if err == nil && back > 0 {
+	if err != nil {
+		return err
+	}
+	back, err := s.get(s.layout.grant(key))
+	if err == nil && back != "" {
 		err = s.enlist(key)
 	}
 	return err

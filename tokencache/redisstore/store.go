@@ -60,12 +60,21 @@ func New(config Config) *Store {
 func (s *Store) Name() string { return s.config.Name() }
 
 // do makes a call to Redis.
-func (s *Store) do(call func(ctx context.Context, c redis.UniversalClient) error) error {
+func (s *Store) do(call call) error {
 	server := s.open.Load()
 	if server == nil {
 		return closedError(s.Name())
 	}
 	return server.do(call)
+}
+
+// look is do for Concerns.
+func (s *Store) look(call call) error {
+	server := s.open.Load()
+	if server == nil {
+		return closedError(s.Name())
+	}
+	return server.look(call)
 }
 
 // run runs a script.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -191,6 +192,48 @@ func TestPausedRedis(t *testing.T) {
 	wantGrant(t, s, "a", "a")
 	server.Resume()
 	waitFor(t, "it is used again", func() bool { return s.TryWrite() == nil })
+}
+
+// TestCrowd: many calls at once wait for each other, and not one takes a slow Redis for one that is away (S-54).
+func TestCrowd(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	w := newWay(t, server.Addr)
+	s := open(t, configOf(w.addr, "p:"))
+	w.hold.Store(int64(20 * time.Millisecond))
+	var all sync.WaitGroup
+	var failed atomic.Int64
+	const many = 10_000
+	for i := range many {
+		all.Go(func() {
+			if _, err := s.Lease(key(strconv.Itoa(i)), time.Minute); err != nil && failed.Add(1) == 1 {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := failed.Load(); n != 0 {
+		t.Errorf("%d of %d failed", n, many)
+	}
+}
+
+// TestSlowConcerns: what doctor looks at takes several commands of a slow Redis, and none is one too many.
+func TestSlowConcerns(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	w := newWay(t, server.Addr)
+	s := open(t, configOf(w.addr, "p:"))
+	save(t, s, "a")
+	w.hold.Store(int64(600 * time.Millisecond))
+	if got := s.Concerns(); len(got) != 1 || !strings.Contains(got[0].What, "writes nothing to a disk") {
+		t.Errorf("%+v", got)
+	}
+	for range 3 {
+		wantGrant(t, s, "a", "a")
+		if err := s.TryWrite(); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // TestStartedBefore: a store that cannot be reached at the start is used as soon as it can be.

@@ -4,6 +4,9 @@
 -- ARGV: time, 1 = also where there is no grant
 -- Returns whether there was something to delete.
 
+if redis.call('GET', KEYS[2]) == ARGV[1] then
+	return 1 -- the caller asks once more: the answer was lost
+end
 if redis.call('EXISTS', KEYS[1]) == 0 and ARGV[2] ~= '1' then
 	return 0
 end
