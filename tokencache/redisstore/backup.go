@@ -14,29 +14,15 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-// clients are those that have or had something here.
-func (s *Store) clients() (clients []string, err error) {
-	err = s.do(func(ctx context.Context, c redis.UniversalClient) (err error) {
-		clients, err = c.SMembers(ctx, s.layout.clients()).Result()
-		return err
-	})
-	slices.Sort(clients)
-	return clients, err
-}
-
 // Deleted says when grants were deleted that were not stored again since.
 func (s *Store) Deleted() (map[tokencache.Key]time.Time, error) {
 	clients, err := s.clients()
 	if err != nil {
 		return nil, err
 	}
-	var keys []tokencache.Key
-	for _, client := range clients {
-		of, err := s.members(client, s.layout.deletions(client))
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, of...)
+	keys, err := s.members(s.layout.deletions, clients...)
+	if err != nil {
+		return nil, err
 	}
 	replies, err := pipelined(s, keys, func(ctx context.Context, pipe redis.Pipeliner, key tokencache.Key) *redis.StringCmd {
 		return pipe.Get(ctx, s.layout.deleted(key))
@@ -108,22 +94,12 @@ type ringAt struct {
 }
 
 func (s *Store) content(client string) (c content, err error) {
-	listed, err := s.listed(client)
-	if err != nil {
-		return c, err
-	}
-	replies, err := pipelined(s, listed, func(ctx context.Context, pipe redis.Pipeliner, key tokencache.Key) *redis.StringCmd {
-		return pipe.Get(ctx, s.layout.grant(key))
-	})
-	if err != nil {
+	if c.keys, c.packed, err = s.packedGrants(client); err != nil {
 		return c, err
 	}
 	ids := make(map[string]bool)
-	for i, reply := range replies {
-		if reply.Val() != "" {
-			c.keys, c.packed = append(c.keys, listed[i]), append(c.packed, reply.Val())
-			ids[sealed.KeyOf([]byte(reply.Val()))] = true
-		}
+	for _, packed := range c.packed {
+		ids[sealed.KeyOf([]byte(packed))] = true
 	}
 	if len(c.keys) == 0 {
 		return c, nil
@@ -276,6 +252,9 @@ var errChanged = errors.New("changed meanwhile")
 
 // Rekey has all data keys wrapped by the secrets of their client, and by no others.
 func (s *Store) Rekey(of func(client string) [][]byte) (done sealed.Rekeyed, err error) {
+	if _, err := s.relist(false); err != nil {
+		return done, err
+	}
 	clients, err := s.clients()
 	if err != nil {
 		return done, err
@@ -360,7 +339,7 @@ func (s *Store) reseal(done *sealed.Rekeyed, key tokencache.Key, packed string, 
 	}
 	if err == nil {
 		done.Moved++
-		s.index.stored(key, anew)
+		s.index.note(key, anew)
 		s.announce(tokencache.Change{Key: key, Grant: true})
 	}
 	return err

@@ -30,7 +30,7 @@ func (s *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (g tokencache.Gr
 	if packed == "" {
 		return s.loadMissing(key, secrets)
 	}
-	if s.index.stored(key, packed) {
+	if s.index.note(key, packed) {
 		_ = s.enlist(key) // it was not listed, or not yet here
 	}
 	return s.openGrant(key, packed, secrets)
@@ -42,7 +42,7 @@ func (s *Store) loadMissing(key tokencache.Key, secrets [][]byte) (g tokencache.
 	if !s.index.has(key) {
 		return g, false, nil
 	}
-	if _, err := s.missing([]tokencache.Key{key}); err != nil || !s.index.isGone(key) {
+	if _, err := s.settleMissing([]tokencache.Key{key}); err != nil || !s.index.isGone(key) {
 		return g, false, err
 	}
 	if kept := s.index.kept(key); kept != "" {
@@ -126,7 +126,8 @@ func (s *Store) putGrant(key tokencache.Key, dataKey *sealed.DataKey, g tokencac
 	if err != nil {
 		return err
 	}
-	s.index.stored(key, packed)
+	s.enlistFound([]tokencache.Key{key}) // who deleted it at this moment may have taken it off the list
+	s.index.note(key, packed)
 	s.announce(tokencache.Change{Key: key, Grant: true})
 	return nil
 }

@@ -160,8 +160,13 @@ func (h namingKeys) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
 		for _, cmd := range cmds {
-			if cmd.Err() != nil {
-				cmd.SetErr(h.name(cmd, cmd.Err()))
+			if cmd.Err() == nil {
+				continue
+			}
+			named := h.name(cmd, cmd.Err())
+			cmd.SetErr(named)
+			if errors.Is(named, err) { // the pipeline fails by the first that does
+				err = named
 			}
 		}
 		return err

@@ -37,14 +37,13 @@ type Store struct {
 	watchers watchers
 	index    index
 	rings    ringCache
-	listing  sync.Mutex // held while grants are listed
-	looked   time.Time  // when each of them was last looked for; guarded by listing
 
 	open atomic.Pointer[server] // nil before Open, and after Close
 	stop func()                 // ends follow
 
 	mu     sync.Mutex // guards what follows
 	id     string     // of this Redis, as about has it; "" before it was read
+	looked time.Time  // when each grant was last looked for
 	newest map[tokencache.Key]uint64
 }
 
