@@ -22,10 +22,10 @@ import (
 func (s *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record, found bool, err error) {
 	var stored []any
 	err = s.do(func(ctx context.Context, c redis.UniversalClient) (err error) {
-		stored, err = c.HMGet(ctx, s.layout.record(key), "record", "token").Result()
+		stored, err = c.HMGet(ctx, s.layout.record(key), "record", "token", "with").Result()
 		return err
 	})
-	if err != nil || len(stored) < 2 {
+	if err != nil || len(stored) < 3 {
 		return r, false, err
 	}
 	packed, ok := stored[0].(string)
@@ -34,6 +34,9 @@ func (s *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record,
 	}
 	var w sealed.Record
 	damaged := sealed.Unpack([]byte(packed), &w, placeTokens, key.Client, key.Account)
+	if with, ok := stored[2].(string); ok && damaged == nil {
+		damaged = restoreToken(&w, key, with)
+	}
 	if damaged == nil {
 		r, damaged = w.Record()
 	}
@@ -49,6 +52,14 @@ func (s *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record,
 	}
 	r.Ledger, err = s.LoadLedger(r.Fingerprint)
 	return r, true, err
+}
+
+// restoreToken gives a record what it came with, where it was saved by a process that does not open its token.
+func restoreToken(w *sealed.Record, key tokencache.Key, with string) error {
+	var before sealed.Record
+	err := sealed.Unpack([]byte(with), &before, placeTokens, key.Client, key.Account)
+	w.Issued, w.Expiry, w.RenewAt, w.APIDomain, w.Scope = before.Issued, before.Expiry, before.RenewAt, before.APIDomain, before.Scope
+	return err
 }
 
 // openToken opens the token of a record, "" if it cannot be opened; the error is one of asking Redis.

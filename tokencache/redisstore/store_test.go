@@ -505,6 +505,51 @@ func TestDiedDeleting(t *testing.T) {
 	}
 }
 
+// TestUnopenedToken: a process that does not open a token saves what it knows beside it, and the others go on
+// with the token. Another generation, or another grant, displaces it (S-53).
+func TestUnopenedToken(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s, other := open(t, configOf(server.Addr, "p:")), open(t, configOf(server.Addr, "p:"))
+	first := record(1)
+	if err := s.Save(key("a"), secrets, first); err != nil {
+		t.Fatal(err)
+	}
+	blind := tokencache.Record{Fingerprint: first.Fingerprint, Generation: 1, LastError: "seen"}
+	for range 2 {
+		if r, found, err := other.Load(key("a"), others); err != nil || !found || r.Token != "" {
+			t.Fatalf("%v, %v, %v", r, found, err)
+		}
+		if err := other.Save(key("a"), others, blind); err != nil {
+			t.Fatal(err)
+		}
+		r, _, err := s.Load(key("a"), secrets)
+		if err != nil || r.Token != first.Token || !r.Expiry.Equal(first.Expiry) || r.LastError != "seen" {
+			t.Errorf("%v, %v", r, err)
+		}
+	}
+	stranger := first
+	stranger.Token = "1000.access.another"
+	if err := other.Save(key("a"), secrets, stranger); !errors.Is(err, tokencache.ErrOutdated) {
+		t.Errorf("%v, want ErrOutdated", err)
+	}
+	again := first
+	again.Expiry = first.Expiry.Add(-time.Minute)
+	if err := s.Save(key("a"), secrets, again); err != nil {
+		t.Fatal(err)
+	}
+	if r, _, err := s.Load(key("a"), secrets); err != nil || r.Token != first.Token || !r.Expiry.Equal(again.Expiry) || r.LastError != "" {
+		t.Errorf("%v, %v", r, err)
+	}
+	blind.Fingerprint = tokencache.Fingerprint{2}
+	if err := s.Save(key("a"), secrets, blind); err != nil {
+		t.Fatal(err)
+	}
+	if r, _, err := s.Load(key("a"), secrets); err != nil || r.Token != "" || !r.Expiry.IsZero() {
+		t.Errorf("%v, %v", r, err)
+	}
+}
+
 // TestGarbage: what strangers write does not end anything, and no grant becomes "none" by it (S-56).
 func TestGarbage(t *testing.T) {
 	t.Parallel()
