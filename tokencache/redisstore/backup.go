@@ -38,19 +38,20 @@ func (s *Store) Deleted() (map[tokencache.Key]time.Time, error) {
 
 // MarkDeleted notes that of grants that were deleted elsewhere. What is noted already stays.
 func (s *Store) MarkDeleted(deleted map[tokencache.Key]time.Time) error {
-	for key, at := range deleted {
+	keys := slices.SortedFunc(maps.Keys(deleted), compareKeys)
+	var writes []write
+	for _, key := range keys {
 		if err := checkKey(key); err != nil {
 			return err
 		}
-		if err := s.enlistDeleted(key); err != nil {
-			return err
-		}
-		_, err := s.durably("a deletion", textSwap, []string{s.layout.deleted(key)}, "", sealed.UTC(at).Format(time.RFC3339Nano))
-		if err != nil {
-			return err
-		}
+		at := sealed.UTC(deleted[key]).Format(time.RFC3339Nano)
+		writes = append(writes, write{"the deletion of " + key.String(), textSwap, []string{s.layout.deleted(key)}, []any{"", at}})
 	}
-	return nil
+	if err := s.enlistDeleted(keys...); err != nil {
+		return err
+	}
+	_, err := s.durablyAll(writes)
+	return err
 }
 
 // SaveGrants stores many grants of a client. All are looked at and sealed before the first is
@@ -71,10 +72,9 @@ func (s *Store) SaveGrants(client string, secrets [][]byte, grants map[string]to
 	if err != nil {
 		return s.grantError(tokencache.Key{Client: client}, err)
 	}
-	for i, account := range slices.Sorted(maps.Keys(grants)) {
-		if err := s.putGrant(tokencache.Key{Client: client, Account: account}, dataKey, grants[account]); err != nil {
-			return fmt.Errorf("%d of %d grants are stored: %w", i, len(grants), err)
-		}
+	stored, err := s.putGrants(client, dataKey, grants)
+	if err != nil {
+		return fmt.Errorf("%d of %d grants are stored: %w", stored, len(grants), err)
 	}
 	return nil
 }
@@ -285,10 +285,8 @@ func (s *Store) rekeyClient(done *sealed.Rekeyed, client string, secrets [][]byt
 			return err
 		}
 	}
-	for i, key := range c.keys {
-		if err := s.reseal(done, key, c.packed[i], c.rings, opened); err != nil {
-			return err
-		}
+	if err := s.reseal(done, c, opened); err != nil {
+		return err
 	}
 	tokens, err := s.tokenRing(client)
 	if err == nil && tokens != nil {
@@ -312,35 +310,52 @@ func (s *Store) rewrap(done *sealed.Rekeyed, ring ringAt, file, client string, s
 	return key, err
 }
 
-// reseal seals a grant by the data key of today that is sealed by one of before.
-func (s *Store) reseal(done *sealed.Rekeyed, key tokencache.Key, packed string, rings []ringAt, opened map[string]*sealed.DataKey) error {
-	if len(rings) == 0 || rings[0].retired {
+// reseal seals grants by the data key of today that are sealed by one of before.
+func (s *Store) reseal(done *sealed.Rekeyed, c content, opened map[string]*sealed.DataKey) error {
+	if len(c.rings) == 0 || c.rings[0].retired || opened[c.rings[0].ID] == nil {
 		return nil
 	}
-	id, today := sealed.KeyOf([]byte(packed)), rings[0].ID
-	if id == today || opened[id] == nil || opened[today] == nil {
-		return nil
+	today := c.rings[0].ID
+	var keys []tokencache.Key
+	var anew []string
+	var writes []write
+	for i, key := range c.keys {
+		before := opened[sealed.KeyOf([]byte(c.packed[i]))]
+		if before == nil || before == opened[today] {
+			continue
+		}
+		packed, err := s.resealed(key, c.packed[i], before, opened[today])
+		if err != nil {
+			return err
+		}
+		keys, anew = append(keys, key), append(anew, packed)
+		writes = append(writes, write{"the grant of " + key.String(), textSwap, []string{s.layout.grant(key)}, []any{c.packed[i], packed}})
 	}
+	replies, err := s.durablyAll(writes)
+	var changed []tokencache.Key
+	for i, reply := range replies {
+		switch {
+		case whole(reply) == 1:
+			s.index.note(keys[i], anew[i])
+			changed = append(changed, keys[i])
+		case err == nil:
+			err = errChanged
+		}
+	}
+	done.Moved += len(changed)
+	s.announceGrants(changed)
+	return err
+}
+
+// resealed is a grant sealed by another data key.
+func (s *Store) resealed(key tokencache.Key, packed string, before, today *sealed.DataKey) (string, error) {
 	var w sealed.Grant
 	if err := sealed.Unpack([]byte(packed), &w, placeGrants, key.Client, key.Account); err != nil {
-		return s.unreadable(key, err)
+		return "", s.unreadable(key, err)
 	}
-	g, err := w.Open(opened[id], key)
+	g, err := w.Open(before, key)
 	if err != nil {
-		return s.unreadable(key, err)
+		return "", s.unreadable(key, err)
 	}
-	anew, err := packGrant(key, opened[today], g)
-	if err != nil {
-		return err
-	}
-	reply, err := s.durably("the grant of "+key.String(), textSwap, []string{s.layout.grant(key)}, packed, anew)
-	if err == nil && whole(reply) == 0 {
-		return errChanged
-	}
-	if err == nil {
-		done.Moved++
-		s.index.note(key, anew)
-		s.announce(tokencache.Change{Key: key, Grant: true})
-	}
-	return err
+	return packGrant(key, today, g)
 }

@@ -67,7 +67,8 @@ type way struct {
 	to     string
 	listen net.Listener
 
-	hold atomic.Int64 // nanoseconds before each answer
+	hold  atomic.Int64 // nanoseconds before each answer
+	trips atomic.Int64 // answers, or parts of them
 
 	mu   sync.Mutex
 	away bool
@@ -116,6 +117,7 @@ func (w *way) answer(from, to net.Conn) {
 		if err != nil {
 			return
 		}
+		w.trips.Add(1)
 		time.Sleep(time.Duration(w.hold.Load()))
 		if _, err := from.Write(b[:n]); err != nil {
 			return

@@ -19,50 +19,26 @@ import (
 // them: a node of a cluster fails over, or somebody deletes a key. Then whoever knows the grant lists it
 // again when it next looks (relist), and who does not when it is asked for by name (LoadGrant).
 
-// enlist lists accounts of a client that have a grant, or are to get one.
-func (s *Store) enlist(key tokencache.Key, more ...tokencache.Key) error {
-	return s.addTo(s.layout.accounts, key, more...)
-}
+// enlist lists accounts that have a grant, or are to get one.
+func (s *Store) enlist(keys ...tokencache.Key) error { return s.addTo(s.layout.accounts, keys) }
 
-// enlistDeleted lists accounts of a client whose grant is deleted, or is to be.
-func (s *Store) enlistDeleted(key tokencache.Key, more ...tokencache.Key) error {
-	return s.addTo(s.layout.deletions, key, more...)
-}
+// enlistDeleted lists accounts whose grant is deleted, or is to be.
+func (s *Store) enlistDeleted(keys ...tokencache.Key) error { return s.addTo(s.layout.deletions, keys) }
 
-// addTo adds accounts of a client to one of its lists, and the client to that of all.
-func (s *Store) addTo(list func(client string) string, key tokencache.Key, more ...tokencache.Key) error {
-	accounts := []any{key.Account}
-	for _, other := range more {
-		accounts = append(accounts, other.Account)
-	}
-	return s.do(func(ctx context.Context, c redis.UniversalClient) error {
-		_, err := c.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			pipe.SAdd(ctx, s.layout.clients(), key.Client)
-			pipe.SAdd(ctx, list(key.Client), accounts...)
-			return nil
-		})
-		return err
+// addTo adds accounts to a list of their client, and the client to that of all.
+func (s *Store) addTo(list func(client string) string, keys []tokencache.Key) error {
+	_, err := pipelined(s, keys, func(ctx context.Context, pipe redis.Pipeliner, key tokencache.Key) *redis.IntCmd {
+		pipe.SAdd(ctx, s.layout.clients(), key.Client)
+		return pipe.SAdd(ctx, list(key.Client), key.Account)
 	})
+	return err
 }
 
-// enlistFound lists accounts anew that have a grant and were not listed. If that fails the next look finds them.
+// enlistFound lists accounts anew that have a grant. If that fails the next look finds them.
 func (s *Store) enlistFound(keys []tokencache.Key) {
-	for client, of := range byClient(keys) {
-		for some := range slices.Chunk(of, maxPart) {
-			if err := s.enlist(some[0], some[1:]...); err != nil {
-				s.warn("%s: accounts of client %q have a grant and could not be listed yet: %v", s.Name(), client, err)
-				return
-			}
-		}
+	if err := s.enlist(keys...); err != nil {
+		s.warn("%s: an account that has a grant could not be listed yet: %v", s.Name(), err)
 	}
-}
-
-func byClient(keys []tokencache.Key) map[string][]tokencache.Key {
-	of := make(map[string][]tokencache.Key)
-	for _, key := range keys {
-		of[key.Client] = append(of[key.Client], key)
-	}
-	return of
 }
 
 // delist takes an account off the list whose grant was deleted, unless it has one again.

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -663,6 +664,62 @@ func TestUnconfirmed(t *testing.T) {
 	}
 	wantGrant(t, s, "b", "b")
 	replica.Resume()
+}
+
+// TestManyGrants: thousands of grants are written, and sealed by another key, in a few round trips and waits
+// for the disk.
+func TestManyGrants(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "appendonly", "yes")
+	w := newWay(t, server.Addr)
+	s := open(t, configOf(w.addr, "p:"))
+	const many = 2500
+	grants := make(map[string]tokencache.Grant)
+	for i := range many {
+		account := fmt.Sprintf("shop-%04d", i)
+		grants[account] = grant(account)
+	}
+	trips := w.trips.Load()
+	if err := s.SaveGrants("main", secrets, grants, false); err != nil {
+		t.Fatal(err)
+	}
+	d, err := s.Dump()
+	if err != nil || len(d.Grants) != many {
+		t.Fatalf("%d grants, %v", len(d.Grants), err)
+	}
+	if got := w.trips.Load() - trips; got > 300 { // an answer of several packets counts as many
+		t.Errorf("%d answers for %d grants", got, many)
+	}
+	wantGrant(t, s, "shop-2499", "shop-2499")
+	if err := s.ReplaceGrant(key("anew"), others, grant("anew")); err != nil { // another data key seals from now on
+		t.Fatal(err)
+	}
+	trips = w.trips.Load()
+	done, err := s.Rekey(func(string) [][]byte { return append(slices.Clone(others), secrets...) })
+	if err != nil || done.Moved != many {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if got := w.trips.Load() - trips; got > 300 {
+		t.Errorf("%d answers to seal %d grants anew", got, many)
+	}
+	g, found, err := s.LoadGrant(key("shop-0007"), others)
+	if err != nil || !found || g.RefreshToken != grant("shop-0007").RefreshToken {
+		t.Errorf("%v, %v, %v", g, found, err)
+	}
+}
+
+// TestManyGrantsPartly: where Redis takes a part of them, the error says how many.
+func TestManyGrantsPartly(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, configOf(server.Addr, "p:"))
+	save(t, s, "first")
+	server.CLI("ACL", "SETUSER", "default", "resetkeys", "~p:about", "~p:c*", "~p:accounts*", "~p:deletions*", "~p:keys*", "~p:{main/a}*",
+		"~p:{main/c}*", "~p:{main/first}*")
+	err := s.SaveGrants("main", secrets, map[string]tokencache.Grant{"a": grant("a"), "b": grant("b"), "c": grant("c")}, false)
+	wantError(t, err, true, "2 of 3 grants are stored: ")
+	wantGrant(t, s, "a", "a")
+	wantGrant(t, s, "c", "c")
 }
 
 // TestKeeping: that Redis may lose grants is told where some are stored.
