@@ -44,7 +44,7 @@ func (s *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record,
 		s.warn("%s: the record of %s is damaged and counts as none", s.Name(), key)
 		return tokencache.Record{}, false, nil
 	}
-	s.seen(key, r.Generation)
+	s.newest.note(key, r.Generation)
 	if token, _ := stored[1].(string); token != "" {
 		if r.Token, err = s.openToken(key, w, token, secrets); err != nil {
 			return tokencache.Record{}, false, err
@@ -116,7 +116,7 @@ func (s *Store) Save(key tokencache.Key, secrets [][]byte, r tokencache.Record) 
 	case whole(reply) == 2:
 		s.announce(tokencache.Change{Key: key})
 	}
-	s.seen(key, r.Generation)
+	s.newest.note(key, r.Generation)
 	if keyErr != nil {
 		return s.grantError(key, keyErr)
 	}

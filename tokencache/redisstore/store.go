@@ -37,6 +37,7 @@ type Store struct {
 	watchers watchers
 	index    index
 	rings    ringCache
+	newest   generations
 
 	open atomic.Pointer[server] // nil before Open, and after Close
 	stop func()                 // ends follow
@@ -44,14 +45,12 @@ type Store struct {
 	mu     sync.Mutex // guards what follows
 	id     string     // of this Redis, as about has it; "" before it was read
 	looked time.Time  // when each grant was last looked for
-	newest map[tokencache.Key]uint64
 }
 
 // New returns the store. It opens nothing.
 func New(config Config) *Store {
 	return &Store{
 		config: config, layout: layout{config.Prefix}, process: rand.Text(),
-		newest: make(map[tokencache.Key]uint64),
 	}
 }
 
@@ -96,19 +95,6 @@ func (s *Store) get(key string) (value string, err error) {
 
 // Watch calls f for what other processes change.
 func (s *Store) Watch(f func(tokencache.Change)) (stop func()) { return s.watchers.add(f) }
-
-// seen notes a generation that was stored, so that, whatever Redis loses, none that is given out later is older.
-func (s *Store) seen(key tokencache.Key, generation uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.newest[key] = max(s.newest[key], generation)
-}
-
-func (s *Store) newestSeen(key tokencache.Key) uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.newest[key]
-}
 
 // whole is a number that a script has returned.
 func whole(reply any) int64 {
