@@ -30,6 +30,9 @@ var (
 	faultCrowded = fault{
 		"too many calls wait for it here", "see how slowly it answers, and how many accounts need a token at once", false, false,
 	}
+	faultSentinel = fault{
+		"a sentinel refuses the password", "have the sentinels want that of the servers (`requirepass`), or none", true, true,
+	}
 	faultEndless = fault{
 		"its answer has no end", "see who else writes behind this key_prefix, and whether Redis itself is at this address", false, false,
 	}
@@ -97,6 +100,8 @@ func judge(err error) fault {
 		return fault{}
 	case errors.Is(err, errCrowded), errors.Is(err, redis.ErrPoolTimeout):
 		return faultCrowded
+	case errors.Is(err, errSentinel):
+		return faultSentinel
 	case errors.As(err, &endless):
 		return faultEndless
 	case errors.As(err, &strange):

@@ -115,17 +115,22 @@ func connect(c Config) *server {
 
 // dial opens a connection whose answers have bounds.
 func (c Config) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := c.dialBare(ctx, network, address)
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
+	bare, err := c.dialBare(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	return guard(conn), nil
+	conn := guard(bare)
+	if err := c.introduce(ctx, conn, address); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // dialBare opens a connection, and proves with TLS that it is to the right one.
 func (c Config) dialBare(ctx context.Context, network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialLimit)
-	defer cancel()
 	if strings.HasPrefix(address, "/") {
 		network = "unix"
 	}

@@ -887,6 +887,42 @@ func TestFailover(t *testing.T) {
 	}
 }
 
+// TestSentinelPassword: sentinels that want the password of the servers get it, also after it was changed.
+// One that wants another is named as such.
+func TestSentinelPassword(t *testing.T) {
+	t.Parallel()
+	primary := redistest.Start(t)
+	sentinels := primary.Sentinel("zoho")
+	var now atomic.Pointer[redisstore.Access]
+	config := configOf(sentinels[0].Addr, "p:")
+	config.Addresses, config.Sentinel = []string{sentinels[0].Addr, sentinels[1].Addr, sentinels[2].Addr}, "zoho"
+	config.Access = func() (redisstore.Access, error) { return *now.Load(), nil }
+	demand := func(before, password, ofSentinels string) {
+		now.Store(&redisstore.Access{Password: password})
+		for _, one := range sentinels {
+			one.CLI("-a", before, "SENTINEL", "SET", "zoho", "auth-pass", password)
+			one.CLI("-a", before, "ACL", "SETUSER", "default", "resetpass", ">"+ofSentinels)
+		}
+		primary.CLI("-a", before, "CONFIG", "SET", "requirepass", password)
+		_, _ = primary.TryCLI("-a", password, "CLIENT", "KILL", "TYPE", "normal")
+	}
+	demand("none", password, password)
+	s := open(t, config)
+	waitFor(t, "it is let in", func() bool { return s.TryWrite() == nil })
+	save(t, s, "a")
+	demand(password, "changed", "changed")
+	for _, again := range []*redisstore.Store{s, open(t, config)} {
+		waitFor(t, "it is let in again", func() bool { return again.TryWrite() == nil })
+		wantGrant(t, again, "a", "a")
+	}
+	now.Store(&redisstore.Access{Username: "default", Password: "changed"})
+	wantGrant(t, open(t, config), "a", "a")
+	now.Store(&redisstore.Access{Password: "wrong"})
+	wantError(t, open(t, config).TryWrite(), true, "a sentinel refuses the password")
+	now.Store(&redisstore.Access{})
+	wantError(t, open(t, config).TryWrite(), true, "wants a password")
+}
+
 // TestManyChanges: who comes back to a stream that has gone on further than it keeps looks at all.
 func TestManyChanges(t *testing.T) {
 	t.Parallel()
