@@ -6,7 +6,8 @@
 // between all that and go-redis: breaker.go answers while Redis is away, reason.go says why,
 // guard.go bounds what it answers.
 // rings.go has the data keys, store.go the type of the store; grants.go, records.go, leases.go,
-// ledgers.go and values.go keep one kind of thing each. grants are written by durable.go and listed by
+// ledgers.go and values.go keep one kind of thing each; deleted.go remembers grants that were deleted, and backup.go and
+// rekey.go have many of them at once. Grants are written by durable.go and listed by
 // listing.go; about.go tells this Redis from another one. follow.go opens the store, and follows
 // what others change, as changes.go has it. concerns.go says what an operator should look at.
 //
