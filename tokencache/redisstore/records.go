@@ -34,7 +34,7 @@ func (s *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record,
 	}
 	var w sealed.Record
 	damaged := sealed.Unpack([]byte(packed), &w, placeTokens, key.Client, key.Account)
-	if with, ok := stored[2].(string); ok && damaged == nil {
+	if with, _ := stored[2].(string); with != "" && damaged == nil {
 		damaged = restoreToken(&w, key, with)
 	}
 	if damaged == nil {

@@ -15,7 +15,6 @@ redis.call('SET', KEYS[2], ARGV[1])
 local stored = redis.call('HMGET', KEYS[3], 'highest', 'generation')
 if stored[1] or stored[2] then
 	local highest = math.max(tonumber(stored[1]) or 0, tonumber(stored[2]) or 0)
-	redis.call('HSET', KEYS[3], 'overtaken', string.format('%.0f', highest), 'token', '', 'mark', '', 'digest', '')
-	redis.call('HDEL', KEYS[3], 'with')
+	redis.call('HSET', KEYS[3], 'overtaken', string.format('%.0f', highest), 'token', '', 'mark', '', 'digest', '', 'with', '')
 end
 return 1
