@@ -255,7 +255,7 @@ func (s *Store) lost(keys []tokencache.Key) *tokencache.StoreError {
 	return &tokencache.StoreError{
 		File: s.Name(),
 		Reason: fmt.Sprintf("Redis was emptied, replaced or has failed over, and has lost %s: %s",
-			words.Plural(len(keys), "stored grant"), nameSome(keys)),
+			words.Plural(len(keys), "stored grant"), words.SomeOf(keys)),
 		Remedy: "bring them back by `caddy zoho restore FILE`, or connect these accounts anew. Until then each replica goes on with " +
 			"those that it has used before, and not beyond a restart",
 		Err:         errLost,
@@ -266,16 +266,6 @@ func (s *Store) lost(keys []tokencache.Key) *tokencache.StoreError {
 
 // errLost is behind the refusal of grants that are gone from Redis.
 var errLost = fmt.Errorf("%w: it is gone", tokencache.ErrDamaged)
-
-// nameSome names connections, some of them: a message is to be read.
-func nameSome(keys []tokencache.Key) string {
-	const some = 10
-	var names []string
-	for _, key := range keys[:min(len(keys), some)] {
-		names = append(names, key.String())
-	}
-	return words.Some(names, some, len(keys))
-}
 
 // CheckGrants says why what is stored of grants cannot be relied on, nil if it can. It reads the
 // lists each time, and from time to time looks for each grant: there may be very many.
