@@ -153,7 +153,8 @@ func (s *Store) DeleteGrant(key tokencache.Key) error {
 	if s.index.isGone(key) {
 		lost = "1"
 	}
-	if s.index.has(key) {
+	known := s.index.has(key)
+	if known {
 		if err := s.enlistDeleted(key); err != nil {
 			return err
 		}
@@ -167,6 +168,11 @@ func (s *Store) DeleteGrant(key tokencache.Key) error {
 	s.index.remove(key)
 	if whole(reply) == 0 {
 		return nil
+	}
+	if !known { // there was one that was not listed
+		if err := s.enlistDeleted(key); err != nil {
+			s.warn("%s: that %s was deleted could not be listed: %v", s.Name(), key, err)
+		}
 	}
 	s.announceGrants([]tokencache.Key{key})
 	if err := s.delist(key); err != nil {

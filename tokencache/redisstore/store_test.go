@@ -488,6 +488,25 @@ func TestListedAnew(t *testing.T) {
 	}
 }
 
+// TestDeletedUnlisted: a grant that is off the list can be deleted, and a backup says so.
+func TestDeletedUnlisted(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	first := open(t, configOf(server.Addr, "p:"))
+	save(t, first, "a")
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	server.CLI("SREM", "p:accounts:main", "a")
+	s := open(t, configOf(server.Addr, "p:"))
+	if err := s.DeleteGrant(key("a")); err != nil || s.HasGrant(key("a")) {
+		t.Fatalf("%v", err)
+	}
+	if deleted, err := s.Deleted(); err != nil || len(deleted) != 1 {
+		t.Errorf("%v, %v", deleted, err)
+	}
+}
+
 // TestDiedDeleting: a process dies after it has deleted a grant, before it could tell. The others find that
 // when they next look (S-54).
 func TestDiedDeleting(t *testing.T) {
