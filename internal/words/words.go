@@ -35,6 +35,16 @@ func Some(names []string, limit, total int) string {
 	return text
 }
 
+// SomeOf names things, ten of them at most: a message is to be read.
+func SomeOf[T fmt.Stringer](things []T) string {
+	const some = 10
+	var names []string
+	for _, thing := range things[:min(len(things), some)] {
+		names = append(names, thing.String())
+	}
+	return Some(names, some, len(things))
+}
+
 // DidYouMean is the part of a message that proposes another word, "" if none is near.
 func DidYouMean(word string, candidates []string) string {
 	return Meant(nearest.Word(word, candidates))

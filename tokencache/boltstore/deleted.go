@@ -173,17 +173,7 @@ func (b *Store) returned() (older []tokencache.Key, err error) {
 }
 
 func returnedText(keys []tokencache.Key) string {
-	return "grants that were deleted here are stored again: " + nameSome(keys)
-}
-
-// nameSome names connections, some of them: a message is to be read.
-func nameSome(keys []tokencache.Key) string {
-	const some = 10
-	var names []string
-	for _, key := range keys[:min(len(keys), some)] {
-		names = append(names, key.String())
-	}
-	return words.Some(names, some, len(keys))
+	return "grants that were deleted here are stored again: " + words.SomeOf(keys)
 }
 
 // tokensDeletions are the deletions that tokens.db remembers.

@@ -72,17 +72,15 @@ func (s *Store) readAbout() (about, error) {
 	if err != nil {
 		return about{}, err
 	}
-	var text string
-	err = s.do(func(ctx context.Context, c redis.UniversalClient) (err error) {
-		if text, err = c.Get(ctx, s.layout.about()).Result(); err != redis.Nil {
-			return err
+	text, err := s.get(s.layout.about())
+	if err == nil && text == "" {
+		err = s.do(func(ctx context.Context, c redis.UniversalClient) error {
+			return c.SetNX(ctx, s.layout.about(), fresh, 0).Err()
+		})
+		if err == nil {
+			text, err = s.get(s.layout.about()) // another process may have been first
 		}
-		if err = c.SetNX(ctx, s.layout.about(), fresh, 0).Err(); err != nil {
-			return err
-		}
-		text, err = c.Get(ctx, s.layout.about()).Result() // another process may have been first
-		return err
-	})
+	}
 	if err != nil {
 		return about{}, err
 	}

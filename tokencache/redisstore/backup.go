@@ -1,80 +1,13 @@
 package redisstore
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
-
-// clients are those that have or had something here.
-func (s *Store) clients() (clients []string, err error) {
-	err = s.do(func(ctx context.Context, c redis.UniversalClient) (err error) {
-		clients, err = c.SMembers(ctx, s.layout.clients()).Result()
-		return err
-	})
-	slices.Sort(clients)
-	return clients, err
-}
-
-// Deleted says when grants were deleted that were not stored again since.
-func (s *Store) Deleted() (map[tokencache.Key]time.Time, error) {
-	clients, err := s.clients()
-	if err != nil {
-		return nil, err
-	}
-	var keys []tokencache.Key
-	for _, client := range clients {
-		of, err := s.members(client, s.layout.deletions(client))
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, of...)
-	}
-	replies, err := pipelined(s, keys, func(ctx context.Context, pipe redis.Pipeliner, key tokencache.Key) *redis.StringCmd {
-		return pipe.Get(ctx, s.layout.deleted(key))
-	})
-	deleted := make(map[tokencache.Key]time.Time)
-	for i, reply := range replies {
-		if at, err := time.Parse(time.RFC3339Nano, reply.Val()); err == nil {
-			deleted[keys[i]] = at
-		}
-	}
-	return deleted, err
-}
-
-// MarkDeleted notes that of grants that were deleted elsewhere. What is noted already stays.
-func (s *Store) MarkDeleted(deleted map[tokencache.Key]time.Time) error {
-	for key, at := range deleted {
-		if err := checkKey(key); err != nil {
-			return err
-		}
-		if err := s.enlistDeleted(key); err != nil {
-			return err
-		}
-		_, err := s.durably("a deletion", textSwap, []string{s.layout.deleted(key)}, "", sealed.UTC(at).Format(time.RFC3339Nano))
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Store) enlistDeleted(key tokencache.Key) error {
-	return s.do(func(ctx context.Context, c redis.UniversalClient) error {
-		if err := c.SAdd(ctx, s.layout.clients(), key.Client).Err(); err != nil {
-			return err
-		}
-		return c.SAdd(ctx, s.layout.deletions(key.Client), key.Account).Err()
-	})
-}
 
 // SaveGrants stores many grants of a client. All are looked at and sealed before the first is
 // written; if Redis fails in between, the error says so, and the same call again completes it.
@@ -94,10 +27,9 @@ func (s *Store) SaveGrants(client string, secrets [][]byte, grants map[string]to
 	if err != nil {
 		return s.grantError(tokencache.Key{Client: client}, err)
 	}
-	for i, account := range slices.Sorted(maps.Keys(grants)) {
-		if err := s.putGrant(tokencache.Key{Client: client, Account: account}, dataKey, grants[account]); err != nil {
-			return fmt.Errorf("%d of %d grants are stored: %w", i, len(grants), err)
-		}
+	stored, err := s.putGrants(client, dataKey, grants)
+	if err != nil {
+		return fmt.Errorf("%d of %d grants are stored: %w", stored, len(grants), err)
 	}
 	return nil
 }
@@ -117,22 +49,12 @@ type ringAt struct {
 }
 
 func (s *Store) content(client string) (c content, err error) {
-	listed, err := s.listed(client)
-	if err != nil {
-		return c, err
-	}
-	replies, err := pipelined(s, listed, func(ctx context.Context, pipe redis.Pipeliner, key tokencache.Key) *redis.StringCmd {
-		return pipe.Get(ctx, s.layout.grant(key))
-	})
-	if err != nil {
+	if c.keys, c.packed, err = s.packedGrants(client); err != nil {
 		return c, err
 	}
 	ids := make(map[string]bool)
-	for i, reply := range replies {
-		if reply.Val() != "" {
-			c.keys, c.packed = append(c.keys, listed[i]), append(c.packed, reply.Val())
-			ids[sealed.KeyOf([]byte(reply.Val()))] = true
-		}
+	for _, packed := range c.packed {
+		ids[sealed.KeyOf([]byte(packed))] = true
 	}
 	if len(c.keys) == 0 {
 		return c, nil
@@ -218,159 +140,4 @@ func (s *Store) dumpLost(d *sealed.Dump) error {
 		return s.lost(unknown)
 	}
 	return nil
-}
-
-// tokenRing is the ring that seals the tokens of a client, nil if there is none that can be read.
-func (s *Store) tokenRing(client string) (*ringAt, error) {
-	at := s.layout.ring(sealed.Tokens, client)
-	raw, err := s.get(at)
-	if err != nil {
-		return nil, err
-	}
-	ring, err := unpackRing(raw, sealed.Tokens, client)
-	if err != nil {
-		return nil, nil
-	}
-	return &ringAt{ring, at, raw, false}, nil
-}
-
-// KeysInUse says by which keys the store is sealed. Tokens are counted of accounts with a stored grant.
-func (s *Store) KeysInUse(first string) (use sealed.KeysInUse, err error) {
-	clients, err := s.clients()
-	if err != nil {
-		return use, err
-	}
-	for _, client := range clients {
-		c, err := s.content(client)
-		if err != nil {
-			return use, err
-		}
-		for _, ring := range c.rings {
-			use.Add(ring.KeyRing, first, func() (n int) {
-				for _, packed := range c.packed {
-					if sealed.KeyOf([]byte(packed)) == ring.ID {
-						n++
-					}
-				}
-				return n
-			})
-		}
-		tokens, err := s.tokenRing(client)
-		if err != nil {
-			return use, err
-		}
-		if tokens == nil {
-			continue
-		}
-		replies, err := pipelined(s, c.keys, func(ctx context.Context, pipe redis.Pipeliner, key tokencache.Key) *redis.StringCmd {
-			return pipe.HGet(ctx, s.layout.record(key), "token")
-		})
-		if err != nil {
-			return use, err
-		}
-		use.Add(tokens.KeyRing, first, func() (n int) {
-			for _, reply := range replies {
-				if reply.Val() != "" {
-					n++
-				}
-			}
-			return n
-		})
-	}
-	return use, nil
-}
-
-// errChanged says that somebody else has changed a key meanwhile: it is looked at again.
-var errChanged = errors.New("changed meanwhile")
-
-// Rekey has all data keys wrapped by the secrets of their client, and by no others.
-func (s *Store) Rekey(of func(client string) [][]byte) (done sealed.Rekeyed, err error) {
-	clients, err := s.clients()
-	if err != nil {
-		return done, err
-	}
-	for _, client := range clients {
-		for tries := 1; ; tries++ {
-			before := done
-			before.Unopened = slices.Clone(done.Unopened)
-			if err := s.rekeyClient(&done, client, of(client)); err == nil {
-				break
-			} else if !errors.Is(err, errChanged) || tries == maxTries {
-				return done, err
-			}
-			done = before
-		}
-	}
-	return done, nil
-}
-
-func (s *Store) rekeyClient(done *sealed.Rekeyed, client string, secrets [][]byte) error {
-	c, err := s.content(client)
-	if err != nil {
-		return err
-	}
-	opened := make(map[string]*sealed.DataKey)
-	for _, ring := range c.rings {
-		if opened[ring.ID], err = s.rewrap(done, ring, sealed.Grants, client, secrets); err != nil {
-			return err
-		}
-	}
-	for i, key := range c.keys {
-		if err := s.reseal(done, key, c.packed[i], c.rings, opened); err != nil {
-			return err
-		}
-	}
-	tokens, err := s.tokenRing(client)
-	if err == nil && tokens != nil {
-		_, err = s.rewrap(done, *tokens, sealed.Tokens, client, secrets)
-	}
-	return err
-}
-
-func (s *Store) rewrap(done *sealed.Rekeyed, ring ringAt, file, client string, secrets [][]byte) (*sealed.DataKey, error) {
-	key := done.Rewrap(ring.KeyRing, file, client, secrets)
-	if key == nil {
-		return nil, nil
-	}
-	swapped, err := s.swapRing(ring.at, ring.raw, ring.KeyRing, file, client)
-	if err == nil && !swapped {
-		err = errChanged
-	}
-	if err == nil {
-		s.rings.keep(ring.at, ring.KeyRing)
-	}
-	return key, err
-}
-
-// reseal seals a grant by the data key of today that is sealed by one of before.
-func (s *Store) reseal(done *sealed.Rekeyed, key tokencache.Key, packed string, rings []ringAt, opened map[string]*sealed.DataKey) error {
-	if len(rings) == 0 || rings[0].retired {
-		return nil
-	}
-	id, today := sealed.KeyOf([]byte(packed)), rings[0].ID
-	if id == today || opened[id] == nil || opened[today] == nil {
-		return nil
-	}
-	var w sealed.Grant
-	if err := sealed.Unpack([]byte(packed), &w, placeGrants, key.Client, key.Account); err != nil {
-		return s.unreadable(key, err)
-	}
-	g, err := w.Open(opened[id], key)
-	if err != nil {
-		return s.unreadable(key, err)
-	}
-	anew, err := packGrant(key, opened[today], g)
-	if err != nil {
-		return err
-	}
-	reply, err := s.durably("the grant of "+key.String(), textSwap, []string{s.layout.grant(key)}, packed, anew)
-	if err == nil && whole(reply) == 0 {
-		return errChanged
-	}
-	if err == nil {
-		done.Moved++
-		s.index.stored(key, anew)
-		s.announce(tokencache.Change{Key: key, Grant: true})
-	}
-	return err
 }

@@ -24,7 +24,7 @@ func TestBreaker(t *testing.T) {
 		if n := tried(); n != 100 {
 			t.Errorf("%d of 100 calls are made while all is well", n)
 		}
-		b.settle(away)
+		b.failed(away)
 		for range 3 {
 			if n := tried(); n != 0 || b.admit() != away {
 				t.Errorf("%d calls are made at once, the error is %v", n, b.admit())
@@ -33,7 +33,7 @@ func TestBreaker(t *testing.T) {
 			if n := tried(); n != 1 {
 				t.Errorf("%d calls try again, want one", n)
 			}
-			b.settle(away)
+			b.failed(away)
 		}
 		if b.count() != 1 {
 			t.Errorf("%d outages, want one", b.count())
@@ -42,7 +42,7 @@ func TestBreaker(t *testing.T) {
 		if b.admit() != nil {
 			t.Fatal("none tries again")
 		}
-		b.settle(nil)
+		b.answered()
 		if n := tried(); n != 100 {
 			t.Errorf("%d of 100 calls are made after it is back", n)
 		}

@@ -18,19 +18,28 @@ const maxChanges = 10_000
 // changeOfGrant is what an entry says of a change that is about the grant.
 const changeOfGrant = "grant"
 
-// announce tells the others of a change. If that fails they learn of it later: the grant when
+// announce tells the others of changes. If that fails they learn of it later: the grant when
 // they next look, the record when they next want to ask for a token.
-func (s *Store) announce(change tokencache.Change) {
-	what := "record"
-	if change.Grant {
-		what = changeOfGrant
-	}
-	_ = s.do(func(ctx context.Context, c redis.UniversalClient) error {
-		return c.XAdd(ctx, &redis.XAddArgs{
+func (s *Store) announce(changes ...tokencache.Change) {
+	_, _ = pipelined(s, changes, func(ctx context.Context, pipe redis.Pipeliner, change tokencache.Change) *redis.StringCmd {
+		what := "record"
+		if change.Grant {
+			what = changeOfGrant
+		}
+		return pipe.XAdd(ctx, &redis.XAddArgs{
 			Stream: s.layout.changes(), MaxLen: maxChanges, Approx: true,
 			Values: []string{"by", s.process, "client", change.Key.Client, "account", change.Key.Account, "what", what},
-		}).Err()
+		})
 	})
+}
+
+// announceGrants is announce for grants.
+func (s *Store) announceGrants(keys []tokencache.Key) {
+	var changes []tokencache.Change
+	for _, key := range keys {
+		changes = append(changes, tokencache.Change{Key: key, Grant: true})
+	}
+	s.announce(changes...)
 }
 
 // readChange is what an entry says; ok is false for own ones, and for what is none of ours.
@@ -65,7 +74,7 @@ func (s *Store) changesAfter(after string) (entries []redis.XMessage, gap bool, 
 	if server == nil {
 		return nil, false, closedError(s.Name())
 	}
-	err = server.within(callLimit+followPause, func(ctx context.Context, c redis.UniversalClient) error {
+	err = server.ask(callLimit+followPause, func(ctx context.Context, c redis.UniversalClient) error {
 		streams, err := c.XRead(ctx, &redis.XReadArgs{
 			Streams: []string{s.layout.changes(), after}, Count: maxRead, Block: followPause,
 		}).Result()

@@ -47,29 +47,41 @@ type keeping struct {
 }
 
 func (s *Store) readKeeping() (k keeping, err error) {
-	err = s.do(func(ctx context.Context, c redis.UniversalClient) error {
-		node, err := primaryOf(ctx, c, s.layout.about())
-		if err != nil {
+	for _, read := range []func(context.Context, *redis.Client) error{k.readSave, k.readPolicy, k.readPersistence} {
+		err := s.look(func(ctx context.Context, c redis.UniversalClient) error {
+			node, err := primaryOf(ctx, c, s.layout.about())
+			if err == nil {
+				err = read(ctx, node)
+			}
+			var refused redis.Error
+			if errors.As(err, &refused) { // CONFIG or INFO is forbidden, or there is none
+				k.unchecked, err = true, nil
+			}
 			return err
+		})
+		if err != nil || k.unchecked {
+			return k, err
 		}
-		settings, err := node.ConfigGet(ctx, "save").Result()
-		if err == nil {
-			k.save = settings["save"]
-			settings, err = node.ConfigGet(ctx, "maxmemory-policy").Result()
-			k.policy = settings["maxmemory-policy"]
-		}
-		if err == nil {
-			var info string
-			info, err = node.Info(ctx, "persistence").Result()
-			k.aof = infoFields(info)["aof_enabled"]
-		}
-		var refused redis.Error
-		if errors.As(err, &refused) { // CONFIG or INFO is forbidden, or there is none
-			k.unchecked, err = true, nil
-		}
-		return err
-	})
-	return k, err
+	}
+	return k, nil
+}
+
+func (k *keeping) readSave(ctx context.Context, node *redis.Client) error {
+	settings, err := node.ConfigGet(ctx, "save").Result()
+	k.save = settings["save"]
+	return err
+}
+
+func (k *keeping) readPolicy(ctx context.Context, node *redis.Client) error {
+	settings, err := node.ConfigGet(ctx, "maxmemory-policy").Result()
+	k.policy = settings["maxmemory-policy"]
+	return err
+}
+
+func (k *keeping) readPersistence(ctx context.Context, node *redis.Client) error {
+	info, err := node.Info(ctx, "persistence").Result()
+	k.aof = infoFields(info)["aof_enabled"]
+	return err
 }
 
 func (k keeping) concerns(server string) (all []tokencache.Concern) {

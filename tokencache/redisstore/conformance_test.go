@@ -5,7 +5,9 @@ import (
 	"net"
 	"path"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/redistest"
@@ -65,6 +67,9 @@ type way struct {
 	to     string
 	listen net.Listener
 
+	hold  atomic.Int64 // nanoseconds before each answer
+	trips atomic.Int64 // answers, or parts of them
+
 	mu   sync.Mutex
 	away bool
 	open map[net.Conn]bool
@@ -99,7 +104,24 @@ func (w *way) accept(running *sync.WaitGroup) {
 			continue
 		}
 		running.Go(func() { _, _ = io.Copy(to, from); _ = to.Close() })
-		running.Go(func() { _, _ = io.Copy(from, to); _ = from.Close() })
+		running.Go(func() { w.answer(from, to) })
+	}
+}
+
+// answer passes answers on.
+func (w *way) answer(from, to net.Conn) {
+	defer from.Close()
+	b := make([]byte, 64<<10)
+	for {
+		n, err := to.Read(b)
+		if err != nil {
+			return
+		}
+		w.trips.Add(1)
+		time.Sleep(time.Duration(w.hold.Load()))
+		if _, err := from.Write(b[:n]); err != nil {
+			return
+		}
 	}
 }
 

@@ -1,7 +1,11 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,38 +69,123 @@ func (d durability) await(ctx context.Context, pipe redis.Pipeliner) (confirmed 
 	}
 }
 
-// durably runs a script on the node that holds its first key, and waits for others to have
-// what it wrote. what names it, for the warning.
-func (s *Store) durably(what, text string, keys []string, args ...any) (reply any, err error) {
-	server := s.open.Load()
-	if server == nil {
-		return nil, closedError(s.Name())
-	}
-	var confirmed func() bool
-	err = server.within(callLimit+2*waitLimit, func(ctx context.Context, c redis.UniversalClient) error {
-		node, err := primaryOf(ctx, c, keys[0])
+// durabilityOf is what the node that holds a key can do. Where INFO is forbidden nothing is waited for.
+func (s *Store) durabilityOf(key string) (d durability, err error) {
+	err = s.do(func(ctx context.Context, c redis.UniversalClient) error {
+		node, err := primaryOf(ctx, c, key)
 		if err != nil {
 			return err
 		}
-		// Where INFO is forbidden the write goes on, and nothing is waited for.
-		info, _ := node.Info(ctx, "server", "replication", "persistence").Result()
-		var script *redis.Cmd
-		_, err = node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			script = pipe.Eval(ctx, text, keys, args...)
-			confirmed = readDurability(info).await(ctx, pipe)
+		info, err := node.Info(ctx, "server", "replication", "persistence").Result()
+		var refused redis.Error
+		if errors.As(err, &refused) {
+			return nil
+		}
+		d = readDurability(info)
+		return err
+	})
+	return d, err
+}
+
+// write is a script that writes what is to stay.
+type write struct {
+	what string // for the warning
+	text string
+	keys []string
+	args []any
+}
+
+// durably runs a script on the node that holds its first key, and waits for others to have
+// what it wrote. what names it, for the warning.
+func (s *Store) durably(what, text string, keys []string, args ...any) (reply any, err error) {
+	replies, err := s.durablyAll([]write{{what, text, keys, args}})
+	return replies[0], err
+}
+
+// durablyAll is durably for many: others are waited for once for a part of them. A reply that is nil is that of
+// a script that may not have run; there is an error then.
+func (s *Store) durablyAll(writes []write) (replies []any, err error) {
+	replies = make([]any, len(writes))
+	nodes, err := s.byNode(writes)
+	if err != nil {
+		return replies, err
+	}
+	for _, of := range nodes {
+		for part := range slices.Chunk(of, maxPart) {
+			if err := s.writePart(writes, part, replies); err != nil {
+				return replies, err
+			}
+		}
+	}
+	return replies, nil
+}
+
+// byNode says which of the writes are those of one node.
+func (s *Store) byNode(writes []write) (nodes [][]int, err error) {
+	err = s.do(func(ctx context.Context, c redis.UniversalClient) error {
+		place := make(map[*redis.Client]int)
+		nodes = nil
+		for i, w := range writes {
+			node, err := primaryOf(ctx, c, w.keys[0])
+			if err != nil {
+				return err
+			}
+			at, ok := place[node]
+			if !ok {
+				at, nodes = len(nodes), append(nodes, nil)
+				place[node] = at
+			}
+			nodes[at] = append(nodes[at], i)
+		}
+		return nil
+	})
+	return nodes, err
+}
+
+// writePart runs some of the writes, which are those of one node.
+func (s *Store) writePart(writes []write, part []int, replies []any) error {
+	first := writes[part[0]]
+	d, err := s.durabilityOf(first.keys[0])
+	if err != nil {
+		return err
+	}
+	server := s.open.Load()
+	if server == nil {
+		return closedError(s.Name())
+	}
+	var confirmed func() bool
+	err = server.within(callLimit+2*waitLimit, func(ctx context.Context, c redis.UniversalClient) error {
+		node, err := primaryOf(ctx, c, first.keys[0])
+		if err != nil {
+			return err
+		}
+		scripts := make([]*redis.Cmd, len(part))
+		_, failed := node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for i, one := range part {
+				scripts[i] = pipe.Eval(ctx, writes[one].text, writes[one].keys, writes[one].args...)
+			}
+			confirmed = d.await(ctx, pipe)
 			return nil
 		})
-		if script.Err() == nil && script.Val() != nil {
-			reply, err = script.Val(), nil // what failed is the wait
-		}
+		for i, script := range scripts {
+			if script.Err() == nil && script.Val() != nil {
+				replies[part[i]] = script.Val()
+			} else if err == nil {
+				err = cmp.Or(script.Err(), failed)
+			}
+		} // if all have run, what failed is the wait
 		if cluster, ok := c.(*redis.ClusterClient); ok && judge(err) == refusals["MOVED"] {
 			cluster.ReloadState(ctx) // for the next try
 		}
 		return err
 	})
 	if err == nil && !confirmed() {
+		what := first.what
+		if more := len(part) - 1; more > 0 {
+			what += fmt.Sprintf(" and %d more", more)
+		}
 		s.warnAnew("%s: %s is stored, but no replica or disk had it within %s: if Redis fails now, it is lost",
 			s.Name(), what, waitLimit)
 	}
-	return reply, err
+	return err
 }

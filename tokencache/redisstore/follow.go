@@ -144,12 +144,12 @@ func (f *follower) refresh(key tokencache.Key) error {
 		return err
 	}
 	if packed == "" {
-		_, err := f.missing([]tokencache.Key{key})
+		_, err := f.settleMissing([]tokencache.Key{key})
 		return err
 	}
 	if f.index.kept(key) == "" { // nobody has asked for it here
 		packed = ""
 	}
-	f.index.stored(key, packed)
+	f.index.note(key, packed)
 	return nil
 }

@@ -3,6 +3,8 @@ package redisstore
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
@@ -30,7 +32,7 @@ func (s *Store) LoadGrant(key tokencache.Key, secrets [][]byte) (g tokencache.Gr
 	if packed == "" {
 		return s.loadMissing(key, secrets)
 	}
-	if s.index.stored(key, packed) {
+	if s.index.note(key, packed) {
 		_ = s.enlist(key) // it was not listed, or not yet here
 	}
 	return s.openGrant(key, packed, secrets)
@@ -42,7 +44,7 @@ func (s *Store) loadMissing(key tokencache.Key, secrets [][]byte) (g tokencache.
 	if !s.index.has(key) {
 		return g, false, nil
 	}
-	if _, err := s.missing([]tokencache.Key{key}); err != nil || !s.index.isGone(key) {
+	if _, err := s.settleMissing([]tokencache.Key{key}); err != nil || !s.index.isGone(key) {
 		return g, false, err
 	}
 	if kept := s.index.kept(key); kept != "" {
@@ -93,7 +95,8 @@ func (s *Store) saveGrant(key tokencache.Key, secrets [][]byte, g tokencache.Gra
 	if err != nil {
 		return s.grantError(key, err)
 	}
-	return s.putGrant(key, dataKey, g)
+	_, err = s.putGrants(key.Client, dataKey, map[string]tokencache.Grant{key.Account: g})
+	return err
 }
 
 func checkGrant(key tokencache.Key, g tokencache.Grant) error {
@@ -113,22 +116,34 @@ func packGrant(key tokencache.Key, dataKey *sealed.DataKey, g tokencache.Grant) 
 	return string(packed), err
 }
 
-// putGrant writes a grant, and tells the others.
-func (s *Store) putGrant(key tokencache.Key, dataKey *sealed.DataKey, g tokencache.Grant) error {
-	packed, err := packGrant(key, dataKey, g)
-	if err != nil {
-		return err
+// putGrants writes grants of a client, and tells the others. It returns how many are stored.
+func (s *Store) putGrants(client string, dataKey *sealed.DataKey, grants map[string]tokencache.Grant) (stored int, err error) {
+	var keys []tokencache.Key
+	var packed []string
+	var writes []write
+	for _, account := range slices.Sorted(maps.Keys(grants)) {
+		key := tokencache.Key{Client: client, Account: account}
+		one, err := packGrant(key, dataKey, grants[account])
+		if err != nil {
+			return 0, err
+		}
+		keys, packed = append(keys, key), append(packed, one)
+		writes = append(writes, write{"the grant of " + key.String(), textGrant, []string{s.layout.grant(key), s.layout.deleted(key)}, []any{one}})
 	}
-	if err := s.enlist(key); err != nil {
-		return err
+	if err := s.enlist(keys...); err != nil {
+		return 0, err
 	}
-	_, err = s.durably("the grant of "+key.String(), textGrant, []string{s.layout.grant(key), s.layout.deleted(key)}, packed)
-	if err != nil {
-		return err
+	replies, err := s.durablyAll(writes)
+	var done []tokencache.Key
+	for i, reply := range replies {
+		if reply != nil {
+			s.index.note(keys[i], packed[i])
+			done = append(done, keys[i])
+		}
 	}
-	s.index.stored(key, packed)
-	s.announce(tokencache.Change{Key: key, Grant: true})
-	return nil
+	s.enlistFound(done) // who deleted one at this moment may have taken it off the list
+	s.announceGrants(done)
+	return len(done), err
 }
 
 // DeleteGrant deletes the grant of a connection and the access token in its record, and
@@ -138,7 +153,8 @@ func (s *Store) DeleteGrant(key tokencache.Key) error {
 	if s.index.isGone(key) {
 		lost = "1"
 	}
-	if s.index.has(key) {
+	known := s.index.has(key)
+	if known {
 		if err := s.enlistDeleted(key); err != nil {
 			return err
 		}
@@ -153,7 +169,12 @@ func (s *Store) DeleteGrant(key tokencache.Key) error {
 	if whole(reply) == 0 {
 		return nil
 	}
-	s.announce(tokencache.Change{Key: key, Grant: true})
+	if !known { // there was one that was not listed
+		if err := s.enlistDeleted(key); err != nil {
+			s.warn("%s: that %s was deleted could not be listed: %v", s.Name(), key, err)
+		}
+	}
+	s.announceGrants([]tokencache.Key{key})
 	if err := s.delist(key); err != nil {
 		s.warn("%s: %s could not be taken off the list yet: %v", s.Name(), key, err)
 	}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -33,6 +35,7 @@ type guarded struct {
 	header []byte // of the line so far, at most maxHeader
 	length int    // of the line so far
 	skip   int    // bytes of a value that are still to come, its line end included
+	late   bool   // it was read beyond the deadline already
 	failed error
 }
 
@@ -55,10 +58,32 @@ func (g *guarded) Read(b []byte) (n int, err error) {
 		return 0, g.failed
 	}
 	n, err = g.Conn.Read(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) && !g.late {
+		n, err = g.readLate(b)
+	}
 	if g.failed = g.look(b[:n]); g.failed != nil {
 		return 0, g.failed
 	}
 	return n, err
+}
+
+// lateRead is how long something is read that has come before its deadline.
+const lateRead = 50 * time.Millisecond
+
+// readLate reads once more after the deadline: a process that was stopped finds its answers there, and its
+// deadlines over.
+func (g *guarded) readLate(b []byte) (n int, err error) {
+	g.late = true
+	if err := g.Conn.SetReadDeadline(time.Now().Add(lateRead)); err != nil {
+		return 0, err
+	}
+	return g.Conn.Read(b)
+}
+
+// SetReadDeadline begins a read.
+func (g *guarded) SetReadDeadline(deadline time.Time) error {
+	g.late = false
+	return g.Conn.SetReadDeadline(deadline)
 }
 
 // look follows where answers begin and end.
@@ -135,8 +160,13 @@ func (h namingKeys) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
 		for _, cmd := range cmds {
-			if cmd.Err() != nil {
-				cmd.SetErr(h.name(cmd, cmd.Err()))
+			if cmd.Err() == nil {
+				continue
+			}
+			named := h.name(cmd, cmd.Err())
+			cmd.SetErr(named)
+			if errors.Is(named, err) { // the pipeline fails by the first that does
+				err = named
 			}
 		}
 		return err

@@ -95,8 +95,8 @@ func (x *index) isGone(key tokencache.Key) bool {
 	return k != nil && k.gone
 }
 
-// stored notes that there is a grant, and what was read of it; "" if it was not read.
-func (x *index) stored(key tokencache.Key, packed string) (news bool) {
+// note notes that there is a grant, and what was read of it; "" if it was not read.
+func (x *index) note(key tokencache.Key, packed string) (news bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	k := x.accounts[key.Client][key.Account]
@@ -117,12 +117,15 @@ func (x *index) stored(key tokencache.Key, packed string) (news bool) {
 }
 
 // lose notes that a grant which was there is gone.
-func (x *index) lose(key tokencache.Key) {
+func (x *index) lose(key tokencache.Key) (news bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if k := x.accounts[key.Client][key.Account]; k != nil {
+	k := x.accounts[key.Client][key.Account]
+	news = k != nil && !k.gone
+	if news {
 		k.gone = true
 	}
+	return news
 }
 
 // remove notes that a grant was deleted.
@@ -150,11 +153,11 @@ func (x *index) deletions() map[tokencache.Key]time.Time {
 	return maps.Clone(x.deleted)
 }
 
-// found notes that there is a grant. One that was lost before may be another one now.
-func (x *index) found(key tokencache.Key) (news bool) {
+// noteFound notes that there is a grant. One that was lost before may be another one now.
+func (x *index) noteFound(key tokencache.Key) (news bool) {
 	if x.isGone(key) {
-		x.stored(key, "")
+		x.note(key, "")
 		return true
 	}
-	return x.stored(key, x.kept(key))
+	return x.note(key, x.kept(key))
 }

@@ -22,6 +22,7 @@ import (
 //	{CLIENT/ACCOUNT}:deleted    time: a grant that was deleted
 //	{CLIENT/ACCOUNT}:record     hash; expires
 //	    record, token           Record without its token, and the Box of that
+//	    with                    Record that the token came with, where a later one of it has none
 //	    generation, fingerprint of the record; mark tells its token from another one
 //	    highest                 generation that was given out or stored
 //	    overtaken               generation up to which no token is stored, since the grant was deleted

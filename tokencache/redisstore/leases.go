@@ -12,7 +12,7 @@ import (
 func (s *Store) Lease(key tokencache.Key, life time.Duration) (tokencache.Lease, error) {
 	id := rand.Text()
 	reply, err := s.run(scriptLease, []string{s.layout.lease(key), s.layout.record(key)},
-		id, milliseconds(life), s.newestSeen(key), recordLife.Milliseconds())
+		id, milliseconds(life), s.newest.of(key), recordLife.Milliseconds())
 	if err != nil {
 		return tokencache.Lease{}, err
 	}

@@ -15,49 +15,72 @@ import (
 
 // Lists name accounts that may have no grant (yet, or any more), and never miss one that has:
 // an account is listed before its grant is written, and taken off after it was deleted. So
-// each that is listed is looked for.
+// each that is listed is looked for. Lists and grants part all the same where Redis forgets a part of
+// them: a node of a cluster fails over, or somebody deletes a key. Then whoever knows the grant lists it
+// again when it next looks (relist), and who does not when it is asked for by name (LoadGrant).
 
-// enlist lists an account.
-func (s *Store) enlist(key tokencache.Key) error {
-	return s.do(func(ctx context.Context, c redis.UniversalClient) error {
-		if err := c.SAdd(ctx, s.layout.clients(), key.Client).Err(); err != nil {
-			return err
-		}
-		return c.SAdd(ctx, s.layout.accounts(key.Client), key.Account).Err()
+// enlist lists accounts that have a grant, or are to get one.
+func (s *Store) enlist(keys ...tokencache.Key) error { return s.addTo(s.layout.accounts, keys) }
+
+// enlistDeleted lists accounts whose grant is deleted, or is to be.
+func (s *Store) enlistDeleted(keys ...tokencache.Key) error { return s.addTo(s.layout.deletions, keys) }
+
+// addTo adds accounts to a list of their client, and the client to that of all.
+func (s *Store) addTo(list func(client string) string, keys []tokencache.Key) error {
+	_, err := pipelined(s, keys, func(ctx context.Context, pipe redis.Pipeliner, key tokencache.Key) *redis.IntCmd {
+		pipe.SAdd(ctx, s.layout.clients(), key.Client)
+		return pipe.SAdd(ctx, list(key.Client), key.Account)
 	})
+	return err
+}
+
+// enlistFound lists accounts anew that have a grant. If that fails the next look finds them.
+func (s *Store) enlistFound(keys []tokencache.Key) {
+	if err := s.enlist(keys...); err != nil {
+		s.warn("%s: an account that has a grant could not be listed yet: %v", s.Name(), err)
+	}
 }
 
 // delist takes an account off the list whose grant was deleted, unless it has one again.
 func (s *Store) delist(key tokencache.Key) error {
-	var back int64
-	err := s.do(func(ctx context.Context, c redis.UniversalClient) (err error) {
-		if err = c.SRem(ctx, s.layout.accounts(key.Client), key.Account).Err(); err != nil {
-			return err
-		}
-		back, err = c.Exists(ctx, s.layout.grant(key)).Result()
-		return err
+	err := s.do(func(ctx context.Context, c redis.UniversalClient) error {
+		return c.SRem(ctx, s.layout.accounts(key.Client), key.Account).Err()
 	})
-	if err == nil && back > 0 {
+	if err != nil {
+		return err
+	}
+	back, err := s.get(s.layout.grant(key))
+	if err == nil && back != "" {
 		err = s.enlist(key)
 	}
 	return err
 }
 
-// listed are the connections of a client that may have a grant.
-func (s *Store) listed(client string) ([]tokencache.Key, error) {
-	return s.members(client, s.layout.accounts(client))
-}
-
-// members are the accounts of a client that a list names.
-func (s *Store) members(client, list string) (keys []tokencache.Key, err error) {
-	var accounts []string
+// clients are those that have or had something here.
+func (s *Store) clients() (clients []string, err error) {
 	err = s.do(func(ctx context.Context, c redis.UniversalClient) (err error) {
-		accounts, err = c.SMembers(ctx, list).Result()
+		clients, err = c.SMembers(ctx, s.layout.clients()).Result()
 		return err
 	})
-	for _, account := range accounts {
-		if key := (tokencache.Key{Client: client, Account: account}); checkKey(key) == nil {
-			keys = append(keys, key)
+	slices.Sort(clients)
+	return clients, err
+}
+
+// listed are the connections of a client that may have a grant.
+func (s *Store) listed(client string) ([]tokencache.Key, error) {
+	return s.members(s.layout.accounts, client)
+}
+
+// members are the accounts of clients that their lists name.
+func (s *Store) members(list func(client string) string, clients ...string) (keys []tokencache.Key, err error) {
+	replies, err := pipelined(s, clients, func(ctx context.Context, pipe redis.Pipeliner, client string) *redis.StringSliceCmd {
+		return pipe.SMembers(ctx, list(client))
+	})
+	for i, reply := range replies {
+		for _, account := range reply.Val() {
+			if key := (tokencache.Key{Client: clients[i], Account: account}); checkKey(key) == nil {
+				keys = append(keys, key)
+			}
 		}
 	}
 	return keys, err
@@ -86,31 +109,34 @@ func (s *Store) existing(keys []tokencache.Key, at func(tokencache.Key) string) 
 }
 
 // packedGrants are all grants of a client as they are stored.
-func (s *Store) packedGrants(client string) (packed []string, err error) {
-	keys, err := s.listed(client)
+func (s *Store) packedGrants(client string) (keys []tokencache.Key, packed []string, err error) {
+	listed, err := s.listed(client)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	replies, err := pipelined(s, keys, func(ctx context.Context, pipe redis.Pipeliner, key tokencache.Key) *redis.StringCmd {
+	replies, err := pipelined(s, listed, func(ctx context.Context, pipe redis.Pipeliner, key tokencache.Key) *redis.StringCmd {
 		return pipe.Get(ctx, s.layout.grant(key))
 	})
-	for _, reply := range replies {
+	for i, reply := range replies {
 		if reply.Val() != "" {
-			packed = append(packed, reply.Val())
+			keys, packed = append(keys, listed[i]), append(packed, reply.Val())
 		}
 	}
-	return packed, err
+	return keys, packed, err
 }
 
-// pipelined asks something of each connection, some at once, so that others get in between.
-func pipelined[T any](s *Store, keys []tokencache.Key,
-	ask func(context.Context, redis.Pipeliner, tokencache.Key) T) (replies []T, err error) {
-	const some = 1000
-	for part := range slices.Chunk(keys, some) {
+// maxPart is how many things are asked or written at once, so that others get in between.
+const maxPart = 1000
+
+// pipelined asks something of each, some at once.
+func pipelined[K, T any](s *Store, of []K, ask func(context.Context, redis.Pipeliner, K) T) (replies []T, err error) {
+	for part := range slices.Chunk(of, maxPart) {
+		var some []T
 		err := s.do(func(ctx context.Context, c redis.UniversalClient) error {
+			some = nil
 			_, err := c.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-				for _, key := range part {
-					replies = append(replies, ask(ctx, pipe, key))
+				for _, one := range part {
+					some = append(some, ask(ctx, pipe, one))
 				}
 				return nil
 			})
@@ -119,28 +145,35 @@ func pipelined[T any](s *Store, keys []tokencache.Key,
 		if err != nil {
 			return nil, err
 		}
+		replies = append(replies, some...)
 	}
 	return replies, nil
 }
 
 // relist reads anew which grants are stored, and returns those that came or went unnoticed.
 // What this process knew and nobody has deleted is lost then; it stays listed, so that its
-// account says why it is not served. With trust what is known and listed is not looked for.
+// account says why it is not served. With trust what is known and listed is not looked for, unless
+// somebody was about to delete it, and may have died before others were told.
 func (s *Store) relist(trust bool) (changed []tokencache.Key, err error) {
-	s.listing.Lock()
-	defer s.listing.Unlock()
-	if !trust {
-		s.looked = time.Now()
-	}
-	missing := setOf(s.index.all())
-	listed, err := s.listedOfAll()
+	begun := time.Now()
+	left := setOf(s.index.all())
+	clients, err := s.clients()
 	if err != nil {
 		return nil, err
 	}
+	listed, err := s.members(s.layout.accounts, clients...)
+	if err != nil {
+		return nil, err
+	}
+	marked, err := s.members(s.layout.deletions, clients...)
+	if err != nil {
+		return nil, err
+	}
+	deleted := setOf(marked)
 	var unsure []tokencache.Key
 	for _, key := range listed {
-		if trust && missing[key] && !s.index.isGone(key) {
-			delete(missing, key)
+		if trust && left[key] && !deleted[key] && !s.index.isGone(key) {
+			delete(left, key)
 		} else {
 			unsure = append(unsure, key)
 		}
@@ -150,45 +183,37 @@ func (s *Store) relist(trust bool) (changed []tokencache.Key, err error) {
 		return nil, err
 	}
 	for _, key := range found {
-		delete(missing, key)
-		if s.index.found(key) {
+		delete(left, key)
+		if s.index.noteFound(key) {
 			changed = append(changed, key)
 		}
 	}
-	gone, err := s.missing(slices.Collect(maps.Keys(missing)))
+	gone, err := s.settleMissing(slices.Collect(maps.Keys(left)))
+	if err == nil && !trust {
+		s.noteLooked(begun)
+	}
 	return append(changed, gone...), err
 }
 
+func (s *Store) noteLooked(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked = at
+}
+
 func (s *Store) lookedLately() bool {
-	s.listing.Lock()
-	defer s.listing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return time.Since(s.looked) < relistPause
 }
 
 // relistPause is how long lists that somebody has looked through are trusted.
 const relistPause = 30 * time.Second
 
-// listedOfAll are the connections of all clients that may have a grant.
-func (s *Store) listedOfAll() (keys []tokencache.Key, err error) {
-	var clients []string
-	err = s.do(func(ctx context.Context, c redis.UniversalClient) (err error) {
-		clients, err = c.SMembers(ctx, s.layout.clients()).Result()
-		return err
-	})
-	for _, client := range clients {
-		of, failed := s.listed(client)
-		if failed != nil {
-			return nil, failed
-		}
-		keys = append(keys, of...)
-	}
-	return keys, err
-}
-
-// missing settles what became of grants that were known and are not listed any more, and
-// returns those whose state is another one now.
-func (s *Store) missing(keys []tokencache.Key) (changed []tokencache.Key, err error) {
-	there, err := s.existing(keys, s.layout.grant) // stored since, or not listed
+// settleMissing settles what became of grants that were known and not found, and returns those whose state
+// is another one now. One that is there after all was stored since, or is missing in the list alone.
+func (s *Store) settleMissing(keys []tokencache.Key) (changed []tokencache.Key, err error) {
+	there, err := s.existing(keys, s.layout.grant)
 	if err != nil {
 		return nil, err
 	}
@@ -201,15 +226,15 @@ func (s *Store) missing(keys []tokencache.Key) (changed []tokencache.Key, err er
 	for _, key := range keys {
 		switch {
 		case isThere[key]:
-			s.index.found(key)
+			s.index.noteFound(key)
 		case isDeleted[key]:
 			s.index.remove(key)
 			changed = append(changed, key)
-		case !s.index.isGone(key):
-			s.index.lose(key)
+		case s.index.lose(key):
 			lost = append(lost, key)
 		}
 	}
+	s.enlistFound(there)
 	if len(lost) > 0 {
 		slices.SortFunc(lost, compareKeys)
 		s.report("%v", s.lost(lost))
@@ -230,7 +255,7 @@ func (s *Store) lost(keys []tokencache.Key) *tokencache.StoreError {
 	return &tokencache.StoreError{
 		File: s.Name(),
 		Reason: fmt.Sprintf("Redis was emptied, replaced or has failed over, and has lost %s: %s",
-			words.Plural(len(keys), "stored grant"), nameSome(keys)),
+			words.Plural(len(keys), "stored grant"), words.SomeOf(keys)),
 		Remedy: "bring them back by `caddy zoho restore FILE`, or connect these accounts anew. Until then each replica goes on with " +
 			"those that it has used before, and not beyond a restart",
 		Err:         errLost,
@@ -241,16 +266,6 @@ func (s *Store) lost(keys []tokencache.Key) *tokencache.StoreError {
 
 // errLost is behind the refusal of grants that are gone from Redis.
 var errLost = fmt.Errorf("%w: it is gone", tokencache.ErrDamaged)
-
-// nameSome names connections, some of them: a message is to be read.
-func nameSome(keys []tokencache.Key) string {
-	const some = 10
-	var names []string
-	for _, key := range keys[:min(len(keys), some)] {
-		names = append(names, key.String())
-	}
-	return words.Some(names, some, len(keys))
-}
 
 // CheckGrants says why what is stored of grants cannot be relied on, nil if it can. It reads the
 // lists each time, and from time to time looks for each grant: there may be very many.

@@ -27,6 +27,12 @@ var (
 	faultSlow = fault{
 		"it did not answer in time", "see how busy it is, and the network to it", true, true,
 	}
+	faultCrowded = fault{
+		"too many calls wait for it here", "see how slowly it answers, and how many accounts need a token at once", false, false,
+	}
+	faultSentinel = fault{
+		"a sentinel refuses the password", "have the sentinels want that of the servers (`requirepass`), or none", true, true,
+	}
 	faultEndless = fault{
 		"its answer has no end", "see who else writes behind this key_prefix, and whether Redis itself is at this address", false, false,
 	}
@@ -90,6 +96,12 @@ func judge(err error) fault {
 	var strange *strangeValue
 	var endless *endlessError
 	switch {
+	case err == nil:
+		return fault{}
+	case errors.Is(err, errCrowded), errors.Is(err, redis.ErrPoolTimeout):
+		return faultCrowded
+	case errors.Is(err, errSentinel):
+		return faultSentinel
 	case errors.As(err, &endless):
 		return faultEndless
 	case errors.As(err, &strange):
@@ -113,8 +125,7 @@ func judge(err error) fault {
 		return faultUnknown
 	}
 	var timeout net.Error
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
-		errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, redis.ErrPoolTimeout) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
 		return faultSlow
 	}
 	return faultUnreachable
@@ -143,11 +154,17 @@ func explain(server string, err error) error {
 	if errors.As(err, &access) {
 		e.Reason, e.Remedy = access.Error(), "mend that; a reload is not needed"
 	}
-	if f.away {
+	switch {
+	case f.away:
 		e.Err = tokencache.ErrAway
+	case f == faultCrowded:
+		e.Err = errCrowded
 	}
 	return e
 }
+
+// errCrowded is behind calls that had no turn: that passes, and Redis is there.
+var errCrowded = errors.New("no turn")
 
 // errRefused is behind what is wrong with Redis and does not pass by itself.
 var errRefused = errors.New("refused by Redis")

@@ -22,10 +22,10 @@ import (
 func (s *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record, found bool, err error) {
 	var stored []any
 	err = s.do(func(ctx context.Context, c redis.UniversalClient) (err error) {
-		stored, err = c.HMGet(ctx, s.layout.record(key), "record", "token").Result()
+		stored, err = c.HMGet(ctx, s.layout.record(key), "record", "token", "with").Result()
 		return err
 	})
-	if err != nil || len(stored) < 2 {
+	if err != nil || len(stored) < 3 {
 		return r, false, err
 	}
 	packed, ok := stored[0].(string)
@@ -34,6 +34,9 @@ func (s *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record,
 	}
 	var w sealed.Record
 	damaged := sealed.Unpack([]byte(packed), &w, placeTokens, key.Client, key.Account)
+	if with, _ := stored[2].(string); with != "" && damaged == nil {
+		damaged = restoreToken(&w, key, with)
+	}
 	if damaged == nil {
 		r, damaged = w.Record()
 	}
@@ -41,7 +44,7 @@ func (s *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record,
 		s.warn("%s: the record of %s is damaged and counts as none", s.Name(), key)
 		return tokencache.Record{}, false, nil
 	}
-	s.seen(key, r.Generation)
+	s.newest.note(key, r.Generation)
 	if token, _ := stored[1].(string); token != "" {
 		if r.Token, err = s.openToken(key, w, token, secrets); err != nil {
 			return tokencache.Record{}, false, err
@@ -49,6 +52,14 @@ func (s *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record,
 	}
 	r.Ledger, err = s.LoadLedger(r.Fingerprint)
 	return r, true, err
+}
+
+// restoreToken gives a record what it came with, where it was saved by a process that does not open its token.
+func restoreToken(w *sealed.Record, key tokencache.Key, with string) error {
+	var before sealed.Record
+	err := sealed.Unpack([]byte(with), &before, placeTokens, key.Client, key.Account)
+	w.Issued, w.Expiry, w.RenewAt, w.APIDomain, w.Scope = before.Issued, before.Expiry, before.RenewAt, before.APIDomain, before.Scope
+	return err
 }
 
 // openToken opens the token of a record, "" if it cannot be opened; the error is one of asking Redis.
@@ -105,7 +116,7 @@ func (s *Store) Save(key tokencache.Key, secrets [][]byte, r tokencache.Record) 
 	case whole(reply) == 2:
 		s.announce(tokencache.Change{Key: key})
 	}
-	s.seen(key, r.Generation)
+	s.newest.note(key, r.Generation)
 	if keyErr != nil {
 		return s.grantError(key, keyErr)
 	}

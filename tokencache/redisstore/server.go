@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -54,18 +55,28 @@ type accessError struct{ error }
 func (e *accessError) Unwrap() error { return e.error }
 
 const (
-	dialLimit = time.Second
-	callLimit = 2 * time.Second // of a call in all, dialling included
-	waitLimit = 2 * time.Second // for replicas and disks to have a grant as well
+	dialLimit  = time.Second
+	callLimit  = 2 * time.Second  // of one command, dialling included
+	waitLimit  = 2 * time.Second  // for replicas and disks to have a grant as well
+	turnLimit  = 10 * time.Second // for a turn, where many calls are made at once
+	standstill = time.Second      // nobody waits that much longer than a limit, unless the process stands still
 )
 
-// server is an open connection to Redis. Each call ends within its limit, without a second
-// try by itself: time-outs would add up, and a script that was run may have been answered too late.
+// server is an open connection to Redis. A call waits for one of its turns, and then ends within its
+// limit: what it waits for here says nothing about Redis. It has no second try: time-outs would add up,
+// and a script that was run may have been answered too late.
 type server struct {
 	name   string
 	client redis.UniversalClient
+	turns  chan struct{} // one for each call that is made now
 	breaker
 }
+
+// maxCalls is how many calls are made at once.
+func maxCalls() int { return max(64, 10*runtime.GOMAXPROCS(0)) }
+
+// spareConns are connections for what takes no turn: who follows changes, and go-redis itself.
+const spareConns = 8
 
 var silence sync.Once
 
@@ -88,9 +99,10 @@ func connect(c Config) *server {
 		DialTimeout:           dialLimit,
 		DialerRetries:         1,
 		MaxRetries:            -1,
-		ReadTimeout:           callLimit + waitLimit,
+		ReadTimeout:           callLimit + 2*waitLimit,
 		WriteTimeout:          callLimit,
-		PoolTimeout:           callLimit,
+		PoolSize:              maxCalls() + spareConns,
+		PoolTimeout:           turnLimit,
 		ContextTimeoutEnabled: true,
 		DisableIdentity:       true,
 		MaintNotificationsConfig: &maintnotifications.Config{
@@ -98,22 +110,27 @@ func connect(c Config) *server {
 		},
 	})
 	client.AddHook(namingKeys{c.Prefix})
-	return &server{name: c.Name(), client: client}
+	return &server{name: c.Name(), client: client, turns: make(chan struct{}, maxCalls())}
 }
 
 // dial opens a connection whose answers have bounds.
 func (c Config) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := c.dialBare(ctx, network, address)
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
+	bare, err := c.dialBare(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	return guard(conn), nil
+	conn := guard(bare)
+	if err := c.introduce(ctx, conn, address); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // dialBare opens a connection, and proves with TLS that it is to the right one.
 func (c Config) dialBare(ctx context.Context, network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialLimit)
-	defer cancel()
 	if strings.HasPrefix(address, "/") {
 		network = "unix"
 	}
@@ -128,29 +145,96 @@ func (c Config) dialBare(ctx context.Context, network, address string) (net.Conn
 	return (&tls.Dialer{NetDialer: plain, Config: access.TLS}).DialContext(ctx, network, address)
 }
 
+// call is what is asked of Redis at once: one command, or one pipeline.
+type call = func(ctx context.Context, c redis.UniversalClient) error
+
 // do makes a call. What do returns is what Redis has answered, or what the network did.
-func (s *server) do(call func(ctx context.Context, c redis.UniversalClient) error) error {
-	return s.within(callLimit, call)
+func (s *server) do(call call) error { return s.within(callLimit, call) }
+
+// within is do with another limit.
+func (s *server) within(limit time.Duration, call call) error {
+	return s.inTurn(func() error { return s.ask(limit, call) })
 }
 
-func (s *server) within(limit time.Duration, call func(ctx context.Context, c redis.UniversalClient) error) error {
+// look is do for what somebody wants to see: whether Redis is away is not judged by it.
+func (s *server) look(call call) error {
+	return s.inTurn(func() error {
+		if err := s.try(callLimit, call); err != nil {
+			return explain(s.name, err)
+		}
+		return nil
+	})
+}
+
+// inTurn waits for a turn, unless Redis is away.
+func (s *server) inTurn(ask func() error) error {
+	if err := s.blocked(); err != nil {
+		return err
+	}
+	if !s.takeTurn() {
+		return explain(s.name, errCrowded)
+	}
+	defer func() { <-s.turns }()
+	return ask()
+}
+
+// takeTurn waits for a turn. It returns false if none came.
+func (s *server) takeTurn() bool {
+	select {
+	case s.turns <- struct{}{}:
+		return true
+	default:
+	}
+	limit := time.NewTimer(turnLimit)
+	defer limit.Stop()
+	select {
+	case s.turns <- struct{}{}:
+		return true
+	case <-limit.C:
+		return false
+	}
+}
+
+// ask makes a call without a turn.
+func (s *server) ask(limit time.Duration, call call) error {
 	if err := s.admit(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	err := call(ctx, s.client)
-	if err == nil || errors.Is(err, redis.Nil) {
-		s.settle(nil)
+	err := s.try(limit, call)
+	if err == nil {
+		s.answered()
 		return nil
 	}
 	known := explain(s.name, err)
-	if judge(err).outage {
-		s.settle(known)
-	} else {
-		s.settle(nil)
+	switch f := judge(err); {
+	case f == faultSlow:
+		s.timedOut(known)
+	case f.outage:
+		s.failed(known)
+	case f != faultCrowded:
+		s.answered()
 	}
 	return known
+}
+
+// try makes a call. If it ends long after its limit this process stood still, as when it is stopped or its
+// machine sleeps. Redis is not to blame for that, so the call is made once more.
+func (s *server) try(limit time.Duration, call call) error {
+	begun := time.Now()
+	err := s.once(limit, call)
+	if judge(err) == faultSlow && time.Since(begun) > limit+standstill {
+		err = s.once(limit, call)
+	}
+	return err
+}
+
+func (s *server) once(limit time.Duration, call call) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if err := call(ctx, s.client); !errors.Is(err, redis.Nil) {
+		return err
+	}
+	return nil
 }
 
 // primaryOf is the node that holds a key, and writes it.

@@ -6,7 +6,8 @@
 // between all that and go-redis: breaker.go answers while Redis is away, reason.go says why,
 // guard.go bounds what it answers.
 // rings.go has the data keys, store.go the type of the store; grants.go, records.go, leases.go,
-// ledgers.go and values.go keep one kind of thing each. grants are written by durable.go and listed by
+// ledgers.go and values.go keep one kind of thing each; deleted.go remembers grants that were deleted, and backup.go and
+// rekey.go have many of them at once. Grants are written by durable.go and listed by
 // listing.go; about.go tells this Redis from another one. follow.go opens the store, and follows
 // what others change, as changes.go has it. concerns.go says what an operator should look at.
 //
@@ -37,22 +38,20 @@ type Store struct {
 	watchers watchers
 	index    index
 	rings    ringCache
-	listing  sync.Mutex // held while grants are listed
-	looked   time.Time  // when each of them was last looked for; guarded by listing
+	newest   generations
 
 	open atomic.Pointer[server] // nil before Open, and after Close
 	stop func()                 // ends follow
 
 	mu     sync.Mutex // guards what follows
 	id     string     // of this Redis, as about has it; "" before it was read
-	newest map[tokencache.Key]uint64
+	looked time.Time  // when each grant was last looked for
 }
 
 // New returns the store. It opens nothing.
 func New(config Config) *Store {
 	return &Store{
 		config: config, layout: layout{config.Prefix}, process: rand.Text(),
-		newest: make(map[tokencache.Key]uint64),
 	}
 }
 
@@ -60,12 +59,21 @@ func New(config Config) *Store {
 func (s *Store) Name() string { return s.config.Name() }
 
 // do makes a call to Redis.
-func (s *Store) do(call func(ctx context.Context, c redis.UniversalClient) error) error {
+func (s *Store) do(call call) error {
 	server := s.open.Load()
 	if server == nil {
 		return closedError(s.Name())
 	}
 	return server.do(call)
+}
+
+// look is do for Concerns.
+func (s *Store) look(call call) error {
+	server := s.open.Load()
+	if server == nil {
+		return closedError(s.Name())
+	}
+	return server.look(call)
 }
 
 // run runs a script.
@@ -88,19 +96,6 @@ func (s *Store) get(key string) (value string, err error) {
 
 // Watch calls f for what other processes change.
 func (s *Store) Watch(f func(tokencache.Change)) (stop func()) { return s.watchers.add(f) }
-
-// seen notes a generation that was stored, so that, whatever Redis loses, none that is given out later is older.
-func (s *Store) seen(key tokencache.Key, generation uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.newest[key] = max(s.newest[key], generation)
-}
-
-func (s *Store) newestSeen(key tokencache.Key) uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.newest[key]
-}
 
 // whole is a number that a script has returned.
 func whole(reply any) int64 {

@@ -60,7 +60,7 @@ func (s *Store) ringIDs(client string) (ids []ringID, err error) {
 			found[ringID{file, ring.ID}] = true
 		}
 	}
-	packed, err := s.packedGrants(client)
+	_, packed, err := s.packedGrants(client)
 	if err != nil {
 		return nil, err
 	}

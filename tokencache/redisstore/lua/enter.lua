@@ -13,6 +13,7 @@ local life = math.ceil(longest / 1000) + 1000
 redis.call('SET', KEYS[2], string.format('%.0f', longest), 'PX', life)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - longest))
 local entered = 0
+redis.call('ZREM', KEYS[1], ARGV[1]) -- the caller asks once more: the answer was lost
 if redis.call('ZCOUNT', KEYS[1], '(' .. string.format('%.0f', now - window), '+inf') < budget then
 	redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])
 	entered = 1

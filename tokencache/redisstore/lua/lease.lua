@@ -4,7 +4,8 @@
 -- Returns 0 and how long another lease lasts, or 1 and the generation.
 
 local left = redis.call('PTTL', KEYS[1])
-if left >= 0 then -- without an end it would be none of ours
+-- Without an end it would be none of ours. The caller's own is asked for once more: the answer was lost.
+if left >= 0 and redis.pcall('GET', KEYS[1]) ~= ARGV[1] then
 	return {0, left}
 end
 local stored = redis.call('HMGET', KEYS[2], 'highest', 'generation')
