@@ -243,3 +243,9 @@ func change(cmd *cobra.Command, client, account, action string, body, into any) 
 	uri := "/zoho/connections/" + url.PathEscape(client) + "/" + url.PathEscape(account) + "/" + action
 	return adminRequest(cmd, http.MethodPost, uri, body, into)
 }
+
+func warn(cmd *cobra.Command, warnings []string) {
+	for _, text := range warnings {
+		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", text)
+	}
+}

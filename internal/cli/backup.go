@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -250,29 +249,4 @@ func openBackup(cmd *cobra.Command, path string) (file *os.File, summary *sealed
 		_ = file.Close()
 	}
 	return file, summary, func() { _ = file.Close() }, err
-}
-
-// keyWord says what is to be done about keys; "" where there is one, and nothing to be said.
-func keyWord(k *adminapi.Keys) string {
-	if k == nil {
-		return ""
-	}
-	var lines []string
-	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
-	further, unconfigured := strings.Join(k.Further, ", "), strings.Join(k.Unconfigured, ", ")
-	records := words.Plural(k.RecordsUnderOldKeys, "record")
-	switch {
-	case further != "" && k.RecordsUnderOldKeys == 0:
-		add("old encryption_key (key id %s): 0 records need it: it may be taken out", further)
-	case further != "":
-		add("old encryption_key (key id %s): the first one does not open %s; `caddy zoho rekey` changes that", further, records)
-	case k.RecordsUnderOldKeys > 0:
-		add("no configured encryption_key opens %s; configure the one with key id %s again, and run `caddy zoho rekey`",
-			records, unconfigured)
-		return lines[0]
-	}
-	if unconfigured != "" {
-		add("keys that are not configured still open the store: key id %s; `caddy zoho rekey` ends that", unconfigured)
-	}
-	return strings.Join(lines, "\n")
 }

@@ -209,12 +209,6 @@ func fateOf(dropped onboard.Result) string {
 	return strings.Join(dropped.Warnings, "; ")
 }
 
-func warn(cmd *cobra.Command, warnings []string) {
-	for _, text := range warnings {
-		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", text)
-	}
-}
-
 // reportResult prints what was connected, or what is gone.
 func reportResult(cmd *cobra.Command, r connected, what string) (int, error) {
 	return report(cmd, r, func(w io.Writer) {

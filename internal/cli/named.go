@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
@@ -156,4 +157,10 @@ func withAccounts(cmd *cobra.Command, name string, noClient error) error {
 	text := "it is no account either" + words.DidYouMean(name, accounts) + "; there are: " +
 		words.Some(names, some, list.Total)
 	return &adminapi.Error{Text: noClient.Error(), Code: adminapi.CodeUnknownClient, Hint: text}
+}
+
+// storeFailure says that accounts may be missing in a list, since their grants cannot be read.
+func storeFailure(list adminapi.List) error {
+	return adminapi.Refuse(http.StatusServiceUnavailable, problem.CodeStore,
+		"the stored grants cannot be read, so accounts may be missing here: %s", list.StoreError)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,7 +15,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
-	"github.com/caddy-zoho/caddy-zoho/internal/problem"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -62,12 +61,6 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 			"hint: caddy zoho doctor %s %s says what to do", c.Client, c.Account, c.Client, c.Account)
 	}
 	return code, err
-}
-
-// storeFailure says that accounts may be missing in a list, since their grants cannot be read.
-func storeFailure(list adminapi.List) error {
-	return adminapi.Refuse(http.StatusServiceUnavailable, problem.CodeStore,
-		"the stored grants cannot be read, so accounts may be missing here: %s", list.StoreError)
 }
 
 func cmdRefresh(cmd *cobra.Command, args []string) (int, error) {
@@ -168,4 +161,29 @@ func centerWord(c adminapi.Connection) string {
 		return c.DataCenter + " (simulator)"
 	}
 	return c.DataCenter
+}
+
+// keyWord says what is to be done about keys; "" where there is one, and nothing to be said.
+func keyWord(k *adminapi.Keys) string {
+	if k == nil {
+		return ""
+	}
+	var lines []string
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	further, unconfigured := strings.Join(k.Further, ", "), strings.Join(k.Unconfigured, ", ")
+	records := words.Plural(k.RecordsUnderOldKeys, "record")
+	switch {
+	case further != "" && k.RecordsUnderOldKeys == 0:
+		add("old encryption_key (key id %s): 0 records need it: it may be taken out", further)
+	case further != "":
+		add("old encryption_key (key id %s): the first one does not open %s; `caddy zoho rekey` changes that", further, records)
+	case k.RecordsUnderOldKeys > 0:
+		add("no configured encryption_key opens %s; configure the one with key id %s again, and run `caddy zoho rekey`",
+			records, unconfigured)
+		return lines[0]
+	}
+	if unconfigured != "" {
+		add("keys that are not configured still open the store: key id %s; `caddy zoho rekey` ends that", unconfigured)
+	}
+	return strings.Join(lines, "\n")
 }

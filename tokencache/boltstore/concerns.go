@@ -12,6 +12,15 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
+// Warnings lists what does not stop the store but should be looked at: modes
+// that let others read, owners, files set aside, records that cannot be read.
+func (b *Store) Warnings() (all []string) {
+	for _, c := range b.exposed() {
+		all = append(all, c.What)
+	}
+	return append(all, b.noticed()...)
+}
+
 // Concerns are Warnings and Returned with their reasons, and what to do.
 func (b *Store) Concerns() (all []tokencache.Concern) {
 	all = append(all, b.exposed()...)

@@ -83,15 +83,6 @@ func (b *Store) putBack() string {
 	return fmt.Sprintf("put a backup in its place, or %s, the version before the last change", b.beforePath())
 }
 
-// Warnings lists what does not stop the store but should be looked at: modes
-// that let others read, owners, files set aside, records that cannot be read.
-func (b *Store) Warnings() (all []string) {
-	for _, c := range b.exposed() {
-		all = append(all, c.What)
-	}
-	return append(all, b.noticed()...)
-}
-
 // Name is the directory.
 func (b *Store) Name() string { return b.dir }
 

@@ -2,11 +2,15 @@ package redisstore
 
 import (
 	"context"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
+
+// followPause is the time between two looks, at most.
+const followPause = time.Second
 
 // What is changed is added to a stream, of which the latest entries are kept. Whoever follows it
 // reads on from where it was: a change that comes while nobody reads is told later, and one

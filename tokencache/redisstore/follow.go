@@ -8,9 +8,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-// followPause is the time between two looks, at most.
-const followPause = time.Second
-
 // Open connects to Redis, and reads which grants are stored. It has no error: a Redis that
 // cannot be had now is asked again every second, and each call says why it fails.
 func (s *Store) Open() error {
