@@ -569,7 +569,7 @@ func TestRekeyUnderTraffic(t *testing.T) {
 		func() { m.wantCLI(cli{"status", 0, "0 records need it: it may be taken out", ""}) },
 		func() { m.configure("encryption_key {file./etc/caddy-zoho/new.key}") },
 		func() {
-			m.wantCLI(cli{"status", 0, "keys that are not configured and open the store", ""},
+			m.wantCLI(cli{"status", 0, "keys that are not configured still open the store", ""},
 				cli{"status --json", 0, `"unconfigured": [`, ""})
 		},
 		func() { m.wantCLI(cli{"rekey", 0, "2 wraps dropped", ""}) },
