@@ -873,13 +873,10 @@ func TestSocket(t *testing.T) {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	socket := filepath.Join(dir, "s")
 	redistest.Start(t, "unixsocket", socket)
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) { // it comes after the port
-		if _, err := os.Stat(socket); err == nil {
-			break
-		} else if time.Now().After(end) {
-			t.Fatal(err)
-		}
-	}
+	waitFor(t, "the socket, which comes after the port", func() bool {
+		_, err := os.Stat(socket)
+		return err == nil
+	})
 	s := open(t, configOf(socket, "p:"))
 	save(t, s, "a")
 	wantGrant(t, s, "a", "a")
