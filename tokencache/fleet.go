@@ -27,8 +27,7 @@ const (
 // another one has brought, or what that one was told. With a store of its own a process is
 // always the leader.
 func (n *Conn) lead(f *flight, cl *Client, g granted) (*live, error) {
-	shared := n.cache.shared
-	if shared == nil {
+	if n.cache.shared == nil {
 		return nil, n.load(cl)
 	}
 	deadline := n.cache.clock.now().mono + int64(leaderLimit)
@@ -37,16 +36,13 @@ func (n *Conn) lead(f *flight, cl *Client, g granted) (*live, error) {
 		if err != nil {
 			return nil, n.leadless(f, cl, err)
 		}
-		l, settled := n.settled(f.request, cl, g)
-		if l != nil || settled != nil || f.leads != nil { // with the lease in hand, once more: the one before may have stored a token
-			return l, settled
+		l, reason := n.needless(f.request, cl, g)
+		if l != nil || reason != nil || f.leads != nil { // with the lease in hand, once more: the one before may have stored a token
+			return l, reason
 		}
-		asked := n.cache.clock.now().mono
-		lease, err := shared.Lease(n.key, leaseLife)
 		var other *LeasedError
-		switch {
+		switch f.leads, err = n.askLease(); {
 		case err == nil:
-			f.leads = n.holdLease(lease, asked)
 		case !errors.As(err, &other):
 			return nil, n.leadless(f, cl, n.unreadable(cl, "save", err))
 		case n.cache.clock.now().mono >= deadline:
@@ -57,12 +53,12 @@ func (n *Conn) lead(f *flight, cl *Client, g granted) (*live, error) {
 	}
 }
 
-// settled returns what makes a call needless or useless.
-func (n *Conn) settled(req request, cl *Client, g granted) (*live, error) {
+// needless returns what makes a call needless or useless.
+func (n *Conn) needless(req request, cl *Client, g granted) (*live, error) {
 	digest := cl.digest(g.fingerprint)
 	n.mu.Lock()
 	defer n.unlockAndEmit()
-	return n.settledNow(req, cl, g, digest, n.cache.clock.now())
+	return n.needlessNow(req, cl, g, digest, n.cache.clock.now())
 }
 
 // awaitLeader waits until the leader has stored something, or for a moment, unless the cache closes.
@@ -78,9 +74,12 @@ func (n *Conn) awaitLeader(news <-chan struct{}, left time.Duration) (open bool)
 	return true
 }
 
-// enterFleet enters a call into the ledger of the fleet, and takes over what that holds. An error
-// says that there is no room, or that the store cannot tell.
+// enterFleet enters a call into the ledger of the fleet, if there is one, and takes over what that
+// holds. An error says that there is no room, or that the store cannot tell.
 func (n *Conn) enterFleet(cl *Client, req request, of Fingerprint, c *call) error {
+	if n.cache.shared == nil {
+		return nil
+	}
 	entry, err := n.cache.shared.EnterCall(of, req.budget(cl), cl.window())
 	if err != nil {
 		c.ledger.complete(c.at.mono, 0, false)
@@ -114,7 +113,7 @@ func (n *Conn) saved() bool {
 	return n.stored == n.changes
 }
 
-// completeFleet completes a call in the ledger of the fleet.
+// completeFleet completes a call in the ledger of the fleet, if it stands there.
 func (n *Conn) completeFleet(c *call) {
 	if c.entry == "" {
 		return

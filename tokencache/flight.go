@@ -142,7 +142,7 @@ func (n *Conn) renew(f *flight, cl *Client) (*live, error) {
 	// gofail: var afterTokenCall struct{}
 	n.keep(cl) // if that failed before: a token is not in use until it was tried again
 	l, err = n.complete(f, cl, c, got, err)
-	if errors.Is(err, errSuperseded) && n.cache.shared == nil {
+	if errors.Is(err, errSuperseded) {
 		n.cache.keepLedger(n.key, g.fingerprint, c.ledger)
 	}
 	f.minted = err == nil
@@ -189,7 +189,7 @@ func (n *Conn) enter(f *flight, cl *Client, g granted) (*call, *live, error) {
 	n.mu.Lock()
 	defer n.unlockAndEmit()
 	now := n.cache.clock.now()
-	if l, err := n.settledNow(f.request, cl, g, digest, now); l != nil || err != nil {
+	if l, err := n.needlessNow(f.request, cl, g, digest, now); l != nil || err != nil {
 		return nil, l, err
 	}
 	if f.alone {
@@ -206,8 +206,8 @@ func (n *Conn) enter(f *flight, cl *Client, g granted) (*call, *live, error) {
 	return &call{at: now, ledger: n.ledger, epoch: n.epoch, digest: digest}, nil, nil
 }
 
-// settledNow returns what makes a call needless or useless. With mu held.
-func (n *Conn) settledNow(req request, cl *Client, g granted, digest [8]byte, now moment) (*live, error) {
+// needlessNow returns what makes a call needless or useless. With mu held.
+func (n *Conn) needlessNow(req request, cl *Client, g granted, digest [8]byte, now moment) (*live, error) {
 	if n.epoch != g.epoch {
 		return nil, n.fail(KindTemporary, lookAgain, errSuperseded)
 	}

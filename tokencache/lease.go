@@ -17,12 +17,17 @@ type leadership struct {
 	done  chan struct{} // closed when it is not kept alive any more
 }
 
-// holdLease holds a lease that was asked for at that time, as mono.
-func (n *Conn) holdLease(lease Lease, asked int64) *leadership {
+// askLease takes the lease, if nobody else has it, and holds it.
+func (n *Conn) askLease() (*leadership, error) {
+	asked := n.cache.clock.now().mono
+	lease, err := n.cache.shared.Lease(n.key, leaseLife)
+	if err != nil {
+		return nil, err
+	}
 	s := &leadership{conn: n, lease: lease, stop: make(chan struct{}), done: make(chan struct{})}
 	s.sure.Store(asked + int64(leaseLife))
 	go s.keepAlive()
-	return s
+	return s, nil
 }
 
 // keepAlive extends the lease. One that cannot be extended lapses, and somebody else leads.
@@ -81,19 +86,14 @@ func (s *leadership) lapse() {
 // takeLease takes the lease for a token that is there already. Without one the token gets the
 // next generation all the same, and whoever is asking for another at that moment overtakes it.
 func (n *Conn) takeLease() *leadership {
-	shared := n.cache.shared
-	if shared == nil {
+	if n.cache.shared == nil {
 		return nil
 	}
 	for end := n.cache.clock.now().mono + int64(leaseLife); ; {
-		asked := n.cache.clock.now().mono
-		lease, err := shared.Lease(n.key, leaseLife)
+		leads, err := n.askLease()
 		var other *LeasedError
-		switch {
-		case err == nil:
-			return n.holdLease(lease, asked)
-		case !errors.As(err, &other) || n.cache.clock.now().mono >= end || !n.awaitLeader(nil, other.Left):
-			return nil
+		if !errors.As(err, &other) || n.cache.clock.now().mono >= end || !n.awaitLeader(nil, other.Left) {
+			return leads
 		}
 	}
 }

@@ -146,7 +146,7 @@ func (n *Conn) record(now moment) Record {
 	if l := n.live.Load(); l != nil {
 		rec.Token, rec.Issued, rec.Expiry = l.Value, l.Issued, l.Expiry
 		rec.APIDomain, rec.Scope = l.APIDomain, l.Scope
-		rec.RenewAt = now.wallAt(min(l.renewAt.Load(), l.early))
+		rec.RenewAt = now.wallAt(l.planned())
 	}
 	rec.Ledger = n.ledger.times(now)
 	if n.waiting.kind != 0 {

@@ -34,31 +34,26 @@ func (c *Cache) Verify(cl *Client, key Key, g Grant) (Proof, error) {
 		return Proof{}, n.unreadable(cl, "load", err)
 	}
 	ca := &call{at: c.clock.now(), ledger: l}
-	at := ca.at
-	if d := l.enter(at.mono, cl, cl.budget()); d > 0 {
+	if d := l.enter(ca.at.mono, cl, cl.budget()); d > 0 {
 		return Proof{}, n.spent(cl, request{}, d)
 	}
-	if c.shared == nil {
-		c.keepLedger(key, fp, l)
-	} else if err := n.enterFleet(cl, request{}, fp, ca); err != nil {
+	c.keepLedger(key, fp, l)
+	if err := n.enterFleet(cl, request{}, fp, ca); err != nil {
 		return Proof{}, err
 	}
 	got, err := n.fetch(cl, g)
 	now := c.clock.now()
 	kind, counts, retryAfter := classify(err)
-	l.complete(at.mono, now.mono, counts)
+	l.complete(ca.at.mono, now.mono, counts)
 	ca.counts = counts
-	if c.shared == nil {
-		c.keepLedger(key, fp, l)
-	} else {
-		n.completeFleet(ca)
-	}
+	c.keepLedger(key, fp, l)
+	n.completeFleet(ca)
 	c.emit(Event{Type: EventTokenRequest, Key: key, Cause: CauseConsent, Result: kind.String(), Err: err,
-		Duration: time.Duration(now.mono - at.mono), Expiry: at.time().Add(cl.life(got.Life))})
+		Duration: time.Duration(now.mono - ca.at.mono), Expiry: ca.at.time().Add(cl.life(got.Life))})
 	if err != nil {
 		return Proof{}, n.fail(kind, retryAfter, err)
 	}
-	return Proof{Fetched: got, at: at, took: time.Duration(now.mono - at.mono)}, nil
+	return Proof{Fetched: got, at: ca.at, took: time.Duration(now.mono - ca.at.mono)}, nil
 }
 
 // Exchanged takes the access token that came with a grant, as the exchange of an
@@ -159,9 +154,10 @@ func (c *Cache) openLedger(key Key, fp Fingerprint) (*sharedLedger, error) {
 	return l, err
 }
 
-// keepLedger stores a ledger; what cannot be stored counts in memory.
+// keepLedger stores a ledger; what cannot be stored counts in memory. That of a fleet is written
+// call by call, see enterFleet.
 func (c *Cache) keepLedger(key Key, fp Fingerprint, l *sharedLedger) {
-	if c.store == nil {
+	if c.store == nil || c.shared != nil {
 		return
 	}
 	saving := c.savingOf(key)
