@@ -1,6 +1,7 @@
 package tokencache
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -21,6 +22,11 @@ type Key struct {
 
 // String returns "client/account".
 func (k Key) String() string { return k.Client + "/" + k.Account }
+
+// Compare orders by client, then account, as slices.SortFunc wants it.
+func (k Key) Compare(other Key) int {
+	return cmp.Or(strings.Compare(k.Client, other.Client), strings.Compare(k.Account, other.Account))
+}
 
 // Grant is what consent gave. Every way to print or marshal it leaves the
 // refresh token out; only the store writes it, sealed. (fmt cannot call

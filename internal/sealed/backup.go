@@ -161,12 +161,8 @@ func WriteBackup(w io.Writer, h BackupHeader, d *Dump) error {
 
 func (d *Dump) sort() {
 	slices.SortFunc(d.Rings, func(a, b ClientRing) int { return cmp.Compare(a.order(), b.order()) })
-	slices.SortFunc(d.Grants, func(a, b AccountGrant) int { return compareKeys(a.Key(), b.Key()) })
-	slices.SortFunc(d.Deletions, func(a, b Deletion) int { return compareKeys(a.Key(), b.Key()) })
-}
-
-func compareKeys(a, b tokencache.Key) int {
-	return cmp.Or(strings.Compare(a.Client, b.Client), strings.Compare(a.Account, b.Account))
+	slices.SortFunc(d.Grants, func(a, b AccountGrant) int { return a.Key().Compare(b.Key()) })
+	slices.SortFunc(d.Deletions, func(a, b Deletion) int { return a.Key().Compare(b.Key()) })
 }
 
 // order sorts rings by client and id.
@@ -322,7 +318,7 @@ func (b *BackupReader) ring(r *ClientRing) error {
 	switch {
 	case b.stage > stageRings || r.order() <= b.last:
 		return b.fail("this data key stands in the wrong place, or twice")
-	case r.Client == "" || len(r.Client) > maxName || !isID(r.ID) || slices.ContainsFunc(r.WrapIDs(), func(id string) bool { return !isID(id) }):
+	case r.Client == "" || len(r.Client) > maxName || !r.HasIDs():
 		return b.fail("this data key, or a key that opens it, is not named as any is")
 	case b.size > maxRings:
 		return b.fail("there are more data keys than any backup has")
@@ -330,12 +326,6 @@ func (b *BackupReader) ring(r *ClientRing) error {
 	b.last = r.order()
 	b.rings[b.last] = struct{}{}
 	return nil
-}
-
-// isID reports whether a text may be the id of a key: messages name it.
-func isID(text string) bool {
-	raw, err := hex.DecodeString(text)
-	return err == nil && 0 < len(raw) && len(raw) <= sha256.Size
 }
 
 func (b *BackupReader) grant(g *AccountGrant) error {
@@ -360,7 +350,7 @@ func (b *BackupReader) account(stage int, key tokencache.Key) error {
 	switch {
 	case key.Client == "" || key.Account == "" || len(key.Client)+len(key.Account) > maxName:
 		return b.fail("this account is not named as any is")
-	case stage < b.stage || stage == b.stage && compareKeys(key, b.key) <= 0:
+	case stage < b.stage || stage == b.stage && key.Compare(b.key) <= 0:
 		return b.fail("this account stands in the wrong place, or twice")
 	}
 	b.stage, b.key = stage, key

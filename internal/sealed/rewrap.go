@@ -1,6 +1,8 @@
 package sealed
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -33,6 +35,17 @@ func (r *KeyRing) WrapIDs() []string {
 		ids[i] = w.Key
 	}
 	return ids
+}
+
+// HasIDs reports whether the names of the ring and of the keys that wrap it are such as we make:
+// messages show them.
+func (r *KeyRing) HasIDs() bool {
+	return isID(r.ID) && !slices.ContainsFunc(r.Wraps, func(w Wrap) bool { return !isID(w.Key) })
+}
+
+func isID(text string) bool {
+	raw, err := hex.DecodeString(text)
+	return err == nil && 0 < len(raw) && len(raw) <= sha256.Size
 }
 
 // WrappedBy reports whether one of these keys wraps the ring.

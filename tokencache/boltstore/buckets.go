@@ -46,6 +46,40 @@ func putAt(tx *bolt.Tx, bucket, client, name string, v any) error {
 	return b.Put([]byte(name), value)
 }
 
+// eachAccount calls fn for each value at bucket/client/account.
+func eachAccount(tx *bolt.Tx, bucket string, fn func(key tokencache.Key, value []byte) error) error {
+	clients := tx.Bucket([]byte(bucket))
+	if clients == nil {
+		return nil
+	}
+	return clients.ForEachBucket(func(client []byte) error {
+		return clients.Bucket(client).ForEach(func(account, value []byte) error {
+			return fn(tokencache.Key{Client: string(client), Account: string(account)}, value)
+		})
+	})
+}
+
+// sweepSome is how many leftovers are looked at each time that one may be added.
+const sweepSome = 16
+
+// someAfter are some of the names in a bucket, from this one on and then from the first, each once.
+// Who sweeps a bucket begins at a name whose place is as good as random, so that all have their turn.
+func someAfter(bucket *bolt.Bucket, name string) (some []string) {
+	cursor := bucket.Cursor()
+	found, _ := cursor.Seek([]byte(name))
+	for len(some) < sweepSome {
+		if found == nil {
+			found, _ = cursor.First()
+		}
+		if found == nil || len(some) > 0 && string(found) == some[0] {
+			break
+		}
+		some = append(some, string(found))
+		found, _ = cursor.Next()
+	}
+	return some
+}
+
 // checkKey refuses what bbolt cannot take as the name of a bucket or a key.
 func checkKey(key tokencache.Key) error {
 	if key.Client == "" || key.Account == "" || len(key.Client)+len(key.Account) > bolt.MaxKeySize {

@@ -1,12 +1,10 @@
 package boltstore
 
 import (
-	"cmp"
 	"errors"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -99,16 +97,9 @@ func readDeletion(tx *bolt.Tx, key tokencache.Key) (d deletion) {
 // deletions are all that a file remembers.
 func deletions(tx *bolt.Tx) map[tokencache.Key]deletion {
 	all := make(map[tokencache.Key]deletion)
-	clients := tx.Bucket([]byte(bucketDeleted))
-	if clients == nil {
-		return all
-	}
-	_ = clients.ForEachBucket(func(client []byte) error {
-		return clients.Bucket(client).ForEach(func(account, _ []byte) error {
-			key := tokencache.Key{Client: string(client), Account: string(account)}
-			all[key] = readDeletion(tx, key)
-			return nil
-		})
+	_ = eachAccount(tx, bucketDeleted, func(key tokencache.Key, _ []byte) error {
+		all[key] = readDeletion(tx, key)
+		return nil
 	})
 	return all
 }
@@ -166,9 +157,7 @@ func (b *Store) returned() (older []tokencache.Key, err error) {
 		}
 		return nil
 	})
-	slices.SortFunc(older, func(x, y tokencache.Key) int {
-		return cmp.Or(strings.Compare(x.Client, y.Client), strings.Compare(x.Account, y.Account))
-	})
+	slices.SortFunc(older, tokencache.Key.Compare)
 	return older, err
 }
 
@@ -178,23 +167,12 @@ func returnedText(keys []tokencache.Key) string {
 
 // tokensDeletions are the deletions that tokens.db remembers.
 func (b *Store) tokensDeletions() (map[tokencache.Key]deletion, error) {
-	var all map[tokencache.Key]deletion
-	err := b.withTokens(false, func(tx *bolt.Tx) error {
-		all = deletions(tx)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return all, nil
+	return fromTokens(b, deletions)
 }
 
 // seenChanges is the highest number that tokens.db has seen, 0 if it does not tell.
 func (b *Store) seenChanges() uint64 {
-	last := uint64(0)
-	if b.withTokens(false, func(tx *bolt.Tx) error { last = lastChange(tx); return nil }) != nil {
-		return 0
-	}
+	last, _ := fromTokens(b, lastChange)
 	return last
 }
 
@@ -271,29 +249,17 @@ func (b *Store) rememberSaved(keys []tokencache.Key, change uint64) {
 	})
 }
 
-// sweepDeleted looks at some of the deleted accounts of a client after this one, whose place
-// among them is as good as random. Those of long ago are forgotten, and of those of yesterday the
-// records go: what is left of a record is the generation, and nobody has a token to tell by it.
+// sweepDeleted looks at some of the deleted accounts of a client after this one. Those of long ago
+// are forgotten, and of those of yesterday the records go: what is left of a record is the
+// generation, and nobody has a token to tell by it.
 func sweepDeleted(tx *bolt.Tx, after tokencache.Key, now time.Time) error {
 	deleted := clientBucket(tx, bucketDeleted, after.Client)
 	if deleted == nil {
 		return nil
 	}
-	var some []tokencache.Key
-	cursor := deleted.Cursor()
-	name, _ := cursor.Seek([]byte(after.Account))
-	for range sweepSome {
-		if name == nil {
-			name, _ = cursor.First()
-		}
-		if name == nil {
-			break
-		}
-		some = append(some, tokencache.Key{Client: after.Client, Account: string(name)})
-		name, _ = cursor.Next()
-	}
 	var errs []error
-	for _, key := range some {
+	for _, name := range someAfter(deleted, after.Account) {
+		key := tokencache.Key{Client: after.Client, Account: name}
 		d := readDeletion(tx, key)
 		if now.Sub(d.At) > recordLife {
 			errs = append(errs, dropRecord(tx, key, d.At))

@@ -95,19 +95,6 @@ func eachRing(tx *bolt.Tx, fn func(client string, ring *sealed.KeyRing, retired 
 	})
 }
 
-// eachAccount calls fn for each value at bucket/client/account.
-func eachAccount(tx *bolt.Tx, bucket string, fn func(key tokencache.Key, value []byte) error) error {
-	clients := tx.Bucket([]byte(bucket))
-	if clients == nil {
-		return nil
-	}
-	return clients.ForEachBucket(func(client []byte) error {
-		return clients.Bucket(client).ForEach(func(account, value []byte) error {
-			return fn(tokencache.Key{Client: string(client), Account: string(account)}, value)
-		})
-	})
-}
-
 // SaveGrants stores many grants of a client, as SaveGrant does each, in one transaction: all of
 // them, or with an error none. With anew it does as ReplaceGrant where none of the secrets opens
 // the client's data key.

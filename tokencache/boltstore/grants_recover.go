@@ -134,11 +134,8 @@ func (b *Store) note(fn func(*bolt.Tx) error) {
 
 // marked reports whether tokens.db knows that grants.db existed.
 func (b *Store) marked() (bool, error) {
-	marked := false
-	err := b.withTokens(false, func(tx *bolt.Tx) error {
+	return fromTokens(b, func(tx *bolt.Tx) bool {
 		about := tx.Bucket([]byte(bucketAbout))
-		marked = about != nil && about.Get([]byte(bucketGrants)) != nil
-		return nil
+		return about != nil && about.Get([]byte(bucketGrants)) != nil
 	})
-	return err == nil && marked, err
 }

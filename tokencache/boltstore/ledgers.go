@@ -17,15 +17,7 @@ import (
 // LoadLedger is the stored ledger of a grant. One that cannot be read counts as none; Warnings
 // tells.
 func (b *Store) LoadLedger(of tokencache.Fingerprint) ([]time.Time, error) {
-	var calls []time.Time
-	err := b.withTokens(false, func(tx *bolt.Tx) error {
-		calls = b.ledger(tx, of)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return calls, nil
+	return fromTokens(b, func(tx *bolt.Tx) []time.Time { return b.ledger(tx, of) })
 }
 
 // SaveLedger stores the ledger of a grant that has come in, and drops some of those that
@@ -36,36 +28,19 @@ func (b *Store) SaveLedger(of tokencache.Fingerprint, calls []time.Time, now tim
 	})
 }
 
-const (
-	ledgerLife = 7 * 24 * time.Hour // well over a window: the clock may be set back
-	sweepSome  = 16                 // ledgers, at each consent
-)
+const ledgerLife = 7 * 24 * time.Hour // well over a window: the clock may be set back
 
-// sweepLedgers looks at some of the ledgers after that of a grant, whose place among them
-// is as good as random.
+// sweepLedgers drops the old ones among some of the ledgers after that of a grant.
 func sweepLedgers(tx *bolt.Tx, after tokencache.Fingerprint, before time.Time) error {
 	ledgers := tx.Bucket([]byte(bucketLedgers))
 	if ledgers == nil {
 		return nil
 	}
-	var old [][]byte
-	cursor := ledgers.Cursor()
-	key, _ := cursor.Seek([]byte(after.String()))
-	for range sweepSome {
-		if key == nil {
-			key, _ = cursor.First()
-		}
-		if key == nil {
-			break
-		}
-		if newest := newestCall(ledgers.Get(key), string(key)); newest.Before(before) {
-			old = append(old, key)
-		}
-		key, _ = cursor.Next()
-	}
 	var errs []error
-	for _, key := range old {
-		errs = append(errs, ledgers.Delete(key))
+	for _, grant := range someAfter(ledgers, after.String()) {
+		if newestCall(ledgers.Get([]byte(grant)), grant).Before(before) {
+			errs = append(errs, ledgers.Delete([]byte(grant)))
+		}
 	}
 	return errors.Join(errs...)
 }

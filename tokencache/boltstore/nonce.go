@@ -54,13 +54,10 @@ func (b *Store) ReturnNonce(id string) error {
 
 // NonceConsumed reports whether ConsumeNonce has seen the id, and remembers it still.
 func (b *Store) NonceConsumed(id string) (bool, error) {
-	used := false
-	err := b.withTokens(false, func(tx *bolt.Tx) error {
+	return fromTokens(b, func(tx *bolt.Tx) bool {
 		spent := tx.Bucket([]byte(bucketSpent))
-		used = spent != nil && spent.Get([]byte(id)) != nil
-		return nil
+		return spent != nil && spent.Get([]byte(id)) != nil
 	})
-	return err == nil && used, err
 }
 
 // dropPast drops the ids whose time is over, and what cannot be read as a time: nothing

@@ -24,6 +24,20 @@ func (b *Store) withTokensFor(limit time.Duration, write bool, fn func(*bolt.Tx)
 	return askOnly(&b.tokens, limit, func() error { return b.runTokens(write, fn) })
 }
 
+// fromTokens is what fn finds in tokens.db, zero with an error.
+func fromTokens[T any](b *Store, fn func(*bolt.Tx) T) (T, error) {
+	var found T
+	err := b.withTokens(false, func(tx *bolt.Tx) error {
+		found = fn(tx)
+		return nil
+	})
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return found, nil
+}
+
 // runTokens is withTokens in a turn of tokens.db.
 func (b *Store) runTokens(write bool, fn func(*bolt.Tx) error) error {
 	err := b.tryTokens(write, fn)

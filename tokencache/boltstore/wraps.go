@@ -41,11 +41,7 @@ func (b *Store) addGrantWraps(secrets map[string][][]byte) error {
 // addTokenWraps is AddWraps for tokens.db. It looks first, in a transaction that does not
 // write: at most starts there is nothing to add.
 func (b *Store) addTokenWraps(secrets map[string][][]byte) error {
-	var lacking []keyName
-	err := b.withTokens(false, func(tx *bolt.Tx) error {
-		lacking = b.tokens.lackingIn(tx, secrets)
-		return nil
-	})
+	lacking, err := fromTokens(b, func(tx *bolt.Tx) []keyName { return b.tokens.lackingIn(tx, secrets) })
 	if err != nil || len(lacking) == 0 {
 		return err
 	}

@@ -36,7 +36,7 @@ func (s *Store) Deleted() (map[tokencache.Key]time.Time, error) {
 
 // MarkDeleted notes that of grants that were deleted elsewhere. What is noted already stays.
 func (s *Store) MarkDeleted(deleted map[tokencache.Key]time.Time) error {
-	keys := slices.SortedFunc(maps.Keys(deleted), compareKeys)
+	keys := slices.SortedFunc(maps.Keys(deleted), tokencache.Key.Compare)
 	var writes []write
 	for _, key := range keys {
 		if err := checkKey(key); err != nil {

@@ -3,7 +3,6 @@ package redisstore
 import (
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -71,11 +70,9 @@ func (x *index) gone() (keys []tokencache.Key) {
 			}
 		}
 	}
-	slices.SortFunc(keys, compareKeys)
+	slices.SortFunc(keys, tokencache.Key.Compare)
 	return keys
 }
-
-func compareKeys(a, b tokencache.Key) int { return strings.Compare(a.String(), b.String()) }
 
 // kept is what was read of a grant, "" if nothing was.
 func (x *index) kept(key tokencache.Key) string {

@@ -211,7 +211,7 @@ func (s *Store) settleMissing(keys []tokencache.Key) (changed []tokencache.Key, 
 	}
 	s.enlistFound(there)
 	if len(lost) > 0 {
-		slices.SortFunc(lost, compareKeys)
+		slices.SortFunc(lost, tokencache.Key.Compare)
 		s.report("%v", s.lost(lost))
 	}
 	return append(changed, lost...), nil

@@ -2,10 +2,8 @@ package redisstore
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/redis/go-redis/v9"
 
@@ -95,16 +93,10 @@ func unpackRing(raw, file, client string) (*sealed.KeyRing, error) {
 	if err := sealed.Unpack([]byte(raw), ring, placeKeys, file, client); err != nil {
 		return nil, fmt.Errorf("data key of client %q: %w", client, err)
 	}
-	if !isID(ring.ID) || slices.ContainsFunc(ring.Wraps, func(w sealed.Wrap) bool { return !isID(w.Key) }) {
+	if !ring.HasIDs() {
 		return nil, fmt.Errorf("data key of client %q: %w: an id that is none", client, tokencache.ErrDamaged)
 	}
 	return ring, nil
-}
-
-// isID reports whether a text is as we make ids, which errors show.
-func isID(text string) bool {
-	_, err := hex.DecodeString(text)
-	return err == nil && text != "" && len(text) <= 64
 }
 
 // wrap adds the wraps that a data key lacks, wherever its ring is.
