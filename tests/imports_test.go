@@ -35,10 +35,13 @@ var layers = map[string][]string{
 	"zoho":       {"internal/cause", "internal/nearest"},
 	"tokencache": {"internal/lengthprefix"},
 	"tokencache/boltstore": {
-		"internal/durable", "internal/ownership", "internal/sealed", "internal/turn", "internal/words", "tokencache",
+		"internal/durable", "internal/ownership", "internal/sealed", "internal/turn", "internal/warnings", "internal/words",
+		"tokencache",
 	},
-	"tokencache/redisstore": {"internal/lengthprefix", "internal/sealed", "internal/words", "tokencache"},
-	"internal/sealed":       {"internal/lengthprefix", "tokencache"},
+	"tokencache/redisstore": {
+		"internal/lengthprefix", "internal/sealed", "internal/warnings", "internal/words", "tokencache",
+	},
+	"internal/sealed": {"internal/lengthprefix", "tokencache"},
 	"internal/stores": {
 		"internal/onboard", "internal/sealed", "internal/sealing", "internal/secret", "internal/words", "tokencache",
 		"tokencache/boltstore", "tokencache/redisstore",
@@ -61,6 +64,7 @@ var layers = map[string][]string{
 	"internal/lengthprefix": {},
 	"internal/masterkey":    {"internal/durable", "internal/ownership", "internal/turn"},
 	"internal/turn":         {},
+	"internal/warnings":     {},
 	"internal/ownership":    {},
 	"internal/sealing":      {"internal/masterkey", "internal/secret"},
 	"internal/forward":      {"zoho"},

@@ -18,7 +18,7 @@ func (b *Store) Warnings() (all []string) {
 	for _, c := range b.exposed() {
 		all = append(all, c.What)
 	}
-	return append(all, b.noticed()...)
+	return append(all, b.warnings.Latest()...)
 }
 
 // Concerns are Warnings and Returned with their reasons, and what to do.
@@ -31,7 +31,7 @@ func (b *Store) Concerns() (all []tokencache.Concern) {
 			Do:   "take them away by `caddy zoho forget` or `revoke`, or connect these accounts anew",
 		})
 	}
-	for _, text := range b.noticed() {
+	for _, text := range b.warnings.Latest() {
 		all = append(all, explainNoticed(text))
 	}
 	return all

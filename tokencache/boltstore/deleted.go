@@ -132,7 +132,7 @@ func (b *Store) Returned() []tokencache.Key {
 // Concerns does. The caller has the turn of grants.db.
 func (b *Store) announceReturned() {
 	if returned, err := b.returned(); err == nil && len(returned) > 0 {
-		b.announce(returnedText(returned))
+		b.warnings.Report("%s", returnedText(returned))
 	}
 }
 

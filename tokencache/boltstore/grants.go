@@ -83,7 +83,7 @@ func (b *Store) loadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 			return f.wrap(tx, keyName{key.Client, w.Grant.Grant.Key}, secrets)
 		})
 		if err != nil {
-			b.warn("%s: a new key of client %q could not be added yet, do not remove the old one: %v",
+			b.warnings.Warn("%s: a new key of client %q could not be added yet, do not remove the old one: %v",
 				f.path, key.Client, err)
 		}
 	}

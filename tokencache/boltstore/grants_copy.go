@@ -122,7 +122,7 @@ func (b *Store) settleCopy() {
 		err = os.Remove(b.copyPath())
 	}
 	if err != nil {
-		b.warn("%s: a change was interrupted, and what it left cannot be put in order: %v", b.copyPath(), err)
+		b.warnings.Warn("%s: a change was interrupted, and what it left cannot be put in order: %v", b.copyPath(), err)
 	}
 }
 

@@ -82,7 +82,7 @@ func (b *Store) keepFirst() {
 		err = b.keepCopy()
 	}
 	if err != nil {
-		b.warn("%s: no copy of it could be kept beside it yet: %v", b.grants.path, err)
+		b.warnings.Warn("%s: no copy of it could be kept beside it yet: %v", b.grants.path, err)
 	}
 }
 
@@ -128,7 +128,7 @@ func (b *Store) note(fn func(*bolt.Tx) error) {
 		return errors.Join(markExisted(tx), fn(tx))
 	})
 	if err != nil {
-		b.warn("%s: what is known of %s could not be noted: %v", b.tokens.path, grantsFile, err)
+		b.warnings.Warn("%s: what is known of %s could not be noted: %v", b.tokens.path, grantsFile, err)
 	}
 }
 

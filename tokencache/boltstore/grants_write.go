@@ -36,7 +36,7 @@ func (b *Store) commit(f *dbFile, do change) error {
 		return err
 	}
 	if err := f.run(true, func(*bolt.Tx) error { return nil }); err != nil {
-		b.warn("%s: the last change was written, but its second mark was not: %v", b.grants.path, err)
+		b.warnings.Warn("%s: the last change was written, but its second mark was not: %v", b.grants.path, err)
 		_ = f.close()
 	}
 	return nil
@@ -86,7 +86,7 @@ func (b *Store) changeWraps(do change) error {
 // error would have the caller say that nothing was stored.
 func (b *Store) changed(err error) {
 	if err != nil {
-		b.warn("%s: the last change was written, but could not be read back: %v", b.grants.path, err)
+		b.warnings.Warn("%s: the last change was written, but could not be read back: %v", b.grants.path, err)
 	}
 }
 

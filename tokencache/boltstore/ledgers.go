@@ -69,7 +69,7 @@ func (b *Store) ledger(tx *bolt.Tx, of tokencache.Fingerprint) (calls []time.Tim
 		return nil
 	}
 	if sealed.Unpack(value, &calls, bucketLedgers, of.String()) != nil {
-		b.warn("%s: the ledger of a grant is damaged and counts as none", b.tokens.path)
+		b.warnings.Warn("%s: the ledger of a grant is damaged and counts as none", b.tokens.path)
 		return nil
 	}
 	return calls

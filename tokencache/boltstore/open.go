@@ -32,7 +32,7 @@ func (b *Store) Open() error {
 	if errors.As(err, &locked) {
 		return locked
 	}
-	b.UnreportedWarnings()
+	b.warnings.Unreported()
 	return nil
 }
 

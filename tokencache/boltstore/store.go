@@ -26,11 +26,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/turn"
+	"github.com/caddy-zoho/caddy-zoho/internal/warnings"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -55,10 +55,10 @@ type Store struct {
 	index   grantIndex
 	read    readGrants
 
-	mu         sync.Mutex           // guards all below
-	warnings   []string             // the latest
-	unreported []string             // those of them that nobody was told of
-	open       []tokencache.Concern // what exposed has found last
+	warnings warnings.List // what was noticed while files were read since they were opened
+
+	mu   sync.Mutex           // guards open
+	open []tokencache.Concern // what exposed has found last
 }
 
 // New returns the store in dir. It opens nothing.
@@ -94,44 +94,7 @@ func (b *Store) modes() map[string]os.FileMode {
 	return map[string]os.FileMode{b.dir: 0o700, b.tokens.path: 0o600, b.grants.path: 0o600, b.beforePath(): 0o600}
 }
 
-// noticed lists what was noticed while files were read since they were opened.
-func (b *Store) noticed() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Clone(b.warnings)
-}
-
-// maxWarnings bounds what a store that fails for days keeps in memory.
-const maxWarnings = 100
-
-// warn keeps a warning, the same one once: what is met at each request is told of once. The
-// latest count. A warning holds no secret.
-func (b *Store) warn(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !slices.Contains(b.warnings, text) {
-		b.warnings = latest(append(b.warnings, text))
-		b.unreported = latest(append(b.unreported, text))
-	}
-}
-
-// announce has the log say something that Concerns knows by itself.
-func (b *Store) announce(text string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.unreported = latest(append(b.unreported, text))
-}
-
-func latest(list []string) []string { return slices.Delete(list, 0, max(0, len(list)-maxWarnings)) }
-
 // UnreportedWarnings are the warnings since the last call.
-func (b *Store) UnreportedWarnings() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	unreported := b.unreported
-	b.unreported = nil
-	return unreported
-}
+func (b *Store) UnreportedWarnings() []string { return b.warnings.Unreported() }
 
 var _ tokencache.Store = (*Store)(nil)

@@ -3,7 +3,6 @@ package boltstore
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -169,8 +168,8 @@ func TestSecondMark(t *testing.T) {
 		if (err == nil) != written {
 			t.Errorf("%s: %v", name, err)
 		}
-		if warned := len(b.noticed()) == 1; warned != written {
-			t.Errorf("%s: warnings %q", name, b.noticed())
+		if warned := len(b.warnings.Latest()) == 1; warned != written {
+			t.Errorf("%s: warnings %q", name, b.warnings.Latest())
 		}
 		if g, found, err := b.LoadGrant(z, secrets); err != nil || found != written || found && g.RefreshToken != "1000.z" {
 			t.Errorf("%s: %v, %v, %v", name, g, found, err)
@@ -184,21 +183,6 @@ func TestSecondMark(t *testing.T) {
 		if err := b.Close(); err != nil {
 			t.Error(err)
 		}
-	}
-}
-
-// TestWarningsAreBounded: the latest are kept, and each is told once, however many came.
-func TestWarningsAreBounded(t *testing.T) {
-	b := New(t.TempDir())
-	for i := range 3 * maxWarnings {
-		b.warn("number %d", i)
-		b.warn("number %d", i)
-		if news := b.UnreportedWarnings(); len(news) != 1 || news[0] != fmt.Sprint("number ", i) {
-			t.Fatalf("after number %d: %q", i, news)
-		}
-	}
-	if kept := b.noticed(); len(kept) != maxWarnings || kept[0] != fmt.Sprint("number ", 2*maxWarnings) {
-		t.Errorf("%d are kept: %q", len(kept), kept[:1])
 	}
 }
 

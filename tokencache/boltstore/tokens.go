@@ -35,7 +35,7 @@ func (b *Store) Load(key tokencache.Key, secrets [][]byte) (tokencache.Record, b
 		return tokencache.Record{}, false, err
 	}
 	if damaged != nil {
-		b.warn("%s: the record of %s is damaged and counts as none", b.tokens.path, key)
+		b.warnings.Warn("%s: the record of %s is damaged and counts as none", b.tokens.path, key)
 		return tokencache.Record{}, false, nil
 	}
 	if w.Token == nil {
@@ -46,9 +46,9 @@ func (b *Store) Load(key tokencache.Key, secrets [][]byte) (tokencache.Record, b
 	}
 	switch {
 	case errors.Is(keyErr, tokencache.ErrWrongKey):
-		b.warn("%s: tokens of client %q are left out: %v", b.tokens.path, key.Client, keyErr)
+		b.warnings.Warn("%s: tokens of client %q are left out: %v", b.tokens.path, key.Client, keyErr)
 	case keyErr != nil:
-		b.warn("%s: the token of %s is left out: %v", b.tokens.path, key, keyErr)
+		b.warnings.Warn("%s: the token of %s is left out: %v", b.tokens.path, key, keyErr)
 	}
 	return r, true, nil
 }

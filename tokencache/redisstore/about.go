@@ -41,7 +41,7 @@ func (s *Store) identify() error {
 		if err := s.markAgain(); err != nil {
 			return err
 		}
-		s.warnAnew("%s was emptied or replaced while Caddy was running", s.Name())
+		s.warnings.WarnAnew("%s was emptied or replaced while Caddy was running", s.Name())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -53,7 +53,7 @@ func (s *Store) readChange(entry redis.XMessage) (change tokencache.Change, ok b
 	change.Key.Account, _ = entry.Values["account"].(string)
 	change.Grant = entry.Values["what"] == changeOfGrant
 	if checkKey(change.Key) != nil || by == "" {
-		s.warn("%s: in the stream %s is something that is not ours, and was left out", s.Name(), s.layout.changes())
+		s.warnings.Warn("%s: in the stream %s is something that is not ours, and was left out", s.Name(), s.layout.changes())
 		return change, false
 	}
 	return change, by != s.process
@@ -74,9 +74,9 @@ func (s *Store) endOfChanges() (end string, err error) {
 
 // changesAfter waits a while for entries after one. gap says that there may have been more.
 func (s *Store) changesAfter(after string) (entries []redis.XMessage, gap bool, err error) {
-	server := s.open.Load()
-	if server == nil {
-		return nil, false, closedError(s.Name())
+	server, err := s.opened()
+	if err != nil {
+		return nil, false, err
 	}
 	err = server.ask(callLimit+followPause, func(ctx context.Context, c redis.UniversalClient) error {
 		streams, err := c.XRead(ctx, &redis.XReadArgs{

@@ -22,7 +22,7 @@ func (s *Store) Concerns() (all []tokencache.Concern) {
 	if len(s.index.all()) > 0 {
 		all = append(all, s.examineKeeping()...)
 	}
-	for _, text := range s.noticed() {
+	for _, text := range s.warnings.Latest() {
 		all = append(all, explainNoticed(text))
 	}
 	return all

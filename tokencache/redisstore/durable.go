@@ -149,9 +149,9 @@ func (s *Store) writePart(writes []write, part []int, replies []any) error {
 	if err != nil {
 		return err
 	}
-	server := s.open.Load()
-	if server == nil {
-		return closedError(s.Name())
+	server, err := s.opened()
+	if err != nil {
+		return err
 	}
 	var confirmed func() bool
 	err = server.within(callLimit+2*waitLimit, func(ctx context.Context, c redis.UniversalClient) error {
@@ -184,7 +184,7 @@ func (s *Store) writePart(writes []write, part []int, replies []any) error {
 		if more := len(part) - 1; more > 0 {
 			what += fmt.Sprintf(" and %d more", more)
 		}
-		s.warnAnew("%s: %s is stored, but no replica or disk had it within %s: if Redis fails now, it is lost",
+		s.warnings.WarnAnew("%s: %s is stored, but no replica or disk had it within %s: if Redis fails now, it is lost",
 			s.Name(), what, waitLimit)
 	}
 	return err

@@ -26,7 +26,7 @@ func (s *Store) Open() error {
 		_ = server.client.Close()
 		running.Wait()
 	}
-	s.UnreportedWarnings() // Concerns has them
+	s.warnings.Unreported() // Concerns has them
 	return nil
 }
 
@@ -105,7 +105,7 @@ func (f *follower) step() (ok bool) {
 // tellRefusal warns of what does not pass by itself: who calls the store may not meet it.
 func (f *follower) tellRefusal(err error) {
 	if errors.Is(err, errRefused) {
-		f.warn("what other processes change is not learned of: %v", err)
+		f.warnings.Warn("what other processes change is not learned of: %v", err)
 	}
 }
 

@@ -171,12 +171,12 @@ func (s *Store) DeleteGrant(key tokencache.Key) error {
 	}
 	if !known { // there was one that was not listed
 		if err := s.enlistDeleted(key); err != nil {
-			s.warn("%s: that %s was deleted could not be listed: %v", s.Name(), key, err)
+			s.warnings.Warn("%s: that %s was deleted could not be listed: %v", s.Name(), key, err)
 		}
 	}
 	s.announceGrants([]tokencache.Key{key})
 	if err := s.delist(key); err != nil {
-		s.warn("%s: %s could not be taken off the list yet: %v", s.Name(), key, err)
+		s.warnings.Warn("%s: %s could not be taken off the list yet: %v", s.Name(), key, err)
 	}
 	return nil
 }

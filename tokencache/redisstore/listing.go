@@ -37,7 +37,7 @@ func (s *Store) addTo(list func(client string) string, keys []tokencache.Key) er
 // enlistFound lists accounts anew that have a grant. If that fails the next look finds them.
 func (s *Store) enlistFound(keys []tokencache.Key) {
 	if err := s.enlist(keys...); err != nil {
-		s.warn("%s: an account that has a grant could not be listed yet: %v", s.Name(), err)
+		s.warnings.Warn("%s: an account that has a grant could not be listed yet: %v", s.Name(), err)
 	}
 }
 
@@ -212,7 +212,7 @@ func (s *Store) settleMissing(keys []tokencache.Key) (changed []tokencache.Key, 
 	s.enlistFound(there)
 	if len(lost) > 0 {
 		slices.SortFunc(lost, tokencache.Key.Compare)
-		s.report("%v", s.lost(lost))
+		s.warnings.Report("%v", s.lost(lost))
 	}
 	return append(changed, lost...), nil
 }

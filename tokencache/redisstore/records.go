@@ -41,7 +41,7 @@ func (s *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record,
 		r, damaged = w.Record()
 	}
 	if damaged != nil {
-		s.warn("%s: the record of %s is damaged and counts as none", s.Name(), key)
+		s.warnings.Warn("%s: the record of %s is damaged and counts as none", s.Name(), key)
 		return tokencache.Record{}, false, nil
 	}
 	s.newest.note(key, r.Generation)
@@ -80,9 +80,9 @@ func (s *Store) openToken(key tokencache.Key, w sealed.Record, packed string, se
 	case errors.As(err, &known):
 		return "", err
 	case errors.Is(err, tokencache.ErrWrongKey):
-		s.warn("%s: tokens of client %q are left out: %v", s.Name(), key.Client, err)
+		s.warnings.Warn("%s: tokens of client %q are left out: %v", s.Name(), key.Client, err)
 	default:
-		s.warn("%s: the token of %s is left out: %v", s.Name(), key, err)
+		s.warnings.Warn("%s: the token of %s is left out: %v", s.Name(), key, err)
 	}
 	return "", nil
 }

@@ -38,7 +38,7 @@ func (s *Store) openingKey(file, client, id string, secrets [][]byte) (*sealed.D
 	}
 	if !complete {
 		if err := s.wrap(file, client, id, secrets); err != nil && !errors.Is(err, tokencache.ErrAway) {
-			s.warn("%s: a new key of client %q could not be added yet, do not remove the old one: %v", s.Name(), client, err)
+			s.warnings.Warn("%s: a new key of client %q could not be added yet, do not remove the old one: %v", s.Name(), client, err)
 		}
 	}
 	return key, nil

@@ -26,15 +26,16 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/warnings"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // Store is a tokencache.Shared in Redis. Safe for concurrent use.
 type Store struct {
-	config  Config
-	layout  layout
-	process string // tells own changes from those of others
-	warnings
+	config   Config
+	layout   layout
+	process  string // tells own changes from those of others
+	warnings warnings.List
 	watchers watchers
 	index    index
 	rings    ringCache
@@ -58,20 +59,32 @@ func New(config Config) *Store {
 // Name says where the store is, without credentials.
 func (s *Store) Name() string { return s.config.Name() }
 
-// do makes a call to Redis.
-func (s *Store) do(call call) error {
+// UnreportedWarnings are the warnings since the last call.
+func (s *Store) UnreportedWarnings() []string { return s.warnings.Unreported() }
+
+// opened is the server between Open and Close.
+func (s *Store) opened() (*server, error) {
 	server := s.open.Load()
 	if server == nil {
-		return closedError(s.Name())
+		return nil, closedError(s.Name())
+	}
+	return server, nil
+}
+
+// do makes a call to Redis.
+func (s *Store) do(call call) error {
+	server, err := s.opened()
+	if err != nil {
+		return err
 	}
 	return server.do(call)
 }
 
 // look is do for Concerns.
 func (s *Store) look(call call) error {
-	server := s.open.Load()
-	if server == nil {
-		return closedError(s.Name())
+	server, err := s.opened()
+	if err != nil {
+		return err
 	}
 	return server.look(call)
 }
