@@ -28,16 +28,24 @@ var (
 		"it did not answer in time", "see how busy it is, and the network to it", true, true,
 	}
 	faultCrowded = fault{
-		"too many calls wait for it here", "see how slowly it answers, and how many accounts need a token at once", false, false,
+		"too many calls wait for it here",
+		"see how slowly it answers, and how many accounts need a token at once",
+		false, false,
 	}
 	faultSentinel = fault{
-		"a sentinel refuses the password", "have the sentinels want that of the servers (`requirepass`), or none", true, true,
+		"a sentinel refuses the password",
+		"have the sentinels want that of the servers (`requirepass`), or none",
+		true, true,
 	}
 	faultEndless = fault{
-		"its answer has no end", "see who else writes behind this key_prefix, and whether Redis itself is at this address", false, false,
+		"its answer has no end",
+		"see who else writes behind this key_prefix, and whether Redis itself is at this address",
+		false, false,
 	}
 	faultUnknown = fault{
-		"it refuses what it is asked", "see its log; it must be Redis 6.2 or later, or speak as that does", false, false,
+		"it refuses what it is asked",
+		"see its log; it must be Redis 6.2 or later, or speak as that does",
+		false, false,
 	}
 )
 
@@ -45,12 +53,14 @@ var (
 var refusals = map[string]fault{
 	"NOAUTH": {"it wants a password", "give `username` and `password` in `store redis`", true, true},
 	"WRONGPASS": {
-		"it refuses the user name and password", "compare `username` and `password` of `store redis` with its users (ACL LIST)",
+		"it refuses the user name and password",
+		"compare `username` and `password` of `store redis` with its users (ACL LIST)",
 		true, true,
 	},
 	"NOPERM": {
 		"its user may not do what is needed",
-		"give it all commands on the keys that begin with the key_prefix, as in ACL SETUSER NAME ~caddy-zoho:* +@all -@dangerous +info +config|get",
+		"give it all commands on the keys that begin with the key_prefix, as in ACL SETUSER NAME " +
+			"~caddy-zoho:* +@all -@dangerous +info +config|get",
 		true, false,
 	},
 	"READONLY": {
@@ -58,7 +68,8 @@ var refusals = map[string]fault{
 		"name the primary, or the sentinels of both with `sentinel NAME`; after a failover this passes", true, false,
 	},
 	"OOM": {
-		"its memory is full (maxmemory)", "give it more, or have it drop other programs' keys: it must not drop those of grants",
+		"its memory is full (maxmemory)",
+		"give it more, or have it drop other programs' keys: it must not drop those of grants",
 		true, false,
 	},
 	"MISCONF": {"it cannot write its snapshot, and takes no changes", "see to its disk and its log", true, false},
@@ -71,24 +82,38 @@ var refusals = map[string]fault{
 	"CLUSTERDOWN": {"its cluster is down", "see to the nodes of the cluster (CLUSTER INFO)", true, true},
 	"TRYAGAIN":    {"its cluster is moving keys", "wait", true, false},
 	"MOVED": {
-		"it is a node of a cluster, and the keys are at another one", "name several nodes of the cluster: store redis URL URL", true,
-		false,
+		"it is a node of a cluster, and the keys are at another one",
+		"name several nodes of the cluster: store redis URL URL",
+		true, false,
 	},
 	"ASK": {"its cluster is moving keys", "wait", true, false},
 	"WRONGTYPE": {
 		"at one of our keys is something else than was written there",
-		"see who else writes behind this key_prefix, and give each program its own; delete what is at this key", false, false,
+		"see who else writes behind this key_prefix, and give each program its own; delete what is at this key",
+		false, false,
 	},
 	"NOSCRIPT": {"it has forgotten a script", "wait", true, false},
 }
 
 // plainRefusals are those that have no such word.
 var plainRefusals = map[string]fault{
-	"ERR max number of clients reached": {"it has too many clients (maxclients)", "raise that, or see who they are", true, true},
-	"ERR DB index is out of range":      {"it has no database of this number", "correct the number in the URL", true, true},
-	"ERR Client sent AUTH":              {"it wants no password", "take `password` away from `store redis`", true, true},
-	"ERR AUTH <password> called":        {"it wants no password", "take `password` away from `store redis`", true, true},
-	"ERR unknown command":               faultUnknown,
+	"ERR max number of clients reached": {
+		"it has too many clients (maxclients)", "raise that, or see who they are",
+		true, true,
+	},
+	"ERR DB index is out of range": {
+		"it has no database of this number", "correct the number in the URL",
+		true, true,
+	},
+	"ERR Client sent AUTH": {
+		"it wants no password", "take `password` away from `store redis`",
+		true, true,
+	},
+	"ERR AUTH <password> called": {
+		"it wants no password", "take `password` away from `store redis`",
+		true, true,
+	},
+	"ERR unknown command": faultUnknown,
 }
 
 // judge says which way of failing an error is.
@@ -125,7 +150,8 @@ func judge(err error) fault {
 		return faultUnknown
 	}
 	var timeout net.Error
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
+		errors.As(err, &timeout) && timeout.Timeout() {
 		return faultSlow
 	}
 	return faultUnreachable
