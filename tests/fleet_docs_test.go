@@ -395,16 +395,7 @@ func TestGrantForEachMachine(t *testing.T) {
 // TestFleetClusterNodeDies: where a node of the cluster is gone, live tokens serve on without it.
 func TestFleetClusterNodeDies(t *testing.T) {
 	t.Parallel()
-	nodes := redistest.Cluster(t)
-	var urls, addresses []string
-	for _, node := range nodes {
-		urls, addresses = append(urls, "redis://"+node.Addr), append(addresses, node.Addr)
-	}
-	f := newFleet(t, zohosim.Options{}, 6, nodes[0])
-	f.store(redisstore.Config{Addresses: addresses})
-	for range 3 {
-		f.add("ZOHO_REDIS="+strings.Join(urls, " "), "ZOHO_REDIS_OPTIONS=").start()
-	}
+	f, nodes := newClusterFleet(t, 6)
 	f.everywhere()
 	calls := f.tokenCalls()
 	nodes[2].Stop()

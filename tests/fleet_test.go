@@ -541,19 +541,26 @@ func TestFleetFailover(t *testing.T) {
 	}
 }
 
-// TestFleetInCluster: the same with a Redis of three nodes, each of which has a part of the accounts.
-func TestFleetInCluster(t *testing.T) {
-	t.Parallel()
+// newClusterFleet starts three replicas with a Redis of several nodes.
+func newClusterFleet(t *testing.T, accounts int) (*fleet, []*redistest.Server) {
+	t.Helper()
 	nodes := redistest.Cluster(t)
 	var urls, addresses []string
 	for _, node := range nodes {
 		urls, addresses = append(urls, "redis://"+node.Addr), append(addresses, node.Addr)
 	}
-	f := newFleet(t, zohosim.Options{}, 10, nodes[0])
+	f := newFleet(t, zohosim.Options{}, accounts, nodes[0])
 	f.store(redisstore.Config{Addresses: addresses})
 	for range 3 {
 		f.add("ZOHO_REDIS="+strings.Join(urls, " "), "ZOHO_REDIS_OPTIONS=").start()
 	}
+	return f, nodes
+}
+
+// TestFleetInCluster: the same with a Redis of three nodes, each of which has a part of the accounts.
+func TestFleetInCluster(t *testing.T) {
+	t.Parallel()
+	f, _ := newClusterFleet(t, 10)
 	calls := f.tokenCalls()
 	f.everywhere()
 	f.zoho.RevokeAccess("")
