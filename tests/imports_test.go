@@ -74,7 +74,7 @@ var layers = map[string][]string{
 	"internal/syntax":       {"internal/forward", "internal/words"},
 	"internal/metrics":      {"tokencache", "zoho"},
 	"internal/unrecognized": {"tokencache"},
-	"internal/storetest":    {"internal/onboard", "internal/sealed", "internal/stores", "tokencache"},
+	"internal/storetest":    {"internal/onboard", "internal/sealed", "internal/stores", "internal/warnings", "tokencache"},
 	"internal/testbed":      {"zohosim"},
 	"internal/redistest":    {"internal/testbed"},
 	"internal/onboard":      {"internal/cause", "internal/words", "tokencache", "zoho"},

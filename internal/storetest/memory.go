@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
+	"github.com/caddy-zoho/caddy-zoho/internal/warnings"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -24,8 +25,7 @@ type Memory struct {
 	before   map[tokencache.Key]memoryGrant // the stored grants when it was cut off
 	read     map[tokencache.Key]bool        // grants that LoadGrant has returned
 	watchers []*memoryWatcher
-	warned   []string
-	untold   []string
+	warnings warnings.List
 }
 
 // memory is what the replicas share.
@@ -309,7 +309,7 @@ func (m *Memory) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record
 		r, found = c.record, true
 		r.Ledger = a.ledger(r.Fingerprint).times(time.Now())
 		if c.token != "" && !c.ring.opens(secrets) {
-			m.warn(fmt.Sprintf("tokens of client %q are left out: %v", key.Client, tokencache.ErrWrongKey))
+			m.warnings.Warn("tokens of client %q are left out: %v", key.Client, tokencache.ErrWrongKey)
 			return nil
 		}
 		r.Token = c.token
@@ -540,7 +540,7 @@ func (m *Memory) value(client, name string, secrets [][]byte, take bool) (value 
 			return nil
 		}
 		if !v.ring.opens(secrets) {
-			m.warn(fmt.Sprintf("what is pending for client %q is left out: %v", client, tokencache.ErrWrongKey))
+			m.warnings.Warn("what is pending for client %q is left out: %v", client, tokencache.ErrWrongKey)
 			return nil
 		}
 		if take {
@@ -553,20 +553,7 @@ func (m *Memory) value(client, name string, secrets [][]byte, take bool) (value 
 }
 
 // UnreportedWarnings is of tokencache.Store.
-func (m *Memory) UnreportedWarnings() []string {
-	m.all.mu.Lock()
-	defer m.all.mu.Unlock()
-	untold := m.untold
-	m.untold = nil
-	return untold
-}
-
-// warn keeps a warning, the same one once. With the mutex held.
-func (m *Memory) warn(text string) {
-	if !slices.Contains(m.warned, text) {
-		m.warned, m.untold = append(m.warned, text), append(m.untold, text)
-	}
-}
+func (m *Memory) UnreportedWarnings() []string { return m.warnings.Unreported() }
 
 // Watch is of tokencache.Shared.
 func (m *Memory) Watch(f func(tokencache.Change)) (stop func()) {
