@@ -59,6 +59,16 @@ func (m *Managed) checkClient(name string) error {
 	return nil
 }
 
+// client is nil for a name that is not configured.
+func (m *Managed) client(name string) *client.Client {
+	for _, c := range m.Clients {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
 // connectionInfos lists what matches; empty names match all.
 func (m *Managed) connectionInfos(client, account string) []adminapi.Connection {
 	var infos []adminapi.Connection

@@ -72,20 +72,16 @@ func unreadable(err error) error {
 
 // onboardClient is a client as onboarding knows it, nil if it is not configured.
 func (m *Managed) onboardClient(name string) *onboard.Client {
-	for _, c := range m.Clients {
-		if c.Name == name {
-			return c.Onboard()
-		}
+	if c := m.client(name); c != nil {
+		return c.Onboard()
 	}
 	return nil
 }
 
 // secretsOf are those that may open what is stored of a client, configured or not.
 func (m *Managed) secretsOf(name string) [][]byte {
-	for _, c := range m.Clients {
-		if c.Name == name {
-			return c.SealingSecrets()
-		}
+	if c := m.client(name); c != nil {
+		return c.SealingSecrets()
 	}
 	return m.Sealing.Secrets(nil)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -44,9 +45,9 @@ func cmdRestore(cmd *cobra.Command, args []string) (int, error) {
 	}
 	defer closed()
 	query := make(url.Values)
-	for flag, name := range map[string]string{"replace": "replace", "deleted": "deleted", "dry-run": "dry_run"} {
+	for _, flag := range []string{"replace", "deleted", "dry-run"} {
 		if boolFlag(cmd, flag) {
-			query.Set(name, "true")
+			query.Set(strings.ReplaceAll(flag, "-", "_"), "true")
 		}
 	}
 	var done adminapi.Restored
