@@ -171,6 +171,16 @@ func (dc DataCenter) TokenURL() string { return dc.oauthBase() + "/token" }
 // AuthURL is where the browser is sent for consent.
 func (dc DataCenter) AuthURL() string { return dc.oauthBase() + "/auth" }
 
+// OrgAuthURL is where the browser is sent for the consent of an organization.
+func (dc DataCenter) OrgAuthURL() string { return dc.oauthBase() + "/org/auth" }
+
+// EnhanceTokenURL is where a token is had by which scopes can be added to a grant. Zoho's page says
+// that its data center is the client's; the grant is known at its own, which is this one.
+func (dc DataCenter) EnhanceTokenURL() string { return dc.TokenURL() + "/scopeenhance" }
+
+// EnhanceURL is where the browser is sent with that token.
+func (dc DataCenter) EnhanceURL() string { return dc.TokenURL() + "/addextrascope" }
+
 // RevokeURL is where tokens are given back; the older of Zoho's two forms,
 // which is the one that products document. It wants no client credentials. Zoho's pages
 // disagree on whether it is that of the client's data center or of the user's.

@@ -120,6 +120,17 @@ func Covers(granted []string, scope string) bool {
 	})
 }
 
+// MissingScopes are those that are wanted and not covered by any that are granted.
+func MissingScopes(granted, wanted []string) (missing []string) {
+	for _, scope := range wanted {
+		same := func(g string) bool { return strings.EqualFold(g, scope) } // mostly, and quickly
+		if !slices.ContainsFunc(granted, same) && !Covers(granted, scope) && !slices.Contains(missing, scope) {
+			missing = append(missing, scope)
+		}
+	}
+	return missing
+}
+
 // isPartOf reports whether a scope's name is another's, or part of it: modules.leads of
 // modules, and everything of Books' fullaccess.
 func isPartOf(name, whole string) bool {

@@ -8,8 +8,12 @@ func (c *call) serveAccounts() {
 		http.SetCookie(c.w, &http.Cookie{Name: name, Value: "5f2a9c1e", Path: "/"})
 	}
 	switch c.route.accounts {
-	case "auth":
+	case "auth", "org-auth":
 		c.authorize()
+	case "enhance-token":
+		c.serveEnhanceToken()
+	case "enhance":
+		c.enhance()
 	case "token":
 		c.serveToken()
 	case "revoke", "revoke-basic":

@@ -53,6 +53,8 @@ func (c *call) wrongAuthorization(client *Client) (title string) {
 	switch {
 	case client == nil || !client.enabledIn(c.route.dc):
 		return "Invalid Client"
+	case c.route.accounts == "auth" && client.Org, c.route.accounts == "org-auth" && c.wrongOrg(client):
+		return "Invalid Client"
 	case c.get("response_type") != "code":
 		return "Invalid Response Type"
 	case err != nil || redirect.Host == "" || redirect.Scheme != "http" && redirect.Scheme != "https":
@@ -93,15 +95,17 @@ func (c *call) accept(h holder, repeated bool) {
 		c.deny(false, h.dc)
 		return
 	}
+	_, org, isOrg := strings.Cut(c.get("soid"), ".")
 	spec := c.s.completeLocked(GrantSpec{
 		ClientID: h.client, User: h.user, DataCenter: h.dc,
-		Org: c.get("org"), Environment: c.get("environment"),
+		Org: cmp.Or(org, c.get("org")), Environment: c.get("environment"),
 		Scopes: []string{c.get("scope")},
 	})
 	value := c.s.codeLocked(code{
 		GrantSpec:   spec,
 		redirectURI: c.get("redirect_uri"),
 		offline:     c.get("access_type") == "offline" && !repeated,
+		org:         isOrg,
 	})
 	c.s.mu.Unlock()
 	c.back(h.dc, c.state(), "code", value)

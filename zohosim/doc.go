@@ -67,7 +67,7 @@
 //	                    max_codes, sticky, consent, user, user_data_center, bare_denial, org, require_org,
 //	                    accept_bearer, omit_scope, variants}; replies with all of them (GET: only that)
 //	POST answer         {service, case, status, content_type, body, header, reason}: replaces a refusal
-//	POST client         {id, secret, secrets, redirect_uris, self_client, data_centers}
+//	POST client         {id, secret, secrets, redirect_uris, self_client, org, data_centers}
 //	POST grant          {client_id, user, data_center, environment, org, scopes, refresh_token};
 //	                    replies with the same, complete
 //	POST token          {refresh_token}: an access token, uncounted

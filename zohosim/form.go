@@ -15,9 +15,12 @@ const maxForm = 1 << 20
 // arrive reads the parameters of an accounts request and counts it.
 func (c *call) arrive() {
 	switch c.route.accounts {
-	case "auth":
+	case "auth", "org-auth", "enhance":
 		c.form = parameters(c.r)
 		c.s.count(func(st *Stats) { st.Authorizations++ })
+	case "enhance-token":
+		c.form = parameters(c.r)
+		c.s.count(func(st *Stats) { st.Enhancements++ })
 	case "revoke", "revoke-basic":
 		c.form = parameters(c.r)
 		c.s.count(func(st *Stats) { st.Revocations++ })

@@ -28,6 +28,8 @@ type Client struct {
 	RedirectURIs []string
 	// SelfClient takes codes made in the console, and client_credentials.
 	SelfClient bool
+	// Org is the type ORG: organizations consent, at a page of their own.
+	Org bool
 	// DataCenters are those that are enabled for the client; empty: all. Elsewhere it is
 	// answered like a stranger.
 	DataCenters []string
@@ -83,6 +85,7 @@ type token struct {
 	// test sees which token was sent without seeing the token.
 	number  int
 	expires time.Time
+	scopes  []string // none: everything
 }
 
 // code is an authorization code: good once, for a short time.
@@ -91,6 +94,7 @@ type code struct {
 	redirectURI string
 	offline     bool // a refresh token comes with it
 	selfClient  bool
+	org         bool // of an organization, good for a minute
 	expires     time.Time
 }
 

@@ -85,7 +85,7 @@ func (s *Server) mintLocked(g *grant) *token {
 	now := s.o.Now()
 	s.pruneLocked(g, now)
 	g.issued++
-	t := &token{value: newToken(), grant: g, number: g.issued, expires: now.Add(s.o.TokenLife)}
+	t := &token{value: newToken(), grant: g, number: g.issued, expires: now.Add(s.o.TokenLife), scopes: g.Scopes}
 	s.tokens[t.value] = t
 	noteLocked(&s.issued.AccessTokens, t.value)
 	g.tokens = append(g.tokens, t)
@@ -148,7 +148,7 @@ func (s *Server) windowLocked(times []time.Time) []time.Time {
 
 // codeLocked makes an authorization code.
 func (s *Server) codeLocked(c code) string {
-	c.expires = s.o.Now().Add(s.o.codeLife(c.selfClient))
+	c.expires = s.o.Now().Add(s.o.codeLife(c))
 	value := newToken()
 	s.codes[value] = c
 	noteLocked(&s.issued.Codes, value)

@@ -8,6 +8,7 @@ type Issued struct {
 	Codes         []string
 	RefreshTokens []string
 	AccessTokens  []string
+	EnhanceTokens []string
 	States        []string // which clients have brought to the consent
 }
 
@@ -21,6 +22,7 @@ func (s *Server) Issued() Issued {
 		Codes:         slices.Clone(s.issued.Codes),
 		RefreshTokens: slices.Clone(s.issued.RefreshTokens),
 		AccessTokens:  slices.Clone(s.issued.AccessTokens),
+		EnhanceTokens: slices.Clone(s.issued.EnhanceTokens),
 		States:        slices.Clone(s.issued.States),
 	}
 }

@@ -14,7 +14,7 @@ type Options struct {
 
 	// TokenLife is the life of an access token and its expires_in; 1h.
 	TokenLife time.Duration
-	// CodeLife is the life of an authorization code; 2m, a self client's 3m.
+	// CodeLife is the life of an authorization code; 2m, a self client's 3m, an organization's 1m.
 	CodeLife time.Duration
 	// MaxTokens is how many token requests a refresh token has in a TokenWindow; 10, negative:
 	// unlimited (zoho.com/accounts/protocol/oauth/token-limits.html).
@@ -113,13 +113,16 @@ func (o Options) Check() error {
 	return nil
 }
 
-// codeLife is what Zoho's pages say: two minutes, and three by default for a self client's code.
-func (o Options) codeLife(selfClient bool) time.Duration {
+// codeLife is what Zoho's pages say: two minutes, three by default for a self client's code, and one
+// for that of an organization.
+func (o Options) codeLife(c code) time.Duration {
 	switch {
 	case o.CodeLife != 0:
 		return o.CodeLife
-	case selfClient:
+	case c.selfClient:
 		return 3 * time.Minute
+	case c.org:
+		return time.Minute
 	default:
 		return 2 * time.Minute
 	}

@@ -363,6 +363,9 @@ var variants = map[string]variant{
 	// Access Denied of the accounts server with 200 (Zoho's Kaizen #43) instead of the 400 that was
 	// captured. It is no refusal of a product: see call.throttle.
 	"throttle-200": {},
+	// Scopes that are added to a grant are those of access tokens that are made afterwards. Zoho's pages
+	// say that live ones have them at once. It is no refusal either: see call.addScopes.
+	"enhance-new-tokens": {},
 	// The text of the time before OAuth.
 	"books-old-text": {"books", CaseNoHeader,
 		jsonAnswer(401, `{"code":14,"message":"Invalid value passed for authtoken"}`)},

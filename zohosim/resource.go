@@ -141,7 +141,7 @@ func (c *call) authenticate() (refusal string) {
 		return CaseDead
 	case c.route.family == "crm" && !c.route.anyEnv && t.grant.Environment != c.route.environment:
 		return CaseDead
-	case !admits(t.grant.Scopes, c.route.product, c.operation(), c.module()):
+	case !admits(t.scopes, c.route.product, c.operation(), c.module()):
 		return CaseScope
 	case !c.rightOrg(t.grant.Org, c.s.o.RequireOrg):
 		return CaseOrg

@@ -11,7 +11,7 @@ type route struct {
 	dc string
 	// origin is that of the single-origin mode, scheme and host as called; "" on a host of Zoho's.
 	origin string
-	// accounts is an endpoint of the accounts server: "auth", "token", "revoke", ...
+	// accounts is an endpoint of the accounts server: "auth", "token", "enhance", "revoke", ...
 	accounts string
 	product  *product
 	// family says which refusals hold for the path.
@@ -106,6 +106,9 @@ func (to route) withAccounts(endpoint string) route {
 var endpoints = []struct{ path, name string }{
 	{"/oauth/v2/token", "token"},
 	{"/oauth/v2/auth", "auth"},
+	{"/oauth/v2/org/auth", "org-auth"},
+	{"/oauth/v2/token/scopeenhance", "enhance-token"},
+	{"/oauth/v2/token/addextrascope", "enhance"},
 	{"/oauth/v2/token/revoke", "revoke"},
 	{"/oauth/v2/revoke/token", "revoke-basic"},
 	{"/oauth/serverinfo", "serverinfo"},

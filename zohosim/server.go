@@ -26,6 +26,8 @@ type Server struct {
 	tokens map[string]*token
 	// codes by authorization code, until they are exchanged.
 	codes map[string]code
+	// enhancements by enhance token, until they are used.
+	enhancements map[string]enhancement
 	// consents are when a user and client were given codes.
 	consents holderTimes
 
@@ -63,6 +65,7 @@ func (s *Server) resetLocked() {
 	s.holders = map[holder][]*grant{}
 	s.tokens = map[string]*token{}
 	s.codes = map[string]code{}
+	s.enhancements = map[string]enhancement{}
 	s.restartLocked()
 }
 

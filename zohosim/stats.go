@@ -19,7 +19,9 @@ type Stats struct {
 	Evicted int `json:"evicted"`
 	// Revocations counts requests to the revoke endpoints.
 	Revocations int `json:"revocations"`
-	// Authorizations counts requests to the authorization page.
+	// Enhancements counts requests for a token that adds scopes.
+	Enhancements int `json:"enhancements"`
+	// Authorizations counts requests to the authorization pages.
 	Authorizations int `json:"authorizations"`
 
 	// APIRequests counts requests by service, refused ones included.

@@ -21,7 +21,7 @@ Control API, under /_sim/ on any host (or at the host sim.localhost), POST with 
                  max_codes, sticky, consent, user, user_data_center, bare_denial, org, require_org,
                  accept_bearer, omit_scope, variants}; GET shows them
   answer         {service, case, status, content_type, body, header, reason}: replaces a refusal
-  client         {id, secret, secrets, redirect_uris, self_client, data_centers}
+  client         {id, secret, secrets, redirect_uris, self_client, org, data_centers}
   grant          {client_id, user, data_center, environment, org, scopes, refresh_token}
   token          {refresh_token}: an access token, uncounted
   code           as grant: a self client's authorization code
