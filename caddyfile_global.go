@@ -38,6 +38,8 @@ import (
 //	        client_secret        [<code>] <secret...>
 //	        refresh_token        <secret>
 //	        scopes               <scope...>
+//	        client_type          org
+//	        soid                 <service.organization>
 //	        redirect_uri         <url>
 //	        authorization_scheme <scheme>
 //	        refresh_before       <duration>
@@ -51,6 +53,7 @@ import (
 //	        account <name> {
 //	            data_center   <code>
 //	            refresh_token <secret>
+//	            soid          <service.organization>
 //	        }
 //	    }
 //	}

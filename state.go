@@ -104,6 +104,7 @@ func newState(source stores.Source) *state {
 	s.cache = tokencache.New(tokencache.Options{Store: s.store, Observe: s.observe})
 	s.flow = onboard.New(s.cache, s.store, onboard.Hooks{
 		Connected: s.connected,
+		Widened:   s.widened,
 		Gone:      s.gone,
 		Restored:  s.restored,
 		Guard:     func(f func()) { fault.Guard(s.logger(), f) },
@@ -212,6 +213,13 @@ func (s *state) connected(r onboard.Result) {
 	s.notices.Connected(r)
 	s.audited("connected", r.Client, r.Account)
 	_ = s.config.Load().seal() // what is wrong was told at the start, and is by doctor
+}
+
+// widened tells of scopes that were added to a grant.
+func (s *state) widened(r onboard.Result) {
+	s.logger().Info("scopes added", zap.String("client", r.Client), zap.String("account", r.Account),
+		zap.String("data_center", r.DataCenter), zap.Strings("added", r.Added), zap.Strings("scopes", r.Scopes))
+	s.audited("scopes added", r.Client, r.Account)
 }
 
 // restored tells of grants that a backup has brought.

@@ -83,7 +83,11 @@ func (n *Conn) take(cl *Client, rec Record, now moment) {
 	if rec.LastError != "" {
 		n.last = &failure{errors.New(rec.LastError), rec.LastErrorAt.UnixNano()}
 	}
-	if l := n.stillLive(cl, rec, now); l != nil && l.newerThan(n.live.Load()) {
+	l := n.stillLive(cl, rec, now)
+	if l.widens(n.live.Load()) {
+		n.rescope(l.Scope)
+	}
+	if l != nil && l.newerThan(n.live.Load()) {
 		n.schedule(l, rec.planned(now), now)
 		n.live.Store(l)
 		if d := n.doubts.Load(); d != nil {

@@ -18,7 +18,8 @@ type Status struct {
 	NoGrant    Kind   // why there is no grant: nobody has consented, or the store cannot tell; 0 = there is one
 	Configured bool   // the grant comes from the configuration, not from the store
 	GrantedAt  time.Time
-	Scopes     []string
+	Scopes     []string // as granted, to what is known of the grant
+	TokenScope string   // as the server named it with the current token, which is the later word; "" if it did not
 	User       string // who consented, "" if unknown
 	Org        string // of which organization, "" if unknown
 	// AccountsServer is where the grant is renewed, "" if there is none.
@@ -145,7 +146,7 @@ func (l *look) status(cl *Client) Status {
 	if l.err == nil {
 		return s
 	}
-	s.HasGrant, s.GrantedAt, s.Scopes = false, time.Time{}, nil
+	s.HasGrant, s.GrantedAt, s.Scopes, s.TokenScope = false, time.Time{}, nil, ""
 	s.User, s.Org, s.RefreshTokens = "", "", 0
 	s.Configured = l.configured
 	s.NoGrant = KindNoGrant
@@ -230,7 +231,7 @@ func (n *Conn) snapshot(cl *Client) Status {
 		s.LostEarly = n.lost.total
 	}
 	if l := n.live.Load(); l != nil {
-		s.Issued, s.Expiry, s.HasToken = l.Issued, l.Expiry, l.alive(now)
+		s.Issued, s.Expiry, s.HasToken, s.TokenScope = l.Issued, l.Expiry, l.alive(now), l.Scope
 		s.Refused = s.HasToken && n.bannedAnywhere(l.Generation)
 	}
 	if used := n.used.Load(); used != 0 {

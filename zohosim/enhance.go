@@ -12,12 +12,6 @@ import (
 // Incremental authorization: scopes are added to a grant that is there. From Zoho's pages
 // incremental-auth/initiation-request.html and scope-enhance-request.html.
 
-// enhancement is what an enhance token is good for: once, for ten minutes.
-type enhancement struct {
-	refreshToken string
-	expires      time.Time
-}
-
 const enhanceLife = 10 * time.Minute
 
 // serveEnhanceToken gives a token by which the user of a grant can add scopes to it. Zoho documents that

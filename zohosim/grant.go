@@ -98,6 +98,12 @@ type code struct {
 	expires     time.Time
 }
 
+// enhancement is what an enhance token is good for: once, for ten minutes.
+type enhancement struct {
+	refreshToken string
+	expires      time.Time
+}
+
 // holder is whom Zoho counts refresh tokens and codes by.
 type holder struct{ client, user, dc string }
 

@@ -113,6 +113,8 @@ func connect(
 	req adminapi.ConnectRequest,
 ) (any, error) {
 	switch {
+	case req.AddScopes:
+		return addScopes(ctx, flow, client, account, req)
 	case req.SelfClient != "":
 		return selfClient(ctx, flow, client, account, req)
 	case req.Confirm != "":
@@ -134,8 +136,39 @@ func connect(
 		URL:         url,
 		State:       state,
 		RedirectURI: redirectURI,
-		Warnings:    flow.QuotaWarnings(client, account),
+		Warnings:    append(flow.QuotaWarnings(client, account), orgWarnings(client)...),
 	}, err
+}
+
+// orgWarnings tell who pastes an address to be quick.
+func orgWarnings(client *onboard.Client) []string {
+	if !client.Org {
+		return nil
+	}
+	return []string{"the code of an organization lives for a minute: paste the address at once"}
+}
+
+// addScopes adds scopes to the grant that an account has, or ends that by the answer that was pasted.
+func addScopes(
+	ctx context.Context,
+	flow *onboard.Flow,
+	client *onboard.Client,
+	account string,
+	req adminapi.ConnectRequest,
+) (any, error) {
+	if req.Callback == "" {
+		redirectURI := cmp.Or(client.RedirectURI, client.Served)
+		w, err := flow.Widen(ctx, client, onboard.Start{Account: account, RedirectURI: redirectURI})
+		return adminapi.ConnectStarted{URL: w.URL, State: w.ID, RedirectURI: redirectURI, Scopes: w.Scopes}, err
+	}
+	cb, err := onboard.ParsePasted(req.Callback)
+	if err != nil {
+		return nil, err
+	}
+	if err := belongs(flow, client, account, req.State); err != nil {
+		return nil, err
+	}
+	return flow.FinishWidening(ctx, client, cb, req.State, "")
 }
 
 // selfClient exchanges a code that was made in the API console.

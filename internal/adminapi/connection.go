@@ -24,9 +24,11 @@ type Connection struct {
 	SecondsLeft int64      `json:"seconds_left"`
 	Generation  uint64     `json:"generation"`
 	BudgetLeft  int        `json:"budget_left"`
-	Scopes      []string   `json:"scopes,omitempty"`
-	User        string     `json:"user,omitempty"` // who consented
-	Org         string     `json:"org,omitempty"`
+	Scopes      []string   `json:"scopes,omitempty"` // none = Zoho has not said which ones
+	// Scopes of the configuration that the grant is known to lack.
+	MissingScopes []string `json:"missing_scopes,omitempty"`
+	User          string   `json:"user,omitempty"` // who consented
+	Org           string   `json:"org,omitempty"`
 	// Refresh tokens that we know of; Zoho keeps 20 per user and client.
 	RefreshTokensKnown int `json:"refresh_tokens_known"`
 	// Zoho refused the current token, and its renewal waits.

@@ -17,6 +17,10 @@ type ConnectRequest struct {
 	RevokeOld  bool   `json:"revoke_old,omitempty"` // the grant that is replaced
 
 	ReplaceUnreadable bool `json:"replace_unreadable,omitempty"` // also one that cannot be read
+
+	// Add the scopes of the configuration that the grant lacks, instead of asking for a new grant; with
+	// State and Callback, end that.
+	AddScopes bool `json:"add_scopes,omitempty"`
 }
 
 // ConnectStarted answers a ConnectRequest that begins a consent.
@@ -24,6 +28,7 @@ type ConnectStarted struct {
 	URL         string   `json:"url"` // for the browser
 	State       string   `json:"state"`
 	RedirectURI string   `json:"redirect_uri"`
+	Scopes      []string `json:"scopes,omitempty"` // that are to be added
 	Warnings    []string `json:"warnings,omitempty"`
 }
 

@@ -26,10 +26,14 @@ Prints an address. Open it in any browser, sign in to Zoho and accept. Then past
 address that the browser ended at (it may show an error there), or the code in it.
 
 With --self-client it takes a code that Zoho's API console made for a self client.
+With --add-scopes it adds the scopes of the configuration that the account's grant lacks. The refresh
+token stays the same, so that takes no place among the 20 that Zoho keeps of a user.
 What is pasted is read from standard input, so it can be piped as well.`,
-		Example: "  caddy zoho connect main default\n  caddy zoho connect --self-client < code.txt",
+		Example: "  caddy zoho connect main default\n  caddy zoho connect --self-client < code.txt\n" +
+			"  caddy zoho connect main default --add-scopes",
 	})
 	connect.Flags().Bool("self-client", false, "Take a code of a self client")
+	connect.Flags().Bool("add-scopes", false, "Add the scopes that the grant lacks, instead of taking a new grant")
 	connect.Flags().String("data-center", "", "Where the console is that made the code (with --self-client); "+
 		"default: the client's home")
 	connect.Flags().Bool("replace", false, "Also replace the grant of another user or organization, "+
@@ -56,6 +60,10 @@ func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
 	client, account, code, err := named(cmd, args)
 	if err != nil {
 		return code, err
+	}
+	if boolFlag(cmd, "add-scopes") {
+		code, err = addScopesTo(cmd, client, account)
+		return code, about(client, account, err)
 	}
 	there, code, err := isThere(cmd, client, account)
 	if err != nil {
@@ -109,21 +117,27 @@ func consent(cmd *cobra.Command, client, account string, req *adminapi.ConnectRe
 	if err != nil {
 		return code, err
 	}
+	req.State = started.State
+	req.Callback, err = callbackOf(cmd, input, started, "")
+	return exitFailed, err
+}
+
+// callbackOf prints the address at Zoho, and reads what the browser ended at; whose is who has to sign in.
+func callbackOf(cmd *cobra.Command, input *input, started adminapi.ConnectStarted, whose string) (string, error) {
 	out := cmd.OutOrStdout()
 	if boolFlag(cmd, "json") {
 		out = cmd.ErrOrStderr()
 	}
 	warn(cmd, started.Warnings)
-	fmt.Fprintln(cmd.ErrOrStderr(), "Open this address in a browser, sign in to Zoho and accept:")
+	fmt.Fprintln(cmd.ErrOrStderr(), "Open this address in a browser, "+
+		strings.Join(strings.Fields("sign in to Zoho "+whose), " ")+" and accept:")
 	fmt.Fprintln(out, started.URL)
 	fmt.Fprintf(cmd.ErrOrStderr(), "The browser then ends at %s…, whether anything answers there or not.\n",
 		started.RedirectURI)
 	if input.terminal < 0 {
 		fmt.Fprintln(cmd.ErrOrStderr(), "Waiting for the address that it ended at, on standard input.")
 	}
-	req.State = started.State
-	req.Callback, err = input.pasted("the address that it ended at")
-	return exitFailed, err
+	return input.pasted("the address that it ended at")
 }
 
 // connected is what a grant was brought in for.
@@ -226,12 +240,15 @@ func reportResult(cmd *cobra.Command, r connected, what string) (int, error) {
 		line("data center", r.DataCenter)
 		line("user", r.User)
 		line("organization", r.Org)
-		name := "scopes"
-		for _, text := range r.Scopes {
-			scope := zoho.ParseScope(text)
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", name, scope.Service, orDash(scope.Name), orDash(scope.Operation))
-			name = ""
+		scopes := func(name string, all []string) {
+			for _, text := range all {
+				scope := zoho.ParseScope(text)
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", name, scope.Service, orDash(scope.Name), orDash(scope.Operation))
+				name = ""
+			}
 		}
+		scopes("added", r.Added)
+		scopes("scopes", r.Scopes)
 		switch {
 		case r.Revoked && r.Replaced:
 			line("revoked at Zoho", "the grant of before")

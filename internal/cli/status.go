@@ -45,6 +45,7 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 		if list.Total > 0 || list.StoreError == "" {
 			printConnections(w, list.Connections, list.Total, boolFlag(cmd, "wide"))
 		}
+		printMissing(w, list.Connections)
 		if text := keyWord(list.Keys); text != "" {
 			fmt.Fprintln(w, text)
 		}
@@ -97,7 +98,7 @@ func printConnections(w io.Writer, connections []adminapi.Connection, total int,
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%d of %d known to us\t%s\t%s\t%s\n",
 			c.Client, c.Account, adminapi.StateWord(c), tokenWord(c),
 			c.Generation, c.BudgetLeft, centerWord(c), c.RefreshTokensKnown, onboard.RefreshTokenLimit,
-			orDash(some(c.Scopes, width)), orDash(some(c.Callers, width)), errorWord(c, errorsTo))
+			scopesWord(c, width), orDash(some(c.Callers, width)), errorWord(c, errorsTo))
 	}
 	_ = table.Flush()
 	if total > len(connections) {
@@ -121,6 +122,34 @@ func some(names []string, width int) string {
 		text = strings.TrimPrefix(text+","+name, ",")
 	}
 	return text
+}
+
+// scopesWord are the scopes of a grant, as far as Zoho has named them.
+func scopesWord(c adminapi.Connection, width int) string {
+	if c.HasGrant && len(c.Scopes) == 0 {
+		return "not known"
+	}
+	return orDash(some(c.Scopes, width))
+}
+
+// maxMissing is of how many connections it is told which scopes are missing; --json has it of all.
+const maxMissing = 10
+
+// printMissing tells which grants lack scopes of the configuration.
+func printMissing(w io.Writer, connections []adminapi.Connection) {
+	told := 0
+	for _, c := range connections {
+		if len(c.MissingScopes) == 0 {
+			continue
+		}
+		if told++; told <= maxMissing {
+			fmt.Fprintf(w, "%s/%s lacks scopes of the configuration: %s; `caddy zoho connect %[1]s %[2]s --add-scopes` adds them\n",
+				c.Client, c.Account, strings.Join(c.MissingScopes, ", "))
+		}
+	}
+	if told > maxMissing {
+		fmt.Fprintf(w, "%d more connections lack scopes of the configuration\n", told-maxMissing)
+	}
 }
 
 // errorWord tells a failure of before from one that matters now.

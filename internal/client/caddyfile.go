@@ -70,6 +70,8 @@ var Options = map[string]syntax.Option[clientBlock]{
 		Usage: "<scope...>", Max: -1, Block: true, Repeat: true,
 		Parse: (*clientBlock).parseScopes,
 	},
+	"client_type":          {Usage: "org", Min: 1, Max: 1, Parse: (*clientBlock).parseClientType},
+	"soid":                 {Usage: "<service.organization>", Min: 1, Max: 1, Parse: (*clientBlock).parseSOID},
 	"redirect_uri":         {Usage: "<url>", Min: 1, Max: 1, Parse: (*clientBlock).parseRedirectURI},
 	"authorization_scheme": {Usage: "<scheme>", Min: 1, Max: 1, Parse: (*clientBlock).parseAuthorizationScheme},
 	"refresh_before":       {Usage: "<duration>", Min: 1, Max: 1, Parse: (*clientBlock).parseRefreshBefore},
@@ -146,6 +148,7 @@ var AccountOptions = map[string]syntax.Option[Account]{
 		Usage: "<secret>", Min: 1, Max: 2,
 		Parse: oneSecret(func(a *Account) *secret.Ref { return &a.RefreshToken }),
 	},
+	"soid": {Usage: "<service.organization>", Min: 1, Max: 1, Parse: (*Account).parseSOID},
 }
 
 func (c *clientBlock) parseAccount(l *syntax.Line) error {
@@ -168,7 +171,10 @@ func (c *clientBlock) parseAccount(l *syntax.Line) error {
 	if c.Accounts == nil {
 		c.Accounts = make(map[string]*Account)
 	}
-	c.Accounts[name], c.lines[option], c.lines[option+" data_center"] = account, l, seen["data_center"]
+	c.Accounts[name], c.lines[option] = account, l
+	for _, of := range []string{"data_center", "soid"} {
+		c.lines[option+" "+of] = seen[of]
+	}
 	return nil
 }
 

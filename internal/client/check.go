@@ -32,7 +32,7 @@ func checkName(name string) error {
 // looking at the environment. Lines are where the options stand; JSON has none.
 func (c *Config) check(lines syntax.Lines) error {
 	for _, step := range []func(syntax.Lines) error{
-		c.checkDataCenter, c.checkConsent, c.checkTimes, c.checkNetwork, c.checkSecrets, c.checkAccounts,
+		c.checkDataCenter, c.checkConsent, c.checkOrganization, c.checkTimes, c.checkNetwork, c.checkSecrets, c.checkAccounts,
 	} {
 		if err := step(lines); err != nil {
 			return err
@@ -168,7 +168,7 @@ func (c *Config) checkAccounts(lines syntax.Lines) error {
 		case !words.Name.MatchString(name):
 			return lines.Errorf(option, "%s: "+words.NameRule,
 				syntax.Show("account name", name))
-		case account == nil || !account.RefreshToken.IsSet():
+		case account == nil || !account.RefreshToken.IsSet() && account.SOID == "":
 			return lines.Errorf(option, "account %s has no refresh_token: add `refresh_token {env.NAME}` to its block; "+
 				"accounts that give consent later are not listed here", name)
 		case name == onboard.DefaultAccount && c.RefreshToken.IsSet():

@@ -29,6 +29,12 @@ type Config struct {
 	// Further accounts by name: 1 to 128 of letters, digits and `._@-`.
 	Accounts map[string]*Account `json:"accounts,omitempty"`
 
+	// Who consents: `org` for organizations, as Zoho Payments wants it. Default: users.
+	ClientType string `json:"client_type,omitempty"`
+
+	// The organization that is asked, as in `zohopay.1234567890`, for accounts that have none of their own.
+	SOID string `json:"soid,omitempty"`
+
 	// Scopes asked for at consent, sent as given.
 	Scopes []string `json:"scopes,omitempty"`
 
@@ -69,6 +75,9 @@ type Account struct {
 
 	// The account's grant. Empty counts as none.
 	RefreshToken secret.Ref `json:"refresh_token,omitzero"`
+
+	// The organization that is asked for consent. Default: the client's.
+	SOID string `json:"soid,omitempty"`
 }
 
 // TokenBudget is how many access tokens may be asked for within a window.

@@ -56,7 +56,7 @@ func (c *Client) located(err error) error {
 }
 
 func (c *Client) provisionAccounts() error {
-	for _, warning := range zoho.ScopeWarnings(c.Scopes) {
+	for _, warning := range append(zoho.ScopeWarnings(c.Scopes), c.soidWarnings()...) {
 		c.Shared.Logger.Warn(warning, zap.String("client", c.Name))
 	}
 	if len(c.AccountNames()) > 1 && c.Shared.Sealing.ByMasterKey() {

@@ -26,6 +26,16 @@ func (c *Client) Consent(account string) string {
 	return do
 }
 
+// AddScopes is how a grant gets the scopes of the configuration that it lacks. Without any in the
+// configuration they come with another grant alone.
+func (c *Client) AddScopes(account string) string {
+	if len(c.Scopes) == 0 {
+		return c.Consent(account)
+	}
+	return "add them to this grant: " + c.ConnectCommand(account) + " --add-scopes, or the pages of zoho_connect; " +
+		"where Zoho refuses that, as for a self client, " + c.Consent(account)
+}
+
 // ConnectCommand brings a grant in. Without scopes there is nothing to ask consent for.
 func (c *Client) ConnectCommand(account string) string {
 	command := "caddy zoho connect " + c.Name

@@ -10,6 +10,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/problem"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -47,9 +48,8 @@ func (e *exam) callAll(ctx context.Context, s tokencache.Status) {
 		Account: s.Account,
 		What:    "there is a live access token",
 	})
-	if len(s.Scopes) == 0 {
-		s.Scopes = zoho.SplitScopes(token.Scope)
-	}
+	s.TokenScope = token.Scope
+	s.Scopes = onboard.GrantedScopes(s)
 	probes, unknown := e.probes(s, conn.Services())
 	e.uncalled(s.Account, unknown, len(probes))
 	refused := make(map[string]bool) // services
@@ -225,7 +225,7 @@ func (c *doctorCall) what() string {
 
 // regrant is how to get a grant with the scope that was asked for.
 func (c *doctorCall) regrant() string {
-	do := c.client.Consent(c.account)
+	do := c.client.AddScopes(c.account)
 	if !zoho.Covers(c.client.Scopes, c.probe.Scope) {
 		do = "add it to `scopes`, then " + do
 	}
@@ -348,19 +348,13 @@ var refusalWord = map[zoho.Verdict]string{
 // scopes compares what is asked for with what is known to be granted, where no call has
 // shown it.
 func (e *exam) scopes(account string, granted []string, known bool) {
-	var missing []string
-	for _, scope := range e.client.Scopes {
-		if known && !zoho.Covers(granted, scope) {
-			missing = append(missing, scope)
-		}
-	}
-	if len(missing) > 0 {
+	if missing := zoho.MissingScopes(granted, e.client.Scopes); known && len(missing) > 0 {
 		e.tellConsent(adminapi.Finding{
 			Check:   adminapi.CheckScopes,
 			Account: account,
 			What:    "missing scopes: " + strings.Join(missing, ", "),
 			Why:     "`scopes` asks for them, the grant was given without",
-			Do:      e.client.Consent(account),
+			Do:      e.client.AddScopes(account),
 		})
 	}
 }

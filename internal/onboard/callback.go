@@ -12,7 +12,9 @@ type Callback struct {
 	Code           string
 	AccountsServer string // "" as long as only one server is there
 	Error          string // "" unless consent was refused
-	repeated       bool   // a parameter came twice
+	Status         string // of scopes that were added
+	Enhanced       string
+	repeated       bool // a parameter came twice
 }
 
 // ParsePasted reads what somebody has copied from the browser: the address that it
@@ -46,7 +48,7 @@ func ParsePasted(text string) (Callback, error) {
 	}
 	query, _, _ = strings.Cut(query, "#")
 	values, err := url.ParseQuery(query)
-	if err == nil && values.Get("code") == "" && values.Get("error") == "" {
+	if err == nil && values.Get("code") == "" && values.Get("error") == "" && values.Get("status") == "" {
 		// Everything was encoded once more: code%3D1000.x%26location%3Dus
 		if once, unescapeErr := url.QueryUnescape(query); unescapeErr == nil {
 			values, err = url.ParseQuery(once)
@@ -56,12 +58,18 @@ func ParsePasted(text string) (Callback, error) {
 		return Callback{}, errCallback("What was pasted is not a whole address.",
 			"Copy it once more from the browser's address bar.")
 	}
-	if strings.HasSuffix(address, "/oauth/v2/auth") && values.Get("code") == "" {
+	if isAddressToOpen(address) && values.Get("code") == "" {
 		return Callback{}, errCallback("This is the address to open, not the one that the browser ended at.",
 			"Open it in a browser, sign in to Zoho and accept; "+
-				"then paste the address that the browser ends at, which has `code=` in it.")
+				"then paste the address that the browser ends at.")
 	}
 	return parseCallback(values), nil
+}
+
+// isAddressToOpen reports whether an address is one of those at Zoho that a browser is sent to.
+func isAddressToOpen(address string) bool {
+	return slices.ContainsFunc([]string{"/oauth/v2/auth", "/oauth/v2/org/auth", "/token/addextrascope"},
+		func(end string) bool { return strings.HasSuffix(address, end) })
 }
 
 func unescaped(code string) string {
@@ -75,10 +83,32 @@ func unescaped(code string) string {
 func parseCallback(values url.Values) Callback {
 	cb := Callback{
 		State: values.Get("state"), Code: values.Get("code"), Error: values.Get("error"),
+		Status: values.Get("status"), Enhanced: values.Get("scope_enhanced"),
 		AccountsServer: strings.TrimSuffix(values.Get("accounts-server"), "/"),
 	}
-	for _, name := range []string{"state", "code", "error", "accounts-server"} {
+	for _, name := range []string{"state", "code", "error", "accounts-server", "status", "scope_enhanced"} {
 		cb.repeated = cb.repeated || len(values[name]) > 1
 	}
 	return cb
+}
+
+// answersWidening reports whether it can only be the answer to scopes that are being added. A refusal of those
+// looks like that of a consent, but for the state, which is not sent along.
+func (cb Callback) answersWidening() bool { return cb.Status != "" || cb.Enhanced != "" }
+
+// checkWidened says what is wrong with an answer to scopes that are being added.
+func (cb Callback) checkWidened() error {
+	switch {
+	case cb.repeated:
+		return errCallback(
+			"The answer names a parameter twice, which Zoho does not do. Nothing in it was used.",
+			"Begin anew.")
+	case cb.Code != "" || cb.State != "":
+		return errCallback("This is the answer to a consent, not to scopes that are being added. It was not used.",
+			"Paste the whole address that the browser ended at after you accepted, which has `scope_enhanced=` in it.")
+	case cb.Error == "" && (cb.Status != "success" || cb.Enhanced != "true"):
+		return errCallback("The answer does not say that scopes were added.",
+			"Paste the whole address that the browser ended at, or begin anew.")
+	}
+	return nil
 }

@@ -18,6 +18,10 @@ type Client struct {
 	Centers     []zoho.DataCenter // home first; no other one is trusted with a code
 	Scopes      []string          // asked for at consent
 	RedirectURI string            // "": where the pages are served
+	Scheme      string            // of the Authorization header
+	Org         bool              // organizations consent, and not users
+	// SOID names the organization of an account, as in zohopay.1234; "" if none is configured.
+	SOID func(account string) string
 	// Served is the callback of the pages as far as the configuration tells, for who has no
 	// browser here.
 	Served string
@@ -45,6 +49,15 @@ func (cl *Client) center(accountsServer string) (zoho.DataCenter, bool) {
 		}
 	}
 	return zoho.DataCenter{}, false
+}
+
+// centerOf finds the data center of a grant. A configured one may be in one that the client is not
+// registered for by `data_center`, and is renewed there as well.
+func (cl *Client) centerOf(g tokencache.Grant) (zoho.DataCenter, bool) {
+	if center, ok := cl.center(g.AccountsServer); ok || cl.Centers[0].Custom {
+		return center, ok
+	}
+	return zoho.LookupAccountsServer(g.AccountsServer)
 }
 
 // DataCenter finds one of the client's data centers by its code; the home without one.
@@ -91,6 +104,22 @@ func errNoSecret(center zoho.DataCenter) error {
 func (cl *Client) configured(account string) bool {
 	_, configured, _ := cl.Cache.Grant(account)
 	return configured
+}
+
+// consoleType is what Zoho's API console calls clients of the kind.
+func (cl *Client) consoleType() string {
+	if cl.Org {
+		return "ORG"
+	}
+	return "Server-based Applications"
+}
+
+// soid is the organization that an account is asked for, "" if users consent.
+func (cl *Client) soid(account string) string {
+	if !cl.Org {
+		return ""
+	}
+	return cl.SOID(account)
 }
 
 // result is a grant as others may know of it.

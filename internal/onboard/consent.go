@@ -21,6 +21,10 @@ func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ error) {
 	case s.RedirectURI == "":
 		return "", "", errNoRedirectURI(cl)
 	}
+	soid := cl.soid(s.Account)
+	if cl.Org && soid == "" {
+		return "", "", errNoSOID(cl, s.Account)
+	}
 	c := &consent{
 		Account:     s.Account,
 		RedirectURI: s.RedirectURI,
@@ -44,7 +48,7 @@ func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ error) {
 		return "", "", err
 	}
 	accounts := zoho.Accounts{DataCenter: cl.Centers[0], ClientID: cl.ID()}
-	params := zoho.AuthorizeParams{RedirectURI: s.RedirectURI, State: state, Scopes: cl.Scopes}
+	params := zoho.AuthorizeParams{RedirectURI: s.RedirectURI, State: state, Scopes: cl.Scopes, SOID: soid}
 	return accounts.AuthorizeURL(params), state, nil
 }
 
@@ -138,8 +142,8 @@ type consent struct {
 
 func consentName(state string) string { return "consent " + digest(state) }
 
-// AccountOf is the account of a consent, by its state, or of a grant that waits to be
-// confirmed, by its id; "" if there is neither.
+// AccountOf is the account of a consent, by its state, of scopes that are being added, or of a grant that
+// waits to be confirmed, by its id; "" if there is none of them.
 func (f *Flow) AccountOf(cl *Client, id string) (string, error) {
 	if !isID(id) {
 		return "", nil
@@ -147,6 +151,10 @@ func (f *Flow) AccountOf(cl *Client, id string) (string, error) {
 	var c consent
 	if found, err := f.find(cl, consentName(id), &c); found || err != nil {
 		return c.Account, err
+	}
+	var adding widening
+	if found, err := f.find(cl, wideningName(id), &adding); found || err != nil {
+		return adding.Account, err
 	}
 	var w waitingGrant
 	_, err := f.find(cl, unconfirmedName(id), &w)

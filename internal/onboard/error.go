@@ -89,6 +89,9 @@ const (
 	codeUsed  = "state-used"
 	codePaste = "paste"
 
+	codeCallback = "callback"
+	codeDenied   = "denied"
+
 	codeExchange   = "exchange"
 	codeNoGrant    = "no-grant"
 	codeConfigured = "configured"
@@ -161,6 +164,16 @@ func errNoScopes(cl *Client) error {
 	}
 }
 
+func errNoSOID(cl *Client, account string) error {
+	return &Error{
+		Status: http.StatusConflict,
+		Code:   "no-soid",
+		Text: fmt.Sprintf("Client %s is an organization's, and account %s has no organization to ask for.",
+			cl.Name, account),
+		Remedy: fmt.Sprintf("Add `soid zohopay.ACCOUNT_ID` to the client in the Caddyfile, or to `account %s { … }` in it.", account),
+	}
+}
+
 func errNoRedirectURI(cl *Client) error {
 	return &Error{
 		Status: http.StatusConflict,
@@ -212,7 +225,7 @@ func errUsed() error {
 func errCallback(text, remedy string) error {
 	return &Error{
 		Status: http.StatusBadRequest,
-		Code:   "callback",
+		Code:   codeCallback,
 		Text:   text,
 		Remedy: remedy,
 		Quota:  quotaUntouched,

@@ -21,7 +21,7 @@ import (
 func errDenied(code string) error {
 	e := &Error{
 		Status: http.StatusForbidden,
-		Code:   "denied",
+		Code:   codeDenied,
 		Text:   "Zoho says " + quoted(code) + " instead of giving a code.",
 		Remedy: "Begin the consent anew.",
 		Quota:  quotaUntouched,

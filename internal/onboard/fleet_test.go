@@ -128,7 +128,7 @@ func newReplica(t *testing.T, memory *storetest.Memory, store onboard.Shared, se
 	}
 	r := &replica{Memory: memory, cache: cache, client: cl}
 	r.flow = onboard.New(cache, store, onboard.Hooks{
-		Connected: func(onboard.Result) {}, Gone: func(tokencache.Key) {}, Guard: func(f func()) { f() },
+		Connected: func(onboard.Result) {}, Widened: func(onboard.Result) {}, Gone: func(tokencache.Key) {}, Guard: func(f func()) { f() },
 		Restored: func(_ string, accounts []string) { r.told = append(r.told, accounts...) },
 		Clients:  func() []*onboard.Client { return []*onboard.Client{cl} },
 	})

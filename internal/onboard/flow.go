@@ -8,7 +8,8 @@
 // The way of a grant: consent.go begins a consent and takes its callback. grant.go takes what is brought otherwise,
 // and has each grant prove itself. pending.go is the grant until it is stored. store.go makes it the grant of an
 // account, and change.go lets one at a time do so. confirm.go is what a person has to confirm, and lapse.go gives
-// back what nobody has confirmed. revoke.go ends a grant. restore.go takes in those of a backup.
+// back what nobody has confirmed. widen.go adds scopes to a grant, and scopes.go asks what it has. revoke.go ends a
+// grant. restore.go takes in those of a backup.
 //
 // The browser: serve.go answers it, and guard.go says whether it may see a page. pages.go makes the pages,
 // pages_consent.go those on the way through a consent. preflight.go is what is looked at before one. invite.go makes
@@ -103,6 +104,7 @@ type Shared interface {
 // Hooks are what a Flow tells others, and what they do for it. All are needed.
 type Hooks struct {
 	Connected func(Result)                           // a grant was stored
+	Widened   func(Result)                           // scopes were added to one
 	Gone      func(tokencache.Key)                   // an account has no stored grant any more
 	Restored  func(client string, accounts []string) // have a grant of a backup
 	Guard     func(func())                           // runs what nobody waits for, whose panic is not to end the process

@@ -65,7 +65,8 @@ func (v *visit) refusePrefetch() bool {
 
 // refuseLostCallback explains an answer of Zoho's that came where no callback is.
 func (v *visit) refuseLostCallback() bool {
-	if v.name == "callback" && v.Folder(v.folder) || query(v.r, "code") == "" || query(v.r, "state") == "" {
+	answers := query(v.r, "code") != "" && query(v.r, "state") != "" || query(v.r, "scope_enhanced") != ""
+	if v.name == "callback" && v.Folder(v.folder) || !answers {
 		return false
 	}
 	return v.refuse(errCallback("Zoho's answer came to another address than that of the callback, and was not used.",

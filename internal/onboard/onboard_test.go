@@ -40,7 +40,7 @@ func testClient(t *testing.T) (*Flow, *Client) {
 		Siblings: func() []*tokencache.Client { return nil },
 		KnownAt:  func(context.Context) []string { return []string{"eu"} },
 	}
-	return New(cache, store, Hooks{Connected: func(Result) {}, Gone: func(tokencache.Key) {}, Restored: func(string, []string) {}, Guard: func(f func()) { f() }, Clients: func() []*Client { return []*Client{cl} }}), cl
+	return New(cache, store, Hooks{Connected: func(Result) {}, Widened: func(Result) {}, Gone: func(tokencache.Key) {}, Restored: func(string, []string) {}, Guard: func(f func()) { f() }, Clients: func() []*Client { return []*Client{cl} }}), cl
 }
 
 // via has a client speak to data centers by a round tripper.

@@ -183,6 +183,8 @@ type row struct {
 	Left       string
 	Tokens     string
 	Remedy     string
+	Granted    []string // scopes; none = not known
+	Missing    []string // of those that the configuration asks for
 }
 
 func (v *visit) list() {
@@ -212,6 +214,8 @@ func (v *visit) row(s tokencache.Status) row {
 		Left:      lifeLeft(s),
 		Tokens:    "none",
 		Remedy:    remedy(s),
+		Granted:   GrantedScopes(s),
+		Missing:   MissingScopes(v.Client.Scopes, s),
 	}
 	if s.HasGrant {
 		r.Tokens = fmt.Sprintf("%d of %d known to us", s.RefreshTokens, RefreshTokenLimit)

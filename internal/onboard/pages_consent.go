@@ -31,9 +31,12 @@ func (v *visit) begin(s Start) {
 		v.fail(err)
 		return
 	}
-	cookie := v.cookie()
-	cookie.Value = s.Browser
-	http.SetCookie(v.w, &cookie)
+	v.leave(to, s.Browser)
+}
+
+// leave sends the browser to Zoho. It keeps its cookie.
+func (v *visit) leave(to, browser string) {
+	v.setCookie(cookieName, browser)
 	v.w.Header().Set("Location", to)
 	v.w.WriteHeader(http.StatusSeeOther)
 }
@@ -45,11 +48,16 @@ func (v *visit) callback() {
 		v.fail(errCallback("This address is damaged, so nothing in it was used.", "Begin the consent anew."))
 		return
 	}
+	cb := parseCallback(values)
+	if cb.answersWidening() || cb.State == "" && cb.Code == "" && v.cookieValue(scopesCookie) != "" {
+		v.scopesAdded(cb)
+		return
+	}
 	browser := v.browser()
 	if browser == "" {
 		browser = rand.Text() // it has begun nothing, what is pasted included
 	}
-	result, c, failure := v.Flow.finish(v.r.Context(), v.Client, parseCallback(values), browser)
+	result, c, failure := v.Flow.finish(v.r.Context(), v.Client, cb, browser)
 	v.invited = c != nil && c.Invitation != nil
 	switch {
 	case hasCode(failure, codePaste): // as it should be: nothing for the log
@@ -120,6 +128,9 @@ func (v *visit) show(id string, s *pageResult) {
 	case s.Dropped:
 		data["Title"] = "Nothing was changed"
 		v.render(http.StatusOK, "dropped", data)
+	case len(s.Result.Added) > 0:
+		data["Title"] = "Scopes added"
+		v.render(http.StatusOK, "added", data)
 	default:
 		data["Title"] = "Connected"
 		page := "done"

@@ -28,6 +28,8 @@ func (v *visit) prepare() {
 		"ClientID":    v.Client.ID(),
 		"Scopes":      v.Client.Scopes,
 		"RedirectURI": v.redirectURI(),
+		"ClientType":  v.Client.consoleType(),
+		"SOID":        v.Client.soid(account),
 		"Home":        v.Client.Centers[0],
 		"Centers":     v.Client.Centers,
 		"Checks":      v.preflight(account),
@@ -79,13 +81,18 @@ func IsLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || (err == nil && ip.IsLoopback())
 }
 
+// checkRedirect looks whether the browser will come back here.
+func (v *visit) checkRedirect() preflightCheck {
+	return preflightCheck{
+		OK:     v.redirectURI() == v.origin()+v.base+"callback",
+		Text:   "The redirect URI leads to these pages, as this browser sees them.",
+		Remedy: v.redirectMismatch(),
+	}
+}
+
 func (v *visit) preflight(account string) []preflightCheck {
 	checks := []preflightCheck{
-		{
-			OK:     v.redirectURI() == v.origin()+v.base+"callback",
-			Text:   "The redirect URI leads to these pages, as this browser sees them.",
-			Remedy: v.redirectMismatch(),
-		},
+		v.checkRedirect(),
 		{
 			OK:     zoho.LooksLikeClientID(v.Client.ID()),
 			Text:   "The client id looks like one of Zoho's.",

@@ -10,6 +10,7 @@ type Result struct {
 	User          string   `json:"user,omitempty"`
 	Org           string   `json:"org,omitempty"`
 	Scopes        []string `json:"scopes,omitempty"`
+	Added         []string `json:"added,omitempty"` // scopes, to the same grant
 	RefreshTokens int      `json:"refresh_tokens_known"`
 	Replaced      bool     `json:"replaced,omitempty"` // another grant
 	Revoked       bool     `json:"revoked,omitempty"`  // the one that was replaced, or is gone

@@ -8,14 +8,15 @@ import (
 )
 
 var pages = map[string]page{
-	"":          {get: (*visit).list},
-	"connect":   {get: (*visit).prepare},
-	"start":     {post: (*visit).start, private: true},
-	"callback":  {get: (*visit).callback, open: true, private: true, once: true},
-	"result":    {get: (*visit).result, open: true},
-	"confirm":   {post: (*visit).confirm, open: true},
-	"invite":    {get: (*visit).invite, post: (*visit).accept, open: true, private: true},
-	"style.css": {get: (*visit).style, open: true},
+	"":           {get: (*visit).list},
+	"connect":    {get: (*visit).prepare},
+	"add-scopes": {get: (*visit).prepareScopes, post: (*visit).addScopes, private: true},
+	"start":      {post: (*visit).start, private: true},
+	"callback":   {get: (*visit).callback, open: true, private: true, once: true},
+	"result":     {get: (*visit).result, open: true},
+	"confirm":    {post: (*visit).confirm, open: true},
+	"invite":     {get: (*visit).invite, post: (*visit).accept, open: true, private: true},
+	"style.css":  {get: (*visit).style, open: true},
 }
 
 // ServeHTTP answers by the last segment of the path, in whatever folder the pages are served.
