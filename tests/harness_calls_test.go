@@ -187,6 +187,8 @@ type connection struct {
 	LastError              string `json:"last_error"`
 	Simulated              bool
 	User, Org              string
+	Scopes                 []string
+	MissingScopes          []string `json:"missing_scopes"`
 	RefreshTokensKnown     int `json:"refresh_tokens_known"`
 }
 

@@ -322,15 +322,17 @@ func (c *proxy) issued() []string {
 	return slices.Concat(issued.Codes, issued.RefreshTokens, issued.AccessTokens)
 }
 
-// checkStates looks for the states of consents. A command that begins one shows its own.
+// checkStates looks for the states of consents, and for tokens that add scopes. A command that begins one
+// shows its own.
 func (c *proxy) checkStates(where string, content []byte) {
 	c.t.Helper()
 	if c.zoho == nil {
 		return
 	}
-	for _, state := range c.zoho.Issued().States {
+	issued := c.zoho.Issued()
+	for _, state := range slices.Concat(issued.States, issued.EnhanceTokens) {
 		if bytes.Contains(content, []byte(state)) {
-			c.t.Errorf("%s shows the state of a consent", where)
+			c.t.Errorf("%s shows the state of a consent, or a token that adds scopes", where)
 		}
 	}
 }

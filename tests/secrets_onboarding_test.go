@@ -216,13 +216,14 @@ func TestNoSecretOfOnboardingAnywhere(t *testing.T) {
 	issued := server.Issued()
 	secrets["code"], secrets["state"] = issued.Codes, issued.States
 	secrets["refresh token"], secrets["access token"] = issued.RefreshTokens, issued.AccessTokens
+	secrets["enhance token"] = issued.EnhanceTokens
 	s.search(t, secrets)
 }
 
 // search looks for each secret in each form, short of what a person is to see.
 func (s *searchable) search(t *testing.T, secrets map[string][]string) {
 	t.Helper()
-	for kind, least := range map[string]int{"code": 20, "state": 20, "refresh token": 8, "access token": 8, "cookie": 2, "invitation": 4} {
+	for kind, least := range map[string]int{"code": 20, "state": 20, "refresh token": 8, "access token": 8, "cookie": 2, "invitation": 4, "enhance token": 3} {
 		if n := len(secrets[kind]); n < least {
 			t.Errorf("%d of the kind %s to look for, want %d: were the flows driven?", n, kind, least)
 		}
