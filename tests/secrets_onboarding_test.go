@@ -53,6 +53,8 @@ func (s *searchable) tool(input string, args ...string) string {
 	stdout, stderr, _ := s.runWith(strings.NewReader(input), append(append([]string{"zoho"}, args...), "--address", s.admin)...)
 	what, allowed := "caddy zoho "+strings.Join(args, " "), ""
 	switch {
+	case slices.Contains(args, "--add-scopes"):
+		allowed = "enhance token" // as well
 	case args[0] == "connect" && !slices.Contains(args, "--self-client"):
 		allowed = "state" // in the address that is to be opened
 	case args[0] == "invite":
@@ -159,6 +161,27 @@ func TestNoSecretOfOnboardingAnywhere(t *testing.T) {
 	}
 	s.tool("https://app.example/?code="+server.SelfClientCode(clientID, scopes...)+"&state=\n", "connect", "main", "pasted")
 	s.tool("nonsense "+server.SelfClientCode(clientID, scopes...)+"\n", "connect", "main", "pasted", "--json")
+
+	// By scopes that are added: what is good, what was used, what is another browser's, and what Zoho refuses.
+	s.tool(server.Grant(clientID, "", "us", scopes[0])+"\n", "import", "main", "narrow")
+	add := func() answer { return b.post(c.pages()+"add-scopes", url.Values{"account": {"narrow"}}) }
+	s.page("pages", add()) // a self client
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
+	s.page("pages", b.get(c.pages()+"add-scopes?account=narrow"))
+	invented := c.pages() + "callback?status=success&scope_enhanced=true"
+	b.stopAt("/addextrascope", add)
+	cookies(b)
+	s.page("pages", b.get(invented))
+	for _, more := range [][]string{nil, {"--json"}} {
+		s.tool(invented+"\n", append([]string{"connect", "main", "narrow", "--add-scopes"}, more...)...)
+	}
+	added := b.stopAt("/callback", add)
+	cookies(b)
+	s.page("pages", newBrowser(t).get(added))
+	s.page("pages", b.get(strings.Replace(added, "/callback?", "/callback/?", 1)))
+	s.page("pages", b.get(added+"&x=%zz"))
+	wantPage(t, s.page("pages", b.get(added)), 200, "Scopes added")
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret, SelfClient: true})
 
 	// By invitations: good, damaged, used.
 	invite := func(args ...string) *url.URL {
