@@ -189,7 +189,7 @@ type connection struct {
 	User, Org              string
 	Scopes                 []string
 	MissingScopes          []string `json:"missing_scopes"`
-	RefreshTokensKnown     int `json:"refresh_tokens_known"`
+	RefreshTokensKnown     int      `json:"refresh_tokens_known"`
 }
 
 type connectionList struct {

@@ -20,8 +20,8 @@ type Status struct {
 	GrantedAt  time.Time
 	Scopes     []string // as granted, to what is known of the grant
 	TokenScope string   // as the server named it with the current token, which is the later word; "" if it did not
-	User       string // who consented, "" if unknown
-	Org        string // of which organization, "" if unknown
+	User       string   // who consented, "" if unknown
+	Org        string   // of which organization, "" if unknown
 	// AccountsServer is where the grant is renewed, "" if there is none.
 	AccountsServer string
 	RefreshTokens  int  // known to be in use for the account; 0 without a grant

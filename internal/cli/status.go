@@ -143,7 +143,8 @@ func printMissing(w io.Writer, connections []adminapi.Connection) {
 			continue
 		}
 		if told++; told <= maxMissing {
-			fmt.Fprintf(w, "%s/%s lacks scopes of the configuration: %s; `caddy zoho connect %[1]s %[2]s --add-scopes` adds them\n",
+			fmt.Fprintf(w, "%s/%s lacks scopes of the configuration: %s; "+
+				"`caddy zoho connect %[1]s %[2]s --add-scopes` adds them\n",
 				c.Client, c.Account, strings.Join(c.MissingScopes, ", "))
 		}
 	}

@@ -170,7 +170,8 @@ func errNoSOID(cl *Client, account string) error {
 		Code:   "no-soid",
 		Text: fmt.Sprintf("Client %s is an organization's, and account %s has no organization to ask for.",
 			cl.Name, account),
-		Remedy: fmt.Sprintf("Add `soid zohopay.ACCOUNT_ID` to the client in the Caddyfile, or to `account %s { … }` in it.", account),
+		Remedy: fmt.Sprintf("Add `soid zohopay.ACCOUNT_ID` to the client in the Caddyfile, or to `account %s { … }` in it.",
+			account),
 	}
 }
 

@@ -82,8 +82,8 @@ func errNoWidening() error {
 		Status: http.StatusForbidden,
 		Code:   codePaste,
 		Text:   "This browser is not adding scopes here.",
-		Remedy: "If that was begun in a terminal, by `caddy zoho connect --add-scopes`, copy the whole address of this page " +
-			"and paste it there. Otherwise it was begun in another browser, under another name of this server, " +
+		Remedy: "If that was begun in a terminal, by `caddy zoho connect --add-scopes`, copy the whole address of this " +
+			"page and paste it there. Otherwise it was begun in another browser, under another name of this server, " +
 			"or more than 10 minutes ago: begin anew.",
 	}
 }
@@ -144,7 +144,8 @@ func errNotAsked(err error) error {
 	e := &Error{
 		Status: http.StatusBadGateway,
 		Code:   "not-asked",
-		Text:   "Zoho says that the scopes were added, but which ones the grant has now could not be asked: " + err.Error() + ".",
+		Text: "Zoho says that the scopes were added, but which ones the grant has now could not be asked: " +
+			err.Error() + ".",
 		Remedy: "Nothing needs to be done: the next access token tells, and the list shows it.",
 	}
 	return e.waiting(err)
