@@ -32,8 +32,8 @@ func (c *Client) AddScopes(account string) string {
 	if len(c.Scopes) == 0 {
 		return c.Consent(account)
 	}
-	return "add them to this grant: " + c.ConnectCommand(account) + " --add-scopes, or the pages of zoho_connect; " +
-		"where Zoho refuses that, as for a self client, " + c.Consent(account)
+	return "add the missing scopes to this grant: " + c.ConnectCommand(account) + " --add-scopes, " +
+		"or the pages of zoho_connect; if Zoho refuses, as for a self client, " + c.Consent(account)
 }
 
 // ConnectCommand brings a grant in. Without scopes there is nothing to ask consent for.
