@@ -34,6 +34,7 @@ func TestOrganizationConsent(t *testing.T) {
 	if list := c.connections("").Connections; len(list) != 1 || list[0].Account != "test" || list[0].HasGrant {
 		t.Errorf("an account that waits for consent: %+v", list)
 	}
+	found(c.doctor(3, "main", "test")).want(t, "grant", "failed", "the account is not connected")
 	b := newBrowser(t)
 	before := b.get(c.pages() + "connect?account=default")
 	wantPage(t, before, 200, "<code>zohopay.77</code>")

@@ -34,7 +34,7 @@ func (v *visit) begin(s Start) {
 	v.leave(to, s.Browser)
 }
 
-// leave sends the browser to Zoho. It keeps its cookie.
+// leave sends the browser to Zoho, with its cookie.
 func (v *visit) leave(to, browser string) {
 	v.setCookie(cookieName, browser)
 	v.w.Header().Set("Location", to)

@@ -32,7 +32,7 @@ type widening struct {
 	Scopes  []string // that are asked for
 	Granted []string // before; none = not known
 	Grant   [sha256.Size]byte
-	Pasted  bool // the answer is
+	Browser browserID // of who has begun; that of "" for an answer that is pasted
 	Expires time.Time
 }
 
@@ -71,7 +71,7 @@ func (f *Flow) Widen(ctx context.Context, cl *Client, s Start) (Widening, error)
 		Scopes:  missing,
 		Granted: granted,
 		Grant:   identifyGrant(grant),
-		Pasted:  s.Browser == "",
+		Browser: identify(s.Browser),
 		Expires: time.Now().Add(consentLife),
 	}
 	id := rand.Text()
@@ -181,7 +181,7 @@ func (f *Flow) findWidening(cl *Client, id, browser string) (*widening, error) {
 			return nil, errAgain(err)
 		}
 	}
-	if !found || w.Pasted != (browser == "") {
+	if !found || !w.Browser.is(browser) {
 		return nil, errNoWidening()
 	}
 	used, err := f.pending.NonceConsumed(wideningName(id))

@@ -70,6 +70,7 @@ func TestWideningExpires(t *testing.T) {
 		refused(codePaste, "an invention", accepted, "AAAAAAAAAAAAAAAAAAAAAAAAAA", "cookie")
 		refused(codePaste, "no id", accepted, "", "cookie")
 		refused(codePaste, "in a terminal", accepted, id, "")
+		refused(codePaste, "in another browser", accepted, id, "another cookie")
 		refused(codePaste, "in a browser", accepted, pasted, "cookie")
 		refused(codeDenied, "a denial", Callback{Error: "access_denied"}, id, "cookie")
 		refused(codeCallback, "a consent", Callback{Code: "1000.a.b", State: "s"}, id, "cookie")
