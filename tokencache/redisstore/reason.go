@@ -113,7 +113,19 @@ var plainRefusals = map[string]fault{
 		"it wants no password", "take `password` away from `store redis`",
 		true, true,
 	},
-	"ERR unknown command": faultUnknown,
+	"ERR The user executing the script can't": refusals["NOPERM"],
+	"ERR ACL failure in script":               refusals["NOPERM"],
+	"ERR This instance has cluster support disabled": {
+		"it is no node of a cluster, and several addresses name one",
+		"name one Redis, or the sentinels of one together with `sentinel NAME`",
+		true, true,
+	},
+	"ERR unknown command": {
+		"it does not know what it is asked",
+		"if this is the address of a sentinel, add `sentinel NAME`, the name of the primary; otherwise it must be " +
+			"Redis 6.2 or later, or speak as that does",
+		false, false,
+	},
 }
 
 // judge says which way of failing an error is.

@@ -101,6 +101,7 @@ func TestRefusals(t *testing.T) {
 		settings []string
 		access   redisstore.Access
 		address  func(s *redistest.Server) string
+		another  bool                      // a second address is given
 		after    func(s *redistest.Server) // the store is open
 		call     func(s *redisstore.Store) error
 		away     bool
@@ -121,6 +122,24 @@ func TestRefusals(t *testing.T) {
 				s.CLI("ACL", "SETUSER", "default", "-@all", "+get", "+hello", "+auth", "+select")
 			},
 			away: true, says: "may not do what is needed",
+		},
+		"no scripts": {
+			after: func(s *redistest.Server) { s.CLI("ACL", "SETUSER", "default", "-@scripting") },
+			away:  true, says: "may not do what is needed",
+		},
+		"no streams": {
+			after: func(s *redistest.Server) { s.CLI("ACL", "SETUSER", "default", "-@stream") },
+			away:  true, says: "may not do what is needed",
+		},
+		"a command within scripts": {
+			after: func(s *redistest.Server) { s.CLI("ACL", "SETUSER", "default", "-zadd") },
+			away:  true, says: "may not do what is needed",
+		},
+		"a sentinel": {
+			address: func(s *redistest.Server) string { return s.Sentinel("main")[0].Addr }, says: "add `sentinel NAME`",
+		},
+		"no node of a cluster": {
+			another: true, away: true, says: "no node of a cluster",
 		},
 		"nobody listens": {
 			address: func(*redistest.Server) string { return "127.0.0.1:1" }, away: true, says: "cannot be reached",
@@ -155,6 +174,9 @@ func TestRefusals(t *testing.T) {
 			if test.address != nil {
 				config.Addresses[0] = test.address(server)
 			}
+			if test.another {
+				config.Addresses = append(config.Addresses, redistest.Start(t).Addr)
+			}
 			config.Access = func() (redisstore.Access, error) { return test.access, nil }
 			s := open(t, config)
 			if test.after != nil {
@@ -169,6 +191,28 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDeaf: that Redis does not let this user follow changes is told while it lasts, and no longer.
+func TestDeaf(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "appendonly", "yes")
+	s := open(t, configOf(server.Addr, "p:"))
+	told := func() bool {
+		return slices.ContainsFunc(s.Concerns(), func(c tokencache.Concern) bool {
+			return c.Failed && strings.Contains(c.What, "what other replicas change")
+		})
+	}
+	if told() {
+		t.Error("told before")
+	}
+	server.CLI("ACL", "SETUSER", "default", "-xread")
+	waitFor(t, "it is told", told)
+	if log := strings.Join(s.UnreportedWarnings(), "\n"); strings.Count(log, "not learned of") != 1 {
+		t.Errorf("the log has %q", log)
+	}
+	server.CLI("ACL", "SETUSER", "default", "+xread")
+	waitFor(t, "it is told no longer", func() bool { return !told() })
 }
 
 // TestPausedRedis: while Redis does not answer, only some calls wait for it (S-54).
