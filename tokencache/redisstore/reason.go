@@ -72,7 +72,7 @@ var refusals = map[string]fault{
 		"give it more, or have it drop other programs' keys: it must not drop those of grants",
 		true, false,
 	},
-	"MISCONF": {"it cannot write its snapshot, and takes no changes", "see to its disk and its log", true, false},
+	"MISCONF": {"it cannot write to its disk, and takes no changes", "see to its disk and its log", true, false},
 	"NOREPLICAS": {
 		"it has too few replicas to take changes (min-replicas-to-write)", "see to its replicas", true, false,
 	},
