@@ -435,6 +435,56 @@ func TestBackupOfLostGrants(t *testing.T) {
 	}
 }
 
+// TestBackupOfDamagedGrants: what is sound is in a backup, and what is not is named. Without anything
+// sound there is none, and rekeying waits until it is mended.
+func TestBackupOfDamagedGrants(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, configOf(server.Addr, "p:"))
+	save(t, s, "a", "b", "lost")
+	second := tokencache.Key{Client: "second", Account: "c"}
+	if err := s.SaveGrant(second, secrets, grant("c")); err != nil {
+		t.Fatal(err)
+	}
+	fresh := open(t, configOf(server.Addr, "p:")) // has read none
+	waitFor(t, "it knows them", func() bool { return fresh.HasGrant(key("lost")) && fresh.HasGrant(second) })
+	want := func(sound, missing []string) {
+		t.Helper()
+		d, err := fresh.Dump()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var has, lacks []string
+		for _, g := range d.Grants {
+			has = append(has, g.Key().String())
+		}
+		for _, m := range d.Missing {
+			lacks = append(lacks, m.String())
+		}
+		slices.Sort(has)
+		if slices.Sort(lacks); !slices.Equal(has, sound) || !slices.Equal(lacks, missing) {
+			t.Errorf("got %q without %q, want %q without %q", has, lacks, sound, missing)
+		}
+	}
+	server.CLI("SETRANGE", "p:{main/b}:grant", "60", "?")
+	server.CLI("DEL", "p:{main/lost}:grant")
+	want([]string{"main/a", "second/c"}, []string{
+		"main/b: its record is not as it was written",
+		"main/lost: Redis has lost it, and this Caddy has not read it before",
+	})
+	server.CLI("SETRANGE", "p:keys:grants:main", "60", "?")
+	want([]string{"second/c"}, []string{
+		"main/a: its data key is missing, or not as it was written",
+		"main/b: its record is not as it was written",
+		"main/lost: Redis has lost it, and this Caddy has not read it before",
+	})
+	_, err := fresh.Rekey(func(string) [][]byte { return secrets })
+	wantError(t, err, false, "grant of main/")
+	server.CLI("SETRANGE", "p:{second/c}:grant", "60", "?")
+	_, err = fresh.Dump()
+	wantError(t, err, false, "main/lost")
+}
+
 // TestFlushedCache: where no grant is stored Redis is a cache, and goes on by itself.
 func TestFlushedCache(t *testing.T) {
 	t.Parallel()
