@@ -28,6 +28,9 @@ type Client struct {
 	RedirectURIs []string
 	// SelfClient takes codes made in the console, and client_credentials.
 	SelfClient bool
+	// Device is a non-browser application, which takes device codes. At Zoho its id begins with 1004. To others
+	// device codes are invalid_client.
+	Device bool
 	// DataCenters are those that are enabled for the client; empty: all. Elsewhere it is
 	// answered like a stranger.
 	DataCenters []string

@@ -9,6 +9,8 @@ type Issued struct {
 	RefreshTokens []string
 	AccessTokens  []string
 	States        []string // which clients have brought to the consent
+	DeviceCodes   []string
+	UserCodes     []string // which people type in
 }
 
 const maxIssued = 10_000
@@ -22,6 +24,8 @@ func (s *Server) Issued() Issued {
 		RefreshTokens: slices.Clone(s.issued.RefreshTokens),
 		AccessTokens:  slices.Clone(s.issued.AccessTokens),
 		States:        slices.Clone(s.issued.States),
+		DeviceCodes:   slices.Clone(s.issued.DeviceCodes),
+		UserCodes:     slices.Clone(s.issued.UserCodes),
 	}
 }
 

@@ -26,6 +26,8 @@ type Server struct {
 	tokens map[string]*token
 	// codes by authorization code, until they are exchanged.
 	codes map[string]code
+	// devices are the device flows that wait for a person, by device code.
+	devices map[string]*device
 	// consents are when a user and client were given codes.
 	consents holderTimes
 
@@ -63,6 +65,7 @@ func (s *Server) resetLocked() {
 	s.holders = map[holder][]*grant{}
 	s.tokens = map[string]*token{}
 	s.codes = map[string]code{}
+	s.devices = map[string]*device{}
 	s.restartLocked()
 }
 

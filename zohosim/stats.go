@@ -19,6 +19,9 @@ type Stats struct {
 	Evicted int `json:"evicted"`
 	// Revocations counts requests to the revoke endpoints.
 	Revocations int `json:"revocations"`
+	// DeviceCodes counts requests for a device code, DevicePolls those for what came of one.
+	DeviceCodes int `json:"device_codes"`
+	DevicePolls int `json:"device_polls"`
 	// Authorizations counts requests to the authorization page.
 	Authorizations int `json:"authorizations"`
 

@@ -89,6 +89,7 @@ const (
 	codeUsed  = "state-used"
 	codePaste = "paste"
 
+	codeDenied     = "denied"
 	codeExchange   = "exchange"
 	codeNoGrant    = "no-grant"
 	codeConfigured = "configured"
