@@ -24,12 +24,16 @@ import (
 type action struct {
 	name     string
 	existing bool // only to accounts that there are
-	do       func(m *Managed, r *http.Request, client *client.Client, account string) (any, error)
+	do       func(m *Managed, w http.ResponseWriter, r *http.Request, client *client.Client, account string) (any, error)
 }
+
+// answered is what an action gives that has written its answer by itself.
+type answered struct{}
 
 // actions by the last segment of the path. All take effect at once, without a reload.
 var actions = map[string]action{
 	"connect": {do: onboarding(connect)},
+	"device":  {do: (*Managed).device},
 	"invite":  {do: onboarding(invite)},
 	"import":  {do: onboarding(importToken)},
 	"refresh": {existing: true, do: (*Managed).refresh},
@@ -40,19 +44,27 @@ var actions = map[string]action{
 // onboarding is an action that brings grants in or out; R is its body.
 func onboarding[R any](
 	do func(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req R) (any, error),
-) func(*Managed, *http.Request, *client.Client, string) (any, error) {
-	return func(m *Managed, r *http.Request, client *client.Client, account string) (any, error) {
+) func(*Managed, http.ResponseWriter, *http.Request, *client.Client, string) (any, error) {
+	return func(m *Managed, _ http.ResponseWriter, r *http.Request, client *client.Client, account string) (any, error) {
 		var req R
 		if err := readJSON(r.Body, &req); err != nil {
 			return nil, adminapi.Refuse(http.StatusBadRequest, "bad-body", "%v", err)
 		}
 		answer, err := do(r.Context(), m.Flow, client.Onboard(), account, req)
-		var failure *onboard.Error
-		if errors.As(err, &failure) {
-			return nil, adminapi.Refused(failure)
+		if err != nil {
+			return nil, refusal(err)
 		}
-		return answer, err
+		return answer, nil
 	}
+}
+
+// refusal is an error of onboarding as the endpoint answers it.
+func refusal(err error) error {
+	var failure *onboard.Error
+	if errors.As(err, &failure) {
+		return adminapi.Refused(failure)
+	}
+	return err
 }
 
 func importToken(

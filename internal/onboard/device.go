@@ -74,7 +74,7 @@ func (f *Flow) Device(ctx context.Context, cl *Client, s DeviceStart, tell func(
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(f.ctx, cancel)()
-	p, err := f.startDevice(ctx, cl, s.Account)
+	p, err := f.startDevice(ctx, cl)
 	if err != nil {
 		unregister()
 		return Result{}, err
@@ -106,17 +106,17 @@ type devicePoll struct {
 	expires  time.Time
 	interval time.Duration
 	tell     func(DeviceStep) error
+	taken    string // secret that the last poll was answered for
 
-	trouble  error // that of the last poll, nil if it has brought an answer
-	troubled bool  // it was told of
+	trouble error // that of the last poll, nil if it has brought an answer
 }
 
 // startDevice asks the client's home for a code.
-func (f *Flow) startDevice(ctx context.Context, cl *Client, account string) (*devicePoll, error) {
+func (f *Flow) startDevice(ctx context.Context, cl *Client) (*devicePoll, error) {
 	home := cl.Centers[0]
 	ways := cl.Accounts(home)
 	if len(ways) == 0 {
-		return nil, errNoSecret(home)
+		return nil, errNoClientSecret(cl, home)
 	}
 	asked := time.Now()
 	code, err := ways[0].StartDevice(ctx, cl.Scopes)
@@ -158,13 +158,13 @@ func (p *devicePoll) await(ctx context.Context) (tokenReply, error) {
 		// A poll that has been sent is answered: what it brings must not be lost.
 		poll, err := p.ask(context.WithoutCancel(ctx))
 		if err == nil {
-			p.trouble, p.troubled = nil, false
+			p.trouble = nil
 		}
 		var ended error
 		switch {
 		case err != nil:
 			ended = p.failed(err)
-		case poll.State == zoho.DeviceGranted && ctx.Err() != nil:
+		case poll.State == zoho.DeviceGranted && (ctx.Err() != nil || p.flow.ctx.Err() != nil):
 			p.discard(poll.Reply)
 			ended = p.flow.errEnded()
 		case poll.State == zoho.DeviceGranted:
@@ -216,13 +216,18 @@ func (p *devicePoll) renewClient() error {
 	return nil
 }
 
-// ask polls once, with each of the client's secrets in turn until one is taken.
+// ask polls once, with each of the client's secrets in turn until one is taken: at the next poll that one comes first.
 func (p *devicePoll) ask(ctx context.Context) (poll zoho.DevicePoll, err error) {
+	ways := p.client.Accounts(p.center)
+	if i := slices.IndexFunc(ways, func(a *zoho.Accounts) bool { return a.ClientSecret == p.taken }); i > 0 {
+		ways[0], ways[i] = ways[i], ways[0]
+	}
 	err = errNoSecret(p.center)
-	for _, accounts := range p.client.Accounts(p.center) {
+	for _, accounts := range ways {
 		poll, err = accounts.PollDevice(ctx, p.code.Secret)
 		var failure *zoho.Failure
 		if !errors.As(err, &failure) || failure.Code != "invalid_client_secret" {
+			p.taken = accounts.ClientSecret
 			return poll, err
 		}
 	}
@@ -235,15 +240,15 @@ func (p *devicePoll) failed(err error) error {
 	if !errors.As(err, &failure) || failure.Kind != zoho.FailureTemporary && failure.Kind != zoho.FailureThrottled {
 		return errDevice(p.client, p.center, err)
 	}
+	told := p.trouble != nil
 	p.trouble = err
 	if failure.Kind == zoho.FailureThrottled {
 		p.interval = max(p.interval, throttledPace)
 	}
 	p.interval = max(p.interval, min(failure.RetryAfter, throttledPace))
-	if p.troubled {
+	if told {
 		return nil
 	}
-	p.troubled = true
 	return p.tell(DeviceStep{Step: StepTrouble, Trouble: failure.Error()})
 }
 

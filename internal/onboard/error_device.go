@@ -31,6 +31,16 @@ func errDeviceStart(ctx context.Context, cl *Client, accounts *zoho.Accounts, er
 	return e
 }
 
+func errNoClientSecret(cl *Client, center zoho.DataCenter) error {
+	return &Error{
+		Status: http.StatusConflict,
+		Code:   codeNoSecret,
+		Text:   fmt.Sprintf("No client_secret of client %s has a value for the data center %s.", cl.Name, center.Code),
+		Remedy: "Set the variable or file that `client_secret` names.",
+		Quota:  quotaUntouched,
+	}
+}
+
 // errDeviceClient explains invalid_client: only one type of client may ask for device codes, and Zoho says the same of a
 // client that it does not know.
 func errDeviceClient(ctx context.Context, cl *Client, accounts *zoho.Accounts) error {
