@@ -99,7 +99,7 @@ func showStep(cmd *cobra.Command, step onboard.DeviceStep) {
 			fmt.Fprintf(w, "Or open this link, which has the code in it:\n%s\n", step.VerificationURLComplete)
 		}
 		fmt.Fprintf(w, "The code is good until %s, for %s. Ctrl-C ends this without a trace.\n",
-			step.Expires.Local().Format(time.TimeOnly), time.Until(step.Expires).Round(time.Second))
+			step.Expires.Local().Format(time.TimeOnly), time.Until(step.Expires).Round(10*time.Second))
 	case onboard.StepDataCenter:
 		fmt.Fprintf(w, "The account is in the data center %s: going on there.\n", step.DataCenter)
 	case onboard.StepSlowDown:

@@ -129,7 +129,7 @@ func (f *Flow) startDevice(ctx context.Context, cl *Client) (*devicePoll, error)
 		center:   home,
 		code:     code,
 		clientID: ways[0].ClientID,
-		expires:  asked.Add(code.Life),
+		expires:  asked.Add(code.Life).Truncate(time.Second),
 		interval: code.Interval,
 	}, nil
 }
