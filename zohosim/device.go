@@ -7,7 +7,6 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // The device flow, as Zoho's pages on devices describe it: a program asks for two codes, shows one to a person, and polls by
@@ -18,25 +17,6 @@ var deviceHTML string
 
 // devicePage is where a person types in what a program has shown.
 var devicePage = template.Must(template.New("device").Parse(deviceHTML))
-
-// device is a flow that waits for a person, or for the program to fetch what came of it.
-type device struct {
-	client   string
-	scopes   string
-	offline  bool
-	userCode string
-	home     string // code of the data center that it began at
-	origin   string // in the single-origin mode
-	expires  time.Time
-	interval time.Duration // that polls have to keep
-	polled   time.Time     // last
-
-	denied bool
-	grant  GrantSpec // what was consented to, without a ClientID before that
-}
-
-// slowDown is by how much a program has to wait longer that polls too soon (RFC 8628, 3.5).
-const slowDown = 5 * time.Second
 
 // serveDeviceCode gives out a pair of codes. There is no secret in the request, and interval and expires_in of the answer
 // are milliseconds.

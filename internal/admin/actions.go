@@ -3,13 +3,8 @@ package admin
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -26,9 +21,6 @@ type action struct {
 	existing bool // only to accounts that there are
 	do       func(m *Managed, w http.ResponseWriter, r *http.Request, client *client.Client, account string) (any, error)
 }
-
-// answered is what an action gives that has written its answer by itself.
-type answered struct{}
 
 // actions by the last segment of the path. All take effect at once, without a reload.
 var actions = map[string]action{
@@ -56,15 +48,6 @@ func onboarding[R any](
 		}
 		return answer, nil
 	}
-}
-
-// refusal is an error of onboarding as the endpoint answers it.
-func refusal(err error) error {
-	var failure *onboard.Error
-	if errors.As(err, &failure) {
-		return adminapi.Refused(failure)
-	}
-	return err
 }
 
 func importToken(
@@ -248,31 +231,4 @@ func linkWarnings(link string) []string {
 		return nil
 	}
 	return []string{"this link leads to this machine alone: set redirect_uri to an address that the customer reaches"}
-}
-
-// readJSON takes an empty body for an empty request.
-func readJSON(body io.Reader, into any) error {
-	decoder := json.NewDecoder(body)
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(into)
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	if err == nil {
-		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
-			return nil
-		}
-		return errors.New("the body has something behind its JSON")
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("the body is no whole JSON")
-	}
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return fmt.Errorf("the body is no JSON (at byte %d)", syntax.Offset) // it may hold a secret
-	}
-	if field, found := strings.CutPrefix(err.Error(), "json: unknown field "); found {
-		return fmt.Errorf("the body has an unknown field %.64s", field)
-	}
-	return errors.New("the body is not what was expected, or larger than 64 KiB")
 }

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"time"
 
@@ -45,15 +44,6 @@ func (m *Managed) device(w http.ResponseWriter, r *http.Request, client *client.
 		err = gone // it is connected, and nobody was told
 	}
 	return answered{}, err
-}
-
-// asRefusal is an error in the form of the endpoint.
-func asRefusal(err error) *adminapi.Error {
-	var refused *adminapi.Error
-	if errors.As(err, &refused) {
-		return refused
-	}
-	return adminapi.Refuse(http.StatusInternalServerError, "internal", "%v", err)
 }
 
 // steps is an answer that is written line by line.
