@@ -81,10 +81,12 @@ func errUnknownScopes(ctx context.Context, accounts *zoho.Accounts, unknown []st
 		return e
 	}
 	var named []string
-	for _, scope := range unknown {
+	for i, scope := range unknown {
 		text := quoted(scope)
-		if near := accounts.NearestScope(ctx, scope); near != "" {
-			text += " (did you mean " + near + "?)"
+		if i < maxMeant {
+			if near := accounts.NearestScope(ctx, scope); near != "" {
+				text += " (did you mean " + near + "?)"
+			}
 		}
 		named = append(named, text)
 	}
@@ -94,6 +96,9 @@ func errUnknownScopes(ctx context.Context, accounts *zoho.Accounts, unknown []st
 	}
 	return e
 }
+
+// maxMeant is of how many unknown scopes Zoho is asked which ones are meant.
+const maxMeant = 5
 
 const compareScopes = "Compare `scopes` with the documentation of the API, letter by letter."
 
