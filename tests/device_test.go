@@ -367,12 +367,15 @@ func TestDeviceAnswerIsCut(t *testing.T) {
 // TestDoctorAndScopeNames: where the client may ask, doctor names scopes that do not exist, and the one that does.
 func TestDoctorAndScopeNames(t *testing.T) {
 	t.Parallel()
-	c, server := startDevices(t, zohosim.Options{UnknownScopes: []string{"ZohoCRM.org.READ"}})
+	const deviceID = "1004.TESTCLIENT7Q2WX"
+	c, server := startDevices(t, zohosim.Options{UnknownScopes: []string{"ZohoCRM.org.READ"}}, "ZOHO_CLIENT_ID="+deviceID)
+	server.AddClient(zohosim.Client{ID: deviceID, Secret: clientSecret, Device: true})
 	found(c.doctor(1)).without("grant").want(t, "scopes", "failed", "there is no scope ZohoCRM.org.READ")
 	found(c.doctor(1)).without("grant").want(t, "scopes", "failed", "if ZohoCRM.org.")
 	server.Change(func(o *zohosim.Options) { o.UnknownScopes = nil })
 	found(c.doctor(3)).without("grant").want(t, "scopes", "ok", "all configured scopes exist")
-	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret})
+	found(c.doctor(3)).want(t, "grant", "failed", "caddy zoho connect main default --device")
+	server.AddClient(zohosim.Client{ID: deviceID, Secret: clientSecret})
 	for _, f := range c.doctor(3) {
 		if f.Check == "scopes" {
 			t.Errorf("a client that may not ask is told %+v", f)

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
@@ -53,6 +54,8 @@ func (s *searchable) tool(input string, args ...string) string {
 	stdout, stderr, _ := s.runWith(strings.NewReader(input), append(append([]string{"zoho"}, args...), "--address", s.admin)...)
 	what, allowed := "caddy zoho "+strings.Join(args, " "), ""
 	switch {
+	case slices.Contains(args, "--device"):
+		allowed = "user code" // to be typed in
 	case args[0] == "connect" && !slices.Contains(args, "--self-client"):
 		allowed = "state" // in the address that is to be opened
 	case args[0] == "invite":
@@ -66,8 +69,8 @@ func (s *searchable) tool(input string, args ...string) string {
 func TestNoSecretOfOnboardingAnywhere(t *testing.T) {
 	t.Parallel()
 	const sealingKey = "sealingkey9b13aa75c08814e2d9"
-	server := zohosim.New(zohosim.Options{Consent: zohosim.ConsentAuto, MaxTokens: -1, MaxCodes: -1})
-	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret, SelfClient: true})
+	server := zohosim.New(zohosim.Options{Consent: zohosim.ConsentAuto, MaxTokens: -1, MaxCodes: -1, DeviceInterval: time.Second})
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret, SelfClient: true, Device: true})
 	baseURL, stop := server.StartHTTP()
 	t.Cleanup(stop)
 	c := newCaddy(t, loudOnboarding, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "NOBODY=http://127.0.0.1:"+freePort(t), "SEALING_KEY="+sealingKey)
@@ -160,6 +163,18 @@ func TestNoSecretOfOnboardingAnywhere(t *testing.T) {
 	s.tool("https://app.example/?code="+server.SelfClientCode(clientID, scopes...)+"&state=\n", "connect", "main", "pasted")
 	s.tool("nonsense "+server.SelfClientCode(clientID, scopes...)+"\n", "connect", "main", "pasted", "--json")
 
+	// By another device: accepted, refused.
+	for i, more := range [][]string{nil, {"--json"}} {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			s.tool("", append([]string{"connect", "main", "device", "--device"}, more...)...)
+		}()
+		c.waitFor("a device code", func() bool { return len(server.Issued().UserCodes) > i })
+		server.AnswerDevice(server.Issued().UserCodes[i], i == 0, zohosim.GrantSpec{})
+		<-ended
+	}
+
 	// By invitations: good, damaged, used.
 	invite := func(args ...string) *url.URL {
 		text := s.tool("", append([]string{"invite", "main"}, args...)...)
@@ -215,6 +230,7 @@ func TestNoSecretOfOnboardingAnywhere(t *testing.T) {
 	})
 	issued := server.Issued()
 	secrets["code"], secrets["state"] = issued.Codes, issued.States
+	secrets["device code"], secrets["user code"] = issued.DeviceCodes, issued.UserCodes
 	secrets["refresh token"], secrets["access token"] = issued.RefreshTokens, issued.AccessTokens
 	s.search(t, secrets)
 }
@@ -222,7 +238,7 @@ func TestNoSecretOfOnboardingAnywhere(t *testing.T) {
 // search looks for each secret in each form, short of what a person is to see.
 func (s *searchable) search(t *testing.T, secrets map[string][]string) {
 	t.Helper()
-	for kind, least := range map[string]int{"code": 20, "state": 20, "refresh token": 8, "access token": 8, "cookie": 2, "invitation": 4} {
+	for kind, least := range map[string]int{"code": 20, "state": 20, "refresh token": 8, "access token": 8, "cookie": 2, "invitation": 4, "device code": 2, "user code": 2} {
 		if n := len(secrets[kind]); n < least {
 			t.Errorf("%d of the kind %s to look for, want %d: were the flows driven?", n, kind, least)
 		}

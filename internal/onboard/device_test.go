@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +25,7 @@ type deviceTest struct {
 	flow    *Flow
 	cl      *Client
 	sim     *zohosim.Server
+	mu      sync.Mutex // guards all below
 	steps   []DeviceStep
 	polls   []string // accounts servers that were polled
 	times   []time.Time
@@ -62,7 +64,9 @@ func newDeviceTest(t *testing.T, o zohosim.Options) *deviceTest {
 // RoundTrip serves a request without a network.
 func (d *deviceTest) RoundTrip(r *http.Request) (*http.Response, error) {
 	if strings.HasSuffix(r.URL.Path, "/device/token") {
+		d.mu.Lock()
 		d.polls, d.times = append(d.polls, r.URL.Host), append(d.times, time.Now())
+		d.mu.Unlock()
 	}
 	if d.instead != nil {
 		if res := d.instead(r); res != nil {
