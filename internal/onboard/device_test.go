@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -359,10 +360,13 @@ func TestDeviceReload(t *testing.T) {
 		"no data center": {func(cl *Client) []*Client { other := *cl; other.Centers = cl.Centers[1:]; return []*Client{&other} }, "data-center-not-configured"},
 	} {
 		inBubble(t, zohosim.Options{}, func(d *deviceTest) {
+			var now atomic.Pointer[[]*Client]
+			now.Store(&[]*Client{d.cl})
+			d.flow.Clients = func() []*Client { return *now.Load() }
 			_, err := d.run(d.Context(), DeviceStart{}, func(code string) {
 				time.Sleep(7 * time.Second)
-				now := test.change(d.cl)
-				d.flow.Clients = func() []*Client { return now }
+				changed := test.change(d.cl)
+				now.Store(&changed)
 				d.sim.AnswerDevice(code, true, zohosim.GrantSpec{})
 			})
 			if (err == nil) != (test.code == "") || err != nil && !hasCode(err, test.code) {
