@@ -1,4 +1,5 @@
-// Consent on another device: `caddy zoho connect --device`, at a terminal, by a program, and what is left when it ends early.
+// Consent on another device: `caddy zoho connect --device`, at a terminal, by a program, and what is left when it
+// ends early.
 
 package tests
 
@@ -86,8 +87,8 @@ func (c *proxy) wantNoPolls(server *zohosim.Server) {
 	})
 }
 
-// TestConnectDevice: what the command shows is all that a person needs; it ends by itself when they have accepted, and the
-// grant serves calls.
+// TestConnectDevice: what the command shows is all that a person needs; it ends by itself when they have accepted,
+// and the grant serves calls.
 func TestConnectDevice(t *testing.T) {
 	t.Parallel()
 	c, server := startDevices(t, zohosim.Options{})
@@ -131,7 +132,8 @@ func (c *proxy) zohoURL() string {
 	return ""
 }
 
-// TestConnectDeviceLines: with --json each step is a line on standard output, and errors are JSON as those of all commands.
+// TestConnectDeviceLines: with --json each step is a line on standard output, and errors are JSON as those of all
+// commands.
 func TestConnectDeviceLines(t *testing.T) {
 	t.Parallel()
 	c, server := startDevices(t, zohosim.Options{})
@@ -209,8 +211,8 @@ func TestConnectDeviceRefused(t *testing.T) {
 	c.wantNoGrant(server)
 }
 
-// TestConnectDeviceElsewhere: an account of another data center is polled for there, and stays there; one of a data center that
-// the client lacks is refused with the line to write.
+// TestConnectDeviceElsewhere: an account of another data center is polled for there, and stays there; one of a data
+// center that the client lacks is refused with the line to write.
 func TestConnectDeviceElsewhere(t *testing.T) {
 	t.Parallel()
 	c, server := startDevicesOf(t, "us eu")
@@ -302,8 +304,8 @@ func TestConnectDeviceAndRestart(t *testing.T) {
 	c.wantNoGrant(server)
 }
 
-// TestConnectDeviceTwice: two flows of one account do not hinder each other; a configured account is refused before anything is
-// asked.
+// TestConnectDeviceTwice: two flows of one account do not hinder each other; a configured account is refused before
+// anything is asked.
 func TestConnectDeviceTwice(t *testing.T) {
 	t.Parallel()
 	c, server := startDevices(t, zohosim.Options{})

@@ -232,8 +232,8 @@ func bounded(n float64, unit, least, most, usual time.Duration) time.Duration {
 	return max(least, time.Duration(n*float64(unit)))
 }
 
-// LookupLocation finds one of Zoho's data centers by what a server calls it: the code, in any letter case, or the URL of its
-// accounts server.
+// LookupLocation finds one of Zoho's data centers by what a server calls it: the code, in any letter case, or the
+// URL of its accounts server.
 func LookupLocation(text string) (DataCenter, bool) {
 	if dc, ok := LookupDataCenter(NormalCode(strings.TrimSpace(text))); ok {
 		return dc, true

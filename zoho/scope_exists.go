@@ -11,7 +11,8 @@ import (
 )
 
 // Which scopes there are, Zoho tells whoever may ask for a device code: it refuses names that do not exist by
-// invalid_scope, before any secret or consent. A code that comes of such a question is used by nobody and ends by itself.
+// invalid_scope, before any secret or consent. A code that comes of such a question is used by nobody and ends by
+// itself.
 
 const (
 	maxScopeQuestions = 60 // of UnknownScopes: all of a client's are one, each that does not exist a dozen

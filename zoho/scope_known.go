@@ -3,8 +3,8 @@ package zoho
 import "strings"
 
 // knownScopes are scopes as the pages of Zoho's APIs spell them, by their first part: names, and behind a bar the
-// operations if they are not the usual ones. The list is not complete, as Zoho's own are not: it is good for finding what a
-// mistyped scope was meant to be, not for refusing one.
+// operations if they are not the usual ones. The list is not complete, as Zoho's own are not: it is good for
+// finding what a mistyped scope was meant to be, not for refusing one.
 var knownScopes = []struct{ service, names, operations string }{
 	{"ZohoCRM", "modules modules.leads modules.accounts modules.contacts modules.deals modules.campaigns modules.tasks " +
 		"modules.cases modules.events modules.calls modules.solutions modules.products modules.vendors modules.pricebooks " +
@@ -67,8 +67,8 @@ var ownAccount = map[string]string{
 	"zeptomail": "ZeptoMail", "zepto": "ZeptoMail", "marketingautomation": "Marketing Automation",
 }
 
-// OrgProducts are the products of some scopes for which a user needs an account of his own in the product, by the names that
-// people know them by, in the order of the scopes. Without one Zoho ends a consent by no_org.
+// OrgProducts are the products of some scopes for which a user needs an account of his own in the product, by the
+// names that people know them by, in the order of the scopes. Without one Zoho ends a consent by no_org.
 func OrgProducts(scopes []string) (products []string) {
 	seen := make(map[string]bool)
 	for _, scope := range scopes {

@@ -9,17 +9,18 @@ import (
 	"strings"
 )
 
-// The device flow, as Zoho's pages on devices describe it: a program asks for two codes, shows one to a person, and polls by
-// the other one. It begins where the client is registered; if the person's account is elsewhere, polls are sent there.
+// The device flow, as Zoho's pages on devices describe it: a program asks for two codes, shows one to a person, and
+// polls by the other one. It begins where the client is registered; if the person's account is elsewhere, polls are
+// sent there.
 
-//go:embed device.html
+// go:embed device.html
 var deviceHTML string
 
 // devicePage is where a person types in what a program has shown.
 var devicePage = template.Must(template.New("device").Parse(deviceHTML))
 
-// serveDeviceCode gives out a pair of codes. There is no secret in the request, and interval and expires_in of the answer
-// are milliseconds.
+// serveDeviceCode gives out a pair of codes. There is no secret in the request, and interval and expires_in of the
+// answer are milliseconds.
 func (c *call) serveDeviceCode() {
 	if c.r.Method != http.MethodPost || c.get("grant_type") != "device_request" {
 		c.write(badRequest)
@@ -110,8 +111,8 @@ func (c *call) serveDeviceToken() {
 	c.result(wrong, jsonAnswer(http.StatusOK, `{"error":`+quote(wrong)+location+`}`))
 }
 
-// pollLocked makes the tokens that a flow has brought, or names what Zoho says instead. Where a poll for an account of another
-// data center is answered by other_dc, the one there has the tokens.
+// pollLocked makes the tokens that a flow has brought, or names what Zoho says instead. Where a poll for an account
+// of another data center is answered by other_dc, the one there has the tokens.
 func (c *call) pollLocked() (t *token, withRefresh bool, wrong string) {
 	client, wrong := c.clientLocked()
 	if wrong != "" {
@@ -169,7 +170,8 @@ func (c *call) serveDevicePage() {
 	}
 }
 
-// deviceLocked finds a flow that waits for a person, by what was typed in: blanks, dashes and small letters are forgiven.
+// deviceLocked finds a flow that waits for a person, by what was typed in: blanks, dashes and small letters are
+// forgiven.
 func (s *Server) deviceLocked(typed string) *device {
 	plain := func(text string) string { return strings.NewReplacer("-", "", " ", "").Replace(strings.ToUpper(text)) }
 	for _, d := range s.devices {

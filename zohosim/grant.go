@@ -2,10 +2,10 @@ package zohosim
 
 // What the accounts servers know: clients, and what came of consents.
 //
-//	Client --< code            good once, for two minutes
-//	       --< device          a device code, until a person has answered: good for five minutes
-//	       --< grant           a refresh token: 20 for a user and client, at one data center
-//	             --< token     an access token: 10 live ones, made by at most 10 requests in 10 minutes
+// 	Client --< code            good once, for two minutes
+// 	       --< device          a device code, until a person has answered: good for five minutes
+// 	       --< grant           a refresh token: 20 for a user and client, at one data center
+// 	             --< token     an access token: 10 live ones, made by at most 10 requests in 10 minutes
 //
 // A token that is dead in whatever way is gone from Server.tokens; nothing remembers why.
 

@@ -45,8 +45,8 @@ type Options struct {
 	// not established.
 	BareDenial bool
 
-	// DeviceLife and DeviceInterval are those of a device code: 5m and 5s. Who polls sooner is told to slow down, and has to
-	// wait 5s longer each time from then on.
+	// DeviceLife and DeviceInterval are those of a device code: 5m and 5s. Who polls sooner is told to slow down,
+	// and has to wait 5s longer each time from then on.
 	DeviceLife     time.Duration
 	DeviceInterval time.Duration
 	// UnknownScopes do not exist. Others do if they look like scopes: there is no list of Zoho's that is complete.

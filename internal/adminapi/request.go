@@ -37,8 +37,9 @@ type DeviceRequest struct {
 	ReplaceUnreadable bool `json:"replace_unreadable,omitempty"` // also one that cannot be read
 }
 
-// DeviceStep is a line of the answer to a DeviceRequest, which comes as soon as there is something to tell. The first one
-// has the code to type in. The last one is StepConnected or StepFailed; an answer that ends without one was cut.
+// DeviceStep is a line of the answer to a DeviceRequest, which comes as soon as there is something to tell. The
+// first one has the code to type in. The last one is StepConnected or StepFailed; an answer that ends without one
+// was cut.
 type DeviceStep struct {
 	onboard.DeviceStep
 	Result *onboard.Result `json:"result,omitempty"` // of StepConnected

@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 )
 
-// connectDevice shows a code to type in elsewhere, and waits for what comes of it. Whoever ends the command ends the flow: the
-// running Caddy polls for as long as this reads.
+// connectDevice shows a code to type in elsewhere, and waits for what comes of it. Whoever ends the command ends
+// the flow: the running Caddy polls for as long as this reads.
 func connectDevice(cmd *cobra.Command, client, account string, isNew bool, input *input) (int, error) {
 	r := connected{NewAccount: isNew}
 	code, err := confirmed(cmd, client, account, input, &r, func(agreed bool) (int, error) {

@@ -11,8 +11,8 @@ import (
 // scopesLimit bounds the questions about names of scopes.
 const scopesLimit = 20 * time.Second
 
-// scopeNames asks the client's home whether the configured scopes exist. Only a client that may ask for device codes learns
-// that; of others nothing is told.
+// scopeNames asks the client's home whether the configured scopes exist. Only a client that may ask for device
+// codes learns that; of others nothing is told.
 func (e *exam) scopeNames(ctx context.Context) {
 	home := e.client.Centers[0]
 	ways := e.client.AccountsOf(home)

@@ -41,8 +41,8 @@ func errNoClientSecret(cl *Client, center zoho.DataCenter) error {
 	}
 }
 
-// errDeviceClient explains invalid_client: only one type of client may ask for device codes, and Zoho says the same of a
-// client that it does not know.
+// errDeviceClient explains invalid_client: only one type of client may ask for device codes, and Zoho says the same
+// of a client that it does not know.
 func errDeviceClient(ctx context.Context, cl *Client, accounts *zoho.Accounts) error {
 	e := &Error{
 		Status: http.StatusConflict,
