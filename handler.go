@@ -408,9 +408,9 @@ func suppressSniffing(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 	return err
 }
 
-func (h *Handler) answer(w http.ResponseWriter, p *problem.Problem) error {
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, p *problem.Problem) error {
 	h.rules.metrics.Problem(h.rules.client.Name, p.Code)
-	return p.Write(w)
+	return p.Write(w, r)
 }
 
 // drained is how much of a body net/http reads away by itself.
@@ -422,7 +422,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, p *problem.Prob
 	large := r.ContentLength < 0 || r.ContentLength > drained
 	lingers := large && p.Status == http.StatusServiceUnavailable && r.ProtoMajor == 1 &&
 		r.Header["Expect"] == nil && body.KeepReading(w)
-	err := h.answer(w, p)
+	err := h.answer(w, r, p)
 	if lingers {
 		body.Linger(w, r.Body.Read, caddy.Exiting)
 	}

@@ -303,6 +303,7 @@ func (a *App) Start() error {
 		if err := a.seal(); err != nil {
 			a.logger.Warn("the store is not sealed as it should be", zap.Error(err))
 		}
+		a.lookAtStoreBefore()
 		a.lookForGrants() // with a store that is lost nobody knows, and a consent would not be the remedy
 	}
 	a.lookAtGrants()
@@ -411,6 +412,28 @@ func (a *App) lookForGrants() {
 				"no account is connected: `"+c.ConnectCommand("")+"` brings one in",
 				zap.String("client", name),
 			)
+		}
+	}
+}
+
+// lookAtStoreBefore tells of accounts that a reload to another store leaves behind.
+func (a *App) lookAtStoreBefore() {
+	for _, before := range a.state.others() {
+		var left []string
+		for _, name := range a.clientNames() {
+			for _, account := range before.store.Accounts(name) {
+				key := tokencache.Key{Client: name, Account: account}
+				if !a.state.store.HasGrant(key) && !slices.Contains(a.clients[name].AccountNames(), account) {
+					left = append(left, key.String())
+				}
+			}
+		}
+		if len(left) > 0 {
+			a.logger.Warn("this configuration has another store than the one before: it lacks accounts that are connected there",
+				zap.Int("accounts", len(left)), zap.Strings("first", left[:min(len(left), 5)]),
+				zap.String("before", before.store.Name()), zap.String("store", a.state.store.Name()),
+				zap.String("do", "take the line `store` of before back, or bring them over: `caddy zoho backup` "+
+					"with that one, then `caddy zoho restore` with this one"))
 		}
 	}
 }

@@ -154,6 +154,23 @@ func (s *state) activateLast() {
 	}
 }
 
+// others are the states of other stores that a configuration of this process runs with.
+func (s *state) others() (all []*state) {
+	states.Range(func(_, value any) bool {
+		if other := value.(*state); other != s && other.runs() {
+			all = append(all, other)
+		}
+		return true
+	})
+	return all
+}
+
+func (s *state) runs() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.running) > 0
+}
+
 func (s *state) logger() *zap.Logger { return s.config.Load().Logger }
 
 // event has Caddy's events app told.

@@ -54,7 +54,7 @@ func (h *Handler) answerTokenCall(w http.ResponseWriter, r *http.Request) error 
 	reply, p := s.tokenReply(w, r, h.admit)
 	if p != nil {
 		s.note(p.Status, p.Code)
-		return h.answer(w, p)
+		return h.answer(w, r, p)
 	}
 	s.note(http.StatusOK, "")
 	w.Header().Set("Cache-Control", "no-store")

@@ -22,6 +22,8 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/caddy-zoho/caddy-zoho/internal/redistest"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/tokencache/boltstore"
@@ -462,6 +464,56 @@ func TestBackupFile(t *testing.T) {
 	if left, _ := filepath.Glob(path("killed*")); len(left) != 2 {
 		t.Errorf("left: %q", left)
 	}
+}
+
+// TestBackupOfADamagedStore: what is sound is backed up, what is not is named, and the exit code of its own tells a
+// cron job. Such a backup replaces none: the one before may have what it lacks.
+func TestBackupOfADamagedStore(t *testing.T) {
+	t.Parallel()
+	server, baseURL, _ := sim(t, zohosim.Options{})
+	m := newMachine(t, server, baseURL)
+	m.start()
+	m.connect("good", "harmed")
+	path := m.here("/var/backups/zoho")
+	m.wantCLI(cli{"backup " + path, 0, "2 grants", ""})
+	complete, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.stop()
+	err = editStore(filepath.Join(m.storeDir(), "grants.db"), func(tx *bbolt.Tx) error {
+		grants := tx.Bucket([]byte("grants")).Bucket([]byte("main"))
+		harmed := bytes.Clone(grants.Get([]byte("harmed")))
+		harmed[len(harmed)/2] ^= 1
+		return grants.Put([]byte("harmed"), harmed)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.start()
+	m.wantCLI(
+		cli{"backup " + path + "2", 5, "1 grant of client main (1)", "not in the backup: main/harmed: its record is not as it was written"},
+		cli{"backup --json " + path + "3", 5, `"missing": [`, `"code":"incomplete"`},
+		cli{"backup --overwrite " + path, 5, path + ".incomplete: backed up 1 grant", "main/harmed"},
+		cli{"backup --overwrite " + path, 5, path + ".incomplete: backed up 1 grant", "main/harmed"},
+		cli{"backup --check " + path + ".incomplete", 5, "the keys of the running Caddy open all of it", "incomplete when it was made"},
+		cli{"backup --check --json " + path + "2", 5, `"opens": true`, "main/harmed"},
+		cli{"backup --check " + path, 0, "whole, 2 grants", ""},
+	)
+	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, complete) {
+		t.Errorf("the complete backup was replaced: %v", err)
+	}
+	m.logs("a backup was given out that is incomplete", "main/harmed")
+
+	m.wantCLI(
+		cli{"forget main harmed", 0, "", ""},
+		cli{"backup --overwrite " + path, 0, "1 grant", ""},
+	)
+	other := newMachine(t, server, baseURL)
+	other.secrets = append(other.secrets, m.secrets...)
+	other.start()
+	other.wantCLI(cli{"restore " + path + "2", 0, "1 of 1 grant restored", "not in the backup: main/harmed"})
+	other.wantServed(true, "good")
 }
 
 // TestCheckBackup: damage is told from a Caddy that cannot be asked.

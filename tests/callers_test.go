@@ -40,7 +40,7 @@ func TestCallersByAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		body, _ := io.ReadAll(res.Body)
-		if res.StatusCode != http.StatusForbidden || res.Header.Get("Content-Type") != "application/problem+json" ||
+		if res.StatusCode != http.StatusForbidden || res.Header.Get("Content-Type") != "application/json" ||
 			res.Header.Get("Zoho-Proxy-Error") != "caller-refused" || !bytes.Contains(body, []byte("`callers`")) || !bytes.Contains(body, []byte("127.0.0.2")) {
 			t.Errorf("%q: %s %v %s", header, res.Status, res.Header, body)
 		}

@@ -256,7 +256,11 @@ func TestFleetUser(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t, zohosim.Options{}, 0, redistest.Start(t, "appendonly", "yes"))
 			f.redis.Replica()
-			mayDo := redisUser(t, f.redis)
+			var more []string
+			if f.redis.Knows("waitaof") {
+				more = []string{"+waitaof"}
+			}
+			mayDo := redisUser(t, f.redis, more...)
 			secrets := secretFiles(t)
 			for range 3 {
 				f.addAs(config(f, secrets), secrets).start()

@@ -305,16 +305,16 @@ func wantProblem(t *testing.T, a answer, code string, status int) {
 		t.Errorf("%s %q, want %d %q: %.300s", a.Status, a.problem(), status, code, a.body)
 		return
 	}
-	if got := a.Header.Get("Content-Type"); got != "application/problem+json" {
+	if got := a.Header.Get("Content-Type"); got != "application/json" {
 		t.Errorf("%s: Content-Type %q", code, got)
 	}
 	var p struct {
-		Type, Title, Detail, Code, ErrorCode, Message string
-		Status                                        int
+		Type, Title, Detail, Code, ErrorCode, Message, Status string
+		Details                                               map[string]any
 	}
 	a.decode(t, &p)
-	if !strings.HasSuffix(p.Type, "/docs/errors.md#"+code) || p.Title == "" || p.Detail == "" || p.Status != status ||
-		p.Code != code || p.ErrorCode != code || p.Message == "" {
+	if !strings.HasSuffix(p.Type, "/docs/errors.md#"+code) || p.Title == "" || p.Detail == "" || p.Status != "error" ||
+		p.Code != code || p.ErrorCode != code || p.Message == "" || p.Details == nil {
 		t.Errorf("%s: %s", code, a.body)
 	}
 }

@@ -313,13 +313,13 @@ func (c *proxy) checkSecrets(where string, content []byte) {
 	}
 }
 
-// issued are the codes and tokens that the simulator has made.
+// issued are the codes and tokens that the simulator has made. Those that people type in are shown by one command alone.
 func (c *proxy) issued() []string {
 	if c.zoho == nil {
 		return nil
 	}
 	issued := c.zoho.Issued()
-	return slices.Concat(issued.Codes, issued.RefreshTokens, issued.AccessTokens)
+	return slices.Concat(issued.Codes, issued.RefreshTokens, issued.AccessTokens, issued.DeviceCodes, issued.UserCodes)
 }
 
 // checkStates looks for the states of consents, and for tokens that add scopes. A command that begins one

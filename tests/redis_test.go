@@ -88,6 +88,28 @@ func TestRedisStore(t *testing.T) {
 	}
 }
 
+// TestReloadToAnotherStore: accounts that another key_prefix leaves behind are told of, once.
+func TestReloadToAnotherStore(t *testing.T) {
+	t.Parallel()
+	c, redis, _ := newInRedis(t, "appendonly", "yes")
+	c.start()
+	const before = "password {file.{$ZOHO_REDIS_PASSWORD_FILE}}"
+	if err := c.load(strings.Replace(inRedis(storedGrants), before, before+"\nkey_prefix other:", 1)); err != nil {
+		t.Fatal(err)
+	}
+	c.logs("it lacks accounts that are connected there", `"first":["main/shop"]`, "redis://"+redis.Addr+"/0 (caddy-zoho:*)")
+	wantProblem(t, c.shop(), "no-grant", http.StatusServiceUnavailable)
+	if err := c.load(inRedis(storedGrants)); err != nil {
+		t.Fatal(err)
+	}
+	if a := c.shop(); a.problem() != "" {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+	if got := strings.Count(c.output.String(), "it lacks accounts"); got != 1 {
+		t.Errorf("told %d times", got)
+	}
+}
+
 // TestRedisAwayAtStart: Caddy starts, other sites serve, and what needs the store says what is
 // wrong with which Redis, until it is there (S-54).
 func TestRedisAwayAtStart(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
@@ -55,6 +56,8 @@ func (s *searchable) tool(input string, args ...string) string {
 	switch {
 	case slices.Contains(args, "--add-scopes"):
 		allowed = "enhance token" // as well
+	case slices.Contains(args, "--device"):
+		allowed = "user code" // to be typed in
 	case args[0] == "connect" && !slices.Contains(args, "--self-client"):
 		allowed = "state" // in the address that is to be opened
 	case args[0] == "invite":
@@ -68,8 +71,8 @@ func (s *searchable) tool(input string, args ...string) string {
 func TestNoSecretOfOnboardingAnywhere(t *testing.T) {
 	t.Parallel()
 	const sealingKey = "sealingkey9b13aa75c08814e2d9"
-	server := zohosim.New(zohosim.Options{Consent: zohosim.ConsentAuto, MaxTokens: -1, MaxCodes: -1})
-	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret, SelfClient: true})
+	server := zohosim.New(zohosim.Options{Consent: zohosim.ConsentAuto, MaxTokens: -1, MaxCodes: -1, DeviceInterval: time.Second})
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret, SelfClient: true, Device: true})
 	baseURL, stop := server.StartHTTP()
 	t.Cleanup(stop)
 	c := newCaddy(t, loudOnboarding, "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "NOBODY=http://127.0.0.1:"+freePort(t), "SEALING_KEY="+sealingKey)
@@ -181,7 +184,18 @@ func TestNoSecretOfOnboardingAnywhere(t *testing.T) {
 	s.page("pages", b.get(strings.Replace(added, "/callback?", "/callback/?", 1)))
 	s.page("pages", b.get(added+"&x=%zz"))
 	wantPage(t, s.page("pages", b.get(added)), 200, "Scopes added")
-	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret, SelfClient: true})
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret, SelfClient: true, Device: true})
+	// By another device: accepted, refused.
+	for i, more := range [][]string{nil, {"--json"}} {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			s.tool("", append([]string{"connect", "main", "device", "--device"}, more...)...)
+		}()
+		c.waitFor("a device code", func() bool { return len(server.Issued().UserCodes) > i })
+		server.AnswerDevice(server.Issued().UserCodes[i], i == 0, zohosim.GrantSpec{})
+		<-ended
+	}
 
 	// By invitations: good, damaged, used.
 	invite := func(args ...string) *url.URL {
@@ -238,6 +252,7 @@ func TestNoSecretOfOnboardingAnywhere(t *testing.T) {
 	})
 	issued := server.Issued()
 	secrets["code"], secrets["state"] = issued.Codes, issued.States
+	secrets["device code"], secrets["user code"] = issued.DeviceCodes, issued.UserCodes
 	secrets["refresh token"], secrets["access token"] = issued.RefreshTokens, issued.AccessTokens
 	secrets["enhance token"] = issued.EnhanceTokens
 	s.search(t, secrets)
@@ -246,7 +261,7 @@ func TestNoSecretOfOnboardingAnywhere(t *testing.T) {
 // search looks for each secret in each form, short of what a person is to see.
 func (s *searchable) search(t *testing.T, secrets map[string][]string) {
 	t.Helper()
-	for kind, least := range map[string]int{"code": 20, "state": 20, "refresh token": 8, "access token": 8, "cookie": 2, "invitation": 4, "enhance token": 3} {
+	for kind, least := range map[string]int{"code": 20, "state": 20, "refresh token": 8, "access token": 8, "cookie": 2, "invitation": 4, "device code": 2, "user code": 2, "enhance token": 3} {
 		if n := len(secrets[kind]); n < least {
 			t.Errorf("%d of the kind %s to look for, want %d: were the flows driven?", n, kind, least)
 		}

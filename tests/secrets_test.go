@@ -86,7 +86,10 @@ func forms(secret string) []string {
 	all := []string{
 		secret, escaped, spelled.String(), url.QueryEscape(secret), url.PathEscape(secret),
 		hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret))),
-		secret[:12],
+		secret[:min(12, len(secret))],
+	}
+	if len(secret) < 16 {
+		return all // the inner part below would be too short to be found by no accident
 	}
 	// In base64 a secret amid other text has three looks; its inner part stands fast.
 	for offset := range 3 {

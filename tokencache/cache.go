@@ -42,7 +42,7 @@ type Cache struct {
 	conns map[Key]*Conn
 	floor uint64 // generations of connections that have gone, see leftovers
 
-	saving    [16]saving // see savingOf
+	saving    savings
 	ledgers   *ledgers
 	accounts  accounts // of callers
 	looks     bool     // it belongs to Status, and keeps nothing
@@ -78,9 +78,7 @@ func New(o Options) *Cache {
 		closing: make(chan struct{}),
 	}
 	c.shared, _ = o.Store.(Shared)
-	for i := range c.saving {
-		c.saving[i] = newSaving()
-	}
+	c.saving = newSavings(c.shared != nil)
 	if c.rand == nil {
 		c.rand = rand.Float64
 	}

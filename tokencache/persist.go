@@ -2,7 +2,6 @@ package tokencache
 
 import (
 	"errors"
-	"hash/maphash"
 	"math"
 	"sync"
 	"time"
@@ -152,7 +151,6 @@ func (n *Conn) record(now moment) Record {
 		rec.APIDomain, rec.Scope = l.APIDomain, l.Scope
 		rec.RenewAt = now.wallAt(l.planned())
 	}
-	rec.Ledger = n.ledger.times(now)
 	if n.waiting.kind != 0 {
 		rec.NextTry = now.wallAt(n.waiting.next)
 	}
@@ -171,7 +169,7 @@ func (n *Conn) save(cl *Client) error {
 	if n.cache.store == nil {
 		return nil
 	}
-	saving := n.cache.savingOf(n.key)
+	saving := n.cache.saving.record(n.key)
 	if err := saving.begin(); err != nil {
 		return n.notSaved(err)
 	}
@@ -181,8 +179,16 @@ func (n *Conn) save(cl *Client) error {
 		n.mu.Unlock()
 		return nil
 	}
-	rec, changes := n.record(n.cache.clock.now()), n.changes
+	rec, ledger, changes := n.record(n.cache.clock.now()), n.ledger, n.changes
 	n.mu.Unlock()
+	if n.cache.shared == nil {
+		saving := n.cache.saving.ledger(rec.Fingerprint)
+		if err := saving.begin(); err != nil {
+			return n.notSaved(err)
+		}
+		defer saving.end()
+	}
+	rec.Ledger = ledger.times(n.cache.clock.now())
 	err := n.cache.store.Save(n.key, cl.secrets(), rec)
 	n.cache.emitWarnings()
 	if errors.Is(err, ErrOutdated) {
@@ -199,18 +205,6 @@ func (n *Conn) save(cl *Client) error {
 	n.mu.Unlock()
 	return nil
 }
-
-// savingOf is held while the state is written, so that each write has the state as it is then. A ledger
-// is written along with each connection of its grant, so all wait for each other; not in a fleet,
-// where it is written by itself, and a store that is slow must not be so for each in turn.
-func (c *Cache) savingOf(key Key) saving {
-	if c.shared == nil {
-		return c.saving[0]
-	}
-	return c.saving[maphash.Comparable(savingSeed, key)%uint64(len(c.saving))]
-}
-
-var savingSeed = maphash.MakeSeed()
 
 // notSaved tells that the store does not have the state.
 func (n *Conn) notSaved(err error) error {

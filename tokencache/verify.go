@@ -160,7 +160,7 @@ func (c *Cache) keepLedger(key Key, fp Fingerprint, l *sharedLedger) {
 	if c.store == nil || c.shared != nil {
 		return
 	}
-	saving := c.savingOf(key)
+	saving := c.saving.ledger(fp)
 	err := saving.begin()
 	if err == nil {
 		now := c.clock.now()

@@ -88,6 +88,8 @@ type replyFields map[string]json.RawMessage
 var replyNames = map[string]bool{
 	"access_token": true, "refresh_token": true, "api_domain": true, "token_type": true, "scope": true,
 	"expires_in": true, "expires_in_sec": true, "error": true, "error_description": true, "status": true,
+	"device_code": true, "user_code": true, "verification_url": true, "verification_uri": true,
+	"verification_url_complete": true, "verification_uri_complete": true, "interval": true, "user_location": true, "dc": true,
 }
 
 // parseReply reads a reply's object. Its errors quote nothing of it.

@@ -22,6 +22,12 @@ func (c *call) serveAccounts() {
 		c.serverInfo()
 	case "userinfo":
 		c.serveAPI()
+	case "device-code":
+		c.serveDeviceCode()
+	case "device-token":
+		c.serveDeviceToken()
+	case "device":
+		c.serveDevicePage()
 	}
 }
 

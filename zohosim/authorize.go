@@ -61,11 +61,20 @@ func (c *call) wrongAuthorization(client *Client) (title string) {
 		return "Invalid Redirect Uri"
 	case len(client.RedirectURIs) > 0 && !slices.Contains(client.RedirectURIs, c.get("redirect_uri")):
 		return "Invalid Redirect Uri"
-	case !plausibleScopes(splitScopes(c.get("scope"))):
+	case !c.scopesExist():
 		return "Invalid OAuth Scope"
 	default:
 		return ""
 	}
+}
+
+// scopesExist reports whether scopes are named and none of them is unknown.
+func (c *call) scopesExist() bool {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	scopes := splitScopes(c.get("scope"))
+	unknown := func(scope string) bool { return slices.Contains(c.s.o.UnknownScopes, scope) }
+	return plausibleScopes(scopes) && !slices.ContainsFunc(scopes, unknown)
 }
 
 // plausibleScopes asks for two parts at least and no more: no closed list of scopes would be right.

@@ -32,6 +32,11 @@ func (c *call) isTokenRequest() bool {
 	return c.route.accounts == "token" && c.r.Method == http.MethodPost
 }
 
+// isDeviceRequest reports whether the request is a program's in a device flow.
+func (c *call) isDeviceRequest() bool {
+	return (c.route.accounts == "device-code" || c.route.accounts == "device-token") && c.r.Method == http.MethodPost
+}
+
 // now is the simulator's time.
 func (c *call) now() time.Time {
 	c.s.mu.Lock()

@@ -188,6 +188,7 @@ type clientInput = struct {
 	RedirectURIs []string          `json:"redirect_uris"`
 	SelfClient   bool              `json:"self_client"`
 	Org          bool              `json:"org"`
+	Device       bool              `json:"device"`
 	DataCenters  []string          `json:"data_centers"`
 }
 

@@ -17,6 +17,9 @@ type limits struct {
 	User           *string   `json:"user"`
 	UserDataCenter *string   `json:"user_data_center"`
 	BareDenial     *bool     `json:"bare_denial"`
+	DeviceLife     *int64    `json:"device_life_ms"`
+	DeviceInterval *int64    `json:"device_interval_ms"`
+	UnknownScopes  *[]string `json:"unknown_scopes"`
 	Org            *string   `json:"org"`
 	RequireOrg     *bool     `json:"require_org"`
 	AcceptBearer   *bool     `json:"accept_bearer"`
@@ -48,6 +51,9 @@ func (l limits) apply(o *Options) {
 	set(&o.User, l.User)
 	set(&o.UserDataCenter, l.UserDataCenter)
 	set(&o.BareDenial, l.BareDenial)
+	setMillis(&o.DeviceLife, l.DeviceLife)
+	setMillis(&o.DeviceInterval, l.DeviceInterval)
+	set(&o.UnknownScopes, l.UnknownScopes)
 	set(&o.Org, l.Org)
 	set(&o.RequireOrg, l.RequireOrg)
 	set(&o.AcceptBearer, l.AcceptBearer)
@@ -71,11 +77,13 @@ func setMillis(to *time.Duration, from *int64) {
 // limitsOf shows all of them, as they are.
 func limitsOf(o Options) limits {
 	tokenLife, codeLife, window := millis(o.TokenLife), millis(o.CodeLife), millis(o.TokenWindow)
+	deviceLife, deviceInterval := millis(o.DeviceLife), millis(o.DeviceInterval)
 	return limits{
 		TokenLife: &tokenLife, CodeLife: &codeLife, MaxTokens: &o.MaxTokens, TokenWindow: &window,
 		MaxLive: &o.MaxLive, MaxGrants: &o.MaxGrants, MaxCodes: &o.MaxCodes, Sticky: &o.Sticky,
 		Consent: &o.Consent, User: &o.User, UserDataCenter: &o.UserDataCenter, BareDenial: &o.BareDenial,
-		Org: &o.Org, RequireOrg: &o.RequireOrg, AcceptBearer: &o.AcceptBearer, OmitScope: &o.OmitScope,
+		Org: &o.Org, RequireOrg: &o.RequireOrg, DeviceLife: &deviceLife, DeviceInterval: &deviceInterval, UnknownScopes: &o.UnknownScopes,
+		AcceptBearer: &o.AcceptBearer, OmitScope: &o.OmitScope,
 		Variants: &o.Variants,
 	}
 }

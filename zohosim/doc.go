@@ -64,10 +64,11 @@
 //	POST fault          Fault: {where, kind, path, method, count, status, content_type, body, millis, bytes, mode}
 //	POST clear          {where}: ends faults there; {}: all. Who hangs goes on
 //	POST limits         {token_life_ms, code_life_ms, max_tokens, token_window_ms, max_live, max_grants,
-//	                    max_codes, sticky, consent, user, user_data_center, bare_denial, org, require_org,
-//	                    accept_bearer, omit_scope, variants}; replies with all of them (GET: only that)
+//	                    max_codes, sticky, consent, user, user_data_center, bare_denial, device_life_ms,
+//	                    device_interval_ms, unknown_scopes, org, require_org, accept_bearer, omit_scope,
+//	                    variants}; replies with all of them (GET: only that)
 //	POST answer         {service, case, status, content_type, body, header, reason}: replaces a refusal
-//	POST client         {id, secret, secrets, redirect_uris, self_client, org, data_centers}
+//	POST client         {id, secret, secrets, redirect_uris, self_client, device, org, data_centers}
 //	POST grant          {client_id, user, data_center, environment, org, scopes, refresh_token};
 //	                    replies with the same, complete
 //	POST token          {refresh_token}: an access token, uncounted

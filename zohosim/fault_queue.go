@@ -56,10 +56,12 @@ func (f *Fault) hits(where string, c *call) bool {
 // fits keeps faults from being used up where they mean nothing.
 func (f *Fault) fits(c *call) bool {
 	switch f.Kind {
-	case FaultError, FaultLocalized, FaultExpiresIn, FaultReply:
-		return c.isTokenRequest()
+	case FaultError, FaultLocalized:
+		return c.isTokenRequest() || c.isDeviceRequest()
+	case FaultExpiresIn, FaultReply:
+		return c.isTokenRequest() || c.route.accounts == "device-token"
 	case FaultThrottle:
-		return c.isTokenRequest() || c.route.product != nil
+		return c.isTokenRequest() || c.isDeviceRequest() || c.route.product != nil
 	case FaultRefuse, FaultMidUpload:
 		return c.route.product != nil
 	default:

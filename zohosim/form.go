@@ -24,6 +24,14 @@ func (c *call) arrive() {
 	case "revoke", "revoke-basic":
 		c.form = parameters(c.r)
 		c.s.count(func(st *Stats) { st.Revocations++ })
+	case "device-code":
+		c.form = parameters(c.r)
+		c.s.count(func(st *Stats) { st.DeviceCodes++ })
+	case "device-token":
+		c.form = parameters(c.r)
+		c.s.count(func(st *Stats) { st.DevicePolls++ })
+	case "device":
+		c.form = parameters(c.r)
 	case "token":
 		c.form = parameters(c.r)
 		if c.isTokenRequest() {

@@ -2,9 +2,10 @@ package zohosim
 
 // What the accounts servers know: clients, and what came of consents.
 //
-//	Client --< code            good once, for two minutes
-//	       --< grant           a refresh token: 20 for a user and client, at one data center
-//	             --< token     an access token: 10 live ones, made by at most 10 requests in 10 minutes
+// 	Client --< code            good once, for two minutes
+// 	       --< device          a device code, until a person has answered: good for five minutes
+// 	       --< grant           a refresh token: 20 for a user and client, at one data center
+// 	             --< token     an access token: 10 live ones, made by at most 10 requests in 10 minutes
 //
 // A token that is dead in whatever way is gone from Server.tokens; nothing remembers why.
 
@@ -30,6 +31,9 @@ type Client struct {
 	SelfClient bool
 	// Org is the type ORG: organizations consent, at a page of their own.
 	Org bool
+	// Device is a non-browser application, which takes device codes. At Zoho its id begins with 1004. To others
+	// device codes are invalid_client.
+	Device bool
 	// DataCenters are those that are enabled for the client; empty: all. Elsewhere it is
 	// answered like a stranger.
 	DataCenters []string
@@ -103,6 +107,25 @@ type enhancement struct {
 	refreshToken string
 	expires      time.Time
 }
+
+// device is a flow that waits for a person, or for the program to fetch what came of it.
+type device struct {
+	client   string
+	scopes   string
+	offline  bool
+	userCode string
+	home     string // code of the data center that it began at
+	origin   string // in the single-origin mode
+	expires  time.Time
+	interval time.Duration // that polls have to keep
+	polled   time.Time     // last
+
+	denied bool
+	grant  GrantSpec // what was consented to, without a ClientID before that
+}
+
+// slowDown is by how much a program has to wait longer that polls too soon (RFC 8628, 3.5).
+const slowDown = 5 * time.Second
 
 // holder is whom Zoho counts refresh tokens and codes by.
 type holder struct{ client, user, dc string }

@@ -10,6 +10,8 @@ type Issued struct {
 	AccessTokens  []string
 	EnhanceTokens []string
 	States        []string // which clients have brought to the consent
+	DeviceCodes   []string
+	UserCodes     []string // which people type in
 }
 
 const maxIssued = 10_000
@@ -24,6 +26,8 @@ func (s *Server) Issued() Issued {
 		AccessTokens:  slices.Clone(s.issued.AccessTokens),
 		EnhanceTokens: slices.Clone(s.issued.EnhanceTokens),
 		States:        slices.Clone(s.issued.States),
+		DeviceCodes:   slices.Clone(s.issued.DeviceCodes),
+		UserCodes:     slices.Clone(s.issued.UserCodes),
 	}
 }
 

@@ -46,6 +46,14 @@ func (s *Server) Code(spec GrantSpec) string {
 	return s.selfClientCodeLocked(spec)
 }
 
+// AnswerDevice is what a person does who types a user code in: accepts as who and where spec says, or refuses. It
+// reports whether the code is good.
+func (s *Server) AnswerDevice(userCode string, accept bool, spec GrantSpec) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.decideLocked(userCode, accept, spec)
+}
+
 // AccessToken makes an access token without a token request: none is counted. It is "" if the
 // refresh token is dead.
 func (s *Server) AccessToken(refreshToken string) string {

@@ -45,6 +45,13 @@ type Options struct {
 	// not established.
 	BareDenial bool
 
+	// DeviceLife and DeviceInterval are those of a device code: 5m and 5s. Who polls sooner is told to slow down,
+	// and has to wait 5s longer each time from then on.
+	DeviceLife     time.Duration
+	DeviceInterval time.Duration
+	// UnknownScopes do not exist. Others do if they look like scopes: there is no list of Zoho's that is complete.
+	UnknownScopes []string
+
 	// DataCenter is that of the single-origin mode; "us".
 	DataCenter string
 	// Org is the organization that grants are made for; "60001234567".
@@ -79,6 +86,8 @@ func (o Options) withDefaults() Options {
 	o.MaxLive = cmp.Or(o.MaxLive, 10)
 	o.MaxGrants = cmp.Or(o.MaxGrants, 20)
 	o.MaxCodes = cmp.Or(o.MaxCodes, 10)
+	o.DeviceLife = cmp.Or(o.DeviceLife, 5*time.Minute)
+	o.DeviceInterval = cmp.Or(o.DeviceInterval, 5*time.Second)
 	o.Consent = cmp.Or(o.Consent, ConsentPage)
 	o.User = cmp.Or(o.User, "user@example.com")
 	o.DataCenter = cmp.Or(o.DataCenter, "us")

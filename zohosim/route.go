@@ -113,6 +113,9 @@ var endpoints = []struct{ path, name string }{
 	{"/oauth/v2/revoke/token", "revoke-basic"},
 	{"/oauth/serverinfo", "serverinfo"},
 	{"/oauth/user/info", "userinfo"},
+	{"/oauth/v3/device/code", "device-code"},
+	{"/oauth/v3/device/token", "device-token"},
+	{"/oauth/v3/device", "device"},
 }
 
 // accountsEndpoint names the endpoint that a path of an accounts server leads to, "" if none. What

@@ -28,6 +28,8 @@ type Server struct {
 	codes map[string]code
 	// enhancements by enhance token, until they are used.
 	enhancements map[string]enhancement
+	// devices are the device flows that wait for a person, by device code.
+	devices map[string]*device
 	// consents are when a user and client were given codes.
 	consents holderTimes
 
@@ -66,6 +68,7 @@ func (s *Server) resetLocked() {
 	s.tokens = map[string]*token{}
 	s.codes = map[string]code{}
 	s.enhancements = map[string]enhancement{}
+	s.devices = map[string]*device{}
 	s.restartLocked()
 }
 

@@ -22,6 +22,10 @@ type Stats struct {
 	// Enhancements counts requests for a token that adds scopes.
 	Enhancements int `json:"enhancements"`
 	// Authorizations counts requests to the authorization pages.
+	// DeviceCodes counts requests for a device code, DevicePolls those for what came of one.
+	DeviceCodes int `json:"device_codes"`
+	DevicePolls int `json:"device_polls"`
+	// Authorizations counts requests to the authorization page.
 	Authorizations int `json:"authorizations"`
 
 	// APIRequests counts requests by service, refused ones included.

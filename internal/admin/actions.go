@@ -3,13 +3,8 @@ package admin
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -24,12 +19,13 @@ import (
 type action struct {
 	name     string
 	existing bool // only to accounts that there are
-	do       func(m *Managed, r *http.Request, client *client.Client, account string) (any, error)
+	do       func(m *Managed, w http.ResponseWriter, r *http.Request, client *client.Client, account string) (any, error)
 }
 
 // actions by the last segment of the path. All take effect at once, without a reload.
 var actions = map[string]action{
 	"connect": {do: onboarding(connect)},
+	"device":  {do: (*Managed).device},
 	"invite":  {do: onboarding(invite)},
 	"import":  {do: onboarding(importToken)},
 	"refresh": {existing: true, do: (*Managed).refresh},
@@ -40,18 +36,17 @@ var actions = map[string]action{
 // onboarding is an action that brings grants in or out; R is its body.
 func onboarding[R any](
 	do func(ctx context.Context, flow *onboard.Flow, client *onboard.Client, account string, req R) (any, error),
-) func(*Managed, *http.Request, *client.Client, string) (any, error) {
-	return func(m *Managed, r *http.Request, client *client.Client, account string) (any, error) {
+) func(*Managed, http.ResponseWriter, *http.Request, *client.Client, string) (any, error) {
+	return func(m *Managed, _ http.ResponseWriter, r *http.Request, client *client.Client, account string) (any, error) {
 		var req R
 		if err := readJSON(r.Body, &req); err != nil {
 			return nil, adminapi.Refuse(http.StatusBadRequest, "bad-body", "%v", err)
 		}
 		answer, err := do(r.Context(), m.Flow, client.Onboard(), account, req)
-		var failure *onboard.Error
-		if errors.As(err, &failure) {
-			return nil, adminapi.Refused(failure)
+		if err != nil {
+			return nil, refusal(err)
 		}
-		return answer, err
+		return answer, nil
 	}
 }
 
@@ -269,31 +264,4 @@ func linkWarnings(link string) []string {
 		return nil
 	}
 	return []string{"this link leads to this machine alone: set redirect_uri to an address that the customer reaches"}
-}
-
-// readJSON takes an empty body for an empty request.
-func readJSON(body io.Reader, into any) error {
-	decoder := json.NewDecoder(body)
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(into)
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	if err == nil {
-		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
-			return nil
-		}
-		return errors.New("the body has something behind its JSON")
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("the body is no whole JSON")
-	}
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return fmt.Errorf("the body is no JSON (at byte %d)", syntax.Offset) // it may hold a secret
-	}
-	if field, found := strings.CutPrefix(err.Error(), "json: unknown field "); found {
-		return fmt.Errorf("the body has an unknown field %.64s", field)
-	}
-	return errors.New("the body is not what was expected, or larger than 64 KiB")
 }

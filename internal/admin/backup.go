@@ -32,10 +32,23 @@ func (e endpoint) serveBackup(w http.ResponseWriter, r *http.Request) error {
 		act.Grants = len(dump.Grants)
 	}
 	m.Audit.Act(act)
-	if err == nil {
+	switch {
+	case err != nil:
+	case len(dump.Missing) > 0:
+		m.Logger.Error("a backup was given out that is incomplete: what is damaged in the store is not in it",
+			zap.String("by", peer(r)), zap.Int("grants", len(dump.Grants)), zap.Strings("missing", missing(dump)))
+	default:
 		m.Logger.Info("a backup was given out", zap.String("by", peer(r)), zap.Int("grants", len(dump.Grants)))
 	}
 	return err
+}
+
+// missing are the accounts that are not in a backup, each with the reason.
+func missing(dump *sealed.Dump) (all []string) {
+	for _, m := range dump.Missing {
+		all = append(all, m.String())
+	}
+	return all
 }
 
 // backup is what a backup holds, and what it says of itself.

@@ -93,7 +93,10 @@ func (e endpoint) changeConnection(w http.ResponseWriter, r *http.Request) error
 	}
 	answer, err := m.change(w, r, client, account, action)
 	m.Audit.Act(audit.Act{Action: action.name, Client: client.Name, Account: account, By: peer(r), Err: err})
-	if err != nil {
+	switch {
+	case answer == answered{}:
+		return nil
+	case err != nil:
 		return err
 	}
 	return adminapi.WriteJSON(w, answer)
@@ -112,10 +115,10 @@ func (m *Managed) change(w http.ResponseWriter, r *http.Request, client *client.
 		}
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, adminapi.MaxBody)
-	return action.do(m, r, client, account)
+	return action.do(m, w, r, client, account)
 }
 
-func (m *Managed) refresh(r *http.Request, client *client.Client, account string) (any, error) {
+func (m *Managed) refresh(_ http.ResponseWriter, r *http.Request, client *client.Client, account string) (any, error) {
 	conn, err := m.Cache.Conn(client.Cache, account)
 	if err == nil {
 		_, err = conn.Refresh(r.Context(), client.Cache)

@@ -2,6 +2,8 @@ package adminapi
 
 import (
 	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 )
 
 // ConnectRequest begins a consent when it is empty, and otherwise ends one: with what
@@ -31,6 +33,32 @@ type ConnectStarted struct {
 	Scopes      []string `json:"scopes,omitempty"` // that are to be added
 	Warnings    []string `json:"warnings,omitempty"`
 }
+
+// DeviceRequest begins a device flow.
+type DeviceRequest struct {
+	Replace   bool `json:"replace,omitempty"`    // also a grant of somebody else
+	RevokeOld bool `json:"revoke_old,omitempty"` // the grant that is replaced
+
+	ReplaceUnreadable bool `json:"replace_unreadable,omitempty"` // also one that cannot be read
+}
+
+// DeviceStep is a line of the answer to a DeviceRequest, which comes as soon as there is something to tell. The
+// first one has the code to type in. The last one is StepConnected or StepFailed; an answer that ends without one
+// was cut.
+type DeviceStep struct {
+	onboard.DeviceStep
+	Result *onboard.Result `json:"result,omitempty"` // of StepConnected
+	Failed *Error          `json:"failed,omitempty"` // of StepFailed
+}
+
+// StepsType is the media type of those lines.
+const StepsType = "application/x-ndjson"
+
+// The last steps.
+const (
+	StepConnected onboard.DeviceStepName = "connected"
+	StepFailed    onboard.DeviceStepName = "failed"
+)
 
 // ImportRequest brings in a refresh token from elsewhere.
 type ImportRequest struct {

@@ -14,7 +14,7 @@ import (
 
 // addScopesTo widens the grant of an account by the scopes of the configuration that it lacks.
 func addScopesTo(cmd *cobra.Command, client, account string) (int, error) {
-	for _, flag := range []string{"self-client", "replace", "revoke-old"} {
+	for _, flag := range []string{"self-client", "device", "replace", "revoke-old"} {
 		if boolFlag(cmd, flag) {
 			return exitUsage, fmt.Errorf("--%s does not go with --add-scopes: the grant stays, and gets more scopes", flag)
 		}

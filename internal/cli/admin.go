@@ -240,8 +240,12 @@ func hasCode(err error, code string) bool {
 
 // change has the running Caddy do something to a connection.
 func change(cmd *cobra.Command, client, account, action string, body, into any) (int, error) {
-	uri := "/zoho/connections/" + url.PathEscape(client) + "/" + url.PathEscape(account) + "/" + action
-	return adminRequest(cmd, http.MethodPost, uri, body, into)
+	return adminRequest(cmd, http.MethodPost, actionPath(client, account, action), body, into)
+}
+
+// actionPath is where something is done to a connection.
+func actionPath(client, account, action string) string {
+	return "/zoho/connections/" + url.PathEscape(client) + "/" + url.PathEscape(account) + "/" + action
 }
 
 func warn(cmd *cobra.Command, warnings []string) {

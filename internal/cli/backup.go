@@ -32,12 +32,17 @@ The new backup is complete before it gets its name, and --overwrite keeps the ol
 store without any grant replaces no backup. FILE may be a symbolic link; the file that it leads to is
 written.
 
+What is damaged in the store cannot be backed up. The command then backs up the rest, names what is
+missing, and exits with 5. Such a backup replaces no file: if FILE is there, it gets the name
+FILE.incomplete.
+
 Without an encryption_key, the command refuses, because the key is on the same disk then. Add
 --with-master-key-elsewhere if you keep a copy of that key in another place.
 
 With --check the command reads a backup instead, and the running Caddy tries its keys on it. Nothing
 is changed. It warns of accounts whose client is not configured here. It exits with 1 if the file is
-damaged or the keys do not open all of it, and with 4 if no Caddy could be asked.`,
+damaged or the keys do not open all of it, with 4 if no Caddy could be asked, and with 5 if the file
+was incomplete when it was made.`,
 		Example: "  caddy zoho backup /backup/zoho.jsonl\n  caddy zoho backup --check /backup/zoho.jsonl",
 	})
 	command.Flags().Bool("check", false, "Check the backup in FILE, and whether the running Caddy's keys open it")
@@ -72,11 +77,11 @@ func cmdBackup(cmd *cobra.Command, args []string) (int, error) {
 		}
 		return tellBackup(cmd, cmd.ErrOrStderr(), path, summary)
 	}
-	summary, code, err := backupToFile(cmd, path, boolFlag(cmd, "overwrite"))
+	written, summary, code, err := backupToFile(cmd, path, boolFlag(cmd, "overwrite"))
 	if err != nil {
 		return code, err
 	}
-	return tellBackup(cmd, cmd.OutOrStdout(), path, summary)
+	return tellBackup(cmd, cmd.OutOrStdout(), written, summary)
 }
 
 // standardStream stands for standard input or output in place of a file.
@@ -106,7 +111,28 @@ func tellBackup(cmd *cobra.Command, w io.Writer, path string, s *sealed.BackupSu
 	} else if err := printJSON(w, s); err != nil {
 		return exitFailed, err
 	}
+	if s.Incomplete() > 0 {
+		warn(cmd, notInBackup(s.BackupHeader))
+		return exitIncomplete, fmt.Errorf("%s lacks %s that the store cannot read\n"+
+			"hint: take the accounts away by `caddy zoho forget` and connect them anew, or restore a backup that has them; then back up again",
+			path, words.Plural(s.Incomplete(), "grant"))
+	}
 	return exitOK, nil
+}
+
+// notInBackup names what was damaged in the store when a backup was made.
+func notInBackup(h sealed.BackupHeader) (warnings []string) {
+	for _, m := range h.Missing {
+		text := m.Why
+		if m.Account != "" {
+			text = onboard.ShowAccount(m.Client) + "/" + onboard.ShowAccount(m.Account) + ": " + text
+		}
+		warnings = append(warnings, "not in the backup: "+text)
+	}
+	if h.MissingMore > 0 {
+		warnings = append(warnings, fmt.Sprintf("not in the backup: %d more, which the log of that Caddy names", h.MissingMore))
+	}
+	return warnings
 }
 
 // failing remembers why it could not be written.
@@ -171,6 +197,7 @@ func checkBackup(cmd *cobra.Command, path string) (int, error) {
 	code, unasked := adminStream(cmd, http.MethodPost, "/zoho/restore?dry_run=true", adminapi.BackupType, file, decoded(&tried))
 	answer := checked{BackupSummary: summary, Tried: unasked == nil, Opened: tried.GrantsOpened,
 		Opens: unasked == nil && tried.Whole()}
+	warn(cmd, notInBackup(summary.BackupHeader))
 	_, err = report(cmd, answer, func(w io.Writer) {
 		printBackup(w, path, "whole,", summary)
 		if answer.Opens {
@@ -186,6 +213,10 @@ func checkBackup(cmd *cobra.Command, path string) (int, error) {
 		return exitFailed, notOpened(&tried)
 	}
 	warn(cmd, notConfigured(&tried))
+	if n := summary.Incomplete(); n > 0 {
+		return exitIncomplete, fmt.Errorf("%s is whole, but was incomplete when it was made: it lacks %s that the store could not read",
+			path, words.Plural(n, "grant"))
+	}
 	return exitOK, nil
 }
 

@@ -17,16 +17,17 @@ import (
 // A backup is written to a file beside the one that it becomes: FILE is whole, or as it was. What a run leaves there
 // that was killed goes with the next one. If that one still ran, it only fails: nobody else has a file of its name.
 
-// backupToFile writes a file that is whole, or not there.
-func backupToFile(cmd *cobra.Command, path string, overwrite bool) (_ *sealed.BackupSummary, code int, err error) {
+// backupToFile writes a file that is whole, or not there. An incomplete backup replaces none: the one before may have
+// what it lacks. So it is written beside that one.
+func backupToFile(cmd *cobra.Command, path string, overwrite bool) (written string, _ *sealed.BackupSummary, code int, err error) {
 	target, exists, err := backupTarget(path, overwrite)
 	if err != nil {
-		return nil, exitFailed, err
+		return "", nil, exitFailed, err
 	}
 	dropUnfinished(target)
 	file, err := os.CreateTemp(filepath.Dir(target), filepath.Base(target)+unfinished+"*") // exclusive, 0600
 	if err != nil {
-		return nil, exitFailed, err
+		return "", nil, exitFailed, err
 	}
 	defer func() {
 		_ = file.Close()
@@ -34,11 +35,14 @@ func backupToFile(cmd *cobra.Command, path string, overwrite bool) (_ *sealed.Ba
 	}()
 	summary, code, err := requestBackup(cmd, file)
 	if err != nil {
-		return nil, code, err
+		return "", nil, code, err
 	}
 	if summary.Grants == 0 && exists {
-		return nil, exitFailed, fmt.Errorf("the store holds no grant, so %s is left as it is\n"+
+		return "", nil, exitFailed, fmt.Errorf("the store holds no grant, so %s is left as it is\n"+
 			"hint: if grants are lost, restore this backup; if none is to be kept, remove it", path)
+	}
+	if summary.Incomplete() > 0 && exists {
+		path, target = path+incomplete, target+incomplete
 	}
 	err = errors.Join(file.Chmod(0o600), file.Sync(), file.Close())
 	if err == nil {
@@ -46,12 +50,12 @@ func backupToFile(cmd *cobra.Command, path string, overwrite bool) (_ *sealed.Ba
 	}
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return nil, exitFailed, thereAlready(path)
+		return "", nil, exitFailed, thereAlready(path)
 	case err != nil:
-		return nil, exitFailed, errUnwritten(err)
+		return "", nil, exitFailed, errUnwritten(err)
 	}
 	durable.Names(filepath.Dir(target))
-	return summary, exitOK, nil
+	return path, summary, exitOK, nil
 }
 
 func errUnwritten(err error) error { return fmt.Errorf("the backup could not be written: %w", err) }
@@ -80,6 +84,9 @@ func backupTarget(path string, overwrite bool) (target string, exists bool, err 
 	target, err = filepath.EvalSymlinks(path)
 	return target, true, err
 }
+
+// incomplete ends the name of a backup that stands beside the one which it does not replace.
+const incomplete = ".incomplete"
 
 // unfinished stands between the name of a backup and the number of one that is being written.
 const unfinished = ".new-"

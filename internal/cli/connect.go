@@ -28,12 +28,19 @@ address that the browser ended at (it may show an error there), or the code in i
 With --self-client it takes a code that Zoho's API console made for a self client.
 With --add-scopes it adds the scopes of the configuration that the account's grant lacks. The refresh
 token stays the same, so that takes no place among the 20 that Zoho keeps of a user.
-What is pasted is read from standard input, so it can be piped as well.`,
+What is pasted is read from standard input, so it can be piped as well.
+
+With --device it prints a code and an address instead. Open the address on any device, a phone
+for example, and type the code in. The command ends by itself when somebody has accepted or
+refused, or when the code has expired; Ctrl-C ends it earlier. This takes a client of the type
+Non-browser Applications, whose id begins with 1004. With --json each step is a line of JSON on
+standard output, as it happens.`,
 		Example: "  caddy zoho connect main default\n  caddy zoho connect --self-client < code.txt\n" +
-			"  caddy zoho connect main default --add-scopes",
+			"  caddy zoho connect main default --device\n  caddy zoho connect main default --add-scopes",
 	})
 	connect.Flags().Bool("self-client", false, "Take a code of a self client")
 	connect.Flags().Bool("add-scopes", false, "Add the scopes that the grant lacks, instead of taking a new grant")
+	connect.Flags().Bool("device", false, "Print a code to type in on another device, and wait until somebody accepts")
 	connect.Flags().String("data-center", "", "Where the console is that made the code (with --self-client); "+
 		"default: the client's home")
 	connect.Flags().Bool("replace", false, "Also replace the grant of another user or organization, "+
@@ -50,9 +57,12 @@ What is pasted is read from standard input, so it can be piped as well.`,
 }
 
 func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
+	if boolFlag(cmd, "device") && boolFlag(cmd, "self-client") {
+		return exitUsage, errors.New("--device and --self-client are two ways to connect: give one of them")
+	}
 	if stringFlag(cmd, "data-center") != "" && !boolFlag(cmd, "self-client") {
 		return exitUsage, errors.New("--data-center goes with --self-client: " +
-			"a consent in the browser brings its data center along")
+			"a consent brings its data center along")
 	}
 	if err := checkCenter(cmd); err != nil {
 		return exitUsage, err
@@ -81,6 +91,9 @@ func connectAccount(cmd *cobra.Command, client, account string, isNew bool) (cod
 	}
 	fmt.Fprintln(cmd.ErrOrStderr(), what) // before the consent, while a mistyped name costs nothing
 	input := newInput(cmd)
+	if boolFlag(cmd, "device") {
+		return connectDevice(cmd, client, account, isNew, input)
+	}
 	req := adminapi.ConnectRequest{DataCenter: stringFlag(cmd, "data-center"), Replace: boolFlag(cmd, "replace")}
 	if boolFlag(cmd, "self-client") {
 		req.RevokeOld = boolFlag(cmd, "revoke-old")
@@ -176,9 +189,20 @@ func finish(
 	cmd *cobra.Command, client, account, action string, isNew bool, input *input, req func(agreed bool) any,
 ) (int, error) {
 	r := connected{NewAccount: isNew}
-	code, err := askLost(cmd, input, func(agreed bool) (int, error) {
+	code, err := confirmed(cmd, client, account, input, &r, func(agreed bool) (int, error) {
 		return change(cmd, client, account, action, req(agreed), &r)
 	})
+	if err != nil {
+		return code, err
+	}
+	return reportResult(cmd, r, "connected")
+}
+
+// confirmed does what brings a grant, and what of a person's consent to that is missing. r is what was connected then.
+func confirmed(
+	cmd *cobra.Command, client, account string, input *input, r *connected, bring func(agreed bool) (int, error),
+) (int, error) {
+	code, err := askLost(cmd, input, bring)
 	var other *adminapi.Error
 	for errors.As(err, &other) && other.Confirm != "" { // anew if the account was connected by a third one meanwhile
 		answer := boolFlag(cmd, "replace")
@@ -189,12 +213,9 @@ func finish(
 		if !answer {
 			return drop(cmd, client, account, other)
 		}
-		code, err = change(cmd, client, account, "connect", adminapi.ConnectRequest{Confirm: other.Confirm}, &r)
+		code, err = change(cmd, client, account, "connect", adminapi.ConnectRequest{Confirm: other.Confirm}, r)
 	}
-	if err != nil {
-		return code, err
-	}
-	return reportResult(cmd, r, "connected")
+	return code, err
 }
 
 // drop has a grant of somebody else's not replace the one of before, and tells what

@@ -14,6 +14,7 @@ const (
 	exitUsage        = 2
 	exitNeedsConsent = 3
 	exitUnreachable  = 4
+	exitIncomplete   = 5
 )
 
 // exitWords are the codes of errors that are the command's own.
@@ -22,6 +23,7 @@ var exitWords = map[int]string{
 	exitUsage:        "usage",
 	exitNeedsConsent: "needs-consent",
 	exitUnreachable:  "unreachable",
+	exitIncomplete:   "incomplete",
 }
 
 // toldAs is an error in the form of the admin API.

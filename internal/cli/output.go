@@ -28,6 +28,13 @@ func printJSON(w io.Writer, value any) error {
 	return encoder.Encode(value)
 }
 
+// printLine prints a value as JSON on one line, with addresses as they are.
+func printLine(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}
+
 // printError tells what went wrong, with --json in the form of the admin API.
 func printError(cmd *cobra.Command, code int, err error) {
 	if !wantsJSON(cmd) {

@@ -58,6 +58,7 @@ func cmdRestore(cmd *cobra.Command, args []string) (int, error) {
 	if _, err := report(cmd, done, func(w io.Writer) { printRestored(w, &done) }); err != nil {
 		return exitFailed, err
 	}
+	warn(cmd, notInBackup(done.Backup))
 	if n := done.Counts[onboard.LeftOut]; n > 0 {
 		return exitFailed, errors.New(words.Plural(n, "account") + " could not be restored")
 	}

@@ -189,13 +189,15 @@ func (in *input) agrees(question string) bool {
 	return answer == "y" || answer == "yes"
 }
 
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
 // showProgress tells, once something takes longer than a second, that it goes on: at a
 // terminal in a line that counts, elsewhere by a line now and then.
 func showProgress(w io.Writer, what string) (stop func()) {
-	terminal := false
-	if file, ok := w.(*os.File); ok {
-		terminal = term.IsTerminal(int(file.Fd()))
-	}
+	terminal := isTerminal(w)
 	done := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {

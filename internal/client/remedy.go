@@ -5,18 +5,24 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // Consent is how to get another grant. What is configured has to go first.
 func (c *Client) Consent(account string) string {
-	do := "give consent: " + c.ConnectCommand(account) + ", or the pages of zoho_connect"
-	if len(c.Scopes) == 0 {
+	do := "give consent: " + c.ConnectCommand(account)
+	switch {
+	case c.isDeviceClient(): // to Zoho's page of consent for browsers it is no client
+	case len(c.Scopes) > 0:
+		do += ", or the pages of zoho_connect"
+	default:
 		do = "generate a code in Zoho's API console (self client) and give it to " + c.ConnectCommand(account) +
 			"; with `scopes` in the client a browser serves as well"
 	}
@@ -36,13 +42,19 @@ func (c *Client) AddScopes(account string) string {
 		"or the pages of zoho_connect; if Zoho refuses, as for a self client, " + c.Consent(account)
 }
 
+// isDeviceClient reports whether the client is of the type that connects accounts by device codes.
+func (c *Client) isDeviceClient() bool { return strings.HasPrefix(c.ID(), zoho.DeviceClientPrefix) }
+
 // ConnectCommand brings a grant in. Without scopes there is nothing to ask consent for.
 func (c *Client) ConnectCommand(account string) string {
 	command := "caddy zoho connect " + c.Name
 	if words.Name.MatchString(account) {
 		command += " " + account
 	}
-	if len(c.Scopes) == 0 {
+	switch {
+	case c.isDeviceClient():
+		command += " --device"
+	case len(c.Scopes) == 0:
 		command += " --self-client"
 	}
 	return command

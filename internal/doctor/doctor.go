@@ -73,6 +73,7 @@ func (e *exam) run(ctx context.Context, account string) {
 	statuses := c.Shared.Cache.Status(c.Cache, adminapi.Accounts(account)...)
 	e.credentials()
 	e.dataCenters(ctx, statuses)
+	e.scopeNames(ctx)
 	e.connections(ctx, statuses, account)
 	if account == "" && len(statuses) > 0 { // otherwise that nothing is connected is told already
 		e.unserved(statuses)

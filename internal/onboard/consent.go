@@ -106,7 +106,7 @@ func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser stri
 func (f *Flow) mayFinish(cl *Client, cb Callback, c *consent) (center zoho.DataCenter, _ error) {
 	switch {
 	case cb.Error != "":
-		return center, errDenied(cb.Error)
+		return center, errDenied(cl, cb.Error)
 	case cb.Code == "":
 		return center, errCallback("The answer holds no code.",
 			"Paste the whole address that the browser ended at, or begin anew.")

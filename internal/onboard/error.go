@@ -95,6 +95,7 @@ const (
 	codeExchange   = "exchange"
 	codeNoGrant    = "no-grant"
 	codeConfigured = "configured"
+	codeNoSecret   = "no-secret"
 
 	codeNoRedirectURI = "no-redirect-uri"
 )

@@ -18,7 +18,7 @@ import (
 // What Zoho did not want, and what to do about it.
 
 // errDenied explains why Zoho brought no code.
-func errDenied(code string) error {
+func errDenied(cl *Client, code string) error {
 	e := &Error{
 		Status: http.StatusForbidden,
 		Code:   codeDenied,
@@ -34,11 +34,43 @@ func errDenied(code string) error {
 			"If you did accept, wait ten minutes first."
 	case "invalid_scope":
 		e.Text = "Zoho does not know one of the scopes."
-		e.Remedy = "Compare `scopes` with the documentation of the API, letter by letter."
+		e.Remedy = compareScopes
 	case "invalid_client", "unauthorized_client":
 		e.explain(cause.ClientUnknown)
 	case "invalid_redirect_uri":
 		e.explain(cause.RedirectURI)
+	case noOrg:
+		return errNoOrg(cl)
+	}
+	return e
+}
+
+// noOrg is what Zoho says, since February 2025, of a user who has no account in a product whose scope is asked for
+// (help.zoho.com).
+const noOrg = "no_org"
+
+// errNoOrg explains no_org. Zoho does not say which product it is.
+func errNoOrg(cl *Client) error {
+	e := &Error{
+		Status: http.StatusForbidden,
+		Code:   "no-org",
+		Text:   "This user has no account in one of the products whose scopes are asked for. Zoho says no_org, and not which one.",
+		Remedy: "Sign in to the product once and set it up, or have its administrator add this user; then begin the consent anew. " +
+			"Or take its scopes out of `scopes`.",
+		Quota: quotaUntouched,
+	}
+	products := zoho.OrgProducts(cl.Scopes)
+	switch len(products) {
+	case 0:
+	case 1:
+		e.Text = fmt.Sprintf("This user has no account in Zoho %s, whose scopes are asked for: Zoho says no_org.", products[0])
+	default:
+		e.Text = fmt.Sprintf("This user has no account in one of these products of Zoho, whose scopes are asked for: %s. "+
+			"Zoho says no_org, and not which one.", strings.Join(products, ", "))
+	}
+	e.ToInvited = "Sign in to that product at Zoho once, or ask your administrator to add you there. Then open the link again."
+	if len(products) > 1 {
+		e.ToInvited = "Sign in to each of them at Zoho once, or ask your administrator to add you there. Then open the link again."
 	}
 	return e
 }

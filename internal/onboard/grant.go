@@ -70,31 +70,48 @@ func (f *Flow) exchange(
 		if err != nil {
 			return nil, err
 		}
-		if reply.RefreshToken == "" {
-			return nil, errNoRefreshToken()
-		}
-		scopes := zoho.SplitScopes(reply.Scope)
-		if len(scopes) == 0 && redirectURI != "" {
+		var scopes []string // those of a self client's code are its own
+		if redirectURI != "" {
 			scopes = cl.Scopes
 		}
-		grant := tokencache.Grant{
-			RefreshToken:   reply.RefreshToken,
-			AccountsServer: center.Accounts,
-			APIDomain:      reply.APIDomain,
-			Scopes:         slices.Clone(scopes),
-			GrantedAt:      time.Now(),
-		}
-		p := newPending(account, grant)
-		p.fresh = true
-		p.exchanged = f.cache.Exchanged(cl.Cache, cl.key(account), grant, tokencache.Fetched{
-			AccessToken: reply.AccessToken,
-			Life:        reply.ExpiresIn - time.Since(asked),
-			APIDomain:   reply.APIDomain,
-			Scope:       reply.Scope,
-		})
-		return p, nil
+		return f.obtained(cl, center, account, tokenReply{reply, asked}, scopes)
 	}
 	return nil, failed
+}
+
+// tokenReply is a reply with the time when it was asked for.
+type tokenReply struct {
+	zoho.Reply
+	asked time.Time
+}
+
+// obtained is the grant that a person's consent has brought. scopes are those that were asked for, which count
+// where Zoho does not say which it has given.
+func (f *Flow) obtained(
+	cl *Client, center zoho.DataCenter, account string, reply tokenReply, scopes []string,
+) (*pendingGrant, error) {
+	if reply.RefreshToken == "" {
+		return nil, errNoRefreshToken()
+	}
+	if given := zoho.SplitScopes(reply.Scope); len(given) > 0 {
+		scopes = given
+	}
+	grant := tokencache.Grant{
+		RefreshToken:   reply.RefreshToken,
+		AccountsServer: center.Accounts,
+		APIDomain:      reply.APIDomain,
+		Scopes:         slices.Clone(scopes),
+		GrantedAt:      time.Now(),
+	}
+	p := newPending(account, grant)
+	p.fresh = true
+	p.exchanged = f.cache.Exchanged(cl.Cache, cl.key(account), grant, tokencache.Fetched{
+		AccessToken: reply.AccessToken,
+		Life:        reply.ExpiresIn - time.Since(reply.asked),
+		APIDomain:   reply.APIDomain,
+		Scope:       reply.Scope,
+	})
+	return p, nil
 }
 
 // complete has a grant prove itself by a renewal, and makes it that of its account.

@@ -117,7 +117,7 @@ func errPagesUnknown() error {
 func errNoKey() error {
 	return &Error{
 		Status: http.StatusConflict,
-		Code:   "no-secret",
+		Code:   codeNoSecret,
 		Text:   "The client's secret has no value now, so nothing can be signed.",
 		Remedy: "Set it and try again.",
 	}

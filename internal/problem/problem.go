@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -52,10 +53,11 @@ const (
 // HeaderName marks an answer as ours, so that nobody takes it for Zoho's.
 const HeaderName = "Zoho-Proxy-Error"
 
-// problemType is the stable URI of a cause, short of its code.
-const problemType = "https://github.com/caddy-zoho/caddy-zoho/blob/main/docs/errors.md#"
+// causes is the stable URI of a cause, short of its code.
+const causes = "https://github.com/caddy-zoho/caddy-zoho/blob/main/docs/errors.md#"
 
-// Problem is an answer of ours to the app (RFC 9457). It never holds a secret.
+// Problem is an answer of ours to the app, in the form of Zoho's errors and of RFC 9457 at once. It
+// never holds a secret.
 type Problem struct {
 	Status     int
 	Code       string
@@ -66,30 +68,56 @@ type Problem struct {
 	Close      bool          // the connection serves no other request
 }
 
-// problemJSON has, besides RFC 9457's members, the fields where Zoho's clients look.
-type problemJSON struct {
-	Type      string `json:"type"`
-	Title     string `json:"title"`
-	Status    int    `json:"status"`
-	Detail    string `json:"detail"`
-	Code      string `json:"code"`
-	ErrorCode string `json:"errorCode"`
-	Message   string `json:"message"`
+// The types of an answer. Zoho's SDKs choose their parser by the exact type, know only the first, and
+// fail inside themselves at another.
+const (
+	plainType   = "application/json"
+	problemType = "application/problem+json"
+)
+
+// members are those of Zoho's errors, and those of RFC 9457. They disagree on the status.
+type members struct {
+	Code      string   `json:"code"`
+	ErrorCode string   `json:"errorCode"`
+	Message   string   `json:"message"`
+	Status    any      `json:"status"`
+	Details   struct{} `json:"details"`
+	Type      string   `json:"type"`
+	Title     string   `json:"title"`
+	Detail    string   `json:"detail"`
 }
 
-func (p *Problem) body() []byte {
+func (p *Problem) body(contentType string) []byte {
+	m := members{
+		Code: p.Code, ErrorCode: p.Code, Message: p.Title + ": " + p.Detail, Status: "error",
+		Type: causes + p.Code, Title: p.Title, Detail: p.Detail,
+	}
+	if contentType == problemType {
+		m.Status = p.Status
+	}
 	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	// Strings only: encoding cannot fail.
-	_ = encoder.Encode(problemJSON{
-		Type: problemType + p.Code, Title: p.Title, Status: p.Status, Detail: p.Detail,
-		Code: p.Code, ErrorCode: p.Code, Message: p.Title + ": " + p.Detail,
-	})
+	_ = json.NewEncoder(&b).Encode(m) // strings and a number: it cannot fail
 	return b.Bytes()
 }
 
-func (p *Problem) header(h http.Header, length int) {
-	h.Set("Content-Type", "application/problem+json")
+// typeFor is the type of the answer to a request: that of RFC 9457 is for who names it.
+func typeFor(r *http.Request) string {
+	for _, line := range r.Header["Accept"] {
+		for one := range strings.SplitSeq(line, ",") {
+			name, parameters, err := mime.ParseMediaType(one)
+			if err != nil || name != problemType {
+				continue
+			}
+			if q, err := strconv.ParseFloat(cmp.Or(parameters["q"], "1"), 64); err == nil && q > 0 {
+				return problemType
+			}
+		}
+	}
+	return plainType
+}
+
+func (p *Problem) header(h http.Header, contentType string, length int) {
+	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(length))
 	h.Set("Cache-Control", "no-store")
 	h.Set(HeaderName, p.Code)
@@ -108,9 +136,10 @@ func (p *Problem) header(h http.Header, length int) {
 }
 
 // Write answers the app.
-func (p *Problem) Write(w http.ResponseWriter) error {
-	body := p.body()
-	p.header(w.Header(), len(body))
+func (p *Problem) Write(w http.ResponseWriter, r *http.Request) error {
+	contentType := typeFor(r)
+	body := p.body(contentType)
+	p.header(w.Header(), contentType, len(body))
 	w.WriteHeader(p.Status)
 	_, err := w.Write(body)
 	return err
@@ -119,7 +148,8 @@ func (p *Problem) Write(w http.ResponseWriter) error {
 // Response is the problem as an answer of the transport. It is not an error there:
 // reverse_proxy would blame Zoho's host for it.
 func (p *Problem) Response(r *http.Request) *http.Response {
-	body := p.body()
+	contentType := typeFor(r)
+	body := p.body(contentType)
 	res := &http.Response{
 		Status:     fmt.Sprintf("%d %s", p.Status, http.StatusText(p.Status)),
 		StatusCode: p.Status,
@@ -129,7 +159,7 @@ func (p *Problem) Response(r *http.Request) *http.Response {
 		ContentLength: int64(len(body)),
 		Request:       r,
 	}
-	p.header(res.Header, len(body))
+	p.header(res.Header, contentType, len(body))
 	return res
 }
 

@@ -52,6 +52,34 @@ func Need(tb testing.TB) {
 	}
 }
 
+// NeedCommand skips the test where the server is of a version without a command. Such a Redis is a good one, so
+// that is no failure with CI=true either.
+func (s *Server) NeedCommand(name, since string) {
+	s.tb.Helper()
+	if !s.Knows(name) {
+		s.tb.Skipf("this redis-server has no %s, which came with Redis %s", strings.ToUpper(name), since)
+	}
+}
+
+// Knows reports whether the server has a command.
+func (s *Server) Knows(name string) bool {
+	s.tb.Helper()
+	return strings.Contains(s.CLI("COMMAND", "INFO", name), name)
+}
+
+// Calls is how often a command was run, refusals and failures left out.
+func (s *Server) Calls(name string) (calls int) {
+	s.tb.Helper()
+	for line := range strings.Lines(s.CLI("INFO", "commandstats")) {
+		if numbers, ok := strings.CutPrefix(line, "cmdstat_"+name+":calls="); ok {
+			if _, err := fmt.Sscan(strings.SplitN(numbers, ",", 2)[0], &calls); err != nil {
+				s.tb.Fatal(line, err)
+			}
+		}
+	}
+	return calls
+}
+
 // Start starts a server. Settings are those of redis.conf, in pairs: Start(t, "appendonly", "yes").
 // By itself it writes nothing to the disk.
 func Start(tb testing.TB, settings ...string) *Server {

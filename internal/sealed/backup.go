@@ -35,6 +35,11 @@ import (
 //
 // Rings and grants stand there as they are stored: whoever has the file and none of the keys
 // learns the names of accounts, and when they were connected.
+//
+// What was damaged in the store is not in it. The header then has one more member, which versions
+// before leave unread:
+//
+//	"missing": [{"client": "main", "account": "b", "why": "…"}], "missing_more": 0
 
 // backupSchema grows when an older version would misread what a newer one has written.
 const backupSchema = 1
@@ -44,13 +49,56 @@ const (
 	maxLine       = 1 << 20
 	maxRings      = 16 << 20 // bytes of all rings together, which a reader keeps
 	maxName       = 4096     // bytes of what is named in messages
+	maxMissing    = 200      // are named in the header, which is one line
+	maxWhy        = 200      // bytes of each of their names and reasons
 )
 
-// Dump is all that a store has of grants, as it is stored, at one moment.
+// Dump is all that a store has of grants, as it is stored, at one moment. What is not as it was
+// written cannot be in it, and is Missing.
 type Dump struct {
 	Rings     []ClientRing
 	Grants    []AccountGrant
 	Deletions []Deletion
+	Missing   []Missing
+
+	rings map[string]bool // by order, of AddRing
+}
+
+// Missing is something that is stored and cannot be in a backup. Without an account it is not known
+// whose it is.
+type Missing struct {
+	Client  string `json:"client,omitempty"`
+	Account string `json:"account,omitempty"`
+	Why     string `json:"why"`
+}
+
+// AddRing adds a ring, for the grants that AddGrant adds later.
+func (d *Dump) AddRing(r ClientRing) {
+	if d.rings == nil {
+		d.rings = make(map[string]bool)
+	}
+	if order := r.order(); !d.rings[order] {
+		d.rings[order] = true
+		d.Rings = append(d.Rings, r)
+	}
+}
+
+// AddGrant adds a grant that is stored in the bucket. It is missing if it, or the ring that opens it, is damaged.
+func (d *Dump) AddGrant(key tokencache.Key, packed []byte, bucket string) {
+	g := AccountGrant{Client: key.Client, Account: key.Account}
+	if Unpack(packed, &g.Grant, bucket, key.Client, key.Account) != nil {
+		d.miss(key, "its record is not as it was written")
+		return
+	}
+	if ring := (ClientRing{Client: key.Client, KeyRing: KeyRing{ID: g.Grant.Grant.Key}}); !d.rings[ring.order()] {
+		d.miss(key, "its data key is missing, or not as it was written")
+		return
+	}
+	d.Grants = append(d.Grants, g)
+}
+
+func (d *Dump) miss(key tokencache.Key, why string) {
+	d.Missing = append(d.Missing, Missing{key.Client, key.Account, why})
 }
 
 // ClientRing is a ring and whose it is.
@@ -84,6 +132,17 @@ func (d Deletion) Key() tokencache.Key {
 	return tokencache.Key{Client: d.Client, Account: d.Account}
 }
 
+// Key is the account's.
+func (m Missing) Key() tokencache.Key { return tokencache.Key{Client: m.Client, Account: m.Account} }
+
+// String names the account and the reason.
+func (m Missing) String() string {
+	if m.Account == "" {
+		return m.Why
+	}
+	return m.Key().String() + ": " + m.Why
+}
+
 // BackupHeader is what a backup says of itself.
 type BackupHeader struct {
 	Program string      `json:"program"`
@@ -92,7 +151,13 @@ type BackupHeader struct {
 	Store   string      `json:"store"` // its name
 	Keys    []NeededKey `json:"keys"`  // that were configured then
 	BackupCounts
+
+	Missing     []Missing `json:"missing,omitempty"`      // some of what is not in it, in the order of accounts
+	MissingMore int       `json:"missing_more,omitempty"` // how many there are beside those
 }
+
+// Incomplete is how many things are not in the backup that were stored then.
+func (h BackupHeader) Incomplete() int { return len(h.Missing) + h.MissingMore }
 
 // NeededKey is a key that opens a backup, by its id.
 type NeededKey struct {
@@ -106,7 +171,31 @@ func (h BackupHeader) texts() []string {
 	for _, key := range h.Keys {
 		all = append(all, key.ID, key.What)
 	}
+	for _, m := range h.Missing {
+		all = append(all, m.Client, m.Account, m.Why)
+	}
 	return all
+}
+
+// told are some of what is missing, in words that a reader takes: what is damaged may have any name.
+func told(missing []Missing) (some []Missing) {
+	for _, m := range missing[:min(len(missing), maxMissing)] {
+		some = append(some, Missing{printable(m.Client), printable(m.Account), printable(m.Why)})
+	}
+	return some
+}
+
+func printable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+	if len(text) > maxWhy {
+		text = strings.ToValidUTF8(text[:maxWhy], "") + "…"
+	}
+	return text
 }
 
 // BackupCounts is how much there is of each kind.
@@ -136,6 +225,7 @@ func WriteBackup(w io.Writer, h BackupHeader, d *Dump) error {
 	d.sort()
 	h.Program, h.Schema, h.Made = backupProgram, backupSchema, UTC(h.Made).Truncate(time.Second)
 	h.BackupCounts = BackupCounts{Rings: len(d.Rings), Grants: len(d.Grants), Deletions: len(d.Deletions)}
+	h.Missing, h.MissingMore = told(d.Missing), max(0, len(d.Missing)-maxMissing)
 	out := bufio.NewWriterSize(w, 64<<10)
 	digest := sha256.New()
 	lines := json.NewEncoder(io.MultiWriter(out, digest))
@@ -163,6 +253,7 @@ func (d *Dump) sort() {
 	slices.SortFunc(d.Rings, func(a, b ClientRing) int { return cmp.Compare(a.order(), b.order()) })
 	slices.SortFunc(d.Grants, func(a, b AccountGrant) int { return a.Key().Compare(b.Key()) })
 	slices.SortFunc(d.Deletions, func(a, b Deletion) int { return a.Key().Compare(b.Key()) })
+	slices.SortStableFunc(d.Missing, func(a, b Missing) int { return a.Key().Compare(b.Key()) })
 }
 
 // order sorts rings by client and id.

@@ -199,3 +199,28 @@ func withRightEnd(file []byte) []byte {
 	return fmt.Appendf(bytes.Clone(file), "{\"end\":{\"rings\":%d,\"grants\":%d,\"deletions\":%d,\"sha256\":\"%x\"}}\n",
 		count("ring"), count("grant"), count("deletion"), sha256.Sum256(file))
 }
+
+// TestIncompleteBackup: what is missing is named, some of it; a backup that lacks nothing is as it always was.
+func TestIncompleteBackup(t *testing.T) {
+	write := func(d *sealed.Dump) string {
+		var file bytes.Buffer
+		if err := sealed.WriteBackup(&file, sealed.BackupHeader{Made: time.Now(), Store: "/store"}, d); err != nil {
+			t.Fatal(err)
+		}
+		return file.String()
+	}
+	if text := write(&sealed.Dump{}); strings.Contains(text, "missing") {
+		t.Errorf("a complete one says %s", text)
+	}
+	d := new(sealed.Dump)
+	for i := range 1000 {
+		d.AddGrant(tokencache.Key{Client: "main", Account: fmt.Sprintf("%06d\x00<%s>", i, strings.Repeat("<", 1000))}, nil, "grants")
+	}
+	s, err := sealed.CheckBackup(strings.NewReader(write(d)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Incomplete() != 1000 || !strings.HasPrefix(s.Missing[7].Account, "000007\ufffd<") || s.Missing[7].Why == "" {
+		t.Errorf("%d are missing, one of them %q", s.Incomplete(), s.Missing[7])
+	}
+}

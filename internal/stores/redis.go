@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -99,6 +100,9 @@ func (r *Redis) config() (c redisstore.Config, err error) {
 		if err != nil {
 			return c, err
 		}
+		if slices.Contains(c.Addresses, a.at) {
+			return c, fmt.Errorf("the address %s is there twice: name each node of a cluster, or each sentinel, once", a.at)
+		}
 		if i > 0 && (a.scheme != schemes[0] || a.database != c.Database) {
 			return c, errors.New("its addresses differ in their scheme or database: all are of one cluster, or sentinels of one primary")
 		}
@@ -149,6 +153,9 @@ func parseAddress(text string, sentinel bool) (a address, err error) {
 		}
 		if u.Hostname() == "" {
 			return a, errors.New("an address names no host: write " + u.Scheme + "://HOST:PORT")
+		}
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return a, fmt.Errorf("an address has the port %s: ports are 1 to 65535", port)
 		}
 		a.at = net.JoinHostPort(u.Hostname(), port)
 	case "unix":

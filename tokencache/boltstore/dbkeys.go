@@ -27,7 +27,11 @@ type cachedKey struct {
 // opened anew: a secret that was taken out of the configuration opens nothing any more.
 func (f *dbFile) dataKey(tx *bolt.Tx, name keyName, secrets [][]byte) (cachedKey, error) {
 	d := sealed.Digest(secrets)
-	if c, ok := f.keys[name]; ok && c.secrets == d {
+	c, ok := f.made[name]
+	if !ok {
+		c, ok = f.keys[name]
+	}
+	if ok && c.secrets == d {
 		return c, nil
 	}
 	ring, err := findRing(tx, name)
@@ -38,7 +42,7 @@ func (f *dbFile) dataKey(tx *bolt.Tx, name keyName, secrets [][]byte) (cachedKey
 	if err != nil {
 		return cachedKey{}, err
 	}
-	c := cachedKey{DataKey: key, secrets: d, complete: ring.Complete(secrets)}
+	c = cachedKey{DataKey: key, secrets: d, complete: ring.Complete(secrets)}
 	f.made[name] = c
 	return c, nil
 }

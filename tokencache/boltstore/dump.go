@@ -2,20 +2,22 @@ package boltstore
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
 	"github.com/caddy-zoho/caddy-zoho/internal/turn"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
 // What a backup is made of, and what comes out of one. A dump is copied in one transaction, and
 // nobody waits for whoever reads it: the file is free again before the first line goes out.
 
-// Dump is what is stored of grants at this moment, as it is stored. It is refused where some of
-// that is damaged: a backup of it must not take the place of a sound one.
+// Dump is what is stored of grants at this moment, as it is stored. What is damaged is missing in it;
+// where no grant is sound there is none.
 func (b *Store) Dump() (*sealed.Dump, error) {
 	return ask(&b.grants, turn.Patience, b.dump)
 }
@@ -30,7 +32,7 @@ func (b *Store) dump() (*sealed.Dump, error) {
 	if f.db != nil {
 		var found inspection
 		err := f.run(false, func(tx *bolt.Tx) (err error) {
-			if found, err = inspect(tx); err != nil || len(found.faults) > 0 {
+			if found, err = inspect(tx); err != nil {
 				return err
 			}
 			return dumpGrants(tx, d)
@@ -40,7 +42,14 @@ func (b *Store) dump() (*sealed.Dump, error) {
 		}
 		if len(found.faults) > 0 {
 			b.index.set(found)
-			return nil, b.damagedRecord(someOf(found.faults))
+			if len(d.Grants) == 0 {
+				return nil, b.damagedRecord(someOf(found.faults))
+			}
+		}
+		if len(d.Missing) == 0 { // what is wrong concerns no grant that is there
+			for _, fault := range found.faults {
+				d.Missing = append(d.Missing, sealed.Missing{Why: fault})
+			}
 		}
 	}
 	deleted, err := b.tokensDeletions()
@@ -55,24 +64,28 @@ func (b *Store) dump() (*sealed.Dump, error) {
 
 // dumpGrants copies rings and grants.
 func dumpGrants(tx *bolt.Tx, d *sealed.Dump) error {
-	return errors.Join(
+	found := 0
+	err := errors.Join(
 		eachRing(tx, func(client string, ring *sealed.KeyRing, retired bool) error {
-			d.Rings = append(d.Rings, sealed.ClientRing{Client: client, Retired: retired, KeyRing: *ring})
+			d.AddRing(sealed.ClientRing{Client: client, Retired: retired, KeyRing: *ring})
 			return nil
 		}),
 		eachAccount(tx, bucketGrants, func(key tokencache.Key, value []byte) error {
-			g := sealed.AccountGrant{Client: key.Client, Account: key.Account}
-			if err := sealed.Unpack(value, &g.Grant, bucketGrants, key.Client, key.Account); err != nil {
-				return err
-			}
-			d.Grants = append(d.Grants, g)
+			d.AddGrant(key, value, bucketGrants)
+			found++
 			return nil
 		}),
 	)
+	if lost := grantCount(tx) - found; lost > 0 {
+		d.Missing = append(d.Missing, sealed.Missing{
+			Why: fmt.Sprintf("%s gone, nobody knows of which accounts", words.Plural(lost, "record")),
+		})
+	}
+	return err
 }
 
 // eachRing calls fn for each ring: those that seal, and those of before. What cannot be read is
-// left out. It is no ring that a grant needs, since inspect has looked at those.
+// left out. If a grant needs it inspect tells, and AddGrant.
 func eachRing(tx *bolt.Tx, fn func(client string, ring *sealed.KeyRing, retired bool) error) error {
 	if keys := tx.Bucket([]byte(bucketKeys)); keys != nil {
 		err := keys.ForEach(func(client, value []byte) error {

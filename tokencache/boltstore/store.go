@@ -48,6 +48,7 @@ type Store struct {
 	dir    string
 	tokens dbFile
 	grants dbFile // its turn is taken before that of tokens
+	writes writes // of tokens
 
 	opened  atomic.Bool // grants.db was looked at, so that index says what it holds
 	closed  atomic.Bool // by Close, until Open: calls are refused

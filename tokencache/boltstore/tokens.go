@@ -60,10 +60,10 @@ func (b *Store) Save(key tokencache.Key, secrets [][]byte, r tokencache.Record) 
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	w := sealed.NewRecord(r)
 	var keyErr error
 	// gofail: var beforeCommit struct{}
-	err := b.withTokens(true, func(tx *bolt.Tx) error { // may run twice, on a file begun anew
+	err := b.withTokens(true, func(tx *bolt.Tx) error {
+		w := sealed.NewRecord(r)
 		if r.Token != "" {
 			dk, err := b.tokens.writeDataKey(tx, key.Client, secrets, true)
 			if keyErr = err; err == nil {

@@ -13,15 +13,23 @@ import (
 
 // withTokens runs a transaction on tokens.db. If the file turns out to be
 // damaged, it is set aside, a new one is begun, and fn runs again on that: once,
-// for a second file that is damaged at birth says that the disk is. With an error fn may
+// for a second file that is damaged at birth says that the disk is. What writes may share its
+// transaction with others, and run several times, see writes. With an error fn may
 // still run, on a disk that hangs: what it sets is not to be looked at then.
 func (b *Store) withTokens(write bool, fn func(*bolt.Tx) error) error {
-	return b.withTokensFor(turn.Patience, write, fn)
-}
-
-// withTokensFor is withTokens for who can wait longer or less long.
-func (b *Store) withTokensFor(limit time.Duration, write bool, fn func(*bolt.Tx) error) error {
-	return askOnly(&b.tokens, limit, func() error { return b.runTokens(write, fn) })
+	if !write {
+		return askOnly(&b.tokens, turn.Patience, func() error { return b.runTokens(false, fn) })
+	}
+	w := b.writes.add(fn)
+	err := askOnly(&b.tokens, turn.Patience, func() error {
+		return b.writes.make(w, func(all func(*bolt.Tx) error) error { return b.runTokens(true, all) })
+	})
+	if errors.Is(err, turn.ErrHung) {
+		if done, made := b.writes.leave(w); done {
+			return made
+		}
+	}
+	return err
 }
 
 // fromTokens is what fn finds in tokens.db, zero with an error.

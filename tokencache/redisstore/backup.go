@@ -39,6 +39,7 @@ type content struct {
 	keys   []tokencache.Key
 	packed []string
 	rings  []ringAt // the one that seals first
+	fault  error    // a ring that cannot be read, nil = none
 }
 
 // ringAt is a ring and where it was read.
@@ -73,15 +74,26 @@ func (s *Store) content(client string) (c content, err error) {
 		}
 		ring, err := unpackRing(raw, sealed.Grants, client)
 		if err != nil {
-			return c, s.grantError(tokencache.Key{Client: client}, err)
+			c.fault = s.grantError(tokencache.Key{Client: client}, err)
+			continue
 		}
 		c.rings = append(c.rings, ringAt{ring, at, raw, i > 0})
 	}
 	return c, nil
 }
 
+// sound is content for who needs all of it.
+func (s *Store) sound(client string) (content, error) {
+	c, err := s.content(client)
+	if err == nil {
+		err = c.fault
+	}
+	return c, err
+}
+
 // Dump is what is stored of grants, as it is stored. Those that Redis has lost are in it as they
-// were; if one of them was not read before, there is none: it would pass for complete.
+// were, if they were read before. What is damaged is missing in it, as are the others; where no grant is left
+// there is none.
 func (s *Store) Dump() (*sealed.Dump, error) {
 	if _, err := s.relist(false); err != nil {
 		return nil, err
@@ -97,18 +109,20 @@ func (s *Store) Dump() (*sealed.Dump, error) {
 			return nil, err
 		}
 		for _, ring := range c.rings {
-			d.Rings = append(d.Rings, sealed.ClientRing{Client: client, Retired: ring.retired, KeyRing: *ring.KeyRing})
+			d.AddRing(sealed.ClientRing{Client: client, Retired: ring.retired, KeyRing: *ring.KeyRing})
 		}
 		for i, key := range c.keys {
-			g := sealed.AccountGrant{Client: client, Account: key.Account}
-			if err := sealed.Unpack([]byte(c.packed[i]), &g.Grant, placeGrants, client, key.Account); err != nil {
-				return nil, s.unreadable(key, err)
-			}
-			d.Grants = append(d.Grants, g)
+			d.AddGrant(key, []byte(c.packed[i]), placeGrants)
 		}
 	}
-	if err := s.dumpLost(d); err != nil {
-		return nil, err
+	lost := s.dumpLost(d)
+	switch {
+	case len(d.Grants) > 0 || len(d.Missing) == 0:
+	case len(lost) > 0:
+		return nil, s.lost(lost)
+	default:
+		first := d.Missing[0]
+		return nil, s.grantError(first.Key(), fmt.Errorf("%w: %s", tokencache.ErrDamaged, first.Why))
 	}
 	deleted, err := s.Deleted()
 	for key, at := range deleted {
@@ -117,27 +131,20 @@ func (s *Store) Dump() (*sealed.Dump, error) {
 	return d, err
 }
 
-// dumpLost adds the grants that were lost, and what opens them.
-func (s *Store) dumpLost(d *sealed.Dump) error {
-	var unknown []tokencache.Key
+// dumpLost adds the grants that were lost, and what opens them. It names those that were not read before.
+func (s *Store) dumpLost(d *sealed.Dump) (unread []tokencache.Key) {
 	for _, key := range s.index.gone() {
 		packed := s.index.kept(key)
 		ring := s.rings.ring(sealed.KeyOf([]byte(packed)))
 		if ring == nil {
-			unknown = append(unknown, key)
+			unread = append(unread, key)
+			d.Missing = append(d.Missing, sealed.Missing{
+				Client: key.Client, Account: key.Account, Why: "Redis has lost it, and this Caddy has not read it before",
+			})
 			continue
 		}
-		g := sealed.AccountGrant{Client: key.Client, Account: key.Account}
-		if err := sealed.Unpack([]byte(packed), &g.Grant, placeGrants, key.Client, key.Account); err != nil {
-			return s.unreadable(key, err)
-		}
-		d.Grants = append(d.Grants, g)
-		if !slices.ContainsFunc(d.Rings, func(r sealed.ClientRing) bool { return r.Client == key.Client && r.ID == ring.ID }) {
-			d.Rings = append(d.Rings, sealed.ClientRing{Client: key.Client, Retired: true, KeyRing: *ring})
-		}
+		d.AddRing(sealed.ClientRing{Client: key.Client, Retired: true, KeyRing: *ring})
+		d.AddGrant(key, []byte(packed), placeGrants)
 	}
-	if len(unknown) > 0 {
-		return s.lost(unknown)
-	}
-	return nil
+	return unread
 }

@@ -22,6 +22,11 @@ func (s *Store) Concerns() (all []tokencache.Concern) {
 	if len(s.index.all()) > 0 {
 		all = append(all, s.examineKeeping()...)
 	}
+	if deaf := s.deaf.Load(); deaf != nil {
+		all = append(all, tokencache.Concern{
+			What: s.Name() + ": what other replicas change is not learned of", Why: deaf.Reason, Do: deaf.Remedy, Failed: true,
+		})
+	}
 	for _, text := range s.warnings.Latest() {
 		all = append(all, explainNoticed(text))
 	}

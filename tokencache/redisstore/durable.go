@@ -52,8 +52,8 @@ func knowsWaitAOF(version string) bool {
 }
 
 // await adds to a pipeline the waits for what stands before them, on the same connection.
-// confirmed says afterwards how many of those that should have it do.
-func (d durability) await(ctx context.Context, pipe redis.Pipeliner) (confirmed func() bool) {
+// missing says afterwards who should have it and does not, "" if all have.
+func (d durability) await(ctx context.Context, pipe redis.Pipeliner) (missing func() string) {
 	var disk *redis.IntSliceCmd
 	var replicas *redis.IntCmd
 	if d.aof {
@@ -64,9 +64,24 @@ func (d durability) await(ctx context.Context, pipe redis.Pipeliner) (confirmed 
 		replicas = redis.NewIntCmd(ctx, "wait", 1, waitLimit.Milliseconds())
 		_ = pipe.Process(ctx, replicas)
 	}
-	return func() bool {
-		return (disk == nil || len(disk.Val()) > 0 && disk.Val()[0] > 0) && (replicas == nil || replicas.Val() > 0)
+	return func() string {
+		var all []string
+		if replicas != nil && replicas.Val() == 0 {
+			all = append(all, without("replica", "wait", replicas.Err()))
+		}
+		if disk != nil && (len(disk.Val()) == 0 || disk.Val()[0] == 0) {
+			all = append(all, without("disk", "waitaof", disk.Err()))
+		}
+		return strings.Join(all, ", and ")
 	}
+}
+
+// without says that a replica or a disk does not have something, or that this could not be asked.
+func without(who, command string, err error) string {
+	if err != nil && judge(err) == refusals["NOPERM"] {
+		return fmt.Sprintf("whether a %s has it cannot be asked, since Redis's user may not: add +%s", who, command)
+	}
+	return fmt.Sprintf("no %s had it within %s", who, waitLimit)
 }
 
 // durabilityOf is what the node that holds a key can do. Where INFO is forbidden nothing is waited for.
@@ -153,7 +168,7 @@ func (s *Store) writePart(writes []write, part []int, replies []any) error {
 	if err != nil {
 		return err
 	}
-	var confirmed func() bool
+	var missing func() string
 	err = server.within(callLimit+2*waitLimit, func(ctx context.Context, c redis.UniversalClient) error {
 		node, err := primaryOf(ctx, c, first.keys[0])
 		if err != nil {
@@ -164,7 +179,7 @@ func (s *Store) writePart(writes []write, part []int, replies []any) error {
 			for i, one := range part {
 				scripts[i] = pipe.Eval(ctx, writes[one].text, writes[one].keys, writes[one].args...)
 			}
-			confirmed = d.await(ctx, pipe)
+			missing = d.await(ctx, pipe)
 			return nil
 		})
 		for i, script := range scripts {
@@ -179,13 +194,15 @@ func (s *Store) writePart(writes []write, part []int, replies []any) error {
 		}
 		return err
 	})
-	if err == nil && !confirmed() {
+	if err != nil {
+		return err
+	}
+	if who := missing(); who != "" {
 		what := first.what
 		if more := len(part) - 1; more > 0 {
 			what += fmt.Sprintf(" and %d more", more)
 		}
-		s.warnings.WarnAnew("%s: %s is stored, but no replica or disk had it within %s: if Redis fails now, it is lost",
-			s.Name(), what, waitLimit)
+		s.warnings.WarnAnew("%s: %s is stored, but %s: if Redis fails now, it is lost", s.Name(), what, who)
 	}
-	return err
+	return nil
 }

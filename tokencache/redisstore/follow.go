@@ -14,6 +14,7 @@ func (s *Store) Open() error {
 	if s.open.Load() != nil {
 		return nil
 	}
+	s.deaf.Store(nil)
 	server := connect(s.config)
 	s.open.Store(server)
 	f := &follower{Store: s, server: server, end: make(chan struct{})}
@@ -75,7 +76,7 @@ func (f *follower) step() (ok bool) {
 	if f.after == "" || f.server.count() != f.outages {
 		after, err := f.synchronize()
 		if err != nil {
-			f.tellRefusal(err)
+			f.noteRefusal(err)
 			return false
 		}
 		f.after = after
@@ -83,9 +84,10 @@ func (f *follower) step() (ok bool) {
 	}
 	entries, gap, err := f.changesAfter(f.after)
 	if err != nil {
-		f.tellRefusal(err)
+		f.noteRefusal(err)
 		return false
 	}
+	f.deaf.Store(nil)
 	if same, err := f.isSame(); err != nil || !same || gap {
 		f.after = "" // at once: who is behind, or at another Redis, looks at all of it
 		return err == nil
@@ -102,10 +104,14 @@ func (f *follower) step() (ok bool) {
 	return time.Since(f.relisted) < relistPause || f.lookAtLists() == nil
 }
 
-// tellRefusal warns of what does not pass by itself: who calls the store may not meet it.
-func (f *follower) tellRefusal(err error) {
-	if errors.Is(err, errRefused) {
-		f.warnings.Warn("what other processes change is not learned of: %v", err)
+// noteRefusal has it told that a Redis which can be had refuses this: who calls the store may not meet it.
+func (f *follower) noteRefusal(err error) {
+	var known *tokencache.StoreError
+	if f.server.blocked() != nil || !errors.As(err, &known) || errors.Is(err, errCrowded) {
+		return
+	}
+	if f.deaf.Swap(known) == nil {
+		f.warnings.Report("what other processes change is not learned of: %v", known)
 	}
 }
 

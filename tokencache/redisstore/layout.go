@@ -33,6 +33,7 @@ import (
 //	nonce:ID                    used until it expires
 //	pending:CLIENT:NAME         Box of a value; expires
 //	changes                     stream of what was changed, the latest
+//	trial                       stream that is tried, and deleted at once
 //
 // What stands in braces is all that a cluster goes by, so that a script finds its keys at one
 // node. Names are escaped, so that no name ends a brace or looks like two.
@@ -41,6 +42,7 @@ type layout struct{ prefix string }
 func (l layout) about() string                 { return l.prefix + "about" }
 func (l layout) clients() string               { return l.prefix + "clients" }
 func (l layout) changes() string               { return l.prefix + "changes" }
+func (l layout) trial() string                 { return l.prefix + "trial" }
 func (l layout) accounts(client string) string { return l.prefix + "accounts:" + escape(client) }
 func (l layout) nonce(id string) string        { return l.prefix + "nonce:" + escape(id) }
 func (l layout) retired(client, id string) string {

@@ -72,7 +72,7 @@ var refusals = map[string]fault{
 		"give it more, or have it drop other programs' keys: it must not drop those of grants",
 		true, false,
 	},
-	"MISCONF": {"it cannot write its snapshot, and takes no changes", "see to its disk and its log", true, false},
+	"MISCONF": {"it cannot write to its disk, and takes no changes", "see to its disk and its log", true, false},
 	"NOREPLICAS": {
 		"it has too few replicas to take changes (min-replicas-to-write)", "see to its replicas", true, false,
 	},
@@ -113,7 +113,19 @@ var plainRefusals = map[string]fault{
 		"it wants no password", "take `password` away from `store redis`",
 		true, true,
 	},
-	"ERR unknown command": faultUnknown,
+	"ERR The user executing the script can't": refusals["NOPERM"],
+	"ERR ACL failure in script":               refusals["NOPERM"],
+	"ERR This instance has cluster support disabled": {
+		"it is no node of a cluster, and several addresses name one",
+		"name one Redis, or the sentinels of one together with `sentinel NAME`",
+		true, true,
+	},
+	"ERR unknown command": {
+		"it does not know what it is asked",
+		"if this is the address of a sentinel, add `sentinel NAME`, the name of the primary; otherwise it must be " +
+			"Redis 6.2 or later, or speak as that does",
+		false, false,
+	},
 }
 
 // judge says which way of failing an error is.

@@ -32,7 +32,7 @@ func (s *Store) KeysInUse(first string) (use sealed.KeysInUse, err error) {
 		return use, err
 	}
 	for _, client := range clients {
-		c, err := s.content(client)
+		c, err := s.sound(client)
 		if err != nil {
 			return use, err
 		}
@@ -99,7 +99,7 @@ func (s *Store) Rekey(of func(client string) [][]byte) (done sealed.Rekeyed, err
 }
 
 func (s *Store) rekeyClient(done *sealed.Rekeyed, client string, secrets [][]byte) error {
-	c, err := s.content(client)
+	c, err := s.sound(client)
 	if err != nil {
 		return err
 	}

@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -63,8 +65,9 @@ const (
 )
 
 // server is an open connection to Redis. A call waits for one of its turns, and then ends within its
-// limit: what it waits for here says nothing about Redis. It has no second try: time-outs would add up,
-// and a script that was run may have been answered too late.
+// limit: what it waits for here says nothing about Redis. It has a second try only where its connection
+// was cut: time-outs would add up. What was carried out, and whose answer was lost, is therefore done
+// twice; scripts and callers know their own work by its id.
 type server struct {
 	name   string
 	client redis.UniversalClient
@@ -217,15 +220,27 @@ func (s *server) ask(limit time.Duration, call call) error {
 	return known
 }
 
-// try makes a call. If it ends long after its limit this process stood still, as when it is stopped or its
-// machine sleeps. Redis is not to blame for that, so the call is made once more.
+// try makes a call, and once more where Redis is not to blame for how it ended. If that was long after its
+// limit, this process stood still, as when it is stopped or its machine sleeps. If the connection was cut,
+// what stands between may have done that; to a Redis that has ended, the second one is refused at once.
 func (s *server) try(limit time.Duration, call call) error {
 	begun := time.Now()
 	err := s.once(limit, call)
-	if judge(err) == faultSlow && time.Since(begun) > limit+standstill {
+	stoodStill := judge(err) == faultSlow && time.Since(begun) > limit+standstill
+	if stoodStill || wasCut(err) {
 		err = s.once(limit, call)
 	}
 	return err
+}
+
+// wasCut reports whether the connection ended while something was asked on it.
+func wasCut(err error) bool {
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *server) once(limit time.Duration, call call) error {

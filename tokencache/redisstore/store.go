@@ -41,8 +41,9 @@ type Store struct {
 	rings    ringCache
 	newest   generations
 
-	open atomic.Pointer[server] // nil before Open, and after Close
-	stop func()                 // ends follow
+	open atomic.Pointer[server]                // nil before Open, and after Close
+	deaf atomic.Pointer[tokencache.StoreError] // why Redis does not tell what others change, nil while it does
+	stop func()                                // ends follow
 
 	mu     sync.Mutex // guards what follows
 	id     string     // of this Redis, as about has it; "" before it was read

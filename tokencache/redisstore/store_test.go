@@ -101,6 +101,7 @@ func TestRefusals(t *testing.T) {
 		settings []string
 		access   redisstore.Access
 		address  func(s *redistest.Server) string
+		another  bool                      // a second address is given
 		after    func(s *redistest.Server) // the store is open
 		call     func(s *redisstore.Store) error
 		away     bool
@@ -121,6 +122,24 @@ func TestRefusals(t *testing.T) {
 				s.CLI("ACL", "SETUSER", "default", "-@all", "+get", "+hello", "+auth", "+select")
 			},
 			away: true, says: "may not do what is needed",
+		},
+		"no scripts": {
+			after: func(s *redistest.Server) { s.CLI("ACL", "SETUSER", "default", "-@scripting") },
+			away:  true, says: "may not do what is needed",
+		},
+		"no streams": {
+			after: func(s *redistest.Server) { s.CLI("ACL", "SETUSER", "default", "-@stream") },
+			away:  true, says: "may not do what is needed",
+		},
+		"a command within scripts": {
+			after: func(s *redistest.Server) { s.CLI("ACL", "SETUSER", "default", "-zadd") },
+			away:  true, says: "may not do what is needed",
+		},
+		"a sentinel": {
+			address: func(s *redistest.Server) string { return s.Sentinel("main")[0].Addr }, says: "add `sentinel NAME`",
+		},
+		"no node of a cluster": {
+			another: true, away: true, says: "no node of a cluster",
 		},
 		"nobody listens": {
 			address: func(*redistest.Server) string { return "127.0.0.1:1" }, away: true, says: "cannot be reached",
@@ -155,6 +174,9 @@ func TestRefusals(t *testing.T) {
 			if test.address != nil {
 				config.Addresses[0] = test.address(server)
 			}
+			if test.another {
+				config.Addresses = append(config.Addresses, redistest.Start(t).Addr)
+			}
 			config.Access = func() (redisstore.Access, error) { return test.access, nil }
 			s := open(t, config)
 			if test.after != nil {
@@ -169,6 +191,28 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDeaf: that Redis does not let this user follow changes is told while it lasts, and no longer.
+func TestDeaf(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "appendonly", "yes")
+	s := open(t, configOf(server.Addr, "p:"))
+	told := func() bool {
+		return slices.ContainsFunc(s.Concerns(), func(c tokencache.Concern) bool {
+			return c.Failed && strings.Contains(c.What, "what other replicas change")
+		})
+	}
+	if told() {
+		t.Error("told before")
+	}
+	server.CLI("ACL", "SETUSER", "default", "-xread")
+	waitFor(t, "it is told", told)
+	if log := strings.Join(s.UnreportedWarnings(), "\n"); strings.Count(log, "not learned of") != 1 {
+		t.Errorf("the log has %q", log)
+	}
+	server.CLI("ACL", "SETUSER", "default", "+xread")
+	waitFor(t, "it is told no longer", func() bool { return !told() })
 }
 
 // TestPausedRedis: while Redis does not answer, only some calls wait for it (S-54).
@@ -389,6 +433,56 @@ func TestBackupOfLostGrants(t *testing.T) {
 	if !maps.Equal(opened, want) || len(d.Rings) != 2 {
 		t.Errorf("%v by %d keys, want %v by two", opened, len(d.Rings), want)
 	}
+}
+
+// TestBackupOfDamagedGrants: what is sound is in a backup, and what is not is named. Without anything
+// sound there is none, and rekeying waits until it is mended.
+func TestBackupOfDamagedGrants(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, configOf(server.Addr, "p:"))
+	save(t, s, "a", "b", "lost")
+	second := tokencache.Key{Client: "second", Account: "c"}
+	if err := s.SaveGrant(second, secrets, grant("c")); err != nil {
+		t.Fatal(err)
+	}
+	fresh := open(t, configOf(server.Addr, "p:")) // has read none
+	waitFor(t, "it knows them", func() bool { return fresh.HasGrant(key("lost")) && fresh.HasGrant(second) })
+	want := func(sound, missing []string) {
+		t.Helper()
+		d, err := fresh.Dump()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var has, lacks []string
+		for _, g := range d.Grants {
+			has = append(has, g.Key().String())
+		}
+		for _, m := range d.Missing {
+			lacks = append(lacks, m.String())
+		}
+		slices.Sort(has)
+		if slices.Sort(lacks); !slices.Equal(has, sound) || !slices.Equal(lacks, missing) {
+			t.Errorf("got %q without %q, want %q without %q", has, lacks, sound, missing)
+		}
+	}
+	server.CLI("SETRANGE", "p:{main/b}:grant", "60", "?")
+	server.CLI("DEL", "p:{main/lost}:grant")
+	want([]string{"main/a", "second/c"}, []string{
+		"main/b: its record is not as it was written",
+		"main/lost: Redis has lost it, and this Caddy has not read it before",
+	})
+	server.CLI("SETRANGE", "p:keys:grants:main", "60", "?")
+	want([]string{"second/c"}, []string{
+		"main/a: its data key is missing, or not as it was written",
+		"main/b: its record is not as it was written",
+		"main/lost: Redis has lost it, and this Caddy has not read it before",
+	})
+	_, err := fresh.Rekey(func(string) [][]byte { return secrets })
+	wantError(t, err, false, "grant of main/")
+	server.CLI("SETRANGE", "p:{second/c}:grant", "60", "?")
+	_, err = fresh.Dump()
+	wantError(t, err, false, "main/lost")
 }
 
 // TestFlushedCache: where no grant is stored Redis is a cache, and goes on by itself.

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"time"
 
@@ -11,11 +12,28 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-// TryWrite says why the store could not keep what it is given now, nil if it could.
+// TryWrite says why the store could not keep what it is given now, nil if it could. It tries each
+// kind of thing that Redis's user needs: plain keys, the stream of changes, scripts.
 func (s *Store) TryWrite() error {
-	return s.do(func(ctx context.Context, c redis.UniversalClient) error {
-		return c.Set(ctx, s.layout.nonce("try"), "", time.Second).Err()
+	err := s.do(func(ctx context.Context, c redis.UniversalClient) error {
+		_, err := c.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			pipe.Set(ctx, s.layout.nonce("try"), "", time.Second)
+			pipe.XAdd(ctx, &redis.XAddArgs{Stream: s.layout.trial(), MaxLen: 1, Values: []string{"by", s.process}})
+			pipe.XRead(ctx, &redis.XReadArgs{Streams: []string{s.layout.trial(), "$"}, Block: -1})
+			pipe.Del(ctx, s.layout.trial())
+			return nil
+		})
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	var nobody tokencache.Fingerprint
+	entry, err := s.EnterCall(nobody, 1, time.Second)
+	if err != nil {
+		return err
+	}
+	return s.CompleteCall(nobody, entry.ID, false)
 }
 
 // ConsumeNonce reports whether an id is used the first time, and remembers it until then.
@@ -25,10 +43,15 @@ func (s *Store) ConsumeNonce(id string, until time.Time) (first bool, err error)
 		used, err := s.NonceConsumed(id)
 		return !used, err
 	}
+	at, mine := s.layout.nonce(id), rand.Text()
 	err = s.do(func(ctx context.Context, c redis.UniversalClient) (err error) {
-		first, err = c.SetNX(ctx, s.layout.nonce(id), "", life).Result()
+		first, err = c.SetNX(ctx, at, mine, life).Result()
 		return err
 	})
+	if err == nil && !first { // the answer to a first try may have been lost
+		used, err := s.get(at)
+		return used == mine, err
+	}
 	return first, err
 }
 
