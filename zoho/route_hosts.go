@@ -15,10 +15,10 @@ const (
 	roleSandbox
 	roleDeveloper
 	roleAccounts
-	roleContent      // where the CRM family takes uploads
-	roleUpload       // where WorkDrive does
-	roleDownload     // where WorkDrive's files are read
+	roleUpload       // where WorkDrive takes uploads
+	roleDownload     // where its files are read
 	roleDownloadAccl // where the files are that answers point at: backups, bulk results, audit logs, recordings
+	roleContent      // where the CRM family takes uploads
 	roleProduct
 )
 
@@ -26,7 +26,7 @@ const (
 const workDriveLabel = "workdrive"
 
 // isFiles reports whether hosts of that role hold files, or take them, and nothing else.
-func (r role) isFiles() bool { return roleContent <= r && r <= roleDownloadAccl }
+func (r role) isFiles() bool { return roleUpload <= r && r <= roleContent }
 
 // dcHosts is a data center with all its host names, "" where it has none.
 type dcHosts struct {
@@ -116,8 +116,8 @@ func indexDataCenters() map[string]*dcHosts {
 	return index
 }
 
-// indexHosts maps each host name to what it stands for. The hosts for uploads come last: where
-// WorkDrive has the same name, their entry remembers its role.
+// indexHosts maps each host name to what it stands for. The CRM family's hosts for uploads come last:
+// where WorkDrive has the same name, their entry remembers its role.
 func indexHosts() map[string]hostEntry {
 	index := make(map[string]hostEntry)
 	for _, h := range hostsByCode {
@@ -128,10 +128,9 @@ func indexHosts() map[string]hostEntry {
 			}
 		}
 		eachProductHost(func(r role, s Service, _ func(DataCenter) string) { add(r, hostEntry{service: s.Name}) })
-		for _, r := range []role{roleGateway, roleSandbox, roleDeveloper, roleAccounts, roleUpload, roleDownload, roleDownloadAccl} {
-			add(r, hostEntry{})
+		for r := roleGateway; r < roleProduct; r++ {
+			add(r, hostEntry{shared: index[h.hosts[r]].role})
 		}
-		add(roleContent, hostEntry{shared: index[h.hosts[roleContent]].role})
 		if domain := gatewayDomain(h.dc); domain != "" {
 			index[domain] = index["www."+domain] // several programs leave www out
 		}

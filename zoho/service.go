@@ -288,6 +288,3 @@ func (s Service) HostAt(dc DataCenter) string {
 
 // AbsentAt reports whether a service is known not to be offered in the data center of that code.
 func (s Service) AbsentAt(code string) bool { return slices.Contains(strings.Fields(s.absent), code) }
-
-// hasHost reports whether it has a host of its own in some data center.
-func (s Service) hasHost() bool { return s.Host != "" || s.at != nil }
