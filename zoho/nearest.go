@@ -98,5 +98,8 @@ func NearestService(name string) string {
 	if s, ok := serviceWords[name]; ok {
 		return s
 	}
+	if LeftOut(name) != "" {
+		return "" // a product, and meant as such
+	}
 	return nearest.Word(name, ServiceNames())
 }

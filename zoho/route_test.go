@@ -468,7 +468,7 @@ func TestEveryServiceEverywhere(t *testing.T) {
 func TestNearestService(t *testing.T) {
 	for name, want := range map[string]string{
 		"crmm": "crm", "CRM": "crm", "ZohoCRM": "crm", "zohobooks": "books", "boks": "books", "invoices": "invoice", "subscriptions": "billing", "projectsapi": "projects",
-		"sdpondemand": "servicedeskplus", "voise": "voice", "sprintsapi": "sprints",
+		"sdpondemand": "servicedeskplus", "voise": "voice", "forms": "", "Show": "", "sprintsapi": "sprints",
 		"dsek": "desk", "workdirve": "workdrive", "analytic": "analytics", "": "", "x": "", "something": "", "favicon.ico": "", strings.Repeat("crm", 100): "",
 	} {
 		if got := zoho.NearestService(name); got != want {
