@@ -47,6 +47,37 @@ func (e *exam) probes(s tokencache.Status, used []string) (probes []zoho.Probe, 
 	return probes, slices.Compact(slices.Sorted(slices.Values(unknown)))
 }
 
+// missing tells which services a data center lacks that the scopes ask for, sites name or apps
+// have used, and gives them.
+func (e *exam) missing(s tokencache.Status, center *zoho.DataCenter, used []string) map[string]bool {
+	wanted := slices.Concat(e.services(), used)
+	for _, scope := range slices.Concat(e.client.Scopes, s.Scopes) {
+		wanted = append(wanted, zoho.ServiceOfScope(scope))
+	}
+	missing := make(map[string]bool)
+	for _, service := range wanted {
+		if _, known := zoho.LookupService(service); !known || missing[service] {
+			continue
+		}
+		if _, err := center.RoutePath("/"+service, zoho.RouteOptions{}); err != nil {
+			missing[service] = true
+			e.cannotCall(s.Account, service, center, err)
+		}
+	}
+	return missing
+}
+
+func (e *exam) cannotCall(account, service string, center *zoho.DataCenter, why error) {
+	e.tell(adminapi.Finding{
+		Check:   adminapi.CheckCall,
+		Result:  adminapi.ResultFailed,
+		Account: account,
+		What:    service + " cannot be called in the data center " + center.Code,
+		Why:     strings.TrimPrefix(why.Error(), zoho.ErrServiceUnknown.Error()+": "),
+		Do:      "take it out of `scopes` and `services`, or connect an account of a data center that has it",
+	})
+}
+
 // profilePath is what the accounts server says of who has consented.
 const profilePath = "/oauth/user/info"
 
