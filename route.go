@@ -30,7 +30,9 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 		s.setTarget()
 		return s.permit(r, cmp.Or(s.target.Service, zoho.ServiceOfHost(s.target.Host)), path, true)
 	}
-	options := zoho.RouteOptions{AnyDataCenter: s.anyDataCenter, Allowed: s.allowed, Provisional: token == nil}
+	options := zoho.RouteOptions{
+		AnyDataCenter: s.anyDataCenter, Allowed: s.allowed, Method: r.Method, Provisional: token == nil,
+	}
 	if token != nil {
 		options.APIDomain = token.APIDomain
 	}
@@ -54,7 +56,17 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 	}
 	s.target = target
 	s.setTarget()
-	return s.permit(r, target.Service, path[target.Strip:], s.atGateway(path[target.Strip:]))
+	path, atGateway := s.judged(path)
+	return s.permit(r, target.Service, path, atGateway)
+}
+
+// judged is the path that policies look at, and whether it is written in full.
+func (s *session) judged(path string) (_ string, atGateway bool) {
+	if s.target.Service == zoho.ProfileService {
+		return zoho.ProfilePath, true
+	}
+	path = s.target.Rewrite(path)
+	return path, s.atGateway(path)
 }
 
 // atGateway reports whether a path is sent to a server that goes by the path alone.

@@ -180,6 +180,9 @@ func (dc DataCenter) RevokeURL() string { return dc.TokenURL() + "/revoke" }
 // ends in it, and a portal's https://{solution}.zohoplatform.com/clientoauth/v2/{portal}.
 var versioned = regexp.MustCompile(`/v[0-9]+$|/clientoauth/v[0-9]+/[^/]+$`)
 
+// version is at the end of a base that holds it.
+var version = regexp.MustCompile(`/v[0-9]+$`)
+
 // oauthBase is what the URLs of the protocol begin with.
 func (dc DataCenter) oauthBase() string {
 	if dc.Custom && versioned.MatchString(dc.Accounts) {

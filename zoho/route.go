@@ -16,6 +16,17 @@ type Target struct {
 	// Strip is the number of bytes to cut from the front of the request's path;
 	// 0 leaves it untouched. If nothing remains, the path is "/".
 	Strip int
+	// Prefix is put in front of what remains of the path.
+	Prefix string
+}
+
+// Rewrite gives the path that is sent for the one of a request; a query may follow it.
+func (t Target) Rewrite(pathAndQuery string) string {
+	rest := pathAndQuery[min(t.Strip, len(pathAndQuery)):]
+	if t.Prefix == "" && (rest == "" || rest[0] != '/') {
+		return "/" + rest
+	}
+	return t.Prefix + rest
 }
 
 // Address is what to dial for the target: host and port.
@@ -53,6 +64,8 @@ type RouteOptions struct {
 	// APIDomain is the api_domain of the grant's token reply. Gateway services
 	// use it if it is one of the data center's own gateways, dc.API otherwise.
 	APIDomain string
+	// Method is that of the request; "" stands for GET.
+	Method string
 	// Provisional says that no token reply has told an APIDomain yet. A host of a sandbox
 	// then leads to production, and the answer is only good for getting a token: what
 	// that says decides.
@@ -119,6 +132,10 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 		t, err = dc.RoutePath(path, o)
 		return t, true, err
 	}
+	if dc.isOwnAccounts(host, path) {
+		t, err = dc.profile(path, o)
+		return t, true, err
+	}
 	if !mayBeZoho(host) {
 		return Target{}, false, ErrTarget // the usual case where paths choose, so not a word more
 	}
@@ -128,8 +145,8 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 		return Target{}, isZoho, err
 	}
 	if e.role == roleAccounts {
-		return Target{}, true, fmt.Errorf("%w: %s is an accounts server; tokens are fetched by the proxy, never by the app",
-			ErrTarget, e.center.hosts[e.role])
+		t, err = dc.routeAccounts(host, path, e.center.dc, o)
+		return t, true, err
 	}
 	if !dc.mapsFrom(e.center.dc, o) {
 		return Target{}, true, dc.otherDataCenter(host, e.center.dc)
@@ -235,6 +252,9 @@ func mayBeZoho(host string) bool {
 // all services are served they are refused: a gateway that resolves them would leave the
 // service that the path names.
 func (dc DataCenter) RoutePath(path string, o RouteOptions) (Target, error) {
+	if path == ProfilePath {
+		return dc.profile(path, o)
+	}
 	name := firstSegment(path)
 	s, ok := serviceIndex[name]
 	if !ok {
@@ -253,6 +273,9 @@ func (dc DataCenter) RoutePath(path string, o RouteOptions) (Target, error) {
 // ServiceOfPath gives the service that the path's first segment names, "" if
 // none. It is for requests to a server that goes by the path alone.
 func ServiceOfPath(path string) string {
+	if path == ProfilePath {
+		return ProfileService
+	}
 	if s, ok := serviceIndex[firstSegment(path)]; ok {
 		return s.Name
 	}
@@ -353,6 +376,9 @@ func (dc DataCenter) otherDataCenter(host string, other DataCenter) error {
 func unknownService(name string) error {
 	if name == "" {
 		return fmt.Errorf("%w: the path names none", ErrServiceUnknown)
+	}
+	if name == ProfileService {
+		return fmt.Errorf("%w: %s is served at %s alone", ErrServiceUnknown, name, ProfilePath)
 	}
 	if near := NearestService(name); near != "" {
 		return fmt.Errorf("%w: %s; did you mean %s?", ErrServiceUnknown, show(name), near)

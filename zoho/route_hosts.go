@@ -56,6 +56,9 @@ var (
 func eachProductHost(f func(r role, label string, s Service)) {
 	r := roleProduct
 	for _, s := range services {
+		if s.Name == ProfileService { // of its host only one path is served
+			continue
+		}
 		f(r, s.Host, s)
 		r++
 		for _, label := range s.also {

@@ -16,7 +16,7 @@ type Service struct {
 	// Gateway says that it lives behind the shared gateway, under /Name/.
 	Gateway bool
 	// Host is the label of the product's own host, before the data center's
-	// suffix. Requests to /Name/ go there unless Gateway is set; a gateway
+	// suffix. Requests to /Name/ go there unless Gateway is set, or it is ProfileService; a gateway
 	// service keeps it for bases of old, such as books.zoho.com/api/v3.
 	Host string
 
@@ -73,6 +73,7 @@ var services = [...]Service{
 	{Name: "meeting", Host: "meeting"},
 	{Name: "people", Host: "people"},
 	{Name: "phonebridge", Host: "phonebridge", Gateway: true},
+	{Name: ProfileService, Host: "accounts"},
 	{Name: "projects", Host: "projectsapi", also: []string{"projects"}},
 	{Name: "recruit", Host: "recruit"},
 	{Name: "salesiq", Host: "salesiq"},

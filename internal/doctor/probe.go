@@ -30,7 +30,7 @@ func (e *exam) probes(s tokencache.Status, used []string) (probes []zoho.Probe, 
 		have[p.Path], services[p.Service()] = true, true
 	}
 	for _, scope := range scopes {
-		if p, ok := probeOf(scope); ok && (p.Path != profilePath || e.asks(s.AccountsServer)) {
+		if p, ok := zoho.ProbeOf(scope); ok && (p.Service() != zoho.ProfileService || e.asks(s.AccountsServer)) {
 			add(p)
 		}
 	}
@@ -47,23 +47,12 @@ func (e *exam) probes(s tokencache.Status, used []string) (probes []zoho.Probe, 
 	return probes, slices.Compact(slices.Sorted(slices.Values(unknown)))
 }
 
-// profilePath is what the accounts server says of who has consented.
-const profilePath = "/oauth/user/info"
-
-// probeOf knows the one call besides those of services.
-func probeOf(scope string) (zoho.Probe, bool) {
-	if strings.EqualFold(scope, zoho.ScopeProfile) {
-		return zoho.Probe{Scope: scope, Path: profilePath}, true
-	}
-	return zoho.ProbeOf(scope)
-}
-
 // unchecked names the scopes that nothing is known of: Zoho did not name those that it
 // granted, and none of the calls stands for them.
 func (e *exam) unchecked(account string, probes []zoho.Probe) {
 	var uncalled, unknown []string
 	for _, scope := range e.client.Scopes {
-		p, ok := probeOf(scope)
+		p, ok := zoho.ProbeOf(scope)
 		switch {
 		case !ok:
 			unknown = append(unknown, scope)

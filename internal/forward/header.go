@@ -109,10 +109,7 @@ func isAlphanumeric(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 
 // for byte, short of the service's name and of an authtoken.
 func BuildURL(u *url.URL, to *zoho.Target, received string) {
 	target := OriginForm(received)
-	target = withoutAuthToken(target[min(to.Strip, len(target)):]) // JSON may rewrite in reverse_proxy
-	if target == "" || target[0] != '/' {
-		target = "/" + target
-	}
+	target = withoutAuthToken(to.Rewrite(target)) // JSON may rewrite in reverse_proxy
 	u.Scheme, u.Host = to.Scheme, to.Host
 	if !strings.HasPrefix(target, "//") {
 		u.Opaque = target

@@ -69,7 +69,7 @@ func (p *Policy) checkPath(path string, upstream bool) error {
 		return fmt.Errorf("can never match: %s, and a policy refuses such paths", odd)
 	}
 	first, _, _ := strings.Cut(path[1:], "/")
-	if _, ok := zoho.LookupService(first); !ok && !strings.Contains(first, "*") && len(p.Services) == 0 && !upstream {
+	if zoho.ServiceOfPath(path) == "" && !strings.Contains(first, "*") && len(p.Services) == 0 && !upstream {
 		return fmt.Errorf("does not begin with a service%s: write the path that apps use at the proxy, as in "+
 			"/desk/api/v1/tickets, or add `services` to the policy", words.Meant(zoho.NearestService(first)))
 	}
