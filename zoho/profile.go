@@ -7,14 +7,6 @@ import (
 	"strings"
 )
 
-// ProfileService is the service of who has consented. It is one path of the accounts server,
-// ProfilePath, and only read: everything else there deals in tokens and passwords.
-const ProfileService = "profile"
-
-// ProfilePath is where apps ask for it. Zoho's older SDKs call it right after a token call
-// (zcrm-python-sdk, OAuthClient.getUserInfoURL).
-const ProfilePath = "/oauth/user/info"
-
 // UserInfoURL tells who has consented, with the scope ScopeProfile. Behind a base that holds the
 // protocol's version it is by pattern: no source shows one.
 func (dc DataCenter) UserInfoURL() string {
@@ -25,7 +17,9 @@ func (dc DataCenter) UserInfoURL() string {
 }
 
 // reads reports whether a method changes nothing.
-func reads(method string) bool { return method == "" || method == http.MethodGet || method == http.MethodHead }
+func reads(method string) bool {
+	return method == "" || method == http.MethodGet || method == http.MethodHead
+}
 
 // routeAccounts finds the target of a request for the accounts server of the data center other.
 func (dc DataCenter) routeAccounts(host, path string, other DataCenter, o RouteOptions) (Target, error) {

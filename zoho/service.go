@@ -40,6 +40,14 @@ func speaksByReason(host string) bool {
 	return slices.Contains(reasonLabels, label) && domainOwner(host) != nil
 }
 
+// ProfileService is the service of who has consented. It is one path of the accounts server,
+// ProfilePath, and only read: everything else there deals in tokens and passwords.
+const ProfileService = "profile"
+
+// ProfilePath is where apps ask for it. Zoho's older SDKs call it right after a token call
+// (zcrm-python-sdk, OAuthClient.getUserInfoURL).
+const ProfilePath = "/oauth/user/info"
+
 // services holds every product whose host is known, by name. Missing, because no source
 // named their hosts when the table was made: Social, Backstage, FSM, Commerce, Directory,
 // Workerly. The sources are the products' pages, rclone for WorkDrive's hosts, and
