@@ -205,7 +205,8 @@ func TestOwnsAPIDomain(t *testing.T) {
 		{"eu", "https://sandbox.zohoapis.in", false},
 		{"eu", "http://www.zohoapis.eu", false},
 		{"eu", "https://api.zoho.eu", false},
-		{"eu", "https://zohoapis.eu", false},
+		{"eu", "https://zohoapis.eu", true}, // www left out
+		{"eu", "https://zohoapis.com", false},
 		{"eu", "https://evil.zohoapis.eu", false},
 		{"eu", "https://www.zohoapis.eu.evil.tld", false},
 		{"eu", "https://www.zohoapis.eu@evil.tld", false},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -158,7 +159,7 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 		e.service = name
 	}
 	if e.service == "" {
-		return Target{}, true, unknownService(firstSegment(path))
+		return Target{}, true, dc.notAtGateway(path)
 	}
 	r, err := dc.environment(e.role, host, o)
 	if err != nil {
@@ -240,9 +241,10 @@ func notInNames(r rune) bool {
 }
 
 // mayBeZoho rules out at a glance what apps mostly call: localhost and addresses.
-// Every domain of Zoho's begins with its name.
+// Every domain of Zoho's begins with its name, but for those of ManageEngine's products.
 func mayBeZoho(host string) bool {
-	return strings.IndexByte(host, 'z') >= 0 || strings.IndexByte(host, 'Z') >= 0
+	return strings.IndexByte(host, 'z') >= 0 || strings.IndexByte(host, 'Z') >= 0 ||
+		containsFold(host, "manageengine.") || containsFold(host, "servicedeskplus.") || containsFold(host, "site24x7.")
 }
 
 // RoutePath finds the target of a request by the first segment of its path: a
@@ -260,7 +262,7 @@ func (dc DataCenter) RoutePath(path string, o RouteOptions) (Target, error) {
 	if !ok {
 		return Target{}, unknownService(name)
 	}
-	if s.Gateway {
+	if s.Gateway && !s.isOwn(path[len("/")+len(name):]) {
 		return dc.target(name, roleGateway, path, o)
 	}
 	t, err := dc.target(name, s.role, path, o)
@@ -268,6 +270,16 @@ func (dc DataCenter) RoutePath(path string, o RouteOptions) (Target, error) {
 		t.Strip = len("/") + len(name)
 	}
 	return t, err
+}
+
+// isOwn reports whether what follows the name in a path belongs to the service's own host.
+func (s Service) isOwn(rest string) bool {
+	for _, base := range s.own {
+		if name := firstSegment(base); firstSegment(rest) == name {
+			return true
+		}
+	}
+	return false
 }
 
 // ServiceOfPath gives the service that the path's first segment names, "" if
@@ -300,16 +312,34 @@ func firstSegment(path string) string {
 	return path
 }
 
-// byPath completes an entry of a host that several services share.
+// byPath completes an entry of a host that several services share. At the gateway and where the CRM
+// family takes uploads, paths name the service in their first segment; where files are, in their
+// second one (/v2/crm/…), or they are WorkDrive's.
 func (e hostEntry) byPath(path string) hostEntry {
-	if e.workdrive != 0 && (strings.HasPrefix(path, "/workdrive-api/") || strings.HasPrefix(path, "/v1/workdrive/")) {
-		e.role, e.service = e.workdrive, "workdrive"
+	files := e.shared // where files are, 0 for nowhere
+	if e.role.isFiles() && e.role != roleContent {
+		files = e.role
+	}
+	first := firstSegment(path)
+	if files != 0 && isVersion(first) {
+		if s, ok := serviceIndex[firstSegment(path[len("/")+len(first):])]; ok {
+			e.role, e.service = files, s.Name
+			return e
+		}
+	}
+	if s, ok := serviceIndex[first]; ok && s.Gateway {
+		e.service = s.Name
 		return e
 	}
-	if s, ok := serviceIndex[firstSegment(path)]; ok && s.Gateway {
-		e.service = s.Name
+	if files != 0 && (files == e.role || first == "workdrive-api") {
+		e.role, e.service = files, workDriveLabel
 	}
 	return e
+}
+
+// isVersion reports whether a segment is one, as v1 or v2.1.
+func isVersion(segment string) bool {
+	return len(segment) > 1 && segment[0] == 'v' && '0' <= segment[1] && segment[1] <= '9'
 }
 
 // target puts a target together, path untouched.
@@ -326,6 +356,9 @@ func (dc DataCenter) target(service string, r role, path string, o RouteOptions)
 	if !ok {
 		return Target{}, fmt.Errorf("%w: the connection's data center %s is unknown", ErrDataCenter, show(dc.Code))
 	}
+	if slices.Contains(h.absent, service) {
+		return Target{}, dc.noHost(serviceIndex[service], r)
+	}
 	t.Host = h.hosts[r]
 	if r == roleGateway && o.APIDomain != "" {
 		if host := dc.gatewayOf(o.APIDomain); host != "" {
@@ -333,55 +366,12 @@ func (dc DataCenter) target(service string, r role, path string, o RouteOptions)
 		}
 	}
 	if t.Host == "" {
-		return Target{}, fmt.Errorf("%w: at data center %s no host of its own is known for %s%s",
-			ErrServiceUnknown, dc.Code, service, r.purpose())
+		return Target{}, dc.noHost(serviceIndex[service], r)
 	}
 	return t, nil
-}
-
-// purpose says which of a service's hosts is missing, for error texts.
-func (r role) purpose() string {
-	switch r {
-	case roleGateway:
-		return ": no API gateway of that data center is established"
-	case roleSandbox, roleDeveloper:
-		return " sandboxes"
-	case roleFiles:
-		return " uploads"
-	}
-	return ""
 }
 
 // mapsFrom reports whether hosts of another data center may stand for those of dc.
 func (dc DataCenter) mapsFrom(other DataCenter, o RouteOptions) bool {
 	return o.AnyDataCenter || other.Code == homeCode || other.Code == dc.Code
-}
-
-// unknownHost explains a host that the table does not hold.
-func (dc DataCenter) unknownHost(host string, o RouteOptions) (isZoho bool, err error) {
-	h := domainOwner(host)
-	switch {
-	case h == nil:
-		return false, ErrTarget
-	case !dc.mapsFrom(h.dc, o):
-		return true, dc.otherDataCenter(host, h.dc)
-	}
-	return true, fmt.Errorf("%w: no API is known at %s", ErrServiceUnknown, show(host))
-}
-
-func (dc DataCenter) otherDataCenter(host string, other DataCenter) error {
-	return fmt.Errorf("%w: %s belongs to %s, the connection to %s", ErrDataCenter, show(host), other.Code, dc.Code)
-}
-
-func unknownService(name string) error {
-	if name == "" {
-		return fmt.Errorf("%w: the path names none", ErrServiceUnknown)
-	}
-	if name == ProfileService {
-		return fmt.Errorf("%w: %s is served at %s alone", ErrServiceUnknown, name, ProfilePath)
-	}
-	if near := NearestService(name); near != "" {
-		return fmt.Errorf("%w: %s; did you mean %s?", ErrServiceUnknown, show(name), near)
-	}
-	return fmt.Errorf("%w: %s", ErrServiceUnknown, show(name))
 }

@@ -14,29 +14,40 @@ const (
 	roleGateway role = iota
 	roleSandbox
 	roleDeveloper
-	roleFiles // where the CRM family takes uploads
 	roleAccounts
+	roleContent      // where the CRM family takes uploads
+	roleUpload       // where WorkDrive does
+	roleDownload     // where WorkDrive's files are read
+	roleDownloadAccl // where the files are that answers point at: backups, bulk results, audit logs, recordings
 	roleProduct
 )
 
-// maxRoles leaves room; a table that outgrows it panics in every test.
-const maxRoles = 64
+// Labels of product hosts that routing knows.
+const workDriveLabel = "workdrive"
+
+// isFiles reports whether hosts of that role hold files, or take them, and nothing else.
+func (r role) isFiles() bool { return roleContent <= r && r <= roleDownloadAccl }
 
 // dcHosts is a data center with all its host names, "" where it has none.
 type dcHosts struct {
-	dc    DataCenter
-	hosts [maxRoles]string
+	dc     DataCenter
+	hosts  []string // by role
+	absent []string // services that are known not to be offered there
 }
 
 // hostEntry says what a host name stands for.
 type hostEntry struct {
 	center  *dcHosts
 	role    role
-	service string // "" if the path's first segment names it
-	// workdrive is WorkDrive's role on the hosts that it shares with the CRM
+	service string // "" if the path names it
+	// shared is WorkDrive's role on the hosts that it shares with the CRM
 	// family's uploads (upload.zohocloud.ca, files.zoho.sa): the path decides.
-	workdrive role
+	shared role
 }
+
+// isFiles reports whether it is a host for files: those of the roles for them, and WorkDrive's own,
+// which reads and takes them as well.
+func (e hostEntry) isFiles() bool { return e.role.isFiles() || e.service == workDriveLabel }
 
 // serviceEntry is a service with the role of its own host.
 type serviceEntry struct {
@@ -51,18 +62,18 @@ var (
 	dialAddresses = indexDialAddresses()
 )
 
-// eachProductHost calls f for each label of a product host, with the role it has
-// everywhere.
-func eachProductHost(f func(r role, label string, s Service)) {
+// eachProductHost calls f for each kind of product host, with the role that it has
+// everywhere and its name in a data center, "" where it has none.
+func eachProductHost(f func(r role, s Service, nameAt func(DataCenter) string)) {
 	r := roleProduct
 	for _, s := range services {
 		if s.Name == ProfileService { // of its host only one path is served
 			continue
 		}
-		f(r, s.Host, s)
+		f(r, s, s.HostAt)
 		r++
 		for _, label := range s.also {
-			f(r, label, s)
+			f(r, s, func(dc DataCenter) string { return label + "." + dc.Suffix })
 			r++
 		}
 	}
@@ -71,8 +82,8 @@ func eachProductHost(f func(r role, label string, s Service)) {
 // indexServices maps the name of a service to it.
 func indexServices() map[string]serviceEntry {
 	index := make(map[string]serviceEntry, len(services))
-	eachProductHost(func(r role, label string, s Service) {
-		if label == s.Host {
+	eachProductHost(func(r role, s Service, _ func(DataCenter) string) {
+		if _, ok := index[s.Name]; !ok { // its own host comes first
 			index[s.Name] = serviceEntry{s, r}
 		}
 	})
@@ -84,34 +95,48 @@ func indexServices() map[string]serviceEntry {
 func indexDataCenters() map[string]*dcHosts {
 	index := make(map[string]*dcHosts, len(dataCenters))
 	for _, dc := range dataCenters {
-		h := &dcHosts{dc: dc}
+		h := &dcHosts{dc: dc, hosts: make([]string, roleProduct)}
 		if domain := gatewayDomain(dc); domain != "" {
 			h.hosts[roleGateway] = "www." + domain
 			h.hosts[roleSandbox] = "sandbox." + domain
 			h.hosts[roleDeveloper] = "developer." + domain
 		}
-		h.hosts[roleFiles] = filesHost(dc)
 		h.hosts[roleAccounts] = strings.TrimPrefix(dc.Accounts, "https://")
-		eachProductHost(func(r role, label string, _ Service) {
-			h.hosts[r] = productLabel(dc, label) + "." + dc.Suffix
+		h.hosts[roleContent] = contentHost(dc)
+		h.hosts[roleUpload] = "upload." + dc.Suffix
+		h.hosts[roleDownload] = downloadLabel(dc) + "." + dc.Suffix
+		h.hosts[roleDownloadAccl] = "download-accl." + dc.Suffix
+		eachProductHost(func(_ role, _ Service, nameAt func(DataCenter) string) {
+			h.hosts = append(h.hosts, nameAt(dc))
 		})
+		for _, s := range services {
+			if s.AbsentAt(dc.Code) {
+				h.absent = append(h.absent, s.Name)
+			}
+		}
 		index[dc.Code] = h
 	}
 	return index
 }
 
-// indexHosts maps each host name to what it stands for. Shared hosts come last: where
+// indexHosts maps each host name to what it stands for. The hosts for uploads come last: where
 // WorkDrive has the same name, their entry remembers its role.
 func indexHosts() map[string]hostEntry {
 	index := make(map[string]hostEntry)
 	for _, h := range hostsByCode {
-		eachProductHost(func(r role, _ string, s Service) {
-			index[h.hosts[r]] = hostEntry{center: h, role: r, service: s.Name}
-		})
-		for r := roleGateway; r < roleProduct; r++ {
+		add := func(r role, e hostEntry) {
 			if host := h.hosts[r]; host != "" {
-				index[host] = hostEntry{center: h, role: r, workdrive: index[host].role}
+				e.center, e.role = h, r
+				index[host] = e
 			}
+		}
+		eachProductHost(func(r role, s Service, _ func(DataCenter) string) { add(r, hostEntry{service: s.Name}) })
+		for _, r := range []role{roleGateway, roleSandbox, roleDeveloper, roleAccounts, roleUpload, roleDownload, roleDownloadAccl} {
+			add(r, hostEntry{})
+		}
+		add(roleContent, hostEntry{shared: index[h.hosts[roleContent]].role})
+		if domain := gatewayDomain(h.dc); domain != "" {
+			index[domain] = index["www."+domain] // several programs leave www out
 		}
 	}
 	return index
@@ -129,18 +154,18 @@ func indexDialAddresses() map[string]string {
 // gatewayDomain is "zohoapis.eu" for eu.
 func gatewayDomain(dc DataCenter) string { return strings.TrimPrefix(dc.API, "https://www.") }
 
-// productLabel is the label that a product host has in dc: WorkDrive's
-// downloads come from files. in the Emirates and Saudi Arabia (rclone).
-func productLabel(dc DataCenter, label string) string {
-	if label == downloadLabel && (dc.Code == "ae" || dc.Code == "sa") {
+// downloadLabel begins the host of WorkDrive's downloads, which is files. in the Emirates and Saudi
+// Arabia (rclone).
+func downloadLabel(dc DataCenter) string {
+	if dc.Code == "ae" || dc.Code == "sa" {
 		return "files"
 	}
-	return label
+	return "download"
 }
 
-// filesHost is where the CRM family takes uploads, from Zoho's own SDK
+// contentHost is where the CRM family takes uploads, from Zoho's own SDK
 // (zohocrm-nodejs-sdk, lib/routes/dc); it names none for the other data centers.
-func filesHost(dc DataCenter) string {
+func contentHost(dc DataCenter) string {
 	switch dc.Code {
 	case "us", "eu", "in", "au", "cn", "jp":
 		return "content." + gatewayDomain(dc)
@@ -150,6 +175,13 @@ func filesHost(dc DataCenter) string {
 		return "files." + dc.Suffix
 	}
 	return ""
+}
+
+// speaksByReason reports whether a host says why it refuses in the reason phrase of HTTP/1.1
+// ("401 INVALID_OAUTHSCOPE"), and nowhere else: the hosts for files do, rclone depends on it.
+func speaksByReason(host string) bool {
+	e, ok := lookupHost(host)
+	return ok && e.role.isFiles()
 }
 
 // lookupHost finds a host in the table: in any letter case, its default port
@@ -244,7 +276,7 @@ func (dc DataCenter) gatewayOf(apiDomain string) string {
 	}
 	host := strings.TrimSuffix(apiDomain[len(scheme):], ":443")
 	for _, own := range h.hosts[roleGateway : roleDeveloper+1] {
-		if own != "" && equalFold(own, host) {
+		if own != "" && (equalFold(own, host) || equalFold(strings.TrimPrefix(own, "www."), host)) {
 			return own
 		}
 	}

@@ -130,12 +130,16 @@ func isPartOf(name, whole string) bool {
 	return name == whole || strings.HasPrefix(name, whole+".") || name == whole+".all"
 }
 
-// scopeServices are the services whose scopes begin otherwise than with their name, or Zoho and
-// their name.
-var scopeServices = map[string]string{
-	"zohosubscriptions": "billing", "zohofiles": "workdrive", "zohopc": "projects", "zohobugs": "bugtracker",
-	"teamdrive": "workdrive",
-}
+// scopeServices are the services by what their scopes begin with, in small letters.
+var scopeServices = func() map[string]string {
+	index := make(map[string]string)
+	for _, s := range services {
+		for _, scope := range s.Scopes() {
+			index[strings.ToLower(scope)] = s.Name
+		}
+	}
+	return index
+}()
 
 // ServiceOfScope is the service that a scope is for, "" if that is not known, or if it is none with
 // an API here, as that of Zoho Accounts.
@@ -144,7 +148,7 @@ func ServiceOfScope(scope string) string {
 	if service, ok := scopeServices[name]; ok {
 		return service
 	}
-	name = strings.TrimPrefix(name, "zoho")
+	name = strings.TrimPrefix(name, "zoho") // by pattern
 	if _, ok := LookupService(name); ok {
 		return name
 	}

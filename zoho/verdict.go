@@ -2,6 +2,7 @@ package zoho
 
 import (
 	"bytes"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -240,14 +241,14 @@ func judgeWithoutCode(service string, h http.Header, body []byte) Verdict {
 // set of statusBits. "" has the 400s of all services, as MayRefuse promises.
 var refusalStatuses = func() map[string]uint8 {
 	index := map[string]uint8{"": 0}
-	for service, rows := range verdictRows {
+	for _, s := range services {
 		set := statusBit(http.StatusUnauthorized)
-		for _, r := range rows {
+		for _, r := range verdictRows[s.refuses] {
 			for _, status := range r.on {
 				set |= statusBit(status)
 			}
 		}
-		index[service] = set
+		index[s.Name] = set
 		index[""] |= set &^ (statusBit(http.StatusOK) | statusBit(http.StatusInternalServerError))
 	}
 	return index
@@ -256,14 +257,9 @@ var refusalStatuses = func() map[string]uint8 {
 // allRows are the rows of all services, sorted so that nothing depends on the
 // order of a map.
 var allRows = func() []row {
-	var names []string
-	for service := range verdictRows {
-		names = append(names, service)
-	}
-	slices.Sort(names)
 	var all []row
-	for _, service := range names {
-		all = append(all, verdictRows[service]...)
+	for _, family := range slices.Sorted(maps.Keys(verdictRows)) {
+		all = append(all, verdictRows[family]...)
 	}
 	return all
 }()
@@ -273,7 +269,7 @@ func rowsOf(service string) []row {
 	if service == "" {
 		return allRows
 	}
-	return verdictRows[service]
+	return verdictRows[serviceIndex[service].refuses]
 }
 
 // statusBit numbers the statuses that occur in the table, 0 for all others.

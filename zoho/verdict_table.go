@@ -104,14 +104,14 @@ var financeRows = []row{
 	{on: on401, at: "code", is: []string{"14"}, beside: "message", verdict: VerdictNoHeader},
 }
 
-// verdictRows is the table, by service. A limit that comes under 429 needs no row.
+// verdictRows is the table, by what the services' refuses names. A limit that comes under 429 needs no row.
 // Most dead tokens and missing headers were measured: somebody wrote down what Zoho
-// answered. The rest is from Zoho's pages and from clients in use. Services that are
-// missing here have no refusal that is known; textualRows serve them.
+// answered. The rest is from Zoho's pages and from clients in use. Services that name
+// none have no refusal that is known; textualRows serve them.
 var verdictRows = map[string][]row{
-	"crm": crmRows, "bigin": crmRows, "recruit": recruitRows,
-	"books": financeRows, "invoice": financeRows, "inventory": financeRows,
-	"billing": financeRows, "expense": financeRows, "erp": financeRows,
+	"crm":     crmRows,
+	"recruit": recruitRows,
+	"finance": financeRows,
 	// The dead token was measured under 400 (pastebin.com/VkvZW1Vy); no other refusal of
 	// PhoneBridge is known.
 	"phonebridge": {
@@ -234,6 +234,11 @@ var verdictRows = map[string][]row{
 	"sheet": {
 		{on: on401, at: ".error_code", is: []string{"2401"}, verdict: VerdictRenew},
 		{on: on401, at: ".error_code", is: []string{"2401"}, says: "[authorization ticket]", verdict: VerdictNoHeader},
+	},
+	// From Social's page on OAuth. The number beside it is the status.
+	"social": {
+		{on: on401, at: "error.message", is: []string{"INVALID_OAUTHTOKEN"}, verdict: VerdictRenew},
+		{on: on401, at: "error.message", is: []string{"INVALID_OAUTHSCOPE"}, verdict: VerdictScope},
 	},
 	// Catalyst's QuickML; the place was not recorded. The rest is textual.
 	"catalyst": {

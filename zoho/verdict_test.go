@@ -334,7 +334,7 @@ func TestMayRefuse(t *testing.T) {
 		"books": {401}, "invoice": {401}, "inventory": {401}, "billing": {401}, "expense": {401}, "erp": {401},
 		"phonebridge": {400, 401}, "desk": {401, 403}, "creator": {200, 401, 403}, "mail": {400, 401, 403}, "calendar": {400, 401},
 		"analytics": {400, 401, 403}, "projects": {200, 400, 401, 403}, "people": {200, 400, 401}, "sign": {401}, "cliq": {400, 401, 403},
-		"salesiq": {200, 400, 401}, "campaigns": {401}, "workdrive": {401, 500}, "sheet": {401}, "catalyst": {400, 401},
+		"fsm": {401, 403}, "salesiq": {200, 400, 401}, "campaigns": {401}, "workdrive": {401, 500}, "sheet": {401}, "catalyst": {400, 401},
 	}
 	names := []string{"", "social", "nonsense"}
 	for _, s := range zoho.Services() {
