@@ -71,35 +71,67 @@ type host struct {
 	gateway bool
 	// environment of a gateway: "", "sandbox", "developer".
 	environment string
-	// label of a product's own host: "desk", "api.catalyst".
-	label string
+	// files is a host for files alone; its paths name the service in their second segment, or are
+	// WorkDrive's.
+	files bool
+	// product is whose own host it is.
+	product *product
 }
 
 // hosts are all host names there are.
 var hosts = allHosts()
 
-// allHosts puts the names together. Hosts for uploads come after those of products: files.zoho.sa and
+// allHosts puts the names together. Hosts for uploads come last: files.zoho.sa and
 // upload.zohocloud.ca are WorkDrive's as well, and only the path tells.
 func allHosts() map[string]host {
 	all := map[string]host{}
 	for _, dc := range dataCenters {
 		for _, p := range products {
-			for _, label := range p.labels {
-				all[label+"."+dc.suffix] = host{dc: dc.code, label: label}
+			for _, name := range p.hostsIn(dc) {
+				all[name] = host{dc: dc.code, product: p}
 			}
+		}
+		for _, label := range dc.fileLabels() {
+			all[label+"."+dc.suffix] = host{dc: dc.code, files: true}
 		}
 		all[dc.accounts] = host{dc: dc.code, accounts: true}
 		for _, upload := range dc.uploads {
-			label, _, _ := strings.Cut(upload, ".")
-			all[upload] = host{dc: dc.code, gateway: true, label: label}
+			all[upload] = host{dc: dc.code, gateway: true, files: all[upload].files}
+		}
+		if dc.gateway == "" {
+			continue
 		}
 		for label, environment := range environments {
-			if dc.gateway != "" {
-				all[label+"."+dc.gateway] = host{dc: dc.code, gateway: true, environment: environment}
-			}
+			all[label+"."+dc.gateway] = host{dc: dc.code, gateway: true, environment: environment}
 		}
+		all[dc.gateway] = all["www."+dc.gateway] // programs that leave www out are served alike
 	}
 	return all
+}
+
+// hostsIn are a product's own hosts in a data center.
+func (p *product) hostsIn(dc dataCenter) []string {
+	if !p.isIn(dc.code) {
+		return nil
+	}
+	var names []string
+	for _, label := range p.labels {
+		names = append(names, label+"."+dc.suffix)
+	}
+	if name := p.hosts[dc.code]; name != "" {
+		names = append(names, name)
+	}
+	return names
+}
+
+// fileLabels begin the hosts for files. The answers of CRM and others point at download-accl; rclone
+// knows the others, and files in the Emirates and Saudi Arabia.
+func (dc dataCenter) fileLabels() []string {
+	labels := []string{"upload", "download", "download-accl"}
+	if dc.code == "ae" || dc.code == "sa" {
+		labels = append(labels, "files")
+	}
+	return labels
 }
 
 // zohoLabel finds a label that begins a domain of Zoho's.

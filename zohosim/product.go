@@ -1,6 +1,9 @@
 package zohosim
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // product is a service of Zoho's with an API: where it lives and how it refuses.
 type product struct {
@@ -10,6 +13,10 @@ type product struct {
 	gateway bool
 	// labels are those of its own hosts, which stand before the data center's suffix.
 	labels []string
+	// hosts are its own by data center, where they are not made like that or not everywhere.
+	hosts map[string]string
+	// absent are the data centers where it was measured not to answer.
+	absent []string
 	// scopes are the service parts of scopes that admit to it, in any letter case.
 	scopes []string
 	// family says which refusals it gives: a key of refusals.
@@ -32,8 +39,9 @@ var products = []*product{
 	{name: "billing", gateway: true, labels: []string{"billing", "subscriptions"},
 		scopes: []string{"ZohoSubscriptions", "ZohoBilling"}, family: "books"},
 	{name: "expense", gateway: true, labels: []string{"expense"}, scopes: []string{"ZohoExpense"}, family: "books"},
-	{name: "creator", gateway: true, labels: []string{"creator"}, scopes: []string{"ZohoCreator"}, family: "creator"},
-	{name: "workdrive", gateway: true, labels: []string{"workdrive", "download", "upload", "files"},
+	{name: "creator", gateway: true, labels: []string{"creator"}, absent: []string{"uk", "sg"},
+		scopes: []string{"ZohoCreator"}, family: "creator"},
+	{name: "workdrive", gateway: true, labels: []string{"workdrive"},
 		scopes: []string{"WorkDrive", "ZohoFiles"}, family: "workdrive"},
 	{name: "writer", gateway: true, labels: []string{"writer"}, scopes: []string{"ZohoWriter"}, family: "other"},
 	{name: "bookings", gateway: true, labels: []string{"bookings"}, scopes: []string{"zohobookings"}, family: "bookings"},
@@ -55,18 +63,50 @@ var products = []*product{
 	{name: "sign", labels: []string{"sign"}, scopes: []string{"ZohoSign"}, family: "sign"},
 	{name: "analytics", labels: []string{"analytics", "analyticsapi"},
 		scopes: []string{"ZohoAnalytics"}, family: "analytics"},
-	{name: "sheet", labels: []string{"sheet"}, scopes: []string{"ZohoSheet"}, family: "sheet"},
+	{name: "sheet", labels: []string{"sheet"}, absent: []string{"ca"}, scopes: []string{"ZohoSheet"}, family: "sheet"},
 	{name: "meeting", labels: []string{"meeting"}, scopes: []string{"ZohoMeeting"}, family: "meeting"},
-	{name: "social", labels: []string{"social"}, scopes: []string{"ZohoSocial"}, family: "social"},
-	{name: "backstage", labels: []string{"backstage"}, scopes: []string{"zohobackstage"}, family: "other"},
+	{name: "social", gateway: true, labels: []string{"social"}, scopes: []string{"ZohoSocial"}, family: "social"},
+	{name: "backstage", gateway: true, scopes: []string{"zohobackstage"}, family: "other"},
+	{name: "payroll", gateway: true, scopes: []string{"ZohoPayroll"}, family: "other"},
 	{name: "catalyst", labels: []string{"api.catalyst", "catalyst"},
 		scopes: []string{"ZohoCatalyst", "QuickML"}, family: "catalyst"},
-	{name: "directory", labels: []string{"directory"}, scopes: []string{"ZohoDirectory"}, family: "other"},
 	{name: "assist", labels: []string{"assist"}, scopes: []string{"ZohoAssist"}, family: "other"},
 	{name: "contracts", labels: []string{"contracts"}, scopes: []string{"ZohoContracts"}, family: "other"},
 	{name: "lens", labels: []string{"lens"}, scopes: []string{"ZohoLens"}, family: "other"},
 	{name: "shifts", labels: []string{"shifts"}, scopes: []string{"ZohoShifts"}, family: "other"},
-	{name: "workerly", labels: []string{"workerly"}, scopes: []string{"ZohoWorkerly"}, family: "other"},
+	{name: "workerly", labels: []string{"www.workerly"}, scopes: []string{"ZohoWorkerly"}, family: "other"},
+	{name: "sprints", labels: []string{"sprintsapi"}, scopes: []string{"ZohoSprints"}, family: "other"},
+	{name: "voice", labels: []string{"voice"}, scopes: []string{"ZohoVoice"}, family: "other"},
+	{name: "vault", labels: []string{"vault"}, scopes: []string{"ZohoVault"}, family: "other"},
+	{name: "marketingautomation", labels: []string{"marketingautomation"},
+		scopes: []string{"ZohoMarketingAutomation"}, family: "other"},
+	{name: "connect", labels: []string{"connect"}, scopes: []string{"zohopulse"}, family: "other"},
+	{name: "tables", labels: []string{"tables"}, scopes: []string{"ZohoTables"}, family: "other"},
+	{name: "contacts", labels: []string{"contacts"}, scopes: []string{"zohocontacts"}, family: "other"},
+	{name: "webinar", labels: []string{"webinar"}, scopes: []string{"ZohoWebinar"}, family: "other"},
+	{name: "learn", labels: []string{"learn"}, scopes: []string{"ZohoLearn"}, family: "other"},
+	{name: "survey", labels: []string{"survey"}, scopes: []string{"ZohoSurvey"}, family: "other"},
+	{name: "payments", hosts: map[string]string{"us": "payments.zoho.com", "in": "payments.zoho.in"},
+		scopes: []string{"ZohoPay"}, family: "other"},
+	{name: "paymentssandbox", hosts: map[string]string{"in": "paymentssandbox.zoho.in"},
+		scopes: []string{"ZohoPaySandbox"}, family: "other"},
+	// ManageEngine's, which take tokens of Zoho's accounts servers at domains of their own.
+	{name: "servicedeskplus", hosts: map[string]string{
+		"us": "sdpondemand.manageengine.com", "eu": "sdpondemand.manageengine.eu", "in": "sdpondemand.manageengine.in",
+		"au": "servicedeskplus.net.au", "ca": "servicedeskplus.ca", "cn": "servicedeskplus.cn",
+		"jp": "servicedeskplus.jp", "sa": "servicedeskplus.sa", "uk": "servicedeskplus.uk",
+	}, scopes: []string{"SDPOnDemand"}, family: "other"},
+	{name: "endpointcentral", hosts: map[string]string{
+		"us": "endpointcentral.manageengine.com", "eu": "endpointcentral.manageengine.eu",
+		"in": "endpointcentral.manageengine.in", "au": "endpointcentral.manageengine.com.au",
+		"cn": "endpointcentral.manageengine.cn", "jp": "endpointcentral.manageengine.jp",
+	}, scopes: []string{"DesktopCentralCloud"}, family: "other"},
+	{name: "mdm", hosts: map[string]string{"us": "mdm.manageengine.com"}, scopes: []string{"MDMOnDemand"}, family: "other"},
+	{name: "site24x7", hosts: map[string]string{
+		"us": "www.site24x7.com", "eu": "www.site24x7.eu", "in": "www.site24x7.in", "cn": "www.site24x7.cn",
+		"au": "www.site24x7.net.au", "ca": "www.site24x7.ca", "sa": "www.site24x7.sa",
+		"jp": "app.site24x7.jp", "uk": "app.site24x7.uk", "ae": "app.site24x7.ae",
+	}, scopes: []string{"Site24x7"}, family: "other"},
 }
 
 // profile is the one resource of the accounts server itself.
@@ -105,9 +145,12 @@ func productByLabel(label string) *product {
 	return nil
 }
 
+// isIn reports whether the product is offered in a data center.
+func (p *product) isIn(dc string) bool { return !slices.Contains(p.absent, dc) }
+
 // familyFor names the refusals that hold for one path: some products have older or other APIs beside
-// the main one, and they refuse in their own way. label is that of the host, "" at the gateway.
-func (p *product) familyFor(label, path string) string {
+// the main one, and they refuse in their own way.
+func (p *product) familyFor(path string) string {
 	switch {
 	case p.family == "projects" && strings.HasPrefix(path, "/restapi"):
 		return "projects-v1"
@@ -115,8 +158,6 @@ func (p *product) familyFor(label, path string) string {
 		return "analytics-v1"
 	case p.family == "catalyst" && strings.Contains(path, "/quickml"):
 		return "quickml"
-	case p.family == "workdrive" && label != "" && label != "workdrive":
-		return "workdrive-files"
 	default:
 		return p.family
 	}

@@ -47,8 +47,10 @@ func (s *Server) routeOf(r *http.Request) route {
 		return route{dc: h.dc}.withAccounts(accountsEndpoint(r.URL.Path))
 	case h.gateway:
 		return routeGateway(h, r.URL.Path)
+	case h.files:
+		return routeFiles(h, r.URL.Path)
 	default:
-		return route{dc: h.dc}.in(productByLabel(h.label), h.label, r.URL.Path)
+		return route{dc: h.dc}.in(h.product, r.URL.Path)
 	}
 }
 
@@ -63,10 +65,10 @@ func (s *Server) routeByPath(r *http.Request) route {
 	}
 	label, rest := firstSegment(r.URL.Path)
 	if product := productByName(label); product != nil {
-		return to.in(product, "", rest)
+		return to.in(product, rest)
 	}
 	if product := productByLabel(label); product != nil {
-		return to.in(product, label, rest)
+		return to.in(product, rest)
 	}
 	return to.withAccounts(accountsEndpoint(r.URL.Path))
 }
@@ -76,18 +78,31 @@ func (s *Server) routeByPath(r *http.Request) route {
 func routeGateway(h host, path string) route {
 	to := route{dc: h.dc, environment: h.environment}
 	name, rest := firstSegment(path)
-	if product := productByName(name); product != nil && product.gateway {
-		return to.in(product, "", rest)
+	if product := productByName(name); product != nil && product.gateway && product.isIn(h.dc) {
+		return to.in(product, rest)
 	}
-	if product := productByLabel(h.label); product != nil {
-		return to.in(product, h.label, path) // files.zoho.sa serves CRM and WorkDrive
+	if h.files {
+		return routeFiles(h, path) // files.zoho.sa serves CRM and WorkDrive
 	}
 	return to
 }
 
+// routeFiles finds the service whose files a path means: /v2/crm/… is CRM's. What names none is WorkDrive's.
+func routeFiles(h host, path string) route {
+	_, rest := firstSegment(path)
+	name, _ := firstSegment(rest)
+	product := productByName(name)
+	if product == nil {
+		product = productByName("workdrive")
+	}
+	to := route{dc: h.dc}.in(product, path)
+	to.family = "workdrive-files"
+	return to
+}
+
 // in completes a route to a product's API.
-func (to route) in(product *product, label, path string) route {
-	to.product, to.path, to.family = product, path, product.familyFor(label, path)
+func (to route) in(product *product, path string) route {
+	to.product, to.path, to.family = product, path, product.familyFor(path)
 	return to
 }
 
