@@ -2,6 +2,7 @@ package zoho
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -39,7 +40,10 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 	if e.service == "" {
 		e = e.byPath(path)
 	}
-	if name := ServiceOfPath(path); dc.Custom && name != "" { // all of them live at one host, which goes by the path
+	if name := ServiceOfPath(path); dc.Custom && name == ProfileService {
+		t, err = dc.profile(path, o)
+		return t, true, err
+	} else if dc.Custom && name != "" { // all of them live at one host, which goes by the path
 		e.service = name
 	}
 	if e.service == "" {
@@ -133,7 +137,8 @@ func mayBeZoho(host string) bool {
 
 // RoutePath finds the target of a request by the first segment of its path: a
 // gateway service's leads to the API domain, path untouched; that of a service
-// with a host of its own leads there without the segment. path is the escaped
+// with a host of its own leads there without the segment; an upload to the CRM leads to the host that
+// takes it, and /_host/NAME/ to the host for files of that name. path is the escaped
 // path as received; it is never decoded, and dot segments in it change nothing. Where not
 // all services are served they are refused: a gateway that resolves them would leave the
 // service that the path names.
@@ -141,10 +146,16 @@ func (dc DataCenter) RoutePath(path string, o RouteOptions) (Target, error) {
 	if path == ProfilePath {
 		return dc.profile(path, o)
 	}
+	if strings.HasPrefix(path, fileHostPrefix) {
+		return dc.routeFileHost(path, o)
+	}
 	name := firstSegment(path)
 	s, ok := serviceIndex[name]
 	if !ok {
 		return Target{}, unknownService(name)
+	}
+	if !dc.Custom && o.Method == http.MethodPost && isUpload(path) {
+		return dc.target(name, roleContent, path, o)
 	}
 	if s.Gateway && !s.isOwn(path[len("/")+len(name):]) {
 		return dc.target(name, roleGateway, path, o)
@@ -182,34 +193,4 @@ func ServiceOfPath(path string) string {
 func ServiceOfHost(host string) string {
 	e, _ := lookupHost(host)
 	return e.service
-}
-
-// byPath completes an entry of a host that several services share. At the gateway and where the CRM
-// family takes uploads, paths name the service in their first segment; where files are, in their
-// second one (/v2/crm/…), or they are WorkDrive's.
-func (e hostEntry) byPath(path string) hostEntry {
-	files := e.shared // where files are, 0 for nowhere
-	if e.role.isFiles() && e.role != roleContent {
-		files = e.role
-	}
-	first := firstSegment(path)
-	if files != 0 && isVersion(first) {
-		if s, ok := serviceIndex[firstSegment(path[len("/")+len(first):])]; ok {
-			e.role, e.service = files, s.Name
-			return e
-		}
-	}
-	if s, ok := serviceIndex[first]; ok && s.Gateway {
-		e.service = s.Name
-		return e
-	}
-	if files != 0 && (files == e.role || first == "workdrive-api") {
-		e.role, e.service = files, workDriveLabel
-	}
-	return e
-}
-
-// isVersion reports whether a segment is one, as v1 or v2.1.
-func isVersion(segment string) bool {
-	return len(segment) > 1 && segment[0] == 'v' && '0' <= segment[1] && segment[1] <= '9'
 }

@@ -18,6 +18,9 @@ type Target struct {
 	Strip int
 	// Prefix is put in front of what remains of the path.
 	Prefix string
+	// Foreign says that answers are files that anybody may have made, and come from the origin of the
+	// proxy: a browser must not take one for a page of that.
+	Foreign bool
 }
 
 // Rewrite gives the path that is sent for the one of a request; a query may follow it.
@@ -86,24 +89,6 @@ func (o RouteOptions) allow(service, path string) error {
 	return nil
 }
 
-// HasDotSegment reports whether some server may read a dot segment in a path: written plainly,
-// percent-encoded, behind a backslash, or with parameters.
-func HasDotSegment(path string) bool {
-	if strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '%') < 0 {
-		return false // most paths
-	}
-	for segment := range strings.SplitSeq(plainSegments.Replace(path), "/") {
-		if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
-			return true
-		}
-	}
-	return false
-}
-
-// plainSegments writes a path as servers may read it.
-var plainSegments = strings.NewReplacer(
-	"%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%5c", "/", "%5C", "/", `\`, "/")
-
 // What RouteHost and RoutePath refuse, for errors.Is.
 var (
 	// ErrTarget is a host that no request is sent to.
@@ -153,16 +138,4 @@ func (dc DataCenter) target(service string, r role, path string, o RouteOptions)
 		return Target{}, dc.noHost(serviceIndex[service], r)
 	}
 	return t, nil
-}
-
-// firstSegment of "/crm/v8", "/crm" or "/crm?x" is "crm".
-func firstSegment(path string) string {
-	if path == "" || path[0] != '/' {
-		return ""
-	}
-	path = path[1:]
-	if i := strings.IndexAny(path, "/?#"); i >= 0 {
-		path = path[:i]
-	}
-	return path
 }

@@ -68,6 +68,10 @@ func (p *Policy) checkPath(path string, upstream bool) error {
 	if _, odd := plain(path); odd != "" {
 		return fmt.Errorf("can never match: %s, and a policy refuses such paths", odd)
 	}
+	if strings.HasPrefix(path, "/_host/") {
+		return errors.New("names a host: write the path that follows it, as in /v1/workdrive/download/*, and add " +
+			"`services` to the policy")
+	}
 	first, _, _ := strings.Cut(path[1:], "/")
 	if zoho.ServiceOfPath(path) == "" && !strings.Contains(first, "*") && len(p.Services) == 0 && !upstream {
 		return fmt.Errorf("does not begin with a service%s: write the path that apps use at the proxy, as in "+
