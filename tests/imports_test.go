@@ -55,7 +55,7 @@ var layers = map[string][]string{
 	"internal/usage":        {"tokencache"},
 	"internal/apikeys":      {"internal/forward", "internal/wildcard", "internal/words"},
 	"internal/policy":       {"internal/wildcard", "internal/words", "zoho"},
-	"internal/access":       {"internal/apikeys", "internal/callers", "internal/onboard", "internal/policy"},
+	"internal/access":       {"internal/apikeys", "internal/callers", "internal/onboard", "internal/policy", "zoho"},
 	"internal/words":        {"internal/nearest"},
 	"internal/fault":        {},
 	"internal/secret":       {"internal/turn"},

@@ -26,7 +26,10 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 		return Target{}, false, ErrTarget // the usual case where paths choose, so not a word more
 	}
 	e, ok := lookupHost(host)
-	if !ok {
+	if custom, center := o.Catalog.ofHost(host); !ok && custom != nil {
+		t, err = dc.routeCustomHost(custom, host, path, center, o)
+		return t, true, err
+	} else if !ok {
 		isZoho, err = dc.unknownHost(host, o)
 		return Target{}, isZoho, err
 	}
@@ -151,7 +154,9 @@ func (dc DataCenter) RoutePath(path string, o RouteOptions) (Target, error) {
 	}
 	name := firstSegment(path)
 	s, ok := serviceIndex[name]
-	if !ok {
+	if custom := o.Catalog.named(name); !ok && custom != nil {
+		return dc.routeCustomPath(custom, path, o)
+	} else if !ok {
 		return Target{}, unknownService(name)
 	}
 	if !dc.Custom && o.Method == http.MethodPost && isUpload(path) {

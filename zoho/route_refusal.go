@@ -25,7 +25,8 @@ func (dc DataCenter) unknownHost(host string, o RouteOptions) (isZoho bool, err 
 }
 
 // ifThereIs is what an operator can do who knows better than the table.
-const ifThereIs = "; if there is one, a zoho_proxy of its own with `upstream https://HOST` leads there"
+const ifThereIs = "; if there is one, the operator can add it by `custom_service` in the global option zoho, or lead " +
+	"there by a zoho_proxy of its own with `upstream https://HOST`"
 
 // notAtGateway explains a path that the gateway does not serve.
 func (dc DataCenter) notAtGateway(path string) error {

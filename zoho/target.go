@@ -67,6 +67,8 @@ type RouteOptions struct {
 	// APIDomain is the api_domain of the grant's token reply. Gateway services
 	// use it if it is one of the data center's own gateways, dc.API otherwise.
 	APIDomain string
+	// Catalog has the services; nil is the table's.
+	Catalog *Catalog
 	// Method is that of the request; "" stands for GET.
 	Method string
 	// Provisional says that no token reply has told an APIDomain yet. A host of a sandbox

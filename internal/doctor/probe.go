@@ -35,7 +35,7 @@ func (e *exam) probes(s tokencache.Status, used []string) (probes []zoho.Probe, 
 		}
 	}
 	for _, service := range slices.Concat(e.services(), used) {
-		if _, known := zoho.LookupService(service); !known || services[service] {
+		if !e.Catalog.Has(service) || services[service] {
 			continue
 		}
 		if p, ok := zoho.ServiceProbe(service); ok {
