@@ -80,7 +80,7 @@ func (s *session) judged(path string) (_ string, atGateway bool) {
 // atGateway reports whether a path is sent to a server that goes by the path alone.
 func (s *session) atGateway(path string) bool {
 	service, _ := zoho.LookupService(s.target.Service)
-	return s.center.Custom || service.Gateway && strings.HasPrefix(path, "/"+service.Name+"/")
+	return s.center.Custom || s.target.Strip == 0 && service.Gateway && strings.HasPrefix(path, "/"+service.Name+"/")
 }
 
 // permit asks the policies, now that it is known where the request goes.

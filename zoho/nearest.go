@@ -27,6 +27,9 @@ var dataCenterWords = map[string]string{
 // serviceWords are other names of services: hosts, scopes, former names.
 var serviceWords = map[string]string{
 	"subscriptions": "billing", "subscription": "billing", "projectsapi": "projects", "analyticsapi": "analytics",
+	"sprintsapi": "sprints", "pulse": "connect", "marketing": "marketingautomation", "pay": "payments",
+	"sdp": "servicedeskplus", "sdpondemand": "servicedeskplus", "servicedesk": "servicedeskplus",
+	"desktopcentral": "endpointcentral", "mdmondemand": "mdm",
 	"reports": "analytics", "bugs": "bugtracker", "docs": "workdrive", "support": "desk", "hr": "people",
 }
 

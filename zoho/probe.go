@@ -29,6 +29,7 @@ var probes = map[string]string{
 	"zohorecruit.modules":    "/recruit/v2/{name|Candidates}?per_page=1",
 	"zohorecruit.users":      "/recruit/v2/users?type=CurrentUser",
 	"zohorecruit.org":        "/recruit/v2/org",
+	"zohofsm.modules":        "/fsm/v1/{name|Work_Orders}?per_page=1", // as CRM's
 	"desk.tickets":           "/desk/api/v1/tickets?limit=1",
 	"desk.contacts":          "/desk/api/v1/contacts?limit=1",
 	"desk.basic":             "/desk/api/v1/organizations", // the one call that needs no orgId

@@ -134,8 +134,18 @@ func notInNames(r rune) bool {
 // mayBeZoho rules out at a glance what apps mostly call: localhost and addresses.
 // Every domain of Zoho's begins with its name, but for those of ManageEngine's products.
 func mayBeZoho(host string) bool {
-	return strings.IndexByte(host, 'z') >= 0 || strings.IndexByte(host, 'Z') >= 0 ||
-		containsFold(host, "manageengine.") || containsFold(host, "servicedeskplus.") || containsFold(host, "site24x7.")
+	if strings.IndexByte(host, 'z') >= 0 || strings.IndexByte(host, 'Z') >= 0 {
+		return true
+	}
+	if strings.IndexByte(host, 'e') < 0 && strings.IndexByte(host, 'E') < 0 { // nor has localhost, nor an address
+		return false
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if equalFold(label, "manageengine") || equalFold(label, "servicedeskplus") || equalFold(label, "site24x7") {
+			return true
+		}
+	}
+	return false
 }
 
 // RoutePath finds the target of a request by the first segment of its path: a

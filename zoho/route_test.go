@@ -471,6 +471,7 @@ func TestEveryServiceEverywhere(t *testing.T) {
 func TestNearestService(t *testing.T) {
 	for name, want := range map[string]string{
 		"crmm": "crm", "CRM": "crm", "ZohoCRM": "crm", "zohobooks": "books", "boks": "books", "invoices": "invoice", "subscriptions": "billing", "projectsapi": "projects",
+		"sdpondemand": "servicedeskplus", "voise": "voice", "sprintsapi": "sprints",
 		"dsek": "desk", "workdirve": "workdrive", "analytic": "analytics", "": "", "x": "", "something": "", "favicon.ico": "", strings.Repeat("crm", 100): "",
 	} {
 		if got := zoho.NearestService(name); got != want {
@@ -533,6 +534,7 @@ func BenchmarkRoute(b *testing.B) {
 // of the connection's data center, and an error holds no secret.
 func FuzzRoute(f *testing.F) {
 	for _, host := range []string{"desk.zoho.com", "WWW.zohoapis.com:443", "upload.zohocloud.ca",
+		"zohoapis.com", "download-accl.zoho.com", "files.zoho.sa", "sdpondemand.manageengine.com", "app.site24x7.jp",
 		"desk.zoho.com.", "u@desk.zoho.com", "zoho.com.evil.tld", "xn--a.zoho.com", "127.0.0.1:9090"} {
 		for _, path := range []string{"/crm/v8", "/desk/../crm", "/workdrive-api/v1", "//x", "/" + accessToken} {
 			f.Add(host, path, "https://sandbox.zohoapis.eu", uint8(1), true)
@@ -609,6 +611,8 @@ func checkTarget(t *testing.T, dc zoho.DataCenter, target zoho.Target) {
 func TestIsHost(t *testing.T) {
 	for host, want := range map[string]bool{
 		"www.zohoapis.com": true, "DESK.zoho.eu:443": true, "accounts.zohocloud.ca": true, "unheard-of.zoho.in": true,
+		"sdpondemand.manageengine.com": true, "SERVICEDESKPLUS.net.au:443": true, "app.site24x7.jp": true, "zohoapis.cn": false, "zohoapis.com.cn": true,
+		"manageengine.com": false, "x.manageengine.com": false, "a.servicedeskplus.cn": false, "app.site24x7.com": false,
 		"zoho.com.evil.example": false, "evilzoho.com": false, "127.0.0.1:8080": false, "localhost": false, "": false,
 	} {
 		if got := zoho.IsHost(host); got != want {
@@ -627,6 +631,7 @@ func TestHostName(t *testing.T) {
 	for host, want := range map[string]string{
 		"sandbox.zohoapis.com": "sandbox.zohoapis.com", "sandbox.zohoapis.com:9000": "sandbox.zohoapis.com", "SANDBOX.zohoapis.com.": "SANDBOX.zohoapis.com",
 		"desk.zoho.eu.:443": "desk.zoho.eu", "desk.zoho.eu:": "desk.zoho.eu", "desk.zoho.eu:1:2": "desk.zoho.eu", "unheard-of.zoho.in:8443": "unheard-of.zoho.in", "accounts.zoho.com.": "accounts.zoho.com",
+		"SDPondemand.manageengine.eu.:9000": "SDPondemand.manageengine.eu", "x.manageengine.com:9000": "x.manageengine.com:9000", "zohoapis.in:9000": "zohoapis.in",
 		"": "", ".": ".", ":": ":", "localhost:8080": "localhost:8080", "127.0.0.1:8080": "127.0.0.1:8080", "[::1]:8080": "[::1]:8080", "example.com.": "example.com.",
 		"zoho.com.evil.example:80": "zoho.com.evil.example:80", "evilzoho.com:9000": "evilzoho.com:9000", "desk.zoho.com..": "desk.zoho.com", "[sandbox.zohoapis.com]:9000": "sandbox.zohoapis.com", "sandbox.zohoapis.com;x": "sandbox.zohoapis.com", "sandbox.zohoapis.com,www.zohoapis.com": "sandbox.zohoapis.com", "evil.example:desk.zoho.com": "evil.example:desk.zoho.com",
 		"xn--a.zoho.com:9000": "xn--a.zoho.com:9000", "user@desk.zoho.com:80": "user@desk.zoho.com:80",

@@ -224,7 +224,7 @@ var services = [...]Service{
 		Sure: Medium, Refused: Unknown},
 	{Name: "workdrive", Host: workDriveLabel, Gateway: true, Base: "/workdrive/api/v1",
 		scopes: "WorkDrive ZohoFiles TeamDrive",
-		Sure:   Strong, refuses: "workdrive", Refused: Measured,
+		Sure:   Strong, refuses: "workdrive", Refused: Reported,
 		Limits: "some 6 requests a second, 19 lists of one folder a minute (`F7008`, with Retry-After)"},
 	{Name: "workerly", Host: "www.workerly", Base: "/workerly/v2", scopes: "ZohoWorkerly",
 		Sure: Strong, Refused: Unknown},

@@ -50,10 +50,11 @@ func (e *exam) callAll(ctx context.Context, s tokencache.Status) {
 	if len(s.Scopes) == 0 {
 		s.Scopes = zoho.SplitScopes(token.Scope)
 	}
+	refused := e.missing(s, e.client.CenterOf(s.Account, conn.AccountsServer()), conn.Services()) // services
 	probes, unknown := e.probes(s, conn.Services())
+	unknown = slices.DeleteFunc(unknown, func(service string) bool { return refused[service] })
 	e.uncalled(s.Account, unknown, len(probes))
-	refused := make(map[string]bool) // services
-	var shown []string               // scopes of which it is known by now
+	var shown []string // scopes of which it is known by now
 	for _, p := range probes {
 		if refused[p.Service()] || ctx.Err() != nil {
 			continue

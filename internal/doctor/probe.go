@@ -47,6 +47,41 @@ func (e *exam) probes(s tokencache.Status, used []string) (probes []zoho.Probe, 
 	return probes, slices.Compact(slices.Sorted(slices.Values(unknown)))
 }
 
+// missing tells which services a data center lacks that the scopes ask for, sites name or apps
+// have used, and gives them.
+func (e *exam) missing(s tokencache.Status, center *zoho.DataCenter, used []string) map[string]bool {
+	wanted := slices.Concat(e.services(), used)
+	for _, scope := range slices.Concat(e.client.Scopes, s.Scopes) {
+		wanted = append(wanted, zoho.ServiceOfScope(scope))
+	}
+	missing := make(map[string]bool)
+	for _, service := range wanted {
+		if !e.Catalog.Has(service) || missing[service] {
+			continue
+		}
+		path := "/" + service
+		if service == zoho.ProfileService {
+			path = zoho.ProfilePath
+		}
+		if _, err := center.RoutePath(path, zoho.RouteOptions{Catalog: e.Catalog}); err != nil {
+			missing[service] = true
+			e.cannotCall(s.Account, service, center, err)
+		}
+	}
+	return missing
+}
+
+func (e *exam) cannotCall(account, service string, center *zoho.DataCenter, why error) {
+	e.tell(adminapi.Finding{
+		Check:   adminapi.CheckCall,
+		Result:  adminapi.ResultFailed,
+		Account: account,
+		What:    service + " cannot be called in the data center " + center.Code,
+		Why:     strings.TrimPrefix(why.Error(), zoho.ErrServiceUnknown.Error()+": "),
+		Do:      "take it out of `scopes` and `services`, or connect an account of a data center that has it",
+	})
+}
+
 // unchecked names the scopes that nothing is known of: Zoho did not name those that it
 // granted, and none of the calls stands for them.
 func (e *exam) unchecked(account string, probes []zoho.Probe) {

@@ -1,5 +1,6 @@
 // Zoho's own SDK (@zohocrm/nodejs-sdk-8.0), with the proxy's URL and nothing else: a bulk-write upload, and
 // the download of a result. Arguments: the proxy's URL, and the path of the result there.
+import "@zohocrm/nodejs-sdk-8.0"; // its modules need each other in a circle, and this order
 import { mkdtempSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
