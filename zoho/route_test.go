@@ -536,7 +536,8 @@ func FuzzRoute(f *testing.F) {
 	for _, host := range []string{"desk.zoho.com", "WWW.zohoapis.com:443", "upload.zohocloud.ca",
 		"zohoapis.com", "download-accl.zoho.com", "files.zoho.sa", "sdpondemand.manageengine.com", "app.site24x7.jp",
 		"desk.zoho.com.", "u@desk.zoho.com", "zoho.com.evil.tld", "xn--a.zoho.com", "127.0.0.1:9090"} {
-		for _, path := range []string{"/crm/v8", "/desk/../crm", "/workdrive-api/v1", "//x", "/" + accessToken} {
+		for _, path := range []string{"/crm/v8", "/desk/../crm", "/workdrive-api/v1", "//x", "/" + accessToken,
+			"/oauth/user/info", "/_host/download.zoho.eu/v1/workdrive/x", "/_host/content.zohoapis.eu/../crm"} {
 			f.Add(host, path, "https://sandbox.zohoapis.eu", uint8(1), true)
 		}
 	}
@@ -547,7 +548,7 @@ func FuzzRoute(f *testing.F) {
 		target, isZoho, err := dc.RouteHost(host, path, o)
 		if err != nil {
 			checkRefusal(t, target, err)
-		} else if !isZoho || target.Strip != 0 {
+		} else if !isZoho || target.Strip != 0 && target.Service != zoho.ProfileService {
 			t.Errorf("%q, %q: got %+v, %v", host, path, target, isZoho)
 		} else {
 			checkTarget(t, dc, target)
@@ -558,6 +559,12 @@ func FuzzRoute(f *testing.F) {
 			return
 		}
 		checkTarget(t, dc, target)
+		if target.Foreign || target.Service == zoho.ProfileService {
+			if own := "/_host/" + target.Host; target.Foreign && path[:target.Strip] != own || !target.Foreign && path != zoho.ProfilePath {
+				t.Errorf("%q: got %+v", path, target)
+			}
+			return
+		}
 		if zoho.ServiceOfPath(path) != target.Service || target.Strip > len(path) ||
 			target.Strip != 0 && path[:target.Strip] != "/"+target.Service {
 			t.Errorf("%q: got %+v", path, target)

@@ -46,7 +46,5 @@ console.log("upload", uploaded.getStatusCode(), uploaded.getObject().getCode().g
 
 // The SDK calls a whole URL as it stands: the link of the job, with its host behind /_host/.
 const downloaded = await new BulkWriteOperations().downloadBulkWriteResult(proxy + result);
-const stream = (await downloaded.getObject()).getFile().getStream();
-let content = "";
-for await (const chunk of stream) content += chunk;
-console.log("download", downloaded.getStatusCode(), content);
+const content = (await downloaded.getObject()).getFile().getStream(); // a Buffer
+console.log("download", downloaded.getStatusCode(), content.toString());
