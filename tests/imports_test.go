@@ -72,7 +72,7 @@ var layers = map[string][]string{
 	"internal/callers":      {"internal/words", "zoho"},
 	"internal/egress":       {"internal/secret"},
 	"internal/syntax":       {"internal/forward", "internal/words"},
-	"internal/metrics":      {"tokencache", "zoho"},
+	"internal/metrics":      {"tokencache"},
 	"internal/unrecognized": {"tokencache"},
 	"internal/storetest":    {"internal/onboard", "internal/sealed", "internal/stores", "internal/warnings", "tokencache"},
 	"internal/testbed":      {"zohosim"},
