@@ -36,3 +36,8 @@ func HasDotSegment(path string) bool {
 // plainSegments writes a path as servers may read it.
 var plainSegments = strings.NewReplacer(
 	"%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%5c", "/", "%5C", "/", `\`, "/")
+
+// notInNames reports what no host name has.
+func notInNames(r rune) bool {
+	return r != '-' && r != '.' && r != '_' && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z')
+}

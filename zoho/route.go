@@ -127,10 +127,6 @@ func HostName(host string) string {
 	return host
 }
 
-func notInNames(r rune) bool {
-	return r != '-' && r != '.' && r != '_' && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z')
-}
-
 // mayBeZoho rules out at a glance what apps mostly call: localhost and addresses.
 // Every domain of Zoho's begins with its name, but for those of ManageEngine's products.
 func mayBeZoho(host string) bool {
@@ -190,18 +186,6 @@ func (s Service) isOwn(rest string) bool {
 		}
 	}
 	return false
-}
-
-// ServiceOfPath gives the service that the path's first segment names, "" if
-// none. It is for requests to a server that goes by the path alone.
-func ServiceOfPath(path string) string {
-	if path == ProfilePath {
-		return ProfileService
-	}
-	if s, ok := serviceIndex[firstSegment(path)]; ok {
-		return s.Name
-	}
-	return ""
 }
 
 // ServiceOfHost gives the service that has a host of its own, "" for others.

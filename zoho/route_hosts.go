@@ -74,6 +74,18 @@ func (e hostEntry) byPath(path string) hostEntry {
 	return e
 }
 
+// ServiceOfPath gives the service that the path's first segment names, "" if
+// none. It is for requests to a server that goes by the path alone.
+func ServiceOfPath(path string) string {
+	if path == ProfilePath {
+		return ProfileService
+	}
+	if s, ok := serviceIndex[firstSegment(path)]; ok {
+		return s.Name
+	}
+	return ""
+}
+
 // serviceEntry is a service with the role of its own host.
 type serviceEntry struct {
 	Service
