@@ -47,8 +47,8 @@ func placed(h httpcaddyfile.Helper, paths ...string) (caddy.ModuleMap, *syntax.L
 	return matcher, syntax.NewLine(h.Dispenser), nil
 }
 
-// configuredClients are the clients of the global option, which Caddy parses first.
-func configuredClients(h httpcaddyfile.Helper, l *syntax.Line) ([]string, error) {
+// globalOption is the app as the global option describes it, which Caddy parses first.
+func globalOption(h httpcaddyfile.Helper, l *syntax.Line) (*App, error) {
 	option, ok := h.Option("zoho").(httpcaddyfile.App)
 	if !ok {
 		return nil, l.Errorf(
@@ -59,6 +59,15 @@ func configuredClients(h httpcaddyfile.Helper, l *syntax.Line) ([]string, error)
 	var app App
 	if err := json.Unmarshal(option.Value, &app); err != nil {
 		return nil, l.Errorf("%s: %w", l.Word, err)
+	}
+	return &app, nil
+}
+
+// configuredClients are the clients of the global option.
+func configuredClients(h httpcaddyfile.Helper, l *syntax.Line) ([]string, error) {
+	app, err := globalOption(h, l)
+	if err != nil {
+		return nil, err
 	}
 	if len(app.Clients) == 0 {
 		return nil, l.Errorf("%s needs a client: add `client <name> { … }` to the global option `zoho`", l.Word)

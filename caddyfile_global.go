@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/stores"
 	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // parseGlobal sets up the app `zoho` from the global option. It may be given several
@@ -31,6 +32,11 @@ import (
 //	    master_key_file <path>
 //	    replay_buffer_total <memory> [<files>]
 //	    notify          <url>
+//
+//	    custom_service <name> {
+//	        host <name...>
+//	        path <prefix>
+//	    }
 //
 //	    client <name> {
 //	        data_center          <code...> | <accounts_url> <api_url>
@@ -101,6 +107,10 @@ var globalOptions = map[string]syntax.Option[globalBlock]{
 	"client": {
 		Usage: "<name> { … }", Min: 1, Max: 1, Block: true, Repeat: true,
 		Parse: (*globalBlock).parseClient,
+	},
+	"custom_service": {
+		Usage: "<name> { … }", Min: 1, Max: 1, Block: true, Repeat: true,
+		Parse: (*globalBlock).parseCustomService,
 	},
 	"notify": {Usage: "<url>", Min: 1, Max: 1, Parse: (*globalBlock).parseNotify},
 	"replay_buffer_total": {
@@ -255,6 +265,43 @@ func (a *globalBlock) parseEncryptionKey(l *syntax.Line) (err error) {
 	}
 	a.EncryptionKey, err = client.ParseSecrets(l, l.Args)
 	return err
+}
+
+var customServiceOptions = map[string]syntax.Option[zoho.CustomService]{
+	"host": {Usage: "<name...>", Min: 1, Max: -1, Repeat: true, Parse: func(s *zoho.CustomService, l *syntax.Line) error {
+		s.Hosts = append(s.Hosts, l.Args...)
+		return syntax.NoPlaceholder(l, l.Args...)
+	}},
+	"path": {Usage: "<prefix>", Min: 1, Max: 1, Parse: func(s *zoho.CustomService, l *syntax.Line) error {
+		s.Path = l.Args[0]
+		return syntax.NoPlaceholder(l, l.Args...)
+	}},
+}
+
+func (a *globalBlock) parseCustomService(l *syntax.Line) error {
+	name := l.Args[0]
+	if a.CustomServices[name] != nil {
+		return l.Errorf("custom_service %s is given twice", name)
+	}
+	service := new(zoho.CustomService)
+	_, err := syntax.ReadBlock(l.Rest, service, func(l *syntax.Line) (syntax.Option[zoho.CustomService], error) {
+		o, ok := customServiceOptions[l.Word]
+		if !ok {
+			return o, syntax.Unknown(l, "custom_service", syntax.Available(customServiceOptions))
+		}
+		return o, nil
+	})
+	if err != nil {
+		return err
+	}
+	if a.CustomServices == nil {
+		a.CustomServices = make(map[string]*zoho.CustomService)
+	}
+	a.CustomServices[name] = service
+	if _, err := zoho.NewCatalog(a.CustomServices); err != nil { // the others are checked already
+		return l.Errorf("%w", err)
+	}
+	return nil
 }
 
 func (a *globalBlock) parseClient(l *syntax.Line) error {

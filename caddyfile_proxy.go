@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
 	"github.com/caddy-zoho/caddy-zoho/internal/policy"
 	"github.com/caddy-zoho/caddy-zoho/internal/syntax"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // parseProxy sets up the route of `zoho_proxy`: the handler `zoho` and a stock
@@ -87,6 +88,13 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	p := &proxyBlock{handler: new(Handler), proxy: new(reverseproxy.Handler), lines: make(syntax.Lines)}
 	if p.handler.Client, err = readClient(h, l); err != nil {
 		return nil, err
+	}
+	app, err := globalOption(h, l)
+	if err != nil {
+		return nil, err
+	}
+	if p.handler.catalog, err = zoho.NewCatalog(app.CustomServices); err != nil {
+		return nil, l.Errorf("%w", err)
 	}
 	seen, err := syntax.ReadBlock(l.Rest, p, lookupProxy)
 	if err != nil {

@@ -88,6 +88,7 @@ type Handler struct {
 	// Calls that no policy admits are logged and counted, and carried out.
 	DryRun bool `json:"dry_run,omitempty"`
 
+	catalog *zoho.Catalog
 	callers callers.Rules
 	peers   callers.Peers
 	names   *callers.Names
@@ -115,6 +116,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	h.catalog = app.catalog
 	if err := h.prepare(app.state, client, ctx.Logger(), app.audit); err != nil {
 		return err
 	}
@@ -149,8 +151,8 @@ func (h *Handler) check(lines syntax.Lines) error {
 		}
 	}
 	for i, name := range h.Services {
-		if _, ok := zoho.LookupService(name); !ok {
-			return lines.Errorf("services", "%w", unknownService(name))
+		if !h.catalog.Has(name) {
+			return lines.Errorf("services", "%w", h.unknownService(name))
 		}
 		if slices.Contains(h.Services[:i], name) {
 			return lines.Errorf("services", "services: %s is named twice", name)
@@ -194,6 +196,7 @@ func (h *Handler) accessConfig() *access.Config {
 		Policies:  h.Policies,
 		DryRun:    h.DryRun,
 		Upstream:  h.Upstream != "",
+		Services:  h.catalog,
 	}
 }
 
@@ -216,12 +219,13 @@ func (h *Handler) prepare(state *state, client *client.Client, logger *zap.Logge
 		client:        client,
 		access:        h.access,
 		services:      h.Services,
+		catalog:       h.catalog,
 		anyDataCenter: h.AnyDataCenter,
 		replay:        body.DefaultLimits,
 		room:          state.room,
 		cache:         state.cache,
 		metrics:       state.metrics,
-		requests:      state.metrics.Requests(client.Name),
+		requests:      state.metrics.Requests(client.Name, h.catalog.Names()),
 		callers:       state.metrics.Callers(client.Name, h.access.Known),
 		usage:         &state.usage,
 		unknown:       &state.unknown,
@@ -253,9 +257,9 @@ func (r *rules) restrict(upstream string, services []string) {
 	}
 }
 
-func unknownService(name string) error {
-	hint := words.Meant(zoho.NearestService(name))
-	return fmt.Errorf("there is no service %q%s; known are %s", name, hint, strings.Join(zoho.ServiceNames(), " "))
+func (h *Handler) unknownService(name string) error {
+	hint := words.Meant(h.catalog.Nearest(name))
+	return fmt.Errorf("there is no service %q%s; known are %s", name, hint, strings.Join(h.catalog.Names(), " "))
 }
 
 // Serves is what a walk over the sites is told.

@@ -44,6 +44,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/stores"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 func init() {
@@ -74,6 +75,9 @@ type App struct {
 	// address itself is a secret.
 	Notify string `json:"notify,omitempty"`
 
+	// Services that the table lacks, by name.
+	CustomServices map[string]*zoho.CustomService `json:"custom_services,omitempty"`
+
 	// OAuth clients by name. With one client its name may be left out elsewhere.
 	Clients map[string]*client.Config `json:"clients,omitempty"`
 
@@ -83,6 +87,7 @@ type App struct {
 	state   *state
 	sealing *sealing.Sealing
 	clients map[string]*client.Client
+	catalog *zoho.Catalog
 	moved   *sync.Map // what doctor has found out of configured refresh tokens
 	release func()    // takes back what Start gave to the shared state
 	cleanup func()
@@ -115,6 +120,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	if err := a.checkStore(); err != nil {
 		return err
+	}
+	var err error
+	if a.catalog, err = zoho.NewCatalog(a.CustomServices); err != nil {
+		return fmt.Errorf("zoho: %w", err)
 	}
 	if err := a.attach(ctx); err != nil {
 		return err
@@ -400,6 +409,7 @@ func (a *App) subject() *doctor.Subject {
 		Notices: a.state.notices,
 		Unknown: &a.state.unknown,
 		Moved:   a.moved,
+		Catalog: a.catalog,
 	}
 }
 

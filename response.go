@@ -182,6 +182,9 @@ func (s *session) labelled(res *http.Response, word string) *http.Response {
 func (s *session) settled(res *http.Response) *http.Response {
 	forward.StripOurs(res.Header)
 	forward.StripAnnounced(res.Trailer)
+	if s.target.Foreign {
+		forward.Sandbox(res.Header)
+	}
 	s.body.Settle()
 	if res.StatusCode >= http.StatusMultipleChoices { // a success may go on while the body does
 		s.stopBody(res)

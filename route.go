@@ -30,7 +30,9 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 		s.setTarget()
 		return s.permit(r, cmp.Or(s.target.Service, zoho.ServiceOfHost(s.target.Host)), path, true)
 	}
-	options := zoho.RouteOptions{AnyDataCenter: s.anyDataCenter, Allowed: s.allowed, Provisional: token == nil}
+	options := zoho.RouteOptions{
+		AnyDataCenter: s.anyDataCenter, Allowed: s.allowed, Catalog: s.catalog, Method: r.Method, Provisional: token == nil,
+	}
 	if token != nil {
 		options.APIDomain = token.APIDomain
 	}
@@ -46,7 +48,7 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 			err,
 			host,
 			problem.Connection{Client: s.client.Name, Account: s.account, Center: s.center.Code},
-			s.services,
+			s.served(),
 		)
 	}
 	if target.Strip > 0 && forward.Climbs(path[target.Strip:]) {
@@ -54,7 +56,25 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 	}
 	s.target = target
 	s.setTarget()
-	return s.permit(r, target.Service, path[target.Strip:], s.atGateway(path[target.Strip:]))
+	path, atGateway := s.judged(path)
+	return s.permit(r, target.Service, path, atGateway)
+}
+
+// served are the services that a request may be for.
+func (s *session) served() []string {
+	if len(s.services) > 0 {
+		return s.services
+	}
+	return s.catalog.Names()
+}
+
+// judged is the path that policies look at, and whether it is written in full.
+func (s *session) judged(path string) (_ string, atGateway bool) {
+	if s.target.Service == zoho.ProfileService {
+		return zoho.ProfilePath, true
+	}
+	path = s.target.Rewrite(path)
+	return path, s.atGateway(path)
 }
 
 // atGateway reports whether a path is sent to a server that goes by the path alone.

@@ -69,6 +69,7 @@ type rules struct {
 	stranger      bool                      // upstream is none of Zoho's hosts
 	services      []string                  // the only ones that are served, none for all
 	allowed       func(service string) bool // nil for all
+	catalog       *zoho.Catalog             // of all services that there are
 	anyDataCenter bool
 	replay        body.Limits
 	room          *body.Room

@@ -39,7 +39,7 @@ func (a *Accounts) Identify(ctx context.Context, accessToken, apiDomain string, 
 			Email string
 			ZUID  json.Number
 		}
-		a.getJSON(ctx, a.DataCenter.Accounts+"/oauth/user/info", accessToken, &user)
+		a.getJSON(ctx, a.DataCenter.UserInfoURL(), accessToken, &user)
 		id.User = user.Email
 		if id.User == "" {
 			id.User = user.ZUID.String()

@@ -189,15 +189,18 @@ func (dc DataCenter) RevokeURL() string { return dc.TokenURL() + "/revoke" }
 // deviceURL is an endpoint of the device flow, which has a version of its own (3): "code", "token", or "" for the page
 // where a person types the code in.
 func (dc DataCenter) deviceURL(endpoint string) string {
-	return strings.TrimSuffix(version.ReplaceAllString(dc.oauthBase(), "/v3$1")+"/device/"+endpoint, "/")
+	return strings.TrimSuffix(versionInBase.ReplaceAllString(dc.oauthBase(), "/v3$1")+"/device/"+endpoint, "/")
 }
 
-// version is that of the protocol in a base of oauthBase.
-var version = regexp.MustCompile(`/v[0-9]+(/[^/]+)?$`)
+// versionInBase is that of the protocol in a base of oauthBase.
+var versionInBase = regexp.MustCompile(`/v[0-9]+(/[^/]+)?$`)
 
 // versioned matches bases that hold the protocol's version already: one that
 // ends in it, and a portal's https://{solution}.zohoplatform.com/clientoauth/v2/{portal}.
 var versioned = regexp.MustCompile(`/v[0-9]+$|/clientoauth/v[0-9]+/[^/]+$`)
+
+// versionAtEnd is that of a base that ends in it.
+var versionAtEnd = regexp.MustCompile(`/v[0-9]+$`)
 
 // oauthBase is what the URLs of the protocol begin with.
 func (dc DataCenter) oauthBase() string {

@@ -41,6 +41,7 @@ var probes = map[string]string{
 	"zohoanalytics.metadata": "/analytics/restapi/v2/orgs",
 	"zohopeople.forms":       "/people/people/api/forms",
 	"workdrive.users":        "/workdrive/api/v1/users/me",
+	"aaaserver.profile":      ProfilePath,
 }
 
 // financeProbes are the lists of Books and its family, whose scopes have one form.
@@ -91,7 +92,7 @@ var usualScopes = []string{
 	"ZohoMail.accounts.READ", "ZohoSign.documents.READ", "ZohoCliq.Channels.READ", "ZohoCalendar.calendar.READ",
 	"ZohoProjects.portals.READ", "ZohoAnalytics.metadata.read", "ZOHOPEOPLE.forms.READ", "WorkDrive.users.READ",
 	"ZohoBooks.settings.READ", "ZohoInvoice.settings.READ", "ZohoInventory.settings.READ",
-	"ZohoExpense.settings.READ", "ZohoBilling.settings.READ",
+	"ZohoExpense.settings.READ", "ZohoBilling.settings.READ", ScopeProfile,
 }
 
 // ServiceProbe finds a call for a service whose scopes are not known.
@@ -112,7 +113,7 @@ func (p Probe) Service() string { return ServiceOfPath(p.Path) }
 func (p Probe) Call(
 	ctx context.Context, client *http.Client, target Target, authorization string,
 ) (status int, verdict Verdict, err error) {
-	address := target.Scheme + "://" + target.Host + p.Path[target.Strip:]
+	address := target.Scheme + "://" + target.Host + target.Rewrite(p.Path)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return 0, VerdictNone, fmt.Errorf("%s is no path", show(p.Path))

@@ -1,113 +1,11 @@
 package zoho
 
 import (
-	"errors"
 	"fmt"
-	"net"
+	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 )
-
-// Target is where a request goes and what was asked for.
-type Target struct {
-	Service string // name of the service
-	Scheme  string // "https"; "http" only for a custom data center on loopback
-	Host    string // without the default port: "desk.zoho.eu"
-	// Strip is the number of bytes to cut from the front of the request's path;
-	// 0 leaves it untouched. If nothing remains, the path is "/".
-	Strip int
-}
-
-// Address is what to dial for the target: host and port.
-func (t Target) Address() string {
-	if address, ok := dialAddresses[t.Host]; ok {
-		return address
-	}
-	if _, _, err := net.SplitHostPort(t.Host); err == nil {
-		return t.Host
-	}
-	port := "443"
-	if t.Scheme == "http" {
-		port = "80"
-	}
-	return net.JoinHostPort(strings.Trim(t.Host, "[]"), port)
-}
-
-// OriginTarget describes one origin that everything is sent to, whatever its
-// path: a server of the operator's choice. Plain http is for this machine only.
-func OriginTarget(origin string) (Target, error) {
-	u, err := originURL("origin", origin)
-	if err != nil {
-		return Target{}, err
-	}
-	return Target{Scheme: u.Scheme, Host: u.Host}, nil
-}
-
-// RouteOptions narrows or widens what RouteHost and RoutePath accept.
-type RouteOptions struct {
-	// AnyDataCenter maps the hosts of every data center, not only those of .com
-	// and of the connection's own.
-	AnyDataCenter bool
-	// Allowed reports whether a service is served; nil serves all.
-	Allowed func(service string) bool
-	// APIDomain is the api_domain of the grant's token reply. Gateway services
-	// use it if it is one of the data center's own gateways, dc.API otherwise.
-	APIDomain string
-	// Provisional says that no token reply has told an APIDomain yet. A host of a sandbox
-	// then leads to production, and the answer is only good for getting a token: what
-	// that says decides.
-	Provisional bool
-}
-
-// allow refuses services that are not served, and paths that may lead out of one that is.
-func (o RouteOptions) allow(service, path string) error {
-	switch {
-	case o.Allowed == nil:
-		return nil
-	case !o.Allowed(service):
-		return fmt.Errorf("%w: %s is not among the services allowed here", ErrServiceUnknown, service)
-	case HasDotSegment(path):
-		return fmt.Errorf("%w: the path has a dot segment, which may lead out of the services allowed here",
-			ErrServiceUnknown)
-	}
-	return nil
-}
-
-// HasDotSegment reports whether some server may read a dot segment in a path: written plainly,
-// percent-encoded, behind a backslash, or with parameters.
-func HasDotSegment(path string) bool {
-	if strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '%') < 0 {
-		return false // most paths
-	}
-	for segment := range strings.SplitSeq(plainSegments.Replace(path), "/") {
-		if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
-			return true
-		}
-	}
-	return false
-}
-
-// plainSegments writes a path as servers may read it.
-var plainSegments = strings.NewReplacer(
-	"%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%5c", "/", "%5C", "/", `\`, "/")
-
-// What RouteHost and RoutePath refuse, for errors.Is.
-var (
-	// ErrTarget is a host that no request is sent to.
-	ErrTarget = errors.New("not a host of Zoho's services")
-	// ErrDataCenter is a Zoho host of another data center than the connection's.
-	ErrDataCenter = errors.New("host of another data center")
-	// ErrEnvironment is a host of a sandbox or a developer edition, where the grant is not
-	// good: it belongs to the one environment that its APIDomain names.
-	ErrEnvironment = errors.New("host of another environment")
-	// ErrServiceUnknown is a service that does not exist, is not allowed, or has
-	// no host in the connection's data center.
-	ErrServiceUnknown = errors.New("no such service")
-)
-
-// homeCode is the data center whose hosts everyone hard-codes.
-const homeCode = "us"
 
 // RouteHost finds the target of a request by the host it was meant for, from
 // its Host header or absolute target: the same service in the data center dc,
@@ -120,17 +18,24 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 		t, err = dc.RoutePath(path, o)
 		return t, true, err
 	}
+	if dc.isOwnAccounts(host, path) {
+		t, err = dc.profile(path, o)
+		return t, true, err
+	}
 	if !mayBeZoho(host) {
 		return Target{}, false, ErrTarget // the usual case where paths choose, so not a word more
 	}
 	e, ok := lookupHost(host)
-	if !ok {
+	if custom, center := o.Catalog.ofHost(host); !ok && custom != nil {
+		t, err = dc.routeCustomHost(custom, host, path, center, o)
+		return t, true, err
+	} else if !ok {
 		isZoho, err = dc.unknownHost(host, o)
 		return Target{}, isZoho, err
 	}
 	if e.role == roleAccounts {
-		return Target{}, true, fmt.Errorf("%w: %s is an accounts server; tokens are fetched by the proxy, never by the app",
-			ErrTarget, e.center.hosts[e.role])
+		t, err = dc.routeAccounts(host, path, e.center.dc, o)
+		return t, true, err
 	}
 	if !dc.mapsFrom(e.center.dc, o) {
 		return Target{}, true, dc.otherDataCenter(host, e.center.dc)
@@ -138,7 +43,10 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 	if e.service == "" {
 		e = e.byPath(path)
 	}
-	if name := ServiceOfPath(path); dc.Custom && name != "" { // all of them live at one host, which goes by the path
+	if name := ServiceOfPath(path); dc.Custom && name == ProfileService {
+		t, err = dc.profile(path, o)
+		return t, true, err
+	} else if dc.Custom && name != "" { // all of them live at one host, which goes by the path
 		e.service = name
 	}
 	if e.service == "" {
@@ -219,10 +127,6 @@ func HostName(host string) string {
 	return host
 }
 
-func notInNames(r rune) bool {
-	return r != '-' && r != '.' && r != '_' && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z')
-}
-
 // mayBeZoho rules out at a glance what apps mostly call: localhost and addresses.
 // Every domain of Zoho's begins with its name, but for those of ManageEngine's products.
 func mayBeZoho(host string) bool {
@@ -242,15 +146,27 @@ func mayBeZoho(host string) bool {
 
 // RoutePath finds the target of a request by the first segment of its path: a
 // gateway service's leads to the API domain, path untouched; that of a service
-// with a host of its own leads there without the segment. path is the escaped
+// with a host of its own leads there without the segment; an upload to the CRM leads to the host that
+// takes it, and /_host/NAME/ to the host for files of that name. path is the escaped
 // path as received; it is never decoded, and dot segments in it change nothing. Where not
 // all services are served they are refused: a gateway that resolves them would leave the
 // service that the path names.
 func (dc DataCenter) RoutePath(path string, o RouteOptions) (Target, error) {
+	if path == ProfilePath {
+		return dc.profile(path, o)
+	}
+	if strings.HasPrefix(path, fileHostPrefix) {
+		return dc.routeFileHost(path, o)
+	}
 	name := firstSegment(path)
 	s, ok := serviceIndex[name]
-	if !ok {
+	if custom := o.Catalog.named(name); !ok && custom != nil {
+		return dc.routeCustomPath(custom, path, o)
+	} else if !ok {
 		return Target{}, unknownService(name)
+	}
+	if !dc.Custom && o.Method == http.MethodPost && isUpload(path) {
+		return dc.target(name, roleContent, path, o)
 	}
 	if s.Gateway && !s.isOwn(path[len("/")+len(name):]) {
 		return dc.target(name, roleGateway, path, o)
@@ -272,93 +188,8 @@ func (s Service) isOwn(rest string) bool {
 	return false
 }
 
-// ServiceOfPath gives the service that the path's first segment names, "" if
-// none. It is for requests to a server that goes by the path alone.
-func ServiceOfPath(path string) string {
-	if s, ok := serviceIndex[firstSegment(path)]; ok {
-		return s.Name
-	}
-	return ""
-}
-
 // ServiceOfHost gives the service that has a host of its own, "" for others.
 func ServiceOfHost(host string) string {
 	e, _ := lookupHost(host)
 	return e.service
-}
-
-// firstSegment of "/crm/v8", "/crm" or "/crm?x" is "crm".
-func firstSegment(path string) string {
-	if path == "" || path[0] != '/' {
-		return ""
-	}
-	path = path[1:]
-	if i := strings.IndexAny(path, "/?#"); i >= 0 {
-		path = path[:i]
-	}
-	return path
-}
-
-// byPath completes an entry of a host that several services share. At the gateway and where the CRM
-// family takes uploads, paths name the service in their first segment; where files are, in their
-// second one (/v2/crm/…), or they are WorkDrive's.
-func (e hostEntry) byPath(path string) hostEntry {
-	files := e.shared // where files are, 0 for nowhere
-	if e.role.isFiles() && e.role != roleContent {
-		files = e.role
-	}
-	first := firstSegment(path)
-	if files != 0 && isVersion(first) {
-		if s, ok := serviceIndex[firstSegment(path[len("/")+len(first):])]; ok {
-			e.role, e.service = files, s.Name
-			return e
-		}
-	}
-	if s, ok := serviceIndex[first]; ok && s.Gateway {
-		e.service = s.Name
-		return e
-	}
-	if files != 0 && (files == e.role || first == "workdrive-api") {
-		e.role, e.service = files, workDriveLabel
-	}
-	return e
-}
-
-// isVersion reports whether a segment is one, as v1 or v2.1.
-func isVersion(segment string) bool {
-	return len(segment) > 1 && segment[0] == 'v' && '0' <= segment[1] && segment[1] <= '9'
-}
-
-// target puts a target together, path untouched.
-func (dc DataCenter) target(service string, r role, path string, o RouteOptions) (Target, error) {
-	if err := o.allow(service, path); err != nil {
-		return Target{}, err
-	}
-	t := Target{Service: service, Scheme: "https"}
-	if dc.Custom {
-		t.Scheme, t.Host = dc.apiScheme(), dc.apiHost()
-		return t, nil
-	}
-	h, ok := hostsByCode[dc.Code]
-	if !ok {
-		return Target{}, fmt.Errorf("%w: the connection's data center %s is unknown", ErrDataCenter, show(dc.Code))
-	}
-	if slices.Contains(h.absent, service) {
-		return Target{}, dc.noHost(serviceIndex[service], r)
-	}
-	t.Host = h.hosts[r]
-	if r == roleGateway && o.APIDomain != "" {
-		if host := dc.gatewayOf(o.APIDomain); host != "" {
-			t.Host = host
-		}
-	}
-	if t.Host == "" {
-		return Target{}, dc.noHost(serviceIndex[service], r)
-	}
-	return t, nil
-}
-
-// mapsFrom reports whether hosts of another data center may stand for those of dc.
-func (dc DataCenter) mapsFrom(other DataCenter, o RouteOptions) bool {
-	return o.AnyDataCenter || other.Code == homeCode || other.Code == dc.Code
 }

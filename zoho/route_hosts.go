@@ -49,6 +49,43 @@ type hostEntry struct {
 // which reads and takes them as well.
 func (e hostEntry) isFiles() bool { return e.role.isFiles() || e.service == workDriveLabel }
 
+// byPath completes an entry of a host that several services share. At the gateway and where the CRM
+// family takes uploads, paths name the service in their first segment; where files are, in their
+// second one (/v2/crm/…), or they are WorkDrive's.
+func (e hostEntry) byPath(path string) hostEntry {
+	files := e.shared // where files are, 0 for nowhere
+	if e.role.isFiles() && e.role != roleContent {
+		files = e.role
+	}
+	first := firstSegment(path)
+	if files != 0 && isVersion(first) {
+		if s, ok := serviceIndex[firstSegment(path[len("/")+len(first):])]; ok {
+			e.role, e.service = files, s.Name
+			return e
+		}
+	}
+	if s, ok := serviceIndex[first]; ok && s.Gateway {
+		e.service = s.Name
+		return e
+	}
+	if files != 0 && (files == e.role || first == "workdrive-api") {
+		e.role, e.service = files, workDriveLabel
+	}
+	return e
+}
+
+// ServiceOfPath gives the service that the path's first segment names, "" if
+// none. It is for requests to a server that goes by the path alone.
+func ServiceOfPath(path string) string {
+	if path == ProfilePath {
+		return ProfileService
+	}
+	if s, ok := serviceIndex[firstSegment(path)]; ok {
+		return s.Name
+	}
+	return ""
+}
+
 // serviceEntry is a service with the role of its own host.
 type serviceEntry struct {
 	Service
@@ -67,6 +104,9 @@ var (
 func eachProductHost(f func(r role, s Service, nameAt func(DataCenter) string)) {
 	r := roleProduct
 	for _, s := range services {
+		if s.Name == ProfileService { // of its host only one path is served
+			continue
+		}
 		f(r, s, s.HostAt)
 		r++
 		for _, label := range s.also {

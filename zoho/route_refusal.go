@@ -25,7 +25,8 @@ func (dc DataCenter) unknownHost(host string, o RouteOptions) (isZoho bool, err 
 }
 
 // ifThereIs is what an operator can do who knows better than the table.
-const ifThereIs = "; if there is one, a zoho_proxy of its own with `upstream https://HOST` leads there"
+const ifThereIs = "; if there is one, the operator can add it by `custom_service` in the global option zoho, or lead " +
+	"there by a zoho_proxy of its own with `upstream https://HOST`"
 
 // notAtGateway explains a path that the gateway does not serve.
 func (dc DataCenter) notAtGateway(path string) error {
@@ -87,6 +88,9 @@ func (dc DataCenter) otherDataCenter(host string, other DataCenter) error {
 func unknownService(name string) error {
 	if name == "" {
 		return fmt.Errorf("%w: the path names none", ErrServiceUnknown)
+	}
+	if name == ProfileService {
+		return fmt.Errorf("%w: %s is served at %s alone", ErrServiceUnknown, name, ProfilePath)
 	}
 	if why := LeftOut(strings.TrimPrefix(strings.ToLower(name), "zoho")); why != "" {
 		return fmt.Errorf("%w: %s: %s%s", ErrServiceUnknown, show(name), why, ifThereIs)

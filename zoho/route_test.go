@@ -35,7 +35,7 @@ func TestServiceTable(t *testing.T) {
 		"analytics": "analyticsapi", "assist": "assist", "bugtracker": "bugtracker", "calendar": "calendar", "campaigns": "campaigns",
 		"catalyst": "api.catalyst", "cliq": "cliq", "connect": "connect", "contacts": "contacts", "contracts": "contracts", "desk": "desk",
 		"learn": "learn", "lens": "lens", "mail": "mail", "marketingautomation": "marketingautomation",
-		"meeting": "meeting", "people": "people", "projects": "projectsapi", "recruit": "recruit", "salesiq": "salesiq",
+		"meeting": "meeting", "people": "people", "profile": "accounts", "projects": "projectsapi", "recruit": "recruit", "salesiq": "salesiq",
 		"sheet": "sheet", "shifts": "shifts", "sign": "sign", "sprints": "sprintsapi", "survey": "survey", "tables": "tables",
 		"vault": "vault", "voice": "voice", "webinar": "webinar", "workerly": "www.workerly",
 	}
@@ -437,6 +437,9 @@ func TestEveryServiceEverywhere(t *testing.T) {
 	absent := map[string][]string{"sheet": {"ca"}, "creator": {"uk", "sg"}}
 	for _, dc := range zoho.DataCenters() {
 		for _, s := range zoho.Services() {
+			if s.Name == zoho.ProfileService {
+				continue // TestProfile
+			}
 			got, err := dc.RoutePath("/"+s.Name+"/x", zoho.RouteOptions{})
 			own := s.Host + "." + dc.Suffix
 			if hosts, ok := irregular[s.Name]; ok {
@@ -533,7 +536,8 @@ func FuzzRoute(f *testing.F) {
 	for _, host := range []string{"desk.zoho.com", "WWW.zohoapis.com:443", "upload.zohocloud.ca",
 		"zohoapis.com", "download-accl.zoho.com", "files.zoho.sa", "sdpondemand.manageengine.com", "app.site24x7.jp",
 		"desk.zoho.com.", "u@desk.zoho.com", "zoho.com.evil.tld", "xn--a.zoho.com", "127.0.0.1:9090"} {
-		for _, path := range []string{"/crm/v8", "/desk/../crm", "/workdrive-api/v1", "//x", "/" + accessToken} {
+		for _, path := range []string{"/crm/v8", "/desk/../crm", "/workdrive-api/v1", "//x", "/" + accessToken,
+			"/oauth/user/info", "/_host/download.zoho.eu/v1/workdrive/x", "/_host/content.zohoapis.eu/../crm"} {
 			f.Add(host, path, "https://sandbox.zohoapis.eu", uint8(1), true)
 		}
 	}
@@ -544,7 +548,7 @@ func FuzzRoute(f *testing.F) {
 		target, isZoho, err := dc.RouteHost(host, path, o)
 		if err != nil {
 			checkRefusal(t, target, err)
-		} else if !isZoho || target.Strip != 0 {
+		} else if !isZoho || target.Strip != 0 && target.Service != zoho.ProfileService {
 			t.Errorf("%q, %q: got %+v, %v", host, path, target, isZoho)
 		} else {
 			checkTarget(t, dc, target)
@@ -555,6 +559,12 @@ func FuzzRoute(f *testing.F) {
 			return
 		}
 		checkTarget(t, dc, target)
+		if target.Foreign || target.Service == zoho.ProfileService {
+			if own := "/_host/" + target.Host; target.Foreign && path[:target.Strip] != own || !target.Foreign && path != zoho.ProfilePath {
+				t.Errorf("%q: got %+v", path, target)
+			}
+			return
+		}
 		if zoho.ServiceOfPath(path) != target.Service || target.Strip > len(path) ||
 			target.Strip != 0 && path[:target.Strip] != "/"+target.Service {
 			t.Errorf("%q: got %+v", path, target)
@@ -578,13 +588,19 @@ func checkTarget(t *testing.T, dc zoho.DataCenter, target zoho.Target) {
 	if !ok {
 		t.Errorf("got %+v, not a service", target)
 	}
-	if dc.Custom {
+	if dc.Custom && target.Service != zoho.ProfileService {
 		if target.Scheme+"://"+target.Host != dc.API {
 			t.Errorf("got %+v, want %s", target, dc.API)
 		}
 		return
 	}
 	gateway := strings.TrimPrefix(dc.API, "https://www")
+	if target.Service == zoho.ProfileService {
+		if target.Scheme+"://"+target.Host != dc.Accounts {
+			t.Errorf("got %+v, want %s", target, dc.Accounts)
+		}
+		return
+	}
 	hosts := []string{"download", "download-accl", "upload", "files", "projects", "subscriptions", s.Host}
 	ok = target.Scheme == "https"
 	found := target.Host != "" && target.Host == irregular[s.Name][dc.Code]

@@ -140,7 +140,7 @@ func TestServiceOfScope(t *testing.T) {
 	for scope, want := range map[string]string{
 		"ZohoCRM.modules.ALL": "crm", "ZOHOPEOPLE.forms.READ": "people", "Desk.tickets.ALL": "desk",
 		"ZohoBooks.fullaccess.all": "books", "ZohoSubscriptions.fullaccess.all": "billing", "zohobookings": "bookings",
-		"PhoneBridge.call.log": "phonebridge", "WorkDrive.files.ALL": "workdrive", "AaaServer.profile.READ": "",
+		"PhoneBridge.call.log": "phonebridge", "WorkDrive.files.ALL": "workdrive", "AaaServer.profile.READ": "profile",
 		"": "", "ZohoNothing.x.READ": "", "offline": "",
 	} {
 		if got := zoho.ServiceOfScope(scope); got != want {

@@ -18,8 +18,8 @@ type Service struct {
 	Gateway bool
 	// Host is the label of the product's own host, before the data center's
 	// suffix; "" if it has none, or none that ends in the suffix (see HostAt).
-	// Requests to /Name/ go there unless Gateway is set; a gateway service keeps it
-	// for bases of old, such as books.zoho.com/api/v3, that are reached by host name.
+	// Requests to /Name/ go there unless Gateway is set, or it is ProfileService; a gateway
+	// service keeps it for bases of old, such as books.zoho.com/api/v3, that are reached by host name.
 	Host string
 	// Base is where the API begins: at the gateway "/crm/v8", at a host of its own "/api/v1"; "" if
 	// that is not known, or depends on the module.
@@ -71,6 +71,14 @@ const (
 	limitsFinance = "100 requests a minute (code 44), 1,000 to 10,000 a day (45), 5 or 10 at once (1070)"
 	limitsCRM     = "credits in 24 hours by edition; 5 to 25 at once, 10 of heavy calls (`TOO_MANY_REQUESTS`)"
 )
+
+// ProfileService is the service of who has consented. It is one path of the accounts server,
+// ProfilePath, and only read: everything else there deals in tokens and passwords.
+const ProfileService = "profile"
+
+// ProfilePath is where apps ask for it. Zoho's older SDKs call it right after a token call
+// (zcrm-python-sdk, OAuthClient.getUserInfoURL).
+const ProfilePath = "/oauth/user/info"
 
 // services holds every product whose host and path are known well enough to send a token
 // there, by name. The sources are the products' pages, programs in use (rclone for WorkDrive's
@@ -168,6 +176,8 @@ var services = [...]Service{
 		Sure: Strong, refuses: "people", Refused: Measured, Limits: "by call (code 7209)"},
 	{Name: "phonebridge", Host: "phonebridge", Gateway: true, Base: "/phonebridge/v3", scopes: "PhoneBridge",
 		Sure: Strong, refuses: "phonebridge", Refused: Measured},
+	{Name: ProfileService, Host: "accounts", Base: ProfilePath, scopes: "AaaServer",
+		Sure: Strong, Refused: Reported},
 	{Name: "projects", Host: "projectsapi", Base: "/api/v3", scopes: "ZohoProjects ZohoPC",
 		also: []string{"projects"},
 		Sure: Strong, refuses: "projects", Refused: Measured,

@@ -100,7 +100,7 @@ func (s Service) paths() []string {
 	if s.Gateway {
 		paths = append(paths, s.Base)
 	} else {
-		paths = append(paths, "/"+s.Name+s.Base)
+		paths = append(paths, strings.TrimPrefix("/"+s.Name+s.Base, "/"+ProfileService))
 	}
 	for _, base := range s.own {
 		paths = append(paths, "/"+s.Name+base)

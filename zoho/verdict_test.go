@@ -31,6 +31,11 @@ var answers = []struct {
 	body    string
 	want    zoho.Verdict
 }{
+	// Who has consented
+	{"profile", 401, `{"response":"error","cause":"INVALID_OAUTHSCOPE"}`, scope},
+	{"profile", 401, `{"cause":"INVALID_OAUTHTOKEN","response":"error"}`, renew},
+	{"profile", 401, `{"cause":"INVALID_TICKET","response":"error"}`, noHeader},
+	{"profile", 200, `{"First_Name":"INVALID_OAUTHSCOPE","Email":"owner@example.com","ZUID":62}`, none},
 	// CRM, Bigin, Recruit
 	{"crm", 401, `{"code":"AUTHENTICATION_FAILURE","details":{},"message":"Authentication failed","status":"error"}`, ambiguous},
 	{"crm", 401, `{"code":"INVALID_TOKEN","details":{},"message":"invalid oauth token","status":"error"}`, renew},

@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/callers"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/policy"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // Config is what is configured of it.
@@ -26,6 +27,7 @@ type Config struct {
 	Policies  []policy.Policy
 	DryRun    bool
 	Upstream  bool // all calls go to one server
+	Services  *zoho.Catalog
 }
 
 // Mistake is what is wrong with a Config, and with which option: one of a policy behind its name, as in
@@ -75,7 +77,7 @@ func (c *Config) checkPrincipal() error {
 
 func (c *Config) checkPolicy(i int) *Mistake {
 	p := &c.Policies[i]
-	if option, err := p.Check(c.Upstream); err != nil {
+	if option, err := p.Check(c.Upstream, c.Services); err != nil {
 		return &Mistake{place(p.Name, option), fmt.Errorf("policy %.64q: %w", p.Name, err)}
 	}
 	if slices.ContainsFunc(c.Policies[:i], func(other policy.Policy) bool { return other.Name == p.Name }) {

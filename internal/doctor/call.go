@@ -161,7 +161,7 @@ func (c *doctorCall) run(ctx context.Context) outcome {
 		return callNoToken
 	}
 	center := c.client.CenterOf(c.account, c.conn.AccountsServer())
-	if c.target, err = c.where(center, token); err != nil {
+	if c.target, err = center.RoutePath(c.probe.Path, zoho.RouteOptions{APIDomain: token.APIDomain}); err != nil {
 		c.tell(adminapi.Finding{
 			Check:   adminapi.CheckCall,
 			Result:  adminapi.ResultFailed,
@@ -203,14 +203,6 @@ func (c *doctorCall) run(ctx context.Context) outcome {
 		resource.Accepted(token.Generation)
 	}
 	return c.judged(status, verdict, token)
-}
-
-// where is what to call: a service of the data center, or its accounts server.
-func (c *doctorCall) where(center *zoho.DataCenter, token *tokencache.Token) (zoho.Target, error) {
-	if c.probe.Path == profilePath {
-		return zoho.OriginTarget(center.Accounts)
-	}
-	return center.RoutePath(c.probe.Path, zoho.RouteOptions{APIDomain: token.APIDomain})
 }
 
 func (c *doctorCall) send(ctx context.Context, token *tokencache.Token) (status int, verdict zoho.Verdict, err error) {

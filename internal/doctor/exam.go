@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/sites"
 	"github.com/caddy-zoho/caddy-zoho/internal/stores"
 	"github.com/caddy-zoho/caddy-zoho/internal/unrecognized"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // Subject is what is examined: the clients of a configuration, and what they share.
@@ -24,7 +25,8 @@ type Subject struct {
 	Notify  notify.URL
 	Notices *notify.Notifier
 	Unknown *unrecognized.Refusals
-	Moved   *sync.Map // configured refresh tokens at the wrong data center → code of the right one
+	Moved   *sync.Map     // configured refresh tokens at the wrong data center → code of the right one
+	Catalog *zoho.Catalog // of the services that there are
 }
 
 // exam is the examination of one client.

@@ -30,12 +30,12 @@ func (e *exam) probes(s tokencache.Status, used []string) (probes []zoho.Probe, 
 		have[p.Path], services[p.Service()] = true, true
 	}
 	for _, scope := range scopes {
-		if p, ok := probeOf(scope); ok && (p.Path != profilePath || e.asks(s.AccountsServer)) {
+		if p, ok := zoho.ProbeOf(scope); ok && (p.Service() != zoho.ProfileService || e.asks(s.AccountsServer)) {
 			add(p)
 		}
 	}
 	for _, service := range slices.Concat(e.services(), used) {
-		if _, known := zoho.LookupService(service); !known || services[service] {
+		if !e.Catalog.Has(service) || services[service] {
 			continue
 		}
 		if p, ok := zoho.ServiceProbe(service); ok {
@@ -56,10 +56,14 @@ func (e *exam) missing(s tokencache.Status, center *zoho.DataCenter, used []stri
 	}
 	missing := make(map[string]bool)
 	for _, service := range wanted {
-		if _, known := zoho.LookupService(service); !known || missing[service] {
+		if !e.Catalog.Has(service) || missing[service] {
 			continue
 		}
-		if _, err := center.RoutePath("/"+service, zoho.RouteOptions{}); err != nil {
+		path := "/" + service
+		if service == zoho.ProfileService {
+			path = zoho.ProfilePath
+		}
+		if _, err := center.RoutePath(path, zoho.RouteOptions{Catalog: e.Catalog}); err != nil {
 			missing[service] = true
 			e.cannotCall(s.Account, service, center, err)
 		}
@@ -78,23 +82,12 @@ func (e *exam) cannotCall(account, service string, center *zoho.DataCenter, why 
 	})
 }
 
-// profilePath is what the accounts server says of who has consented.
-const profilePath = "/oauth/user/info"
-
-// probeOf knows the one call besides those of services.
-func probeOf(scope string) (zoho.Probe, bool) {
-	if strings.EqualFold(scope, zoho.ScopeProfile) {
-		return zoho.Probe{Scope: scope, Path: profilePath}, true
-	}
-	return zoho.ProbeOf(scope)
-}
-
 // unchecked names the scopes that nothing is known of: Zoho did not name those that it
 // granted, and none of the calls stands for them.
 func (e *exam) unchecked(account string, probes []zoho.Probe) {
 	var uncalled, unknown []string
 	for _, scope := range e.client.Scopes {
-		p, ok := probeOf(scope)
+		p, ok := zoho.ProbeOf(scope)
 		switch {
 		case !ok:
 			unknown = append(unknown, scope)

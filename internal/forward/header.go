@@ -36,6 +36,13 @@ func Header(in http.Header, authorization, keep []string) http.Header {
 	return out
 }
 
+// Sandbox keeps a browser from taking an answer for a page of the proxy's origin, or for a script: it
+// is a file that anybody may have made. What Zoho itself forbids stays forbidden.
+func Sandbox(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Add("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+}
+
 // Unframed reports whether nobody can tell where the body of a request ends. HTTP/1.0 has no
 // chunks, and a request cannot end with its connection; net/http takes such a body for none,
 // whatever Transfer-Encoding said.
@@ -109,10 +116,7 @@ func isAlphanumeric(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 
 // for byte, short of the service's name and of an authtoken.
 func BuildURL(u *url.URL, to *zoho.Target, received string) {
 	target := OriginForm(received)
-	target = withoutAuthToken(target[min(to.Strip, len(target)):]) // JSON may rewrite in reverse_proxy
-	if target == "" || target[0] != '/' {
-		target = "/" + target
-	}
+	target = withoutAuthToken(to.Rewrite(target)) // JSON may rewrite in reverse_proxy
 	u.Scheme, u.Host = to.Scheme, to.Host
 	if !strings.HasPrefix(target, "//") {
 		u.Opaque = target

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
-	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // maxAccountSeries is the number of accounts of a client up to which each has
@@ -187,14 +186,14 @@ type Requests struct {
 	services map[string]*[len(codeClasses)]atomic.Pointer[prometheus.Counter]
 }
 
-// Requests are the counters of a client's requests, looked up once.
-func (m *Metrics) Requests(client string) *Requests {
+// Requests are the counters of a client's requests to the services, looked up once.
+func (m *Metrics) Requests(client string, services []string) *Requests {
 	c := &Requests{
 		client:   client,
 		vec:      m.requests,
 		services: make(map[string]*[len(codeClasses)]atomic.Pointer[prometheus.Counter]),
 	}
-	for _, service := range append(zoho.ServiceNames(), "") {
+	for _, service := range append(services, "") {
 		c.services[service] = new([len(codeClasses)]atomic.Pointer[prometheus.Counter])
 	}
 	return c

@@ -15,7 +15,7 @@ var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS
 
 // Check says what is wrong with a policy, and with which option. With one upstream for all calls, paths
 // need not begin with a service.
-func (p *Policy) Check(upstream bool) (option string, err error) {
+func (p *Policy) Check(upstream bool, services *zoho.Catalog) (option string, err error) {
 	if !words.Name.MatchString(p.Name) {
 		return "policy", errors.New("invalid policy name: " + words.NameRule)
 	}
@@ -29,9 +29,9 @@ func (p *Policy) Check(upstream bool) (option string, err error) {
 		}
 	}
 	for _, name := range p.Services {
-		if _, ok := zoho.LookupService(name); !ok {
+		if !services.Has(name) {
 			return "services", fmt.Errorf("services: there is no service %.64q%s; the services are %s",
-				name, words.Meant(zoho.NearestService(name)), strings.Join(zoho.ServiceNames(), " "))
+				name, words.Meant(services.Nearest(name)), strings.Join(services.Names(), " "))
 		}
 	}
 	for _, method := range p.Methods {
@@ -41,7 +41,7 @@ func (p *Policy) Check(upstream bool) (option string, err error) {
 		}
 	}
 	for _, path := range p.Paths {
-		if err := p.checkPath(path, upstream); err != nil {
+		if err := p.checkPath(path, upstream, services); err != nil {
 			return "paths", fmt.Errorf("paths: %.200q %w", path, err)
 		}
 	}
@@ -49,7 +49,7 @@ func (p *Policy) Check(upstream bool) (option string, err error) {
 }
 
 // checkPath refuses patterns that no path would match.
-func (p *Policy) checkPath(path string, upstream bool) error {
+func (p *Policy) checkPath(path string, upstream bool, services *zoho.Catalog) error {
 	switch {
 	case strings.Contains(path, "://"):
 		return errors.New("is a URL: write only the path, as in /crm/v8/Leads*")
@@ -68,10 +68,14 @@ func (p *Policy) checkPath(path string, upstream bool) error {
 	if _, odd := plain(path); odd != "" {
 		return fmt.Errorf("can never match: %s, and a policy refuses such paths", odd)
 	}
+	if strings.HasPrefix(path, "/_host/") {
+		return errors.New("names a host: write the path that follows it, as in /v1/workdrive/download/*, and add " +
+			"`services` to the policy")
+	}
 	first, _, _ := strings.Cut(path[1:], "/")
-	if _, ok := zoho.LookupService(first); !ok && !strings.Contains(first, "*") && len(p.Services) == 0 && !upstream {
+	if services.OfPath(path) == "" && !strings.Contains(first, "*") && len(p.Services) == 0 && !upstream {
 		return fmt.Errorf("does not begin with a service%s: write the path that apps use at the proxy, as in "+
-			"/desk/api/v1/tickets, or add `services` to the policy", words.Meant(zoho.NearestService(first)))
+			"/desk/api/v1/tickets, or add `services` to the policy", words.Meant(services.Nearest(first)))
 	}
 	return nil
 }

@@ -144,7 +144,7 @@ func TestCheck(t *testing.T) {
 		{Policy{Name: "a", Paths: []string{"/cmr/v8/Leads"}}, "paths", "did you mean crm"},
 		{Policy{Name: "a", Paths: []string{"/api/v1/tickets"}}, "paths", "begin with a service"},
 	} {
-		option, err := test.p.Check(false)
+		option, err := test.p.Check(false, nil)
 		if err == nil || option != test.option || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%+v: %s %v", test.p, option, err)
 		}
@@ -155,7 +155,7 @@ func TestCheck(t *testing.T) {
 		Policy{Name: "a", Services: []string{"crm"}, Methods: []string{"GET"}},
 		Policy{Name: "a", Methods: []string{"GET"}, Paths: []string{"/crm/*"}},
 		Policy{Name: "a", Paths: []string{"/*"}}) {
-		if option, err := p.Check(false); err != nil {
+		if option, err := p.Check(false, nil); err != nil {
 			t.Errorf("%+v: %s %v", p, option, err)
 		}
 	}
@@ -163,7 +163,7 @@ func TestCheck(t *testing.T) {
 
 func TestCheckWithUpstream(t *testing.T) {
 	p := Policy{Name: "a", Paths: []string{"/api/v1/tickets"}}
-	if option, err := p.Check(true); err != nil {
+	if option, err := p.Check(true, nil); err != nil {
 		t.Error(option, err)
 	}
 }

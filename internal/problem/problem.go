@@ -315,7 +315,7 @@ type Connection struct {
 }
 
 // Route says why a request has no resource server; served are the services that it may
-// be for, none for all.
+// be for.
 func Route(err error, host string, to Connection, served []string) *Problem {
 	switch {
 	case errors.Is(err, zoho.ErrDataCenter):
@@ -348,9 +348,6 @@ func Route(err error, host string, to Connection, served []string) *Problem {
 	case errors.Is(err, zoho.ErrTarget):
 		return Target(host)
 	default:
-		if len(served) == 0 {
-			served = zoho.ServiceNames()
-		}
 		return &Problem{Status: http.StatusNotFound, Code: CodeServiceUnknown, Title: "no such service",
 			Detail: strings.TrimPrefix(
 				err.Error(),

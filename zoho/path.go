@@ -1,0 +1,43 @@
+package zoho
+
+import "strings"
+
+// firstSegment of "/crm/v8", "/crm" or "/crm?x" is "crm".
+func firstSegment(path string) string {
+	if path == "" || path[0] != '/' {
+		return ""
+	}
+	path = path[1:]
+	if i := strings.IndexAny(path, "/?#"); i >= 0 {
+		path = path[:i]
+	}
+	return path
+}
+
+// isVersion reports whether a segment is one, as v1 or v2.1.
+func isVersion(segment string) bool {
+	return len(segment) > 1 && segment[0] == 'v' && '0' <= segment[1] && segment[1] <= '9'
+}
+
+// HasDotSegment reports whether some server may read a dot segment in a path: written plainly,
+// percent-encoded, behind a backslash, or with parameters.
+func HasDotSegment(path string) bool {
+	if strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '%') < 0 {
+		return false // most paths
+	}
+	for segment := range strings.SplitSeq(plainSegments.Replace(path), "/") {
+		if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// plainSegments writes a path as servers may read it.
+var plainSegments = strings.NewReplacer(
+	"%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%5c", "/", "%5C", "/", `\`, "/")
+
+// notInNames reports what no host name has.
+func notInNames(r rune) bool {
+	return r != '-' && r != '.' && r != '_' && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z')
+}

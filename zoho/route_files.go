@@ -1,0 +1,61 @@
+package zoho
+
+import (
+	"fmt"
+	"strings"
+)
+
+// fileHostPrefix is where apps that know only a base URL reach the hosts for files: the host's name
+// follows, and then its path.
+const fileHostPrefix = "/_host/"
+
+// routeFileHost finds the target of a path behind fileHostPrefix. The host's name is compared byte for
+// byte, so that nobody reads another one in it; the gateway, accounts servers and hosts of products are
+// none of these.
+func (dc DataCenter) routeFileHost(path string, o RouteOptions) (Target, error) {
+	name, _, _ := strings.Cut(path[len(fileHostPrefix):], "/")
+	if _, ok := dc.FileHost(name); !ok {
+		return Target{}, dc.noFileHost(name)
+	}
+	rest := path[len(fileHostPrefix)+len(name):]
+	e := hostIndex[name]
+	if e.service == "" {
+		e = e.byPath(rest)
+	}
+	if e.service == "" {
+		return Target{}, dc.notAtGateway(rest)
+	}
+	t, err := dc.target(e.service, e.role, rest, o)
+	if err != nil {
+		return Target{}, err
+	}
+	t.Strip, t.Foreign = len(path)-len(rest), true
+	return t, nil
+}
+
+// noFileHost explains a name that is no host for files.
+func (dc DataCenter) noFileHost(name string) error {
+	if dc.Custom {
+		return fmt.Errorf("%w: with two URLs for data_center there are no hosts for files; call the path at %s",
+			ErrServiceUnknown, dc.API)
+	}
+	var names []string
+	for _, h := range dc.Hosts() {
+		if h.Files {
+			names = append(names, h.Name)
+		}
+	}
+	return fmt.Errorf("%w: %s is not one of the hosts for files in data center %s: write /_host/NAME/ with one of %s",
+		ErrServiceUnknown, show(name), dc.Code, strings.Join(names, " "))
+}
+
+// isUpload reports whether a path is that of the CRM's uploads, /crm/v8/upload. The gateway does not
+// serve it, and says INVALID_URL_PATTERN (Zoho's SDK, lib/routes/dc, has another host for it).
+func isUpload(path string) bool {
+	rest, ok := strings.CutPrefix(path, "/crm/")
+	if !ok {
+		return false
+	}
+	version, rest, _ := strings.Cut(rest, "/")
+	return rest == "upload" && isVersion(version)
+}
