@@ -28,7 +28,7 @@ const (
 // what others have left.
 func (n *Conn) load(cl *Client) error {
 	n.mu.Lock()
-	loaded, fp := n.loaded, n.fingerprint
+	loaded, fp, counted := n.loaded, n.fingerprint, n.ledger.identity()
 	n.mu.Unlock()
 	if loaded && n.cache.shared == nil {
 		return nil
@@ -37,12 +37,12 @@ func (n *Conn) load(cl *Client) error {
 	var calls []time.Time
 	if store := n.cache.store; store != nil {
 		if n.cache.shared != nil {
-			n.payCalls(cl, fp)
+			n.payCalls(cl, counted)
 		}
 		var err error
 		rec, _, err = store.Load(n.key, cl.secrets())
-		if calls = rec.Ledger; err == nil && rec.Fingerprint != fp {
-			calls, err = store.LoadLedger(fp) // another connection may have had the grant
+		if calls = rec.Ledger; err == nil && rec.Fingerprint != counted {
+			calls, err = store.LoadLedger(counted) // another connection may have had it
 		}
 		n.cache.emitWarnings()
 		if err != nil {
@@ -82,6 +82,9 @@ func (n *Conn) take(cl *Client, rec Record, now moment) {
 	}
 	if rec.LastError != "" {
 		n.last = &failure{errors.New(rec.LastError), rec.LastErrorAt.UnixNano()}
+	}
+	if l := n.live.Load(); l != nil && rec.discarded(l) {
+		n.live.Store(nil)
 	}
 	if l := n.stillLive(cl, rec, now); l != nil && l.newerThan(n.live.Load()) {
 		n.schedule(l, rec.planned(now), now)
@@ -124,14 +127,13 @@ func (n *Conn) stillLive(cl *Client, rec Record, now moment) *live {
 	}
 	deadline := now.mono + int64(left)
 	return n.newLive(cl, deadline-int64(life), life, Token{
-		Value:       rec.Token,
-		Generation:  rec.Generation,
-		Issued:      rec.Issued,
-		Expiry:      expiry,
-		APIDomain:   unique.Make(rec.APIDomain).Value(),
-		Scope:       unique.Make(rec.Scope).Value(),
-		deadline:    time.Duration(deadline),
-		fingerprint: rec.Fingerprint,
+		Value:      rec.Token,
+		Generation: rec.Generation,
+		Issued:     rec.Issued,
+		Expiry:     expiry,
+		APIDomain:  unique.Make(rec.APIDomain).Value(),
+		Scope:      unique.Make(rec.Scope).Value(),
+		deadline:   time.Duration(deadline),
 	})
 }
 
@@ -148,7 +150,7 @@ func (n *Conn) record(now moment) Record {
 		rec.APIDomain, rec.Scope = l.APIDomain, l.Scope
 		rec.RenewAt = now.wallAt(l.planned())
 	}
-	rec.Ledger = n.ledger.times(now)
+	rec.LedgerID, rec.Ledger = n.ledger.identity(), n.ledger.times(now)
 	if n.waiting.kind != 0 {
 		rec.NextTry = now.wallAt(n.waiting.next)
 	}
