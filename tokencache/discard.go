@@ -1,5 +1,20 @@
 package tokencache
 
+// Kept is the token that lives now, in memory or in the store, nil if there is none. No server is
+// asked for one. The error is an *Error.
+func (n *Conn) Kept(cl *Client) (*Token, error) {
+	if _, err := n.check(cl); err != nil {
+		return nil, err
+	}
+	if err := n.load(cl); err != nil {
+		return nil, err
+	}
+	if l := n.live.Load(); l != nil && l.alive(n.cache.clock.now()) {
+		return &l.Token, nil
+	}
+	return nil, nil
+}
+
 // Discard drops a token that the server was told to end: whoever comes next gets another one, and
 // no timer does before. Where it is not the current one any more, nothing happens. The error
 // says that the store still has it.

@@ -187,6 +187,7 @@ type clientInput = struct {
 	Secrets      map[string]string `json:"secrets"`
 	RedirectURIs []string          `json:"redirect_uris"`
 	SelfClient   bool              `json:"self_client"`
+	Orgs         []string          `json:"orgs"`
 	DataCenters  []string          `json:"data_centers"`
 }
 

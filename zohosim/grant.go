@@ -28,6 +28,9 @@ type Client struct {
 	RedirectURIs []string
 	// SelfClient takes codes made in the console, and client_credentials.
 	SelfClient bool
+	// Orgs are the organizations that the owner of a self client belongs to; empty: the one of the
+	// Options. With several of them, client_credentials has to name one.
+	Orgs []string
 	// DataCenters are those that are enabled for the client; empty: all. Elsewhere it is
 	// answered like a stranger.
 	DataCenters []string

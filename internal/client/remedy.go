@@ -15,6 +15,10 @@ import (
 
 // Consent is how to get another grant. What is configured has to go first.
 func (c *Client) Consent(account string) string {
+	if own := c.ClientCredentials(account); own != nil { // nobody consents
+		return "compare `scopes` in the block of `" + own.Block + "` with the documentation of the API; " +
+			"the next access token is asked for with what stands there"
+	}
 	do := "give consent: " + c.ConnectCommand(account) + ", or the pages of zoho_connect"
 	if len(c.Scopes) == 0 {
 		do = "generate a code in Zoho's API console (self client) and give it to " + c.ConnectCommand(account) +
@@ -96,9 +100,11 @@ func (c *Client) Explain(why cause.Cause, account string) cause.Explanation {
 		Account: onboard.ShowAccount(account),
 		Budget:  c.Cache.Budget,
 		Window:  c.Cache.BudgetWindow,
+
+		ClientCredentials: c.ClientCredentials(account),
 	}
 	switch why {
-	case cause.Dead, cause.NoGrant, cause.OrgNeeded, cause.ScopeRefused, cause.GrantType:
+	case cause.Dead, cause.NoGrant, cause.OrgNeeded, cause.OrgRefused, cause.ScopeRefused, cause.GrantType:
 		facts.Consent = c.Consent(account)
 	}
 	if why == cause.Dead || why == cause.Temporary {

@@ -47,7 +47,7 @@ func (e *exam) callAll(ctx context.Context, s tokencache.Status) {
 		Account: s.Account,
 		What:    "there is a live access token",
 	})
-	if len(s.Scopes) == 0 {
+	if len(s.Scopes) == 0 || s.ByClient && token.Scope != "" { // which were asked for, and not yet granted
 		s.Scopes = zoho.SplitScopes(token.Scope)
 	}
 	probes, unknown := e.probes(s, conn.Services())
@@ -226,7 +226,7 @@ func (c *doctorCall) what() string {
 // regrant is how to get a grant with the scope that was asked for.
 func (c *doctorCall) regrant() string {
 	do := c.client.Consent(c.account)
-	if !zoho.Covers(c.client.Scopes, c.probe.Scope) {
+	if !zoho.Covers(c.client.ScopesOf(c.account), c.probe.Scope) {
 		do = "add it to `scopes`, then " + do
 	}
 	return do
@@ -349,7 +349,7 @@ var refusalWord = map[zoho.Verdict]string{
 // shown it.
 func (e *exam) scopes(account string, granted []string, known bool) {
 	var missing []string
-	for _, scope := range e.client.Scopes {
+	for _, scope := range e.client.ScopesOf(account) {
 		if known && !zoho.Covers(granted, scope) {
 			missing = append(missing, scope)
 		}
@@ -359,7 +359,7 @@ func (e *exam) scopes(account string, granted []string, known bool) {
 			Check:   adminapi.CheckScopes,
 			Account: account,
 			What:    "missing scopes: " + strings.Join(missing, ", "),
-			Why:     "`scopes` asks for them, the grant was given without",
+			Why:     "`scopes` asks for them, Zoho granted others alone",
 			Do:      e.client.Consent(account),
 		})
 	}

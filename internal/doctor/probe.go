@@ -17,7 +17,7 @@ const maxCalls = 12
 // configured scopes, or of the granted ones, of the services that sites name, or that apps
 // have used.
 func (e *exam) probes(s tokencache.Status, used []string) (probes []zoho.Probe, unknown []string) {
-	scopes := e.client.Scopes
+	scopes := e.client.ScopesOf(s.Account)
 	if len(scopes) == 0 {
 		scopes = s.Scopes
 	}
@@ -62,7 +62,7 @@ func probeOf(scope string) (zoho.Probe, bool) {
 // granted, and none of the calls stands for them.
 func (e *exam) unchecked(account string, probes []zoho.Probe) {
 	var uncalled, unknown []string
-	for _, scope := range e.client.Scopes {
+	for _, scope := range e.client.ScopesOf(account) {
 		p, ok := probeOf(scope)
 		switch {
 		case !ok:

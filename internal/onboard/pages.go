@@ -213,7 +213,10 @@ func (v *visit) row(s tokencache.Status) row {
 		Tokens:    "none",
 		Remedy:    remedy(s),
 	}
-	if s.HasGrant {
+	switch {
+	case s.ByClient:
+		r.Tokens = "not needed"
+	case s.HasGrant:
 		r.Tokens = fmt.Sprintf("%d of %d known to us", s.RefreshTokens, RefreshTokenLimit)
 	}
 	r.DataCenter = v.Client.result(s.Account, tokencache.Grant{AccountsServer: s.AccountsServer}).DataCenter

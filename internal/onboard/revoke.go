@@ -15,10 +15,14 @@ func (r *Result) revoke(ctx context.Context, cl *Client, g tokencache.Grant, oth
 	r.Revoked = true
 }
 
-// Revoke gives the stored grant of an account back to Zoho, and then forgets it. If Zoho
+// Revoke gives the stored grant of an account back to Zoho, and then forgets it; where there is
+// none because the client itself asks for tokens, it ends the access token. If Zoho
 // cannot be asked, nothing is forgotten. One that other accounts have as well is given back
 // if shared says that this is known.
 func (f *Flow) Revoke(ctx context.Context, cl *Client, account string, shared bool) (Result, error) {
+	if cl.byClient(account) {
+		return f.revokeToken(ctx, cl, account)
+	}
 	grant, err := f.stored(cl, account)
 	if err != nil {
 		return Result{}, err
@@ -133,6 +137,9 @@ func (f *Flow) Forget(cl *Client, account string) (Result, error) {
 
 // stored is the grant of an account that was connected here.
 func (f *Flow) stored(cl *Client, account string) (tokencache.Grant, error) {
+	if cl.byClient(account) {
+		return tokencache.Grant{}, errNothingStored(cl, account)
+	}
 	if cl.configured(account) {
 		return tokencache.Grant{}, errConfigured(cl, account, "Take its refresh_token out of the configuration; "+
 			"revoke it in the user's account at Zoho (Connected Apps).")
