@@ -37,6 +37,8 @@ import (
 //	        client_id            <secret>
 //	        client_secret        [<code>] <secret...>
 //	        refresh_token        <secret>
+//	        grant_type           client_credentials
+//	        soid                 <service.org>
 //	        scopes               <scope...>
 //	        redirect_uri         <url>
 //	        authorization_scheme <scheme>
@@ -51,6 +53,9 @@ import (
 //	        account <name> {
 //	            data_center   <code>
 //	            refresh_token <secret>
+//	            grant_type    client_credentials
+//	            soid          <service.org>
+//	            scopes        <scope...>
 //	        }
 //	    }
 //	}
