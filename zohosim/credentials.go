@@ -3,13 +3,9 @@ package zohosim
 import (
 	"slices"
 	"strings"
-	"time"
 )
 
 // What a self client is given by client_credentials, without anybody's consent.
-
-// minter is what tokens belong to that a client was given for the same organization and scopes.
-type minter struct{ client, dc, soid, scopes string }
 
 // credentialsLocked makes an access token for the client itself, or names Zoho's error. Zoho's page has
 // missing_org_info; the other errors are those that clients were seen to handle. That all of a client's
@@ -89,17 +85,3 @@ func (c *call) orgLocked(client *Client, soid, scopes string) (org, wrong string
 	}
 	return org, ""
 }
-
-// tooManyMintsLocked counts a request, and reports whether it is one too many of the client's.
-func (s *Server) tooManyMintsLocked(client string) bool {
-	calls := s.windowLocked(s.mints[client])
-	over := s.o.MaxTokens >= 0 && len(calls) >= s.o.MaxTokens
-	if !over || s.o.Sticky {
-		calls = append(calls, s.o.Now())
-	}
-	s.mints[client] = calls
-	return over
-}
-
-// mintTimes are when clients asked for tokens of their own, by client id.
-type mintTimes map[string][]time.Time

@@ -105,6 +105,12 @@ type holderTimes map[holder][]time.Time
 
 func (g *GrantSpec) holder() holder { return holder{g.ClientID, g.User, g.DataCenter} }
 
+// minter is what tokens belong to that a client was given for the same organization and scopes.
+type minter struct{ client, dc, soid, scopes string }
+
+// mintTimes are when clients asked for tokens of their own, by client id.
+type mintTimes map[string][]time.Time
+
 // newToken makes a token or code as Zoho's look: 1000.<32 hex>.<32 hex>.
 func newToken() string {
 	var b [32]byte

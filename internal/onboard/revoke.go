@@ -45,6 +45,34 @@ func (f *Flow) Revoke(ctx context.Context, cl *Client, account string, shared bo
 	return result, err
 }
 
+// revokeToken ends the access token that is in use. Whoever calls next gets another one.
+func (f *Flow) revokeToken(ctx context.Context, cl *Client, account string) (Result, error) {
+	conn, err := f.cache.Conn(cl.Cache, account)
+	if err != nil {
+		return Result{}, errStore(err)
+	}
+	token, err := conn.Kept(cl.Cache)
+	if err != nil {
+		return Result{}, errStore(err)
+	}
+	grant, _, _ := cl.Cache.Grant(account)
+	result := cl.result(account, grant)
+	result.GrantType = grant.GrantType
+	if token == nil {
+		result.warn("no access token lives, so there is nothing to revoke")
+		return result, nil
+	}
+	if err := cl.revoke(ctx, tokencache.Grant{RefreshToken: token.Value, AccountsServer: grant.AccountsServer}); err != nil {
+		return Result{}, errTokenNotRevoked(err)
+	}
+	result.Revoked = true
+	if err := conn.Discard(cl.Cache, token.Generation); err != nil {
+		result.warn("the store still has the access token, which is worth nothing any more: %v", err)
+	}
+	result.warn("the next call gets another access token; to end that, take the account out of the configuration")
+	return result, nil
+}
+
 // revoked drops a grant that Zoho has no more, unless the account has another one by now.
 func (f *Flow) revoked(cl *Client, account string, grant tokencache.Grant) (Result, error) {
 	c, err := f.beginChange(cl.key(account))
