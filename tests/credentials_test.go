@@ -2,6 +2,7 @@ package tests
 
 import (
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +59,21 @@ func TestByClientFromNothing(t *testing.T) {
 	if st := server.Stats(); st.Mints != 1 {
 		t.Errorf("%d mints after a restart, want 1", st.Mints)
 	}
+}
+
+// TestCredentialsExample: with the README's second way the first call is answered.
+func TestCredentialsExample(t *testing.T) {
+	t.Parallel()
+	config, err := os.ReadFile("../Caddyfile.credentials")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, base, _ := sim(t, zohosim.Options{})
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret, SelfClient: true})
+	c := startCaddy(t, string(config), "ZOHO_DATA_CENTER="+base+" "+base)
+	c.zoho = server
+	c.succeed(http.MethodGet, "/crm/v8/Leads?fields=Last_Name", "")
+	wantTokenCalls(t, server, 1)
 }
 
 // TestByClientRevokedAtZoho: a storm of refused calls costs one token call.
