@@ -43,9 +43,10 @@ import (
 //	        client_id            <secret>
 //	        client_secret        [<code>] <secret...>
 //	        refresh_token        <secret>
+//	        grant_type           client_credentials
+//	        soid                 <service.org>
 //	        scopes               <scope...>
 //	        client_type          org
-//	        soid                 <service.organization>
 //	        redirect_uri         <url>
 //	        authorization_scheme <scheme>
 //	        refresh_before       <duration>
@@ -59,7 +60,9 @@ import (
 //	        account <name> {
 //	            data_center   <code>
 //	            refresh_token <secret>
-//	            soid          <service.organization>
+//	            grant_type    client_credentials
+//	            soid          <service.org>
+//	            scopes        <scope...>
 //	        }
 //	    }
 //	}

@@ -120,6 +120,7 @@ func TestSyntaxNamesEveryOption(t *testing.T) {
 		syntax.Available(client.Options),
 		syntax.Available(client.AccountOptions),
 		syntax.Available(redisOptions),
+		syntax.Available(customServiceOptions),
 	)
 	compareSyntax(t, "caddyfile_global.go", "parseGlobal", global)
 	compareSyntax(

@@ -32,6 +32,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/audit"
 	"github.com/caddy-zoho/caddy-zoho/internal/body"
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/doctor"
 	"github.com/caddy-zoho/caddy-zoho/internal/fault"
@@ -341,7 +342,7 @@ func unusable(err error) string {
 // runningConfig is what the shared state goes by while this configuration runs.
 func (a *App) runningConfig() *runningConfig {
 	return &runningConfig{
-		Config: notify.Config{Logger: a.logger, To: notify.URL(a.Notify), Consent: a.consent},
+		Config: notify.Config{Logger: a.logger, To: notify.URL(a.Notify), Explain: a.explain},
 		emit:   a.emitter(),
 		totals: a.ReplayBufferTotal,
 		audit:  a.audit,
@@ -469,13 +470,18 @@ func (a *App) lookAtGrants() {
 	}
 }
 
-// consent is how to get another grant for a connection.
-func (a *App) consent(key tokencache.Key) string {
+// explain says of a cause what concerns a connection.
+func (a *App) explain(why cause.Cause, key tokencache.Key) cause.Explanation {
 	client, ok := a.clients[key.Client]
 	if !ok {
-		return "" // gone with a reload
+		return explainUnknown(why, key) // gone with a reload
 	}
-	return client.Consent(key.Account)
+	return client.Explain(why, key.Account)
+}
+
+// explainUnknown is explain for a client that is not configured.
+func explainUnknown(why cause.Cause, key tokencache.Key) cause.Explanation {
+	return cause.Of(why, cause.Facts{Client: key.Client, Account: key.Account})
 }
 
 // warm goes on with the connections that the run before kept warm, and those of a client

@@ -93,7 +93,7 @@ func newState(source stores.Source) *state {
 	s.metrics = metrics.New(s.room.Taken)
 	s.keys = apikeys.NewStore(s.keysChanged)
 	s.config.Store(&runningConfig{
-		Config: notify.Config{Logger: zap.NewNop(), Consent: func(tokencache.Key) string { return "" }},
+		Config: notify.Config{Logger: zap.NewNop(), Explain: explainUnknown},
 		source: source,
 		seal:   func() error { return nil },
 

@@ -27,7 +27,7 @@ var layers = map[string][]string{
 	"": {
 		"internal/access", "internal/accesslog", "internal/admin", "internal/adminapi", "internal/apikeys",
 		"internal/audit", "internal/body", "internal/callers",
-		"internal/cli", "internal/client", "internal/doctor", "internal/egress", "internal/fault",
+		"internal/cause", "internal/cli", "internal/client", "internal/doctor", "internal/egress", "internal/fault",
 		"internal/forward", "internal/metrics", "internal/notify", "internal/onboard", "internal/policy",
 		"internal/problem", "internal/sealing", "internal/secret", "internal/sites", "internal/stores", "internal/syntax",
 		"internal/unrecognized", "internal/usage", "internal/words", "tokencache", "zoho",

@@ -13,7 +13,8 @@ import (
 // alone, once in aloneEvery: the others may do so too, and none of them sees how often.
 const aloneEvery = 10 * time.Minute
 
-// soloCalls are those that were made without the store, by grant, as Zoho counts. Few grants have any.
+// soloCalls are those that were made without the store, by the id of the ledger that they are counted in. Few
+// ledgers have any.
 type soloCalls struct {
 	mu sync.Mutex
 	of map[Fingerprint]soloCall
@@ -46,7 +47,7 @@ func (n *Conn) goAlone(now moment) error {
 	x := &n.cache.solo
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	last, found := x.of[n.fingerprint]
+	last, found := x.of[n.ledger.id]
 	if found && now.mono-last.at < int64(aloneEvery) {
 		wait := time.Duration(last.at + int64(aloneEvery) - now.mono)
 		return n.fail(KindStore, min(wait, storeRetry), fmt.Errorf(
@@ -54,7 +55,7 @@ func (n *Conn) goAlone(now moment) error {
 			ErrAway, aloneEvery, wait.Round(time.Second)))
 	}
 	x.forget(now)
-	x.of[n.fingerprint] = soloCall{at: now.mono, unpaid: last.unpaid + 1}
+	x.of[n.ledger.id] = soloCall{at: now.mono, unpaid: last.unpaid + 1}
 	return nil
 }
 
@@ -80,7 +81,7 @@ func (n *Conn) payCalls(cl *Client, of Fingerprint) {
 	n.cache.solo.giveBack(of, unpaid)
 }
 
-// take are the calls of a grant that are not paid; whoever takes them pays them.
+// take are the calls of a ledger that are not paid; whoever takes them pays them.
 func (x *soloCalls) take(of Fingerprint) (unpaid int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -74,7 +74,7 @@ func New(o Options) *Cache {
 		observe: o.Observe,
 		rand:    o.Rand,
 		conns:   make(map[Key]*Conn),
-		ledgers: &ledgers{byGrant: make(map[Fingerprint]*sharedLedger)},
+		ledgers: &ledgers{byID: make(map[Fingerprint]*sharedLedger)},
 		closing: make(chan struct{}),
 	}
 	c.shared, _ = o.Store.(Shared)

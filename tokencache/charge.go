@@ -61,7 +61,7 @@ func (c charge) of(call Call, generation uint64) bool {
 	return c.caller == call.Caller && c.resource == call.Resource && c.after == generation
 }
 
-// accounts are the charges of all grants. Most grants have none.
+// accounts are the charges of all grants, by the ids of their ledgers. Most grants have none.
 type accounts struct {
 	mu      sync.Mutex
 	byGrant map[Fingerprint][]charge // oldest first
@@ -78,7 +78,7 @@ func (n *Conn) force(cl *Client, c Call, generation uint64, dead certainty, now 
 		return true
 	}
 	entry := charge{caller: c.Caller, at: now, resource: c.Resource, after: generation}
-	if !n.cache.accounts.add(n.fingerprint, entry, dead == certain, cl.shareLimit()) {
+	if !n.cache.accounts.add(n.ledger.identity(), entry, dead == certain, cl.shareLimit()) {
 		return false
 	}
 	n.forces(generation)
@@ -90,7 +90,7 @@ func (n *Conn) affords(cl *Client, c Call, generation uint64, now int64) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	entry := charge{caller: c.Caller, at: now}
-	return n.free(c, generation) || n.cache.accounts.has(n.fingerprint, entry, cl.shareLimit())
+	return n.free(c, generation) || n.cache.accounts.has(n.ledger.identity(), entry, cl.shareLimit())
 }
 
 // free reports whether a renewal is on no new account. With mu held.
@@ -147,7 +147,7 @@ func (n *Conn) change(do func(a *accounts, grant Fingerprint)) {
 	a := &n.cache.accounts
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	do(a, n.fingerprint)
+	do(a, n.ledger.identity())
 }
 
 // add enters a renewal with a grant if the caller may have it.

@@ -134,11 +134,16 @@ func (cl *Client) digest(fp Fingerprint) [8]byte {
 	return [8]byte(sum[:8])
 }
 
-// fingerprint is MakeFingerprint for a grant of this client.
-func (cl *Client) fingerprint(g Grant) Fingerprint {
-	id := ""
-	if cl.ClientID != nil {
-		id = cl.ClientID()
+// clientID is "" if it has no value now.
+func (cl *Client) clientID() string {
+	if cl.ClientID == nil {
+		return ""
 	}
-	return MakeFingerprint(id, g)
+	return cl.ClientID()
 }
+
+// fingerprint is MakeFingerprint for a grant of this client.
+func (cl *Client) fingerprint(g Grant) Fingerprint { return MakeFingerprint(cl.clientID(), g) }
+
+// ledgerID is makeLedgerID for a grant of this client.
+func (cl *Client) ledgerID(g Grant) Fingerprint { return makeLedgerID(cl.clientID(), g) }

@@ -76,16 +76,16 @@ func (n *Conn) awaitLeader(news <-chan struct{}, left time.Duration) (open bool)
 
 // enterFleet enters a call into the ledger of the fleet, if there is one, and takes over what that
 // holds. An error says that there is no room, or that the store cannot tell.
-func (n *Conn) enterFleet(cl *Client, req request, of Fingerprint, c *call) error {
+func (n *Conn) enterFleet(cl *Client, req request, c *call) error {
 	if n.cache.shared == nil {
 		return nil
 	}
-	entry, err := n.cache.shared.EnterCall(of, req.budget(cl), cl.window())
+	entry, err := n.cache.shared.EnterCall(c.ledger.id, req.budget(cl), cl.window())
 	if err != nil {
 		c.ledger.complete(c.at.mono, 0, false)
 		return n.unreadable(cl, "save", err)
 	}
-	c.entry, c.grant = entry.ID, of
+	c.entry = entry.ID
 	wait := c.ledger.adopt(entry, c.at, n.cache.clock.now(), cl, req.budget(cl))
 	if entry.ID != "" {
 		return nil
@@ -118,7 +118,7 @@ func (n *Conn) completeFleet(c *call) {
 	if c.entry == "" {
 		return
 	}
-	if err := n.cache.shared.CompleteCall(c.grant, c.entry, c.counts); err != nil {
+	if err := n.cache.shared.CompleteCall(c.ledger.id, c.entry, c.counts); err != nil {
 		n.cache.emit(Event{Type: EventStoreError, Key: n.key, Operation: "save", Err: err})
 	}
 }

@@ -143,7 +143,7 @@ func (n *Conn) renew(f *flight, cl *Client) (*live, error) {
 	n.keep(cl) // if that failed before: a token is not in use until it was tried again
 	l, err = n.complete(f, cl, c, got, err)
 	if errors.Is(err, errSuperseded) {
-		n.cache.keepLedger(n.key, g.fingerprint, c.ledger)
+		n.cache.keepLedger(n.key, c.ledger)
 	}
 	f.minted = err == nil
 	return l, err
@@ -158,7 +158,6 @@ type call struct {
 
 	// In the ledger of a fleet:
 	entry  string // "" = it is not there
-	grant  Fingerprint
 	counts bool
 }
 
@@ -170,7 +169,7 @@ func (n *Conn) prepare(f *flight, cl *Client, g granted) (*call, *live, error) {
 		return c, l, err
 	}
 	f.call = c
-	if err := n.enterFleet(cl, f.request, g.fingerprint, c); err != nil {
+	if err := n.enterFleet(cl, f.request, c); err != nil {
 		if err := n.leadless(f, cl, err); err != nil {
 			return nil, nil, err
 		}
@@ -308,15 +307,14 @@ func (n *Conn) publish(cl *Client, at moment, got Fetched, leased uint64, cure M
 	n.generation = max(n.generation+1, leased)
 	life := cl.life(got.Life)
 	l := n.newLive(cl, at.mono, life, Token{
-		Value:       got.AccessToken,
-		Generation:  n.generation,
-		Issued:      at.time(),
-		Expiry:      at.time().Add(life),
-		APIDomain:   unique.Make(got.APIDomain).Value(),
-		Scope:       unique.Make(got.Scope).Value(),
-		deadline:    time.Duration(at.mono) + life,
-		fingerprint: n.fingerprint,
-		cure:        cure,
+		Value:      got.AccessToken,
+		Generation: n.generation,
+		Issued:     at.time(),
+		Expiry:     at.time().Add(life),
+		APIDomain:  unique.Make(got.APIDomain).Value(),
+		Scope:      unique.Make(got.Scope).Value(),
+		deadline:   time.Duration(at.mono) + life,
+		cure:       cure,
 	})
 	n.schedule(l, 0, n.cache.clock.now())
 	n.live.Store(l)

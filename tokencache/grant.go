@@ -39,7 +39,7 @@ func (n *Conn) check(cl *Client) (granted, error) {
 		n.ungranted(cl, err)
 		return granted{}, err
 	}
-	fp, superseded := cl.fingerprint(g), n.cache.superseded(cl)
+	fp, counted, superseded := cl.fingerprint(g), cl.ledgerID(g), n.cache.superseded(cl)
 	n.mu.Lock()
 	defer n.unlockAndEmit()
 	if n.epoch == 0 || fp != n.fingerprint {
@@ -50,7 +50,7 @@ func (n *Conn) check(cl *Client) (granted, error) {
 		if n.epoch != 0 {
 			n.claim = &claim{client: cl.identity(), changes: n.cache.users.changes.Load(), at: now}
 		}
-		n.reset(fp)
+		n.reset(fp, counted)
 	}
 	n.recognise(cl)
 	n.about.Store(describe(g, configured))
@@ -144,7 +144,7 @@ func (n *Conn) ungranted(cl *Client, err *Error) {
 	case !inForce:
 		return
 	case err.Err == errUnknown && n.fingerprint != Fingerprint{}:
-		n.reset(Fingerprint{})
+		n.reset(Fingerprint{}, Fingerprint{})
 		n.loaded = true // nothing is kept of no grant, and that is what is to be stored
 		n.checked = cl.identity()
 		n.changes++
@@ -186,15 +186,16 @@ func (n *Conn) recognise(cl *Client) {
 	}
 }
 
-// reset begins the state of another grant. Generations grow on.
-func (n *Conn) reset(fp Fingerprint) {
+// reset begins the state of another grant, whose calls are in the ledger counted. Generations
+// grow on.
+func (n *Conn) reset(fp, counted Fingerprint) {
 	n.epoch++
 	if n.ledger != nil { // that of the grant before
 		n.cache.leftovers.add(n.key)
 	}
 	n.fingerprint = fp
 	n.live.Store(nil)
-	n.ledger = n.cache.ledgers.of(fp, n.cache.looks, n.cache.clock.now().mono)
+	n.ledger = n.cache.ledgers.of(counted, n.cache.looks, n.cache.clock.now().mono)
 	n.loaded, n.waiting = false, waiting{}
 	n.failures, n.last, n.lost = 0, nil, nil
 	n.about.Store(nil)

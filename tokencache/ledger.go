@@ -47,13 +47,23 @@ func (l ledger) wait(now int64, budget int, window time.Duration) time.Duration 
 }
 
 // sharedLedger is the ledger of a grant. Connections that have the same grant share it, as
-// they share what Zoho counts; it outlives their changing to another grant.
+// they share what Zoho counts, and so do all of a client that have no refresh token; it
+// outlives their changing to another grant.
 type sharedLedger struct {
+	id     Fingerprint // by which it is stored: makeLedgerID
 	mu     sync.Mutex
 	ledger ledger
 	window time.Duration // the longest that anybody counts by
 	known  bool          // what the store has is in it
 	asked  uint32        // mono when somebody got hold of it last, in seconds: there are many
+}
+
+// identity is the ledger's id, zero for that of no grant.
+func (s *sharedLedger) identity() Fingerprint {
+	if s == nil {
+		return Fingerprint{}
+	}
+	return s.id
 }
 
 // trim forgets what counts for nobody any more. With mu held.
@@ -171,25 +181,25 @@ func (s *sharedLedger) times(now moment) (calls []time.Time) {
 	return calls
 }
 
-// ledgers has those of all grants that were in use.
+// ledgers has those of all grants that were in use, by their ids.
 type ledgers struct {
-	mu      sync.Mutex
-	byGrant map[Fingerprint]*sharedLedger
+	mu   sync.Mutex
+	byID map[Fingerprint]*sharedLedger
 }
 
-// of is the ledger of a grant, nil for none. For somebody who only looks, a new one is
+// of is a grant's ledger by its id, nil for none. For somebody who only looks, a new one is
 // not kept.
-func (l *ledgers) of(grant Fingerprint, looks bool, now int64) *sharedLedger {
-	if grant == (Fingerprint{}) {
+func (l *ledgers) of(id Fingerprint, looks bool, now int64) *sharedLedger {
+	if id == (Fingerprint{}) {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.byGrant[grant]
+	s := l.byID[id]
 	if s == nil {
-		s = &sharedLedger{}
+		s = &sharedLedger{id: id}
 		if !looks {
-			l.byGrant[grant] = s
+			l.byID[id] = s
 		}
 	}
 	s.mu.Lock()

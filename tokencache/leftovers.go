@@ -146,13 +146,13 @@ func (c *Cache) ledgersInUse() map[*sharedLedger]bool {
 func (l *ledgers) sweep(now int64, used map[*sharedLedger]bool) (left bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for grant, s := range l.byGrant {
+	for id, s := range l.byID {
 		switch {
 		case used[s]:
 		case s.counts(now):
 			left = true
 		default:
-			delete(l.byGrant, grant)
+			delete(l.byID, id)
 		}
 	}
 	return left

@@ -73,9 +73,9 @@ func TestForgottenAccountsLeaveNothing(t *testing.T) {
 			defer c.ledgers.mu.Unlock()
 			c.leftovers.mu.Lock()
 			defer c.leftovers.mu.Unlock()
-			if len(c.conns) != conns || len(c.ledgers.byGrant) != ledgers || len(c.leftovers.keys) != noted {
+			if len(c.conns) != conns || len(c.ledgers.byID) != ledgers || len(c.leftovers.keys) != noted {
 				t.Errorf("%s: %d connections, %d ledgers, %d noted; want %d, %d, %d", when,
-					len(c.conns), len(c.ledgers.byGrant), len(c.leftovers.keys), conns, ledgers, noted)
+					len(c.conns), len(c.ledgers.byID), len(c.leftovers.keys), conns, ledgers, noted)
 			}
 		}
 		want("half an hour later", 101, 101, 101)
@@ -93,7 +93,7 @@ func TestForgottenAccountsLeaveNothing(t *testing.T) {
 // window that anybody counts by.
 func TestLedgerCountsInItsWindow(t *testing.T) {
 	t.Parallel()
-	l := &ledgers{byGrant: make(map[Fingerprint]*sharedLedger)}
+	l := &ledgers{byID: make(map[Fingerprint]*sharedLedger)}
 	cl := &Client{Budget: 1, BudgetWindow: 5 * leftoverLife}
 	s := l.of(Fingerprint{1}, false, 0)
 	s.enter(0, cl, 1)
@@ -105,7 +105,7 @@ func TestLedgerCountsInItsWindow(t *testing.T) {
 	if !l.sweep(int64(4*leftoverLife), nil) || l.of(Fingerprint{1}, false, int64(4*leftoverLife)) != s {
 		t.Error("it went too early")
 	}
-	if l.sweep(int64(6*leftoverLife), nil) || len(l.byGrant) != 0 {
+	if l.sweep(int64(6*leftoverLife), nil) || len(l.byID) != 0 {
 		t.Error("it stays")
 	}
 }

@@ -153,9 +153,11 @@ func (o *overview) assume(c *Cache, cl *Client, key Key, n *Conn) *look {
 	l := &look{conn: &Conn{cache: c.beside, key: key}, assumed: true}
 	if cl.Grant != nil {
 		var err error
-		if _, l.configured, err = cl.Grant(key.Account); err != nil {
+		var g Grant
+		if g, l.configured, err = cl.Grant(key.Account); err != nil {
 			return nil
 		}
+		l.byClient = l.configured && g.GrantType != ""
 	}
 	if !l.configured && !c.store.HasGrant(key) {
 		return nil

@@ -27,7 +27,7 @@ const (
 // what others have left.
 func (n *Conn) load(cl *Client) error {
 	n.mu.Lock()
-	loaded, fp := n.loaded, n.fingerprint
+	loaded, fp, counted := n.loaded, n.fingerprint, n.ledger.identity()
 	n.mu.Unlock()
 	if loaded && n.cache.shared == nil {
 		return nil
@@ -36,12 +36,12 @@ func (n *Conn) load(cl *Client) error {
 	var calls []time.Time
 	if store := n.cache.store; store != nil {
 		if n.cache.shared != nil {
-			n.payCalls(cl, fp)
+			n.payCalls(cl, counted)
 		}
 		var err error
 		rec, _, err = store.Load(n.key, cl.secrets())
-		if calls = rec.Ledger; err == nil && rec.Fingerprint != fp {
-			calls, err = store.LoadLedger(fp) // another connection may have had the grant
+		if calls = rec.Ledger; err == nil && rec.Fingerprint != counted {
+			calls, err = store.LoadLedger(counted) // another connection may have had it
 		}
 		n.cache.emitWarnings()
 		if err != nil {
@@ -81,6 +81,9 @@ func (n *Conn) take(cl *Client, rec Record, now moment) {
 	}
 	if rec.LastError != "" {
 		n.last = &failure{errors.New(rec.LastError), rec.LastErrorAt.UnixNano()}
+	}
+	if l := n.live.Load(); l != nil && rec.discarded(l) {
+		n.live.Store(nil)
 	}
 	l := n.stillLive(cl, rec, now)
 	if l.widens(n.live.Load()) {
@@ -127,14 +130,13 @@ func (n *Conn) stillLive(cl *Client, rec Record, now moment) *live {
 	}
 	deadline := now.mono + int64(left)
 	return n.newLive(cl, deadline-int64(life), life, Token{
-		Value:       rec.Token,
-		Generation:  rec.Generation,
-		Issued:      rec.Issued,
-		Expiry:      expiry,
-		APIDomain:   unique.Make(rec.APIDomain).Value(),
-		Scope:       unique.Make(rec.Scope).Value(),
-		deadline:    time.Duration(deadline),
-		fingerprint: rec.Fingerprint,
+		Value:      rec.Token,
+		Generation: rec.Generation,
+		Issued:     rec.Issued,
+		Expiry:     expiry,
+		APIDomain:  unique.Make(rec.APIDomain).Value(),
+		Scope:      unique.Make(rec.Scope).Value(),
+		deadline:   time.Duration(deadline),
 	})
 }
 
@@ -182,13 +184,13 @@ func (n *Conn) save(cl *Client) error {
 	rec, ledger, changes := n.record(n.cache.clock.now()), n.ledger, n.changes
 	n.mu.Unlock()
 	if n.cache.shared == nil {
-		saving := n.cache.saving.ledger(rec.Fingerprint)
+		saving := n.cache.saving.ledger(ledger.identity())
 		if err := saving.begin(); err != nil {
 			return n.notSaved(err)
 		}
 		defer saving.end()
 	}
-	rec.Ledger = ledger.times(n.cache.clock.now())
+	rec.LedgerID, rec.Ledger = ledger.identity(), ledger.times(n.cache.clock.now())
 	err := n.cache.store.Save(n.key, cl.secrets(), rec)
 	n.cache.emitWarnings()
 	if errors.Is(err, ErrOutdated) {

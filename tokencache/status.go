@@ -1,6 +1,7 @@
 package tokencache
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ type Status struct {
 	HasGrant   bool   // somebody has consented, and what that gave could be read
 	NoGrant    Kind   // why there is no grant: nobody has consented, or the store cannot tell; 0 = there is one
 	Configured bool   // the grant comes from the configuration, not from the store
+	ByClient   bool   // the client itself asks for tokens: there is no refresh token, and nobody to consent
 	GrantedAt  time.Time
 	Scopes     []string // as granted, to what is known of the grant
 	TokenScope string   // as the server named it with the current token, which is the later word; "" if it did not
@@ -24,7 +26,7 @@ type Status struct {
 	Org        string   // of which organization, "" if unknown
 	// AccountsServer is where the grant is renewed, "" if there is none.
 	AccountsServer string
-	RefreshTokens  int  // known to be in use for the account; 0 without a grant
+	RefreshTokens  int  // known to be in use for the account; 0 without a grant, or without one of its own
 	HasToken       bool // one that lives by the clock
 	Refused        bool // a resource server has refused it, and its renewal waits
 	Generation     uint64
@@ -109,6 +111,7 @@ type look struct {
 	conn       *Conn
 	err        error
 	configured bool  // the grant, had or not
+	byClient   bool  // as Status has it, if assumed
 	assumed    bool  // it was not looked at
 	at, took   int64 // mono
 }
@@ -141,13 +144,13 @@ func (c *Cache) examine(cl *Client, key Key) *look {
 func (l *look) status(cl *Client) Status {
 	s := l.conn.snapshot(cl)
 	if l.assumed {
-		s.HasGrant, s.Configured = true, l.configured
+		s.HasGrant, s.Configured, s.ByClient = true, l.configured, l.byClient
 	}
 	if l.err == nil {
 		return s
 	}
 	s.HasGrant, s.GrantedAt, s.Scopes, s.TokenScope = false, time.Time{}, nil, ""
-	s.User, s.Org, s.RefreshTokens = "", "", 0
+	s.User, s.Org, s.RefreshTokens, s.ByClient = "", "", 0, false
 	s.Configured = l.configured
 	s.NoGrant = KindNoGrant
 	var e *Error
@@ -166,6 +169,7 @@ func (l *look) status(cl *Client) Status {
 // about is what Status tells of a grant.
 type about struct {
 	configured     bool
+	byClient       bool
 	accountsServer string
 	grantedAt      time.Time
 	scopes         []string
@@ -183,7 +187,8 @@ var scopeLists sync.Map
 // describe is what is kept of a grant in memory: all but the refresh token.
 func describe(g Grant, configured bool) *about {
 	scopes, _ := scopeLists.LoadOrStore(strings.Join(g.Scopes, " "), g.Scopes)
-	a := &about{configured, unique.Make(g.AccountsServer).Value(), g.GrantedAt, scopes.([]string), g.User, unique.Make(g.Org).Value(), g.RefreshTokens}
+	a := &about{configured, g.GrantType != "", unique.Make(g.AccountsServer).Value(), g.GrantedAt, scopes.([]string), g.User,
+		unique.Make(cmp.Or(g.Org, g.SOID)).Value(), g.RefreshTokens}
 	if configured && g.GrantedAt.IsZero() && len(g.Scopes) == 0 {
 		same, _ := aboutConfigured.LoadOrStore(g.AccountsServer, a)
 		return same.(*about)
@@ -226,6 +231,9 @@ func (n *Conn) snapshot(cl *Client) Status {
 	if a := n.about.Load(); a != nil {
 		s.HasGrant, s.Configured, s.GrantedAt, s.Scopes = true, a.configured, a.grantedAt, slices.Clone(a.scopes)
 		s.AccountsServer, s.User, s.Org, s.RefreshTokens = a.accountsServer, a.user, a.org, max(1, a.refreshTokens)
+		if s.ByClient = a.byClient; s.ByClient {
+			s.RefreshTokens = 0
+		}
 	}
 	if n.lost != nil {
 		s.LostEarly = n.lost.total

@@ -45,14 +45,14 @@ type Store interface {
 	DeleteGrant(key Key) error
 
 	// Load returns the record of a connection, and whether there is one. Its ledger is
-	// that of the grant it belongs to. A token that the secrets do not open is left out.
+	// the one that is kept by its fingerprint. A token that the secrets do not open is left out.
 	Load(key Key, secrets [][]byte) (r Record, found bool, err error)
 	// Save writes the record, and the ledger of its grant. A token that cannot be sealed
 	// is left out of it and the error says so; all else is written.
 	Save(key Key, secrets [][]byte, r Record) error
 
 	// LoadLedger and SaveLedger are for the ledger of a grant that no connection has
-	// yet, or that another one had. Whoever saves at the time now may drop ledgers
+	// yet, or that another one had or has as well. Whoever saves at the time now may drop ledgers
 	// that nobody has called by for days.
 	LoadLedger(of Fingerprint) (calls []time.Time, err error)
 	SaveLedger(of Fingerprint, calls []time.Time, now time.Time) error
@@ -73,6 +73,7 @@ type Record struct {
 	APIDomain   string
 	Scope       string
 	RenewAt     time.Time   // when the token is renewed in the background
+	LedgerID    Fingerprint // by which Save keeps Ledger, zero = by Fingerprint; Load leaves it zero
 	Ledger      []time.Time // token calls in the window, intents included
 	State       string      // why calls are held back, as waiting.state has it; "" = they are not
 	Failures    int         // in a row: the step in the waiting table

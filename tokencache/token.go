@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,11 +29,16 @@ func (k Key) Compare(other Key) int {
 	return cmp.Or(strings.Compare(k.Client, other.Client), strings.Compare(k.Account, other.Account))
 }
 
-// Grant is what consent gave. Every way to print or marshal it leaves the
+// Grant is what consent gave, or what stands in its place: with a GrantType nobody consents,
+// and there is no refresh token. Every way to print or marshal it leaves the
 // refresh token out; only the store writes it, sealed. (fmt cannot call
 // methods on a value in an unexported struct field: keep a pointer there.)
 type Grant struct {
-	RefreshToken   string
+	RefreshToken string
+	// GrantType is how a token is asked for without a refresh token, as in client_credentials; "" = by
+	// the refresh token. Such a grant is always configured, and no store takes it.
+	GrantType      string
+	SOID           string    // organization that a token is asked for, with a GrantType; "" = none is named
 	AccountsServer string    // where it was given and is renewed, a base URL
 	APIDomain      string    // as the token reply named it, "" if unknown
 	Scopes         []string  // as granted
@@ -42,17 +48,38 @@ type Grant struct {
 	RefreshTokens  int       // how many are known to be in use for the account, this one included; 0 = unknown
 }
 
-// Fingerprint tells the records of one grant from those of another: another
-// client id, accounts server or refresh token gives another fingerprint.
+// Fingerprint tells the records of one grant from those of another: another client id,
+// accounts server or refresh token gives another fingerprint. So does, where there is no
+// refresh token, another grant type, organization or set of scopes.
 type Fingerprint [16]byte
 
 // String returns the fingerprint in hex.
 func (f Fingerprint) String() string { return hex.EncodeToString(f[:]) }
 
-// MakeFingerprint digests the client id, the accounts server and the refresh
-// token. It reveals none of them.
+// MakeFingerprint digests the client id, the accounts server and the refresh token, or what
+// a token is asked for without one: neither the order of the scopes counts, nor whether one
+// is named twice. It reveals none of them.
 func MakeFingerprint(clientID string, g Grant) Fingerprint {
-	sum := sha256.Sum256(lengthprefix.Join("fingerprint", clientID, g.AccountsServer, g.RefreshToken))
+	parts := []string{"fingerprint", clientID, g.AccountsServer, g.RefreshToken}
+	if g.GrantType != "" {
+		parts = append(parts, g.GrantType, g.SOID)
+		parts = append(parts, slices.Compact(slices.Sorted(slices.Values(g.Scopes)))...)
+	}
+	return digest(parts...)
+}
+
+// makeLedgerID says which token calls are counted together. Zoho counts those of a refresh
+// token. Without one, whatever the account, organization and data center, they are taken for
+// calls of the client: nothing is published, and that is the most careful reading.
+func makeLedgerID(clientID string, g Grant) Fingerprint {
+	if g.GrantType != "" {
+		return digest("ledger", clientID, g.GrantType)
+	}
+	return MakeFingerprint(clientID, g)
+}
+
+func digest(parts ...string) Fingerprint {
+	sum := sha256.Sum256(lengthprefix.Join(parts...))
 	return Fingerprint(sum[:16])
 }
 
@@ -66,9 +93,8 @@ type Token struct {
 	APIDomain  string
 	Scope      string
 
-	deadline    time.Duration // Expiry on the monotonic clock (Instant.Mono)
-	fingerprint Fingerprint   // of the grant that it came from
-	cure        Mark          // of the flight that got it because another token was refused, 0 = it was got otherwise
+	deadline time.Duration // Expiry on the monotonic clock (Instant.Mono)
+	cure     Mark          // of the flight that got it because another token was refused, 0 = it was got otherwise
 }
 
 const redacted = "REDACTED"
@@ -83,6 +109,10 @@ func hide(secret string) string {
 
 // String describes the grant without its refresh token.
 func (g Grant) String() string {
+	if g.GrantType != "" {
+		return fmt.Sprintf("grant{grant_type:%s soid:%s accounts_server:%s scopes:%s}",
+			g.GrantType, g.SOID, g.AccountsServer, strings.Join(g.Scopes, ","))
+	}
 	return fmt.Sprintf("grant{refresh_token:%s accounts_server:%s scopes:%s granted_at:%s}",
 		hide(g.RefreshToken), g.AccountsServer, strings.Join(g.Scopes, ","), g.GrantedAt.Format(time.RFC3339))
 }

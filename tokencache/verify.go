@@ -28,8 +28,7 @@ func (c *Cache) Verify(cl *Client, key Key, g Grant) (Proof, error) {
 		return Proof{}, n.fail(KindTemporary, lookAgain, errClosed)
 	}
 	defer c.leave()
-	fp := cl.fingerprint(g)
-	l, err := c.openLedger(key, fp)
+	l, err := c.openLedger(key, cl.ledgerID(g))
 	if err != nil {
 		return Proof{}, n.unreadable(cl, "load", err)
 	}
@@ -37,8 +36,8 @@ func (c *Cache) Verify(cl *Client, key Key, g Grant) (Proof, error) {
 	if d := l.enter(ca.at.mono, cl, cl.budget()); d > 0 {
 		return Proof{}, n.spent(cl, request{}, d)
 	}
-	c.keepLedger(key, fp, l)
-	if err := n.enterFleet(cl, request{}, fp, ca); err != nil {
+	c.keepLedger(key, l)
+	if err := n.enterFleet(cl, request{}, ca); err != nil {
 		return Proof{}, err
 	}
 	got, err := n.fetch(cl, g)
@@ -46,7 +45,7 @@ func (c *Cache) Verify(cl *Client, key Key, g Grant) (Proof, error) {
 	kind, counts, retryAfter := classify(err)
 	l.complete(ca.at.mono, now.mono, counts)
 	ca.counts = counts
-	c.keepLedger(key, fp, l)
+	c.keepLedger(key, l)
 	n.completeFleet(ca)
 	c.emit(Event{Type: EventTokenRequest, Key: key, Cause: CauseConsent, Result: kind.String(), Err: err,
 		Duration: time.Duration(now.mono - ca.at.mono), Expiry: ca.at.time().Add(cl.life(got.Life))})
@@ -59,15 +58,15 @@ func (c *Cache) Verify(cl *Client, key Key, g Grant) (Proof, error) {
 // Exchanged takes the access token that came with a grant, as the exchange of an
 // authorization code brings one. It counts like any other.
 func (c *Cache) Exchanged(cl *Client, key Key, g Grant, got Fetched) Proof {
-	fp, now := cl.fingerprint(g), c.clock.now()
-	l, err := c.openLedger(key, fp)
+	now := c.clock.now()
+	l, err := c.openLedger(key, cl.ledgerID(g))
 	l.add(now.mono)
 	switch {
 	case err != nil: // the store is told of by whoever needs it
 	case c.shared != nil:
-		_, _ = c.shared.EnterCall(fp, math.MaxInt32, cl.window())
+		_, _ = c.shared.EnterCall(l.id, math.MaxInt32, cl.window())
 	default:
-		c.keepLedger(key, fp, l)
+		c.keepLedger(key, l)
 	}
 	return Proof{Fetched: got, at: now}
 }
@@ -136,14 +135,14 @@ func (n *Conn) install(cl *Client, p Proof) {
 	n.arm(cl)
 }
 
-// openLedger is the ledger of a grant, with what the store has of it.
-func (c *Cache) openLedger(key Key, fp Fingerprint) (*sharedLedger, error) {
+// openLedger is a grant's ledger by its id, with what the store has of it.
+func (c *Cache) openLedger(key Key, id Fingerprint) (*sharedLedger, error) {
 	c.leftovers.add(key) // the grant may come to nothing
-	l := c.ledgers.of(fp, false, c.clock.now().mono)
+	l := c.ledgers.of(id, false, c.clock.now().mono)
 	if c.store == nil {
 		return l, nil
 	}
-	calls, err := c.store.LoadLedger(fp)
+	calls, err := c.store.LoadLedger(id)
 	switch {
 	case err != nil:
 	case c.shared != nil:
@@ -156,15 +155,15 @@ func (c *Cache) openLedger(key Key, fp Fingerprint) (*sharedLedger, error) {
 
 // keepLedger stores a ledger; what cannot be stored counts in memory. That of a fleet is written
 // call by call, see enterFleet.
-func (c *Cache) keepLedger(key Key, fp Fingerprint, l *sharedLedger) {
+func (c *Cache) keepLedger(key Key, l *sharedLedger) {
 	if c.store == nil || c.shared != nil {
 		return
 	}
-	saving := c.saving.ledger(fp)
+	saving := c.saving.ledger(l.id)
 	err := saving.begin()
 	if err == nil {
 		now := c.clock.now()
-		err = c.store.SaveLedger(fp, l.times(now), now.time())
+		err = c.store.SaveLedger(l.id, l.times(now), now.time())
 		saving.end()
 	}
 	if err != nil {

@@ -99,7 +99,11 @@ func (f *Failure) Error() string {
 
 // Hint says in one sentence what to do about the failure.
 func (f *Failure) Hint() string {
-	return cause.Of(f.cause(), cause.Facts{Server: f.dataCenter.Accounts}).Hint()
+	facts := cause.Facts{Server: f.dataCenter.Accounts}
+	if f.grant == grantClientCredentials {
+		facts.ClientCredentials = &cause.ClientCredentials{}
+	}
+	return cause.Of(f.cause(), facts).Hint()
 }
 
 // cause is the row of the table of causes that explains the failure.
@@ -112,7 +116,7 @@ func (f *Failure) cause() cause.Cause {
 	case f.Kind == FailureClientRejected:
 		return cause.ClientUnknown
 	case f.Kind == FailureMisconfigured:
-		return misconfigured[f.Code]
+		return misconfiguredCause(f.Code)
 	case f.Kind == FailureThrottled:
 		return cause.TooManyCalls
 	case f.Kind == FailureGrantDead && f.grant == grantCode:
@@ -139,11 +143,20 @@ const misconfiguredText = "accounts server refuses the token call"
 // RFC 6749's, for what Zoho calls unsupported_grant_type.
 var misconfigured = map[string]cause.Cause{
 	"missing_org_info":       cause.OrgNeeded,
-	"invalid_soid":           cause.OrgNeeded,
-	"invalid_org":            cause.OrgNeeded,
+	"invalid_soid":           cause.OrgRefused,
+	"invalid_org":            cause.OrgRefused,
 	"invalid_scope":          cause.ScopeRefused,
 	"unsupported_grant_type": cause.GrantType,
 	"unauthorized_client":    cause.GrantType,
+}
+
+// misconfiguredCause is also for what a client is told that has no code and no refresh token which
+// could be dead.
+func misconfiguredCause(code string) cause.Cause {
+	if errorCodes[code] == FailureGrantDead {
+		return cause.GrantType
+	}
+	return misconfigured[code]
 }
 
 // Rejection is the cause of a client that was rejected, which may be the kind of its grant. It
@@ -151,7 +164,7 @@ var misconfigured = map[string]cause.Cause{
 func Rejection(text string) cause.Cause {
 	_, rest, _ := strings.Cut(text, misconfiguredText+": ")
 	code, _, _ := strings.Cut(rest, " ")
-	return cmp.Or(misconfigured[code], cause.Rejected)
+	return cmp.Or(misconfiguredCause(code), cause.Rejected)
 }
 
 // kindOf is what a code means, if it is known.
@@ -205,6 +218,9 @@ func (raw rawReply) refusal(fields replyFields, g grantType, secrets []string) *
 		kind = FailureThrottled
 	case raw.status >= 500 && kind != FailureThrottled:
 		kind = FailureTemporary // a server in trouble says nothing about the grant
+	}
+	if kind == FailureGrantDead && g == grantClientCredentials {
+		kind = FailureMisconfigured // there is nothing that could be dead
 	}
 	f := raw.fail(kind != FailureThrottled, "")
 	f.Kind = kind

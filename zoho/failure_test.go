@@ -86,8 +86,8 @@ func TestRefusals(t *testing.T) {
 func TestMisconfigured(t *testing.T) {
 	for code, want := range map[string]cause.Cause{
 		"missing_org_info":       cause.OrgNeeded,
-		"invalid_soid":           cause.OrgNeeded,
-		"invalid_org":            cause.OrgNeeded,
+		"invalid_soid":           cause.OrgRefused,
+		"invalid_org":            cause.OrgRefused,
 		"invalid_scope":          cause.ScopeRefused,
 		"unsupported_grant_type": cause.GrantType,
 		"unauthorized_client":    cause.GrantType,

@@ -288,3 +288,48 @@ func TestOtherAccountsPaths(t *testing.T) {
 	}
 	wantStatus(t, do(sim, request("POST", "http://localhost/clientoauth/v2/portal/nonesuch", "")), 404)
 }
+
+// TestCredentialsOfAClient: what a self client is refused without consent, and that all it asks for is
+// counted together.
+func TestCredentialsOfAClient(t *testing.T) {
+	sim := newSim(zohosim.Options{})
+	sim.AddClient(zohosim.Client{ID: "1000.SELF", Secret: "s", SelfClient: true, Orgs: []string{"600", "700"}})
+	ask := func(scope, soid string) map[string]any {
+		form := url.Values{"grant_type": {"client_credentials"}, "client_id": {"1000.SELF"}, "client_secret": {"s"}}
+		for name, value := range map[string]string{"scope": scope, "soid": soid} {
+			if value != "" {
+				form.Set(name, value)
+			}
+		}
+		return tokenReply(t, sim, usAccounts, form)
+	}
+	for _, test := range []struct{ scope, soid, wrong string }{
+		{"", "", "invalid_scope"},
+		{"ZohoCRM.modules.READ ZohoCRM.users.READ", "ZohoCRM.600", "invalid_scope"},
+		{"ZohoCMR.modules.READ", "ZohoCRM.600", "invalid_scope"},
+		{"ZohoCRM.modules.READ", "", "missing_org_info"},
+		{"ZohoCRM.modules.READ", "600", "invalid_soid"},
+		{"ZohoCRM.modules.READ", "ZohoCMR.600", "invalid_soid"},
+		{"ZohoCRM.modules.READ", "ZohoCRM.800", "invalid_org"},
+		{"Desk.tickets.READ", "ZohoDesk.600", "missing_org_info"},
+	} {
+		if reply := ask(test.scope, test.soid); reply["error"] != test.wrong {
+			t.Errorf("%s %s: got %v, want %s", test.scope, test.soid, reply, test.wrong)
+		}
+	}
+	if reply := ask("ZohoCliq.Channels.ALL", ""); reply["access_token"] == nil {
+		t.Errorf("Cliq: got %v", reply)
+	}
+	for i := range 9 {
+		reply := ask("ZohoCRM.modules.READ,ZohoBooks.fullaccess.all", "ZohoCRM."+[]string{"600", "700"}[i%2])
+		if reply["access_token"] == nil || reply["scope"] != "ZohoCRM.modules.READ ZohoBooks.fullaccess.all" {
+			t.Fatalf("call %d: %v", i, reply)
+		}
+	}
+	if reply := ask("ZohoCRM.modules.READ", "ZohoCRM.600"); reply["error"] != "Access Denied" {
+		t.Errorf("the eleventh: got %v", reply)
+	}
+	if st := sim.Stats(); st.Mints != 19 || st.TokenResults["ok"] != 10 {
+		t.Errorf("got %d and %v", st.Mints, st.TokenResults)
+	}
+}

@@ -189,6 +189,7 @@ type clientInput = struct {
 	SelfClient   bool              `json:"self_client"`
 	Org          bool              `json:"org"`
 	Device       bool              `json:"device"`
+	Orgs         []string          `json:"orgs"`
 	DataCenters  []string          `json:"data_centers"`
 }
 

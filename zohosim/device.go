@@ -13,7 +13,7 @@ import (
 // polls by the other one. It begins where the client is registered; if the person's account is elsewhere, polls are
 // sent there.
 
-// go:embed device.html
+//go:embed device.html
 var deviceHTML string
 
 // devicePage is where a person types in what a program has shown.

@@ -9,7 +9,8 @@
 //	// POST base/oauth/v2/token, then GET base/crm/v8/Leads
 //	... sim.Stats().TokenRequests ...
 //
-// It keeps Zoho's limits: 10 token requests in 10 minutes per refresh token, 10 live access tokens, 20
+// It keeps Zoho's limits: 10 token requests in 10 minutes per refresh token, or per self client that
+// asks without one, 10 live access tokens, 20
 // refresh tokens per user and client, codes good once, tokens good at one data center. Times and limits
 // can be set, the clock too. It does not check what Zoho checks of the data itself.
 //
@@ -68,7 +69,7 @@
 //	                    device_interval_ms, unknown_scopes, org, require_org, accept_bearer, omit_scope,
 //	                    variants}; replies with all of them (GET: only that)
 //	POST answer         {service, case, status, content_type, body, header, reason}: replaces a refusal
-//	POST client         {id, secret, secrets, redirect_uris, self_client, device, org, data_centers}
+//	POST client         {id, secret, secrets, redirect_uris, self_client, device, org, orgs, data_centers}
 //	POST grant          {client_id, user, data_center, environment, org, scopes, refresh_token};
 //	                    replies with the same, complete
 //	POST token          {refresh_token}: an access token, uncounted

@@ -48,6 +48,8 @@ func (c *call) countTokenRequest(st *Stats) {
 		st.Exchanges++
 	case "refresh_token":
 		st.Refreshes++
+	case "client_credentials":
+		st.Mints++
 	}
 	if refreshToken := c.get("refresh_token"); refreshToken != "" {
 		st.ByRefreshToken[refreshToken]++

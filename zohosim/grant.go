@@ -34,6 +34,9 @@ type Client struct {
 	// Device is a non-browser application, which takes device codes. At Zoho its id begins with 1004. To others
 	// device codes are invalid_client.
 	Device bool
+	// Orgs are the organizations that the owner of a self client belongs to; empty: the one of the
+	// Options. With several of them, client_credentials has to name one.
+	Orgs []string
 	// DataCenters are those that are enabled for the client; empty: all. Elsewhere it is
 	// answered like a stranger.
 	DataCenters []string
@@ -134,6 +137,12 @@ type holder struct{ client, user, dc string }
 type holderTimes map[holder][]time.Time
 
 func (g *GrantSpec) holder() holder { return holder{g.ClientID, g.User, g.DataCenter} }
+
+// minter is what tokens belong to that a client was given for the same organization and scopes.
+type minter struct{ client, dc, soid, scopes string }
+
+// mintTimes are when clients asked for tokens of their own, by client id.
+type mintTimes map[string][]time.Time
 
 // newToken makes a token or code as Zoho's look: 1000.<32 hex>.<32 hex>.
 func newToken() string {

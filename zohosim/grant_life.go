@@ -140,6 +140,17 @@ func (s *Server) throttledLocked(g *grant) bool {
 	return over
 }
 
+// tooManyMintsLocked counts a request, and reports whether it is one too many of the client's.
+func (s *Server) tooManyMintsLocked(client string) bool {
+	calls := s.windowLocked(s.mints[client])
+	over := s.o.MaxTokens >= 0 && len(calls) >= s.o.MaxTokens
+	if !over || s.o.Sticky {
+		calls = append(calls, s.o.Now())
+	}
+	s.mints[client] = calls
+	return over
+}
+
 // windowLocked drops the times that are older than the window.
 func (s *Server) windowLocked(times []time.Time) []time.Time {
 	start := s.o.Now().Add(-s.o.TokenWindow)

@@ -11,7 +11,7 @@ import (
 func (s *Server) AddClient(c Client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.RedirectURIs = slices.Clone(c.RedirectURIs)
+	c.RedirectURIs, c.Orgs = slices.Clone(c.RedirectURIs), slices.Clone(c.Orgs)
 	s.clients[c.ID] = &c
 }
 

@@ -32,6 +32,9 @@ type Server struct {
 	devices map[string]*device
 	// consents are when a user and client were given codes.
 	consents holderTimes
+	// minters are what tokens of client_credentials belong to, and mints are when they were asked for.
+	minters map[minter]*grant
+	mints   mintTimes
 
 	// data are the records by collection, see call.key.
 	data map[string]*collection
@@ -69,13 +72,14 @@ func (s *Server) resetLocked() {
 	s.codes = map[string]code{}
 	s.enhancements = map[string]enhancement{}
 	s.devices = map[string]*device{}
+	s.minters = map[minter]*grant{}
 	s.restartLocked()
 }
 
 // restartLocked forgets what happened, and keeps clients, grants and live tokens. The windows of ten
 // minutes begin anew.
 func (s *Server) restartLocked() {
-	s.consents = holderTimes{}
+	s.consents, s.mints = holderTimes{}, mintTimes{}
 	s.data = map[string]*collection{}
 	s.files, s.filesSize = map[string]*file{}, 0
 	s.stats = newStats()

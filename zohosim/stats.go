@@ -13,6 +13,8 @@ type Stats struct {
 	Exchanges int `json:"exchanges"`
 	// Refreshes counts token requests of grant_type refresh_token.
 	Refreshes int `json:"refreshes"`
+	// Mints counts token requests of grant_type client_credentials.
+	Mints int `json:"mints"`
 	// TokensIssued counts access tokens made, those of Server.AccessToken included.
 	TokensIssued int `json:"tokens_issued"`
 	// Evicted counts refresh tokens killed by one too many.

@@ -100,13 +100,8 @@ func (c *call) tokenLocked() (t *token, withRefresh bool, wrong string) {
 		t, wrong := c.refreshLocked(client)
 		return t, false, wrong
 	case "client_credentials":
-		if !client.SelfClient || c.get("scope") == "" {
-			return nil, false, "invalid_client"
-		}
-		spec := c.s.completeLocked(GrantSpec{
-			ClientID: client.ID, DataCenter: c.route.dc, Scopes: []string{c.get("scope")},
-		})
-		return c.s.mintLocked(c.s.onlineLocked(spec)), false, ""
+		t, wrong := c.credentialsLocked(client)
+		return t, false, wrong
 	default:
 		return nil, false, "invalid_client"
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/stores"
 	"github.com/caddy-zoho/caddy-zoho/internal/usage"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // Managed is what of a running configuration is managed.
@@ -93,6 +94,9 @@ func infoOf(c *client.Client, s tokencache.Status) adminapi.Connection {
 		Scopes: onboard.GrantedScopes(s), MissingScopes: onboard.MissingScopes(c.Scopes, s), NeedsConsent: s.NeedsConsent(), LostEarly: s.LostEarly,
 		LastError: s.LastError, LastErrorAt: timeOrNil(s.LastErrorAt), NextTry: timeOrNil(s.NextTry),
 		Simulated: c.Simulator != nil, RefreshTokensKnown: s.RefreshTokens, TokenRefused: s.Refused, User: s.User, Org: s.Org,
+	}
+	if s.ByClient {
+		info.GrantType = zoho.ClientCredentials
 	}
 	if s.HasToken {
 		info.Expires = timeOrNil(s.Expiry)

@@ -13,11 +13,13 @@ import (
 
 // Connection is a connection as the admin API shows it.
 type Connection struct {
-	Client      string     `json:"client"`
-	Account     string     `json:"account"`
-	State       string     `json:"state"`
-	DataCenter  string     `json:"data_center"`
-	Configured  bool       `json:"configured"`
+	Client     string `json:"client"`
+	Account    string `json:"account"`
+	State      string `json:"state"`
+	DataCenter string `json:"data_center"`
+	Configured bool   `json:"configured"`
+	// How tokens are asked for without a refresh token: client_credentials, or "".
+	GrantType   string     `json:"grant_type,omitempty"`
 	HasGrant    bool       `json:"has_grant"`
 	HasToken    bool       `json:"has_token"`
 	Expires     *time.Time `json:"expires,omitempty"`

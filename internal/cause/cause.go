@@ -43,6 +43,7 @@ const (
 	WrongSecret   Cause = "wrong_secret"
 	RedirectURI   Cause = "redirect_uri"
 	OrgNeeded     Cause = "org_needed"
+	OrgRefused    Cause = "org_refused"
 	ScopeRefused  Cause = "scope_refused"
 	GrantType     Cause = "grant_type"
 	CodeRefused   Cause = "code_refused"
@@ -148,6 +149,11 @@ var table = map[Cause]Explanation{
 			"and the proxy's token calls have none",
 		Do: "use a grant made by consent or with a self client's code; such a grant carries its organization: {consent}",
 	},
+	OrgRefused: {
+		What: "Zoho refuses the organization",
+		Why:  "this grant is not good for the organization that it belongs to any more",
+		Do:   "use a grant made by consent or with a self client's code; such a grant carries its organization: {consent}",
+	},
 	ScopeRefused: {
 		What: "Zoho refuses one of the scopes",
 		Why:  "one of the scopes does not exist, or Zoho does not grant it to this client",
@@ -201,11 +207,13 @@ type Facts struct {
 	Budget  int    // access tokens in Window
 	Window  time.Duration
 	Lost    int // access tokens that were lost early
+	// ClientCredentials are those of an account that needs no consent; nil = it needs one.
+	ClientCredentials *ClientCredentials
 }
 
 // Of is the explanation of a cause, "" in all parts for one that has none.
 func Of(c Cause, facts Facts) Explanation {
-	e := table[c]
+	e := facts.rowFor(c)
 	fill := facts.replacer()
 	return Explanation{What: fill.Replace(e.What), Why: fill.Replace(e.Why), Do: fill.Replace(e.Do)}
 }
@@ -224,14 +232,18 @@ func (f Facts) replacer() *strings.Replacer {
 		lost = fmt.Sprintf("%d access tokens were", f.Lost)
 	}
 	doctor := strings.Join(strings.Fields("caddy zoho doctor "+f.Client+" "+f.Account), " ")
-	return strings.NewReplacer(
+	pairs := []string{
 		"{server}", cmp.Or(f.Server, "this accounts server"),
 		"{consent}", cmp.Or(f.Consent, "grant consent again"),
 		"{doctor}", doctor,
 		"{budget}", budget,
 		"{window}", window,
 		"{lost}", lost,
-	)
+	}
+	if f.ClientCredentials != nil {
+		pairs = append(pairs, f.ClientCredentials.filled()...)
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 // Hint is the cause and what to do in one piece of a sentence.

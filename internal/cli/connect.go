@@ -75,11 +75,11 @@ func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
 		code, err = addScopesTo(cmd, client, account)
 		return code, about(client, account, err)
 	}
-	there, code, err := isThere(cmd, client, account)
+	isNew, code, err := isNew(cmd, client, account)
 	if err != nil {
 		return code, err
 	}
-	code, err = connectAccount(cmd, client, account, !there)
+	code, err = connectAccount(cmd, client, account, isNew)
 	return code, about(client, account, err)
 }
 
@@ -285,11 +285,11 @@ func cmdInvite(cmd *cobra.Command, args []string) (int, error) {
 	if err != nil {
 		return code, err
 	}
-	there, code, err := isThere(cmd, client, account)
+	isNew, code, err := isNew(cmd, client, account)
 	if err != nil {
 		return code, err
 	}
-	info := invited{NewAccount: !there}
+	info := invited{NewAccount: isNew}
 	req := adminapi.InviteRequest{Expires: stringFlag(cmd, "expires"), ReturnTo: stringFlag(cmd, "return-to")}
 	if code, err := change(cmd, client, account, "invite", req, &info); err != nil {
 		return code, err

@@ -47,7 +47,7 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 	if err != nil {
 		return code, err
 	}
-	there, code, err := isThere(cmd, client, account)
+	isNew, code, err := isNew(cmd, client, account)
 	if err != nil {
 		return code, err
 	}
@@ -64,7 +64,7 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 		DataCenter:   stringFlag(cmd, "data-center"),
 		Replace:      boolFlag(cmd, "replace"),
 	}
-	code, err = finish(cmd, client, account, "import", !there, input, func(agreed bool) any {
+	code, err = finish(cmd, client, account, "import", isNew, input, func(agreed bool) any {
 		req.ReplaceUnreadable = agreed
 		return req
 	})

@@ -9,8 +9,13 @@ import (
 // addRemoving adds the commands that take a grant away.
 func addRemoving(parent *cobra.Command) {
 	revoke := addCommand(parent, 1, 2, cmdRevoke, &cobra.Command{
-		Use:     "revoke [CLIENT] ACCOUNT",
-		Short:   "Revokes a stored grant at Zoho, and then forgets it",
+		Use:   "revoke [CLIENT] ACCOUNT",
+		Short: "Revokes a stored grant at Zoho, and then forgets it",
+		Long: `
+Revokes the stored grant of an account at Zoho, and then forgets it.
+
+An account with grant_type client_credentials has no grant to revoke. Its access token is revoked;
+the next call gets another one.`,
 		Example: "  caddy zoho revoke main acme",
 	})
 	revoke.Flags().Bool("shared", false, "Also if other accounts have the same refresh token, which ends for them too")
@@ -35,6 +40,9 @@ func remove(cmd *cobra.Command, args []string, req any) (int, error) {
 	var r connected
 	if code, err := change(cmd, client, account, cmd.Name(), req, &r); err != nil {
 		return code, err
+	}
+	if r.GrantType != "" {
+		return reportResult(cmd, r, "access token of")
 	}
 	return reportResult(cmd, r, "forgotten")
 }

@@ -95,9 +95,9 @@ func printConnections(w io.Writer, connections []adminapi.Connection, total int,
 		if wide {
 			width, errorsTo = math.MaxInt, math.MaxInt
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%d of %d known to us\t%s\t%s\t%s\n",
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d left\t%s\t%s\t%s\t%s\t%s\n",
 			c.Client, c.Account, adminapi.StateWord(c), tokenWord(c),
-			c.Generation, c.BudgetLeft, centerWord(c), c.RefreshTokensKnown, onboard.RefreshTokenLimit,
+			c.Generation, c.BudgetLeft, centerWord(c), grantWord(c),
 			scopesWord(c, width), orDash(some(c.Callers, width)), errorWord(c, errorsTo))
 	}
 	_ = table.Flush()
@@ -191,6 +191,14 @@ func centerWord(c adminapi.Connection) string {
 		return c.DataCenter + " (simulator)"
 	}
 	return c.DataCenter
+}
+
+// grantWord is how many refresh tokens there are, or what there is in their place.
+func grantWord(c adminapi.Connection) string {
+	if c.GrantType != "" {
+		return "none, by " + c.GrantType
+	}
+	return fmt.Sprintf("%d of %d known to us", c.RefreshTokensKnown, onboard.RefreshTokenLimit)
 }
 
 // keyWord says what is to be done about keys; "" where there is one, and nothing to be said.

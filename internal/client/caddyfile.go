@@ -62,16 +62,17 @@ var Options = map[string]syntax.Option[clientBlock]{
 		Usage: "<secret>", Min: 1, Max: 2,
 		Parse: oneSecret(func(c *clientBlock) *secret.Ref { return &c.RefreshToken }),
 	},
+	"grant_type": {Usage: "client_credentials", Min: 1, Max: 1, Parse: word(func(c *clientBlock) *string { return &c.GrantType })},
+	"soid":       {Usage: "<service.org>", Min: 1, Max: 1, Parse: word(func(c *clientBlock) *string { return &c.SOID })},
 	"account": {
 		Usage: "<name> { … }", Min: 1, Max: 1, Block: true, Repeat: true,
 		Parse: (*clientBlock).parseAccount,
 	},
 	"scopes": {
 		Usage: "<scope...>", Max: -1, Block: true, Repeat: true,
-		Parse: (*clientBlock).parseScopes,
+		Parse: scopes(func(c *clientBlock) *[]string { return &c.Scopes }),
 	},
 	"client_type":          {Usage: "org", Min: 1, Max: 1, Parse: (*clientBlock).parseClientType},
-	"soid":                 {Usage: "<service.organization>", Min: 1, Max: 1, Parse: (*clientBlock).parseSOID},
 	"redirect_uri":         {Usage: "<url>", Min: 1, Max: 1, Parse: (*clientBlock).parseRedirectURI},
 	"authorization_scheme": {Usage: "<scheme>", Min: 1, Max: 1, Parse: (*clientBlock).parseAuthorizationScheme},
 	"refresh_before":       {Usage: "<duration>", Min: 1, Max: 1, Parse: (*clientBlock).parseRefreshBefore},
@@ -148,7 +149,20 @@ var AccountOptions = map[string]syntax.Option[Account]{
 		Usage: "<secret>", Min: 1, Max: 2,
 		Parse: oneSecret(func(a *Account) *secret.Ref { return &a.RefreshToken }),
 	},
-	"soid": {Usage: "<service.organization>", Min: 1, Max: 1, Parse: (*Account).parseSOID},
+	"grant_type": {Usage: "client_credentials", Min: 1, Max: 1, Parse: word(func(a *Account) *string { return &a.GrantType })},
+	"soid":       {Usage: "<service.org>", Min: 1, Max: 1, Parse: word(func(a *Account) *string { return &a.SOID })},
+	"scopes": {
+		Usage: "<scope...>", Max: -1, Block: true, Repeat: true,
+		Parse: scopes(func(a *Account) *[]string { return &a.Scopes }),
+	},
+}
+
+// word parses an option that takes one word.
+func word[T any](field func(*T) *string) func(*T, *syntax.Line) error {
+	return func(target *T, l *syntax.Line) error {
+		*field(target) = l.Args[0]
+		return syntax.NoPlaceholder(l, l.Args...)
+	}
 }
 
 func (c *clientBlock) parseAccount(l *syntax.Line) error {
@@ -172,8 +186,8 @@ func (c *clientBlock) parseAccount(l *syntax.Line) error {
 		c.Accounts = make(map[string]*Account)
 	}
 	c.Accounts[name], c.lines[option] = account, l
-	for _, of := range []string{"data_center", "soid"} {
-		c.lines[option+" "+of] = seen[of]
+	for word, line := range seen {
+		c.lines[option+" "+word] = line
 	}
 	return nil
 }
@@ -189,23 +203,25 @@ func (a *Account) parseDataCenter(l *syntax.Line) error {
 	return nil
 }
 
-// parseScopes takes scopes as Zoho prints them: with blanks or commas between, over
+// scopes parses scopes as Zoho prints them: with blanks or commas between, over
 // several lines (in a block, in quotes, or by repeating the option).
-func (c *clientBlock) parseScopes(l *syntax.Line) error {
-	listed := l.Args
-	for l.Rest.NextBlock(0) {
-		listed = append(listed, l.Rest.Val())
+func scopes[T any](field func(*T) *[]string) func(*T, *syntax.Line) error {
+	return func(target *T, l *syntax.Line) error {
+		listed := l.Args
+		for l.Rest.NextBlock(0) {
+			listed = append(listed, l.Rest.Val())
+		}
+		if err := syntax.NoPlaceholder(l, listed...); err != nil {
+			return err
+		}
+		named := zoho.SplitScopes(strings.Join(listed, " "))
+		if len(named) == 0 {
+			return l.Errorf("scopes names none: write them as Zoho prints them, " +
+				"as in `scopes ZohoCRM.modules.ALL ZohoBooks.invoices.READ`")
+		}
+		*field(target) = append(*field(target), named...)
+		return nil
 	}
-	if err := syntax.NoPlaceholder(l, listed...); err != nil {
-		return err
-	}
-	scopes := zoho.SplitScopes(strings.Join(listed, " "))
-	if len(scopes) == 0 {
-		return l.Errorf("scopes names none: write them as Zoho prints them, " +
-			"as in `scopes ZohoCRM.modules.ALL ZohoBooks.invoices.READ`")
-	}
-	c.Scopes = append(c.Scopes, scopes...)
-	return nil
 }
 
 func (c *clientBlock) parseRedirectURI(l *syntax.Line) error {

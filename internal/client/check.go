@@ -32,7 +32,7 @@ func checkName(name string) error {
 // looking at the environment. Lines are where the options stand; JSON has none.
 func (c *Config) check(lines syntax.Lines) error {
 	for _, step := range []func(syntax.Lines) error{
-		c.checkDataCenter, c.checkConsent, c.checkOrganization, c.checkTimes, c.checkNetwork, c.checkSecrets, c.checkAccounts,
+		c.checkDataCenter, c.checkConsent, c.checkOrganization, c.checkTimes, c.checkNetwork, c.checkSecrets, c.checkOwnGrant, c.checkAccounts,
 	} {
 		if err := step(lines); err != nil {
 			return err
@@ -161,6 +161,11 @@ func (c *Config) checkSecrets(lines syntax.Lines) error {
 	return nil
 }
 
+// checkOwnGrant looks at what the client has for the account default.
+func (c *Config) checkOwnGrant(lines syntax.Lines) error {
+	return c.checkGrantType(&Account{RefreshToken: c.RefreshToken, GrantType: c.GrantType, SOID: c.SOID}, "", lines)
+}
+
 func (c *Config) checkAccounts(lines syntax.Lines) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		account, option := c.Accounts[name], "account "+name
@@ -168,12 +173,21 @@ func (c *Config) checkAccounts(lines syntax.Lines) error {
 		case !words.Name.MatchString(name):
 			return lines.Errorf(option, "%s: "+words.NameRule,
 				syntax.Show("account name", name))
-		case account == nil || !account.RefreshToken.IsSet() && account.SOID == "":
-			return lines.Errorf(option, "account %s has no refresh_token: add `refresh_token {env.NAME}` to its block; "+
-				"accounts that give consent later are not listed here", name)
+		case account == nil:
+			return errNoGrant(lines, name)
+		}
+		if err := c.checkGrantType(account, option, lines); err != nil {
+			return err
+		}
+		switch {
+		case account.GrantType == "" && !account.RefreshToken.IsSet() && !(c.Org() && account.SOID != ""):
+			return errNoGrant(lines, name)
 		case name == onboard.DefaultAccount && c.RefreshToken.IsSet():
 			return lines.Errorf(option, "account default is given twice: the client's own refresh_token%s "+
 				"is that account's", lines.At("refresh_token", " at %s"))
+		case name == onboard.DefaultAccount && c.GrantType != "":
+			return lines.Errorf(option, "account default is given twice: the client's own grant_type%s "+
+				"is that account's", lines.At("grant_type", " at %s"))
 		case account.DataCenter == "":
 			continue
 		case c.custom():
@@ -189,4 +203,9 @@ func (c *Config) checkAccounts(lines syntax.Lines) error {
 		}
 	}
 	return nil
+}
+
+func errNoGrant(lines syntax.Lines, account string) error {
+	return lines.Errorf("account "+account, "account %[1]s has no refresh_token: add `refresh_token {env.NAME}` to its block, "+
+		"or `grant_type client_credentials`; accounts that give consent later are not listed here", account)
 }

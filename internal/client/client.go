@@ -52,7 +52,7 @@ type Shared struct {
 // AccountNames are the configured accounts.
 func (c *Client) AccountNames() []string {
 	names := slices.Sorted(maps.Keys(c.Accounts))
-	if c.RefreshToken.IsSet() {
+	if c.Accounts[onboard.DefaultAccount] == nil && c.configured(onboard.DefaultAccount) != nil {
 		names = append(names, onboard.DefaultAccount)
 	}
 	return names

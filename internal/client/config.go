@@ -26,16 +26,21 @@ type Config struct {
 	// The grant of the account `default`. Empty counts as none.
 	RefreshToken secret.Ref `json:"refresh_token,omitzero"`
 
-	// Further accounts by name: 1 to 128 of letters, digits and `._@-`.
-	Accounts map[string]*Account `json:"accounts,omitempty"`
+	// How tokens of the account `default` are asked for without a refresh token: `client_credentials`, as a
+	// Self Client may. Nobody consents to anything then; scopes are needed.
+	GrantType string `json:"grant_type,omitempty"`
+
+	// The organization that such tokens are for, as in ZohoCRM.60001234567, where Zoho wants one. With
+	// `client_type org`, the one that is asked for consent, as in zohopay.1234567890.
+	SOID string `json:"soid,omitempty"`
 
 	// Who consents: `org` for organizations, as Zoho Payments wants it. Default: users.
 	ClientType string `json:"client_type,omitempty"`
 
-	// The organization that is asked, as in `zohopay.1234567890`, for accounts that have none of their own.
-	SOID string `json:"soid,omitempty"`
+	// Further accounts by name: 1 to 128 of letters, digits and `._@-`.
+	Accounts map[string]*Account `json:"accounts,omitempty"`
 
-	// Scopes asked for at consent, sent as given.
+	// Scopes asked for at consent, or with each token of a `grant_type`; sent as given.
 	Scopes []string `json:"scopes,omitempty"`
 
 	// Where the browser comes back to after consent.
@@ -55,7 +60,8 @@ type Config struct {
 	// this time, at most 1,000 calls of an account at once; 0 turns it off. Default: 2s.
 	TokenWait *caddy.Duration `json:"token_wait,omitempty"`
 
-	// How many access tokens a grant may ask for. Default: 10 in 10m, Zoho's own limit.
+	// How many access tokens a grant may ask for, or all accounts together whose tokens are asked for by a
+	// `grant_type`. Default: 10 in 10m, Zoho's own limit.
 	TokenBudget *TokenBudget `json:"token_budget,omitempty"`
 
 	// PEM file of certificate authorities to trust instead of the system's.
@@ -76,8 +82,15 @@ type Account struct {
 	// The account's grant. Empty counts as none.
 	RefreshToken secret.Ref `json:"refresh_token,omitzero"`
 
-	// The organization that is asked for consent. Default: the client's.
+	// How tokens are asked for without a refresh token: `client_credentials`.
+	GrantType string `json:"grant_type,omitempty"`
+
+	// The organization that such tokens are for, as in ZohoCRM.60001234567, where Zoho wants one. With
+	// `client_type org`, the one that is asked for consent; default: the client's.
 	SOID string `json:"soid,omitempty"`
+
+	// Scopes of such tokens. Default: the client's.
+	Scopes []string `json:"scopes,omitempty"`
 }
 
 // TokenBudget is how many access tokens may be asked for within a window.

@@ -9,7 +9,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
@@ -21,6 +20,10 @@ var ErrGrantUnreadable = errors.New("the configured refresh_token cannot be read
 // Grant is an account's configured grant. Configuration wins over what is stored.
 func (c *Client) Grant(account string) (grant tokencache.Grant, configured bool, err error) {
 	ref, center := c.GrantRef(account), c.configuredCenter(account)
+	if a := c.configured(account); a != nil && a.GrantType != "" {
+		return tokencache.Grant{GrantType: a.GrantType, SOID: a.SOID, Scopes: c.scopesOf(a),
+			AccountsServer: center.Accounts}, true, nil
+	}
 	if !ref.IsSet() {
 		return grant, false, nil
 	}
@@ -40,11 +43,8 @@ func (c *Client) Grant(account string) (grant tokencache.Grant, configured bool,
 
 // GrantRef is the configured one of an account, or one that is not set.
 func (c *Client) GrantRef(account string) secret.Ref {
-	if a, ok := c.Accounts[account]; ok {
+	if a := c.configured(account); a != nil {
 		return a.RefreshToken
-	}
-	if account == onboard.DefaultAccount {
-		return c.RefreshToken
 	}
 	return secret.Ref{}
 }
@@ -65,7 +65,7 @@ func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.G
 	}
 	var failure *tokencache.FetchError
 	for i, accounts := range all {
-		reply, err := accounts.Refresh(ctx, grant.RefreshToken)
+		reply, err := ask(ctx, accounts, grant)
 		if err == nil {
 			if at := slices.Index(c.secretsFor(center.Code), accounts.ClientSecret); i > 0 && at >= 0 {
 				c.accepted.Store(center.Code, at)
@@ -85,6 +85,14 @@ func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.G
 		}
 	}
 	return tokencache.Fetched{}, failure
+}
+
+// ask has the authorization server give an access token.
+func ask(ctx context.Context, accounts *zoho.Accounts, grant tokencache.Grant) (zoho.Reply, error) {
+	if grant.GrantType != "" {
+		return accounts.Mint(ctx, zoho.MintParams{Scopes: grant.Scopes, SOID: grant.SOID})
+	}
+	return accounts.Refresh(ctx, grant.RefreshToken)
 }
 
 // ClockTolerance is far more than a reply takes.

@@ -3,7 +3,6 @@ package client
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -31,57 +30,51 @@ func (c *Config) SOIDOf(account string) string {
 // orgServices are those whose organizations consent, with the service that their scopes begin with.
 var orgServices = map[string]string{"zohopay": "ZohoPay", "zohopaysandbox": "ZohoPaySandbox"}
 
-// soidShape is SERVICE.ORGANIZATION.
-var soidShape = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*)\.([A-Za-z0-9_-]{1,64})$`)
-
 func (c *Config) checkOrganization(lines syntax.Lines) error {
 	if !c.Org() && (c.ClientType != "" || lines["client_type"] != nil) {
 		return lines.Errorf("client_type", "client_type: %s is unknown%s: write `client_type org`, "+
 			"or leave it out where users consent", syntax.Show("the type", c.ClientType),
 			words.DidYouMean(c.ClientType, []string{clientTypeOrg}))
 	}
-	if err := c.checkSOID(lines, "", c.SOID); err != nil {
-		return err
+	if !c.Org() {
+		return nil
 	}
 	given := c.SOID != ""
+	if err := c.checkOrg(lines, "", &Account{GrantType: c.GrantType, SOID: c.SOID}); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
 		if account := c.Accounts[name]; account != nil {
-			if err := c.checkSOID(lines, "account "+name+" ", account.SOID); err != nil {
+			if err := c.checkOrg(lines, "account "+name, account); err != nil {
 				return err
 			}
 			given = given || account.SOID != ""
 		}
 	}
-	if c.Org() && !given {
+	if !given {
 		return lines.Errorf("client_type", "client_type org needs the organization that consents: "+
 			"add `soid zohopay.ACCOUNT_ID` to the client, or to its accounts")
 	}
 	return nil
 }
 
-// checkSOID looks at an organization; place is where it stands, "" for the client.
-func (c *Config) checkSOID(lines syntax.Lines, place, soid string) error {
-	option := place + "soid"
-	fail := func(format string, args ...any) error {
-		err := fmt.Errorf(format, args...)
-		if lines[option] == nil && place != "" {
-			err = fmt.Errorf("%s: %w", strings.TrimSpace(place), err)
-		}
-		return lines.Errorf(option, "%w", err)
+// checkOrg looks at the organization of an account that consents; its options stand at place, "" for the
+// client's own.
+func (c *Config) checkOrg(lines syntax.Lines, place string, a *Account) error {
+	if a.GrantType != "" {
+		return optionErrorf(lines, place, "grant_type", "grant_type and client_type org%s exclude each other: "+
+			"nobody consents, or an organization does", lines.At("client_type", " (at %s)"))
 	}
-	if soid == "" && lines[option] == nil {
+	if a.SOID == "" && lines[at(place, "soid")] == nil {
 		return nil
 	}
-	parts := soidShape.FindStringSubmatch(soid)
-	switch {
-	case parts == nil:
-		return fail("soid: %s names no organization: write the service and the organization, as in `soid zohopay.1234567890`",
-			syntax.Show("the value", soid))
-	case !c.Org():
-		return fail("soid goes with `client_type org`: add that, or leave the soid out where users consent")
-	case orgServices[parts[1]] == "":
+	parts := soidShape.FindStringSubmatch(a.SOID)
+	if parts == nil {
+		return optionErrorf(lines, place, "soid", "%w", errSOID(a.SOID, "zohopay.1234567890"))
+	}
+	if orgServices[parts[1]] == "" {
 		known := slices.Sorted(maps.Keys(orgServices))
-		return fail("soid: no organizations of %s are known to consent%s; known are %s",
+		return optionErrorf(lines, place, "soid", "soid: no organizations of %s are known to consent%s; known are %s",
 			syntax.Show("the service", parts[1]), words.DidYouMean(parts[1], known), strings.Join(known, " "))
 	}
 	return nil
@@ -108,15 +101,5 @@ func (c *Config) soidWarnings() (warnings []string) {
 
 func (c *clientBlock) parseClientType(l *syntax.Line) error {
 	c.ClientType = strings.ToLower(l.Args[0])
-	return syntax.NoPlaceholder(l, l.Args[0])
-}
-
-func (c *clientBlock) parseSOID(l *syntax.Line) error {
-	c.SOID = l.Args[0]
-	return syntax.NoPlaceholder(l, l.Args[0])
-}
-
-func (a *Account) parseSOID(l *syntax.Line) error {
-	a.SOID = l.Args[0]
 	return syntax.NoPlaceholder(l, l.Args[0])
 }

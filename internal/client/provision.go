@@ -59,6 +59,11 @@ func (c *Client) provisionAccounts() error {
 	for _, warning := range append(zoho.ScopeWarnings(c.Scopes), c.soidWarnings()...) {
 		c.Shared.Logger.Warn(warning, zap.String("client", c.Name))
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Accounts)) {
+		for _, warning := range zoho.ScopeWarnings(c.Accounts[name].Scopes) {
+			c.Shared.Logger.Warn(warning, zap.String("client", c.Name), zap.String("account", name))
+		}
+	}
 	if len(c.AccountNames()) > 1 && c.Shared.Sealing.ByMasterKey() {
 		c.Shared.Logger.Warn("what is stored of several accounts opens by a key on the same disk; "+
 			"add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}",

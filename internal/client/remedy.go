@@ -17,6 +17,10 @@ import (
 
 // Consent is how to get another grant. What is configured has to go first.
 func (c *Client) Consent(account string) string {
+	if own := c.ClientCredentials(account); own != nil { // nobody consents
+		return "compare `scopes` in the block of `" + own.Block + "` with the documentation of the API; " +
+			"the next access token is asked for with what stands there"
+	}
 	do := "give consent: " + c.ConnectCommand(account)
 	switch {
 	case c.isDeviceClient(): // to Zoho's page of consent for browsers it is no client
@@ -35,7 +39,7 @@ func (c *Client) Consent(account string) string {
 // AddScopes is how a grant gets the scopes of the configuration that it lacks. Without any in the
 // configuration they come with another grant alone.
 func (c *Client) AddScopes(account string) string {
-	if len(c.Scopes) == 0 {
+	if len(c.Scopes) == 0 || c.ClientCredentials(account) != nil {
 		return c.Consent(account)
 	}
 	return "add the missing scopes to this grant: " + c.ConnectCommand(account) + " --add-scopes, " +
@@ -118,9 +122,11 @@ func (c *Client) Explain(why cause.Cause, account string) cause.Explanation {
 		Account: onboard.ShowAccount(account),
 		Budget:  c.Cache.Budget,
 		Window:  c.Cache.BudgetWindow,
+
+		ClientCredentials: c.ClientCredentials(account),
 	}
 	switch why {
-	case cause.Dead, cause.NoGrant, cause.OrgNeeded, cause.ScopeRefused, cause.GrantType:
+	case cause.Dead, cause.NoGrant, cause.OrgNeeded, cause.OrgRefused, cause.ScopeRefused, cause.GrantType:
 		facts.Consent = c.Consent(account)
 	}
 	if why == cause.Dead || why == cause.Temporary {

@@ -219,7 +219,7 @@ func (c *doctorCall) what() string {
 // regrant is how to get a grant with the scope that was asked for.
 func (c *doctorCall) regrant() string {
 	do := c.client.AddScopes(c.account)
-	if !zoho.Covers(c.client.Scopes, c.probe.Scope) {
+	if !zoho.Covers(c.client.ScopesOf(c.account), c.probe.Scope) {
 		do = "add it to `scopes`, then " + do
 	}
 	return do
@@ -341,12 +341,12 @@ var refusalWord = map[zoho.Verdict]string{
 // scopes compares what is asked for with what is known to be granted, where no call has
 // shown it.
 func (e *exam) scopes(account string, granted []string, known bool) {
-	if missing := zoho.MissingScopes(granted, e.client.Scopes); known && len(missing) > 0 {
+	if missing := zoho.MissingScopes(granted, e.client.ScopesOf(account)); known && len(missing) > 0 {
 		e.tellConsent(adminapi.Finding{
 			Check:   adminapi.CheckScopes,
 			Account: account,
 			What:    "missing scopes: " + strings.Join(missing, ", "),
-			Why:     "`scopes` asks for them, the grant was given without",
+			Why:     "`scopes` asks for them, Zoho granted others alone",
 			Do:      e.client.AddScopes(account),
 		})
 	}

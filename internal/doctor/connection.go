@@ -196,7 +196,10 @@ func (e *exam) livesAt(ctx context.Context, s tokencache.Status) (code string, u
 func (e *exam) contention(s tokencache.Status) {
 	switch {
 	case s.State == tokencache.StateContended:
-		told := cause.Of(cause.Contended, cause.Facts{Lost: s.LostEarly})
+		told := cause.Of(cause.Contended, cause.Facts{
+			Lost:              s.LostEarly,
+			ClientCredentials: e.client.ClientCredentials(s.Account),
+		})
 		e.tell(adminapi.Finding{
 			Check:   adminapi.CheckContention,
 			Result:  adminapi.ResultFailed,

@@ -45,9 +45,9 @@ func (e *exam) tell(f adminapi.Finding) {
 	e.found.Add(f)
 }
 
-// tellConsent is tell for failures that a new consent ends.
+// tellConsent is tell for failures that a new consent ends, or where nobody consents, another configuration.
 func (e *exam) tellConsent(f adminapi.Finding) {
-	f.Result, f.NeedsConsent = adminapi.ResultFailed, true
+	f.Result, f.NeedsConsent = adminapi.ResultFailed, e.client.ClientCredentials(f.Account) == nil
 	e.tell(f)
 }
 

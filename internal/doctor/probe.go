@@ -17,7 +17,7 @@ const maxCalls = 12
 // configured scopes, or of the granted ones, of the services that sites name, or that apps
 // have used.
 func (e *exam) probes(s tokencache.Status, used []string) (probes []zoho.Probe, unknown []string) {
-	scopes := e.client.Scopes
+	scopes := e.client.ScopesOf(s.Account)
 	if len(scopes) == 0 {
 		scopes = s.Scopes
 	}
@@ -86,7 +86,7 @@ func (e *exam) cannotCall(account, service string, center *zoho.DataCenter, why 
 // granted, and none of the calls stands for them.
 func (e *exam) unchecked(account string, probes []zoho.Probe) {
 	var uncalled, unknown []string
-	for _, scope := range e.client.Scopes {
+	for _, scope := range e.client.ScopesOf(account) {
 		p, ok := zoho.ProbeOf(scope)
 		switch {
 		case !ok:

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/storetest"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -20,9 +21,11 @@ func fleetOf(t *testing.T, n int) (fleet []*Notifier, stores []*storetest.Memory
 	memory := storetest.NewMemory()
 	for range n {
 		config := &Config{
-			Logger:  zap.NewNop(),
-			To:      "https://alerts.example.com/zoho",
-			Consent: func(tokencache.Key) string { return "give consent" },
+			Logger: zap.NewNop(),
+			To:     "https://alerts.example.com/zoho",
+			Explain: func(why cause.Cause, _ tokencache.Key) cause.Explanation {
+				return cause.Of(why, cause.Facts{Consent: "give consent"})
+			},
 		}
 		notifier := New(func() *Config { return config }, memory)
 		notifier.http.Transport = r

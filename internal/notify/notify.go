@@ -29,8 +29,8 @@ import (
 type Config struct {
 	Logger *zap.Logger
 	To     URL // whom they go to, "" for nobody
-	// consent is how to get another grant.
-	Consent func(tokencache.Key) string
+	// Explain says of a cause what concerns a connection.
+	Explain func(cause.Cause, tokencache.Key) cause.Explanation
 }
 
 // notification tells a program of the operator's what happened to a connection. It holds
@@ -177,11 +177,7 @@ func (n *Notifier) needsSomebody(e tokencache.Event) {
 	case isRejection(e.Err):
 		why = zoho.Rejection(e.Err.Error())
 	}
-	told := cause.Of(why, cause.Facts{
-		Client:  e.Key.Client,
-		Account: e.Key.Account,
-		Consent: n.config().Consent(e.Key),
-	})
+	told := n.config().Explain(why, e.Key)
 	if e.Err != nil && why != cause.Contended { // which no answer of Zoho's tells
 		told.Why = e.Err.Error()
 	}

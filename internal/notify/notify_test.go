@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -57,9 +58,12 @@ func (r *receiver) events() string {
 func newTestNotifier(notify string, statuses ...int) (*Notifier, *receiver, *observer.ObservedLogs) {
 	core, logs := observer.New(zap.InfoLevel)
 	config := &Config{
-		Logger:  zap.New(core),
-		To:      URL(notify),
-		Consent: func(tokencache.Key) string { return "give consent: caddy zoho connect main shop" },
+		Logger: zap.New(core),
+		To:     URL(notify),
+		Explain: func(why cause.Cause, key tokencache.Key) cause.Explanation {
+			return cause.Of(why, cause.Facts{Client: key.Client, Account: key.Account,
+				Consent: "give consent: caddy zoho connect main shop"})
+		},
 	}
 	n := New(func() *Config { return config }, nil)
 	r := &receiver{statuses: statuses}

@@ -122,6 +122,13 @@ func (cl *Client) soid(account string) string {
 	return cl.SOID(account)
 }
 
+// byClient reports whether the client itself asks for the tokens of an account: nobody consents, and
+// nothing is stored but the access token.
+func (cl *Client) byClient(account string) bool {
+	g, configured, err := cl.Cache.Grant(account)
+	return err == nil && configured && g.GrantType != ""
+}
+
 // result is a grant as others may know of it.
 func (cl *Client) result(account string, g tokencache.Grant) Result {
 	center, _ := cl.center(g.AccountsServer)

@@ -152,6 +152,29 @@ func errConfigured(cl *Client, account, remedy string) error {
 	}
 }
 
+// NothingToConnect is for whoever would connect an account that the client itself asks for tokens of.
+func NothingToConnect(client, account string) *Error {
+	return &Error{
+		Status: http.StatusConflict,
+		Code:   codeConfigured,
+		Text: fmt.Sprintf("Nothing has to be connected for account %s of client %s: with `grant_type client_credentials` "+
+			"the proxy asks for its tokens by client id and secret.", account, client),
+		Remedy: fmt.Sprintf("See by `caddy zoho doctor %s %s` whether it works. For a grant by consent take grant_type "+
+			"out of the configuration.", client, account),
+	}
+}
+
+func errNothingStored(cl *Client, account string) error {
+	return &Error{
+		Status: http.StatusConflict,
+		Code:   codeConfigured,
+		Text: fmt.Sprintf("There is nothing to forget of account %s of client %s: with `grant_type client_credentials` "+
+			"it has no refresh token.", account, cl.Name),
+		Remedy: fmt.Sprintf("`caddy zoho revoke %s %s` ends its access token; to be rid of the account, "+
+			"take it out of the configuration.", cl.Name, account),
+	}
+}
+
 const addScopes = "Add `scopes ZohoCRM.modules.ALL …` to the client in the Caddyfile, " +
 	"as the documentation of the APIs that your app calls names them. " +
 	"Or take a self client's code, which brings its own: `caddy zoho connect --self-client`."
@@ -300,6 +323,15 @@ func errNotRevoked(err error) error {
 		Code:   "not-revoked",
 		Text:   "Zoho did not revoke the grant, so it was not forgotten: " + err.Error() + ".",
 		Remedy: "Try again, or forget it here and revoke it in the user's account at Zoho (Connected Apps).",
+	}
+}
+
+func errTokenNotRevoked(err error) error {
+	return &Error{
+		Status: http.StatusBadGateway,
+		Code:   "not-revoked",
+		Text:   "Zoho did not revoke the access token: " + err.Error() + ".",
+		Remedy: "Try again. It ends by itself within an hour.",
 	}
 }
 

@@ -217,7 +217,10 @@ func (v *visit) row(s tokencache.Status) row {
 		Granted:   GrantedScopes(s),
 		Missing:   MissingScopes(v.Client.Scopes, s),
 	}
-	if s.HasGrant {
+	switch {
+	case s.ByClient:
+		r.Tokens = "not needed"
+	case s.HasGrant:
 		r.Tokens = fmt.Sprintf("%d of %d known to us", s.RefreshTokens, RefreshTokenLimit)
 	}
 	r.DataCenter = v.Client.result(s.Account, tokencache.Grant{AccountsServer: s.AccountsServer}).DataCenter

@@ -20,6 +20,8 @@ func (v *visit) prepareScopes() {
 	switch {
 	case r == nil:
 		v.fail(errNoGrant(v.Client, account))
+	case v.Client.byClient(account):
+		v.fail(NothingToConnect(v.Client.Name, account))
 	case len(r.Missing) == 0 && len(r.Granted) > 0:
 		v.fail(errNothingMissing(v.Client, account))
 	default:

@@ -9,13 +9,17 @@ import (
 
 // remedy says what is wrong with a connection and what to do about it, "" if it needs nothing.
 func remedy(s tokencache.Status) string {
-	e := cause.Of(causeOf(s), cause.Facts{
+	facts := cause.Facts{
 		Client:  s.Client,
 		Account: s.Account,
 		Server:  s.AccountsServer,
 		Consent: "give consent: connect it",
 		Lost:    s.LostEarly,
-	})
+	}
+	if s.ByClient {
+		facts.ClientCredentials = &cause.ClientCredentials{SOID: s.Org, Scopes: s.Scopes}
+	}
+	e := cause.Of(causeOf(s), facts)
 	return strings.TrimSpace(cause.Sentence(e.What) + " " + cause.Sentence(e.Do))
 }
 

@@ -15,6 +15,8 @@ type Result struct {
 	Replaced      bool     `json:"replaced,omitempty"` // another grant
 	Revoked       bool     `json:"revoked,omitempty"`  // the one that was replaced, or is gone
 	Warnings      []string `json:"warnings,omitempty"`
+	// GrantType is that of an account that nobody has to consent for, "" for others.
+	GrantType string `json:"grant_type,omitempty"`
 }
 
 func (r *Result) warn(format string, args ...any) {

@@ -15,10 +15,14 @@ func (r *Result) revoke(ctx context.Context, cl *Client, g tokencache.Grant, oth
 	r.Revoked = true
 }
 
-// Revoke gives the stored grant of an account back to Zoho, and then forgets it. If Zoho
+// Revoke gives the stored grant of an account back to Zoho, and then forgets it; where there is
+// none because the client itself asks for tokens, it ends the access token. If Zoho
 // cannot be asked, nothing is forgotten. One that other accounts have as well is given back
 // if shared says that this is known.
 func (f *Flow) Revoke(ctx context.Context, cl *Client, account string, shared bool) (Result, error) {
+	if cl.byClient(account) {
+		return f.revokeToken(ctx, cl, account)
+	}
 	grant, err := f.stored(cl, account)
 	if err != nil {
 		return Result{}, err
@@ -39,6 +43,34 @@ func (f *Flow) Revoke(ctx context.Context, cl *Client, account string, shared bo
 		result.warn("%s had the same refresh token, and needs consent now", accountList(others))
 	}
 	return result, err
+}
+
+// revokeToken ends the access token that is in use. Whoever calls next gets another one.
+func (f *Flow) revokeToken(ctx context.Context, cl *Client, account string) (Result, error) {
+	conn, err := f.cache.Conn(cl.Cache, account)
+	if err != nil {
+		return Result{}, errStore(err)
+	}
+	token, err := conn.Kept(cl.Cache)
+	if err != nil {
+		return Result{}, errStore(err)
+	}
+	grant, _, _ := cl.Cache.Grant(account)
+	result := cl.result(account, grant)
+	result.GrantType = grant.GrantType
+	if token == nil {
+		result.warn("no access token lives, so there is nothing to revoke")
+		return result, nil
+	}
+	if err := cl.revoke(ctx, tokencache.Grant{RefreshToken: token.Value, AccountsServer: grant.AccountsServer}); err != nil {
+		return Result{}, errTokenNotRevoked(err)
+	}
+	result.Revoked = true
+	if err := conn.Discard(cl.Cache, token.Generation); err != nil {
+		result.warn("the store still has the access token, which is worth nothing any more: %v", err)
+	}
+	result.warn("the next call gets another access token; to end that, take the account out of the configuration")
+	return result, nil
 }
 
 // revoked drops a grant that Zoho has no more, unless the account has another one by now.
@@ -133,6 +165,9 @@ func (f *Flow) Forget(cl *Client, account string) (Result, error) {
 
 // stored is the grant of an account that was connected here.
 func (f *Flow) stored(cl *Client, account string) (tokencache.Grant, error) {
+	if cl.byClient(account) {
+		return tokencache.Grant{}, errNothingStored(cl, account)
+	}
 	if cl.configured(account) {
 		return tokencache.Grant{}, errConfigured(cl, account, "Take its refresh_token out of the configuration; "+
 			"revoke it in the user's account at Zoho (Connected Apps).")

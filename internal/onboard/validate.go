@@ -15,6 +15,9 @@ func (cl *Client) mayReplace(account string) error {
 	if !words.Name.MatchString(account) {
 		return errAccountName()
 	}
+	if cl.byClient(account) {
+		return NothingToConnect(cl.Name, account)
+	}
 	if cl.configured(account) {
 		return errConfigured(cl, account,
 			"Take its refresh_token out of the configuration first, or connect another account.")

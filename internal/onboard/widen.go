@@ -104,6 +104,8 @@ func (f *Flow) grantOf(cl *Client, account string) (tokencache.Grant, error) {
 		return grant, errStore(err)
 	case !found:
 		return grant, errNoGrant(cl, account)
+	case grant.GrantType != "":
+		return grant, NothingToConnect(cl.Name, account)
 	}
 	return grant, nil
 }

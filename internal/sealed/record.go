@@ -54,6 +54,8 @@ type Grant struct {
 // plainGrant is what Grant.Grant holds once opened.
 type plainGrant struct {
 	RefreshToken   string    `json:"refresh_token"`
+	GrantType      string    `json:"-"` // a grant of this kind is not stored
+	SOID           string    `json:"-"`
 	AccountsServer string    `json:"accounts_server"`
 	APIDomain      string    `json:"api_domain,omitempty"`
 	Scopes         []string  `json:"scopes,omitempty"`

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"cmp"
 	"errors"
 
 	bolt "go.etcd.io/bbolt"
@@ -72,7 +73,7 @@ func (b *Store) Save(key tokencache.Key, secrets [][]byte, r tokencache.Record) 
 				return err
 			}
 		}
-		return errors.Join(putAccount(tx, bucketTokens, key, w), putLedger(tx, r.Fingerprint, r.Ledger))
+		return errors.Join(putAccount(tx, bucketTokens, key, w), putLedger(tx, cmp.Or(r.LedgerID, r.Fingerprint), r.Ledger))
 	})
 	// gofail: var afterCommit struct{}
 	if err != nil {

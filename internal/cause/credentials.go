@@ -1,0 +1,86 @@
+package cause
+
+import (
+	"cmp"
+	"strings"
+)
+
+// ClientCredentials are those of an account with `grant_type client_credentials`. Nobody consents
+// to anything there, so what is refused is mended in the configuration.
+type ClientCredentials struct {
+	Block  string // where its options stand, as in "client main"
+	SOID   string // "" = none is configured
+	Scopes []string
+}
+
+// credentialsTable has the rows that read otherwise for such an account.
+var credentialsTable = map[Cause]Explanation{
+	OrgNeeded: {
+		What: "Zoho requires an organization",
+		Why:  "Zoho wants to know for which organization the token is, and {soid}",
+		Do: "write `soid SERVICE.ORG` into {block}, as in `soid ZohoCRM.600…`: the service as scopes begin with it, and the " +
+			"organization's id; {otherwise}",
+	},
+	OrgRefused: {
+		What: "Zoho refuses the organization",
+		Why:  "{soid}",
+		Do: "write `soid SERVICE.ORG` into {block}, as in `soid ZohoCRM.600…`, with the service as scopes begin with it, and " +
+			"the id of an organization that the client's owner belongs to; {otherwise}",
+	},
+	ScopeRefused: {
+		What: "Zoho refuses one of the scopes",
+		Why:  "one of them does not exist, or Zoho does not grant it to this client",
+		Do: "compare the line `scopes {scopes}` of {block} with the documentation of the API, letter by letter, " +
+			"and take out what is not there",
+	},
+	GrantType: {
+		What: "Zoho gives this client no token without consent",
+		Why:  "the client is not of the type Self Client, or the product does not take `grant_type client_credentials`",
+		Do:   "see that id and secret are a Self Client's; {otherwise}",
+	},
+	Throttled: {
+		What: table[Throttled].What,
+		Why:  "too many access tokens were asked for; Zoho gives 10 in 10 minutes, counted for the client as a whole as it seems",
+		Do: "the proxy keeps silent until Zoho answers again; " +
+			"see who else asks for tokens with this client, a second copy of this proxy or a script",
+	},
+	TooManyCalls: {
+		What: table[TooManyCalls].What,
+		Why:  "Zoho gives 10 access tokens in 10 minutes, counted for the client as a whole as it seems",
+		Do:   "make no token call for at least 10 minutes, and see that no other program uses this client",
+	},
+	Contended: {
+		What: "another program uses this client, as it seems",
+		Why:  table[Contended].Why,
+		Do:   "unless it was you, let that program call through this proxy, or give it another account at Zoho",
+	},
+}
+
+// filled is what the placeholders of these rows stand for.
+func (c *ClientCredentials) filled() []string {
+	block, soid, scopes := "the client", "none is configured", "SCOPE…"
+	if c.Block != "" {
+		block = "the block of `" + c.Block + "`"
+	}
+	if c.SOID != "" {
+		soid = "it does not take `soid " + c.SOID + "` for one"
+	}
+	if len(c.Scopes) > 0 {
+		scopes = strings.Join(c.Scopes, " ")
+	}
+	return []string{
+		"{block}", block,
+		"{soid}", soid,
+		"{scopes}", scopes,
+		"{otherwise}", "if the product takes no client credentials, take `grant_type` and `soid` out of " + block +
+			" and connect the account by a self client's code: caddy zoho connect --self-client",
+	}
+}
+
+// rowFor is the row of the account's kind.
+func (f Facts) rowFor(c Cause) Explanation {
+	if f.ClientCredentials == nil {
+		return table[c]
+	}
+	return cmp.Or(credentialsTable[c], table[c])
+}
