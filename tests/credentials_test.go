@@ -64,7 +64,7 @@ func TestByClientFromNothing(t *testing.T) {
 // TestCredentialsExample: with the README's second way the first call is answered.
 func TestCredentialsExample(t *testing.T) {
 	t.Parallel()
-	config, err := os.ReadFile("../Caddyfile.credentials")
+	config, err := os.ReadFile("../deploy/Caddyfile.credentials")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -224,6 +224,11 @@ func scopes[T any](field func(*T) *[]string) func(*T, *syntax.Line) error {
 	}
 }
 
+func (c *clientBlock) parseClientType(l *syntax.Line) error {
+	c.ClientType = strings.ToLower(l.Args[0])
+	return syntax.NoPlaceholder(l, l.Args[0])
+}
+
 func (c *clientBlock) parseRedirectURI(l *syntax.Line) error {
 	if err := syntax.NoPlaceholder(l, l.Args...); err != nil {
 		return err

@@ -93,6 +93,12 @@ type Account struct {
 	Scopes []string `json:"scopes,omitempty"`
 }
 
+// clientTypeOrg is the one client_type that is written. Without one users consent.
+const clientTypeOrg = "org"
+
+// Org reports whether organizations consent.
+func (c *Config) Org() bool { return c.ClientType == clientTypeOrg }
+
 // TokenBudget is how many access tokens may be asked for within a window.
 type TokenBudget struct {
 	// Access tokens within the window: at least 1.

@@ -13,12 +13,6 @@ import (
 // Organization OAuth: an organization consents instead of a user. Zoho Payments takes nothing else
 // (zoho.com payments/developerdocs/web-integration/org-oauth).
 
-// clientTypeOrg is the one client_type that is written. Without one users consent.
-const clientTypeOrg = "org"
-
-// Org reports whether organizations consent.
-func (c *Config) Org() bool { return c.ClientType == clientTypeOrg }
-
 // SOIDOf is the organization of an account, as Zoho names it, "" if none is configured.
 func (c *Config) SOIDOf(account string) string {
 	if a := c.Accounts[account]; a != nil && a.SOID != "" {
@@ -97,9 +91,4 @@ func (c *Config) soidWarnings() (warnings []string) {
 	}
 	slices.Sort(warnings)
 	return slices.Compact(warnings)
-}
-
-func (c *clientBlock) parseClientType(l *syntax.Line) error {
-	c.ClientType = strings.ToLower(l.Args[0])
-	return syntax.NoPlaceholder(l, l.Args[0])
 }
