@@ -284,11 +284,10 @@ func TestExampleUpstreamDown(t *testing.T) {
 	c, _ := startExample(t, "http://127.0.0.1:"+freePort(t))
 	a := c.get("/crm/v8/Leads")
 	var body struct {
-		Status       int
-		Code, Detail string
+		Status, Code, Detail string
 	}
 	a.decode(t, &body)
-	if a.StatusCode != http.StatusBadGateway || a.problem() != "upstream" || body.Status != 502 || body.Code != "upstream" || body.Detail == "" {
+	if a.StatusCode != http.StatusBadGateway || a.problem() != "upstream" || body.Status != "error" || body.Code != "upstream" || body.Detail == "" {
 		t.Errorf("%s %v %s", a.Status, a.Header, a.body)
 	}
 }

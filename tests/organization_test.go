@@ -82,18 +82,19 @@ func TestOrganizationConfiguration(t *testing.T) {
 	t.Parallel()
 	const client = "{\n\tzoho {\n\t\tclient main {\n\t\t\tdata_center us\n\t\t\tclient_id {env.ID}\n\t\t\tclient_secret {env.SECRET}\n"
 	for lines, says := range map[string]string{
-		"client_type organisation":                          "7 client_type: the type \"organisation\" is unknown",
-		"client_type orgs\nsoid zohopay.1":                  "7 did you mean org?",
-		"client_type org":                                   "7 client_type org needs the organization that consents",
-		"soid zohopay.1":                                    "7 soid goes with `client_type org`",
-		"client_type org\nsoid 12345":                       "8 soid: the value \"12345\" names no organization",
-		"client_type org\nsoid zohopay":                     "8 soid: the value \"zohopay\" names no organization",
-		"client_type org\nsoid zohopai.12345":               "8 did you mean zohopay?",
-		"client_type org\nsoid zohopay.1\nsoid zohopay.2":   "9 soid is given twice",
-		"account shop {\nsoid zohopay.1\n}":                 "8 soid goes with `client_type org`",
-		"client_type org\naccount shop {\nsoid zohopay.\n}": "9 soid: the value \"zohopay.\" names no organization",
-		"client_type org\nsoid {env.SOID}":                  "8 soid",
-		"client_type org\nsoid zohopay.1 zohopay.2":         "8 soid",
+		"client_type organisation":                                       "7 client_type: the type \"organisation\" is unknown",
+		"client_type orgs\nsoid zohopay.1":                               "7 did you mean org?",
+		"client_type org":                                                "7 client_type org needs the organization that consents",
+		"soid zohopay.1":                                                 "7 or in a client with `client_type org`",
+		"client_type org\nsoid 12345":                                    "8 soid: the value \"12345\" must be SERVICE.ORG",
+		"client_type org\nsoid zohopay":                                  "8 soid: the value \"zohopay\" must be SERVICE.ORG",
+		"client_type org\nsoid zohopai.12345":                            "8 did you mean zohopay?",
+		"client_type org\nsoid zohopay.1\nsoid zohopay.2":                "9 soid is given twice",
+		"account shop {\nsoid zohopay.1\n}":                              "8 or in a client with `client_type org`",
+		"client_type org\naccount shop {\nsoid zohopay.\n}":              "9 soid: the value \"zohopay.\" must be SERVICE.ORG",
+		"grant_type client_credentials\nclient_type org\nsoid zohopay.1": "7 grant_type and client_type org",
+		"client_type org\nsoid {env.SOID}":                               "8 soid",
+		"client_type org\nsoid zohopay.1 zohopay.2":                      "8 soid",
 	} {
 		file := filepath.Join(t.TempDir(), "Caddyfile")
 		text := client + "\t\t\t" + strings.ReplaceAll(lines, "\n", "\n\t\t\t") + "\n\t\t}\n\t}\n}\n:0\n"
