@@ -443,7 +443,7 @@ func (a *App) lookAtStoreBefore() {
 			a.logger.Warn("this configuration has another store than the one before: it lacks accounts that are connected there",
 				zap.Int("accounts", len(left)), zap.Strings("first", left[:min(len(left), 5)]),
 				zap.String("before", before.store.Name()), zap.String("store", a.state.store.Name()),
-				zap.String("do", "take the line `store` of before back, or bring them over: `caddy zoho backup` "+
+				zap.String("do", "restore the previous `store` line, or move the accounts: `caddy zoho backup` "+
 					"with that one, then `caddy zoho restore` with this one"))
 		}
 	}

@@ -26,7 +26,7 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 	host := hostOf(r)
 	if s.upstream != nil {
 		s.target = *s.upstream
-		s.target.Service = zoho.ServiceOfPath(path)
+		s.target.Service = s.catalog.OfPath(path)
 		s.setTarget()
 		return s.permit(r, cmp.Or(s.target.Service, zoho.ServiceOfHost(s.target.Host)), path, true)
 	}

@@ -50,7 +50,7 @@ var (
 func (c *proxy) deviceAtTerminal(t *testing.T, args ...string) (term *terminal, code string) {
 	t.Helper()
 	term = c.atTerminal(t, append([]string{"zoho", "connect", "--device"}, args...)...)
-	term.waitsFor("Ctrl-C ends this")
+	term.waitsFor("Press Ctrl-C")
 	return term, userCode.FindStringSubmatch(term.out.String())[1]
 }
 

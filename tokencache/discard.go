@@ -33,7 +33,11 @@ func (n *Conn) Discard(cl *Client, generation uint64) error {
 	n.used.Store(0)
 	n.changes++
 	n.mu.Unlock()
-	return n.save(cl)
+	err := n.save(cl)
+	if err != nil {
+		n.cache.unsaved.add(n, cl)
+	}
+	return err
 }
 
 // discarded reports whether the record says that a token was discarded: it is of a newer

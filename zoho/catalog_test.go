@@ -141,8 +141,8 @@ func TestCustomServiceMistakes(t *testing.T) {
 	}{
 		"crm": {zoho.CustomService{Hosts: host}, "service already"}, "profile": {zoho.CustomService{Hosts: host}, "service already"},
 		"oauth": {zoho.CustomService{Hosts: host}, "by the proxy itself"}, "other": {zoho.CustomService{Hosts: host}, "by the proxy itself"},
-		"Fax": {zoho.CustomService{Hosts: host}, "small letters"}, "_host": {zoho.CustomService{Hosts: host}, "small letters"}, "": {zoho.CustomService{Hosts: host}, "small letters"},
-		strings.Repeat("x", 33): {zoho.CustomService{Hosts: host}, "small letters"}, "a": {zoho.CustomService{}, "no host"},
+		"Fax": {zoho.CustomService{Hosts: host}, "lowercase letters"}, "_host": {zoho.CustomService{Hosts: host}, "lowercase letters"}, "": {zoho.CustomService{Hosts: host}, "lowercase letters"},
+		strings.Repeat("x", 33): {zoho.CustomService{Hosts: host}, "lowercase letters"}, "a": {zoho.CustomService{}, "no host"},
 		"b": {zoho.CustomService{Hosts: []string{"fax.zoho.com", "fox.zoho.com"}}, "both of the data center us"}, "c": {zoho.CustomService{Hosts: append(host, "FAX.zoho.com")}, "both"},
 		"d": {zoho.CustomService{Hosts: host, Path: "api"}, "begins with /"}, "e": {zoho.CustomService{Hosts: host, Path: "/a?b"}, "begins with /"},
 		"f": {zoho.CustomService{Hosts: host, Path: "/a/../b"}, "begins with /"}, "g": {zoho.CustomService{Hosts: host, Path: "//a"}, "begins with /"}, "h": {zoho.CustomService{Hosts: host, Path: "/a%20"}, "begins with /"},

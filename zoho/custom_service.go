@@ -24,11 +24,11 @@ var serviceName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 // reservedNames begin paths of the proxy's own, or stand for something else in metrics.
 var reservedNames = []string{"accounts", "oauth", "other", "zoho-connect", "zoho-health"}
 
-// Check says what is wrong with a service of that name. It brings hosts into small letters.
+// Check says what is wrong with a service of that name. It brings hosts into lowercase letters.
 func (s *CustomService) Check(name string) error {
 	switch {
 	case !serviceName.MatchString(name):
-		return fmt.Errorf("the name %s: 1 to 32 small letters, digits and hyphens are allowed, a letter first", show(name))
+		return fmt.Errorf("the name %s: 1 to 32 lowercase letters, digits and hyphens are allowed, a letter first", show(name))
 	case slices.Contains(reservedNames, name):
 		return fmt.Errorf("the name %s is taken by the proxy itself: choose another one", name)
 	case slices.Contains(ServiceNames(), name):

@@ -251,7 +251,7 @@ var leftOut = map[string]string{
 
 const noAPI = "no API that takes OAuth tokens is known of it"
 
-// LeftOut gives the reason why a product of Zoho's is no service here, by its name in small letters;
+// LeftOut gives the reason why a product of Zoho's is no service here, by its name in lowercase letters;
 // "" for services, and for what is no product.
 func LeftOut(name string) string { return leftOut[name] }
 

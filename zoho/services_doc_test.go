@@ -246,8 +246,8 @@ func (d *document) limits() {
 
 // leftOut prints what is no service here.
 func (d *document) leftOut() {
-	d.heading("Left out", "The proxy answers these 404 with the reason. If you know of an API that takes OAuth tokens, a `zoho_proxy` of its own with\n"+
-		"[`upstream https://HOST`](configuration.md#the-directive-zoho_proxy) leads to it.")
+	d.heading("Left out", "The proxy answers these 404 with the reason. If you know of an API that takes OAuth tokens,\n"+
+		"[`custom_service`](configuration.md#services-of-your-own) adds it.")
 	d.table("product", "why")
 	for _, name := range LeftOutNames() {
 		d.row(name, LeftOut(name))

@@ -18,10 +18,12 @@ Control API, under /_sim/ on any host (or at the host sim.localhost), POST with 
   fault          {where, kind, path, method, count, status, content_type, body, millis, bytes, mode}
   clear          {where}: ends faults there; {}: all
   limits         {token_life_ms, code_life_ms, max_tokens, token_window_ms, max_live, max_grants,
-                 max_codes, sticky, consent, user, user_data_center, bare_denial, org, require_org,
-                 accept_bearer, omit_scope, variants}; GET shows them
+                 max_codes, sticky, consent, user, user_data_center, bare_denial, device_life_ms,
+                 device_interval_ms, unknown_scopes, org, require_org, accept_bearer, omit_scope,
+                 variants}; GET shows them
   answer         {service, case, status, content_type, body, header, reason}: replaces a refusal
-  client         {id, secret, secrets, redirect_uris, self_client, org, data_centers}
+  client         {id, secret, secrets, redirect_uris, self_client, device, org, orgs,
+                 data_centers}
   grant          {client_id, user, data_center, environment, org, scopes, refresh_token}
   token          {refresh_token}: an access token, uncounted
   code           as grant: a self client's authorization code

@@ -98,7 +98,7 @@ func showStep(cmd *cobra.Command, step onboard.DeviceStep) {
 		if step.VerificationURLComplete != "" {
 			fmt.Fprintf(w, "Or open this link, which has the code in it:\n%s\n", step.VerificationURLComplete)
 		}
-		fmt.Fprintf(w, "The code is good until %s, for %s. Ctrl-C ends this without a trace.\n",
+		fmt.Fprintf(w, "The code is good until %s, for %s. Press Ctrl-C to cancel.\n",
 			step.Expires.Local().Format(time.TimeOnly), time.Until(step.Expires).Round(10*time.Second))
 	case onboard.StepDataCenter:
 		fmt.Fprintf(w, "The account is in the data center %s: going on there.\n", step.DataCenter)

@@ -70,7 +70,7 @@ func at(place, option string) string { return strings.TrimSpace(place + " " + op
 // optionErrorf is an error about an option of an account, which it names, or of the client.
 func optionErrorf(lines syntax.Lines, place, option, format string, args ...any) error {
 	if place != "" {
-		format = place + ": " + format
+		format, args = "%s: "+format, append([]any{place}, args...)
 	}
 	return lines.Errorf(at(place, option), format, args...)
 }

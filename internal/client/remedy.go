@@ -37,9 +37,9 @@ func (c *Client) Consent(account string) string {
 }
 
 // AddScopes is how a grant gets the scopes of the configuration that it lacks. Without any in the
-// configuration they come with another grant alone.
+// configuration they come with another grant alone, as they do for what Zoho adds none to.
 func (c *Client) AddScopes(account string) string {
-	if len(c.Scopes) == 0 || c.ClientCredentials(account) != nil {
+	if len(c.Scopes) == 0 || c.ClientCredentials(account) != nil || c.isDeviceClient() {
 		return c.Consent(account)
 	}
 	return "add the missing scopes to this grant: " + c.ConnectCommand(account) + " --add-scopes, " +

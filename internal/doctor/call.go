@@ -271,7 +271,7 @@ func (c *doctorCall) refused(status int, verdict zoho.Verdict, result, check, wh
 		Why:     why,
 		Do:      do,
 	})
-	c.found[len(c.found)-1].NeedsConsent = check == adminapi.CheckScopes
+	c.found[len(c.found)-1].NeedsConsent = check == adminapi.CheckScopes && c.client.ClientCredentials(c.account) == nil
 }
 
 func (c *doctorCall) whyRefused(token *tokencache.Token) string {
@@ -346,7 +346,7 @@ func (e *exam) scopes(account string, granted []string, known bool) {
 			Check:   adminapi.CheckScopes,
 			Account: account,
 			What:    "missing scopes: " + strings.Join(missing, ", "),
-			Why:     "`scopes` asks for them, Zoho granted others alone",
+			Why:     "`scopes` asks for them, but Zoho did not grant them",
 			Do:      e.client.AddScopes(account),
 		})
 	}

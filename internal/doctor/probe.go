@@ -51,7 +51,7 @@ func (e *exam) probes(s tokencache.Status, used []string) (probes []zoho.Probe, 
 // have used, and gives them.
 func (e *exam) missing(s tokencache.Status, center *zoho.DataCenter, used []string) map[string]bool {
 	wanted := slices.Concat(e.services(), used)
-	for _, scope := range slices.Concat(e.client.Scopes, s.Scopes) {
+	for _, scope := range slices.Concat(e.client.ScopesOf(s.Account), s.Scopes) {
 		wanted = append(wanted, zoho.ServiceOfScope(scope))
 	}
 	missing := make(map[string]bool)

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
@@ -11,22 +12,40 @@ import (
 // scopesLimit bounds the questions about names of scopes.
 const scopesLimit = 20 * time.Second
 
+// maxNear is of how many scopes that do not exist it is asked which one is meant: each takes several questions.
+const maxNear = 5
+
+// allScopes are those of the client and of its accounts.
+func (e *exam) allScopes() []string {
+	scopes := slices.Clone(e.client.Scopes)
+	for _, account := range e.client.AccountNames() {
+		scopes = append(scopes, e.client.ScopesOf(account)...)
+	}
+	slices.Sort(scopes)
+	return slices.Compact(scopes)
+}
+
 // scopeNames asks the client's home whether the configured scopes exist. Only a client that may ask for device
 // codes learns that; of others nothing is told.
 func (e *exam) scopeNames(ctx context.Context) {
 	home := e.client.Centers[0]
 	ways := e.client.AccountsOf(home)
-	if len(e.client.Scopes) == 0 || len(ways) == 0 || !e.asks(home.Accounts) || !e.client.Shared.Asked.Allow() {
+	scopes := e.allScopes()
+	if len(scopes) == 0 || len(ways) == 0 || !e.asks(home.Accounts) || !e.client.Shared.Asked.Allow() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, scopesLimit)
 	defer cancel()
-	unknown, err := ways[0].UnknownScopes(ctx, e.client.Scopes)
+	unknown, err := ways[0].UnknownScopes(ctx, scopes)
 	if zoho.IsWrongClientType(err) {
 		return
 	}
-	for _, scope := range unknown {
-		e.unknownScope(scope, ways[0].NearestScope(ctx, scope))
+	for i, scope := range unknown {
+		near := ""
+		if i < maxNear {
+			near = ways[0].NearestScope(ctx, scope)
+		}
+		e.unknownScope(scope, near)
 	}
 	switch {
 	case err != nil && home.Custom: // not every server has device codes
@@ -34,7 +53,7 @@ func (e *exam) scopeNames(ctx context.Context) {
 		e.tell(adminapi.Finding{
 			Check:  adminapi.CheckScopes,
 			Result: adminapi.ResultSkipped,
-			What:   "it was not asked of all scopes whether they exist",
+			What:   "not every scope could be checked",
 			Why:    err.Error(),
 		})
 	case len(unknown) == 0:

@@ -84,7 +84,7 @@ func (cl *Client) codes() (codes []string) {
 
 // accounts is the likeliest way to speak to the server of a grant.
 func (cl *Client) accounts(g tokencache.Grant) (*zoho.Accounts, error) {
-	center, ok := cl.center(g.AccountsServer)
+	center, ok := cl.centerOf(g)
 	if !ok {
 		return nil, fmt.Errorf("%s is none of the client's data centers", g.AccountsServer)
 	}
@@ -131,7 +131,7 @@ func (cl *Client) byClient(account string) bool {
 
 // result is a grant as others may know of it.
 func (cl *Client) result(account string, g tokencache.Grant) Result {
-	center, _ := cl.center(g.AccountsServer)
+	center, _ := cl.centerOf(g)
 	code := center.Code
 	if code == "" {
 		code = g.AccountsServer

@@ -74,6 +74,7 @@ func (f *Flow) Device(ctx context.Context, cl *Client, s DeviceStart, tell func(
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(f.ctx, cancel)()
+	asked := cl.Scopes // another configuration may run when somebody accepts
 	p, err := f.startDevice(ctx, cl)
 	if err != nil {
 		unregister()
@@ -88,7 +89,7 @@ func (f *Flow) Device(ctx context.Context, cl *Client, s DeviceStart, tell func(
 		return Result{}, err
 	}
 	cl = p.client
-	grant, err := f.obtained(cl, p.center, s.Account, reply, cl.Scopes)
+	grant, err := f.obtained(cl, p.center, s.Account, reply, asked)
 	if err != nil {
 		return Result{}, err
 	}
@@ -222,7 +223,7 @@ func (p *devicePoll) ask(ctx context.Context) (poll zoho.DevicePoll, err error) 
 	if i := slices.IndexFunc(ways, func(a *zoho.Accounts) bool { return a.ClientSecret == p.taken }); i > 0 {
 		ways[0], ways[i] = ways[i], ways[0]
 	}
-	err = errNoSecret(p.center)
+	err = errNoClientSecret(p.client, p.center)
 	for _, accounts := range ways {
 		poll, err = accounts.PollDevice(ctx, p.code.Secret)
 		var failure *zoho.Failure

@@ -56,6 +56,10 @@ func otherWay(cl *Client, account string) string {
 		return "For a grant of another kind, such as that of a self client, make a new refresh token with all scopes, " +
 			"and put it in place of the configured one."
 	}
+	if strings.HasPrefix(cl.ID(), zoho.DeviceClientPrefix) {
+		return fmt.Sprintf("For a grant of another kind, give a new consent, which asks for all scopes: "+
+			"`caddy zoho connect %s %s --device --revoke-old`.", cl.Name, account)
+	}
 	return fmt.Sprintf("For a grant of another kind, give a new consent, which asks for all scopes: "+
 		"`caddy zoho connect %[1]s %[2]s --revoke-old`, or with the code of a self client "+
 		"`caddy zoho connect %[1]s %[2]s --self-client --revoke-old`.", cl.Name, account)

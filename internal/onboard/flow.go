@@ -7,12 +7,12 @@
 //
 // The way of a grant: consent.go begins a consent and takes its callback. grant.go takes what is brought otherwise,
 // and has each grant prove itself. pending.go is the grant until it is stored. store.go makes it the grant of an
-// account, and change.go lets one at a time do so. confirm.go is what a person has to confirm, and lapse.go gives
+// account, and change.go lets one at a time do so. device.go has a person consent on another device. confirm.go is what a person has to confirm, and lapse.go gives
 // back what nobody has confirmed. widen.go adds scopes to a grant, and scopes.go asks what it has. revoke.go ends a
 // grant. restore.go takes in those of a backup.
 //
 // The browser: serve.go answers it, and guard.go says whether it may see a page. pages.go makes the pages,
-// pages_consent.go those on the way through a consent. preflight.go is what is looked at before one. invite.go makes
+// pages_consent.go those on the way through a consent, and pages_scopes.go the one for scopes that are added. preflight.go is what is looked at before one. invite.go makes
 // the links for customers, and invited.go is their use.
 package onboard
 

@@ -85,7 +85,7 @@ func dumpGrants(tx *bolt.Tx, d *sealed.Dump) error {
 }
 
 // eachRing calls fn for each ring: those that seal, and those of before. What cannot be read is
-// left out. If a grant needs it inspect tells, and AddGrant.
+// left out. If a grant needs one, inspect and AddGrant report it.
 func eachRing(tx *bolt.Tx, fn func(client string, ring *sealed.KeyRing, retired bool) error) error {
 	if keys := tx.Bucket([]byte(bucketKeys)); keys != nil {
 		err := keys.ForEach(func(client, value []byte) error {

@@ -13,8 +13,9 @@ import (
 // turn.Patience at most (package turn), and is told then that it hangs. When the disk answers
 // everything goes on by itself.
 //
-// Whoever gives up while somebody else has the turn has changed nothing, and will not. Whoever
-// gives up later cannot know: what was committed meanwhile stays.
+// Whoever gives up while somebody else has the turn has changed nothing, and will not, unless it was a write
+// of tokens.db that whoever has the turn has taken along (writes). Whoever gives up later cannot know: what
+// was committed meanwhile stays.
 const openPatience = 30 * time.Second // reading a large file through takes a while, and so do many changes at once
 
 // ask is turn.Ask for a file. A file that is used within do is asked in turn.

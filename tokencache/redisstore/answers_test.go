@@ -20,6 +20,7 @@ import (
 type forgetful struct {
 	addr  string
 	words string
+	skip  atomic.Int32 // how many answers come before those
 	left  atomic.Int32 // how many answers are to be lost
 }
 
@@ -71,7 +72,7 @@ func (f *forgetful) serve(in net.Conn, to string) {
 		if err != nil {
 			return
 		}
-		if bytes.Contains(b[:n], []byte(f.words)) && f.left.Add(-1) >= 0 {
+		if bytes.Contains(b[:n], []byte(f.words)) && f.skip.Add(-1) < 0 && f.left.Add(-1) >= 0 {
 			drop.Store(true)
 		}
 		if _, err := io.Copy(out, bytes.NewReader(b[:n])); err != nil {
@@ -178,5 +179,29 @@ func TestLostAnswers(t *testing.T) {
 				test.then(t, s, other)
 			})
 		}
+	}
+}
+
+// TestLostTake: who takes a value away and loses the answer is told that, and not that there was none: it may
+// be a grant that nobody else has.
+func TestLostTake(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	f := newForgetful(t, server.Addr, ":taken")
+	s, other := open(t, configOf(f.addr, "p:")), open(t, configOf(server.Addr, "p:"))
+	for _, name := range []string{"first", "taken"} {
+		if err := s.Put("main", name, secrets, []byte("value"), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if value, found, err := s.Take("main", "first", secrets); err != nil || !found || string(value) != "value" {
+		t.Fatalf("%q, %v, %v", value, found, err)
+	}
+	f.skip.Store(1) // what reads it
+	f.left.Store(1)
+	_, _, err := s.Take("main", "taken", secrets)
+	wantError(t, err, true, "")
+	if _, found, err := other.Get("main", "taken", secrets); err != nil || found {
+		t.Errorf("it is there still: %v, %v", found, err)
 	}
 }

@@ -104,7 +104,7 @@ func (f *follower) step() (ok bool) {
 	return time.Since(f.relisted) < relistPause || f.lookAtLists() == nil
 }
 
-// noteRefusal has it told that a Redis which can be had refuses this: who calls the store may not meet it.
+// noteRefusal warns if a Redis that can be reached refuses to tell what changed: whoever calls the store may not meet that.
 func (f *follower) noteRefusal(err error) {
 	var known *tokencache.StoreError
 	if f.server.blocked() != nil || !errors.As(err, &known) || errors.Is(err, errCrowded) {

@@ -67,7 +67,7 @@ const (
 // server is an open connection to Redis. A call waits for one of its turns, and then ends within its
 // limit: what it waits for here says nothing about Redis. It has a second try only where its connection
 // was cut: time-outs would add up. What was carried out, and whose answer was lost, is therefore done
-// twice; scripts and callers know their own work by its id.
+// twice: scripts and callers know their own work by its id, or read what is there. What cannot is unrepeatable.
 type server struct {
 	name   string
 	client redis.UniversalClient
@@ -233,8 +233,16 @@ func (s *server) try(limit time.Duration, call call) error {
 	return err
 }
 
-// wasCut reports whether the connection ended while something was asked on it.
+// unrepeatable is the end of a call that must not be made twice.
+type unrepeatable struct{ error }
+
+func (e unrepeatable) Unwrap() error { return e.error }
+
+// wasCut reports whether the connection ended while something was asked on it that can be asked again.
 func wasCut(err error) bool {
+	if errors.As(err, new(unrepeatable)) {
+		return false
+	}
 	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
 		if errors.Is(err, end) {
 			return true

@@ -101,8 +101,14 @@ func (s *Store) Take(client, name string, secrets [][]byte) (value []byte, found
 	if err != nil || !found {
 		return nil, false, err
 	}
-	reply, err := s.run(scriptRemove, []string{s.layout.pending(client, name)}, packed)
-	if err != nil || whole(reply) == 0 {
+	var removed int
+	err = s.do(func(ctx context.Context, c redis.UniversalClient) (err error) {
+		if removed, err = scriptRemove.Run(ctx, c, []string{s.layout.pending(client, name)}, packed).Int(); err != nil {
+			return unrepeatable{err} // gone by a first try, it would pass for somebody else's
+		}
+		return nil
+	})
+	if err != nil || removed == 0 {
 		return nil, false, err
 	}
 	return value, true, nil
