@@ -37,10 +37,19 @@ type AuthorizeParams struct {
 	SOID        string   // organization that consents, as in zohopay.1234; "" for a user
 }
 
+// DeviceClientPrefix begins the ids of the clients that may ask for device codes.
+const DeviceClientPrefix = "1004."
+
+// clientIDs is how Zoho's client ids begin, and ClientIDForm says that in words.
+var clientIDs = []string{"1000.", DeviceClientPrefix, "1005."}
+
+// ClientIDForm names how Zoho's client ids begin, for messages.
+const ClientIDForm = "1000., 1004. or 1005."
+
 // LooksLikeClientID reports whether text has the form of a client id, which tells it from
 // a secret: Zoho's ids begin with 1000. or, those of newer kinds of clients, with 1004. or 1005.
 func LooksLikeClientID(text string) bool {
-	return slices.ContainsFunc([]string{"1000.", "1004.", "1005."}, func(prefix string) bool {
+	return slices.ContainsFunc(clientIDs, func(prefix string) bool {
 		return strings.HasPrefix(text, prefix)
 	})
 }

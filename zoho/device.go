@@ -28,9 +28,6 @@ type DeviceCode struct {
 	Life                    time.Duration // from the request on: at most 30m
 }
 
-// DeviceClientPrefix begins the ids of the clients that may ask for device codes.
-const DeviceClientPrefix = "1004."
-
 // DeviceState is what a poll came to.
 type DeviceState int
 

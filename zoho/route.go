@@ -155,7 +155,7 @@ func (dc DataCenter) RoutePath(path string, o RouteOptions) (Target, error) {
 	if path == ProfilePath {
 		return dc.profile(path, o)
 	}
-	if strings.HasPrefix(path, fileHostPrefix) {
+	if strings.HasPrefix(path, FileHostPrefix) {
 		return dc.routeFileHost(path, o)
 	}
 	name := firstSegment(path)

@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// fileHostPrefix is where apps that know only a base URL reach the hosts for files: the host's name
+// FileHostPrefix is where apps that know only a base URL reach the hosts for files: the host's name
 // follows, and then its path.
-const fileHostPrefix = "/_host/"
+const FileHostPrefix = "/_host/"
 
-// routeFileHost finds the target of a path behind fileHostPrefix. The host's name is compared byte for
+// routeFileHost finds the target of a path behind FileHostPrefix. The host's name is compared byte for
 // byte, so that nobody reads another one in it; the gateway, accounts servers and hosts of products are
 // none of these.
 func (dc DataCenter) routeFileHost(path string, o RouteOptions) (Target, error) {
-	name, _, _ := strings.Cut(path[len(fileHostPrefix):], "/")
+	name, _, _ := strings.Cut(path[len(FileHostPrefix):], "/")
 	if _, ok := dc.FileHost(name); !ok {
 		return Target{}, dc.noFileHost(name)
 	}
-	rest := path[len(fileHostPrefix)+len(name):]
+	rest := path[len(FileHostPrefix)+len(name):]
 	e := hostIndex[name]
 	if e.service == "" {
 		e = e.byPath(rest)

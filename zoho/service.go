@@ -1,7 +1,6 @@
 package zoho
 
 import (
-	"maps"
 	"slices"
 	"strings"
 )
@@ -254,9 +253,6 @@ const noAPI = "no API that takes OAuth tokens is known of it"
 // LeftOut gives the reason why a product of Zoho's is no service here, by its name in lowercase letters;
 // "" for services, and for what is no product.
 func LeftOut(name string) string { return leftOut[name] }
-
-// LeftOutNames are the names that LeftOut knows, sorted.
-func LeftOutNames() []string { return slices.Sorted(maps.Keys(leftOut)) }
 
 // Services returns all services, by name.
 func Services() []Service { return slices.Clone(services[:]) }

@@ -249,7 +249,7 @@ func (d *document) leftOut() {
 	d.heading("Left out", "The proxy answers these 404 with the reason. If you know of an API that takes OAuth tokens,\n"+
 		"[`custom_service`](configuration.md#services-of-your-own) adds it.")
 	d.table("product", "why")
-	for _, name := range LeftOutNames() {
+	for _, name := range slices.Sorted(maps.Keys(leftOut)) {
 		d.row(name, LeftOut(name))
 	}
 }

@@ -91,7 +91,7 @@ func infoOf(c *client.Client, s tokencache.Status) adminapi.Connection {
 	info := adminapi.Connection{
 		Client: s.Client, Account: s.Account, State: s.Shown(), DataCenter: c.CenterOf(s.Account, s.AccountsServer).Code,
 		Configured: s.Configured, HasGrant: s.HasGrant, HasToken: s.HasToken, Generation: s.Generation, BudgetLeft: s.BudgetLeft,
-		Scopes: onboard.GrantedScopes(s), MissingScopes: onboard.MissingScopes(c.Scopes, s), NeedsConsent: s.NeedsConsent(), LostEarly: s.LostEarly,
+		Scopes: onboard.GrantedScopes(s), MissingScopes: onboard.ScopesToAdd(s, c.Scopes), NeedsConsent: s.NeedsConsent(), LostEarly: s.LostEarly,
 		LastError: s.LastError, LastErrorAt: timeOrNil(s.LastErrorAt), NextTry: timeOrNil(s.NextTry),
 		Simulated: c.Simulator != nil, RefreshTokensKnown: s.RefreshTokens, TokenRefused: s.Refused, User: s.User, Org: s.Org,
 	}

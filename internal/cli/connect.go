@@ -75,7 +75,7 @@ func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
 		code, err = addScopesTo(cmd, client, account)
 		return code, about(client, account, err)
 	}
-	isNew, code, err := isNew(cmd, client, account)
+	isNew, code, err := accountIsNew(cmd, client, account)
 	if err != nil {
 		return code, err
 	}
@@ -285,7 +285,7 @@ func cmdInvite(cmd *cobra.Command, args []string) (int, error) {
 	if err != nil {
 		return code, err
 	}
-	isNew, code, err := isNew(cmd, client, account)
+	isNew, code, err := accountIsNew(cmd, client, account)
 	if err != nil {
 		return code, err
 	}

@@ -47,7 +47,7 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 	if err != nil {
 		return code, err
 	}
-	isNew, code, err := isNew(cmd, client, account)
+	isNew, code, err := accountIsNew(cmd, client, account)
 	if err != nil {
 		return code, err
 	}

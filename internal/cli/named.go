@@ -122,9 +122,9 @@ func isThere(cmd *cobra.Command, client, account string) (bool, int, error) {
 	return list.Total > 0, code, err
 }
 
-// isNew reports whether there is no such account yet, for a command that brings a grant in. It fails
+// accountIsNew reports whether there is no such account yet, for a command that brings a grant in. It fails
 // where there is nothing to bring in, before anybody is asked for a secret.
-func isNew(cmd *cobra.Command, client, account string) (bool, int, error) {
+func accountIsNew(cmd *cobra.Command, client, account string) (bool, int, error) {
 	var list adminapi.List
 	code, err := adminRequest(cmd, http.MethodGet, listOf(client, account, 1), nil, &list)
 	if err == nil && len(list.Connections) > 0 && list.Connections[0].GrantType != "" {

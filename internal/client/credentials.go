@@ -21,7 +21,7 @@ func (c *Client) provisionSecrets() error {
 		unset = append(unset, fmt.Errorf("client_id %w", err))
 	}
 	if err == nil && !zoho.LooksLikeClientID(id) && !c.Centers[0].Custom {
-		c.Shared.Logger.Warn("client_id does not look like one of Zoho's, which begin with 1000., 1004. or 1005.: "+
+		c.Shared.Logger.Warn("client_id does not look like one of Zoho's, which begin with "+zoho.ClientIDForm+": "+
 			"compare it with the API console", zap.String("client", c.Name))
 	}
 	for _, ref := range c.ClientSecret {
@@ -30,7 +30,7 @@ func (c *Client) provisionSecrets() error {
 			unset = append(unset, fmt.Errorf("client_secret %w", err))
 		} else if zoho.LooksLikeClientID(value) && id != "" && !zoho.LooksLikeClientID(id) {
 			return errors.New("client_id and client_secret seem to be swapped: " +
-				"the value that begins with 1000., 1004. or 1005. is the id")
+				"the value that begins with " + zoho.ClientIDForm + " is the id")
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(c.DataCenterSecret)) {

@@ -32,7 +32,7 @@ func (e *exam) credentials() {
 				Check:  adminapi.CheckCredentials,
 				Result: adminapi.ResultFailed,
 				What:   "client_secret looks like a client id",
-				Why:    "ids begin with 1000., 1004. or 1005., secrets do not",
+				Why:    "ids begin with " + zoho.ClientIDForm + ", secrets do not",
 				Do:     "see whether client_id and client_secret are swapped",
 			})
 		}
@@ -42,7 +42,7 @@ func (e *exam) credentials() {
 			Check:  adminapi.CheckCredentials,
 			Result: adminapi.ResultWarning,
 			What:   "client_id does not look like one of Zoho's",
-			Why:    "those begin with 1000., 1004. or 1005.",
+			Why:    "those begin with " + zoho.ClientIDForm,
 			Do:     "compare it with the API console",
 		})
 	}
@@ -303,7 +303,7 @@ func (e *exam) unknownClient(center zoho.DataCenter, failure *zoho.Failure, know
 				", and none of Zoho's data centers that answered knows it",
 			Why: failure.Error(),
 			Do: "see whether client_id is mistyped: compare it with the API console, it is case sensitive " +
-				"and begins with 1000., 1004. or 1005.",
+				"and begins with " + zoho.ClientIDForm,
 		})
 	case center == home:
 		e.tell(adminapi.Finding{

@@ -29,7 +29,7 @@ func errNothingMissing(cl *Client, account string) error {
 func errNotWidened(cl *Client, account string, err error) error {
 	e := &Error{
 		Status: http.StatusBadGateway,
-		Code:   "not-widened",
+		Code:   "scopes-not-added",
 		Text:   "Zoho does not let scopes be added to this grant: " + err.Error() + ".",
 		Remedy: "Zoho allows that for clients of the type Server-based Applications. " + otherWay(cl, account),
 	}

@@ -215,7 +215,7 @@ func (v *visit) row(s tokencache.Status) row {
 		Tokens:    "none",
 		Remedy:    remedy(s),
 		Granted:   GrantedScopes(s),
-		Missing:   MissingScopes(v.Client.Scopes, s),
+		Missing:   ScopesToAdd(s, v.Client.Scopes),
 	}
 	switch {
 	case s.ByClient:

@@ -96,7 +96,7 @@ func (v *visit) preflight(account string) []preflightCheck {
 		{
 			OK:     zoho.LooksLikeClientID(v.Client.ID()),
 			Text:   "The client id looks like one of Zoho's.",
-			Remedy: "Zoho's client ids begin with 1000., 1004. or 1005.: compare client_id with the API console.",
+			Remedy: "Zoho's client ids begin with " + zoho.ClientIDForm + ": compare client_id with the API console.",
 		},
 		{
 			OK:     len(v.Client.Scopes) > 0,

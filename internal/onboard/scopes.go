@@ -18,9 +18,9 @@ func GrantedScopes(s tokencache.Status) []string {
 	return s.Scopes
 }
 
-// MissingScopes are those of the wanted ones that a connection is known to lack, and that can be added: with
+// ScopesToAdd are those of the wanted ones that a connection is known to lack, and that can be added: with
 // client_credentials each token is asked for with all of them.
-func MissingScopes(wanted []string, s tokencache.Status) []string {
+func ScopesToAdd(s tokencache.Status, wanted []string) []string {
 	granted := GrantedScopes(s)
 	if len(granted) == 0 || s.ByClient {
 		return nil

@@ -68,7 +68,7 @@ func (p *Policy) checkPath(path string, upstream bool, services *zoho.Catalog) e
 	if _, odd := plain(path); odd != "" {
 		return fmt.Errorf("can never match: %s, and a policy refuses such paths", odd)
 	}
-	if strings.HasPrefix(path, "/_host/") {
+	if strings.HasPrefix(path, zoho.FileHostPrefix) {
 		return errors.New("names a host: write the path that follows it, as in /v1/workdrive/download/*, and add " +
 			"`services` to the policy")
 	}
