@@ -51,6 +51,9 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 			s.served(),
 		)
 	}
+	if target.Service == zoho.ProfileService && policy.Overrides(r.Header, r.URL.RawQuery) {
+		return problem.Reading("it asks an accounts server for another method or path than it has")
+	}
 	if target.Strip > 0 && forward.Climbs(path[target.Strip:]) {
 		return problem.Reading("its path leads out of " + target.Service + " by dot segments")
 	}

@@ -77,7 +77,7 @@ func customHost(host string) (code string, err error) {
 	e, known := hostIndex[host]
 	code, domain := customDomain(host)
 	switch {
-	case strings.HasPrefix(host, "accounts.") || strings.Contains(host, ".accounts.") || known && e.role == roleAccounts:
+	case strings.Contains(host, "accounts") || strings.HasPrefix(host, "iam.") || known && e.role == roleAccounts:
 		return "", fmt.Errorf("host %s is an accounts server, which gets no access token", show(host))
 	case known && e.service != "":
 		return "", fmt.Errorf("host %s belongs to the service %s already", show(host), e.service)
@@ -147,11 +147,18 @@ func customDomain(host string) (code, domain string) {
 // published are labels under which Zoho's customers publish what is theirs: whoever answers there may
 // be anybody. Those of two words are domains of their own; the others stand before Zoho's.
 var published = map[string]string{
+	"catalyst":           "functions",
 	"catalystapps":       "applications",
 	"catalystserverless": "functions",
 	"creatorapp":         "applications",
+	"creatorportal":      "applications",
+	"docs":               "documents",
+	"flow":               "webhooks",
 	"forms":              "forms",
 	"onslate":            "pages",
+	"portal":             "portals",
+	"public":             "pages",
+	"show":               "documents",
 	"sites":              "pages",
 	"wiki":               "pages",
 	"zcodeusers":         "functions",

@@ -1,6 +1,10 @@
 package zoho
 
-import "strings"
+import (
+	"net/url"
+	gopath "path"
+	"strings"
+)
 
 // firstSegment of "/crm/v8", "/crm" or "/crm?x" is "crm".
 func firstSegment(path string) string {
@@ -36,6 +40,51 @@ func HasDotSegment(path string) bool {
 // plainSegments writes a path as servers may read it.
 var plainSegments = strings.NewReplacer(
 	"%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%5c", "/", "%5C", "/", `\`, "/")
+
+// loosely writes a path as some server may read it: decoded however often, in any letter case, without empty
+// segments, dot segments and parameters. What a path leads to is not decided by it, but what it may lead to.
+func loosely(path string) string {
+	if end := strings.IndexAny(path, "?#"); end >= 0 {
+		path = path[:end]
+	}
+	if isPlain(path) {
+		return path
+	}
+	for range 3 {
+		plain, err := url.PathUnescape(path)
+		if err != nil || plain == path {
+			break
+		}
+		path = plain
+	}
+	path = strings.ToLower(strings.ReplaceAll(path, `\`, "/"))
+	var segments []string
+	for segment := range strings.SplitSeq(path, "/") {
+		segment, _, _ = strings.Cut(segment, ";")
+		if segment = strings.TrimSpace(segment); segment != "" {
+			segments = append(segments, segment)
+		}
+	}
+	return gopath.Clean("/" + strings.Join(segments, "/"))
+}
+
+// isPlain reports whether every server reads the names of a path alike, which are in its first two segments.
+func isPlain(path string) bool {
+	slashes := 0
+	for i := range len(path) {
+		c := path[i]
+		if c == '/' {
+			slashes++
+		}
+		switch {
+		case c <= ' ' || c == '%' || c == '\\' || c == ';' || 'A' <= c && c <= 'Z' && slashes <= 2:
+			return false
+		case c == '/' && i+1 < len(path) && (path[i+1] == '/' || path[i+1] == '.'):
+			return false
+		}
+	}
+	return strings.HasPrefix(path, "/")
+}
 
 // notInNames reports what no host name has.
 func notInNames(r rune) bool {

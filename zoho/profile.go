@@ -43,6 +43,31 @@ func (dc DataCenter) isOwnAccounts(host, path string) bool {
 	return err == nil && equalFold(trimDefaultPort(host), u.Host) && (path == ProfilePath || path == u.EscapedPath())
 }
 
+// mayReachAccounts reports whether a path may lead to the accounts server where that has one origin with the
+// services, as on premises. The profile is asked for elsewhere.
+func (dc DataCenter) mayReachAccounts(path string) bool {
+	if strings.IndexByte(path, '%') < 0 && !namesOAuth(path) { // nearly all paths
+		return false
+	}
+	u, err := url.Parse(dc.Accounts)
+	if err != nil || !equalFold(u.Host, dc.apiHost()) {
+		return false
+	}
+	plain, base := loosely(path), strings.ToLower(u.Path)
+	return strings.HasPrefix(plain, "/oauth/") || strings.HasPrefix(plain, base+"/oauth/") ||
+		versioned.MatchString(dc.Accounts) && strings.HasPrefix(plain, base+"/")
+}
+
+func namesOAuth(path string) bool {
+	const name = "oauth"
+	for i := range len(path) - len(name) + 1 {
+		if equalFold(path[i:i+len(name)], name) {
+			return true
+		}
+	}
+	return false
+}
+
 // profile is the target of a request for who has consented.
 func (dc DataCenter) profile(path string, o RouteOptions) (Target, error) {
 	if !reads(o.Method) {

@@ -1,6 +1,7 @@
 package zoho
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -46,8 +47,8 @@ func (dc DataCenter) RouteHost(host, path string, o RouteOptions) (t Target, isZ
 	if name := ServiceOfPath(path); dc.Custom && name == ProfileService {
 		t, err = dc.profile(path, o)
 		return t, true, err
-	} else if dc.Custom && name != "" { // all of them live at one host, which goes by the path
-		e.service = name
+	} else if dc.Custom { // all of them live at one host, which goes by the path
+		e.service = cmp.Or(name, ServiceOfPath(loosely(path)), e.service)
 	}
 	if e.service == "" {
 		return Target{}, true, dc.notAtGateway(path)

@@ -69,6 +69,12 @@ func (e hostEntry) byPath(path string) hostEntry {
 		return e
 	}
 	if files != 0 && (files == e.role || first == "workdrive-api") {
+		// All else is WorkDrive's, unless somebody has spelled another service's path such that it is not seen.
+		if plain := loosely(path); plain != path && strings.HasPrefix(path, "/") {
+			if other := e.byPath(plain); other.service != "" {
+				return other
+			}
+		}
 		e.role, e.service = files, workDriveLabel
 	}
 	return e

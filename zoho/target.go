@@ -120,6 +120,10 @@ func (dc DataCenter) target(service string, r role, path string, o RouteOptions)
 	}
 	t := Target{Service: service, Scheme: "https"}
 	if dc.Custom {
+		if dc.mayReachAccounts(path) {
+			return Target{}, fmt.Errorf("%w: the path may lead to the accounts server, which lives at the same host; "+
+				"tokens are fetched by the proxy, never by the app", ErrTarget)
+		}
 		t.Scheme, t.Host = dc.apiScheme(), dc.apiHost()
 		return t, nil
 	}

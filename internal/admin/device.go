@@ -13,14 +13,14 @@ import (
 // device has somebody consent on another device. The answer is a line of JSON for each step, as it happens; the flow
 // ends with whoever reads them.
 func (m *Managed) device(w http.ResponseWriter, r *http.Request, client *client.Client, account string) (any, error) {
+	var req adminapi.DeviceRequest
+	if err := readJSON(r.Body, &req); err != nil {
+		return nil, adminapi.Refuse(http.StatusBadRequest, "bad-body", "%v", err)
+	}
 	steps := &steps{to: w, control: http.NewResponseController(w)}
 	// Caddy gives a request ten seconds, and this one as long as a person takes.
 	if err := steps.control.SetReadDeadline(time.Time{}); err != nil {
 		return nil, err
-	}
-	var req adminapi.DeviceRequest
-	if err := readJSON(r.Body, &req); err != nil {
-		return nil, adminapi.Refuse(http.StatusBadRequest, "bad-body", "%v", err)
 	}
 	start := onboard.DeviceStart{
 		Account:     account,

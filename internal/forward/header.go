@@ -37,8 +37,12 @@ func Header(in http.Header, authorization, keep []string) http.Header {
 }
 
 // Sandbox keeps a browser from taking an answer for a page of the proxy's origin, or for a script: it
-// is a file that anybody may have made. What Zoho itself forbids stays forbidden.
+// is a file that anybody may have made. What Zoho itself forbids stays forbidden. Connection could name these
+// two, and reverse_proxy would take them away.
 func Sandbox(h http.Header) {
+	if h.Get("Upgrade") == "" {
+		h.Del("Connection")
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Add("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
 }

@@ -156,8 +156,7 @@ func (p *devicePoll) await(ctx context.Context) (tokenReply, error) {
 			return tokenReply{}, err
 		}
 		asked := time.Now()
-		// A poll that has been sent is answered: what it brings must not be lost.
-		poll, err := p.ask(context.WithoutCancel(ctx))
+		poll, err := p.askToTheEnd(ctx)
 		if err == nil {
 			p.trouble = nil
 		}
@@ -177,6 +176,18 @@ func (p *devicePoll) await(ctx context.Context) (tokenReply, error) {
 			return tokenReply{}, ended
 		}
 	}
+}
+
+// lastAnswer is how long the answer to a poll is waited for when nobody waits for the flow any more. Caddy stops
+// within ten seconds.
+const lastAnswer = 3 * time.Second
+
+// askToTheEnd polls once, and has the answer even if the flow ends meanwhile: what it brings must not be lost.
+func (p *devicePoll) askToTheEnd(ctx context.Context) (zoho.DevicePoll, error) {
+	asking, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastAnswer, cancel) })()
+	return p.ask(asking)
 }
 
 // pause waits for the next poll. The last one may come early: somebody may have accepted in the last seconds.
