@@ -64,6 +64,14 @@ func (a *certAuthority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
+// ofFiles has the hosts for files speak HTTP/1.1 alone: they say why they refuse in its reason phrase.
+func (a *certAuthority) ofFiles(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if h, known, _ := lookupHost(strings.ToLower(hello.ServerName)); !known || !h.files {
+		return nil, nil
+	}
+	return &tls.Config{GetCertificate: a.certificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}, nil
+}
+
 // certificate serves a handshake. Hosts that Zoho does not have get none: accounts.zoho.ca does not
 // connect.
 func (a *certAuthority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {

@@ -246,6 +246,12 @@ func (c *call) crmUpload(module, parent string) {
 		return
 	}
 	c.s.keep(f, parent)
+	if module == "upload" { // of a bulk write, which answers for itself
+		details := receipt(f, whole)
+		details["file_id"] = details["id"]
+		c.writeJSON(http.StatusOK, crmResult("success", "FILE_UPLOAD_SUCCESS", "file uploaded.", details))
+		return
+	}
 	c.writeJSON(http.StatusOK, map[string]any{"data": []any{
 		crmResult("success", "SUCCESS", "attachment uploaded successfully", receipt(f, whole)),
 	}})

@@ -54,8 +54,9 @@ func (s *Server) ListenTLS(address, file string) (addr, caFile string, close fun
 		return "", "", nil, err
 	}
 	srv := &http.Server{Handler: s, ErrorLog: quiet, TLSConfig: &tls.Config{
-		GetCertificate: ca.certificate,
-		MinVersion:     tls.VersionTLS12,
+		GetCertificate:     ca.certificate,
+		GetConfigForClient: ca.ofFiles,
+		MinVersion:         tls.VersionTLS12,
 	}, Protocols: new(http.Protocols)}
 	srv.Protocols.SetHTTP1(true)
 	srv.Protocols.SetHTTP2(!s.o.HTTP1)

@@ -8,13 +8,33 @@ import (
 // ClientCredentials are those of an account with `grant_type client_credentials`. Nobody consents
 // to anything there, so what is refused is mended in the configuration.
 type ClientCredentials struct {
-	Block  string // where its options stand, as in "client main"
-	SOID   string // "" = none is configured
-	Scopes []string
+	Block   string // where its options stand, as in "client main"
+	SOID    string // "" = none is configured
+	Scopes  []string
+	Connect string // command that connects the account by a self client's code
 }
 
 // credentialsTable has the rows that read otherwise for such an account.
 var credentialsTable = map[Cause]Explanation{
+	Rejected: {
+		What: table[Rejected].What,
+		Why: table[Rejected].Why + "; or the client is not of the type Self Client, which alone gets tokens " +
+			"without consent",
+		Do: "see in Zoho's API console that it is a Self Client, and compare client_id, client_secret and data_center; " +
+			"{doctor} tells more",
+	},
+	ClientUnknown: {
+		What: table[ClientUnknown].What + ", or gives it no token without consent",
+		Why:  "the client id is unknown at {server}, or the client is not of the type Self Client",
+		Do: "see in Zoho's API console that it is a Self Client; then whether the data center is wrong, or not enabled " +
+			"for the client there",
+	},
+	Budget: {
+		What: table[Budget].What,
+		Why: "{budget} were asked for within {window} by this client, whose accounts with `grant_type client_credentials` " +
+			"share them, and Zoho blocks whoever asks for more",
+		Do: table[Budget].Do,
+	},
 	OrgNeeded: {
 		What: "Zoho requires an organization",
 		Why:  "Zoho wants to know for which organization the token is, and {soid}",
@@ -58,9 +78,14 @@ var credentialsTable = map[Cause]Explanation{
 
 // filled is what the placeholders of these rows stand for.
 func (c *ClientCredentials) filled() []string {
-	block, soid, scopes := "the client", "none is configured", "SCOPE…"
-	if c.Block != "" {
+	block, soid, scopes, out := "the client", "none is configured", "SCOPE…", "take `grant_type` and `soid` out of the client"
+	switch {
+	case strings.HasPrefix(c.Block, "account "):
 		block = "the block of `" + c.Block + "`"
+		out = "take " + block + " out"
+	case c.Block != "":
+		block = "the block of `" + c.Block + "`"
+		out = "take `grant_type` and `soid` out of " + block
 	}
 	if c.SOID != "" {
 		soid = "it does not take `soid " + c.SOID + "` for one"
@@ -72,8 +97,8 @@ func (c *ClientCredentials) filled() []string {
 		"{block}", block,
 		"{soid}", soid,
 		"{scopes}", scopes,
-		"{otherwise}", "if the product takes no client credentials, take `grant_type` and `soid` out of " + block +
-			" and connect the account by a self client's code: caddy zoho connect --self-client",
+		"{otherwise}", "if the product takes no client credentials, " + out + " and connect the account by a self client's " +
+			"code: " + cmp.Or(c.Connect, "caddy zoho connect CLIENT ACCOUNT --self-client"),
 	}
 }
 

@@ -53,7 +53,8 @@ func (c *Client) ClientCredentials(account string) *cause.ClientCredentials {
 	if c.Accounts[account] != nil {
 		block = "account " + account
 	}
-	return &cause.ClientCredentials{Block: block, SOID: a.SOID, Scopes: c.scopesOf(a)}
+	return &cause.ClientCredentials{Block: block, SOID: a.SOID, Scopes: c.scopesOf(a),
+		Connect: "caddy zoho connect " + c.Name + " " + account + " --self-client"}
 }
 
 // soidShape is SERVICE.ORG, as in ZohoCRM.60001234567.
