@@ -25,8 +25,7 @@ func reads(method string) bool {
 func (dc DataCenter) routeAccounts(host, path string, other DataCenter, o RouteOptions) (Target, error) {
 	switch {
 	case path != ProfilePath || !reads(o.Method):
-		return Target{}, fmt.Errorf("%w: %s is an accounts server; tokens are fetched by the proxy, never by the app. "+
-			"Only GET %s is served there", ErrTarget, show(host), ProfilePath)
+		return Target{}, ErrAccounts
 	case !dc.mapsFrom(other, o):
 		return Target{}, dc.otherDataCenter(host, other)
 	}

@@ -95,6 +95,9 @@ func (o RouteOptions) allow(service, path string) error {
 var (
 	// ErrTarget is a host that no request is sent to.
 	ErrTarget = errors.New("not a host of Zoho's services")
+	// ErrAccounts is an ErrTarget: an accounts server, of which only the profile is served.
+	ErrAccounts = fmt.Errorf("%w: this is an accounts server; tokens are fetched by the proxy, never by the app, and only "+
+		"GET %s is served there", ErrTarget, ProfilePath)
 	// ErrDataCenter is a Zoho host of another data center than the connection's.
 	ErrDataCenter = errors.New("host of another data center")
 	// ErrEnvironment is a host of a sandbox or a developer edition, where the grant is not
@@ -121,8 +124,7 @@ func (dc DataCenter) target(service string, r role, path string, o RouteOptions)
 	t := Target{Service: service, Scheme: "https"}
 	if dc.Custom {
 		if dc.mayReachAccounts(path) {
-			return Target{}, fmt.Errorf("%w: the path may lead to the accounts server, which lives at the same host; "+
-				"tokens are fetched by the proxy, never by the app", ErrTarget)
+			return Target{}, ErrAccounts
 		}
 		t.Scheme, t.Host = dc.apiScheme(), dc.apiHost()
 		return t, nil

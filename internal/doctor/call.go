@@ -86,7 +86,7 @@ func (e *exam) uncalled(account string, unknown []string, calls int) {
 			Do:      "try one of the app's own",
 		})
 	}
-	if calls == 0 {
+	if calls == 0 && len(unknown) == 0 {
 		e.tell(adminapi.Finding{
 			Check:   adminapi.CheckCall,
 			Result:  adminapi.ResultSkipped,

@@ -78,7 +78,7 @@ func (e *exam) cannotCall(account, service string, center *zoho.DataCenter, why 
 		Account: account,
 		What:    service + " cannot be called in the data center " + center.Code,
 		Why:     strings.TrimPrefix(why.Error(), zoho.ErrServiceUnknown.Error()+": "),
-		Do:      "take it out of `scopes` and `services`, or connect an account of a data center that has it",
+		Do:      "if `scopes` or `services` name it, take it out; or connect an account of a data center that has it",
 	})
 }
 

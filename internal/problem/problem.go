@@ -345,6 +345,11 @@ func Route(err error, host string, to Connection, served []string) *Problem {
 				strings.TrimPrefix(err.Error(), zoho.ErrEnvironment.Error()+": "),
 			),
 		}
+	case errors.Is(err, zoho.ErrAccounts):
+		p := Target(host)
+		p.Detail = strings.TrimPrefix(err.Error(), zoho.ErrTarget.Error()+": ") + "; `answer_token_calls` in zoho_proxy " +
+			"has apps answered that insist on fetching tokens"
+		return p
 	case errors.Is(err, zoho.ErrTarget):
 		return Target(host)
 	default:
