@@ -131,7 +131,13 @@ func (s *session) origin(r *http.Request) string {
 	return origin.String()
 }
 
+// writeJSON writes no newline at the end, as Zoho does: its PHP SDK takes the last line of an answer for the JSON.
 func writeJSON(w http.ResponseWriter, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
 	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(value)
+	_, err = w.Write(body)
+	return err
 }

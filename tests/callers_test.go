@@ -384,6 +384,9 @@ func TestTokenCallsAreAnswered(t *testing.T) {
 				reply.APIDomain != c.url || (reply.RefreshToken != "") != refreshToken || a.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("%s in a %s: %s %s", grantType, where, a.Status, a.body)
 			}
+			if strings.Contains(string(a.body), "\n") { // Zoho's PHP SDK reads the last line
+				t.Errorf("%s in a %s: more lines than one: %q", grantType, where, a.body)
+			}
 			wantTokenCalls(t, server, 0)
 			if a, err := http.NewRequest(http.MethodGet, reply.APIDomain+"/crm/v8/Leads", nil); err != nil || a.URL.Host == "" {
 				t.Errorf("api_domain %q is no origin", reply.APIDomain)
