@@ -95,9 +95,8 @@ func (p *Problem) body(contentType string) []byte {
 	if contentType == problemType {
 		m.Status = p.Status
 	}
-	var b bytes.Buffer
-	_ = json.NewEncoder(&b).Encode(m) // strings and a number: it cannot fail
-	return b.Bytes()
+	body, _ := json.Marshal(m) // strings and a number: it cannot fail
+	return body                // without a newline: Zoho's PHP SDK takes the last line for the JSON
 }
 
 // typeFor is the type of the answer to a request: that of RFC 9457 is for who names it.
