@@ -82,11 +82,34 @@ func (cl *Client) codes() (codes []string) {
 	return codes
 }
 
-// accounts is the likeliest way to speak to the server of a grant.
-func (cl *Client) accounts(g tokencache.Grant) (*zoho.Accounts, error) {
+// serverOf is centerOf where nothing can be done without it.
+func (cl *Client) serverOf(g tokencache.Grant) (zoho.DataCenter, error) {
 	center, ok := cl.centerOf(g)
 	if !ok {
-		return nil, fmt.Errorf("%s is none of the client's data centers", g.AccountsServer)
+		return center, fmt.Errorf("%s is none of the client's data centers", g.AccountsServer)
+	}
+	return center, nil
+}
+
+// eachSecret tries the client's secrets at a data center in order, until one is not refused. A refused one uses
+// nothing up.
+func (cl *Client) eachSecret(center zoho.DataCenter, try func(*zoho.Accounts) error) error {
+	err := errNoSecret(center)
+	for _, accounts := range cl.Accounts(center) {
+		err = try(accounts)
+		var failure *zoho.Failure
+		if !errors.As(err, &failure) || failure.Kind != zoho.FailureClientRejected {
+			break
+		}
+	}
+	return err
+}
+
+// accounts is the likeliest way to speak to the server of a grant.
+func (cl *Client) accounts(g tokencache.Grant) (*zoho.Accounts, error) {
+	center, err := cl.serverOf(g)
+	if err != nil {
+		return nil, err
 	}
 	all := cl.Accounts(center)
 	if len(all) == 0 {

@@ -52,31 +52,25 @@ func (f *Flow) Import(
 	return f.complete(ctx, cl, p)
 }
 
-// exchange trades a code for tokens, at the data center that it was given at. Several
-// secrets are tried in order: a refused one does not use the code up.
+// exchange trades a code for tokens, at the data center that it was given at.
 func (f *Flow) exchange(
 	ctx context.Context, cl *Client, center zoho.DataCenter, account, code, redirectURI string,
 ) (*pendingGrant, error) {
 	ctx = context.WithoutCancel(ctx) // who closes the browser now must not lose the code
-	failed := errNoSecret(center)
-	for _, accounts := range cl.Accounts(center) {
-		asked := time.Now()
-		reply, err := accounts.Exchange(ctx, code, redirectURI)
-		var failure *zoho.Failure
-		if errors.As(err, &failure) && failure.Kind == zoho.FailureClientRejected {
-			failed = err
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		var scopes []string // those of a self client's code are its own
-		if redirectURI != "" {
-			scopes = cl.Scopes
-		}
-		return f.obtained(cl, center, account, tokenReply{reply, asked}, scopes)
+	var got tokenReply
+	err := cl.eachSecret(center, func(accounts *zoho.Accounts) (err error) {
+		got.asked = time.Now()
+		got.Reply, err = accounts.Exchange(ctx, code, redirectURI)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	return nil, failed
+	var scopes []string // those of a self client's code are its own
+	if redirectURI != "" {
+		scopes = cl.Scopes
+	}
+	return f.obtained(cl, center, account, got, scopes)
 }
 
 // tokenReply is a reply with the time when it was asked for.

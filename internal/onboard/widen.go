@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -129,25 +127,20 @@ func (f *Flow) scopesNow(ctx context.Context, cl *Client, account string) ([]str
 	return zoho.SplitScopes(token.Scope), nil
 }
 
-// enhance is where the user of a grant adds scopes to it. Several secrets are tried in order.
-func (cl *Client) enhance(ctx context.Context, g tokencache.Grant, redirectURI string, scopes []string) (string, error) {
-	center, ok := cl.centerOf(g)
-	if !ok {
-		return "", fmt.Errorf("%s is none of the client's data centers", g.AccountsServer)
+// enhance is where the user of a grant adds scopes to it.
+func (cl *Client) enhance(ctx context.Context, g tokencache.Grant, redirectURI string, scopes []string) (to string, err error) {
+	center, err := cl.serverOf(g)
+	if err != nil {
+		return "", err
 	}
-	failed := errNoSecret(center)
-	for _, accounts := range cl.Accounts(center) {
+	err = cl.eachSecret(center, func(accounts *zoho.Accounts) error {
 		token, err := accounts.EnhanceToken(ctx, g.RefreshToken)
 		if err == nil {
-			return accounts.EnhanceURL(zoho.EnhanceParams{RedirectURI: redirectURI, Scopes: scopes, Token: token}), nil
+			to = accounts.EnhanceURL(zoho.EnhanceParams{RedirectURI: redirectURI, Scopes: scopes, Token: token})
 		}
-		failed = err
-		var failure *zoho.Failure
-		if !errors.As(err, &failure) || failure.Kind != zoho.FailureClientRejected {
-			break
-		}
-	}
-	return "", failed
+		return err
+	})
+	return to, err
 }
 
 // FinishWidening takes Zoho's answer to a Widening, and then asks what the grant has. Whoever could have
