@@ -17,6 +17,7 @@ import (
 const (
 	maxScopeQuestions = 60 // of UnknownScopes: all of a client's are one, each that does not exist a dozen
 	maxNearest        = 5  // candidates of NearestScope
+	maxMeant          = 5  // scopes of NearestScopes: each takes several questions
 )
 
 var errScopeQuestions = errors.New("too many scopes do not exist, so not all of them were looked for")
@@ -71,6 +72,17 @@ func (a *Accounts) NearestScope(ctx context.Context, scope string) string {
 		}
 	}
 	return ""
+}
+
+// NearestScopes is NearestScope for the first few of many. It has those for which one was found.
+func (a *Accounts) NearestScopes(ctx context.Context, scopes []string) map[string]string {
+	found := make(map[string]string)
+	for _, scope := range scopes[:min(len(scopes), maxMeant)] {
+		if near := a.NearestScope(ctx, scope); near != "" {
+			found[scope] = near
+		}
+	}
+	return found
 }
 
 // NearScopes are the known scopes that look most like one, the nearest first, at most five.

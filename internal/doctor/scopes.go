@@ -12,9 +12,6 @@ import (
 // scopesLimit bounds the questions about names of scopes.
 const scopesLimit = 20 * time.Second
 
-// maxNear is of how many scopes that do not exist it is asked which one is meant: each takes several questions.
-const maxNear = 5
-
 // allScopes are those of the client and of its accounts.
 func (e *exam) allScopes() []string {
 	scopes := slices.Clone(e.client.Scopes)
@@ -40,12 +37,9 @@ func (e *exam) scopeNames(ctx context.Context) {
 	if zoho.IsWrongClientType(err) {
 		return
 	}
-	for i, scope := range unknown {
-		near := ""
-		if i < maxNear {
-			near = ways[0].NearestScope(ctx, scope)
-		}
-		e.unknownScope(scope, near)
+	near := ways[0].NearestScopes(ctx, unknown)
+	for _, scope := range unknown {
+		e.unknownScope(scope, near[scope])
 	}
 	switch {
 	case err != nil && home.Custom: // not every server has device codes

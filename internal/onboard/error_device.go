@@ -80,13 +80,12 @@ func errUnknownScopes(ctx context.Context, accounts *zoho.Accounts, unknown []st
 	if len(unknown) == 0 {
 		return e
 	}
+	near := accounts.NearestScopes(ctx, unknown)
 	var named []string
-	for i, scope := range unknown {
+	for _, scope := range unknown {
 		text := quoted(scope)
-		if i < maxMeant {
-			if near := accounts.NearestScope(ctx, scope); near != "" {
-				text += " (did you mean " + near + "?)"
-			}
+		if near[scope] != "" {
+			text += " (did you mean " + near[scope] + "?)"
 		}
 		named = append(named, text)
 	}
@@ -96,9 +95,6 @@ func errUnknownScopes(ctx context.Context, accounts *zoho.Accounts, unknown []st
 	}
 	return e
 }
-
-// maxMeant is of how many unknown scopes Zoho is asked which ones are meant.
-const maxMeant = 5
 
 const compareScopes = "Compare `scopes` with the documentation of the API, letter by letter."
 
