@@ -115,9 +115,12 @@ func typeFor(r *http.Request) string {
 	return plainType
 }
 
-func (p *Problem) header(h http.Header, contentType string, length int) {
+// answer gives the body of the answer to a request, and fills its header.
+func (p *Problem) answer(r *http.Request, h http.Header) []byte {
+	contentType := typeFor(r)
+	body := p.body(contentType)
 	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(length))
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	h.Set(HeaderName, p.Code)
 	if p.RetryAfter > 0 || p.Again {
@@ -132,13 +135,12 @@ func (p *Problem) header(h http.Header, contentType string, length int) {
 	if p.Status == http.StatusMethodNotAllowed {
 		h.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 	}
+	return body
 }
 
 // Write answers the app.
 func (p *Problem) Write(w http.ResponseWriter, r *http.Request) error {
-	contentType := typeFor(r)
-	body := p.body(contentType)
-	p.header(w.Header(), contentType, len(body))
+	body := p.answer(r, w.Header())
 	w.WriteHeader(p.Status)
 	_, err := w.Write(body)
 	return err
@@ -147,19 +149,17 @@ func (p *Problem) Write(w http.ResponseWriter, r *http.Request) error {
 // Response is the problem as an answer of the transport. It is not an error there:
 // reverse_proxy would blame Zoho's host for it.
 func (p *Problem) Response(r *http.Request) *http.Response {
-	contentType := typeFor(r)
-	body := p.body(contentType)
-	res := &http.Response{
+	header := make(http.Header)
+	body := p.answer(r, header)
+	return &http.Response{
 		Status:     fmt.Sprintf("%d %s", p.Status, http.StatusText(p.Status)),
 		StatusCode: p.Status,
 		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header:        make(http.Header),
+		Header:        header,
 		Body:          io.NopCloser(bytes.NewReader(body)),
 		ContentLength: int64(len(body)),
 		Request:       r,
 	}
-	p.header(res.Header, contentType, len(body))
-	return res
 }
 
 // Connect is for a tunnel, inside of which no token can be attached.
