@@ -2,19 +2,11 @@ package zohosim
 
 import (
 	"cmp"
-	_ "embed"
-	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 )
-
-//go:embed consent.html
-var consentHTML string
-
-// consentPage lets a person, or a browser under test, choose who consents and where that user lives.
-var consentPage = template.Must(template.New("consent").Parse(consentHTML))
 
 // authorize is the authorization page. What is wrong with client, redirect URI, scope or response type
 // cannot go back to the callback: the browser is shown a page.
@@ -167,22 +159,17 @@ func (c *call) writeErrorPage(title string) {
 		"</p></body></html>"))
 }
 
-// writeConsentPage asks. The form posts to the very same URL, so nothing is remembered meanwhile.
+// writeConsentPage asks.
 func (c *call) writeConsentPage(user, dc string) {
-	var page strings.Builder
 	var codes []string
 	for _, d := range dataCenters {
 		if c.route.origin == "" || d.code == dc {
 			codes = append(codes, d.code)
 		}
 	}
-	err := consentPage.Execute(&page, map[string]any{
+	c.writePage(http.StatusOK, "consent.html", map[string]any{
 		"Client": c.get("client_id"), "Scopes": splitScopes(c.get("scope")),
 		"User": user, "DataCenter": dc, "DataCenters": codes,
 		"Environments": []string{"", "sandbox", "developer"},
 	})
-	if err != nil {
-		panic(err) // the template is ours
-	}
-	c.write(htmlAnswer(http.StatusOK, page.String()))
 }

@@ -3,8 +3,6 @@ package zohosim
 import (
 	"cmp"
 	"crypto/rand"
-	_ "embed"
-	"html/template"
 	"net/http"
 	"strings"
 )
@@ -12,12 +10,6 @@ import (
 // The device flow, as Zoho's pages on devices describe it: a program asks for two codes, shows one to a person, and
 // polls by the other one. It begins where the client is registered; if the person's account is elsewhere, polls are
 // sent there.
-
-//go:embed device.html
-var deviceHTML string
-
-// devicePage is where a person types in what a program has shown.
-var devicePage = template.Must(template.New("device").Parse(deviceHTML))
 
 // serveDeviceCode gives out a pair of codes. There is no secret in the request, and interval and expires_in of the
 // answer are milliseconds.
@@ -211,7 +203,6 @@ func (s *Server) decideLocked(userCode string, accept bool, spec GrantSpec) bool
 
 // writeDevicePage shows the form for the code, the question, or a message.
 func (c *call) writeDevicePage(status int, d *device, message string) {
-	var page strings.Builder
 	data := map[string]any{"Message": message}
 	if d != nil {
 		data["Client"], data["UserCode"], data["Scopes"] = d.client, d.userCode, splitScopes(d.scopes)
@@ -226,8 +217,5 @@ func (c *call) writeDevicePage(status int, d *device, message string) {
 		}
 		data["DataCenters"] = codes
 	}
-	if err := devicePage.Execute(&page, data); err != nil {
-		panic(err) // the template is ours
-	}
-	c.write(htmlAnswer(status, page.String()))
+	c.writePage(status, "device.html", data)
 }
