@@ -419,8 +419,8 @@ func (c *crashes) wantCounted(store *boltstore.Store) {
 				continue
 			}
 			calls, err := store.LoadLedger(tokencache.MakeFingerprint(clientID, tokencache.Grant{RefreshToken: token, AccountsServer: server}))
-			if err != nil || len(calls) < counted[token] {
-				c.t.Errorf("%s: %d calls are known of %s, and Zoho has counted %d: %v", of.account, len(calls), token, counted[token], err)
+			if err != nil || len(calls.Times) < counted[token] {
+				c.t.Errorf("%s: %d calls are known of %s, and Zoho has counted %d: %v", of.account, len(calls.Times), token, counted[token], err)
 			}
 		}
 	}

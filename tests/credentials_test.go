@@ -234,7 +234,7 @@ func TestByClientFleet(t *testing.T) {
 		t.Errorf("%d token calls for two accounts", n)
 	}
 	for i, c := range f.replicas {
-		if left := c.connections("").Connections[0].BudgetLeft; left > 8 { // fewer, where Redis was slow and a call counts here as well
+		if left := c.connections("").Connections[0].BudgetLeft; left != 8 {
 			t.Errorf("replica %d believes that %d token calls are left", i, left)
 		}
 	}

@@ -512,8 +512,12 @@ func ageToken(t *testing.T, c *proxy, by time.Duration) {
 		t.Fatalf("no token in the store: %v", err)
 	}
 	record.Issued, record.Expiry = record.Issued.Add(-by), record.Expiry.Add(-by)
-	for i := range record.Ledger {
-		record.Ledger[i] = record.Ledger[i].Add(-by)
+	calls, err := store.LoadLedger(record.Fingerprint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range calls.Times {
+		record.Ledger = append(record.Ledger, at.Add(-by))
 	}
 	if err := store.Save(key, secrets, record); err != nil {
 		t.Fatal(err)

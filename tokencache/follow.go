@@ -1,9 +1,6 @@
 package tokencache
 
-import (
-	"errors"
-	"time"
-)
+import "errors"
 
 // What other processes change is followed: what is in memory is read again, before a request needs
 // it. A change may be missed, and a flight looks for itself.
@@ -11,8 +8,7 @@ import (
 // overtake takes over what another process has stored of the grant since. What this one has to
 // store counts, and so does a token that the store has lost, as by a failover. The record of
 // another grant is somebody's who has another configuration, and stays. With mu held.
-func (n *Conn) overtake(cl *Client, rec Record, calls []time.Time, now moment) {
-	n.ledger.replace(calls, now)
+func (n *Conn) overtake(cl *Client, rec Record, now moment) {
 	l := n.live.Load()
 	mine := rec.Fingerprint == n.fingerprint
 	lost := rec.Fingerprint == Fingerprint{} || mine && rec.Generation < n.generation

@@ -13,11 +13,13 @@ type ledger []int64
 
 func (l *ledger) add(now int64) { *l = append(*l, now) }
 
-// strike takes back the call entered at a time.
-func (l *ledger) strike(at int64) {
-	if i := slices.Index(*l, at); i >= 0 {
+// strike takes back the call entered at a time, if it stands there.
+func (l *ledger) strike(at int64) (found bool) {
+	i := slices.Index(*l, at)
+	if i >= 0 {
 		*l = slices.Delete(*l, i, i+1)
 	}
+	return i >= 0
 }
 
 // trim forgets what has left the window.
@@ -55,6 +57,7 @@ type sharedLedger struct {
 	ledger ledger
 	window time.Duration // the longest that anybody counts by
 	known  bool          // what the store has is in it
+	read   int64         // Calls.Read of what a fleet's store had; 0 = it is not from there
 	asked  uint32        // mono when somebody got hold of it last, in seconds: there are many
 }
 
@@ -98,8 +101,7 @@ func (s *sharedLedger) wait(now int64, cl *Client, budget int) time.Duration {
 func (s *sharedLedger) complete(at, now int64, counts bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ledger.strike(at)
-	if counts {
+	if found := s.ledger.strike(at); counts && (found || s.read == 0) { // otherwise it came back with what the store has
 		s.ledger.add(now)
 	}
 }
@@ -130,9 +132,13 @@ func (s *sharedLedger) used(now int64, cl *Client) (calls int, last int64) {
 func (s *sharedLedger) restore(calls []time.Time, now moment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.known {
-		return
+	if !s.known {
+		s.take(calls, now)
 	}
+}
+
+// take adds what the store has. With mu held.
+func (s *sharedLedger) take(calls []time.Time, now moment) {
 	s.known = true
 	for _, t := range calls {
 		s.ledger.add(now.mono - max(0, now.wall-t.UnixNano()))
@@ -141,14 +147,28 @@ func (s *sharedLedger) restore(calls []time.Time, now moment) {
 }
 
 // replace takes what the store of a fleet has.
-func (s *sharedLedger) replace(calls []time.Time, now moment) {
+func (s *sharedLedger) replace(calls Calls, now moment) {
 	if s == nil {
 		return
 	}
 	s.mu.Lock()
-	s.known, s.ledger = false, nil
-	s.mu.Unlock()
-	s.restore(calls, now)
+	defer s.mu.Unlock()
+	s.renew(calls, now)
+}
+
+// longestReading is how long an answer of a shared store can be under way.
+const longestReading = int64(5 * time.Second / time.Microsecond)
+
+// renew takes what the store of a fleet has instead of what is known, unless that was read later:
+// several connections read a ledger at once, and the answers do not arrive in order. A store whose
+// clock is further behind is another one, as after a failover. With mu held.
+func (s *sharedLedger) renew(calls Calls, now moment) (taken bool) {
+	if early := s.read - calls.Read; 0 < early && early < longestReading {
+		return false
+	}
+	s.read, s.ledger = calls.Read, nil
+	s.take(calls.Times, now)
+	return true
 }
 
 // adopt takes what the ledger of a fleet holds, where a call was entered at a time unless there was
@@ -156,15 +176,13 @@ func (s *sharedLedger) replace(calls []time.Time, now moment) {
 func (s *sharedLedger) adopt(e Entry, at, now moment, cl *Client, budget int) (wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.known, s.ledger = true, nil
-	for _, age := range e.Ages {
-		s.ledger.add(now.mono - int64(age))
-	}
-	s.ledger.sort()
-	if e.ID == "" {
+	taken := s.renew(e.Calls, now)
+	switch {
+	case e.ID == "":
 		return s.ledger.wait(now.mono, budget, cl.window())
+	case taken:
+		s.ledger = append(s.ledger[:max(0, len(s.ledger)-1)], at.mono)
 	}
-	s.ledger = append(s.ledger[:max(0, len(s.ledger)-1)], at.mono)
 	return 0
 }
 

@@ -40,3 +40,47 @@ func TestLedger(t *testing.T) {
 		t.Errorf("an empty ledger keeps its memory: %v", l)
 	}
 }
+
+// TestReadingsOfAFleet: several connections read a ledger at once, and whichever answer arrives last, what
+// was read last holds.
+func TestReadingsOfAFleet(t *testing.T) {
+	start := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
+	now := moment{mono: int64(time.Hour), wall: start.UnixNano()}
+	cl := &Client{}
+	reading := func(second int64, calls int) Calls {
+		c := Calls{Read: start.UnixMicro() + second*1e6}
+		for i := range calls {
+			c.Times = append(c.Times, start.Add(time.Duration(i-calls)*time.Second))
+		}
+		return c
+	}
+	want := func(s *sharedLedger, what string, want int) {
+		t.Helper()
+		if got, _ := s.used(now.mono, cl); got != want {
+			t.Errorf("%s: %d calls, want %d", what, got, want)
+		}
+	}
+	s := new(sharedLedger)
+	s.enter(now.mono, cl, 10)
+	s.replace(reading(2, 2), now)
+	s.replace(reading(1, 1), now)
+	want(s, "an older reading arrives last", 2)
+	s.complete(now.mono, now.mono, true)
+	want(s, "an own call that came back with a reading ends", 2)
+
+	s.enter(now.mono, cl, 10)
+	s.adopt(Entry{ID: "own", Calls: reading(3, 3)}, now, now, cl, 10)
+	s.complete(now.mono, now.mono, true)
+	want(s, "an own call that is entered ends", 3)
+
+	s.enter(now.mono, cl, 10)
+	s.replace(reading(5, 5), now)
+	s.adopt(Entry{ID: "own", Calls: reading(4, 4)}, now, now, cl, 10)
+	s.complete(now.mono, now.mono, true)
+	want(s, "an own call was entered before what is known was read", 5)
+	if wait := s.adopt(Entry{Calls: reading(4, 4)}, now, now, cl, 5); wait <= 0 {
+		t.Error("no room, and no wait")
+	}
+	s.replace(reading(-60, 1), now)
+	want(s, "another Redis has another clock", 1)
+}

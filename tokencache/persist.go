@@ -27,21 +27,21 @@ const (
 // what others have left.
 func (n *Conn) load(cl *Client) error {
 	n.mu.Lock()
-	loaded, fp, counted := n.loaded, n.fingerprint, n.ledger.identity()
+	loaded, fp, ledger := n.loaded, n.fingerprint, n.ledger
 	n.mu.Unlock()
 	if loaded && n.cache.shared == nil {
 		return nil
 	}
 	var rec Record
-	var calls []time.Time
+	var calls Calls
 	if store := n.cache.store; store != nil {
 		if n.cache.shared != nil {
-			n.payCalls(cl, counted)
+			n.payCalls(cl, ledger.identity())
 		}
 		var err error
 		rec, _, err = store.Load(n.key, cl.secrets())
-		if calls = rec.Ledger; err == nil && rec.Fingerprint != counted {
-			calls, err = store.LoadLedger(counted) // another connection may have had it
+		if err == nil && ledger != nil {
+			calls, err = store.LoadLedger(ledger.id)
 		}
 		n.cache.emitWarnings()
 		if err != nil {
@@ -50,14 +50,20 @@ func (n *Conn) load(cl *Client) error {
 	}
 	n.mu.Lock()
 	defer n.unlockAndEmit()
-	switch now := n.cache.clock.now(); {
-	case n.fingerprint != fp:
-	case n.loaded:
-		n.broken = nil
-		n.overtake(cl, rec, calls, now)
-	default:
-		n.loaded, n.broken = true, nil
-		n.ledger.restore(calls, now)
+	if n.fingerprint != fp {
+		return nil
+	}
+	now := n.cache.clock.now()
+	if n.cache.shared != nil {
+		ledger.replace(calls, now)
+	} else {
+		ledger.restore(calls.Times, now)
+	}
+	n.broken = nil
+	if n.loaded {
+		n.overtake(cl, rec, now)
+	} else {
+		n.loaded = true
 		n.take(cl, rec, now)
 		n.reported = n.state(now) // the run before has told of it
 	}

@@ -1,6 +1,7 @@
 package tokencache_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -70,16 +71,18 @@ func TestIntentIsWrittenFirst(t *testing.T) {
 		key := tokencache.Key{Client: "main", Account: "default"}
 		r.server.set(func(call int) (tokencache.Fetched, error) {
 			rec, found, err := b.Load(key, r.client.Secrets())
-			if err != nil || !found || len(rec.Ledger) != 1 || rec.Token != "" {
-				t.Errorf("in the file at the call: %v, %v, %v", rec, found, err)
+			calls, err2 := b.LoadLedger(rec.Fingerprint)
+			if err := errors.Join(err, err2); err != nil || !found || len(calls.Times) != 1 || rec.Token != "" {
+				t.Errorf("in the file at the call: %v, %v, %v, %v", rec, found, calls, err)
 			}
 			return token(call)
 		})
 		r.get("crm")
 		synctest.Wait()
 		rec, _, err := b.Load(key, r.client.Secrets())
-		if err != nil || len(rec.Ledger) != 1 || rec.Token != "token-1" || rec.Generation != 1 || rec.Used.IsZero() {
-			t.Errorf("in the file afterwards: %v, %v", rec, err)
+		calls, err2 := b.LoadLedger(rec.Fingerprint)
+		if err := errors.Join(err, err2); err != nil || len(calls.Times) != 1 || rec.Token != "token-1" || rec.Generation != 1 || rec.Used.IsZero() {
+			t.Errorf("in the file afterwards: %v, %v, %v", rec, calls, err)
 		}
 	})
 }
@@ -246,7 +249,7 @@ func TestLedgerFromTheFuture(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rec.Ledger, rec.Token = nil, ""
+		rec.Token = ""
 		for i := range 10 {
 			rec.Ledger = append(rec.Ledger, time.Now().Add(time.Duration(i+1)*time.Hour))
 		}

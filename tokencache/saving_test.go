@@ -54,8 +54,9 @@ func TestSlowDisk(t *testing.T) {
 		for i := range accounts {
 			key := tokencache.Key{Client: "main", Account: fmt.Sprint("account-", i)}
 			rec, found, err := b.Load(key, r.client.Secrets())
-			if err != nil || !found || rec.Token == "" || len(rec.Ledger) != 1 {
-				t.Errorf("in the file: %v, %v, %v", rec, found, err)
+			calls, err2 := b.LoadLedger(rec.Fingerprint)
+			if err := errors.Join(err, err2); err != nil || !found || rec.Token == "" || len(calls.Times) != 1 {
+				t.Errorf("in the file: %v, %v, %v, %v", rec, found, calls, err)
 			}
 		}
 	})

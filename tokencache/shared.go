@@ -50,8 +50,8 @@ type Lease struct {
 
 // Entry is a call in the ledger of a grant, and what else the ledger holds.
 type Entry struct {
-	ID   string          // "" = there was no room
-	Ages []time.Duration // of all calls that the ledger remembers, this one included; oldest first
+	ID    string // "" = there was no room
+	Calls        // all that the ledger remembers, this one included
 }
 
 // Change is what another process has changed.

@@ -44,22 +44,28 @@ type Store interface {
 	// The ledger and the generation stay: they hold for the next grant.
 	DeleteGrant(key Key) error
 
-	// Load returns the record of a connection, and whether there is one. Its ledger is
-	// the one that is kept by its fingerprint. A token that the secrets do not open is left out.
+	// Load returns the record of a connection, and whether there is one. Its ledger is left
+	// to LoadLedger. A token that the secrets do not open is left out.
 	Load(key Key, secrets [][]byte) (r Record, found bool, err error)
 	// Save writes the record, and the ledger of its grant. A token that cannot be sealed
 	// is left out of it and the error says so; all else is written.
 	Save(key Key, secrets [][]byte, r Record) error
 
-	// LoadLedger and SaveLedger are for the ledger of a grant that no connection has
-	// yet, or that another one had or has as well. Whoever saves at the time now may drop ledgers
-	// that nobody has called by for days.
-	LoadLedger(of Fingerprint) (calls []time.Time, err error)
+	// LoadLedger returns the ledger of a grant, whichever connections have it.
+	LoadLedger(of Fingerprint) (Calls, error)
+	// SaveLedger is for the ledger of a grant that no connection has yet. Whoever saves at the
+	// time now may drop ledgers that nobody has called by for days.
 	SaveLedger(of Fingerprint, calls []time.Time, now time.Time) error
 
 	// UnreportedWarnings are those that have come up since the last call: what does
 	// not stop the store, but should be looked at. Each is given out once.
 	UnreportedWarnings() []string
+}
+
+// Calls are the token calls that the store has in the ledger of a grant.
+type Calls struct {
+	Times []time.Time // oldest first, by this machine's clock
+	Read  int64       // when, by the clock of a shared store, in microseconds; 0 where it is not shared
 }
 
 // Record is what a store keeps of a connection. Printed or marshalled, it leaves
@@ -73,8 +79,8 @@ type Record struct {
 	APIDomain   string
 	Scope       string
 	RenewAt     time.Time   // when the token is renewed in the background
-	LedgerID    Fingerprint // by which Save keeps Ledger, zero = by Fingerprint; Load leaves it zero
-	Ledger      []time.Time // token calls in the window, intents included
+	LedgerID    Fingerprint // by which Save keeps Ledger, zero = by Fingerprint
+	Ledger      []time.Time // for Save: token calls in the window, intents included
 	State       string      // why calls are held back, as waiting.state has it; "" = they are not
 	Failures    int         // in a row: the step in the waiting table
 	NextTry     time.Time

@@ -148,7 +148,7 @@ func (c *Cache) openLedger(key Key, id Fingerprint) (*sharedLedger, error) {
 	case c.shared != nil:
 		l.replace(calls, c.clock.now())
 	default:
-		l.restore(calls, c.clock.now())
+		l.restore(calls.Times, c.clock.now())
 	}
 	return l, err
 }

@@ -307,7 +307,6 @@ func (m *Memory) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record
 			return nil
 		}
 		r, found = c.record, true
-		r.Ledger = a.ledger(r.Fingerprint).times(time.Now())
 		if c.token != "" && !c.ring.opens(secrets) {
 			m.warnings.Warn("tokens of client %q are left out: %v", key.Client, tokencache.ErrWrongKey)
 			return nil
@@ -428,9 +427,10 @@ func (l *memoryLedger) times(now time.Time) (times []time.Time) {
 }
 
 // LoadLedger is of tokencache.Store.
-func (m *Memory) LoadLedger(of tokencache.Fingerprint) (calls []time.Time, err error) {
+func (m *Memory) LoadLedger(of tokencache.Fingerprint) (calls tokencache.Calls, err error) {
 	err = m.run(func(a *memory) error {
-		calls = a.ledger(of).times(time.Now())
+		now := time.Now()
+		calls = tokencache.Calls{Times: a.ledger(of).times(now), Read: now.UnixMicro()}
 		return nil
 	})
 	return calls, err
@@ -456,9 +456,7 @@ func (m *Memory) EnterCall(of tokencache.Fingerprint, budget int, window time.Du
 			e.ID = rand.Text()
 			l.calls = append(l.calls, memoryCall{e.ID, now})
 		}
-		for _, c := range l.calls {
-			e.Ages = append(e.Ages, now.Sub(c.at))
-		}
+		e.Calls = tokencache.Calls{Times: l.times(now), Read: now.UnixMicro()}
 		return nil
 	})
 	return e, err

@@ -16,8 +16,9 @@ import (
 
 // LoadLedger is the stored ledger of a grant. One that cannot be read counts as none; Warnings
 // tells.
-func (b *Store) LoadLedger(of tokencache.Fingerprint) ([]time.Time, error) {
-	return fromTokens(b, func(tx *bolt.Tx) []time.Time { return b.ledger(tx, of) })
+func (b *Store) LoadLedger(of tokencache.Fingerprint) (tokencache.Calls, error) {
+	times, err := fromTokens(b, func(tx *bolt.Tx) []time.Time { return b.ledger(tx, of) })
+	return tokencache.Calls{Times: times}, err
 }
 
 // SaveLedger stores the ledger of a grant that has come in, and drops some of those that

@@ -37,7 +37,7 @@ func TestOldLedgersAreDropped(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			n += len(calls)
+			n += len(calls.Times)
 		}
 		return n
 	}

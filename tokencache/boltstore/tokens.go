@@ -29,7 +29,6 @@ func (b *Store) Load(key tokencache.Key, secrets [][]byte) (tokencache.Record, b
 		if damaged = sealed.Unpack(value, &w, bucketTokens, key.Client, key.Account); damaged == nil {
 			r, damaged = w.Record()
 		}
-		r.Ledger = b.ledger(tx, r.Fingerprint)
 		return nil
 	})
 	if err != nil || !found {

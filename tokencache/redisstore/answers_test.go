@@ -121,7 +121,7 @@ func TestLostAnswers(t *testing.T) {
 			_, err := s.EnterCall(fp, 10, time.Minute)
 			return err
 		}, func(t *testing.T, _, other *redisstore.Store) {
-			if calls, err := other.LoadLedger(fp); err != nil || len(calls) != 1 {
+			if calls, err := other.LoadLedger(fp); err != nil || len(calls.Times) != 1 {
 				t.Errorf("%v, %v, want one call", calls, err)
 			}
 		}},

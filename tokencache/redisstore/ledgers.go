@@ -9,16 +9,9 @@ import (
 )
 
 // LoadLedger is the ledger of a grant, by this machine's clock.
-func (s *Store) LoadLedger(of tokencache.Fingerprint) (calls []time.Time, err error) {
+func (s *Store) LoadLedger(of tokencache.Fingerprint) (tokencache.Calls, error) {
 	reply, err := s.run(scriptCalls, s.layout.ledger(of))
-	if err != nil {
-		return nil, err
-	}
-	now := time.Now()
-	for _, age := range ages(reply) {
-		calls = append(calls, sealed.UTC(now.Add(-age)))
-	}
-	return calls, nil
+	return readCalls(reply), err
 }
 
 // SaveLedger leaves the ledger alone: EnterCall and CompleteCall write it.
@@ -32,10 +25,10 @@ func (s *Store) EnterCall(of tokencache.Fingerprint, budget int, window time.Dur
 		return tokencache.Entry{}, err
 	}
 	answer, _ := reply.([]any)
-	if len(answer) == 0 || whole(answer[0]) == 0 {
-		id = ""
+	if len(answer) < 2 || whole(answer[0]) == 0 {
+		return tokencache.Entry{Calls: readCalls(answer[min(1, len(answer)):])}, nil
 	}
-	return tokencache.Entry{ID: id, Ages: ages(answer[min(1, len(answer)):])}, nil
+	return tokencache.Entry{ID: id, Calls: readCalls(answer[1:])}, nil
 }
 
 // CompleteCall moves a call to now, or strikes it out if it does not count.
@@ -44,11 +37,16 @@ func (s *Store) CompleteCall(of tokencache.Fingerprint, id string, counts bool) 
 	return err
 }
 
-// ages are those that a script has returned, in microseconds.
-func ages(reply any) (all []time.Duration) {
+// readCalls reads what a script has returned: its time, and the age of each call.
+func readCalls(reply any) (calls tokencache.Calls) {
 	list, _ := reply.([]any)
-	for _, age := range list {
-		all = append(all, time.Duration(whole(age))*time.Microsecond)
+	if len(list) == 0 {
+		return calls
 	}
-	return all
+	calls.Read = whole(list[0])
+	now := time.Now()
+	for _, age := range list[1:] {
+		calls.Times = append(calls.Times, sealed.UTC(now.Add(-time.Duration(whole(age))*time.Microsecond)))
+	}
+	return calls
 }

@@ -50,8 +50,7 @@ func (s *Store) Load(key tokencache.Key, secrets [][]byte) (r tokencache.Record,
 			return tokencache.Record{}, false, err
 		}
 	}
-	r.Ledger, err = s.LoadLedger(r.Fingerprint)
-	return r, true, err
+	return r, true, nil
 }
 
 // restoreToken gives a record what it came with, where it was saved by a process that does not open its token.

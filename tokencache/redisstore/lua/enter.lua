@@ -2,7 +2,7 @@
 -- microseconds, so that all count by one clock.
 -- KEYS: calls (sorted by time), the longest window that anybody counts by
 -- ARGV: id, budget, window in microseconds
--- Returns 1 = entered or 0 = no room, then the age of each call, oldest first.
+-- Returns 1 = entered or 0 = no room, then what calls.lua returns.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -20,7 +20,7 @@ if redis.call('ZCOUNT', KEYS[1], '(' .. string.format('%.0f', now - window), '+i
 end
 redis.call('PEXPIRE', KEYS[1], life)
 
-local reply = {entered}
+local reply = {entered, now}
 local calls = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
 for i = 2, #calls, 2 do
 	reply[#reply + 1] = math.max(0, now - tonumber(calls[i]))
