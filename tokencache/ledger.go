@@ -55,11 +55,13 @@ type sharedLedger struct {
 	id     Fingerprint // by which it is stored: makeLedgerID
 	mu     sync.Mutex
 	ledger ledger
-	window time.Duration // the longest that anybody counts by
-	known  bool          // what the store has is in it
-	read   int64         // Calls.Read of what a fleet's store had; 0 = it is not from there
-	asked  uint32        // mono when somebody got hold of it last, in seconds: there are many
+	read   int64  // Calls.Read of what the store had, or readHere; 0 = what that has is not known
+	window uint32 // the longest that anybody counts by, in seconds: there are many ledgers
+	asked  uint32 // mono when somebody got hold of it last, in seconds
 }
+
+// readHere says that what a store had which is not shared is in a ledger.
+const readHere = -1
 
 // identity is the ledger's id, zero for that of no grant.
 func (s *sharedLedger) identity() Fingerprint {
@@ -71,9 +73,12 @@ func (s *sharedLedger) identity() Fingerprint {
 
 // trim forgets what counts for nobody any more. With mu held.
 func (s *sharedLedger) trim(now int64, cl *Client) {
-	s.window = max(s.window, cl.window())
-	s.ledger.trim(now, s.window)
+	s.window = max(s.window, uint32((cl.window()+time.Second-1)/time.Second))
+	s.ledger.trim(now, s.longest())
 }
+
+// longest is the longest window that anybody counts by. With mu held.
+func (s *sharedLedger) longest() time.Duration { return time.Duration(s.window) * time.Second }
 
 // enter writes a call into the ledger if it fits into the budget; otherwise it says how
 // long that takes.
@@ -101,7 +106,7 @@ func (s *sharedLedger) wait(now int64, cl *Client, budget int) time.Duration {
 func (s *sharedLedger) complete(at, now int64, counts bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if found := s.ledger.strike(at); counts && (found || s.read == 0) { // otherwise it came back with what the store has
+	if found := s.ledger.strike(at); counts && (found || s.read <= 0) { // otherwise it came back with what the store has
 		s.ledger.add(now)
 	}
 }
@@ -132,14 +137,14 @@ func (s *sharedLedger) used(now int64, cl *Client) (calls int, last int64) {
 func (s *sharedLedger) restore(calls []time.Time, now moment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.known {
+	if s.read == 0 {
+		s.read = readHere
 		s.take(calls, now)
 	}
 }
 
 // take adds what the store has. With mu held.
 func (s *sharedLedger) take(calls []time.Time, now moment) {
-	s.known = true
 	for _, t := range calls {
 		s.ledger.add(now.mono - max(0, now.wall-t.UnixNano()))
 	}

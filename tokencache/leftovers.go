@@ -163,5 +163,5 @@ func (l *ledgers) sweep(now int64, used map[*sharedLedger]bool) (left bool) {
 func (s *sharedLedger) counts(now int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return now-int64(s.asked)*int64(time.Second) < int64(leftoverLife) || s.ledger.within(now, max(s.window, defaultWindow)) > 0
+	return now-int64(s.asked)*int64(time.Second) < int64(leftoverLife) || s.ledger.within(now, max(s.longest(), defaultWindow)) > 0
 }

@@ -1,6 +1,9 @@
 package tokencache
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 const maxKinds = 8 // of calls that a resource remembers
 
@@ -12,8 +15,7 @@ const maxKinds = 8 // of calls that a resource remembers
 // It may be wrong: rights can differ within a kind, or end. Then the replay is refused, too, and the
 // hold that this begins binds all calls.
 type learned struct {
-	kinds [maxKinds]atomic.Uint64 // that were accepted
-	next  atomic.Uint32           // to be replaced
+	kinds atomic.Pointer[[]uint64] // that were accepted, oldest first; another list with each change
 
 	// Guarded by the mu of the resource.
 
@@ -34,18 +36,20 @@ func (r *Resource) learn() *learned {
 
 // accepted notes the kind of a call. One that is known costs a look.
 func (k *learned) accepted(likeness uint64) {
-	if !k.knows(likeness) {
-		k.kinds[k.next.Add(1)%maxKinds].Store(likeness)
+	for !k.knows(likeness) {
+		known := k.kinds.Load()
+		var kinds []uint64
+		if known != nil {
+			kinds = (*known)[max(0, len(*known)+1-maxKinds):]
+		}
+		kinds = slices.Concat(kinds, []uint64{likeness})
+		k.kinds.CompareAndSwap(known, &kinds)
 	}
 }
 
 func (k *learned) knows(likeness uint64) bool {
-	for i := range k.kinds {
-		if k.kinds[i].Load() == likeness {
-			return true
-		}
-	}
-	return false
+	kinds := k.kinds.Load()
+	return kinds != nil && slices.Contains(*kinds, likeness)
 }
 
 // proves reports whether calls like this one were accepted, so that a refusal means a dead token. With

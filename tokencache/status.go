@@ -170,25 +170,28 @@ func (l *look) status(cl *Client) Status {
 type about struct {
 	configured     bool
 	byClient       bool
+	refreshTokens  uint32
 	accountsServer string
-	grantedAt      time.Time
-	scopes         []string
+	grantedAt      int64  // wall; 0 = unknown
+	scopes         string // by spaces
 	user, org      string
-	refreshTokens  int
 }
 
 // aboutConfigured are those of the many that tell no more, by accounts server: thousands
 // of configured accounts have one and the same in memory.
 var aboutConfigured sync.Map
 
-// scopeLists are those of all grants, by what is in them: many customers consent to the same.
-var scopeLists sync.Map
-
 // describe is what is kept of a grant in memory: all but the refresh token.
 func describe(g Grant, configured bool) *about {
-	scopes, _ := scopeLists.LoadOrStore(strings.Join(g.Scopes, " "), g.Scopes)
-	a := &about{configured, g.GrantType != "", unique.Make(g.AccountsServer).Value(), g.GrantedAt, scopes.([]string), g.User,
-		unique.Make(cmp.Or(g.Org, g.SOID)).Value(), g.RefreshTokens}
+	a := &about{
+		configured: configured, byClient: g.GrantType != "", refreshTokens: uint32(g.RefreshTokens),
+		accountsServer: unique.Make(g.AccountsServer).Value(), // many customers are at one, and consent to the same
+		scopes:         unique.Make(strings.Join(g.Scopes, " ")).Value(),
+		user:           g.User, org: unique.Make(cmp.Or(g.Org, g.SOID)).Value(),
+	}
+	if !g.GrantedAt.IsZero() {
+		a.grantedAt = g.GrantedAt.UnixNano()
+	}
 	if configured && g.GrantedAt.IsZero() && len(g.Scopes) == 0 {
 		same, _ := aboutConfigured.LoadOrStore(g.AccountsServer, a)
 		return same.(*about)
@@ -229,8 +232,14 @@ func (n *Conn) snapshot(cl *Client) Status {
 		BudgetLeft: max(0, cl.budget()-calls),
 	}
 	if a := n.about.Load(); a != nil {
-		s.HasGrant, s.Configured, s.GrantedAt, s.Scopes = true, a.configured, a.grantedAt, slices.Clone(a.scopes)
-		s.AccountsServer, s.User, s.Org, s.RefreshTokens = a.accountsServer, a.user, a.org, max(1, a.refreshTokens)
+		s.HasGrant, s.Configured = true, a.configured
+		s.AccountsServer, s.User, s.Org, s.RefreshTokens = a.accountsServer, a.user, a.org, max(1, int(a.refreshTokens))
+		if a.scopes != "" {
+			s.Scopes = strings.Fields(a.scopes)
+		}
+		if a.grantedAt != 0 {
+			s.GrantedAt = time.Unix(0, a.grantedAt).UTC()
+		}
 		if s.ByClient = a.byClient; s.ByClient {
 			s.RefreshTokens = 0
 		}

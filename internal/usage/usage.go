@@ -3,10 +3,10 @@
 package usage
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
@@ -23,34 +23,51 @@ var methods = [...]string{
 
 // Usage is what is remembered. The zero value is ready. Safe for concurrent use.
 type Usage struct {
-	since     atomic.Pointer[time.Time]
-	resources sync.Map // *tokencache.Resource → *used
+	mu        sync.RWMutex
+	since     time.Time
+	resources map[*tokencache.Resource]*used
 }
 
-// used is a service of a connection at a host.
+// used is a service of a connection at a host. There may be many thousands.
 type used struct {
 	key     tokencache.Key
 	service string
-	methods atomic.Uint32
-	callers sync.Map // name → nothing
-	count   atomic.Int32
+	methods uint32
+	callers map[string]bool
 }
 
 // Note remembers a call. What was noted before costs no more than looking it up.
 func (u *Usage) Note(r *tokencache.Resource, key tokencache.Key, service, method, caller string) {
-	value, ok := u.resources.Load(r)
-	if !ok {
-		now := time.Now()
-		u.since.CompareAndSwap(nil, &now)
-		value, _ = u.resources.LoadOrStore(r, &used{key: key, service: service})
+	bit := bitOf(method)
+	u.mu.RLock()
+	known := u.resources[r].knows(bit, caller)
+	u.mu.RUnlock()
+	if known {
+		return
 	}
-	of := value.(*used)
-	if bit := bitOf(method); of.methods.Load()&bit == 0 {
-		of.methods.Or(bit)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.resources == nil {
+		u.since, u.resources = time.Now(), make(map[*tokencache.Resource]*used)
 	}
-	if caller != "" {
-		of.called(caller)
+	of := u.resources[r]
+	if of == nil {
+		of = &used{key: key, service: service}
+		u.resources[r] = of
 	}
+	of.methods |= bit
+	if caller == "" || len(of.callers) >= maxCallers {
+		return
+	}
+	if of.callers == nil {
+		of.callers = make(map[string]bool)
+	}
+	of.callers[caller] = true
+}
+
+// knows reports whether there is nothing new in a call.
+func (of *used) knows(method uint32, caller string) bool {
+	return of != nil && of.methods&method != 0 && (caller == "" || of.callers[caller] || len(of.callers) >= maxCallers)
 }
 
 func bitOf(method string) uint32 {
@@ -62,31 +79,18 @@ func bitOf(method string) uint32 {
 	return 1 << (len(methods) - 1)
 }
 
-func (of *used) called(caller string) {
-	if _, known := of.callers.Load(caller); known || of.count.Load() >= maxCallers {
-		return
-	}
-	if _, known := of.callers.LoadOrStore(caller, nil); !known {
-		of.count.Add(1)
-	}
-}
-
 // Forget forgets an account that is gone.
 func (u *Usage) Forget(key tokencache.Key) {
-	u.resources.Range(func(r, of any) bool {
-		if of.(*used).key == key {
-			u.resources.Delete(r)
-		}
-		return true
-	})
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	maps.DeleteFunc(u.resources, func(_ *tokencache.Resource, of *used) bool { return of.key == key })
 }
 
 // Since is when the first call was noted, zero if none was.
 func (u *Usage) Since() time.Time {
-	if since := u.since.Load(); since != nil {
-		return *since
-	}
-	return time.Time{}
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	return u.since
 }
 
 // Connection is what is remembered of one.
@@ -98,22 +102,22 @@ type Connection struct {
 // Connections are those that were called.
 func (u *Usage) Connections() map[tokencache.Key]Connection {
 	all := make(map[tokencache.Key]Connection)
-	u.resources.Range(func(_, value any) bool {
-		of := value.(*used)
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	for _, of := range u.resources {
 		c, ok := all[of.key]
 		if !ok {
 			c.Services = make(map[string][]string)
 		}
 		c.add(of)
 		all[of.key] = c
-		return true
-	})
+	}
 	return all
 }
 
 // add adds a service at one of its hosts.
 func (c *Connection) add(of *used) {
-	set := of.methods.Load()
+	set := of.methods
 	for _, method := range c.Services[of.service] {
 		set |= bitOf(method)
 	}
@@ -124,10 +128,9 @@ func (c *Connection) add(of *used) {
 		}
 	}
 	c.Services[of.service] = called
-	of.callers.Range(func(name, _ any) bool {
-		c.Callers = append(c.Callers, name.(string))
-		return true
-	})
+	for name := range of.callers {
+		c.Callers = append(c.Callers, name)
+	}
 	slices.Sort(c.Callers)
 	c.Callers = slices.Compact(c.Callers)
 }

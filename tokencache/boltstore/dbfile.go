@@ -47,11 +47,11 @@ type dbFile struct {
 	db    *bolt.DB   // nil if not open
 	raw   *os.File   // the file under db
 	info  fs.FileInfo
-	keys  map[keyName]cachedKey // as the file has them
-	made  map[keyName]cachedKey // by the transaction that runs
-	err   error                 // why it is not open, nil if that was not tried
-	seen  fs.FileInfo           // what the file was when err came up
-	retry time.Time             // not before, unless the file has changed
+	keys  map[keyName]*cachedKey // as the file has them
+	made  map[keyName]*cachedKey // by the transaction that runs
+	err   error                  // why it is not open, nil if that was not tried
+	seen  fs.FileInfo            // what the file was when err came up
+	retry time.Time              // not before, unless the file has changed
 }
 
 // ready opens the file if it is not open. A failure is remembered until the
@@ -116,7 +116,7 @@ func (f *dbFile) open(create bool) error {
 	case info.Size() == 0:
 		return fmt.Errorf("%w: empty", tokencache.ErrDamaged)
 	}
-	f.keys = make(map[keyName]cachedKey)
+	f.keys = make(map[keyName]*cachedKey)
 	panicked, err := guard(func() (err error) {
 		f.db, err = bolt.Open(f.path, 0o600, &bolt.Options{
 			Timeout:      lockTimeout,
@@ -216,7 +216,7 @@ func (f *dbFile) run(write bool, fn func(*bolt.Tx) error) error {
 	if write {
 		do = f.db.Update
 	}
-	f.made = make(map[keyName]cachedKey)
+	f.made = make(map[keyName]*cachedKey)
 	panicked, err := guard(func() error { return do(fn) })
 	if panicked {
 		f.abandon()

@@ -15,7 +15,7 @@ import (
 type keyName struct{ client, id string }
 
 // cachedKey is an opened data key and the list of secrets that opened it, so
-// that a key is not derived at each call, and not given for another secret.
+// that a key is not derived at each call, and not given for another secret. It does not change.
 type cachedKey struct {
 	*sealed.DataKey
 	secrets  [sha256.Size]byte
@@ -25,7 +25,7 @@ type cachedKey struct {
 // dataKey returns a data key; with secrets that do not open it, a sealed.KeyError. One that was
 // opened is remembered with the list of secrets that did it. With another list it is
 // opened anew: a secret that was taken out of the configuration opens nothing any more.
-func (f *dbFile) dataKey(tx *bolt.Tx, name keyName, secrets [][]byte) (cachedKey, error) {
+func (f *dbFile) dataKey(tx *bolt.Tx, name keyName, secrets [][]byte) (*cachedKey, error) {
 	d := sealed.Digest(secrets)
 	c, ok := f.made[name]
 	if !ok {
@@ -36,13 +36,13 @@ func (f *dbFile) dataKey(tx *bolt.Tx, name keyName, secrets [][]byte) (cachedKey
 	}
 	ring, err := findRing(tx, name)
 	if err != nil {
-		return cachedKey{}, err
+		return nil, err
 	}
 	key, err := ring.Open(f.name, name.client, secrets)
 	if err != nil {
-		return cachedKey{}, err
+		return nil, err
 	}
-	c = cachedKey{DataKey: key, secrets: d, complete: ring.Complete(secrets)}
+	c = &cachedKey{DataKey: key, secrets: d, complete: ring.Complete(secrets)}
 	f.made[name] = c
 	return c, nil
 }
@@ -50,20 +50,20 @@ func (f *dbFile) dataKey(tx *bolt.Tx, name keyName, secrets [][]byte) (cachedKey
 // writeDataKey is dataKey in a transaction that writes, for the key that seals:
 // missing wraps are added. With anew one that cannot be had is replaced: what it has
 // sealed is lost then, unless its ring was retired before.
-func (f *dbFile) writeDataKey(tx *bolt.Tx, client string, secrets [][]byte, anew bool) (cachedKey, error) {
+func (f *dbFile) writeDataKey(tx *bolt.Tx, client string, secrets [][]byte, anew bool) (*cachedKey, error) {
 	name := keyName{client: client}
 	c, err := f.dataKey(tx, name, secrets)
 	if err == nil {
 		return c, f.wrap(tx, name, secrets)
 	}
 	if !anew {
-		return cachedKey{}, err
+		return nil, err
 	}
 	ring, key, err := sealed.NewDataKey(f.name, client, secrets)
 	if err != nil {
-		return cachedKey{}, err
+		return nil, err
 	}
-	c = cachedKey{DataKey: key, secrets: sealed.Digest(secrets), complete: true}
+	c = &cachedKey{DataKey: key, secrets: sealed.Digest(secrets), complete: true}
 	f.made[name] = c
 	return c, putRing(tx, client, ring)
 }
@@ -81,8 +81,9 @@ func (f *dbFile) wrap(tx *bolt.Tx, name keyName, secrets [][]byte) error {
 	if _, err := ring.Add(c.DataKey, f.name, name.client, secrets); err != nil {
 		return err
 	}
-	c.complete = true
-	f.made[name] = c
+	whole := *c
+	whole.complete = true
+	f.made[name] = &whole
 	if current, err := readRing(tx, name.client); err == nil && current.ID == ring.ID {
 		return putRing(tx, name.client, ring)
 	}

@@ -61,7 +61,7 @@ func (b *Store) loadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 		return tokencache.Grant{}, false, nil
 	}
 	var w storedGrant
-	var dk cachedKey
+	var dk *cachedKey
 	err := f.run(false, func(tx *bolt.Tx) error {
 		err := sealed.Unpack(account(tx, bucketGrants, key), &w, bucketGrants, key.Client, key.Account)
 		if err != nil {
@@ -251,7 +251,7 @@ func (b *Store) deleteGrant(key tokencache.Key) (d deletion, err error) {
 	if err != nil {
 		return d, b.grantError(key, err)
 	}
-	maps.DeleteFunc(f.keys, func(name keyName, _ cachedKey) bool { return name.client == key.Client })
+	maps.DeleteFunc(f.keys, func(name keyName, _ *cachedKey) bool { return name.client == key.Client })
 	b.index.remove(key)
 	return d, nil
 }

@@ -1,7 +1,6 @@
 package boltstore
 
 import (
-	"crypto/sha256"
 	"sync"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/sealed"
@@ -19,18 +18,17 @@ type readGrants struct {
 // readGrant is a grant and the data key that opens it, for who has the secrets that it was
 // opened by.
 type readGrant struct {
-	data    []byte
-	key     *sealed.DataKey
-	secrets [sha256.Size]byte
+	data string // there are many
+	key  *cachedKey
 }
 
-func (r *readGrants) keep(key tokencache.Key, w sealed.Grant, dk cachedKey) {
+func (r *readGrants) keep(key tokencache.Key, w sealed.Grant, dk *cachedKey) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.of == nil {
 		r.of = make(map[tokencache.Key]readGrant)
 	}
-	r.of[key] = readGrant{w.Grant.Data, dk.DataKey, dk.secrets}
+	r.of[key] = readGrant{string(w.Grant.Data), dk}
 }
 
 func (r *readGrants) forget(key tokencache.Key) {
@@ -50,9 +48,9 @@ func (r *readGrants) open(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 	r.mu.Lock()
 	g, found := r.of[key]
 	r.mu.Unlock()
-	if !found || g.secrets != sealed.Digest(secrets) {
+	if !found || g.key.secrets != sealed.Digest(secrets) {
 		return tokencache.Grant{}, false
 	}
-	grant, err := sealed.Grant{Grant: sealed.Box{Key: g.key.ID, Data: g.data}}.Open(g.key, key)
+	grant, err := sealed.Grant{Grant: sealed.Box{Key: g.key.ID, Data: []byte(g.data)}}.Open(g.key.DataKey, key)
 	return grant, err == nil
 }

@@ -16,7 +16,7 @@ import (
 func (b *Store) Load(key tokencache.Key, secrets [][]byte) (tokencache.Record, bool, error) {
 	var r tokencache.Record
 	var found bool
-	var dk cachedKey
+	var dk *cachedKey
 	var keyErr error
 	var w sealed.Record
 	var damaged error

@@ -81,6 +81,9 @@ func maxCalls() int { return max(64, 10*runtime.GOMAXPROCS(0)) }
 // spareConns are connections for what takes no turn: who follows changes, and go-redis itself.
 const spareConns = 8
 
+// connBuffer is what is read and written at once by a connection, in bytes: a grant or a token is smaller.
+const connBuffer = 4 << 10
+
 var silence sync.Once
 
 func connect(c Config) *server {
@@ -106,6 +109,8 @@ func connect(c Config) *server {
 		WriteTimeout:          callLimit,
 		PoolSize:              maxCalls() + spareConns,
 		PoolTimeout:           turnLimit,
+		ReadBufferSize:        connBuffer,
+		WriteBufferSize:       connBuffer,
 		ContextTimeoutEnabled: true,
 		DisableIdentity:       true,
 		MaintNotificationsConfig: &maintnotifications.Config{
