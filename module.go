@@ -20,6 +20,7 @@ import (
 	"iter"
 	"maps"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -50,6 +51,10 @@ import (
 
 func init() {
 	caddy.RegisterModule(App{})
+	// Linux hands a signal to the thread that the process began with. Were it stuck at a disk that
+	// hangs, nothing would end the process but SIGKILL. This keeps it for the main goroutine, which
+	// only waits once Caddy runs.
+	runtime.LockOSThread()
 }
 
 // App is the Caddy app `zoho`: OAuth clients, and the store of their grants and

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -158,6 +159,34 @@ func TestNobodyWaitsForADiskThatHangs(t *testing.T) {
 	}
 	all.Wait()
 	m.stop() // with exit code 0
+}
+
+// TestSignalsFindAFreeThread: the thread that signals are handed to does nothing else, so that no disk can hold it up.
+func TestSignalsFindAFreeThread(t *testing.T) {
+	t.Parallel()
+	server, baseURL, _ := sim(t, zohosim.Options{})
+	m := newMachine(t, server, baseURL)
+	m.start()
+	m.connect("shop")
+	switches := func() (n string) {
+		pid := m.cmd.Process.Pid
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/status", pid, pid))
+		if errors.Is(err, os.ErrNotExist) && runtime.GOOS != "linux" {
+			t.Skip("this system does not tell what a thread does")
+		}
+		_, n, found := strings.Cut(string(text), "voluntary_ctxt_switches:")
+		if err != nil || !found {
+			t.Fatalf("what the first thread does is not told: %v\n%s", err, text)
+		}
+		n, _, _ = strings.Cut(n, "\n")
+		return strings.TrimSpace(n)
+	}
+	before := switches()
+	spread(400, 16, func(int) { m.wantServed(false, "shop") })
+	m.wantCLI(cli{"rekey", 0, "", ""}, cli{"status", 0, "shop", ""})
+	if after := switches(); after != before {
+		t.Errorf("the first thread has worked: it was switched %s times before, and %s times after", before, after)
+	}
 }
 
 // TestRekeyWhileWritesHang, S-41: the disk of the store answers who reads, and lets those wait who write. rekey says so.
