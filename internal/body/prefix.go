@@ -13,8 +13,12 @@ import (
 )
 
 const (
-	prefixLimit = 64 << 10        // of a body that may be a refusal
-	prefixWait  = 2 * time.Second // for it to arrive; whoever drips is passed on as it is
+	prefixLimit = 64 << 10 // of a body that may be a refusal
+
+	// For it to arrive; whoever drips is passed on as it is. A refusal that is not understood fails a
+	// call, so it is waited for even where this process gets no time to read it; a success is not held up.
+	refusalWait = 10 * time.Second
+	successWait = 2 * time.Second
 )
 
 // Prefix looks at the beginning of a body and puts it back, so that the app gets the
@@ -46,7 +50,7 @@ type places chan struct{}
 // collected. Each is done within milliseconds, and two are enough to keep a small machine busy.
 var decoders = make(places, 4)
 
-const placeWait = time.Second // of an answer for its turn, before it is passed on unread
+const placeWait = 5 * time.Second // of an answer for its turn, before it is passed on unread
 
 // decode gives the beginning of a body, of which raw has come, nil if it cannot be read.
 func (p places) decode(res *http.Response, raw []byte) []byte {
@@ -98,7 +102,11 @@ type readAhead struct {
 func ahead(res *http.Response) *readAhead {
 	p := &readAhead{chunks: make(chan []byte), stop: make(chan struct{}), rest: res.Body, length: res.ContentLength}
 	go p.read()
-	p.seen = p.collect()
+	wait := successWait
+	if res.StatusCode >= http.StatusBadRequest {
+		wait = refusalWait
+	}
+	p.seen = p.collect(wait)
 	res.Body = p
 	return p
 }
@@ -132,9 +140,9 @@ func (p *readAhead) read() {
 	}
 }
 
-func (p *readAhead) collect() []byte {
+func (p *readAhead) collect(wait time.Duration) []byte {
 	var seen []byte
-	timeout := time.NewTimer(prefixWait)
+	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	for {
 		select {

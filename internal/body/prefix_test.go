@@ -99,6 +99,27 @@ func TestPeekedBodyIsWhole(t *testing.T) {
 	}
 }
 
+// TestPeekWaits: a refusal that is long under way is read, a success is not held up.
+func TestPeekWaits(t *testing.T) {
+	for status, want := range map[int]string{http.StatusUnauthorized: "refused", http.StatusOK: ""} {
+		synctest.Test(t, func(t *testing.T) {
+			slow, writer := io.Pipe()
+			go func() {
+				time.Sleep(5 * time.Second)
+				_, _ = io.WriteString(writer, "refused")
+				_ = writer.Close()
+			}()
+			res := &http.Response{StatusCode: status, Body: slow, ContentLength: -1, Header: http.Header{}}
+			if seen := Prefix(res); string(seen) != want {
+				t.Errorf("%d: saw %q, want %q", status, seen, want)
+			}
+			if got := readAll(t, res.Body); string(got) != "refused" {
+				t.Errorf("%d: the app gets %q", status, got)
+			}
+		})
+	}
+}
+
 // TestPeekEndsWithTheLength: an announced length is all there is to wait for. Over
 // HTTP/2 the stream of a refusal may stay open until an upload ends that never will.
 func TestPeekEndsWithTheLength(t *testing.T) {

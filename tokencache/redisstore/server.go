@@ -61,7 +61,7 @@ const (
 	callLimit  = 2 * time.Second  // of one command, dialling included
 	waitLimit  = 2 * time.Second  // for replicas and disks to have a grant as well
 	turnLimit  = 10 * time.Second // for a turn, where many calls are made at once
-	standstill = time.Second      // nobody waits that much longer than a limit, unless the process stands still
+	standstill = time.Second / 10 // nobody waits that much longer than a limit, unless this process gets no time to run
 )
 
 // server is an open connection to Redis. A call waits for one of its turns, and then ends within its
