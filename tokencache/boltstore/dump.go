@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -13,75 +14,100 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-// What a backup is made of, and what comes out of one. A dump is copied in one transaction, and
-// nobody waits for whoever reads it: the file is free again before the first line goes out.
+// What a backup is made of, and what comes out of one. Grants are copied in one transaction, and read
+// when the file is free again: with many of them that takes a while, and others would take the disk for hung.
 
 // Dump is what is stored of grants at this moment, as it is stored. What is damaged is missing in it;
 // where no grant is sound there is none.
 func (b *Store) Dump() (*sealed.Dump, error) {
-	return ask(&b.grants, turn.Patience, b.dump)
-}
-
-// dump is Dump in the turn of grants.db, which each deletion takes as well.
-func (b *Store) dump() (*sealed.Dump, error) {
-	f := &b.grants
-	if err := b.readyGrants(); err != nil {
+	c, err := ask(&b.grants, turn.Patience, b.copyAll)
+	if err != nil {
 		return nil, err
 	}
-	d := new(sealed.Dump)
+	d := c.dump()
+	if len(c.faults) > 0 && len(d.Grants) == 0 {
+		return nil, b.damagedRecord(someOf(c.faults))
+	}
+	return d, nil
+}
+
+// copied is what Dump has copied.
+type copied struct {
+	rings     []sealed.ClientRing
+	grants    []copiedGrant
+	count     int      // of grants, as the file has it; -1 = it does not say
+	faults    []string // what is wrong with the file, in words
+	deletions []sealed.Deletion
+}
+
+type copiedGrant struct {
+	key   tokencache.Key
+	value []byte
+}
+
+// copyAll is for the turn of grants.db, which each deletion takes as well.
+func (b *Store) copyAll() (c copied, err error) {
+	f := &b.grants
+	if err := b.readyGrants(); err != nil {
+		return c, err
+	}
 	if f.db != nil {
 		var found inspection
 		err := f.run(false, func(tx *bolt.Tx) (err error) {
 			if found, err = inspect(tx); err != nil {
 				return err
 			}
-			return dumpGrants(tx, d)
+			return c.take(tx)
 		})
 		if err != nil {
-			return nil, f.explain(err)
+			return c, f.explain(err)
 		}
-		if len(found.faults) > 0 {
+		if c.faults = found.faults; len(c.faults) > 0 {
 			b.index.set(found)
-			if len(d.Grants) == 0 {
-				return nil, b.damagedRecord(someOf(found.faults))
-			}
-		}
-		if len(d.Missing) == 0 { // what is wrong concerns no grant that is there
-			for _, fault := range found.faults {
-				d.Missing = append(d.Missing, sealed.Missing{Why: fault})
-			}
 		}
 	}
 	deleted, err := b.tokensDeletions()
-	if err != nil {
-		return nil, err
-	}
 	for key, deletion := range deleted {
-		d.Deletions = append(d.Deletions, sealed.Deletion{Client: key.Client, Account: key.Account, At: deletion.At})
+		c.deletions = append(c.deletions, sealed.Deletion{Client: key.Client, Account: key.Account, At: deletion.At})
 	}
-	return d, nil
+	return c, err
 }
 
-// dumpGrants copies rings and grants.
-func dumpGrants(tx *bolt.Tx, d *sealed.Dump) error {
-	found := 0
-	err := errors.Join(
+// take copies rings and grants.
+func (c *copied) take(tx *bolt.Tx) error {
+	c.count = grantCount(tx)
+	return errors.Join(
 		eachRing(tx, func(client string, ring *sealed.KeyRing, retired bool) error {
-			d.AddRing(sealed.ClientRing{Client: client, Retired: retired, KeyRing: *ring})
+			c.rings = append(c.rings, sealed.ClientRing{Client: client, Retired: retired, KeyRing: *ring})
 			return nil
 		}),
 		eachAccount(tx, bucketGrants, func(key tokencache.Key, value []byte) error {
-			d.AddGrant(key, value, bucketGrants)
-			found++
+			c.grants = append(c.grants, copiedGrant{key, bytes.Clone(value)})
 			return nil
 		}),
 	)
-	if lost := grantCount(tx) - found; lost > 0 {
+}
+
+// dump reads what was copied.
+func (c *copied) dump() *sealed.Dump {
+	d := &sealed.Dump{Deletions: c.deletions}
+	for _, ring := range c.rings {
+		d.AddRing(ring)
+	}
+	for _, g := range c.grants {
+		d.AddGrant(g.key, g.value, bucketGrants)
+	}
+	if lost := c.count - len(c.grants); lost > 0 {
 		d.Missing = append(d.Missing, sealed.Missing{
 			Why: fmt.Sprintf("%s gone, nobody knows of which accounts", words.Plural(lost, "record")),
 		})
 	}
-	return err
+	if len(d.Missing) == 0 { // what is wrong concerns no grant that is there
+		for _, fault := range c.faults {
+			d.Missing = append(d.Missing, sealed.Missing{Why: fault})
+		}
+	}
+	return d
 }
 
 // eachRing calls fn for each ring: those that seal, and those of before. What cannot be read is
