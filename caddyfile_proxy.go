@@ -332,12 +332,6 @@ func defaultTransport(seen syntax.Lines) *Transport {
 // setDefaults fills in what the operator left open. Zoho's exports are slow to begin,
 // hence five minutes.
 func (t *Transport) setDefaults(seen syntax.Lines) {
-	if t.KeepAlive == nil {
-		t.KeepAlive = new(reverseproxy.KeepAlive)
-	}
-	if seen["keepalive_idle_conns_per_host"] == nil {
-		t.KeepAlive.MaxIdleConnsPerHost = idleConnections
-	}
 	if seen["response_header_timeout"] == nil {
 		t.ResponseHeaderTimeout = caddy.Duration(5 * time.Minute)
 	}

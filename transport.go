@@ -2,6 +2,7 @@ package caddyzoho
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -89,6 +90,8 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 		return err
 	}
 	t.Transport.TLSClientConfig.RootCAs = network.Roots
+	t.Transport.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(maxSessions)
+	t.Transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingLimit}
 	t.Transport.DialContext = egress.Linger(t.dial(t.Transport.DialContext))
 	for i, name := range t.KeepHeaders {
 		t.KeepHeaders[i] = http.CanonicalHeaderKey(name)
@@ -96,15 +99,32 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// idleConnections are kept to each host for many callers at once: Caddy's 32 cost a
-// fifth of the throughput.
-const idleConnections = 512
+const (
+	// idleConnections are kept to each host for many callers at once: Caddy's 32 cost a
+	// fifth of the throughput.
+	idleConnections = 512
+	// idleTime outlasts the ten minutes between two runs of a job, which would open a connection anew.
+	idleTime = 15 * time.Minute
+
+	// A connection of HTTP/2 is asked whether it lives when nothing has come for a while. TCP asks in
+	// any case, which the other side's kernel answers.
+	pingAfter = 30 * time.Second
+	pingLimit = 15 * time.Second
+
+	maxSessions = 64 // of TLS, one for each host and port, to resume them
+)
 
 // fillDefaults sets what our promises need: answers as Zoho encoded them, and large
 // bodies that wait for Zoho's consent.
 func (t *Transport) fillDefaults() {
 	if t.KeepAlive == nil {
-		t.KeepAlive = &reverseproxy.KeepAlive{MaxIdleConnsPerHost: idleConnections}
+		t.KeepAlive = new(reverseproxy.KeepAlive)
+	}
+	if t.KeepAlive.MaxIdleConnsPerHost == 0 {
+		t.KeepAlive.MaxIdleConnsPerHost = idleConnections
+	}
+	if t.KeepAlive.IdleConnTimeout == 0 {
+		t.KeepAlive.IdleConnTimeout = caddy.Duration(idleTime)
 	}
 	off := false
 	t.Compression = &off
