@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
 	"net/http/httptrace"
 	"os"
 	"sync"
@@ -43,11 +44,16 @@ func Linger(next DialFunc) DialFunc {
 	}
 }
 
-// Watch tells the connection that a request of this context gets that it begins.
-func Watch(ctx context.Context) {
-	trace := httptrace.ContextClientTrace(ctx)
+// Watch tells the connection that a request gets that it begins.
+func Watch(req *http.Request) {
+	trace := httptrace.ContextClientTrace(req.Context())
 	if trace == nil {
 		return
+	}
+	begin := begins
+	switch req.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		begin = beginsAgain
 	}
 	before := trace.GotConn
 	if before == nil { // as in each request of Caddy's, which is not to cost an allocation
@@ -60,10 +66,19 @@ func Watch(ctx context.Context) {
 	}
 }
 
-func begin(info httptrace.GotConnInfo) {
+// begins is for a request that net/http sends again only if nothing of it has left.
+func begins(info httptrace.GotConnInfo) {
 	if c, ok := Of(info.Conn); ok {
 		c.http1.Store(true)
 		c.begins.Store(info.Reused)
+	}
+}
+
+// beginsAgain is for one that net/http sends again in any case. To look whether the server has hung up would
+// cost it a system call.
+func beginsAgain(info httptrace.GotConnInfo) {
+	if c, ok := Of(info.Conn); ok {
+		c.http1.Store(true)
 	}
 }
 
