@@ -156,7 +156,7 @@ func addScopes(
 		w, err := flow.Widen(ctx, client, onboard.Start{Account: account, RedirectURI: redirectURI})
 		return adminapi.ConnectStarted{URL: w.URL, State: w.ID, RedirectURI: redirectURI, Scopes: w.Scopes}, err
 	}
-	cb, err := onboard.ParsePasted(req.Callback)
+	cb, err := onboard.ParsePastedScopes(req.Callback)
 	if err != nil {
 		return nil, err
 	}
