@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -131,7 +132,7 @@ func connect(
 		URL:         url,
 		State:       state,
 		RedirectURI: redirectURI,
-		Warnings:    append(flow.QuotaWarnings(client, account), orgWarnings(client)...),
+		Warnings:    slices.Concat(client.BrowserWarnings(account), flow.QuotaWarnings(client, account), orgWarnings(client)),
 	}, err
 }
 

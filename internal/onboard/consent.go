@@ -19,7 +19,7 @@ func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ error) {
 	case len(cl.Scopes) == 0:
 		return "", "", errNoScopes(cl)
 	case s.RedirectURI == "":
-		return "", "", errNoRedirectURI(cl)
+		return "", "", errNoRedirectURI(cl, s.Account)
 	}
 	soid := cl.soid(s.Account)
 	if cl.Org && soid == "" {

@@ -35,7 +35,7 @@ func (v *visit) prepare() {
 		"Checks":      v.preflight(account),
 		"Before":      v.statusOf(account),
 		"Lost":        v.Flow.Unreadable(v.Client, account),
-		"Warnings":    v.Flow.QuotaWarnings(v.Client, account),
+		"Warnings":    append(v.Client.BrowserWarnings(account), v.Flow.QuotaWarnings(v.Client, account)...),
 	})
 }
 
