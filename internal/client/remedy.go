@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,7 +19,7 @@ import (
 // Consent is how to get another grant. What is configured has to go first.
 func (c *Client) Consent(account string) string {
 	if own := c.ClientCredentials(account); own != nil { // nobody consents
-		return "compare `scopes` in the block of `" + own.Block + "` with the documentation of the API; " +
+		return "compare `scopes` in the block of `" + cmp.Or(own.Inherit, own.Block) + "` with the documentation of the API; " +
 			"the next access token is asked for with what stands there"
 	}
 	do := "give consent: " + c.ConnectCommand(account)

@@ -4,7 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -37,6 +39,29 @@ func TestConsentOfClientTypes(t *testing.T) {
 		}
 		if got := c.AddScopes("shop"); strings.Contains(got, "--add-scopes") != test.pages {
 			t.Errorf("%s: adding scopes: %q", name, got)
+		}
+	}
+}
+
+// TestScopesOfClientCredentials: a refused scope is looked for where it stands, which may be the client's line for all.
+func TestScopesOfClientCredentials(t *testing.T) {
+	us, _ := zoho.LookupDataCenter("us")
+	own := []string{"ZohoCRM.org.READ"}
+	c := &Client{Name: "main", Centers: []zoho.DataCenter{us}, Cache: &tokencache.Client{}, Config: &Config{
+		ClientID: secret.Literal("1000.ID"), Scopes: []string{"ZohoCRM.modules.ALL"}, GrantType: zoho.ClientCredentials,
+		Accounts: map[string]*Account{"east": {GrantType: zoho.ClientCredentials}, "own": {GrantType: zoho.ClientCredentials, Scopes: own}},
+	}}
+	for account, says := range map[string]string{
+		"default": "`scopes ZohoCRM.modules.ALL` of the block of `client main`",
+		"east":    "`scopes ZohoCRM.modules.ALL` of the block of `client main`",
+		"own":     "`scopes ZohoCRM.org.READ` of the block of `account own`",
+	} {
+		if got := c.Explain(cause.ScopeRefused, account).Do; !strings.Contains(got, says) {
+			t.Errorf("%s: %q without %q", account, got, says)
+		}
+		_, block, _ := strings.Cut(says, " of the ")
+		if got := c.Consent(account); !strings.Contains(got, block) {
+			t.Errorf("%s: %q without %q", account, got, block)
 		}
 	}
 }

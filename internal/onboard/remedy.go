@@ -1,6 +1,7 @@
 package onboard
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
@@ -8,8 +9,8 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// remedy says what is wrong with a connection and what to do about it, "" if it needs nothing.
-func remedy(s tokencache.Status) string {
+// remedy says what is wrong with a connection and what to do about it, "" if it needs nothing. scopes are the client's.
+func remedy(s tokencache.Status, scopes []string) string {
 	facts := cause.Facts{
 		Client:  s.Client,
 		Account: s.Account,
@@ -23,6 +24,9 @@ func remedy(s tokencache.Status) string {
 			SOID:    s.Org,
 			Scopes:  s.Scopes,
 			Connect: "caddy zoho connect " + s.Client + " " + s.Account + " --self-client",
+		}
+		if slices.Equal(s.Scopes, scopes) {
+			facts.ClientCredentials.Inherit = "client " + s.Client
 		}
 	}
 	e := cause.Of(causeOf(s), facts)
