@@ -254,7 +254,7 @@ func invite(
 		Account:  account,
 		URL:      link,
 		Expires:  inv.Expires,
-		Warnings: linkWarnings(link),
+		Warnings: append(client.BrowserWarnings(account), linkWarnings(link)...),
 	}, err
 }
 
