@@ -61,6 +61,23 @@ func TestByClientFromNothing(t *testing.T) {
 	}
 }
 
+// TestByClientOthers: a self client has no page of consent, so its other accounts are connected by a code.
+func TestByClientOthers(t *testing.T) {
+	t.Parallel()
+	c, _ := startByClient(t, zohosim.Options{}, "")
+	const way = "caddy zoho connect main shop --self-client"
+	a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "shop")
+	wantProblem(t, a, "no-grant", 503)
+	if text := string(a.body); !strings.Contains(text, way) || strings.Contains(text, "pages of zoho_connect") {
+		t.Errorf("%s", text)
+	}
+	for _, action := range []string{"connect", "invite"} {
+		if a := c.adminCall(http.MethodPost, "/zoho/connections/main/shop/"+action, ""); a.StatusCode != http.StatusOK || !strings.Contains(string(a.body), way) {
+			t.Errorf("%s: %s %s", action, a.Status, a.body)
+		}
+	}
+}
+
 // TestCredentialsExample: with the README's second way the first call is answered.
 func TestCredentialsExample(t *testing.T) {
 	t.Parallel()

@@ -32,7 +32,7 @@ var layers = map[string][]string{
 		"internal/problem", "internal/sealing", "internal/secret", "internal/sites", "internal/stores", "internal/syntax",
 		"internal/unrecognized", "internal/usage", "internal/words", "tokencache", "zoho",
 	},
-	"zoho":       {"internal/cause", "internal/nearest"},
+	"zoho":       {"internal/cause", "internal/nearest", "internal/spelling"},
 	"tokencache": {"internal/lengthprefix"},
 	"tokencache/boltstore": {
 		"internal/durable", "internal/ownership", "internal/sealed", "internal/turn", "internal/warnings", "internal/words",
@@ -50,6 +50,7 @@ var layers = map[string][]string{
 	"zohosim":               {}, // states the protocol a second time: a shared mistake would pass every test
 	"internal/cause":        {}, // texts alone, so that every layer can have them
 	"internal/nearest":      {},
+	"internal/spelling":     {},
 	"internal/wildcard":     {},
 	"internal/audit":        {},
 	"internal/usage":        {"tokencache"},
@@ -67,7 +68,7 @@ var layers = map[string][]string{
 	"internal/warnings":     {},
 	"internal/ownership":    {},
 	"internal/sealing":      {"internal/masterkey", "internal/secret"},
-	"internal/forward":      {"zoho"},
+	"internal/forward":      {"internal/spelling", "zoho"},
 	"internal/body":         {"internal/egress", "internal/fault", "internal/forward", "zoho"},
 	"internal/callers":      {"internal/words", "zoho"},
 	"internal/egress":       {"internal/secret"},

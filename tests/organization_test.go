@@ -110,3 +110,37 @@ func TestOrganizationConfiguration(t *testing.T) {
 		}
 	}
 }
+
+// TestOrganizationChanged: a grant stays that of the organization that gave it, whatever soid says by now. Doctor tells, and a
+// consent of the other organization does not replace it without a question.
+func TestOrganizationChanged(t *testing.T) {
+	t.Parallel()
+	server := zohosim.New(zohosim.Options{Consent: zohosim.ConsentAuto})
+	baseURL, stop := server.StartHTTP()
+	t.Cleanup(stop)
+	c := newCaddy(t, strings.Replace(paying, "zohopay.77", "{$ZOHO_SOID}", 1), "ZOHO_DATA_CENTER="+baseURL+" "+baseURL, "ZOHO_CONNECT_OPTIONS=",
+		"ZOHO_SCOPES=ZohoPay.payments.READ", "ZOHO_SOID=zohopay.77")
+	server.AddClient(zohosim.Client{ID: clientID, Secret: clientSecret, Org: true, RedirectURIs: []string{c.pages() + "callback"}})
+	c.secrets, c.zoho = append(c.secrets, "code=1000."), server
+	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri " + c.pages() + "callback")
+	c.start()
+	b := newBrowser(t)
+	before := b.get(c.pages() + "connect?account=default")
+	if text := string(before.body); strings.Contains(text, "somebody else consents") || strings.Contains(text, "AaaServer") {
+		t.Errorf("an organization is told to name its user: %s", text)
+	}
+	wantPage(t, b.post(c.pages()+"start", url.Values{"account": {"default"}}), 200, "The grant is stored")
+	if info := c.account("default"); info.Org != "zohopay.77" {
+		t.Errorf("%+v", info)
+	}
+	c.doctor(0, "main", "default")
+	c.setenv("ZOHO_SOID=zohopay.79")
+	if err := c.reload(); err != nil {
+		t.Fatal(err)
+	}
+	found(c.doctor(3, "main", "default")).want(t, "grant", "failed", "given by zohopay.77, and soid names zohopay.79")
+	wantPage(t, b.post(c.pages()+"start", url.Values{"account": {"default"}}), 200, "zohopay.79")
+	if info := c.account("default"); info.Org != "zohopay.77" {
+		t.Errorf("replaced without a question: %+v", info)
+	}
+}

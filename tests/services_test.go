@@ -108,7 +108,7 @@ func TestServiceElsewhere(t *testing.T) {
 		{"www.zohoapis.com", "/people/api/forms", "people has a host of its own: people.zohocloud.ca/people/api, or by path /people/people/api"},
 		{"www.zohoapis.ca", "/desk/api/v1/tickets", "desk.zohocloud.ca/api/v1, or by path /desk/api/v1"},
 		{"zohoapis.com", "/voice/rest/json/v1", "voice has a host of its own"},
-		{"", "/payments/api/v1", "known only at us, in"},
+		{"", "/payments/api/v1", "known only in the data centers us, in"},
 		{"", "/sheet/api/v2", "sheet is not offered in the data center ca"},
 		{"sheet.zoho.com", "/api/v2", "sheet is not offered in the data center ca"},
 		{"", "/forms/v1", "`upstream https://HOST`"},

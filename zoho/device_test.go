@@ -252,3 +252,18 @@ func TestOrgProducts(t *testing.T) {
 		}
 	}
 }
+
+// TestNearScopesOfTheService: a scope whose service exists is not said to be meant for another one.
+func TestNearScopesOfTheService(t *testing.T) {
+	for _, scope := range []string{"ZohoCRM.modules.ALL", "ZohoBooks.items.READ", "ZohoInvoice.bills.READ", "zohocrm.module.all", "ZohoFSM.module.ALL"} {
+		service, _, _ := strings.Cut(scope, ".")
+		for _, near := range zoho.NearScopes(scope) {
+			if got, _, _ := strings.Cut(near, "."); !strings.EqualFold(got, service) {
+				t.Errorf("%s: %s", scope, near)
+			}
+		}
+	}
+	if got := zoho.NearScopes("ZohoCRMM.modules.ALL"); len(got) == 0 || got[0] != "ZohoCRM.modules.ALL" {
+		t.Errorf("a mistyped service: %q", got)
+	}
+}

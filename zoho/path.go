@@ -1,9 +1,11 @@
 package zoho
 
 import (
-	"net/url"
 	gopath "path"
 	"strings"
+	"unicode"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/spelling"
 )
 
 // firstSegment of "/crm/v8", "/crm" or "/crm?x" is "crm".
@@ -42,7 +44,8 @@ var plainSegments = strings.NewReplacer(
 	"%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%5c", "/", "%5C", "/", `\`, "/")
 
 // loosely writes a path as some server may read it: decoded however often, in any letter case, without empty
-// segments, dot segments and parameters. What a path leads to is not decided by it, but what it may lead to.
+// segments, dot segments and parameters, and without what no name has. What a path leads to is not decided by it, but
+// what it may lead to.
 func loosely(path string) string {
 	if end := strings.IndexAny(path, "?#"); end >= 0 {
 		path = path[:end]
@@ -50,22 +53,26 @@ func loosely(path string) string {
 	if isPlain(path) {
 		return path
 	}
-	for range 3 {
-		plain, err := url.PathUnescape(path)
-		if err != nil || plain == path {
-			break
-		}
-		path = plain
-	}
-	path = strings.ToLower(strings.ReplaceAll(path, `\`, "/"))
+	path = strings.ToLower(strings.ToValidUTF8(spelling.Plain(path), ""))
 	var segments []string
 	for segment := range strings.SplitSeq(path, "/") {
-		segment, _, _ = strings.Cut(segment, ";")
-		if segment = strings.TrimSpace(segment); segment != "" {
+		segment, _, _ = strings.Cut(strings.TrimLeftFunc(segment, isInvisible), ";")
+		segment, _, _ = strings.Cut(segment, "\x00")
+		if segment = strings.Map(visible, strings.TrimSpace(segment)); segment != "" {
 			segments = append(segments, segment)
 		}
 	}
 	return gopath.Clean("/" + strings.Join(segments, "/"))
+}
+
+// isInvisible reports what servers may leave out.
+func isInvisible(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }
+
+func visible(r rune) rune {
+	if unicode.IsControl(r) {
+		return -1
+	}
+	return r
 }
 
 // isPlain reports whether every server reads the names of a path alike, which are in its first two segments.
@@ -77,7 +84,7 @@ func isPlain(path string) bool {
 			slashes++
 		}
 		switch {
-		case c <= ' ' || c == '%' || c == '\\' || c == ';' || 'A' <= c && c <= 'Z' && slashes <= 2:
+		case c <= ' ' || c > '~' || c == '%' || c == '\\' || c == ';' || 'A' <= c && c <= 'Z' && slashes <= 2:
 			return false
 		case c == '/' && i+1 < len(path) && (path[i+1] == '/' || path[i+1] == '.'):
 			return false

@@ -160,6 +160,9 @@ func (dc DataCenter) RoutePath(path string, o RouteOptions) (Target, error) {
 		return dc.routeFileHost(path, o)
 	}
 	name := firstSegment(path)
+	if "/"+name+"/" == FileHostPrefix {
+		return Target{}, dc.noFileHost("")
+	}
 	s, ok := serviceIndex[name]
 	if custom := o.Catalog.named(name); !ok && custom != nil {
 		return dc.routeCustomPath(custom, path, o)

@@ -18,6 +18,9 @@ func (dc DataCenter) routeFileHost(path string, o RouteOptions) (Target, error) 
 		return Target{}, dc.noFileHost(name)
 	}
 	rest := path[len(FileHostPrefix)+len(name):]
+	if firstSegment(rest) == "" && hostIndex[name].service == "" && hostIndex[name].role == roleContent {
+		return Target{}, fmt.Errorf("%w: at %[2]s the path names it, as in %[3]s%[2]s/crm/v8/upload", ErrServiceUnknown, name, FileHostPrefix)
+	}
 	e := hostIndex[name]
 	if e.service == "" {
 		e = e.byPath(rest)
@@ -45,8 +48,11 @@ func (dc DataCenter) noFileHost(name string) error {
 			names = append(names, h.Name)
 		}
 	}
-	return fmt.Errorf("%w: %s is not one of the hosts for files in data center %s: write /_host/NAME/ with one of %s",
-		ErrServiceUnknown, show(name), dc.Code, strings.Join(names, " "))
+	wrong := show(name) + " is not one of the hosts for files in data center " + dc.Code
+	if name == "" {
+		wrong = "no host is named"
+	}
+	return fmt.Errorf("%w: %s: write /_host/NAME/ with one of %s", ErrServiceUnknown, wrong, strings.Join(names, " "))
 }
 
 // isUpload reports whether a path is that of the CRM's uploads, /crm/v8/upload. The gateway does not

@@ -149,3 +149,17 @@ func TestFileHostsAreBound(t *testing.T) {
 		t.Errorf("the hosts are not named: %v", err)
 	}
 }
+
+// TestFileHostUnnamed: who leaves out the host, or what a shared one goes by, is told what to write.
+func TestFileHostUnnamed(t *testing.T) {
+	eu := mustDC(t, "eu")
+	for path, says := range map[string]string{
+		"/_host": "no host is named: write /_host/NAME/", "/_host/": "no host is named: write /_host/NAME/", "/_host//x": "no host is named",
+		"/_host/content.zohoapis.eu":     "as in /_host/content.zohoapis.eu/crm/v8/upload",
+		"/_host/content.zohoapis.eu/?x=": "as in /_host/content.zohoapis.eu/crm/v8/upload",
+	} {
+		if _, err := eu.RoutePath(path, zoho.RouteOptions{}); !errors.Is(err, zoho.ErrServiceUnknown) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}

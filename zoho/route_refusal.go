@@ -25,8 +25,8 @@ func (dc DataCenter) unknownHost(host string, o RouteOptions) (isZoho bool, err 
 }
 
 // ifThereIs is what an operator can do who knows better than the table.
-const ifThereIs = "; if there is one, the operator can add it by `custom_service` in the global option zoho, or lead " +
-	"there by a zoho_proxy of its own with `upstream https://HOST`"
+const ifThereIs = "; if it has an API that takes OAuth tokens, the operator can add that by `custom_service` in the global " +
+	"option zoho, or lead there by a zoho_proxy of its own with `upstream https://HOST`"
 
 // notAtGateway explains a path that the gateway does not serve.
 func (dc DataCenter) notAtGateway(path string) error {
@@ -49,9 +49,17 @@ func (dc DataCenter) whereIs(s serviceEntry) string {
 		return fmt.Sprintf("%s is behind the gateway: %s%s, or by path %s", s.Name, hostsByCode[dc.Code].hosts[roleGateway],
 			s.Base, s.Base)
 	case host == "":
-		return fmt.Sprintf("the hosts of %s are known only at %s", s.Name, strings.Join(s.centers(), ", "))
+		return fmt.Sprintf("the hosts of %s are known only in the data center%s", s.Name, listed(s.centers()))
 	}
 	return fmt.Sprintf("%s has a host of its own: %s%s, or by path /%s%s", s.Name, host, s.Base, s.Name, s.Base)
+}
+
+// listed is " us" or "s us, in", to be read after the word.
+func listed(codes []string) string {
+	if len(codes) == 1 {
+		return " " + codes[0]
+	}
+	return "s " + strings.Join(codes, ", ")
 }
 
 // centers are the codes of the data centers where the service has a host of its own.

@@ -16,6 +16,10 @@ func TestSpelledOtherwise(t *testing.T) {
 	for _, path := range []string{
 		"/v2/crm/1", "/v2/cr%6d/1", "/v2/cr%256d/1", "/v2/CRM/1", "/V2/crm/1", "/%762/crm/1", "/v2%2fcrm/1", "/v2//crm/1", "//v2/crm/1",
 		"/v2/crm;a/1", "/v2/crm%20/1", `/v2\crm/1`, "/v2/%5ccrm/1", "/v2/crm",
+		// By servers that leave out control characters and broken UTF-8, or end at NUL.
+		"/v2/crm%00/1", "/v2/%00crm/1", "/%00v2/crm/1", "/v2/crm%00x/1", "/v2/cr%0dm/1", "/v2/%c0crm/1", "/v2/\xffcrm/1", "/v2/crm%7f/1",
+		// By those that decode more than once, and leave what cannot be decoded; and by those that read UTF-8 carelessly.
+		"/v2/%2563rm/%25zz", "/v2/%25252563rm/1", "/v2%c0%afcrm/1", "/v2/%c0%ae/crm/1",
 	} {
 		for _, host := range []string{"download-accl.zoho.com", "download.zoho.com", "upload.zoho.com"} {
 			target, _, err := us.RouteHost(host, path, zoho.RouteOptions{})

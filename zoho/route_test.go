@@ -308,7 +308,7 @@ func TestRouteHostRefused(t *testing.T) {
 		{"us", "zohoapis.com", "/recruit/v2/x", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "recruit has a host of its own: recruit.zoho.com/recruit/v2"},
 		{"us", "www.zohoapis.com", "/voice/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "voice has a host of its own: voice.zoho.com"},
 		{"us", "www.zohoapis.com", "/forms/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, `"forms": no API that takes OAuth tokens`},
-		{"us", "directory.zoho.com", "/api/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "the host of its API is not known; if there is one"},
+		{"us", "directory.zoho.com", "/api/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "the host of its API is not known; if it has an API"},
 		{"us", "payroll.zoho.com", "/api/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "payroll is behind the gateway: www.zohoapis.com/payroll/v1"},
 		{"us", "analytics.zoho.com", "/api/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "analyticsapi.zoho.com/restapi/v2"},
 		{"us", "workerly.zoho.com", "/workerly/v2", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "www.workerly.zoho.com/workerly/v2"},
@@ -316,7 +316,7 @@ func TestRouteHostRefused(t *testing.T) {
 		{"ca", "sheet.zoho.com", "/api/v2", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "sheet is not offered in the data center ca"},
 		{"ca", "sheet.zohocloud.ca", "/api/v2", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "sheet is not offered in the data center ca"},
 		{"uk", "www.zohoapis.uk", "/creator/v2.1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "creator is not offered in the data center uk"},
-		{"eu", "payments.zoho.com", "/api/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "known only at us, in"},
+		{"eu", "payments.zoho.com", "/api/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "known only in the data centers us, in"},
 		{"eu", "www.site24x7.cn", "/api", zoho.RouteOptions{}, zoho.ErrDataCenter, "belongs to cn"},
 	}
 	for _, test := range tests {

@@ -113,10 +113,15 @@ func NearScopes(scope string) []string {
 }
 
 // candidates yields all that a scope may be meant to be: the known ones, and those of its own name with another
-// operation.
+// operation. Whose first part is one that exists is meant for that service: another one's scope is alike by chance.
 func candidates(scope string) func(yield func(string) bool) {
+	service := ParseScope(scope).Service
+	named := slices.ContainsFunc(knownScopes, func(known knownScope) bool { return strings.EqualFold(known.service, service) })
 	return func(yield func(string) bool) {
 		for _, known := range knownScopes {
+			if named && !strings.EqualFold(known.service, service) {
+				continue
+			}
 			for name := range strings.FieldsSeq(known.names) {
 				base := known.service + "." + name
 				if known.operations == "" && !yield(base) {

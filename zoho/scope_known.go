@@ -2,10 +2,13 @@ package zoho
 
 import "strings"
 
+// knownScope are scopes of one service: names, and operations, "" for none.
+type knownScope struct{ service, names, operations string }
+
 // knownScopes are scopes as the pages of Zoho's APIs spell them, by their first part: names, and behind a bar the
 // operations if they are not the usual ones. The list is not complete, as Zoho's own are not: it is good for
 // finding what a mistyped scope was meant to be, not for refusing one.
-var knownScopes = []struct{ service, names, operations string }{
+var knownScopes = []knownScope{
 	{"ZohoCRM", "modules modules.leads modules.accounts modules.contacts modules.deals modules.campaigns modules.tasks " +
 		"modules.cases modules.events modules.calls modules.solutions modules.products modules.vendors modules.pricebooks " +
 		"modules.quotes modules.salesorders modules.purchaseorders modules.invoices modules.custom modules.notes " +

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -131,7 +132,7 @@ func connect(
 		URL:         url,
 		State:       state,
 		RedirectURI: redirectURI,
-		Warnings:    append(flow.QuotaWarnings(client, account), orgWarnings(client)...),
+		Warnings:    slices.Concat(client.BrowserWarnings(account), flow.QuotaWarnings(client, account), orgWarnings(client)),
 	}, err
 }
 
@@ -156,7 +157,7 @@ func addScopes(
 		w, err := flow.Widen(ctx, client, onboard.Start{Account: account, RedirectURI: redirectURI})
 		return adminapi.ConnectStarted{URL: w.URL, State: w.ID, RedirectURI: redirectURI, Scopes: w.Scopes}, err
 	}
-	cb, err := onboard.ParsePasted(req.Callback)
+	cb, err := onboard.ParsePastedScopes(req.Callback)
 	if err != nil {
 		return nil, err
 	}
@@ -253,7 +254,7 @@ func invite(
 		Account:  account,
 		URL:      link,
 		Expires:  inv.Expires,
-		Warnings: linkWarnings(link),
+		Warnings: append(client.BrowserWarnings(account), linkWarnings(link)...),
 	}, err
 }
 

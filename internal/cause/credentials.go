@@ -11,6 +11,7 @@ type ClientCredentials struct {
 	Block   string // where its options stand, as in "client main"
 	SOID    string // "" = none is configured
 	Scopes  []string
+	Inherit string // block that the scopes stand in, if it is another one
 	Connect string // command that connects the account by a self client's code
 }
 
@@ -50,7 +51,7 @@ var credentialsTable = map[Cause]Explanation{
 	ScopeRefused: {
 		What: "Zoho refuses one of the scopes",
 		Why:  "one of them does not exist, or Zoho does not grant it to this client",
-		Do: "compare the line `scopes {scopes}` of {block} with the documentation of the API, letter by letter, " +
+		Do: "compare the line `scopes {scopes}` of {listed} with the documentation of the API, letter by letter, " +
 			"and take out what is not there",
 	},
 	GrantType: {
@@ -87,6 +88,10 @@ func (c *ClientCredentials) filled() []string {
 		block = "the block of `" + c.Block + "`"
 		out = "take `grant_type` and `soid` out of " + block
 	}
+	listed := block
+	if c.Inherit != "" {
+		listed = "the block of `" + c.Inherit + "`"
+	}
 	if c.SOID != "" {
 		soid = "it does not take `soid " + c.SOID + "` for one"
 	}
@@ -95,6 +100,7 @@ func (c *ClientCredentials) filled() []string {
 	}
 	return []string{
 		"{block}", block,
+		"{listed}", listed,
 		"{soid}", soid,
 		"{scopes}", scopes,
 		"{otherwise}", "if the product takes no client credentials, " + out + " and connect the account by a self client's " +

@@ -49,11 +49,14 @@ func (c *Client) ClientCredentials(account string) *cause.ClientCredentials {
 	if a == nil || a.GrantType == "" {
 		return nil
 	}
-	block := "client " + c.Name
+	block, inherit := "client "+c.Name, ""
 	if c.Accounts[account] != nil {
 		block = "account " + account
+		if len(a.Scopes) == 0 {
+			inherit = "client " + c.Name
+		}
 	}
-	return &cause.ClientCredentials{Block: block, SOID: a.SOID, Scopes: c.scopesOf(a),
+	return &cause.ClientCredentials{Block: block, SOID: a.SOID, Scopes: c.scopesOf(a), Inherit: inherit,
 		Connect: "caddy zoho connect " + c.Name + " " + account + " --self-client"}
 }
 

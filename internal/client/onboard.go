@@ -18,6 +18,7 @@ func (c *Client) Onboard() *onboard.Client {
 		RedirectURI: c.RedirectURI,
 		Scheme:      c.Scheme,
 		Org:         c.Org(),
+		SelfClient:  c.isSelfClient(),
 		SOID:        c.SOIDOf,
 		Accounts:    c.AccountsOf,
 		Siblings:    c.siblings,

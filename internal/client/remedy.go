@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,12 +19,14 @@ import (
 // Consent is how to get another grant. What is configured has to go first.
 func (c *Client) Consent(account string) string {
 	if own := c.ClientCredentials(account); own != nil { // nobody consents
-		return "compare `scopes` in the block of `" + own.Block + "` with the documentation of the API; " +
+		return "compare `scopes` in the block of `" + cmp.Or(own.Inherit, own.Block) + "` with the documentation of the API; " +
 			"the next access token is asked for with what stands there"
 	}
 	do := "give consent: " + c.ConnectCommand(account)
 	switch {
 	case c.isDeviceClient(): // to Zoho's page of consent for browsers it is no client
+	case c.isSelfClient(): // nor is this one
+		do = "generate a code in Zoho's API console (self client) and give it to " + c.ConnectCommand(account)
 	case len(c.Scopes) > 0:
 		do += ", or the pages of zoho_connect"
 	default:
@@ -39,7 +42,7 @@ func (c *Client) Consent(account string) string {
 // AddScopes is how a grant gets the scopes of the configuration that it lacks. Without any in the
 // configuration they come with another grant alone, as they do for what Zoho adds none to.
 func (c *Client) AddScopes(account string) string {
-	if len(c.Scopes) == 0 || c.ClientCredentials(account) != nil || c.isDeviceClient() {
+	if len(c.Scopes) == 0 || c.isSelfClient() || c.isDeviceClient() {
 		return c.Consent(account)
 	}
 	return "add the missing scopes to this grant: " + c.ConnectCommand(account) + " --add-scopes, " +
@@ -48,6 +51,19 @@ func (c *Client) AddScopes(account string) string {
 
 // isDeviceClient reports whether the client is of the type that connects accounts by device codes.
 func (c *Client) isDeviceClient() bool { return strings.HasPrefix(c.ID(), zoho.DeviceClientPrefix) }
+
+// isSelfClient reports whether the client is of the type that alone gets tokens without consent.
+func (c *Client) isSelfClient() bool {
+	if c.GrantType != "" {
+		return true
+	}
+	for _, account := range c.Accounts {
+		if account != nil && account.GrantType != "" {
+			return true
+		}
+	}
+	return false
+}
 
 // ConnectCommand brings a grant in. Without scopes there is nothing to ask consent for.
 func (c *Client) ConnectCommand(account string) string {
@@ -58,7 +74,7 @@ func (c *Client) ConnectCommand(account string) string {
 	switch {
 	case c.isDeviceClient():
 		command += " --device"
-	case len(c.Scopes) == 0:
+	case len(c.Scopes) == 0, c.isSelfClient():
 		command += " --self-client"
 	}
 	return command

@@ -47,10 +47,29 @@ func (e *exam) connection(ctx context.Context, s tokencache.Status) (well bool) 
 		})
 		return false
 	}
+	if e.otherOrganization(s) {
+		return false
+	}
 	e.waiting(s, next)
 	e.contention(s)
 	e.unrecognized(s)
 	return s.HasToken || s.Waiting == 0 && s.BudgetLeft > 0
+}
+
+// otherOrganization tells of a grant that another organization has given than the one that is configured by now.
+func (e *exam) otherOrganization(s tokencache.Status) bool {
+	soid := e.client.SOIDOf(s.Account)
+	if !e.client.Org() || s.Configured || s.Org == "" || s.Org == soid {
+		return false
+	}
+	e.tellConsent(adminapi.Finding{
+		Check:   adminapi.CheckGrant,
+		Account: s.Account,
+		What:    fmt.Sprintf("the grant was given by %s, and soid names %s", s.Org, soid),
+		Why:     "what is configured says whom to ask; the grant that is there goes on serving the organization that gave it",
+		Do:      e.client.Consent(s.Account) + "; or write the soid of before",
+	})
+	return true
 }
 
 // waiting tells why no token is asked for now; next is when one will be.

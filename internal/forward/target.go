@@ -5,8 +5,9 @@ package forward
 import (
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/spelling"
 )
 
 // Path cuts the path out of a request target as it was received.
@@ -133,57 +134,11 @@ func dots(segment string) int {
 // once, also what is no UTF-8, takes %2F or a backslash for a slash, or cuts off what follows
 // a semicolon or NUL.
 func partsOf(segment string) []string {
-	for range 4 {
-		segment = overlong.Replace(unescape(segment))
-	}
-	parts := strings.Split(segment, "/")
+	parts := strings.Split(spelling.Plain(segment), "/")
 	for i, part := range parts {
 		if end := strings.IndexAny(part, ";\x00"); end >= 0 {
 			parts[i] = part[:end]
 		}
 	}
 	return parts
-}
-
-// overlong are ways to write a dot and a slash that careless decoders of UTF-8 accept.
-var overlong = strings.NewReplacer(
-	`\`,
-	"/",
-	"\xc0\xae",
-	".",
-	"\xc0\xaf",
-	"/",
-	"\xc1\x9c",
-	"/",
-	"\xe0\x80\xae",
-	".",
-	"\xe0\x80\xaf",
-	"/",
-	"\xe0\x81\x9c",
-	"/",
-	"\xf0\x80\x80\xae",
-	".",
-	"\xf0\x80\x80\xaf",
-	"/",
-	"\xf0\x80\x81\x9c",
-	"/",
-)
-
-// unescape decodes what is percent-encoded, and leaves what only looks like it.
-func unescape(s string) string {
-	if strings.IndexByte(s, '%') < 0 {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) {
-			if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
-				b.WriteByte(byte(c))
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/spelling"
 )
 
 func TestMisreadTargets(t *testing.T) {
@@ -45,13 +47,13 @@ func TestClimbs(t *testing.T) {
 
 // readings are paths as servers read them. Their dot segments are not resolved yet.
 var readings = map[string]func(path string) string{
-	"Caddy":              unescape,
+	"Caddy":              spelling.Unescape,
 	"not decoded":        func(p string) string { return plainDots.Replace(p) },
-	"decoded twice":      func(p string) string { return unescape(unescape(p)) },
-	"backslash":          func(p string) string { return strings.ReplaceAll(unescape(p), `\`, "/") },
-	"careless UTF-8":     func(p string) string { return carelessUTF8.Replace(unescape(p)) },
-	"parameters":         func(p string) string { return unescape(withoutParameters(p)) },
-	"decoded parameters": func(p string) string { return withoutParameters(unescape(p)) },
+	"decoded twice":      func(p string) string { return spelling.Unescape(spelling.Unescape(p)) },
+	"backslash":          func(p string) string { return strings.ReplaceAll(spelling.Unescape(p), `\`, "/") },
+	"careless UTF-8":     func(p string) string { return carelessUTF8.Replace(spelling.Unescape(p)) },
+	"parameters":         func(p string) string { return spelling.Unescape(withoutParameters(p)) },
+	"decoded parameters": func(p string) string { return withoutParameters(spelling.Unescape(p)) },
 }
 
 var (
@@ -110,11 +112,11 @@ func TestDotSegmentsAreReadAlike(t *testing.T) {
 				t.Fatalf("%q: %s without merging slashes reads %q, want %q", p, name, got, want)
 			}
 		}
-		if got := strings.TrimSuffix(caddyhttp.CleanPath(unescape(p), true), "/"); "/"+strings.TrimPrefix(
+		if got := strings.TrimSuffix(caddyhttp.CleanPath(spelling.Unescape(p), true), "/"); "/"+strings.TrimPrefix(
 			got,
 			"/",
 		) != path.Clean(
-			unescape(first),
+			spelling.Unescape(first),
 		) {
 			t.Fatalf("%q: Caddy reads %q", p, got)
 		}

@@ -66,6 +66,19 @@ func ParsePasted(text string) (Callback, error) {
 	return parseCallback(values), nil
 }
 
+// ParsePastedScopes is ParsePasted for the answer to scopes that are being added. It has no code in it, so nothing but
+// the address will do.
+func ParsePastedScopes(text string) (Callback, error) {
+	if strings.TrimSpace(text) == "" {
+		return Callback{}, errCallback("Nothing was pasted.", "Paste the whole address that the browser ended at.")
+	}
+	if !strings.Contains(unescaped(text), "=") {
+		return Callback{}, errCallback("What was pasted does not say that scopes were added.",
+			"Paste the whole address that the browser ended at after you accepted, which has `scope_enhanced=` in it.")
+	}
+	return ParsePasted(text)
+}
+
 // isAddressToOpen reports whether an address is one of those at Zoho that a browser is sent to.
 func isAddressToOpen(address string) bool {
 	return slices.ContainsFunc([]string{"/oauth/v2/auth", "/oauth/v2/org/auth", "/token/addextrascope"},

@@ -20,6 +20,7 @@ type Client struct {
 	RedirectURI string            // "": where the pages are served
 	Scheme      string            // of the Authorization header
 	Org         bool              // organizations consent, and not users
+	SelfClient  bool              // it has accounts with tokens of its own, so it is of the type for which Zoho has no page of consent
 	// SOID names the organization of an account, as in zohopay.1234; "" if none is configured.
 	SOID func(account string) string
 	// Served is the callback of the pages as far as the configuration tells, for who has no
@@ -183,4 +184,26 @@ func (cl *Client) revoke(ctx context.Context, g tokencache.Grant) error {
 		return nil
 	}
 	return err
+}
+
+// BrowserWarnings tell whoever is about to consent in a browser that Zoho has no page for clients of that type, and
+// what to do instead.
+func (cl *Client) BrowserWarnings(account string) []string {
+	way := cl.otherThanBrowser(account)
+	if way == "" {
+		return nil
+	}
+	return []string{"Zoho has no page of consent in a browser for a client of this type: " + way}
+}
+
+// otherThanBrowser is how an account is connected where Zoho has no page of consent for the client's type, "" elsewhere.
+func (cl *Client) otherThanBrowser(account string) string {
+	command := "`caddy zoho connect " + cl.Name + " " + ShowAccount(account)
+	switch {
+	case strings.HasPrefix(cl.ID(), zoho.DeviceClientPrefix):
+		return command + " --device` shows a code to type in on any device"
+	case cl.SelfClient:
+		return command + " --self-client` takes a code that Zoho's API console generates"
+	}
+	return ""
 }

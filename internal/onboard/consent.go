@@ -19,7 +19,7 @@ func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ error) {
 	case len(cl.Scopes) == 0:
 		return "", "", errNoScopes(cl)
 	case s.RedirectURI == "":
-		return "", "", errNoRedirectURI(cl)
+		return "", "", errNoRedirectURI(cl, s.Account)
 	}
 	soid := cl.soid(s.Account)
 	if cl.Org && soid == "" {
@@ -32,6 +32,7 @@ func (f *Flow) Begin(cl *Client, s Start) (url, state string, _ error) {
 		Pasted:      s.Browser == "",
 		RevokeOld:   s.RevokeOld,
 		ReplaceLost: s.ReplaceLost,
+		SOID:        soid,
 		Invitation:  s.invitation,
 		Expires:     time.Now().Add(consentLife),
 	}
@@ -97,6 +98,7 @@ func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser stri
 		return Result{}, c, errCallbackCode(failed, cb, center)
 	}
 	p.browser, p.invited, p.revokeOld, p.replaceLost = c.Browser, c.Invitation, c.RevokeOld, c.ReplaceLost
+	p.soid = c.SOID
 	result, err := f.complete(ctx, cl, p)
 	return result, c, err
 }
@@ -136,6 +138,7 @@ type consent struct {
 	Pasted      bool // no browser is to come
 	RevokeOld   bool
 	ReplaceLost bool
+	SOID        string // organization that is asked, "" for a user
 	Invitation  *Invitation
 	Expires     time.Time
 }

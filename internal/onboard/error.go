@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
@@ -199,7 +200,16 @@ func errNoSOID(cl *Client, account string) error {
 	}
 }
 
-func errNoRedirectURI(cl *Client) error {
+func errNoRedirectURI(cl *Client, account string) error {
+	if way := cl.otherThanBrowser(account); way != "" {
+		return &Error{
+			Status: http.StatusConflict,
+			Code:   codeNoRedirectURI,
+			Text: fmt.Sprintf("Client %s has no redirect_uri, and is of a type for which Zoho has no page of consent in a browser.",
+				cl.Name),
+			Remedy: cause.Sentence(way),
+		}
+	}
 	return &Error{
 		Status: http.StatusConflict,
 		Code:   codeNoRedirectURI,

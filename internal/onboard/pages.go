@@ -213,7 +213,7 @@ func (v *visit) row(s tokencache.Status) row {
 		StateWord: strings.ReplaceAll(s.Shown(), "_", " "),
 		Left:      lifeLeft(s),
 		Tokens:    "none",
-		Remedy:    remedy(s),
+		Remedy:    remedy(s, v.Client.Scopes),
 		Granted:   GrantedScopes(s),
 		Missing:   ScopesToAdd(s, v.Client.Scopes),
 	}

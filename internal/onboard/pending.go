@@ -22,7 +22,8 @@ type pendingGrant struct {
 	revokeOld bool   // give it back
 	browser   browserID
 	invited   *Invitation
-	saving    bool // it is being stored, or was
+	soid      string // organization that was asked, "" for a user
+	saving    bool   // it is being stored, or was
 
 	replaceLost bool // also a grant that cannot be read
 }
@@ -37,6 +38,7 @@ type waitingGrant struct {
 	Asked       string
 	RevokeOld   bool
 	ReplaceLost bool
+	SOID        string
 	Browser     browserID
 	Kept        time.Time
 }
@@ -55,6 +57,7 @@ func (f *Flow) waiting(p *pendingGrant) waitingGrant {
 		Asked:       p.asked,
 		RevokeOld:   p.revokeOld,
 		ReplaceLost: p.replaceLost,
+		SOID:        p.soid,
 		Browser:     p.browser,
 		Kept:        time.Now(),
 	}
@@ -72,6 +75,7 @@ func (f *Flow) pendingOf(w waitingGrant) *pendingGrant {
 		asked:       w.Asked,
 		revokeOld:   w.RevokeOld,
 		replaceLost: w.ReplaceLost,
+		soid:        w.SOID,
 		browser:     w.Browser,
 	}
 }
@@ -92,6 +96,9 @@ func (p *pendingGrant) describe(ctx context.Context, cl *Client) {
 	if accounts, err := cl.accounts(*g); err == nil {
 		who := accounts.Identify(ctx, token, g.APIDomain, g.Scopes)
 		g.User, g.Org = who.User, who.Org
+	}
+	if p.soid != "" { // which gives the grant, whoever has consented for it
+		g.Org = p.soid
 	}
 }
 

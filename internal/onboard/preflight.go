@@ -35,7 +35,7 @@ func (v *visit) prepare() {
 		"Checks":      v.preflight(account),
 		"Before":      v.statusOf(account),
 		"Lost":        v.Flow.Unreadable(v.Client, account),
-		"Warnings":    v.Flow.QuotaWarnings(v.Client, account),
+		"Warnings":    append(v.Client.BrowserWarnings(account), v.Flow.QuotaWarnings(v.Client, account)...),
 	})
 }
 
@@ -113,7 +113,7 @@ func (v *visit) preflight(account string) []preflightCheck {
 				"from its address: that server has to ask who they are.",
 		})
 	}
-	if len(v.Client.Scopes) > 0 {
+	if len(v.Client.Scopes) > 0 && !v.Client.Org { // an organization is known by its soid
 		checks = append(checks, preflightCheck{
 			OK:   zoho.TellsUser(v.Client.Scopes),
 			Text: "The scopes let Zoho say who has consented.",

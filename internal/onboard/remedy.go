@@ -1,14 +1,16 @@
 package onboard
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// remedy says what is wrong with a connection and what to do about it, "" if it needs nothing.
-func remedy(s tokencache.Status) string {
+// remedy says what is wrong with a connection and what to do about it, "" if it needs nothing. scopes are the client's.
+func remedy(s tokencache.Status, scopes []string) string {
 	facts := cause.Facts{
 		Client:  s.Client,
 		Account: s.Account,
@@ -17,10 +19,26 @@ func remedy(s tokencache.Status) string {
 		Lost:    s.LostEarly,
 	}
 	if s.ByClient {
-		facts.ClientCredentials = &cause.ClientCredentials{SOID: s.Org, Scopes: s.Scopes}
+		facts.ClientCredentials = &cause.ClientCredentials{
+			Block:   blockOf(s.Account),
+			SOID:    s.Org,
+			Scopes:  s.Scopes,
+			Connect: "caddy zoho connect " + s.Client + " " + s.Account + " --self-client",
+		}
+		if slices.Equal(s.Scopes, scopes) {
+			facts.ClientCredentials.Inherit = "client " + s.Client
+		}
 	}
 	e := cause.Of(causeOf(s), facts)
 	return strings.TrimSpace(cause.Sentence(e.What) + " " + cause.Sentence(e.Do))
+}
+
+// blockOf is where the options of an account stand: those of default may be the client's own.
+func blockOf(account string) string {
+	if account == DefaultAccount {
+		return ""
+	}
+	return "account " + account
 }
 
 // causeOf is why a connection needs somebody, "" if it does not.
@@ -35,7 +53,11 @@ func causeOf(s tokencache.Status) cause.Cause {
 	case s.State == tokencache.StateContended:
 		return cause.Contended
 	}
-	return cause.Cause(failing(s))
+	why := cause.Cause(failing(s))
+	if why == cause.Rejected {
+		return zoho.Rejection(s.LastError)
+	}
+	return why
 }
 
 // failing is the word for what goes wrong now, "" for a failure that is over. That of

@@ -3,6 +3,7 @@ package onboard
 import (
 	"context"
 	"errors"
+	"fmt"
 	"html"
 	"net/http"
 	"net/http/httptest"
@@ -63,8 +64,33 @@ func TestRemedyOfNow(t *testing.T) {
 		{"dead, and not written", tokencache.Status{State: tokencache.StateDead, Waiting: tokencache.KindDead, LastError: "store: tokens.db: no space left"}, "give consent"},
 	} {
 		test.status.HasGrant = true
-		if got := remedy(test.status); !strings.Contains(got, test.says) || (test.says == "") != (got == "") {
+		if got := remedy(test.status, nil); !strings.Contains(got, test.says) || (test.says == "") != (got == "") {
 			t.Errorf("%s: %q", test.name, got)
+		}
+	}
+}
+
+// TestRemedyOfMisconfigured: what Zoho refuses of a request for the client's own token is named, with the line to
+// write, as doctor and the answers to apps name it.
+func TestRemedyOfMisconfigured(t *testing.T) {
+	for code, says := range map[string][]string{
+		"missing_org_info": {"Zoho requires an organization.", "`soid SERVICE.ORG` into the block of `account east`"},
+		"invalid_soid":     {"Zoho refuses the organization.", "`soid SERVICE.ORG`", "caddy zoho connect main east --self-client"},
+		"invalid_scope":    {"Zoho refuses one of the scopes.", "`scopes ZohoCRM.modules.ALL` of the block of `client main`"},
+		"invalid_client":   {"Zoho rejects the client.", "Self Client"},
+	} {
+		said := fmt.Sprintf("client_rejected: accounts server refuses the token call: %s (status 200)", code)
+		if code == "invalid_client" {
+			said = "client_rejected: accounts server refuses the client: invalid_client (status 200)"
+		}
+		got := remedy(tokencache.Status{
+			Key: tokencache.Key{Client: "main", Account: "east"}, HasGrant: true, Configured: true, ByClient: true, State: tokencache.StateDead,
+			Waiting: tokencache.KindRejected, Scopes: []string{"ZohoCRM.modules.ALL"}, LastError: said,
+		}, []string{"ZohoCRM.modules.ALL"})
+		for _, part := range says {
+			if !strings.Contains(got, part) {
+				t.Errorf("%s: %q without %q", code, got, part)
+			}
 		}
 	}
 }

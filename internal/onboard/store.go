@@ -71,7 +71,7 @@ func (f *Flow) replace(cl *Client, p *pendingGrant) (_ Result, old tokencache.Gr
 	}
 	result := cl.result(p.account, p.grant)
 	result.Replaced, result.Warnings = replaces || lost, p.warnings
-	if replaces && (old.User == "" || p.grant.User == "") {
+	if replaces && p.soid == "" && (old.User == "" || p.grant.User == "") {
 		result.warn("whether it is the same user as before is not known, since Zoho has not said who gave %s; "+
 			"with the scope %s it does", unnamed(old, p.grant), zoho.ScopeProfile)
 	}

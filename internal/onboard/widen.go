@@ -50,7 +50,7 @@ func (f *Flow) Widen(ctx context.Context, cl *Client, s Start) (Widening, error)
 	case len(cl.Scopes) == 0:
 		return Widening{}, errNoScopes(cl)
 	case s.RedirectURI == "":
-		return Widening{}, errNoRedirectURI(cl)
+		return Widening{}, errNoRedirectURI(cl, s.Account)
 	}
 	grant, err := f.grantOf(cl, s.Account)
 	if err != nil {

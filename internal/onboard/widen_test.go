@@ -187,3 +187,22 @@ func TestPastedWidening(t *testing.T) {
 		}
 	}
 }
+
+// TestPastedWithoutAnswer: who adds scopes is not told to paste a code, which there is none of.
+func TestPastedWithoutAnswer(t *testing.T) {
+	for text, says := range map[string]string{
+		"see the page": "does not say that scopes were added", "https://x.example/callback": "does not say that scopes were added",
+		"1000.a.b": "does not say that scopes were added", "": "Nothing was pasted", " \n": "Nothing was pasted",
+	} {
+		_, err := ParsePastedScopes(text)
+		if e := asError(err); err == nil || !strings.Contains(e.Text, says) || strings.Contains(e.Text+e.Remedy, "code") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if cb, err := ParsePastedScopes("https%3A%2F%2Fx%3Fstatus%3Dsuccess%26scope_enhanced%3Dtrue"); err != nil || cb != accepted {
+		t.Errorf("%+v, %v", cb, err)
+	}
+	if cb, err := ParsePastedScopes("https://x/callback?error=access_denied"); err != nil || cb.Error != "access_denied" {
+		t.Errorf("%+v, %v", cb, err)
+	}
+}
