@@ -92,6 +92,7 @@ func TestPanicInTheConfiguration(t *testing.T) {
 		r.client.Grant = func(string) (tokencache.Grant, bool, error) { panic("in a placeholder") }
 		tok, err := n.Resource("crm", "").Get(t.Context(), r.client)
 		r.wantError(tok, err, tokencache.KindTemporary)
+		synctest.Wait() // the flight has looked at the grant for the last time
 		r.client.Grant = grant
 		r.get("crm")
 	})
