@@ -1,6 +1,6 @@
 # What the README and CONTRIBUTING.md name; the work is done by .ci/run.
 
-.PHONY: test check fuzz bench mutants demo
+.PHONY: test check fuzz bench bench-proxy mutants demo
 
 test: ## the tests
 	go test ./...
@@ -13,6 +13,10 @@ fuzz: ## each fuzz target for about a minute
 
 bench: ## the benchmarks, with allocations
 	go test -run='^$$' -bench=. -benchmem ./...
+
+bench-proxy: ## calls over a distance, and processor time beside other proxies
+	go run ./cmd/bench distance
+	go run ./cmd/bench processor
 
 mutants: ## changed code that no test notices; MUTANTS=internal/callers for one folder
 	.ci/run --no-install mutants

@@ -112,10 +112,6 @@ const (
 	pingLimit = 15 * time.Second
 
 	maxSessions = 64 // of TLS, one for each host and port, to resume them
-
-	// bufferSize, in bytes, of what is read and written at once. It takes a tenth of the processor time of
-	// net/http's 4 KiB, for the price of 8 MiB with 64 callers.
-	bufferSize = 32 << 10
 )
 
 // fillDefaults sets what our promises need: answers as Zoho encoded them, and large
@@ -129,12 +125,6 @@ func (t *Transport) fillDefaults() {
 	}
 	if t.KeepAlive.IdleConnTimeout == 0 {
 		t.KeepAlive.IdleConnTimeout = caddy.Duration(idleTime)
-	}
-	if t.ReadBufferSize == 0 {
-		t.ReadBufferSize = bufferSize
-	}
-	if t.WriteBufferSize == 0 {
-		t.WriteBufferSize = bufferSize
 	}
 	off := false
 	t.Compression = &off

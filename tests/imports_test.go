@@ -111,6 +111,7 @@ var layers = map[string][]string{
 		"zoho",
 	},
 	"cmd/caddy":   {""},
+	"cmd/bench":   {"", "internal/testbed", "zohosim"},
 	"cmd/demo":    {"", "internal/testbed", "zohosim"},
 	"cmd/zohosim": {"zohosim"},
 	"tests": {

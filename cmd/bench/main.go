@@ -23,9 +23,6 @@ import (
 	_ "github.com/caddy-zoho/caddy-zoho"
 )
 
-// role in the environment makes this program one of the processes that it starts.
-const role = "CADDY_ZOHO_BENCH_ROLE"
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -22,6 +22,9 @@ const (
 	clientSecret = "bench-client-secret"
 )
 
+// role in the environment makes this program one of the processes that it starts.
+const role = "CADDY_ZOHO_BENCH_ROLE"
+
 // server is a process that answers at a URL.
 type server struct {
 	*testbed.Process
