@@ -3,6 +3,7 @@
 //
 //	go run ./cmd/bench distance    calls to a Zoho that is 20, 40 and 120 ms away, direct and through the proxy
 //	go run ./cmd/bench processor   processor time of a call, beside plain Caddy and others that do a part of the work
+//	go run ./cmd/bench start       from the start of a process to the first call that it answers
 //
 // Only what is compared within one run means something on another machine.
 package main
@@ -46,7 +47,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("say what to measure: distance or processor")
+		return errors.New("say what to measure: distance, processor or start")
 	}
 	flags := flag.NewFlagSet(args[0], flag.ExitOnError)
 	switch args[0] {
@@ -62,6 +63,11 @@ func run(ctx context.Context, args []string) error {
 		flags.IntVar(&p.calls, "calls", 5000, "`number` of calls in a turn")
 		_ = flags.Parse(args[1:])
 		return p.measure(ctx)
+	case "start":
+		s := new(startup)
+		flags.IntVar(&s.starts, "starts", 20, "`number` of starts of each kind")
+		_ = flags.Parse(args[1:])
+		return s.measure(ctx)
 	}
-	return fmt.Errorf("%q cannot be measured: say distance or processor", args[0])
+	return fmt.Errorf("%q cannot be measured: say distance, processor or start", args[0])
 }

@@ -54,13 +54,31 @@ func startCaddy(ctx context.Context, dir, options, site string, env ...string) (
 		return nil, err
 	}
 	return start(ctx, func(port string) *exec.Cmd {
-		config := filepath.Join(dir, "Caddyfile."+port)
-		text := fmt.Sprintf("{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n\t%s\n}\nhttp://:%s {\n\tbind 127.0.0.1\n\t%s\n}\n", options, port, site)
-		_ = os.WriteFile(config, []byte(text), 0o600) // Caddy says that it is not there
+		config, _ := writeConfig(dir, port, options, site) // Caddy says that it is not there
 		cmd := exec.CommandContext(ctx, self, "run", "--config", config, "--adapter", "caddyfile")
 		cmd.Env = append(testbed.Environment(dir, port, "off", zohosim.Client{ID: clientID, Secret: clientSecret}), append(env, role+"=caddy")...)
 		return cmd
 	})
+}
+
+// writeConfig writes a Caddyfile with global options and one site.
+func writeConfig(dir, port, options, site string) (path string, err error) {
+	path = filepath.Join(dir, "Caddyfile."+port)
+	text := fmt.Sprintf("{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n\t%s\n}\nhttp://:%s {\n\tbind 127.0.0.1\n\t%s\n}\n", options, port, site)
+	return path, os.WriteFile(path, []byte(text), 0o600)
+}
+
+// oneAccount are the options of a proxy in front of an origin.
+func oneAccount(store, origin string) string {
+	return fmt.Sprintf(`zoho {
+		store bolt %s
+		client main {
+			data_center   %s %s
+			client_id     {env.ZOHO_CLIENT_ID}
+			client_secret {env.ZOHO_CLIENT_SECRET}
+			refresh_token {env.ZOHO_REFRESH_TOKEN}
+		}
+	}`, store, origin, origin)
 }
 
 // start starts a server at a free port and waits until it answers, whatever that is.

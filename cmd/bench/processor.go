@@ -97,20 +97,11 @@ func startAll(ctx context.Context, dir, origin string) (all []*contender, err er
 			err = fmt.Errorf("%s: %w", name, startErr)
 		}
 	}
-	ours := fmt.Sprintf(`zoho {
-		store bolt %s
-		client main {
-			data_center   %s %s
-			client_id     {env.ZOHO_CLIENT_ID}
-			client_secret {env.ZOHO_CLIENT_SECRET}
-			refresh_token {env.ZOHO_REFRESH_TOKEN}
-		}
-	}`, dir+"/store", origin, origin)
 	for _, c := range []struct{ name, options, site, env string }{
 		{"plain Caddy, a fixed token, the same pool", "", "reverse_proxy " + origin + " {\n\t\t" + plainPool + "\n\t}", ""},
-		{"caddy-zoho", ours, "zoho_proxy", ""},
+		{"caddy-zoho", oneAccount(dir+"/store", origin), "zoho_proxy", ""},
 		{"plain Caddy, a fixed token, as installed", "", "reverse_proxy " + origin + " {\n\t\theader_up Authorization \"Zoho-oauthtoken " + token + "\"\n\t}", ""},
-		{"caddy-zoho as the files in deploy/ start it", strings.Replace(ours, "/store", "/deployed", 1), "zoho_proxy", "GOGC=400"},
+		{"caddy-zoho as the files in deploy/ start it", oneAccount(dir+"/deployed", origin), "zoho_proxy", "GOGC=400"},
 	} {
 		s, startErr := startCaddy(ctx, dir, c.options, c.site, "ZOHO_REFRESH_TOKEN=1000.refresh", c.env)
 		add(c.name, s, startErr)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -149,6 +150,7 @@ func (b *Store) SaveGrants(client string, secrets [][]byte, grants map[string]to
 	if len(keys) == 0 {
 		return nil
 	}
+	slices.SortFunc(keys, tokencache.Key.Compare) // until it is committed a bucket is one list, into which each is put at its place
 	return b.saveGrants(keys, func(f *dbFile, tx *bolt.Tx, change uint64) error {
 		if anew {
 			if err := f.giveUpKey(tx, keys[0], secrets); err != nil {
