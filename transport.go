@@ -111,7 +111,7 @@ const (
 	pingAfter = 30 * time.Second
 	pingLimit = 15 * time.Second
 
-	maxSessions = 64 // of TLS, one for each host and port, to resume them
+	maxSessions = 64 // of TLS, one for each host, to resume them
 )
 
 // fillDefaults sets what our promises need: answers as Zoho encoded them, and large

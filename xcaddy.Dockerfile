@@ -16,5 +16,5 @@ COPY --from=builder /usr/bin/caddy /usr/bin/caddy
 # Configured by ZOHO_* variables alone; mount another file over it for more. It
 # listens on loopback: let the container share the app's network (deploy/).
 COPY Caddyfile.example /etc/caddy/Caddyfile
-# A sixth less processor time for 30 MiB of memory. Caddy sets GOMEMLIMIT by the container's limit, which bounds it.
+# A tenth to a sixth less processor time for 30 MiB of memory. Caddy sets GOMEMLIMIT by the container's limit, which bounds it.
 ENV GOGC=400

@@ -155,8 +155,13 @@ func TestIdleConnectionsAreAsked(t *testing.T) {
 	c := startCaddy(t, oneClient, "ZOHO_DATA_CENTER="+baseURL+" https://"+l.Addr().String(), "ZOHO_REFRESH_TOKEN="+grant,
 		"ZOHO_CLIENT_OPTIONS=trusted_ca "+ca.file(t))
 	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
-	if asked := <-ended; !asked {
-		t.Error("the connection was not asked whether it lives")
+	select {
+	case asked := <-ended:
+		if !asked {
+			t.Error("the connection was not asked whether it lives")
+		}
+	case <-time.After(3 * time.Minute):
+		t.Error("a connection without an answer was not given up")
 	}
 	c.succeed(http.MethodGet, "/crm/v8/Leads", "")
 	c.stop()

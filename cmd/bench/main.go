@@ -56,12 +56,18 @@ func run(ctx context.Context, args []string) error {
 		flags.IntVar(&d.calls, "calls", 100, "`number` of calls of each kind")
 		flags.Func("silence", "the first call after this `time` without any is measured as well, such as 10m; may be given several times", d.addSilence)
 		_ = flags.Parse(args[1:])
+		if d.calls < 1 {
+			return errors.New("-calls: at least 1")
+		}
 		return d.measure(ctx)
 	case "processor":
 		p := new(processor)
 		flags.IntVar(&p.rounds, "rounds", 21, "`number` of rounds in which all take turns")
 		flags.IntVar(&p.calls, "calls", 5000, "`number` of calls in a turn")
 		_ = flags.Parse(args[1:])
+		if p.calls < 1 || p.rounds < 1 {
+			return errors.New("-calls and -rounds: at least 1")
+		}
 		return p.measure(ctx)
 	case "start":
 		s := new(startup)

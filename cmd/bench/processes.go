@@ -101,6 +101,7 @@ func start(ctx context.Context, command func(port string) *exec.Cmd) (*server, e
 		return err == nil
 	})
 	if err != nil {
+		s.stop()
 		return nil, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, s.output.String())
 	}
 	return s, nil

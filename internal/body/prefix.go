@@ -16,9 +16,9 @@ const (
 	prefixLimit = 64 << 10 // of a body that may be a refusal
 
 	// For it to arrive; whoever drips is passed on as it is. A refusal that is not understood fails a
-	// call, so it is waited for even where this process gets no time to read it; a success is not held up.
+	// call, so it is waited for even where this process gets no time to read it; nothing else is held up.
 	refusalWait = 10 * time.Second
-	successWait = 2 * time.Second
+	prefixWait  = 2 * time.Second
 )
 
 // Prefix looks at the beginning of a body and puts it back, so that the app gets the
@@ -27,7 +27,11 @@ func Prefix(res *http.Response) []byte {
 	if res.Body == nil || res.Body == http.NoBody {
 		return nil
 	}
-	return decoders.decode(res, ahead(res).seen)
+	wait := prefixWait
+	if res.StatusCode >= http.StatusBadRequest {
+		wait = refusalWait
+	}
+	return decoders.decode(res, ahead(res, wait).seen)
 }
 
 // Measure gives a short answer its length, which it came without, so that its end does not wait
@@ -36,7 +40,7 @@ func Measure(res *http.Response) {
 	if res.ContentLength >= 0 || res.Body == nil || len(res.Trailer) > 0 {
 		return
 	}
-	if p := ahead(res); p.ahead && p.end == io.EOF {
+	if p := ahead(res, prefixWait); p.ahead && p.end == io.EOF {
 		res.ContentLength, res.TransferEncoding = int64(len(p.seen)), nil
 		res.Header.Set("Content-Length", strconv.Itoa(len(p.seen)))
 	}
@@ -99,13 +103,9 @@ type readAhead struct {
 }
 
 // ahead reads the beginning of an answer's body ahead, and puts it back.
-func ahead(res *http.Response) *readAhead {
+func ahead(res *http.Response, wait time.Duration) *readAhead {
 	p := &readAhead{chunks: make(chan []byte), stop: make(chan struct{}), rest: res.Body, length: res.ContentLength}
 	go p.read()
-	wait := successWait
-	if res.StatusCode >= http.StatusBadRequest {
-		wait = refusalWait
-	}
 	p.seen = p.collect(wait)
 	res.Body = p
 	return p

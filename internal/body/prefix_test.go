@@ -120,6 +120,19 @@ func TestPeekWaits(t *testing.T) {
 	}
 }
 
+// TestMeasureIsBrief: an answer whose end does not come is held up no longer because it is an error.
+func TestMeasureIsBrief(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		open, writer := io.Pipe()
+		defer writer.Close()
+		begin := time.Now()
+		res := &http.Response{StatusCode: http.StatusRequestEntityTooLarge, Body: open, ContentLength: -1, Header: http.Header{}}
+		if Measure(res); time.Since(begin) > 2*time.Second || res.ContentLength != -1 {
+			t.Errorf("held up for %s, length %d", time.Since(begin), res.ContentLength)
+		}
+	})
+}
+
 // TestPeekEndsWithTheLength: an announced length is all there is to wait for. Over
 // HTTP/2 the stream of a refusal may stay open until an upload ends that never will.
 func TestPeekEndsWithTheLength(t *testing.T) {

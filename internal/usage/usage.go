@@ -99,17 +99,20 @@ type Connection struct {
 	Callers  []string            // sorted; of each service the first hundred
 }
 
-// Connections are those that were called.
+// Connections are those that were called. No call waits until all of them are told.
 func (u *Usage) Connections() map[tokencache.Key]Connection {
-	all := make(map[tokencache.Key]Connection)
 	u.mu.RLock()
-	defer u.mu.RUnlock()
-	for _, of := range u.resources {
+	resources := slices.Collect(maps.Values(u.resources))
+	u.mu.RUnlock()
+	all := make(map[tokencache.Key]Connection)
+	for _, of := range resources {
 		c, ok := all[of.key]
 		if !ok {
 			c.Services = make(map[string][]string)
 		}
+		u.mu.RLock()
 		c.add(of)
+		u.mu.RUnlock()
 		all[of.key] = c
 	}
 	return all

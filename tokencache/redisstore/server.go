@@ -232,7 +232,7 @@ func (s *server) try(limit time.Duration, call call) error {
 	begun := time.Now()
 	err := s.once(limit, call)
 	stoodStill := judge(err) == faultSlow && time.Since(begun) > limit+standstill
-	if stoodStill || wasCut(err) {
+	if (stoodStill || wasCut(err)) && !errors.As(err, new(unrepeatable)) {
 		err = s.once(limit, call)
 	}
 	return err
@@ -243,11 +243,8 @@ type unrepeatable struct{ error }
 
 func (e unrepeatable) Unwrap() error { return e.error }
 
-// wasCut reports whether the connection ended while something was asked on it that can be asked again.
+// wasCut reports whether the connection ended while something was asked on it.
 func wasCut(err error) bool {
-	if errors.As(err, new(unrepeatable)) {
-		return false
-	}
 	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
 		if errors.Is(err, end) {
 			return true

@@ -32,27 +32,33 @@ func TestNoTurn(t *testing.T) {
 }
 
 // TestStandstill: a process that stood still for longer than a call may take asks once more, and does not
-// take Redis for away (S-53). One that waited for an answer does not.
+// take Redis for away (S-53). One that waited for an answer does not, and what must not be done twice is not.
 func TestStandstill(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{name: "redis", turns: make(chan struct{}, 1)}
 		for _, test := range []struct {
 			took   time.Duration
+			end    error
 			calls  int
 			failed bool
-		}{{time.Minute, 2, false}, {callLimit, 1, true}} {
+		}{
+			{time.Minute, context.DeadlineExceeded, 2, false},
+			{callLimit, context.DeadlineExceeded, 1, true},
+			{time.Minute, unrepeatable{context.DeadlineExceeded}, 1, true},
+		} {
 			calls := 0
 			err := s.do(func(context.Context, redis.UniversalClient) error {
 				if calls++; calls > 1 {
 					return nil
 				}
 				time.Sleep(test.took)
-				return context.DeadlineExceeded
+				return test.end
 			})
 			if calls != test.calls || (err != nil) != test.failed || s.blocked() != nil {
 				t.Errorf("after %s: %d calls, %v, %v", test.took, calls, err, s.blocked())
 			}
+			s.answered()
 		}
 	})
 }
