@@ -181,12 +181,16 @@ func TestSignalsFindAFreeThread(t *testing.T) {
 		n, _, _ = strings.Cut(n, "\n")
 		return strings.TrimSpace(n)
 	}
-	before := switches()
-	spread(400, 16, func(int) { m.wantServed(false, "shop") })
-	m.wantCLI(cli{"rekey", 0, "", ""}, cli{"status", 0, "shop", ""})
-	if after := switches(); after != before {
-		t.Errorf("the first thread has worked: it was switched %s times before, and %s times after", before, after)
+	var before, after string
+	for range 3 { // at first it may still say that Caddy has started
+		before = switches()
+		spread(400, 16, func(int) { m.wantServed(false, "shop") })
+		m.wantCLI(cli{"rekey", 0, "", ""}, cli{"status", 0, "shop", ""})
+		if after = switches(); after == before {
+			return
+		}
 	}
+	t.Errorf("the first thread works: it was switched %s times before, and %s times after", before, after)
 }
 
 // TestRekeyWhileWritesHang, S-41: the disk of the store answers who reads, and lets those wait who write. rekey says so.
