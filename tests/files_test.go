@@ -194,37 +194,61 @@ func TestCustomService(t *testing.T) {
 	}
 }
 
-// TestSDKFiles: Zoho's own SDK uploads, and downloads the result, with nothing but the proxy's URL. Its
-// package is looked for where NODE_SDK says.
+// TestSDKFiles: Zoho's own SDKs upload, and download the result, with nothing but the proxy's URL. They
+// are looked for where NODE_SDK and JAVA_SDK say.
 func TestSDKFiles(t *testing.T) {
 	t.Parallel()
-	dir := os.Getenv("NODE_SDK")
-	if dir == "" {
-		t.Skip("NODE_SDK does not name a folder where `npm install @zohocrm/nodejs-sdk-8.0@2.0.0` was run")
+	for language, test := range map[string]struct {
+		where, wants string
+		command      func(t *testing.T, where string) []string
+	}{
+		"Node": {"NODE_SDK", "a folder where `npm install @zohocrm/nodejs-sdk-8.0@2.0.0` was run", nodeSDK},
+		"Java": {"JAVA_SDK", "a class path with zohocrm-java-sdk-8.0 and what that needs", func(t *testing.T, path string) []string {
+			source, err := filepath.Abs("clients/Sdk.java")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return []string{tool(t, "java"), "-cp", path, source}
+		}},
+	} {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			where := os.Getenv(test.where)
+			if where == "" {
+				t.Skip(test.where + " does not name " + test.wants)
+			}
+			c, z := startFileHosts(t, "", "answer_token_calls")
+			command := append(test.command(t, where), c.url, "/_host/download-accl.zoho.eu/v2/crm/1/bulk-write/2/2.zip")
+			cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+			cmd.Dir, cmd.Env = t.TempDir(), append(testbed.Environ(), "no_proxy=127.0.0.1", "NO_PROXY=127.0.0.1")
+			out, err := cmd.CombinedOutput()
+			if err != nil || string(out) != "upload 200 FILE_UPLOAD_SUCCESS\ndownload 200 PK result\n" {
+				t.Errorf("%v: %s", err, out)
+			}
+			calls := z.took()
+			if len(calls) != 2 || !strings.HasPrefix(calls[0], "POST content.zohoapis.eu/crm/v8/upload") ||
+				!strings.HasPrefix(calls[1], "GET download-accl.zoho.eu/v2/crm/1/bulk-write/2/2.zip") {
+				t.Errorf("%q", calls)
+			}
+		})
 	}
-	c, z := startFileHosts(t, "", "answer_token_calls")
+}
+
+// nodeSDK copies the script to its packages: Node looks for them beside it.
+func nodeSDK(t *testing.T, where string) []string {
+	t.Helper()
 	script, err := os.ReadFile("clients/sdk.mjs")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err = filepath.Abs(dir)
+	where, err = filepath.Abs(where)
 	if err != nil {
 		t.Fatal(err)
 	}
-	copied := filepath.Join(dir, "caddy-zoho-test.mjs") // Node looks for packages beside the script
+	copied := filepath.Join(where, "caddy-zoho-test.mjs")
 	if err := os.WriteFile(copied, script, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.Remove(copied) })
-	cmd := exec.CommandContext(t.Context(), tool(t, "node"), copied, c.url, "/_host/download-accl.zoho.eu/v2/crm/1/bulk-write/2/2.zip")
-	cmd.Dir, cmd.Env = t.TempDir(), append(testbed.Environ(), "no_proxy=127.0.0.1", "NO_PROXY=127.0.0.1")
-	out, err := cmd.CombinedOutput()
-	if err != nil || string(out) != "upload 200 FILE_UPLOAD_SUCCESS\ndownload 200 PK result\n" {
-		t.Errorf("%v: %s", err, out)
-	}
-	calls := z.took()
-	if len(calls) != 2 || !strings.HasPrefix(calls[0], "POST content.zohoapis.eu/crm/v8/upload") ||
-		!strings.HasPrefix(calls[1], "GET download-accl.zoho.eu/v2/crm/1/bulk-write/2/2.zip") {
-		t.Errorf("%q", calls)
-	}
+	return []string{tool(t, "node"), copied}
 }
