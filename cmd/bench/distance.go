@@ -65,7 +65,7 @@ func (d *distance) away(ctx context.Context, trip time.Duration) error {
 		return err
 	}
 	defer far.Close()
-	proxy, err := startCaddy(ctx, dir, fmt.Sprintf(`zoho {
+	proxy, err := caddy{dir, fmt.Sprintf(`zoho {
 		store bolt %s
 		client main {
 			data_center   us
@@ -74,7 +74,7 @@ func (d *distance) away(ctx context.Context, trip time.Duration) error {
 			refresh_token {env.ZOHO_REFRESH_TOKEN}
 			simulator     %s %s
 		}
-	}`, dir+"/store", far.Addr(), ca), "zoho_proxy", "ZOHO_REFRESH_TOKEN="+grant)
+	}`, dir+"/store", far.Addr(), ca), "zoho_proxy", []string{"ZOHO_REFRESH_TOKEN=" + grant}}.start(ctx)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,11 @@ func (d *distance) away(ctx context.Context, trip time.Duration) error {
 	if err != nil {
 		return err
 	}
-	through := &way{url: proxy.url + leads, client: &http.Client{Transport: new(http.Transport)}}
+	return d.compare(ctx, trip, direct, &way{url: proxy.url + leads, client: &http.Client{Transport: new(http.Transport)}})
+}
+
+// compare makes the calls by both ways.
+func (d *distance) compare(ctx context.Context, trip time.Duration, direct, through *way) error {
 	ways := []*way{direct.once(), through.once(), direct, through}
 	for _, w := range ways {
 		if _, err := w.call(ctx, http.MethodGet); err != nil {

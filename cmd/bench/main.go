@@ -73,6 +73,9 @@ func run(ctx context.Context, args []string) error {
 		s := new(startup)
 		flags.IntVar(&s.starts, "starts", 20, "`number` of starts of each kind")
 		_ = flags.Parse(args[1:])
+		if s.starts < 1 {
+			return errors.New("-starts: at least 1")
+		}
 		return s.measure(ctx)
 	}
 	return fmt.Errorf("%q cannot be measured: say distance, processor or start", args[0])

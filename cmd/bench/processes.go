@@ -47,26 +47,50 @@ func startSelf(ctx context.Context, as string, env ...string) (*server, error) {
 	})
 }
 
-// startCaddy starts a Caddy with global options and one site.
-func startCaddy(ctx context.Context, dir, options, site string, env ...string) (*server, error) {
+// caddy is a Caddy with global options and one site, which keeps what it has in a folder.
+type caddy struct {
+	dir, options, site string
+	env                []string
+}
+
+// start starts it and waits until it answers.
+func (c caddy) start(ctx context.Context) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, func(port string) *exec.Cmd {
-		config, _ := writeConfig(dir, port, options, site) // Caddy says that it is not there
-		cmd := exec.CommandContext(ctx, self, "run", "--config", config, "--adapter", "caddyfile")
-		cmd.Env = append(testbed.Environment(dir, port, "off", zohosim.Client{ID: clientID, Secret: clientSecret}), append(env, role+"=caddy")...)
-		return cmd
-	})
+	return start(ctx, func(port string) *exec.Cmd { return c.command(ctx, self, port) })
 }
 
-// writeConfig writes a Caddyfile with global options and one site.
-func writeConfig(dir, port, options, site string) (path string, err error) {
-	path = filepath.Join(dir, "Caddyfile."+port)
-	text := fmt.Sprintf("{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n\t%s\n}\nhttp://:%s {\n\tbind 127.0.0.1\n\t%s\n}\n", options, port, site)
-	return path, os.WriteFile(path, []byte(text), 0o600)
+// command starts it at a port, where self is this program.
+func (c caddy) command(ctx context.Context, self, port string) *exec.Cmd {
+	config := filepath.Join(c.dir, "Caddyfile."+port)
+	text := fmt.Sprintf("{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n\t%s\n}\nhttp://:%s {\n\tbind 127.0.0.1\n\t%s\n}\n",
+		c.options, port, c.site)
+	_ = os.WriteFile(config, []byte(text), 0o600) // Caddy says that it is not there
+	cmd := exec.CommandContext(ctx, self, "run", "--config", config, "--adapter", "caddyfile")
+	cmd.Env = append(testbed.Environment(c.dir, port, "off", zohosim.Client{ID: clientID, Secret: clientSecret}), role+"=caddy")
+	cmd.Env = append(cmd.Env, c.env...)
+	return cmd
 }
+
+// withOrigin has something measured in front of an origin, in a folder that is removed afterwards.
+func withOrigin(ctx context.Context, measure func(dir, origin string) error) error {
+	dir, err := os.MkdirTemp("", "caddy-zoho-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	zoho, err := startSelf(ctx, "origin")
+	if err != nil {
+		return err
+	}
+	defer zoho.stop()
+	return measure(dir, zoho.url)
+}
+
+// anyGrant is a grant that an origin takes.
+const anyGrant = "ZOHO_REFRESH_TOKEN=1000.refresh"
 
 // oneAccount are the options of a proxy in front of an origin.
 func oneAccount(store, origin string) string {

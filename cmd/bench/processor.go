@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -30,24 +29,23 @@ type contender struct {
 	rate series // calls a second, likewise
 }
 
-const plainPool = `header_up Authorization "Zoho-oauthtoken ` + token + `"
+// plainSite is a proxy that sets a fixed token, with our pool.
+func plainSite(origin string) string {
+	return "reverse_proxy " + origin + ` {
+		header_up Authorization "Zoho-oauthtoken ` + token + `"
 		transport http {
 			keepalive_idle_conns_per_host 512
 			compression off
-		}`
+		}
+	}`
+}
 
 func (p *processor) measure(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "caddy-zoho-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	zoho, err := startSelf(ctx, "origin")
-	if err != nil {
-		return err
-	}
-	defer zoho.stop()
-	contenders, err := startAll(ctx, dir, zoho.url)
+	return withOrigin(ctx, func(dir, origin string) error { return p.compare(ctx, dir, origin) })
+}
+
+func (p *processor) compare(ctx context.Context, dir, origin string) error {
+	contenders, err := startAll(ctx, dir, origin)
 	for _, c := range contenders {
 		defer c.stop()
 	}
@@ -98,12 +96,12 @@ func startAll(ctx context.Context, dir, origin string) (all []*contender, err er
 		}
 	}
 	for _, c := range []struct{ name, options, site, env string }{
-		{"plain Caddy, a fixed token, the same pool", "", "reverse_proxy " + origin + " {\n\t\t" + plainPool + "\n\t}", ""},
+		{"plain Caddy, a fixed token, the same pool", "", plainSite(origin), ""},
 		{"caddy-zoho", oneAccount(dir+"/store", origin), "zoho_proxy", ""},
 		{"plain Caddy, a fixed token, as installed", "", "reverse_proxy " + origin + " {\n\t\theader_up Authorization \"Zoho-oauthtoken " + token + "\"\n\t}", ""},
 		{"caddy-zoho as the files in deploy/ start it", oneAccount(dir+"/deployed", origin), "zoho_proxy", "GOGC=400"},
 	} {
-		s, startErr := startCaddy(ctx, dir, c.options, c.site, "ZOHO_REFRESH_TOKEN=1000.refresh", c.env)
+		s, startErr := caddy{dir, c.options, c.site, []string{anyGrant, c.env}}.start(ctx)
 		add(c.name, s, startErr)
 	}
 	s, startErr := startSelf(ctx, "oauth2", "BENCH_ORIGIN="+origin)

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/testbed"
-	"github.com/caddy-zoho/caddy-zoho/zohosim"
 )
 
 // startup measures how long a process takes from its start to the first call that it answers.
@@ -19,37 +17,31 @@ type startup struct {
 }
 
 func (s *startup) measure(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "caddy-zoho-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	zoho, err := startSelf(ctx, "origin")
-	if err != nil {
-		return err
-	}
-	defer zoho.stop()
-	stored := filepath.Join(dir, "stored")
+	return withOrigin(ctx, func(dir, origin string) error { return s.compare(ctx, dir, origin) })
+}
+
+func (s *startup) compare(ctx context.Context, dir, origin string) error {
+	stored, anew := filepath.Join(dir, "stored"), filepath.Join(dir, "anew")
 	ways := []struct {
-		name          string
-		options, site func() string
-		took          series
+		name, options, site string
+		took                series
 	}{
-		{name: "plain Caddy, a fixed token", options: func() string { return "" }, site: func() string { return "reverse_proxy " + zoho.url + " {\n\t\t" + plainPool + "\n\t}" }},
-		{name: "caddy-zoho, a token is stored", options: func() string { return oneAccount(stored, zoho.url) }, site: proxySite},
-		{name: "caddy-zoho, it has to ask for one", options: func() string {
-			_ = os.RemoveAll(dir + "/new")
-			return oneAccount(dir+"/new", zoho.url)
-		}, site: proxySite},
+		{name: "plain Caddy, a fixed token", site: plainSite(origin)},
+		{name: "caddy-zoho, a token is stored", options: oneAccount(stored, origin), site: "zoho_proxy"},
+		{name: "caddy-zoho, it has to ask for one", options: oneAccount(anew, origin), site: "zoho_proxy"},
 	}
 	for round := range s.starts + 1 {
+		if err := os.RemoveAll(anew); err != nil {
+			return err
+		}
 		for i := range ways {
-			took, err := s.start(ctx, dir, ways[i].options(), ways[i].site())
+			w := &ways[i]
+			took, err := firstAnswer(ctx, caddy{dir, w.options, w.site, []string{anyGrant}})
 			if err != nil {
-				return fmt.Errorf("%s: %w", ways[i].name, err)
+				return fmt.Errorf("%s: %w", w.name, err)
 			}
 			if round > 0 { // the first one has stored the token
-				ways[i].took = append(ways[i].took, float64(took)/float64(time.Millisecond))
+				w.took = append(w.took, float64(took)/float64(time.Millisecond))
 			}
 		}
 	}
@@ -60,10 +52,8 @@ func (s *startup) measure(ctx context.Context) error {
 	return nil
 }
 
-func proxySite() string { return "zoho_proxy" }
-
-// start starts a Caddy, calls it until it answers, and stops it.
-func (s *startup) start(ctx context.Context, dir, options, site string) (took time.Duration, err error) {
+// firstAnswer starts a Caddy, calls it until it answers, and stops it.
+func firstAnswer(ctx context.Context, c caddy) (took time.Duration, err error) {
 	port, err := testbed.FreePort()
 	if err != nil {
 		return 0, err
@@ -72,12 +62,7 @@ func (s *startup) start(ctx context.Context, dir, options, site string) (took ti
 	if err != nil {
 		return 0, err
 	}
-	config, err := writeConfig(dir, port, options, site)
-	if err != nil {
-		return 0, err
-	}
-	cmd := exec.CommandContext(ctx, self, "run", "--config", config, "--adapter", "caddyfile")
-	cmd.Env = append(testbed.Environment(dir, port, "off", zohosim.Client{ID: clientID, Secret: clientSecret}), role+"=caddy", "ZOHO_REFRESH_TOKEN=1000.refresh")
+	cmd := c.command(ctx, self, port)
 	var output testbed.Output
 	begun := time.Now()
 	p, err := testbed.Start(cmd, &output)
@@ -85,8 +70,7 @@ func (s *startup) start(ctx context.Context, dir, options, site string) (took ti
 		return 0, err
 	}
 	for {
-		err := get(ctx, http.DefaultClient, "http://127.0.0.1:"+port+leads)
-		if err == nil {
+		if get(ctx, http.DefaultClient, "http://127.0.0.1:"+port+leads) == nil {
 			took = time.Since(begun)
 			return took, p.Stop()
 		}
