@@ -57,6 +57,7 @@ func (c Call) Refused(ctx context.Context, cl *Client, generation uint64, how Re
 		dead = c.ask(ctx, generation, now.mono)
 	}
 	if dead <= unclear || !n.force(cl, c, generation, dead, n.cache.clock.now().mono) {
+		r.passOn(generation)
 		return nil, nil
 	}
 	r.renews(l, how, now)
@@ -115,6 +116,7 @@ func (c Call) ReplayRefused(t *Token, sent Mark) (held bool) {
 	if t.Generation > r.refused {
 		r.refused, r.refusedAt = t.Generation, now
 	}
+	r.passed = r.passed || r.refused == t.Generation
 	r.hold(t.Generation, now)
 	r.mistaken(c.Likeness, t.Generation)
 	return true

@@ -77,6 +77,7 @@ type Resource struct {
 	acceptedAt atomic.Int64            // mono, to acceptGrain
 	watched    atomic.Bool             // an acceptance may end a hold or prove a loss: it has to take mu
 	holding    bool                    // guarded by mu, as all below; the hold may have run out, see onHold
+	passed     bool                    // the refusal of refused was passed on; otherwise that is not decided yet, or a ban tells
 	steps      uint16                  // of holdSteps taken
 
 	mu        sync.Mutex
@@ -359,10 +360,17 @@ func raise(a *atomic.Uint64, v uint64) {
 func (r *Resource) refusedSince(generation uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.refused != generation || r.banned() >= generation {
+	if r.refused != generation || !r.passed || r.banned() >= generation {
 		return false
 	}
 	return r.accepted.Load() != generation || r.acceptedAt.Load() <= r.refusedAt
+}
+
+// passOn notes that the refusal of a generation is passed on.
+func (r *Resource) passOn(generation uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.passed = r.passed || r.refused == generation
 }
 
 // certainty is how much speaks for it that a refused token is dead.
@@ -382,7 +390,10 @@ func (r *Resource) renewable(l *live, how Refusal, likeness uint64, now moment) 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	g, elsewhere := l.Generation, r.outlived(l.Generation, now.mono)
-	r.refused, r.refusedAt = max(r.refused, g), now.mono
+	if g > r.refused {
+		r.refused, r.passed = g, false
+	}
+	r.refusedAt = now.mono
 	r.conn.awaited.Store(true) // the next acceptance counts, however soon it comes
 	worth := false
 	switch {
