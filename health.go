@@ -19,7 +19,8 @@ func init() {
 
 // Health answers 200 while requests can be served, 503 when nothing can be: every
 // connection is dead, or has neither grant nor token. An expired token with a
-// usable grant is healthy. It never touches the network.
+// usable grant is healthy. It answers 503 during Caddy's shutdown_delay as well, so
+// that a load balancer leaves. It never touches the network.
 type Health struct {
 	// Looks at this client alone.
 	Client string `json:"client,omitempty"`
@@ -51,14 +52,14 @@ func (h *Health) Provision(ctx caddy.Context) (err error) {
 
 // healthSummary counts connections by state.
 type healthSummary struct {
-	Status      string         `json:"status"` // ok or unavailable
+	Status      string         `json:"status"` // ok, unavailable or stopping
 	Connections map[string]int `json:"connections"`
 	// "unreadable" while the stored grants cannot be read: connections may be missing.
 	Store string `json:"store,omitempty"`
 }
 
 // ServeHTTP counts the connections that can be served.
-func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.Handler) error {
+func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	summary := healthSummary{Status: "unavailable", Connections: make(map[string]int)}
 	status := http.StatusServiceUnavailable
 	for s := range h.statuses {
@@ -73,6 +74,9 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request, _ caddyhttp.H
 		) {
 			summary.Status, status = "ok", http.StatusOK
 		}
+	}
+	if stopping, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Get("http.shutting_down"); stopping == true {
+		summary.Status, status = "stopping", http.StatusServiceUnavailable
 	}
 	if h.app.state.cache.CheckGrants() != nil {
 		summary.Store = tokencache.StateUnreadable

@@ -243,12 +243,13 @@ func TestFleetUser(t *testing.T) {
 	t.Parallel()
 	configs := map[string]func(f *fleet, secrets string) string{
 		"deploy": func(*fleet, string) string {
-			return strings.Replace(readDoc(t, "deploy/Caddyfile.fleet"), "zoho_proxy {", "zoho_proxy {\n\t\taccount {header.Zoho-Proxy-Account}", 1)
+			return strings.NewReplacer("zoho_proxy {", "zoho_proxy {\n\t\taccount {header.Zoho-Proxy-Account}",
+				"shutdown_delay 10s", "").Replace(readDoc(t, "deploy/Caddyfile.fleet"))
 		},
 		"document": func(f *fleet, secrets string) string {
 			return strings.NewReplacer("/run/secrets/zoho/", secrets+"/", "redis.internal:6379", f.redis.Addr,
 				"data_center us", "data_center "+f.base+" "+f.base, "http://:8080", "http://:{$ZOHO_PORT}",
-				"bind 0.0.0.0", "bind 127.0.0.1").Replace(caddyfilesOf(t, "docs/fleet.md")[1])
+				"bind 0.0.0.0", "bind 127.0.0.1", "shutdown_delay 10s", "").Replace(caddyfilesOf(t, "docs/fleet.md")[1])
 		},
 	}
 	for name, config := range configs {
@@ -482,7 +483,7 @@ func TestDeployedFleet(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"\n  replicas: 3\n", "maxUnavailable: 0", "readinessProbe:\n            httpGet: {path: /zoho-health, port: http}",
+		"\n  replicas: 3\n", "maxUnavailable: 0", "shutdown_delay 10s", "readinessProbe:\n            httpGet: {path: /zoho-health, port: http}",
 		"livenessProbe:\n            tcpSocket: {port: http}", "kind: PodDisruptionBudget", "caddy zoho connect --self-client",
 	} {
 		if !strings.Contains(manifest, want) {
