@@ -42,6 +42,7 @@ func TestExampleRuns(t *testing.T) {
 	for _, path := range threeServices {
 		c.succeed(http.MethodGet, path, "")
 	}
+	c.succeed(http.MethodGet, "/crm/v8/Leads?data="+strings.Repeat("a", 200<<10), "") // more than Caddy takes by itself
 	c.wantHealth("/zoho-health", 200, map[string]int{"ok": 1})
 	for _, word := range []string{`"level":"warn"`, `"level":"error"`} {
 		for line := range strings.Lines(c.output.String()) {
