@@ -33,7 +33,7 @@ var scenarios = []scenario{
 	{"Accounts is out of reach for an hour, from before the token's end", hour, unreachable, unreachableCron},
 }
 
-// compare plays the scenarios and prints a table in Markdown; the README has it.
+// compare plays the scenarios and prints a table in Markdown; docs/how-it-works.md has it.
 func compare(ctx context.Context, config string) error {
 	fmt.Println("| what happens | with this proxy | with a cron job that writes a token into a web server's " +
 		"configuration |")
