@@ -73,7 +73,8 @@ var layers = map[string][]string{
 	"internal/callers":      {"internal/words", "zoho"},
 	"internal/egress":       {"internal/secret"},
 	"internal/syntax":       {"internal/forward", "internal/words"},
-	"internal/metrics":      {"tokencache"},
+	"internal/version":      {},
+	"internal/metrics":      {"internal/version", "tokencache"},
 	"internal/unrecognized": {"tokencache"},
 	"internal/storetest":    {"internal/onboard", "internal/sealed", "internal/stores", "internal/warnings", "tokencache"},
 	"internal/testbed":      {"zohosim"},
@@ -98,7 +99,7 @@ var layers = map[string][]string{
 	},
 	"internal/cli": {
 		"internal/adminapi", "internal/apikeys", "internal/backup", "internal/durable", "internal/onboard", "internal/problem",
-		"internal/sealed", "internal/words", "tokencache", "zoho",
+		"internal/sealed", "internal/version", "internal/words", "tokencache", "zoho",
 	},
 	"internal/admin": {
 		"internal/adminapi", "internal/audit", "internal/backup", "internal/client", "internal/onboard",

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caddy-zoho/caddy-zoho/internal/version"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
@@ -37,7 +38,7 @@ type Metrics struct {
 	tokenWait       *prometheus.HistogramVec
 	tokensLostEarly *prometheus.CounterVec
 	storeErrors     *prometheus.CounterVec
-	kept            []prometheus.Collector
+	functions       []prometheus.Collector
 
 	credit sync.Map // creditKey → prometheus.Gauge, nil for an account without series of its own
 
@@ -94,11 +95,22 @@ func New(kept func() (memory, files int64)) *Metrics {
 		tokensLostEarly: counter("zoho_tokens_lost_early_total",
 			"Access tokens refused before their time, whose successor was accepted.", "account"),
 		storeErrors: counter("zoho_store_errors_total", "Failed operations of the token store.", "operation"),
-		kept: []prometheus.Collector{
+		functions: []prometheus.Collector{
+			buildInfo(),
 			keptBytes("memory", func() int64 { memory, _ := kept(); return memory }),
 			keptBytes("file", func() int64 { _, files := kept(); return files }),
 		},
 	}
+}
+
+// buildInfo is 1, for its labels: which versions run where.
+func buildInfo() prometheus.Collector {
+	linked := version.Linked()
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name:        "zoho_build_info",
+		Help:        "1 for the versions that run: of this module, of Caddy and of Go.",
+		ConstLabels: prometheus.Labels{"version": linked.Module, "caddy": linked.Caddy, "go": linked.Go},
+	}, func() float64 { return 1 })
 }
 
 func keptBytes(where string, bytes func() int64) prometheus.Collector {
@@ -111,7 +123,7 @@ func keptBytes(where string, bytes func() int64) prometheus.Collector {
 
 func (m *Metrics) collectors() []prometheus.Collector {
 	return append([]prometheus.Collector{m.requests, m.callers, m.dryRuns, m.problems, m.refusals, m.rateLimited, m.creditsLeft, m.replays,
-		m.tokenRequests, m.tokenDuration, m.tokenWait, m.tokensLostEarly, m.storeErrors}, m.kept...)
+		m.tokenRequests, m.tokenDuration, m.tokenWait, m.tokensLostEarly, m.storeErrors}, m.functions...)
 }
 
 // Register puts the collectors into a configuration's registry.
