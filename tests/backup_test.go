@@ -18,7 +18,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -419,7 +418,7 @@ func TestBackupFile(t *testing.T) {
 	}
 
 	m.connect("shop")
-	if err := errors.Join(syscall.Mkfifo(path("pipe"), 0o600), os.Mkdir(path("folder"), 0o700),
+	if err := errors.Join(makePipe(path("pipe")), os.Mkdir(path("folder"), 0o700),
 		os.Symlink("good", path("link")), os.Symlink("nothing", path("nowhere"))); err != nil {
 		t.Fatal(err)
 	}

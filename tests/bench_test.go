@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -172,13 +171,4 @@ func BenchmarkUpload(b *testing.B) {
 			b.ReportMetric(float64(spent[0])/float64(spent[1]), "plain/kept")
 		})
 	}
-}
-
-// processorTime is what this process has taken.
-func processorTime(tb testing.TB) time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		tb.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -18,7 +18,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -190,7 +189,7 @@ func TestAdminOff(t *testing.T) {
 	}
 	works()
 	c.writeConfig(strings.Replace(config, "\tzoho_health\n", "\tzoho_health\n\trespond /reloaded yes\n", 1))
-	c.signal(syscall.SIGUSR1)
+	c.signal(sigReload)
 	// Nobody can ask whether the server of before is gone: it would get half of new connections.
 	c.waitFor("the file to be read again", func() bool {
 		for range 20 {
@@ -217,7 +216,7 @@ func (c *proxy) wantNoRights(dir, socket string) {
 	}
 	cmd := exec.Command(filepath.Join(dir, "caddy"), "zoho", "status", "--address", socket)
 	cmd.Dir, cmd.Env = dir, []string{"HOME=" + dir}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	cmd.SysProcAttr = asUser(nobody)
 	said, _ := cmd.CombinedOutput()
 	if code := cmd.ProcessState.ExitCode(); code != 4 || !strings.Contains(string(said), "permission denied\nhint: run this as a user who may open that socket") {
 		c.t.Errorf("exit code %d: %s", code, said)

@@ -14,7 +14,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -41,7 +40,7 @@ var damages = []damage{
 	{name: "a meta zeroed", do: overwriting(0, make([]byte, 4096)), mild: true},
 	{name: "garbage", do: func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("garbage "), 4096), 0o600) }},
 	{name: "a directory", do: replacing(func(path string) error { return os.MkdirAll(filepath.Join(path, "x"), 0o700) })},
-	{name: "a FIFO", do: replacing(func(path string) error { return syscall.Mkfifo(path, 0o600) })},
+	{name: "a FIFO", do: replacing(makePipe)},
 	{name: "a symbolic link", do: func(path string) error {
 		return errors.Join(os.Rename(path, path+".elsewhere"), os.Symlink(path+".elsewhere", path))
 	}},

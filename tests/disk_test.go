@@ -195,20 +195,26 @@ func TestFolderTakenAway(t *testing.T) {
 // nobody is a user that is not root.
 const nobody = 65534
 
-// startAsNobody runs Caddy as a user who is not root, and to whom all belongs but the store.
-func (c *proxy) startAsNobody() {
+// asNobody has Caddy run as a user who is not root, and to whom all belongs but the store; more
+// are options of setpriv.
+func (c *proxy) asNobody(more ...string) {
 	c.t.Helper()
 	if os.Geteuid() != 0 {
 		c.t.Skip("only root may run a program as another user")
 	}
 	as := strconv.Itoa(nobody)
-	c.wrap = []string{tool(c.t, "setpriv"), "--reuid=" + as, "--regid=" + as, "--clear-groups"}
+	c.wrap = append([]string{tool(c.t, "setpriv"), "--reuid=" + as, "--regid=" + as, "--clear-groups"}, more...)
 	reachable := filepath.Join(c.dir, "caddy-binary")
 	operator(c.t, "cp", c.binary, reachable)
 	c.binary = reachable
 	if err := errors.Join(os.Chmod(filepath.Dir(c.dir), 0o711), os.Chown(c.dir, nobody, nobody), os.Chown(c.config, nobody, nobody)); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+func (c *proxy) startAsNobody() {
+	c.t.Helper()
+	c.asNobody()
 	c.start()
 }
 

@@ -169,6 +169,8 @@ func TestDockerfilePinsCaddy(t *testing.T) {
 		"COPY . /src",
 		"RUN xcaddy build v" + m[1] + " --output /usr/bin/caddy --with " + modulePath + "=/src",
 		"FROM caddy:" + m[1],
+		"COPY --from=binary /caddy /usr/bin/caddy",
+		"USER 10001:10001", // a number, by which orchestrators see that it is not root
 	} {
 		if !strings.Contains(dockerfile, "\n"+line+"\n") {
 			t.Errorf("xcaddy.Dockerfile lacks the line %q", line)

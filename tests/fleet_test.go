@@ -166,7 +166,7 @@ func TestFleetStorm(t *testing.T) {
 func TestFleetLeaderKilled(t *testing.T) {
 	t.Parallel()
 	f := startFleet(t, zohosim.Options{}, 3, 2)
-	for i, end := range []func(*proxy){(*proxy).kill, func(c *proxy) { c.signal(syscall.SIGSTOP) }} {
+	for i, end := range []func(*proxy){(*proxy).kill, func(c *proxy) { c.signal(sigPause) }} {
 		leader, account := f.replicas[i], f.accounts[i]
 		f.zoho.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultHang})
 		hangs := f.zoho.Stats().Faults["accounts/hang"]
@@ -191,7 +191,7 @@ func TestFleetLeaderKilled(t *testing.T) {
 			t.Errorf("%d token calls", n)
 		}
 		if i == 1 {
-			leader.signal(syscall.SIGCONT)
+			leader.signal(sigResume)
 		}
 		call.Wait()
 	}

@@ -258,7 +258,7 @@ func (c *proxy) signal(s syscall.Signal) {
 			c.t.Fatal(err)
 		}
 	}
-	if err := syscall.Kill(pid, s); err != nil {
+	if err := sendSignal(pid, s); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -168,8 +168,27 @@ func TestMetrics(t *testing.T) {
 	}
 	content := c.adminCall(http.MethodGet, "/metrics", "").body
 	for line := range bytes.Lines(content) {
-		if bytes.HasPrefix(line, []byte("zoho_")) && !bytes.HasPrefix(line, []byte("zoho_replay_buffer_bytes")) && !bytes.Contains(line, []byte(`client="main"`)) {
+		if bytes.HasPrefix(line, []byte("zoho_")) && !bytes.HasPrefix(line, []byte("zoho_replay_buffer_bytes")) && !bytes.HasPrefix(line, []byte("zoho_build_info")) && !bytes.Contains(line, []byte(`client="main"`)) {
 			t.Errorf("without a client: %s", line)
+		}
+	}
+}
+
+// TestBuildInfo: a metric has what `caddy zoho version` says, also after a reload.
+func TestBuildInfo(t *testing.T) {
+	t.Parallel()
+	c, _, _ := startSimulated(t, zohosim.Options{})
+	stdout, _, _ := c.run("zoho", "version", "--json")
+	var linked map[string]string
+	if err := json.Unmarshal([]byte(stdout), &linked); err != nil || len(linked) != 3 || !strings.HasPrefix(linked["caddy"], "v2.") {
+		t.Fatalf("%v: %s", err, stdout)
+	}
+	for range 2 {
+		if n := c.metric("zoho_build_info", `version="`+linked["caddy-zoho"]+`"`, `caddy="`+linked["caddy"]+`"`, `go="`+linked["go"]+`"`); n != 1 {
+			t.Errorf("zoho_build_info is %v for %v", n, linked)
+		}
+		if err := c.reload(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/caddy-zoho/caddy-zoho/zohosim"
@@ -146,7 +145,7 @@ func TestCallersOfAnotherUser(t *testing.T) {
 	call := func(socket string) string {
 		cmd := exec.Command(curl, "-s", "-w", " %{http_code}", "--unix-socket", socket, "http://localhost/crm/_echo")
 		cmd.Dir = "/"
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: other, Gid: other}}
+		cmd.SysProcAttr = asUser(other)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v: %s", err, out)

@@ -1,4 +1,4 @@
-// What is released: which versions are linked into the binary, and under which licences.
+// What is released: which versions are linked into the binary, under which licences, and by which workflow.
 
 package tests
 
@@ -13,6 +13,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // oldestAllowed are the versions that the last known faults were mended in.
@@ -147,4 +149,109 @@ func licenceOf(t *testing.T, folder string) string {
 		}
 	}
 	return ""
+}
+
+// workflow is what a file in .github/workflows says.
+type workflow struct {
+	On struct {
+		Push struct{ Tags []string }
+	}
+	Permissions map[string]string
+	Jobs        map[string]struct {
+		Uses        string
+		Permissions map[string]string
+		Steps       []struct {
+			Uses, Run string
+			Env       map[string]string
+		}
+	}
+}
+
+func readWorkflow(t *testing.T, name string) (w workflow) {
+	t.Helper()
+	if err := yaml.Unmarshal([]byte(readDoc(t, name)), &w); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return w
+}
+
+// TestActionsArePinned: what others may change does not run by a name that they may move.
+func TestActionsArePinned(t *testing.T) {
+	pinned := regexp.MustCompile(`^[\w.-]+/[\w.-]+@[0-9a-f]{40}$`)
+	for _, name := range []string{".github/workflows/ci.yml", ".github/workflows/release.yml"} {
+		text, seen := readDoc(t, name), 0
+		for _, job := range readWorkflow(t, name).Jobs {
+			for _, step := range job.Steps {
+				if step.Uses == "" {
+					continue
+				}
+				if seen++; !pinned.MatchString(step.Uses) {
+					t.Errorf("%s: %s is not pinned", name, step.Uses)
+				}
+				if !regexp.MustCompile(regexp.QuoteMeta(step.Uses) + ` # v\d+\.\d+\.\d+\n`).MatchString(text) {
+					t.Errorf("%s: %s does not say which version it is", name, step.Uses)
+				}
+			}
+			if job.Uses != "" && !strings.HasPrefix(job.Uses, "./") {
+				t.Errorf("%s: %s is not of this repository", name, job.Uses)
+			}
+		}
+		if seen == 0 {
+			t.Errorf("%s uses no action", name)
+		}
+	}
+}
+
+// TestReleaseWorkflow: a tag runs the script that runs here, for all targets, and no job may do more than it does.
+func TestReleaseWorkflow(t *testing.T) {
+	w := readWorkflow(t, ".github/workflows/release.yml")
+	if len(w.On.Push.Tags) != 1 || w.On.Push.Tags[0] != "v*" || w.Permissions == nil || len(w.Permissions) != 0 {
+		t.Errorf("it runs on %v with the permissions %v", w.On.Push.Tags, w.Permissions)
+	}
+	built := false
+	for _, step := range w.Jobs["build"].Steps {
+		if step.Run == ".ci/run --no-install release" {
+			built = step.Env["RELEASE"] == "dist" && step.Env["RELEASE_TARGETS"] == "all" && step.Env["RELEASE_VERSION"] == "${{ github.ref_name }}"
+		}
+	}
+	if !built {
+		t.Error("it does not run .ci/run release for all targets")
+	}
+	writes := map[string]string{"release": "contents", "image": "packages"}
+	for name, job := range w.Jobs {
+		if job.Permissions == nil {
+			t.Errorf("the job %s has the permissions of whoever runs it", name)
+		}
+		for what, how := range job.Permissions {
+			attests := what == "id-token" || what == "attestations"
+			if how == "write" && what != writes[name] && (!attests || writes[name] == "") {
+				t.Errorf("the job %s may write %s", name, what)
+			}
+		}
+	}
+}
+
+// TestDeployedImage: deploy/ and the recipes start the image that the release of the newest version publishes.
+func TestDeployedImage(t *testing.T) {
+	version := regexp.MustCompile(`(?m)^## (\d+\.\d+\.\d+)`).FindStringSubmatch(readDoc(t, "CHANGELOG.md"))
+	if version == nil {
+		t.Fatal("CHANGELOG.md names no version")
+	}
+	want := strings.TrimPrefix(modulePath, "github.com/") + ":" + version[1]
+	for _, name := range append(deployFiles(t), "docs/recipes.md", "docs/install.md") {
+		for _, m := range regexp.MustCompile(`[\w./:-]*/caddy-zoho:\d[\w.-]*`).FindAllString(readDoc(t, name), -1) {
+			if strings.TrimPrefix(m, "oci://") != "ghcr.io/"+want && !strings.HasPrefix(m, "http") {
+				t.Errorf("%s has the image %s, want ghcr.io/%s", name, m, want)
+			}
+		}
+	}
+	for _, name := range []string{"deploy/compose.yaml", "deploy/kubernetes-sidecar.yaml", "deploy/kubernetes-fleet.yaml"} {
+		if !strings.Contains(readDoc(t, name), "image: ghcr.io/"+want+"\n") {
+			t.Errorf("%s does not start ghcr.io/%s", name, want)
+		}
+	}
+	workflow := readDoc(t, ".github/workflows/release.yml")
+	if !strings.Contains(workflow, `--tag "ghcr.io/$GITHUB_REPOSITORY:${GITHUB_REF_NAME#v}"`) || !strings.Contains(workflow, "--platform linux/amd64,linux/arm64") {
+		t.Error("the workflow publishes another image")
+	}
 }
