@@ -79,6 +79,12 @@ func newRig(tb testing.TB) *rig {
 
 func (r *rig) RoundTrip(req *http.Request) (*http.Response, error) { return r.answer(req), nil }
 
+// healthRequest is one to zoho_health as Caddy's server would have prepared it.
+func healthRequest() *http.Request {
+	req := httptest.NewRequest(http.MethodGet, "/zoho-health", nil)
+	return req.WithContext(context.WithValue(req.Context(), caddy.ReplacerCtxKey, caddy.NewReplacer()))
+}
+
 // request is one as Caddy's server would have prepared it.
 func (r *rig) request(target string) *http.Request {
 	req := httptest.NewRequest(http.MethodGet, target, nil)
@@ -192,9 +198,10 @@ func BenchmarkClone(b *testing.B) {
 func BenchmarkHealth(b *testing.B) {
 	h := &Health{app: appWithStored(b, 3000)}
 	b.ReportAllocs()
+	req := healthRequest()
 	for b.Loop() {
 		w := httptest.NewRecorder()
-		if err := h.ServeHTTP(w, nil, nil); err != nil || w.Code != http.StatusServiceUnavailable {
+		if err := h.ServeHTTP(w, req, nil); err != nil || w.Code != http.StatusServiceUnavailable {
 			b.Fatal(err, w.Body)
 		}
 	}

@@ -81,7 +81,7 @@ func readClient(h httpcaddyfile.Helper, l *syntax.Line) (string, error) {
 	if len(l.Args) > 1 {
 		hint := ""
 		if slices.ContainsFunc(l.Args, isMatcher) {
-			hint = "the matcher stands first: "
+			hint = "the matcher comes first: "
 		}
 		return "", l.Errorf(
 			"%[1]s takes one client, got %[2]s: %[3]swrite `%[1]s [<matcher>] [<client>] { … }`",
@@ -119,16 +119,16 @@ func pickClient(names []string, name string, l *syntax.Line) (string, error) {
 	case name == "" && len(names) == 1:
 		return names[0], nil
 	case name == "":
-		return "", l.Errorf("several clients are configured, name one of them: %s", strings.Join(names, ", "))
+		return "", l.Errorf("several clients are configured; name one of them: %s", strings.Join(names, ", "))
 	case slices.Contains(names, name):
 		return name, nil
 	}
 	hint := words.DidYouMean(name, names)
 	switch {
 	case strings.Contains(name, "://"):
-		hint = "; an origin to send everything to is given by `upstream <url>` in the block"
+		hint = "; to send everything to one origin, write `upstream <url>` in the block"
 	case isMatcher(name):
-		hint = "; a matcher stands before the client"
+		hint = "; a matcher comes before the client"
 	}
 	return "", l.Errorf(
 		"there is no %s%s; configured: %s",

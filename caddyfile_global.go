@@ -80,8 +80,8 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	d.Next()
 	l := syntax.NewLine(d)
 	if len(l.Args) > 0 || !l.HasBlock() {
-		return nil, l.Errorf("zoho takes a block with options, and no arguments: " +
-			"write `zoho {`, then its options on lines of their own, then `}`")
+		return nil, l.Errorf("zoho takes a block of options and no arguments: " +
+			"write `zoho {`, then each option on its own line, then `}`")
 	}
 	block := &globalBlock{App: app, clientLines: make(map[string]*syntax.Line)}
 	lines, err := syntax.ReadBlock(l.Rest, block, lookupGlobal)
@@ -155,7 +155,7 @@ func (a *globalBlock) parseStoreBolt(l *syntax.Line) error {
 	case l.HasBlock():
 		return l.Errorf("store bolt takes no block: write `store bolt [<dir>]`")
 	case len(l.Args) > 2:
-		return l.Errorf("store bolt has %s: write `store bolt [<dir>]`, a directory with blanks in quotes",
+		return l.Errorf("store bolt has %s: write `store bolt [<dir>]`, and quote a directory that has blanks",
 			words.Plural(len(l.Args)-1, "argument"))
 	case len(l.Args) == 2:
 		a.Store = &Store{Bolt: l.Args[1]}
@@ -167,7 +167,7 @@ func (a *globalBlock) parseStoreRedis(l *syntax.Line) error {
 	config := &stores.Redis{URLs: l.Args[1:]}
 	if len(config.URLs) == 0 {
 		return l.Errorf("store redis has no address: write `store redis redis://HOST:PORT` " +
-			"(an unset {$NAME} leaves nothing behind)")
+			"(an unset {$NAME} becomes nothing)")
 	}
 	if err := syntax.NoPlaceholder(l, l.Args...); err != nil {
 		return err
@@ -264,7 +264,7 @@ func (a *globalBlock) parseReplayBufferTotal(l *syntax.Line) error {
 func (a *globalBlock) parseEncryptionKey(l *syntax.Line) (err error) {
 	if len(a.EncryptionKey) > 0 {
 		return l.Errorf("encryption_key is given twice, first in an earlier block of the global option zoho; " +
-			"give several on one line, the newest first")
+			"write several on one line, the newest first")
 	}
 	a.EncryptionKey, err = client.ParseSecrets(l, l.Args)
 	return err

@@ -10,7 +10,7 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "zoho",
 		Usage: "<command>",
-		Short: "Looks after the connections to Zoho",
+		Short: "Manages the connections to Zoho",
 		Long: `
 Shows and changes the connections of a running Caddy, through its admin endpoint.
 

@@ -77,7 +77,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	}
 	if len(app.EncryptionKey) == 0 {
 		app.logger.Warn(
-			"what zoho_connect stores opens by a key on the same disk; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
+			"the key to what zoho_connect stores is on the same disk; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
 		)
 	}
 	c.pages = &onboard.Pages{

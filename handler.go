@@ -165,7 +165,7 @@ func (h *Handler) check(lines syntax.Lines) error {
 		if len(h.Services) > 0 {
 			return lines.Errorf(
 				"services",
-				"services and upstream%s exclude each other: with upstream everything goes to that one origin",
+				"services and upstream%s cannot be used together: with upstream everything goes to that one origin",
 				lines.At("upstream", " (at %s)"),
 			)
 		}
@@ -177,7 +177,7 @@ func (h *Handler) check(lines syntax.Lines) error {
 		case b.File != 0 && b.File < b.Memory:
 			return lines.Errorf(
 				"replay_buffer",
-				"replay_buffer: the file takes over where memory ends: its size must be 0 or at least that of memory, as in `replay_buffer 1MiB 64MiB`",
+				"replay_buffer: the size of the file must be 0, or at least the size in memory, as in `replay_buffer 1MiB 64MiB`",
 			)
 		}
 	}
@@ -259,7 +259,7 @@ func (r *rules) restrict(upstream string, services []string) {
 
 func (h *Handler) unknownService(name string) error {
 	hint := words.Meant(h.catalog.Nearest(name))
-	return fmt.Errorf("there is no service %q%s; known are %s", name, hint, strings.Join(h.catalog.Names(), " "))
+	return fmt.Errorf("there is no service %q%s; the services are %s", name, hint, strings.Join(h.catalog.Names(), " "))
 }
 
 // Serves is what a walk over the sites is told.
@@ -330,6 +330,7 @@ func (h *Handler) open(r *http.Request) (s *session, p *problem.Problem) {
 		if recovered := recover(); recovered != nil {
 			p = internal(h.logger, recovered)
 		}
+		s.about(p)
 	}()
 	if p = h.admit(r); p != nil {
 		return s, p

@@ -75,7 +75,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.H
 			summary.Status, status = "ok", http.StatusOK
 		}
 	}
-	if stopping, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Get("http.shutting_down"); stopping == true {
+	if stopping, _ := replacer(r).Get("http.shutting_down"); stopping == true {
 		summary.Status, status = "stopping", http.StatusServiceUnavailable
 	}
 	if h.app.state.cache.CheckGrants() != nil {

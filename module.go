@@ -261,7 +261,7 @@ func (a *App) checkStore() error {
 	case a.Store == nil || a.Store.Redis == nil:
 		return nil
 	case a.Store.Bolt != "":
-		return errors.New("zoho: store is given twice, as bolt and as redis: take one of them out")
+		return errors.New("zoho: store is given twice, as bolt and as redis: remove one of them")
 	case len(a.EncryptionKey) == 0:
 		return fmt.Errorf("zoho: %w", errNoEncryptionKey)
 	}
@@ -269,8 +269,8 @@ func (a *App) checkStore() error {
 }
 
 // errNoEncryptionKey says what store redis needs besides.
-var errNoEncryptionKey = errors.New("store redis needs encryption_key: what several Caddys store is sealed by a key that " +
-	"all of them have, and Redis has not; add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}")
+var errNoEncryptionKey = errors.New("store redis needs encryption_key, a key that each Caddy has and Redis does not: " +
+	"add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}")
 
 func (a *App) storeDirectory() (string, error) {
 	dir := filepath.Join(caddy.AppDataDir(), "zoho")
@@ -339,7 +339,7 @@ func (a *App) Start() error {
 func unusable(err error) string {
 	var e *tokencache.StoreError
 	if errors.As(err, &e) && e.Partly {
-		return "the store is damaged: accounts whose grant or key is not as it was written are not served"
+		return "the store is damaged: accounts with a damaged grant or key are not served"
 	}
 	return "the store cannot be used: accounts without a live token are not served"
 }
@@ -425,7 +425,7 @@ func (a *App) lookForGrants() {
 		c := a.clients[name]
 		if len(a.state.store.Accounts(name)) == 0 && len(c.AccountNames()) == 0 {
 			a.logger.Warn(
-				"no account is connected: `"+c.ConnectCommand("")+"` brings one in",
+				"no account is connected: `"+c.ConnectCommand("")+"` connects one",
 				zap.String("client", name),
 			)
 		}
@@ -445,11 +445,11 @@ func (a *App) lookAtStoreBefore() {
 			}
 		}
 		if len(left) > 0 {
-			a.logger.Warn("this configuration has another store than the one before: it lacks accounts that are connected there",
+			a.logger.Warn("this configuration has a different store than the previous one, and lacks accounts that are connected there",
 				zap.Int("accounts", len(left)), zap.Strings("first", left[:min(len(left), 5)]),
 				zap.String("before", before.store.Name()), zap.String("store", a.state.store.Name()),
-				zap.String("do", "restore the previous `store` line, or move the accounts: `caddy zoho backup` "+
-					"with that one, then `caddy zoho restore` with this one"))
+				zap.String("do", "restore the previous `store` line, or move the accounts: run `caddy zoho backup` "+
+					"with the previous one, then `caddy zoho restore` with this one"))
 		}
 	}
 }
@@ -466,7 +466,7 @@ func (a *App) lookAtGrants() {
 		key := tokencache.Key{Client: name, Account: stored[0]}
 		if _, _, err := a.state.store.LoadGrant(key, c.Cache.Secrets()); err != nil {
 			a.logger.Error(
-				"a stored grant cannot be read: its account is not served unless the configuration has another",
+				"a stored grant cannot be read: its account is not served unless the configuration has a grant for it",
 				zap.String("client", name),
 				zap.String("account", key.Account),
 				zap.Error(err),
@@ -534,7 +534,7 @@ func (a *App) client(name string) (*client.Client, error) {
 	}
 	if len(names) != 1 {
 		return nil, fmt.Errorf(
-			"zoho: several clients are configured, name one of them: %s",
+			"zoho: several clients are configured; name one of them: %s",
 			strings.Join(names, ", "),
 		)
 	}

@@ -89,7 +89,7 @@ func (s *session) tellUnrecognized(res *http.Response, body []byte, token *token
 	contentType := zoho.Excerpt(strings.Join(res.Header["Content-Type"], ", "), excerptLimit, token.Value)
 	refusal := unrecognized.Refusal{Service: s.target.Service, Status: res.StatusCode, ContentType: contentType}
 	s.unknown.Note(s.key(), refusal, func() {
-		s.logger.Warn("Zoho refused a call in a way that is not known; the token is renewed if that may help",
+		s.logger.Warn("Zoho refused a call in an unknown way; the token is renewed if that may help",
 			s.fields(zap.Int("status", res.StatusCode),
 				zap.String("reason", zoho.Excerpt(s.target.Reason(res), excerptLimit, token.Value)),
 				zap.String("content_type", contentType),
@@ -151,7 +151,7 @@ func (s *session) replayRefused(
 	if held {
 		s.refusals.Do(func() {
 			s.logger.Warn(
-				"a fresh access token was refused as well: no renewal on behalf of this service for a while; check data center, organization and scopes",
+				"a fresh access token was refused as well: no renewal for this service for a while; check data center, organization and scopes",
 				s.fields(zap.Int("status", res.StatusCode), zap.String("verdict", verdict.String()))...)
 		})
 	}
@@ -206,7 +206,7 @@ func (s *session) lose(why string) {
 // cannot be sent again: that is no matter of the app's credentials.
 func (s *session) notReplayed(req *http.Request, res *http.Response, why string) *http.Response {
 	body.Discard(res)
-	return s.respond(req, problem.NotReplayed(s.client.Name, s.account, why))
+	return s.respond(req, problem.NotReplayed(why))
 }
 
 // noToken answers that there is no token to be had; a caller that hung up gets none.
@@ -219,6 +219,7 @@ func (s *session) noToken(req *http.Request, err error) (*http.Response, error) 
 
 // respond answers in our own name.
 func (s *session) respond(req *http.Request, p *problem.Problem) *http.Response {
+	s.about(p)
 	s.metrics.Problem(s.client.Name, p.Code)
 	s.note(p.Status, p.Code)
 	s.stopBody(nil)
@@ -233,7 +234,7 @@ func (s *session) broken(req *http.Request, refused uint64, err error) (*http.Re
 		s.refused(req).NotAnswered(refused)
 	}
 	if cause := s.body.Cut(); cause != nil {
-		s.logger.Debug("the body of a request did not come to its end", s.fields(zap.Error(cause))...)
+		s.logger.Debug("the body of a request ended early", s.fields(zap.Error(cause))...)
 		return nil, err
 	}
 	s.requests.Count(s.target.Service, 0)

@@ -44,18 +44,13 @@ func (s *session) route(r *http.Request, token *tokencache.Token) *problem.Probl
 		target, err = s.center.RoutePath(path, options)
 	}
 	if err != nil {
-		return problem.Route(
-			err,
-			host,
-			problem.Connection{Client: s.client.Name, Account: s.account, Center: s.center.Code},
-			s.served(),
-		)
+		return problem.Route(err, host, s.center.Code, s.served())
 	}
 	if target.Service == zoho.ProfileService && policy.Overrides(r.Header, r.URL.RawQuery) {
-		return problem.Reading("it asks an accounts server for another method or path than it has")
+		return problem.Reading("a header or parameter asks an accounts server for another method or path: leave it out")
 	}
 	if target.Strip > 0 && forward.Climbs(path[target.Strip:]) {
-		return problem.Reading("its path leads out of " + target.Service + " by dot segments")
+		return problem.Reading("its dot segments lead out of " + target.Service + ": send the path without them")
 	}
 	s.target = target
 	s.setTarget()

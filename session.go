@@ -43,6 +43,7 @@ type session struct {
 	denied     *policy.Refusal // of the policies, if they have something against it
 	noted      bool            // the answer is noted
 	account    string
+	known      bool // whose request it is: account was looked for
 	center     *zoho.DataCenter
 	conn       *tokencache.Conn
 	resource   *tokencache.Resource
@@ -110,11 +111,19 @@ func (s *session) identify(r *http.Request, others ...string) *problem.Problem {
 // chooseAccount finds whose token it is to be.
 func (s *session) chooseAccount(r *http.Request) *problem.Problem {
 	account, admitted := s.access.AccountOf(s.who, replacer(r))
-	s.account = account
+	s.account, s.known = account, true
 	if !admitted {
 		return s.deny(&policy.Refusal{Why: "the account does not belong to the caller"}, false)
 	}
 	return nil
+}
+
+// about has an answer of ours say whose request it is, as soon as that is known. What is not allowed
+// is told alike whatever the account: a caller is not to learn which ones there are.
+func (s *session) about(p *problem.Problem) {
+	if p != nil && s.known && p.Code != problem.CodeNotAllowed {
+		p.For(s.client.Name, s.account)
+	}
 }
 
 // deny tells the operator why a call is not admitted, and the app that it is not.

@@ -183,7 +183,7 @@ func (s *state) event(name string, key tokencache.Key, more map[string]any) {
 	maps.Copy(data, more)
 	s.events.Add(
 		config.Logger,
-		"an event was dropped: too many wait, a handler of Caddy's `events` takes too long",
+		"an event was dropped: too many are waiting, because a handler of Caddy's `events` is too slow",
 		func() { config.emit(name, data) },
 	)
 }
@@ -262,7 +262,7 @@ func (s *state) observe(e tokencache.Event) {
 		}
 	case tokencache.EventLostEarly:
 		logger.Warn(
-			"access token lost early: Zoho refused it before its time and took the next one; does another program use this grant?",
+			"access token lost early: Zoho refused it before it expired and accepted the next one; does another program use this grant?",
 			append(connection, zap.Uint64("generation", e.Generation))...)
 	case tokencache.EventStoreWarning:
 		logger.Warn("store", zap.Error(e.Err))
@@ -285,7 +285,7 @@ func (s *state) requested(e tokencache.Event, connection []zap.Field) {
 	case e.Err != nil:
 		s.logger().Warn("access token not renewed", append(fields, zap.Error(e.Err))...)
 	case e.Generation == 0: // that of a grant which is not the connection's yet: EventInstalled follows if it becomes so
-		s.logger().Info("a grant has proved itself by an access token", fields...)
+		s.logger().Info("a new grant works: Zoho issued an access token", fields...)
 	default:
 		s.logger().Info("access token renewed", append(fields, zap.Time("expires", e.Expiry))...)
 		s.event(

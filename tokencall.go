@@ -53,6 +53,7 @@ func (h *Handler) answerTokenCall(w http.ResponseWriter, r *http.Request) error 
 	s := h.newSession(r)
 	reply, p := s.tokenReply(w, r, h.admit)
 	if p != nil {
+		s.about(p)
 		s.note(p.Status, p.Code)
 		return h.answer(w, r, p)
 	}
@@ -90,7 +91,7 @@ func (s *session) tokenReply(w http.ResponseWriter, r *http.Request, admit func(
 	case grantType == "authorization_code":
 		reply.RefreshToken = placeholderRefreshToken
 	default:
-		return reply, problem.TokenCall("grant_type is none of refresh_token, authorization_code and client_credentials")
+		return reply, problem.TokenCall("grant_type must be refresh_token, authorization_code or client_credentials")
 	}
 	return reply, nil
 }
@@ -98,7 +99,7 @@ func (s *session) tokenReply(w http.ResponseWriter, r *http.Request, admit func(
 // readTokenCall takes the parameters from where SDKs put them: query, form or multipart.
 func readTokenCall(w http.ResponseWriter, r *http.Request) *problem.Problem {
 	if r.Method != http.MethodPost {
-		return problem.TokenCall("a token call is a POST")
+		return problem.TokenCall("a token call must be a POST")
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxTokenCall)
 	control := http.NewResponseController(w)

@@ -61,17 +61,17 @@ func (Transport) CaddyModule() caddy.ModuleInfo {
 func (t *Transport) Provision(ctx caddy.Context) error {
 	if t.TLS != nil {
 		return errors.New(
-			"zoho: transport: tls options are not taken here: connections to Zoho are always verified; set trusted_ca in the client",
+			"zoho: transport: tls options cannot be set here: connections to Zoho are always verified; set trusted_ca in the client",
 		)
 	}
 	if len(t.NetworkProxyRaw) != 0 || t.ForwardProxyURL != "" {
 		return errors.New(
-			"zoho: transport: set network_proxy in the client instead, so that token requests take the same way",
+			"zoho: transport: set network_proxy in the client instead, so that token requests go the same way",
 		)
 	}
 	if slices.Contains(t.Versions, "3") || t.ProxyProtocol != "" || t.Resolver != nil {
 		return errors.New(
-			"zoho: transport: versions 3, proxy_protocol and resolver are not taken: they lead around the checks of where a token goes",
+			"zoho: transport: versions 3, proxy_protocol and resolver cannot be set: they bypass the checks of where a token goes",
 		)
 	}
 	app, err := configuredApp(ctx)
@@ -229,7 +229,7 @@ func (t *Transport) session(req *http.Request) (*session, error) {
 	}
 	if dial, ok := reverseproxy.GetDialInfo(req.Context()); !ok || dial.Address != s.dial {
 		return nil, fmt.Errorf(
-			"zoho: the upstream %s is not %s, where this request belongs: no token is sent there",
+			"zoho: the upstream %s is not %s, where this request belongs, so no token is sent there",
 			dial.Address,
 			s.dial,
 		)

@@ -74,8 +74,8 @@ func TestNamesThatLeadAstray(t *testing.T) {
 			wantLoop := func(a answer, host string) {
 				t.Helper()
 				wantProblem(t, a, "loop", http.StatusBadGateway)
-				if !strings.Contains(string(a.body), host) {
-					t.Errorf("%s is not named: %s", host, a.body)
+				if !strings.Contains(string(a.body), `"client main, account default: `+host) {
+					t.Errorf("connection or %s is not named: %s", host, a.body)
 				}
 			}
 

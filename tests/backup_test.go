@@ -360,7 +360,7 @@ func TestBackupRefused(t *testing.T) {
 	c.shop()
 	path := filepath.Join(c.dir, "backup")
 	c.wantCLI(cli{"backup " + path, 1, "", "no encryption_key is configured"})
-	c.wantCLI(cli{"rekey", 1, "", "write `encryption_key {file./etc/caddy-zoho/encryption_key} {file." + c.masterKey() + "}` in the option zoho, and reload"})
+	c.wantCLI(cli{"rekey", 1, "", "write `encryption_key {file./etc/caddy-zoho/encryption_key} {file." + c.masterKey() + "}` in the global option zoho, and reload"})
 	if _, err := os.Stat(path); err == nil {
 		t.Error("a backup that was refused has left a file")
 	}
@@ -391,7 +391,7 @@ func TestBackupRefused(t *testing.T) {
 	c.stop()
 	c.setenv("OWN_KEY=another-key-that-has-sealed-nothing-yet")
 	c.start()
-	c.wantCLI(cli{"backup --overwrite " + path, 1, "", "nothing that is configured opens the grants of client main"})
+	c.wantCLI(cli{"backup --overwrite " + path, 1, "", "no configured key opens the grants of client main"})
 	c.wantCLI(cli{"rekey", 1, "opens by key id", "not all grants are opened by a configured encryption_key"})
 }
 
@@ -491,7 +491,7 @@ func TestBackupOfADamagedStore(t *testing.T) {
 	}
 	m.start()
 	m.wantCLI(
-		cli{"backup " + path + "2", 5, "1 grant of client main (1)", "not in the backup: main/harmed: its record is not as it was written"},
+		cli{"backup " + path + "2", 5, "1 grant of client main (1)", "not in the backup: main/harmed: its record is damaged"},
 		cli{"backup --json " + path + "3", 5, `"missing": [`, `"code":"incomplete"`},
 		cli{"backup --overwrite " + path, 5, path + ".incomplete: backed up 1 grant", "main/harmed"},
 		cli{"backup --overwrite " + path, 5, path + ".incomplete: backed up 1 grant", "main/harmed"},
@@ -502,7 +502,7 @@ func TestBackupOfADamagedStore(t *testing.T) {
 	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, complete) {
 		t.Errorf("the complete backup was replaced: %v", err)
 	}
-	m.logs("a backup was given out that is incomplete", "main/harmed")
+	m.logs("an incomplete backup was created", "main/harmed")
 
 	m.wantCLI(
 		cli{"forget main harmed", 0, "", ""},
@@ -563,7 +563,7 @@ func TestCheckBackup(t *testing.T) {
 		t.Errorf("a page's request: %s", res.Status)
 	}
 	a.runInput(string(file), 0, "zoho", "restore", "-")
-	a.logs(`"action":"backup"`, `"action":"restore"`, "a backup was given out")
+	a.logs(`"action":"backup"`, `"action":"restore"`, "a backup was created")
 	stdout, stderr := a.runInput("", 0, "zoho", "backup", "-")
 	if !strings.Contains(stderr, "1 grant of client main (1)") || !strings.HasPrefix(stdout, `{"backup":`) {
 		t.Errorf("%s\n%s", stdout, stderr)
@@ -571,7 +571,7 @@ func TestCheckBackup(t *testing.T) {
 	a.stop()
 	a.wantCLI(
 		cli{"backup --check " + path, 4, "whole", "the file is whole, but the keys were not tried"},
-		cli{"backup --check " + damaged, 1, "", "this is no backup"},
+		cli{"backup --check " + damaged, 1, "", "this is not a backup"},
 		cli{"backup " + filepath.Join(a.dir, "new"), 4, "", "no answer from Caddy"},
 		cli{"restore " + path, 4, "", "no answer from Caddy"},
 		cli{"rekey", 4, "", "no answer from Caddy"},

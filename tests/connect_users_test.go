@@ -346,7 +346,7 @@ func TestInvitation(t *testing.T) {
 	}
 	c.wantCLI(
 		cli{"invite main acme --expires 3000h", 2, "", "90 days"},
-		cli{"invite main acme --expires soon", 2, "", "no duration"},
+		cli{"invite main acme --expires soon", 2, "", "not a duration"},
 		cli{"invite main <acme>", 2, "", "no name for an account"},
 	)
 	link := c.invite("main", "acme", "--return-to", "https://app.example.com/done")

@@ -158,8 +158,8 @@ func TestByClientOrganization(t *testing.T) {
 	c, server := startByClient(t, zohosim.Options{}, "", "600", "700")
 	ask := func() answer { return c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "default") }
 	for _, test := range []struct{ options, says, do string }{
-		{"", "and none is configured", "write `soid SERVICE.ORG` into the block of `client main`"},
-		{"soid ZohoCRM.800", "it does not take `soid ZohoCRM.800` for one", "write `soid SERVICE.ORG` into the block of `client main`"},
+		{"", "and none is configured", "add `soid SERVICE.ORG` to the block of `client main`"},
+		{"soid ZohoCRM.800", "it does not accept `soid ZohoCRM.800` as one", "add `soid SERVICE.ORG` to the block of `client main`"},
 		{"soid ZohoCRM.600\n scopes ZohoNothing.x.ALL", "one of them does not exist", "compare the line `scopes ZohoCRM.modules.ALL ZohoBooks.fullaccess.all ZohoNothing.x.ALL`"},
 	} {
 		c.setenv("ZOHO_CLIENT_OPTIONS=" + test.options)
@@ -286,7 +286,7 @@ func TestByClientWrongClient(t *testing.T) {
 		server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultError, Body: code, Count: 0})
 		a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "default")
 		wantProblem(t, a, "client-rejected", 503)
-		if !strings.Contains(string(a.body), "of the type Self Client") {
+		if !strings.Contains(string(a.body), "not a Self Client") {
 			t.Errorf("%s: %s", code, a.body)
 		}
 		if info := c.connections("").Connections[0]; info.NeedsConsent || info.State != "dead" {

@@ -247,7 +247,7 @@ func TestDamagedTokens(t *testing.T) {
 					t.Errorf("set aside: %v", aside)
 				}
 				for _, path := range aside {
-					c.logs("was begun anew, the old one is " + path)
+					c.logs("was started over, the old one is " + path)
 				}
 				c.start()
 				c.wantShop("")
@@ -285,13 +285,13 @@ func TestNewerStore(t *testing.T) {
 	c.start()
 	a := c.shop()
 	wantProblem(t, a, "store", http.StatusServiceUnavailable)
-	const says = "written by a newer version (schema 7, this one knows 1); run that version again, or put a backup of this one's time in its place"
+	const says = "written by a newer version (schema 7, this one knows 1); run that version again, or restore a backup from this version"
 	if detail := a.detail(t); !strings.Contains(detail, path+": "+says) {
 		t.Errorf("the answer says %s", detail)
 	}
 	c.othersServe()
 	c.doctorSays(says)
-	c.logs(says, "was begun anew, the old one is "+filepath.Join(c.storeDir(), "tokens.db.damaged-"))
+	c.logs(says, "was started over, the old one is "+filepath.Join(c.storeDir(), "tokens.db.damaged-"))
 	c.stop()
 	if !bytes.Equal(contentOf(path), left) {
 		t.Error("grants.db was touched")
@@ -312,7 +312,7 @@ func TestNewerStore(t *testing.T) {
 }
 
 // twoPaths finds what a message says to remove.
-var twoPaths = regexp.MustCompile(`to begin without any grant, stop Caddy and remove (\S+) and (\S+) too`)
+var twoPaths = regexp.MustCompile(`to start without any grant, stop Caddy and remove (\S+) and (\S+) too`)
 
 // TestBegunWithoutGrants, S-40: where grants.db is gone nothing is begun anew by itself, but an operator who
 // means it does as the message says.

@@ -108,7 +108,7 @@ func TestNoRoom(t *testing.T) {
 	for name, disk := range fullDisks {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const remedy = "make room on its disk"
+			const remedy = "free space on its disk"
 			c, server, grant := newStoredAt(t, disk.prepare)
 			disk.fill(c)
 			for range 3 {

@@ -92,7 +92,7 @@ func TestDoctor(t *testing.T) {
 		{name: "the disk is full", after: func(c *proxy, _ *zohosim.Server, _ string) {
 			c.succeed(http.MethodGet, threeServices[0], "")
 			c.limitFiles(64 << 10)
-		}, code: 1, check: "store", result: "failed", words: "make room on its disk"},
+		}, code: 1, check: "store", result: "failed", words: "free space on its disk"},
 		{name: "the stored grants are damaged", after: func(c *proxy, _ *zohosim.Server, _ string) {
 			if err := os.WriteFile(filepath.Join(c.storeDir(), "grants.db"), []byte(strings.Repeat("garbage ", 4096)), 0o600); err != nil {
 				c.t.Fatal(err)
@@ -103,7 +103,7 @@ func TestDoctor(t *testing.T) {
 			if err := errors.Join(os.MkdirAll(c.storeDir(), 0o700), os.WriteFile(filepath.Join(c.storeDir(), "tokens.db"), []byte(strings.Repeat("garbage ", 4096)), 0o600)); err != nil {
 				c.t.Fatal(err)
 			}
-		}, check: "store", result: "warning", words: "was begun anew"},
+		}, check: "store", result: "warning", words: "was started over"},
 		{name: "the stored tokens are of another key", before: func(c *proxy, _ *zohosim.Server, _ string) {
 			c.start()
 			c.succeed(http.MethodGet, threeServices[0], "")
@@ -118,7 +118,7 @@ func TestDoctor(t *testing.T) {
 			c.setenv("ZOHO_KEY=0123456789abcdef", "ZOHO_OLD_KEY=0123456789abcde")
 		}, after: func(c *proxy, _ *zohosim.Server, _ string) {
 			c.logs("serving Zoho connections") // what follows the warnings
-			if n := strings.Count(c.output.String(), "an encryption_key is so short"); n != 1 {
+			if n := strings.Count(c.output.String(), "an encryption_key is short enough"); n != 1 {
 				c.t.Errorf("the log warns %d times of one short key", n)
 			}
 		}, check: "store", result: "warning", words: "short enough to be guessed"},
@@ -135,7 +135,7 @@ func TestDoctor(t *testing.T) {
 			code: 1, check: "credentials", result: "failed", words: "swapped"},
 		{name: "the secret was rolled over", before: func(_ *proxy, server *zohosim.Server, _ string) {
 			server.AddClient(zohosim.Client{ID: clientID, Secret: "another secret"})
-		}, code: 1, check: "credentials", result: "failed", words: "(status 200) compare client_secret with the API console, it may have been rolled over"},
+		}, code: 1, check: "credentials", result: "failed", words: "(status 200) compare client_secret with Zoho's API console; it may have been replaced there"},
 		{name: "the client is unknown", before: func(c *proxy, _ *zohosim.Server, _ string) { c.setenv("ZOHO_CLIENT_ID=1000.SOMEBODYELSE") },
 			code: 1, check: "credentials", result: "failed", words: "(status 200) see whether client_id is mistyped"},
 		{name: "the grant is dead", after: func(c *proxy, server *zohosim.Server, grant string) {
@@ -160,7 +160,7 @@ func TestDoctor(t *testing.T) {
 				server.RevokeAccess(grant)
 				c.succeed(http.MethodGet, threeServices[0], "")
 			}
-		}, code: 1, check: "contention", result: "failed", words: "another program uses this grant"},
+		}, code: 1, check: "contention", result: "failed", words: "another program seems to use this grant"},
 		{name: "the budget is spent", after: func(c *proxy, _ *zohosim.Server, _ string) {
 			for range 10 {
 				c.wantCLI(cli{"refresh", 0, "", ""})
@@ -169,7 +169,7 @@ func TestDoctor(t *testing.T) {
 		{name: "Zoho throttles", after: func(c *proxy, server *zohosim.Server, _ string) {
 			server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultThrottle})
 			c.get(threeServices[0])
-		}, code: 1, check: "budget", result: "failed", words: "Zoho throttles"},
+		}, code: 1, check: "budget", result: "failed", words: "Zoho is throttling"},
 		{name: "a scope was not granted", scopes: threeScopes[:4], code: 3, check: "scopes", result: "failed", words: "missing scopes: Desk.search.READ"},
 		{name: "a service was not granted, and nobody says", options: zohosim.Options{OmitScope: true}, scopes: threeScopes[:2],
 			code: 3, check: "scopes", result: "failed", words: "the grant lacks Desk.tickets.ALL"},
@@ -253,7 +253,7 @@ func TestDoctorAndMistypedAccount(t *testing.T) {
 	address := strings.TrimPrefix(c.url, "http://")
 	said := found(c.doctor(3))
 	for _, words := range []string{
-		"zoho_proxy at " + address + " serves main/default, which is not connected connected are: deafult give consent: caddy zoho connect main default",
+		"zoho_proxy at " + address + " serves main/default, which is not connected connected are: deafult run `caddy zoho connect main default`",
 		"`account` in zoho_proxy",
 	} {
 		said.want(t, "grant", "failed", words)
@@ -317,7 +317,7 @@ func TestDoctorAndProfileInTheSilence(t *testing.T) {
 	server.AddFault(zohosim.Fault{Where: "accounts", Kind: zohosim.FaultThrottle})
 	c.wantCLI(cli{"refresh", 1, "", ""})
 	before := asked.Load()
-	found(c.doctor(1)).want(t, "budget", "failed", "Zoho throttles")
+	found(c.doctor(1)).want(t, "budget", "failed", "Zoho is throttling")
 	found(c.doctor(1)).without("budget").want(t, "scopes", "skipped", "not checked: AaaServer.profile.READ")
 	if now := asked.Load(); now != before {
 		t.Errorf("%d calls in the silence", now-before)
@@ -402,14 +402,14 @@ func TestDoctorAndSites(t *testing.T) {
 	global, _, _ := strings.Cut(doctorConfig, "http://:")
 	for _, test := range []struct{ sites, result, words string }{
 		{"http://:{$ZOHO_PORT} {\n\tzoho_proxy\n}", "warning", "listens on every interface"},
-		{"http://:{$ZOHO_PORT} {\n\tzoho_proxy {\n\t\tcallers any\n\t}\n}", "warning", "`callers any` admits everybody"},
-		{"http://proxy.example:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy\n}", "warning", "stands behind a host name"},
-		{"http://proxy.example:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\thandle /crm/* {\n\t\tzoho_proxy\n\t}\n\thandle {\n\t\tzoho_proxy\n\t}\n}", "warning", "stands behind a host name"},
-		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\trespond hello\n}", "warning", "no site holds a zoho_proxy"},
+		{"http://:{$ZOHO_PORT} {\n\tzoho_proxy {\n\t\tcallers any\n\t}\n}", "warning", "`callers any` admits everyone"},
+		{"http://proxy.example:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy\n}", "warning", "is in a site with a host name"},
+		{"http://proxy.example:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\thandle /crm/* {\n\t\tzoho_proxy\n\t}\n\thandle {\n\t\tzoho_proxy\n\t}\n}", "warning", "is in a site with a host name"},
+		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\trespond hello\n}", "warning", "no site has a zoho_proxy"},
 		{"", "warning", "no server is configured"},
 		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy {\n\t\taccount {header.Zoho_Account}\n\t}\n}", "warning", "the request header Zoho_Account, which never arrives"},
-		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_connect\n\tzoho_proxy\n}", "warning", "leads browsers to /zoho-connect/callback/"},
-		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\trespond /desk/* 403\n\tzoho_proxy\n}", "warning", "say what is served by `services`"},
+		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_connect\n\tzoho_proxy\n}", "warning", "sends browsers to /zoho-connect/callback/"},
+		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\trespond /desk/* 403\n\tzoho_proxy\n}", "warning", "list what is served in `services`"},
 		{"http://:{$ZOHO_PORT} {\n\tbind 127.0.0.1\n\tzoho_proxy\n}", "note", "expected_underscore_headers"},
 	} {
 		c.writeConfig(global + test.sites + "\n")
@@ -452,9 +452,9 @@ func TestDoctorWithoutCaddy(t *testing.T) {
 func TestWarningsAtLoad(t *testing.T) {
 	t.Parallel()
 	const (
-		behindHost = "stands behind a host name"
+		behindHost = "is in a site with a host name"
 		everywhere = "listens on every interface"
-		nowhere    = "no site holds a zoho_proxy"
+		nowhere    = "no site has a zoho_proxy"
 		noServer   = "no server is configured"
 		strangers  = "zoho_connect admits every caller"
 		goneRound  = "a rule for the path /desk/* stands before a zoho_proxy that serves every service"

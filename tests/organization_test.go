@@ -56,7 +56,7 @@ func TestOrganizationConsent(t *testing.T) {
 		Warnings   []string
 	}
 	c.adminCall(http.MethodPost, "/zoho/connections/main/test/connect", "").decode(t, &started)
-	if !strings.Contains(started.URL, "soid=zohopaysandbox.78") || !strings.Contains(strings.Join(started.Warnings, " "), "lives for a minute") {
+	if !strings.Contains(started.URL, "soid=zohopaysandbox.78") || !strings.Contains(strings.Join(started.Warnings, " "), "expires after a minute") {
 		t.Errorf("%+v", started)
 	}
 	other := newBrowser(t)
@@ -85,12 +85,12 @@ func TestOrganizationConfiguration(t *testing.T) {
 		"client_type organisation":                                       "7 client_type: the type \"organisation\" is unknown",
 		"client_type orgs\nsoid zohopay.1":                               "7 did you mean org?",
 		"client_type org":                                                "7 client_type org needs the organization that consents",
-		"soid zohopay.1":                                                 "7 or in a client with `client_type org`",
+		"soid zohopay.1":                                                 "7 or `client_type org` in the client",
 		"client_type org\nsoid 12345":                                    "8 soid: the value \"12345\" must be SERVICE.ORG",
 		"client_type org\nsoid zohopay":                                  "8 soid: the value \"zohopay\" must be SERVICE.ORG",
 		"client_type org\nsoid zohopai.12345":                            "8 did you mean zohopay?",
 		"client_type org\nsoid zohopay.1\nsoid zohopay.2":                "9 soid is given twice",
-		"account shop {\nsoid zohopay.1\n}":                              "8 or in a client with `client_type org`",
+		"account shop {\nsoid zohopay.1\n}":                              "8 or `client_type org` in the client",
 		"client_type org\naccount shop {\nsoid zohopay.\n}":              "9 soid: the value \"zohopay.\" must be SERVICE.ORG",
 		"grant_type client_credentials\nclient_type org\nsoid zohopay.1": "7 grant_type and client_type org",
 		"client_type org\nsoid {env.SOID}":                               "8 soid",

@@ -100,7 +100,7 @@ func TestCallersByUser(t *testing.T) {
 	c, server, socket := startOnSocket(t, "uid 7 10.0.0.0/8 192.0.2.7")
 	a := overSocket(t, socket, "", nil)
 	wantProblem(t, a, "caller-refused", http.StatusForbidden)
-	if text := string(a.body); !strings.Contains(text, "user id "+me.Uid+" is not among `callers`") || !strings.Contains(text, "`uid 1000`") {
+	if text := string(a.body); !strings.Contains(text, "user id "+me.Uid+" is not listed in `callers`") || !strings.Contains(text, "`uid 1000`") {
 		t.Errorf("%s", text)
 	}
 	var line struct {

@@ -76,8 +76,8 @@ func TestRedisStore(t *testing.T) {
 		if a := c.shop(); a.StatusCode >= 300 || a.problem() != "" {
 			t.Errorf("%s %s", a.Status, a.body)
 		}
-		c.logs(`"store":"redis://`+redis.Addr, "Redis writes nothing to a disk")
-		found(c.doctor(0)).want(t, "store", "warning", "Redis writes nothing to a disk")
+		c.logs(`"store":"redis://`+redis.Addr, "Redis writes nothing to disk")
+		found(c.doctor(0)).want(t, "store", "warning", "Redis writes nothing to disk")
 		c.stop()
 	}
 	if got := server.Stats().TokenResults["ok"]; got != 1 { // doctor tries out the client secret
@@ -97,7 +97,7 @@ func TestReloadToAnotherStore(t *testing.T) {
 	if err := c.load(strings.Replace(inRedis(storedGrants), before, before+"\nkey_prefix other:", 1)); err != nil {
 		t.Fatal(err)
 	}
-	c.logs("it lacks accounts that are connected there", `"first":["main/shop"]`, "redis://"+redis.Addr+"/0 (caddy-zoho:*)")
+	c.logs("lacks accounts that are connected there", `"first":["main/shop"]`, "redis://"+redis.Addr+"/0 (caddy-zoho:*)")
 	wantProblem(t, c.shop(), "no-grant", http.StatusServiceUnavailable)
 	if err := c.load(inRedis(storedGrants)); err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func TestReloadToAnotherStore(t *testing.T) {
 	if a := c.shop(); a.problem() != "" {
 		t.Errorf("%s %s", a.Status, a.body)
 	}
-	if got := strings.Count(c.output.String(), "it lacks accounts"); got != 1 {
+	if got := strings.Count(c.output.String(), "lacks accounts"); got != 1 {
 		t.Errorf("told %d times", got)
 	}
 }

@@ -329,7 +329,7 @@ func TestUnrecognizedRefusals(t *testing.T) {
 			if n := c.metric("zoho_upstream_auth_failures_total", `service="`+test.service+`"`, `verdict="ambiguous"`); n != 1 {
 				t.Errorf("zoho_upstream_auth_failures_total counts %v", n)
 			}
-			if !strings.Contains(c.output.String(), "refused a call in a way that is not known") {
+			if !strings.Contains(c.output.String(), "refused a call in an unknown way") {
 				t.Error("the log says nothing")
 			}
 			report, _, _ := c.run("zoho", "doctor", "--address", c.admin)
@@ -364,7 +364,7 @@ func TestUnrecognizedRefusalElsewhere(t *testing.T) {
 		t.Errorf("HEAD: %s %v", a.Status, a.Header)
 	}
 	wantTokenCalls(t, server, 1)
-	if n := strings.Count(c.output.String(), "refused a call in a way that is not known"); n != 1 {
+	if n := strings.Count(c.output.String(), "refused a call in an unknown way"); n != 1 {
 		t.Errorf("%d lines in the log, one is enough for a while", n)
 	}
 }

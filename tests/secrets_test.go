@@ -311,10 +311,10 @@ func TestSecretFiles(t *testing.T) {
 		{"another line end", clientSecret + "\r\n", 0o600, "", 0},
 		{"a byte order mark", "\ufeff" + clientSecret, 0o600, "", 0},
 		{"empty", "", 0o600, "is empty", 1},
-		{"blanks", " \n", 0o600, "nothing but blanks", 1},
+		{"blanks", " \n", 0o600, "only blanks", 1},
 		{"two words", "two words", 0o600, "in the middle", 1},
-		{"readable by the group", clientSecret, 0o640, "can be read by others (mode 0640): chmod 600", 0},
-		{"readable by all", clientSecret, 0o604, "can be read by others (mode 0604): chmod 600", 0},
+		{"readable by the group", clientSecret, 0o640, "(mode 0640): chmod 600", 0},
+		{"readable by all", clientSecret, 0o604, "(mode 0604): chmod 600", 0},
 	} {
 		if err := errors.Join(os.WriteFile(path, []byte(test.content), 0o600), os.Chmod(path, test.mode)); err != nil {
 			t.Fatal(err)

@@ -105,9 +105,9 @@ func TestServiceElsewhere(t *testing.T) {
 	t.Parallel()
 	c, _ := startZoho(t, zohosim.GrantSpec{DataCenter: "ca"})
 	for _, test := range []struct{ host, path, says string }{
-		{"www.zohoapis.com", "/people/api/forms", "people has a host of its own: people.zohocloud.ca/people/api, or by path /people/people/api"},
+		{"www.zohoapis.com", "/people/api/forms", "people has its own host: people.zohocloud.ca/people/api, or by path /people/people/api"},
 		{"www.zohoapis.ca", "/desk/api/v1/tickets", "desk.zohocloud.ca/api/v1, or by path /desk/api/v1"},
-		{"zohoapis.com", "/voice/rest/json/v1", "voice has a host of its own"},
+		{"zohoapis.com", "/voice/rest/json/v1", "voice has its own host"},
 		{"", "/payments/api/v1", "known only in the data centers us, in"},
 		{"", "/sheet/api/v2", "sheet is not offered in the data center ca"},
 		{"sheet.zoho.com", "/api/v2", "sheet is not offered in the data center ca"},

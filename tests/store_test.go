@@ -106,7 +106,7 @@ func TestDamagedRecordOfAnother(t *testing.T) {
 			}
 			return err == nil
 		})
-		c.logs("the store is damaged: accounts whose grant or key is not as it was written are not served", "serving initial configuration")
+		c.logs("the store is damaged: accounts with a damaged grant or key are not served", "serving initial configuration")
 		wantProblem(t, c.get(threeServices[0], "Zoho-Proxy-Account", "second"), "store", http.StatusServiceUnavailable)
 		if strings.Contains(c.output.String(), "the store cannot be used") {
 			t.Error("the log says of all accounts that they are not served")
@@ -176,7 +176,7 @@ func TestStoreModes(t *testing.T) {
 			if err := os.Chmod(path, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			says := path + " has mode 0644, so others than its owner can get at it: chmod 0600 it"
+			says := path + " has mode 0644, so users other than its owner can access it: chmod 0600 it"
 			if out, _, code := c.run("zoho", "doctor", "--address", c.admin); code != 1 || !strings.Contains(out, says) {
 				t.Errorf("doctor exits with %d: %s", code, out)
 			}
@@ -279,7 +279,7 @@ func TestSecretMadeAnew(t *testing.T) {
 	c.newSecret(server, "third-secret-of-the-console-00001")
 	restart()
 	c.wantShop("")
-	if out, _, _ := c.run("zoho", "doctor"); strings.Contains(out, "sealed by the client secrets alone") {
+	if out, _, _ := c.run("zoho", "doctor"); strings.Contains(out, "only the client secrets seal the store") {
 		t.Error(out)
 	}
 }
@@ -300,7 +300,7 @@ func TestAllKeysLost(t *testing.T) {
 		t.Errorf("a key was made though nothing opens: %v", err)
 	}
 	c.waitFor("the log to say so", func() bool {
-		return strings.Contains(c.output.String(), "is not made while grants of client main cannot be opened")
+		return strings.Contains(c.output.String(), "is not created while grants of client main cannot be opened")
 	})
 	stdout, _, _ := c.run("zoho", "doctor", "main", "shop")
 	for _, line := range []string{"client_secret {env.ZOHO_CLIENT_SECRET} {env.OLD_CLIENT_SECRET}", "master_key_file /path", "encryption_key {env.ZOHO_ENCRYPTION_KEY}", "caddy zoho connect main shop"} {
@@ -308,7 +308,7 @@ func TestAllKeysLost(t *testing.T) {
 			t.Errorf("doctor does not name %q: %s", line, stdout)
 		}
 	}
-	if stdout, _, _ := c.run("zoho", "doctor"); strings.Contains(stdout+c.output.String(), "makes anew locks it") || strings.Count(stdout+c.output.String(), "not all that is stored can be opened") < 2 {
+	if stdout, _, _ := c.run("zoho", "doctor"); strings.Contains(stdout+c.output.String(), "API console locks it") || strings.Count(stdout+c.output.String(), "a part of the store cannot be opened") < 2 {
 		t.Errorf("that it is locked is told as if to come: %s", stdout)
 	}
 	_, stderr := c.runInput(grant, 1, "zoho", "import", "main", "shop")
@@ -376,16 +376,16 @@ func TestMasterKeyUnusable(t *testing.T) {
 		"is a directory": func(c *proxy) error {
 			return errors.Join(os.MkdirAll(c.masterKey(), 0o755), os.Chmod(c.masterKey(), 0o755))
 		},
-		"is empty":     func(c *proxy) error { return os.WriteFile(c.masterKey(), nil, 0o600) },
-		"holds no key": func(c *proxy) error { return os.WriteFile(c.masterKey(), []byte("abc"), 0o600) },
-		"is in the folder of the store": func(c *proxy) error {
+		"is empty":   func(c *proxy) error { return os.WriteFile(c.masterKey(), nil, 0o600) },
+		"has no key": func(c *proxy) error { return os.WriteFile(c.masterKey(), []byte("abc"), 0o600) },
+		"is in the store's folder": func(c *proxy) error {
 			c.option("master_key_file " + c.storeDir() + "/deeper/zoho-master.key")
 			return nil
 		},
-		"can be read by others (mode 0644)": func(c *proxy) error {
+		"(mode 0644)": func(c *proxy) error {
 			return os.WriteFile(c.masterKey(), []byte("a-key-that-was-put-there"), 0o644)
 		},
-		"is missing and could not be made": func(c *proxy) error {
+		"is missing and could not be created": func(c *proxy) error {
 			c.option("master_key_file ./Caddyfile/zoho-master.key")
 			return nil
 		},
@@ -399,11 +399,11 @@ func TestMasterKeyUnusable(t *testing.T) {
 			c.start()
 			c.wantShop("")
 			log := strings.ReplaceAll(c.output.String(), `\"`, `"`)
-			if says != "is missing and could not be made" && !strings.Contains(log, says) {
+			if says != "is missing and could not be created" && !strings.Contains(log, says) {
 				t.Errorf("the log does not say that it %s", says)
 			}
 			stdout, _, _ := c.run("zoho", "doctor")
-			if says == "is missing and could not be made" {
+			if says == "is missing and could not be created" {
 				says = "not a directory"
 			}
 			if !strings.Contains(stdout, says) {
@@ -489,7 +489,7 @@ func TestDamagedKeyRecord(t *testing.T) {
 	c.start()
 	wantProblem(t, c.shop(), "store", http.StatusServiceUnavailable)
 	stdout, _, _ := c.run("zoho", "doctor")
-	if !strings.Contains(stdout, `the data key of client "main" is missing or not as it was written`) || !strings.Contains(stdout, path+".before") {
+	if !strings.Contains(stdout, `the data key of client "main" is missing or damaged`) || !strings.Contains(stdout, path+".before") {
 		t.Errorf("doctor says %s", stdout)
 	}
 	c.runInput(second, 1, "zoho", "import", "main", "third", "--replace")

@@ -415,7 +415,8 @@ func TestNotReplayed(t *testing.T) {
 	body := patterned(256 << 10)
 	a := c.upload(t, body, "unknown", "not kept")
 	if a.StatusCode != http.StatusServiceUnavailable || a.problem() != "not-replayed" || a.Header.Get("Retry-After") != "0" ||
-		a.Header.Get("Zoho-Proxy-Verdict") != "" || !bytes.Contains(a.body, []byte("replay_buffer")) {
+		a.Header.Get("Zoho-Proxy-Verdict") != "" || !bytes.Contains(a.body, []byte(`"client main, account default: Zoho did not`)) ||
+		!bytes.Contains(a.body, []byte("replay_buffer")) {
 		t.Errorf("%s %v %s", a.Status, a.Header, a.body)
 	}
 	wantEcho(t, c.upload(t, body, "unknown", "not kept"), body)

@@ -51,7 +51,7 @@ func (n *Conn) goAlone(now moment) error {
 	if found && now.mono-last.at < int64(aloneEvery) {
 		wait := time.Duration(last.at + int64(aloneEvery) - now.mono)
 		return n.fail(KindStore, min(wait, storeRetry), fmt.Errorf(
-			"%w, and the one token that is asked for without it in %s is spent: the next one is due in %s",
+			"%w, and the one token that may be requested without it in %s is spent: the next one is due in %s",
 			ErrAway, aloneEvery, wait.Round(time.Second)))
 	}
 	x.forget(now)

@@ -95,7 +95,7 @@ func (n *Conn) finish(f *flight) {
 	if p := recover(); p != nil {
 		f.err = n.fail(KindTemporary, lookAgain, panicked(p))
 	} else if f.live == nil && f.err == nil {
-		f.err = n.fail(KindTemporary, lookAgain, errors.New("the attempt ended without a word"))
+		f.err = n.fail(KindTemporary, lookAgain, errors.New("the attempt ended without a result"))
 	}
 	n.mu.Lock()
 	n.flight = nil
@@ -230,7 +230,7 @@ func (n *Conn) fetch(cl *Client, g Grant) (got Fetched, err error) {
 	}()
 	got, err = cl.Fetch(ctx, n.key, g)
 	if err == nil && got.AccessToken == "" {
-		err = errors.New("an answer without a token")
+		err = errors.New("the answer has no token")
 	}
 	return got, err
 }

@@ -6,11 +6,11 @@ import (
 )
 
 var (
-	errSuperseded = errors.New("the configuration or the grant was replaced meanwhile")
+	errSuperseded = errors.New("the configuration or the grant was replaced in the meantime")
 	errClosed     = errors.New("shutting down")
-	errShortLived = errors.New("the new token ended before it could be used")
+	errShortLived = errors.New("the new token expired before it could be used")
 	errUnknown    = errors.New("neither configured nor connected")
-	errStoreSlow  = errors.New("the store has not answered yet, the server was not asked")
+	errStoreSlow  = errors.New("the store has not answered yet, so the server was not asked")
 )
 
 // Whose token is it? What a connection knows belongs to one grant: the token, the wait,

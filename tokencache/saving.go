@@ -48,7 +48,7 @@ type saving chan struct{}
 // savingPatience is how long a write waits for those before it.
 const savingPatience = 2 * time.Second
 
-var errBusy = errors.New("the store takes longer than 2s to write what came before")
+var errBusy = errors.New("the store has taken longer than 2s for the previous write")
 
 func newSaving() saving { return make(saving, 1) }
 

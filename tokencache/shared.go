@@ -76,5 +76,5 @@ type LeasedError struct {
 
 // Error says how long that can last.
 func (e *LeasedError) Error() string {
-	return fmt.Sprintf("another process is asking for a token, for %s at most", e.Left)
+	return fmt.Sprintf("another process is requesting a token, for %s at most", e.Left)
 }

@@ -162,5 +162,5 @@ func (e *LockedError) Error() string {
 	if e.PID != 0 {
 		holder = fmt.Sprintf("process %d", e.PID)
 	}
-	return fmt.Sprintf("%s is in use by %s; stop it, or give this one a store directory of its own", e.File, holder)
+	return fmt.Sprintf("%s is in use by %s; stop it, or give this one its own store directory", e.File, holder)
 }

@@ -208,7 +208,7 @@ func (a *Accounts) post(ctx context.Context, to string, form url.Values, secrets
 	trace := new(connTrace)
 	req, err := http.NewRequestWithContext(trace.attach(ctx), http.MethodPost, to, strings.NewReader(form.Encode()))
 	if err != nil {
-		return rawReply{}, &Failure{NoToken: true, Err: redactError(err, secrets), reason: "the accounts URL is no URL"}
+		return rawReply{}, &Failure{NoToken: true, Err: redactError(err, secrets), reason: "the accounts URL is not a URL"}
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	wantPlainJSON(req)

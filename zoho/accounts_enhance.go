@@ -19,7 +19,7 @@ func (a *Accounts) EnhanceToken(ctx context.Context, refreshToken string) (strin
 		return "", err
 	}
 	if strings.EqualFold(reply.TokenType, "bearer") {
-		f := &Failure{reason: "the answer is an access token, which must not stand in an address"}
+		f := &Failure{reason: "the answer is an access token, which must not be part of an address"}
 		return "", a.annotate(f, grantEnhance)
 	}
 	return reply.AccessToken, nil

@@ -470,7 +470,7 @@ func TestCompressedReply(t *testing.T) {
 		name, encoding, body string
 		ok                   bool
 	}{
-		{"within bounds", "gzip", packed(0, okReply), true},
+		{"within limits", "gzip", packed(0, okReply), true},
 		{"identity", "identity", okReply, true},
 		{"bomb", "gzip", packed(4<<20, okReply), false},
 		{"unknown", "rot13", okReply, false},

@@ -36,7 +36,7 @@ func NewCatalog(custom map[string]*CustomService) (*Catalog, error) {
 		e := &customEntry{name: name, path: s.Path, hosts: make(map[string]string)}
 		for _, host := range s.Hosts {
 			if other := c.byHost[host]; other != nil {
-				return nil, fmt.Errorf("custom_service: host %s belongs to %s and to %s: write it once", host, other.name, name)
+				return nil, fmt.Errorf("custom_service: host %s is listed for %s and for %s: write it once", host, other.name, name)
 			}
 			code, _ := customDomain(host)
 			c.byHost[host], e.hosts[code] = e, host

@@ -113,9 +113,9 @@ func TestCustomHosts(t *testing.T) {
 	for host, want := range map[string]string{
 		"https://fax.zoho.com": "the name alone", "fax.zoho.com/api": "the name alone", "u@fax.zoho.com": "the name alone", "fax.zoho.com:443": "port", "*.zoho.com": "exact",
 		"": "not under", "zoho.com": "whole domain", "zohoapis.eu": "already", "accounts.zoho.com": "accounts server", "accounts.zohocloud.ca": "accounts server",
-		"accounts.fax.zoho.com": "accounts server", "eu.accounts.zoho.eu": "accounts server", "desk.zoho.com": "service desk already", "sheet.zohocloud.ca": "",
+		"accounts.fax.zoho.com": "accounts server", "eu.accounts.zoho.eu": "accounts server", "desk.zoho.com": "belongs to the service desk", "sheet.zohocloud.ca": "",
 		"www.zohoapis.com": "already", "sandbox.zohoapis.com": "already", "download.zoho.eu": "already", "content.zohoapis.com": "already",
-		"acme.desk.zoho.com": "beneath desk.zoho.com", "x.www.zohoapis.com": "beneath", "acme.sdpondemand.manageengine.com": "beneath",
+		"acme.desk.zoho.com": "below desk.zoho.com", "x.www.zohoapis.com": "below", "acme.sdpondemand.manageengine.com": "below",
 		"fax.zoho.con": "such as zoho.com", "fax.zoho.ca": "not under", "example.com": "not under", "fax.zoho.com.evil.example": "not under", "evilzoho.com": "not under",
 		"xn--fax.zoho.com": "not under", "fax..zoho.com": "not under", "-fax.zoho.com": "not under", "fax_1.zoho.com": "not under", "fax.zoho.com.": "not under", "10.0.0.1": "not under", "localhost": "not under",
 		"acme.zohosites.com": "customers", "acme.zohocreatorportal.eu": "customers", "acme.zohopublic.com": "customers", "acme.development.catalystserverless.com": "customers",
@@ -139,11 +139,11 @@ func TestCustomServiceMistakes(t *testing.T) {
 		s    zoho.CustomService
 		want string
 	}{
-		"crm": {zoho.CustomService{Hosts: host}, "service already"}, "profile": {zoho.CustomService{Hosts: host}, "service already"},
-		"oauth": {zoho.CustomService{Hosts: host}, "by the proxy itself"}, "other": {zoho.CustomService{Hosts: host}, "by the proxy itself"},
+		"crm": {zoho.CustomService{Hosts: host}, "already a service"}, "profile": {zoho.CustomService{Hosts: host}, "already a service"},
+		"oauth": {zoho.CustomService{Hosts: host}, "the proxy itself uses"}, "other": {zoho.CustomService{Hosts: host}, "the proxy itself uses"},
 		"Fax": {zoho.CustomService{Hosts: host}, "lowercase letters"}, "_host": {zoho.CustomService{Hosts: host}, "lowercase letters"}, "": {zoho.CustomService{Hosts: host}, "lowercase letters"},
 		strings.Repeat("x", 33): {zoho.CustomService{Hosts: host}, "lowercase letters"}, "a": {zoho.CustomService{}, "no host"},
-		"b": {zoho.CustomService{Hosts: []string{"fax.zoho.com", "fox.zoho.com"}}, "both of the data center us"}, "c": {zoho.CustomService{Hosts: append(host, "FAX.zoho.com")}, "both"},
+		"b": {zoho.CustomService{Hosts: []string{"fax.zoho.com", "fox.zoho.com"}}, "both in the data center us"}, "c": {zoho.CustomService{Hosts: append(host, "FAX.zoho.com")}, "both"},
 		"d": {zoho.CustomService{Hosts: host, Path: "api"}, "begins with /"}, "e": {zoho.CustomService{Hosts: host, Path: "/a?b"}, "begins with /"},
 		"f": {zoho.CustomService{Hosts: host, Path: "/a/../b"}, "begins with /"}, "g": {zoho.CustomService{Hosts: host, Path: "//a"}, "begins with /"}, "h": {zoho.CustomService{Hosts: host, Path: "/a%20"}, "begins with /"},
 		"directory": {zoho.CustomService{Hosts: []string{"directory.zoho.com"}, Path: "/api/v1"}, ""},
@@ -155,7 +155,7 @@ func TestCustomServiceMistakes(t *testing.T) {
 		}
 	}
 	_, err := zoho.NewCatalog(map[string]*zoho.CustomService{"a": {Hosts: []string{"fax.zoho.com"}}, "b": {Hosts: []string{"fax.zoho.com"}}})
-	if err == nil || !strings.Contains(err.Error(), "belongs to a and to b") {
+	if err == nil || !strings.Contains(err.Error(), "is listed for a and for b") {
 		t.Error(err)
 	}
 	if _, err := zoho.NewCatalog(map[string]*zoho.CustomService{"a": nil}); err == nil {

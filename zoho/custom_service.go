@@ -30,9 +30,9 @@ func (s *CustomService) Check(name string) error {
 	case !serviceName.MatchString(name):
 		return fmt.Errorf("the name %s: 1 to 32 lowercase letters, digits and hyphens are allowed, a letter first", show(name))
 	case slices.Contains(reservedNames, name):
-		return fmt.Errorf("the name %s is taken by the proxy itself: choose another one", name)
+		return fmt.Errorf("the proxy itself uses the name %s: choose another one", name)
 	case slices.Contains(ServiceNames(), name):
-		return fmt.Errorf("%s is a service already: leave the custom_service out, or choose another name", name)
+		return fmt.Errorf("%s is already a service: remove the custom_service, or choose another name", name)
 	case len(s.Hosts) == 0:
 		return fmt.Errorf("%s has no host: write `host NAME...`, one for each data center", name)
 	}
@@ -45,7 +45,7 @@ func (s *CustomService) Check(name string) error {
 			return err
 		}
 		if first, twice := centers[code]; twice {
-			return fmt.Errorf("%s and %s are both of the data center %s: write one host for each", first, host, code)
+			return fmt.Errorf("%s and %s are both in the data center %s: write one host for each", first, host, code)
 		}
 		centers[code] = host
 	}
@@ -63,15 +63,15 @@ func notInPaths(r rune) bool { return notInNames(r) && r != '/' && r != '~' }
 func customHost(host string) (code string, err error) {
 	switch {
 	case strings.ContainsAny(host, "/?#@"):
-		return "", fmt.Errorf("host %s: write the name alone, as in sprintsapi.zoho.com, and the path by `path`", show(host))
+		return "", fmt.Errorf("host %s: write the name alone, as in sprintsapi.zoho.com, and put the path in `path`", show(host))
 	case strings.Contains(host, ":"):
-		return "", fmt.Errorf("host %s has a port: Zoho's hosts are at 443, leave it out", show(host))
+		return "", fmt.Errorf("host %s has a port: leave it out, Zoho's hosts use 443", show(host))
 	case strings.ContainsAny(host, "*{"):
-		return "", fmt.Errorf("host %s: only exact names are taken, since the token is sent there", show(host))
+		return "", fmt.Errorf("host %s: write an exact name, because the token is sent there", show(host))
 	}
 	for label := range strings.SplitSeq(host, ".") {
 		if whose, ok := published[label]; ok {
-			return "", fmt.Errorf("host %s: %s of Zoho's customers are there, which must not get a token", show(host), whose)
+			return "", fmt.Errorf("host %s: this host has %s of Zoho's customers, which must not get a token", show(host), whose)
 		}
 	}
 	e, known := hostIndex[host]
@@ -80,18 +80,18 @@ func customHost(host string) (code string, err error) {
 	case strings.Contains(host, "accounts") || strings.HasPrefix(host, "iam.") || known && e.role == roleAccounts:
 		return "", fmt.Errorf("host %s is an accounts server, which gets no access token", show(host))
 	case known && e.service != "":
-		return "", fmt.Errorf("host %s belongs to the service %s already", show(host), e.service)
+		return "", fmt.Errorf("host %s already belongs to the service %s", show(host), e.service)
 	case known:
-		return "", fmt.Errorf("host %s is in the table already: several services share it, and the path chooses", show(host))
+		return "", fmt.Errorf("host %s is already known: several services share it, and the path chooses between them", show(host))
 	case code == "":
 		return "", fmt.Errorf("host %s is not under a domain of Zoho's data centers, such as %s; for another server use "+
-			"`upstream https://HOST` in a zoho_proxy of its own", show(host), domain)
+			"`upstream https://HOST` in its own zoho_proxy", show(host), domain)
 	case host == domain:
 		return "", fmt.Errorf("host %s is a whole domain: write the API's host", show(host))
 	}
 	for parent := range parents(host) {
 		if e, ok := hostIndex[parent]; ok && parent != domain { // the gateway is one of these
-			return "", fmt.Errorf("host %s is beneath %s, where customers' portals are: they must not get a token",
+			return "", fmt.Errorf("host %s is below %s, where customers' portals are: they must not get a token",
 				show(host), e.center.hosts[e.role])
 		}
 	}

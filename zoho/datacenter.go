@@ -103,7 +103,7 @@ func CustomDataCenter(accountsURL, apiURL string) (DataCenter, error) {
 func originURL(what, s string) (*url.URL, error) {
 	u, err := baseURL(what, s)
 	if err == nil && u.Path != "" {
-		return nil, fmt.Errorf("%s %s has a path; give the origin only: %s://%s", what, show(s), u.Scheme, u.Host)
+		return nil, fmt.Errorf("%s %s has a path; write only the origin: %s://%s", what, show(s), u.Scheme, u.Host)
 	}
 	return u, err
 }
@@ -114,13 +114,13 @@ func baseURL(what, s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%s %s is no URL", what, show(s)) // url.Error would repeat it raw
+		return nil, fmt.Errorf("%s %s is not a URL", what, show(s)) // url.Error would repeat it raw
 	case u.Scheme == "" || u.Host == "" || u.Opaque != "":
-		return nil, fmt.Errorf("%s %s is not absolute; it begins with https://", what, show(s))
+		return nil, fmt.Errorf("%s %s is not absolute; begin it with https://", what, show(s))
 	case u.User != nil:
-		return nil, fmt.Errorf("%s holds a user name or password; leave out what stands before the @", what)
+		return nil, fmt.Errorf("%s has a user name or password; leave out everything before the @", what)
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(s, "#"):
-		return nil, fmt.Errorf("%s %s has a query or fragment; leave out what follows the path", what, show(s))
+		return nil, fmt.Errorf("%s %s has a query or fragment; leave out everything after the path", what, show(s))
 	}
 	if err := checkOrigin(u); err != nil {
 		return nil, fmt.Errorf("%s %s: %w", what, show(s), err)
@@ -138,7 +138,7 @@ func baseURL(what, s string) (*url.URL, error) {
 func checkOrigin(u *url.URL) error {
 	name := u.Hostname()
 	if strings.Trim(name, ".") == "" || strings.ContainsAny(name, " \t\\") || strings.HasSuffix(name, ".") {
-		return errors.New("there is no usable host name in it")
+		return errors.New("it has no usable host name")
 	}
 	switch u.Scheme {
 	case "https":

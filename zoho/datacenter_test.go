@@ -146,9 +146,9 @@ func TestCustomDataCenterRefused(t *testing.T) {
 		{"https://host.example?", "query"},
 		{"https://host.example#x", "fragment"},
 		{"https://host.example#", "fragment"},
-		{"https://host.example:port", "no URL"},
-		{"https://ho st.example", "no URL"},
-		{"https://host.example/\x7f", "no URL"},
+		{"https://host.example:port", "not a URL"},
+		{"https://ho st.example", "not a URL"},
+		{"https://host.example/\x7f", "not a URL"},
 	}
 	for _, test := range tests {
 		for _, urls := range [][2]string{{test.url, good}, {good, test.url}} {

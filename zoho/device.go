@@ -181,11 +181,11 @@ func (raw rawReply) deviceCode() (DeviceCode, *Failure) {
 	case raw.status < 200 || raw.status >= 300:
 		return DeviceCode{}, raw.refusal(fields, grantDeviceCode, nil)
 	case code.Secret == "" || code.UserCode == "":
-		return DeviceCode{}, raw.fail(true, "the reply holds neither a device code nor error")
+		return DeviceCode{}, raw.fail(true, "the reply has neither a device code nor an error")
 	}
 	for _, address := range []string{code.VerificationURL, code.VerificationURLComplete} {
 		if u, err := url.Parse(address); address != "" && (err != nil || checkOrigin(u) != nil) {
-			return DeviceCode{}, raw.fail(true, "the address to type the code in at is not one of https")
+			return DeviceCode{}, raw.fail(true, "the address to enter the code at does not begin with https")
 		}
 	}
 	return code, nil

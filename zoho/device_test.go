@@ -84,8 +84,8 @@ func TestStartDevice(t *testing.T) {
 		`{"user_code":"ABCD"}`:       "neither a device code",
 		`{"device_code":"1004.a.b"}`: "neither a device code",
 		`{"user_code":"A\u001b[2J","device_code":"1004.a.b"}`:                                   "not printable",
-		`{"user_code":"A","device_code":"x","verification_url":"http://evil.example/"}`:         "not one of https",
-		`{"user_code":"A","device_code":"x","verification_uri_complete":"javascript:alert(1)"}`: "not one of https",
+		`{"user_code":"A","device_code":"x","verification_url":"http://evil.example/"}`:         "does not begin with https",
+		`{"user_code":"A","device_code":"x","verification_uri_complete":"javascript:alert(1)"}`: "does not begin with https",
 		`{"user_code":"A","user_code":"B","device_code":"x"}`:                                   "twice",
 		`<html><title>Sign in</title></html>`:                                                   "HTML page",
 	} {

@@ -272,7 +272,7 @@ func (raw rawReply) revoked(secrets []string) *Failure {
 	refused := raw.refusal(fields, grantRevoke, secrets)
 	switch status := fields.optional("status"); {
 	case raw.status == http.StatusBadRequest && refused.Kind == FailureTemporary:
-		f := raw.fail(true, "the token is unknown or was revoked before")
+		f := raw.fail(true, "the token is unknown or already revoked")
 		f.Kind = FailureGrantDead
 		return f
 	case fields["error"] != nil || refused.Kind == FailureThrottled:

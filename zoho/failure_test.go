@@ -183,11 +183,11 @@ func TestHints(t *testing.T) {
 		says string
 	}{
 		{"secret", refuse("invalid_client_secret"), "each data center has its own"},
-		{"client", refuse("invalid_client"), "not enabled for the client"},
-		{"redirect", refuse("invalid_redirect_uri"), "to the letter"},
+		{"client", refuse("invalid_client"), "is enabled for the client"},
+		{"redirect", refuse("invalid_redirect_uri"), "character for character"},
 		{"grant", refuse("invalid_code"), "21st"},
 		{"throttle", refuse("access_denied"), "10 minutes"},
-		{"general", refuse("general_error"), "tried again"},
+		{"general", refuse("general_error"), "try again"},
 		{"server names itself", refuse("invalid_code"), "https://accounts.zoho.eu"},
 		{"code", func() error {
 			_, err := answering(200, "", strings.NewReader(`{"error":"invalid_code"}`)).Exchange(t.Context(), "c", "")
@@ -195,12 +195,12 @@ func TestHints(t *testing.T) {
 		}, "used before"},
 		{"revoke", func() error {
 			return answering(400, "", strings.NewReader("<html>")).Revoke(t.Context(), refreshToken)
-		}, "nothing is left"},
+		}, "nothing left"},
 		{"network", func() error {
 			_, err := failing(errors.New("x")).Refresh(t.Context(), refreshToken)
 			return err
-		}, "cannot be reached: see name resolution"},
-		{"trouble", func() error { _, err := refreshOf(t, 503, "", ""); return err }, "in trouble"},
+		}, "cannot be reached: check name resolution"},
+		{"trouble", func() error { _, err := refreshOf(t, 503, "", ""); return err }, "having problems"},
 		{"redirected", func() error { _, err := refreshOf(t, 302, "", ""); return err }, "URL of an accounts server"},
 		{"page", func() error { _, err := refreshOf(t, 200, "", "<html>"); return err }, "URL of an accounts server"},
 		{"nonsense", func() error { _, err := refreshOf(t, 200, "", "{}"); return err }, "no sense"},

@@ -116,7 +116,7 @@ func (p Probe) Call(
 	address := target.Scheme + "://" + target.Host + target.Rewrite(p.Path)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return 0, VerdictNone, fmt.Errorf("%s is no path", show(p.Path))
+		return 0, VerdictNone, fmt.Errorf("%s is not a path", show(p.Path))
 	}
 	req.Header.Set("Authorization", authorization)
 	wantPlainJSON(req)

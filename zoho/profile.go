@@ -70,7 +70,7 @@ func namesOAuth(path string) bool {
 // profile is the target of a request for who has consented.
 func (dc DataCenter) profile(path string, o RouteOptions) (Target, error) {
 	if !reads(o.Method) {
-		return Target{}, fmt.Errorf("%w: %s is only read, by GET", ErrServiceUnknown, ProfilePath)
+		return Target{}, fmt.Errorf("%w: %s can only be read, with GET", ErrServiceUnknown, ProfilePath)
 	}
 	if err := o.allow(ProfileService, path); err != nil {
 		return Target{}, err

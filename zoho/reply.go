@@ -57,14 +57,14 @@ type rawReply struct {
 func readReply(resp *http.Response, secrets []string) (rawReply, *Failure) {
 	raw := rawReply{status: resp.StatusCode, header: resp.Header}
 	if 300 <= resp.StatusCode && resp.StatusCode < 400 {
-		return raw, raw.fail(true, "the server redirects, which is not followed")
+		return raw, raw.fail(true, "the server redirects, and the proxy does not follow")
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 	raw.body = body
 	switch encoding := strings.Join(resp.Header.Values("Content-Encoding"), ","); {
 	case err != nil:
 		// Who only answered with a 5xx made no token; otherwise it may be lost.
-		f := raw.fail(resp.StatusCode >= 500, "the reply was cut")
+		f := raw.fail(resp.StatusCode >= 500, "the reply was cut off")
 		f.Err = redactError(err, secrets)
 		return raw, f
 	case len(body) > maxReply:
@@ -73,7 +73,7 @@ func readReply(resp *http.Response, secrets []string) (rawReply, *Failure) {
 		decoded, ok := DecodePrefix(encoding, body, maxReply+1)
 		if !ok || len(decoded) > maxReply {
 			return raw, raw.fail(resp.StatusCode >= 500,
-				"the reply is compressed, though that was not asked for, and could not be decoded within bounds")
+				"the reply is compressed, which was not requested, and could not be decoded within limits")
 		}
 		raw.body = decoded
 	}
@@ -96,7 +96,7 @@ var replyNames = map[string]bool{
 func parseReply(body []byte) (replyFields, error) {
 	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\ufeff"))))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.New("the reply is no JSON object")
+		return nil, errors.New("the reply is not a JSON object")
 	}
 	fields := replyFields{}
 	for dec.More() {
@@ -107,7 +107,7 @@ func parseReply(body []byte) (replyFields, error) {
 		}
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
-			return nil, errors.New("the reply is broken or cut JSON")
+			return nil, errors.New("the reply is broken or incomplete JSON")
 		}
 		if !replyNames[name] {
 			continue
@@ -118,10 +118,10 @@ func parseReply(body []byte) (replyFields, error) {
 		fields[name] = raw
 	}
 	if _, err := dec.Token(); err != nil {
-		return nil, errors.New("the reply is cut JSON")
+		return nil, errors.New("the reply is incomplete JSON")
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("the reply goes on after its JSON object")
+		return nil, errors.New("the reply has more after its JSON object")
 	}
 	return fields, nil
 }
@@ -237,7 +237,7 @@ func (raw rawReply) token(g grantType, zohos bool, secrets []string) (Reply, *Fa
 	case access == "" && raw.status >= 400:
 		return Reply{}, raw.refusal(fields, g, secrets)
 	case access == "":
-		return Reply{}, raw.fail(false, "the reply holds neither access_token nor error")
+		return Reply{}, raw.fail(false, "the reply has neither access_token nor error")
 	case raw.status < 200 || raw.status >= 300:
 		return Reply{}, raw.fail(false, "the reply has an access_token, but its status says failure")
 	}

@@ -137,17 +137,17 @@ func TestReplyAccepted(t *testing.T) {
 // since a token may have been made, it counts.
 func TestReplyRefused(t *testing.T) {
 	tests := []struct{ name, body, says string }{
-		{"empty", ``, "no JSON object"},
-		{"null", `null`, "no JSON object"},
-		{"list", `[{"access_token":"t"}]`, "no JSON object"},
-		{"text", `"access_token"`, "no JSON object"},
-		{"plain words", `access_token=t`, "no JSON object"},
-		{"cut in a token", `{"access_token":"` + accessToken[:30], "cut"},
-		{"cut after it", `{"access_token":"` + accessToken + `","expires_in"`, "cut"},
-		{"cut before the end", `{"access_token":"` + accessToken + `"`, "cut"},
+		{"empty", ``, "not a JSON object"},
+		{"null", `null`, "not a JSON object"},
+		{"list", `[{"access_token":"t"}]`, "not a JSON object"},
+		{"text", `"access_token"`, "not a JSON object"},
+		{"plain words", `access_token=t`, "not a JSON object"},
+		{"cut in a token", `{"access_token":"` + accessToken[:30], "incomplete"},
+		{"cut after it", `{"access_token":"` + accessToken + `","expires_in"`, "incomplete"},
+		{"cut before the end", `{"access_token":"` + accessToken + `"`, "incomplete"},
 		{"broken", `{"access_token":"` + accessToken + `" oops}`, "broken"},
-		{"goes on", `{"access_token":"` + accessToken + `"}{"error":"x"}`, "goes on"},
-		{"goes on as HTML", `{"access_token":"` + accessToken + `"}<html>`, "goes on"},
+		{"goes on", `{"access_token":"` + accessToken + `"}{"error":"x"}`, "more after"},
+		{"goes on as HTML", `{"access_token":"` + accessToken + `"}<html>`, "more after"},
 		{"two tokens", `{"access_token":"` + accessToken + `","access_token":"u"}`, "access_token twice"},
 		{"two lives", `{"access_token":"t","expires_in":1,"expires_in":2}`, "expires_in twice"},
 		{"no token", `{"api_domain":"https://www.zohoapis.eu"}`, "neither"},
@@ -256,7 +256,7 @@ func ExampleAccounts_Refresh() {
 	} else {
 		fmt.Println("a token for", reply.ExpiresIn)
 	}
-	// Output: temporary - accounts server gave no token (status 200): the reply is no JSON object
+	// Output: temporary - accounts server gave no token (status 200): the reply is not a JSON object
 }
 
 // FuzzTokenReply: an answer is either a reply that can be used or a failure

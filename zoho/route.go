@@ -69,7 +69,7 @@ func (dc DataCenter) environment(r role, host string, o RouteOptions) (role, err
 	}
 	if dc.Custom { // by Zoho's own URLs, perhaps
 		if api, ok := lookupHost(dc.apiHost()); ok && api.role != r {
-			return r, fmt.Errorf("%w: %s is for grants of that environment, and data_center names %s",
+			return r, fmt.Errorf("%w: %s is for grants of that environment, and data_center is %s",
 				ErrEnvironment, show(host), dc.apiHost())
 		}
 		return r, nil
@@ -82,7 +82,7 @@ func (dc DataCenter) environment(r role, host string, o RouteOptions) (role, err
 		own = hostsByCode[dc.Code].hosts[roleGateway]
 	}
 	if own != hostsByCode[dc.Code].hosts[r] {
-		return r, fmt.Errorf("%w: %s is for grants of that environment, the connection's grant is for %s",
+		return r, fmt.Errorf("%w: %s is for grants of that environment, and the connection's grant is for %s",
 			ErrEnvironment, show(host), own)
 	}
 	return r, nil

@@ -13,7 +13,7 @@ func (dc DataCenter) routeCustomHost(e *customEntry, host, path string, other Da
 	case !dc.mapsFrom(other, o):
 		return Target{}, dc.otherDataCenter(host, other)
 	case !e.holds(path):
-		return Target{}, fmt.Errorf("%w: of %s only what is below %s is served", ErrServiceUnknown, e.name, e.path)
+		return Target{}, fmt.Errorf("%w: %s is served only below %s", ErrServiceUnknown, e.name, e.path)
 	}
 	return dc.custom(e, path, o)
 }
@@ -38,7 +38,7 @@ func (dc DataCenter) custom(e *customEntry, path string, o RouteOptions) (Target
 		return Target{}, err
 	}
 	if e.path != "" && HasDotSegment(path) {
-		return Target{}, fmt.Errorf("%w: the path has a dot segment, which may lead out of %s", ErrServiceUnknown, e.path)
+		return Target{}, fmt.Errorf("%w: the path has a dot segment, which can lead out of %s", ErrServiceUnknown, e.path)
 	}
 	if dc.Custom {
 		return Target{Service: e.name, Scheme: dc.apiScheme(), Host: dc.apiHost()}, nil

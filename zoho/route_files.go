@@ -19,7 +19,7 @@ func (dc DataCenter) routeFileHost(path string, o RouteOptions) (Target, error) 
 	}
 	rest := path[len(FileHostPrefix)+len(name):]
 	if firstSegment(rest) == "" && hostIndex[name].service == "" && hostIndex[name].role == roleContent {
-		return Target{}, fmt.Errorf("%w: at %[2]s the path names it, as in %[3]s%[2]s/crm/v8/upload", ErrServiceUnknown, name, FileHostPrefix)
+		return Target{}, fmt.Errorf("%w: at %[2]s the path names the service, as in %[3]s%[2]s/crm/v8/upload", ErrServiceUnknown, name, FileHostPrefix)
 	}
 	e := hostIndex[name]
 	if e.service == "" {
@@ -39,7 +39,7 @@ func (dc DataCenter) routeFileHost(path string, o RouteOptions) (Target, error) 
 // noFileHost explains a name that is no host for files.
 func (dc DataCenter) noFileHost(name string) error {
 	if dc.Custom {
-		return fmt.Errorf("%w: with two URLs for data_center there are no hosts for files; call the path at %s",
+		return fmt.Errorf("%w: with two URLs in data_center there are no file hosts; call the path at %s",
 			ErrServiceUnknown, dc.API)
 	}
 	var names []string
@@ -48,9 +48,9 @@ func (dc DataCenter) noFileHost(name string) error {
 			names = append(names, h.Name)
 		}
 	}
-	wrong := show(name) + " is not one of the hosts for files in data center " + dc.Code
+	wrong := show(name) + " is not a file host of data center " + dc.Code
 	if name == "" {
-		wrong = "no host is named"
+		wrong = "the path names no host"
 	}
 	return fmt.Errorf("%w: %s: write /_host/NAME/ with one of %s", ErrServiceUnknown, wrong, strings.Join(names, " "))
 }

@@ -154,7 +154,7 @@ func TestFileHostsAreBound(t *testing.T) {
 func TestFileHostUnnamed(t *testing.T) {
 	eu := mustDC(t, "eu")
 	for path, says := range map[string]string{
-		"/_host": "no host is named: write /_host/NAME/", "/_host/": "no host is named: write /_host/NAME/", "/_host//x": "no host is named",
+		"/_host": "the path names no host: write /_host/NAME/", "/_host/": "the path names no host: write /_host/NAME/", "/_host//x": "the path names no host",
 		"/_host/content.zohoapis.eu":     "as in /_host/content.zohoapis.eu/crm/v8/upload",
 		"/_host/content.zohoapis.eu/?x=": "as in /_host/content.zohoapis.eu/crm/v8/upload",
 	} {

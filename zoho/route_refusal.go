@@ -19,14 +19,14 @@ func (dc DataCenter) unknownHost(host string, o RouteOptions) (isZoho bool, err 
 		return true, fmt.Errorf("%w: no API is known at %s; %s", ErrServiceUnknown, show(host), dc.whereIs(s))
 	}
 	if why := LeftOut(name); why != "" {
-		return true, fmt.Errorf("%w: no API is known at %s; of %s, %s%s", ErrServiceUnknown, show(host), name, why, ifThereIs)
+		return true, fmt.Errorf("%w: no API is known at %s; for %s, %s%s", ErrServiceUnknown, show(host), name, why, ifThereIs)
 	}
 	return true, fmt.Errorf("%w: no API is known at %s%s", ErrServiceUnknown, show(host), ifThereIs)
 }
 
 // ifThereIs is what an operator can do who knows better than the table.
-const ifThereIs = "; if it has an API that takes OAuth tokens, the operator can add that by `custom_service` in the global " +
-	"option zoho, or lead there by a zoho_proxy of its own with `upstream https://HOST`"
+const ifThereIs = "; if it has an API that takes OAuth tokens, the operator can add it with `custom_service` in the global " +
+	"option zoho, or with its own zoho_proxy and `upstream https://HOST`"
 
 // notAtGateway explains a path that the gateway does not serve.
 func (dc DataCenter) notAtGateway(path string) error {
@@ -51,7 +51,7 @@ func (dc DataCenter) whereIs(s serviceEntry) string {
 	case host == "":
 		return fmt.Sprintf("the hosts of %s are known only in the data center%s", s.Name, listed(s.centers()))
 	}
-	return fmt.Sprintf("%s has a host of its own: %s%s, or by path /%s%s", s.Name, host, s.Base, s.Name, s.Base)
+	return fmt.Sprintf("%s has its own host: %s%s, or by path /%s%s", s.Name, host, s.Base, s.Name, s.Base)
 }
 
 // listed is " us" or "s us, in", to be read after the word.
@@ -79,26 +79,26 @@ func (dc DataCenter) noHost(s serviceEntry, r role) error {
 	case s.AbsentAt(dc.Code) || r == s.role && s.at != nil:
 		return fmt.Errorf("%w: %s", ErrServiceUnknown, dc.whereIs(s))
 	case r == roleGateway:
-		return fmt.Errorf("%w: at data center %s no API gateway is established, behind which %s is",
+		return fmt.Errorf("%w: data center %s has no known API gateway, and %s is behind the gateway",
 			ErrServiceUnknown, dc.Code, s.Name)
 	case r == roleSandbox || r == roleDeveloper:
-		return fmt.Errorf("%w: at data center %s no host is known for sandboxes of %s", ErrServiceUnknown, dc.Code, s.Name)
+		return fmt.Errorf("%w: data center %s has no known host for sandboxes of %s", ErrServiceUnknown, dc.Code, s.Name)
 	case r == roleContent:
-		return fmt.Errorf("%w: at data center %s no host is known for uploads of %s", ErrServiceUnknown, dc.Code, s.Name)
+		return fmt.Errorf("%w: data center %s has no known host for uploads of %s", ErrServiceUnknown, dc.Code, s.Name)
 	}
-	return fmt.Errorf("%w: at data center %s no host of its own is known for %s", ErrServiceUnknown, dc.Code, s.Name)
+	return fmt.Errorf("%w: data center %s has no known host for %s", ErrServiceUnknown, dc.Code, s.Name)
 }
 
 func (dc DataCenter) otherDataCenter(host string, other DataCenter) error {
-	return fmt.Errorf("%w: %s belongs to %s, the connection to %s", ErrDataCenter, show(host), other.Code, dc.Code)
+	return fmt.Errorf("%w: %s belongs to %s, and the connection to %s", ErrDataCenter, show(host), other.Code, dc.Code)
 }
 
 func unknownService(name string) error {
 	if name == "" {
-		return fmt.Errorf("%w: the path names none", ErrServiceUnknown)
+		return fmt.Errorf("%w: the path names no service", ErrServiceUnknown)
 	}
 	if name == ProfileService {
-		return fmt.Errorf("%w: %s is served at %s alone", ErrServiceUnknown, name, ProfilePath)
+		return fmt.Errorf("%w: %s is served only at %s", ErrServiceUnknown, name, ProfilePath)
 	}
 	if why := LeftOut(strings.TrimPrefix(strings.ToLower(name), "zoho")); why != "" {
 		return fmt.Errorf("%w: %s: %s%s", ErrServiceUnknown, show(name), why, ifThereIs)

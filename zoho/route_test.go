@@ -151,12 +151,12 @@ func TestRoutePath(t *testing.T) {
 
 func TestRoutePathRefused(t *testing.T) {
 	tests := []struct{ code, path, says string }{
-		{"eu", "", "names none"}, {"eu", "/", "names none"}, {"eu", "//crm/v8", "names none"}, {"eu", "*", "names none"}, {"eu", "crm/v8", "names none"},
+		{"eu", "", "names no service"}, {"eu", "/", "names no service"}, {"eu", "//crm/v8", "names no service"}, {"eu", "*", "names no service"}, {"eu", "crm/v8", "names no service"},
 		{"eu", "/CRM/v8", "did you mean crm?"}, {"eu", "/crmm/v8", "did you mean crm?"}, {"eu", "/subscriptions/v1", "did you mean billing?"},
 		{"eu", "/%63rm/v8", "no such service"}, {"eu", "/crm;x=1/v8", "no such service"}, {"eu", "/crm%2fv8", "no such service"}, {"eu", "/./crm/v8", "no such service"},
 		{"eu", "/unheard-of/v2", "no such service"}, {"eu", "/oauth/v2/token", "no such service"}, {"eu", "/crm\\v8", "no such service"},
 		{"eu", "/" + accessToken, "[masked]"}, {"eu", "/" + strings.Repeat("a", 4000), "no such service"}, {"eu", "/\x1b[2J\n", "no such service"},
-		{"inec", "/crm/v8", "no API gateway"},
+		{"inec", "/crm/v8", "no known API gateway"},
 	}
 	for _, test := range tests {
 		got, err := mustDC(t, test.code).RoutePath(test.path, zoho.RouteOptions{})
@@ -282,7 +282,7 @@ func TestRouteHostRefused(t *testing.T) {
 		want             error
 		says             string
 	}{
-		{"eu", "desk.zoho.in", "/api", zoho.RouteOptions{}, zoho.ErrDataCenter, "belongs to in, the connection to eu"},
+		{"eu", "desk.zoho.in", "/api", zoho.RouteOptions{}, zoho.ErrDataCenter, "belongs to in, and the connection to eu"},
 		{"us", "www.zohoapis.eu", "/crm/v8", zoho.RouteOptions{}, zoho.ErrDataCenter, "belongs to eu"},
 		{"us", "whatever.zoho.eu", "/", zoho.RouteOptions{}, zoho.ErrDataCenter, "belongs to eu"},
 		{"custom", "desk.zoho.eu", "/api", zoho.RouteOptions{}, zoho.ErrDataCenter, "connection to custom"},
@@ -297,17 +297,17 @@ func TestRouteHostRefused(t *testing.T) {
 		{"eu", "sandbox.zohoapis.com", "/crm/v8", zoho.RouteOptions{}, zoho.ErrEnvironment, "www.zohoapis.eu"},
 		{"eu", "developer.zohoapis.eu", "/crm/v8", anyDC, zoho.ErrEnvironment, "www.zohoapis.eu"},
 		{"eu", "www.zohoapis.com", "/desk/api/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "desk"},
-		{"eu", "www.zohoapis.com", "/", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "names none"},
+		{"eu", "www.zohoapis.com", "/", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "names no service"},
 		{"eu", "www.zohoapis.com", "/crmx/v8", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "did you mean crm?"},
 		{"uk", "content.zohoapis.com", "/crm/v8/upload", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "uploads"},
-		{"inec", "www.zohoapis.com", "/crm/v8", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "no API gateway"},
+		{"inec", "www.zohoapis.com", "/crm/v8", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "no known API gateway"},
 		{"inec", "sandbox.zohoapis.com", "/crm/v8", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "sandboxes"},
 		{"custom", "127.0.0.1:9090", "/nothing", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "nothing"},
 		// services that live elsewhere, or nowhere
 		{"eu", "www.zohoapis.com", "/people/api/forms", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "people.zoho.eu/people/api, or by path /people/people/api"},
-		{"us", "zohoapis.com", "/recruit/v2/x", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "recruit has a host of its own: recruit.zoho.com/recruit/v2"},
-		{"us", "www.zohoapis.com", "/voice/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "voice has a host of its own: voice.zoho.com"},
-		{"us", "www.zohoapis.com", "/forms/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, `"forms": no API that takes OAuth tokens`},
+		{"us", "zohoapis.com", "/recruit/v2/x", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "recruit has its own host: recruit.zoho.com/recruit/v2"},
+		{"us", "www.zohoapis.com", "/voice/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "voice has its own host: voice.zoho.com"},
+		{"us", "www.zohoapis.com", "/forms/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, `"forms": no known API takes OAuth tokens`},
 		{"us", "directory.zoho.com", "/api/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "the host of its API is not known; if it has an API"},
 		{"us", "payroll.zoho.com", "/api/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "payroll is behind the gateway: www.zohoapis.com/payroll/v1"},
 		{"us", "analytics.zoho.com", "/api/v1", zoho.RouteOptions{}, zoho.ErrServiceUnknown, "analyticsapi.zoho.com/restapi/v2"},
@@ -378,7 +378,7 @@ func TestRouteOptions(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := eu.RoutePath("/desk/api", onlyCRM); !errors.Is(err, zoho.ErrServiceUnknown) ||
-		!strings.Contains(err.Error(), "not among the services allowed") {
+		!strings.Contains(err.Error(), "not one of the services allowed") {
 		t.Errorf("got %v", err)
 	}
 	if _, isZoho, err := eu.RouteHost("desk.zoho.com", "/api", onlyCRM); !isZoho ||

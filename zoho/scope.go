@@ -70,7 +70,7 @@ func ScopeWarnings(scopes []string) []string {
 func scopeWarning(s string) string {
 	switch {
 	case strings.ContainsFunc(s, isForeignToScopes):
-		return "holds a character that no scope has; separate scopes by blanks or commas"
+		return "has a character that no scope has; separate scopes with blanks or commas"
 	case slices.Contains(strings.Split(s, "."), ""):
 		return "has an empty part; the form is Service.scope.OPERATION"
 	}
@@ -83,7 +83,7 @@ func scopeWarning(s string) string {
 	}
 	last := parsed.Name[strings.LastIndexByte(parsed.Name, '.')+1:]
 	if meant := nearestOperation(last); meant != "" {
-		return fmt.Sprintf("there is no operation %s; %s is meant?", show(last), meant)
+		return fmt.Sprintf("there is no operation %s; did you mean %s?", show(last), meant)
 	}
 	return ""
 }

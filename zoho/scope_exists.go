@@ -20,7 +20,7 @@ const (
 	maxMeant          = 5  // scopes of NearestScopes: each takes several questions
 )
 
-var errScopeQuestions = errors.New("too many scopes do not exist, so not all of them were looked for")
+var errScopeQuestions = errors.New("too many scopes do not exist, so not all of them were checked")
 
 // UnknownScopes asks which of some scopes do not exist. With an error it is not known of all of them; that of a client
 // which may not ask is IsWrongClientType's.

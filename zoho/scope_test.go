@@ -60,16 +60,16 @@ func TestScopeWarnings(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	tests := map[string]string{
-		"ZohoCRM.modules.READD":      `scope "ZohoCRM.modules.READD": there is no operation "READD"; READ is meant?`,
-		"ZohoCRM.modules.leads.raed": `scope "ZohoCRM.modules.leads.raed": there is no operation "raed"; READ is meant?`,
-		"ZohoCRM.modules.CREAT":      `scope "ZohoCRM.modules.CREAT": there is no operation "CREAT"; CREATE is meant?`,
-		"ZohoCRM.modules.DELET":      `scope "ZohoCRM.modules.DELET": there is no operation "DELET"; DELETE is meant?`,
-		"ZohoCRM.modules.ALLL":       `scope "ZohoCRM.modules.ALLL": there is no operation "ALLL"; ALL is meant?`,
+		"ZohoCRM.modules.READD":      `scope "ZohoCRM.modules.READD": there is no operation "READD"; did you mean READ?`,
+		"ZohoCRM.modules.leads.raed": `scope "ZohoCRM.modules.leads.raed": there is no operation "raed"; did you mean READ?`,
+		"ZohoCRM.modules.CREAT":      `scope "ZohoCRM.modules.CREAT": there is no operation "CREAT"; did you mean CREATE?`,
+		"ZohoCRM.modules.DELET":      `scope "ZohoCRM.modules.DELET": there is no operation "DELET"; did you mean DELETE?`,
+		"ZohoCRM.modules.ALLL":       `scope "ZohoCRM.modules.ALLL": there is no operation "ALLL"; did you mean ALL?`,
 		"ZohoCRM..ALL":               `scope "ZohoCRM..ALL": has an empty part; the form is Service.scope.OPERATION`,
 		"":                           `scope "": has an empty part; the form is Service.scope.OPERATION`,
 		"READ":                       `scope "READ": begins with an operation; the form is Service.scope.OPERATION`,
-		"ZohoCRM.modules.ALL;ZohoBooks.settings.ALL": `scope "ZohoCRM.modules.ALL;ZohoBooks.settings.ALL": holds a character that no scope has; separate scopes by blanks or commas`,
-		`"ZohoCRM.modules.ALL"`:                      `scope "\"ZohoCRM.modules.ALL\"": holds a character that no scope has; separate scopes by blanks or commas`,
+		"ZohoCRM.modules.ALL;ZohoBooks.settings.ALL": `scope "ZohoCRM.modules.ALL;ZohoBooks.settings.ALL": has a character that no scope has; separate scopes with blanks or commas`,
+		`"ZohoCRM.modules.ALL"`:                      `scope "\"ZohoCRM.modules.ALL\"": has a character that no scope has; separate scopes with blanks or commas`,
 	}
 	for scope, want := range tests {
 		if got := zoho.ScopeWarnings([]string{scope}); len(got) != 1 || got[0] != want {

@@ -242,13 +242,13 @@ var leftOut = map[string]string{
 	"landingpage": noAPI,
 	"pagesense":   noAPI,
 	"practice":    noAPI,
-	"show":        "its API takes a key, no OAuth token",
+	"show":        "its API takes a key, not an OAuth token",
 	"thrive":      "its API is not known well enough",
 	"todo":        noAPI,
-	"zeptomail":   "sending takes a key (Zoho-enczapikey), no OAuth token, at a domain of its own",
+	"zeptomail":   "sending takes a key (Zoho-enczapikey), not an OAuth token, at its own domain",
 }
 
-const noAPI = "no API that takes OAuth tokens is known of it"
+const noAPI = "no known API takes OAuth tokens"
 
 // LeftOut gives the reason why a product of Zoho's is no service here, by its name in lowercase letters;
 // "" for services, and for what is no product.

@@ -83,9 +83,9 @@ func (o RouteOptions) allow(service, path string) error {
 	case o.Allowed == nil:
 		return nil
 	case !o.Allowed(service):
-		return fmt.Errorf("%w: %s is not among the services allowed here", ErrServiceUnknown, service)
+		return fmt.Errorf("%w: %s is not one of the services allowed here", ErrServiceUnknown, service)
 	case HasDotSegment(path):
-		return fmt.Errorf("%w: the path has a dot segment, which may lead out of the services allowed here",
+		return fmt.Errorf("%w: the path has a dot segment, which can lead out of the services allowed here",
 			ErrServiceUnknown)
 	}
 	return nil
@@ -96,8 +96,8 @@ var (
 	// ErrTarget is a host that no request is sent to.
 	ErrTarget = errors.New("not a host of Zoho's services")
 	// ErrAccounts is an ErrTarget: an accounts server, of which only the profile is served.
-	ErrAccounts = fmt.Errorf("%w: this is an accounts server; tokens are fetched by the proxy, never by the app, and only "+
-		"GET %s is served there", ErrTarget, ProfilePath)
+	ErrAccounts = fmt.Errorf("%w: this is an accounts server, where the proxy fetches tokens itself; apps can only call "+
+		"GET %s there", ErrTarget, ProfilePath)
 	// ErrDataCenter is a Zoho host of another data center than the connection's.
 	ErrDataCenter = errors.New("host of another data center")
 	// ErrEnvironment is a host of a sandbox or a developer edition, where the grant is not

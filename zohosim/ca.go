@@ -78,7 +78,7 @@ func (a *certAuthority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificat
 	name := strings.ToLower(cmp.Or(hello.ServerName, "localhost"))
 	if _, known, _ := lookupHost(name); !known && !slices.Contains(a.extra, name) &&
 		name != "localhost" && name != "sim.localhost" {
-		return nil, fmt.Errorf("zohosim: %q is no host of Zoho's", name)
+		return nil, fmt.Errorf("zohosim: %q is not a host of Zoho's", name)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

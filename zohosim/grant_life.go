@@ -37,7 +37,7 @@ func (s *Server) checkSpecLocked(spec GrantSpec) (GrantSpec, error) {
 		return spec, fmt.Errorf("client %q is not registered", spec.ClientID)
 	}
 	if _, ok := lookupDataCenter(spec.DataCenter); !ok {
-		return spec, fmt.Errorf("data center %q is none of Zoho's", spec.DataCenter)
+		return spec, fmt.Errorf("data center %q is not one of Zoho's", spec.DataCenter)
 	}
 	if spec.Environment != "" && environments[spec.Environment] == "" {
 		return spec, fmt.Errorf("environment %q: want sandbox or developer", spec.Environment)

@@ -111,7 +111,7 @@ func (o Options) Check() error {
 	}
 	for _, code := range []string{o.DataCenter, o.UserDataCenter} {
 		if _, ok := lookupDataCenter(code); code != "" && !ok {
-			return fmt.Errorf("data center %q is none of Zoho's", code)
+			return fmt.Errorf("data center %q is not one of Zoho's", code)
 		}
 	}
 	for _, name := range o.Variants {

@@ -30,7 +30,7 @@ var trips = []time.Duration{20 * time.Millisecond, 40 * time.Millisecond, 120 * 
 func (d *distance) addSilence(text string) error {
 	silence, err := time.ParseDuration(text)
 	if err == nil && silence <= 0 {
-		err = fmt.Errorf("%s is not a time to wait", text)
+		err = fmt.Errorf("%s is not an idle time", text)
 	}
 	d.silences = append(d.silences, silence)
 	return err

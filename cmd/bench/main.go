@@ -47,14 +47,14 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("say what to measure: distance, processor or start")
+		return errors.New("name what to measure: distance, processor or start")
 	}
 	flags := flag.NewFlagSet(args[0], flag.ExitOnError)
 	switch args[0] {
 	case "distance":
 		d := new(distance)
 		flags.IntVar(&d.calls, "calls", 100, "`number` of calls of each kind")
-		flags.Func("silence", "the first call after this `time` without any is measured as well, such as 10m; may be given several times", d.addSilence)
+		flags.Func("silence", "also measure the first call after this idle `time`, such as 10m; may be repeated", d.addSilence)
 		_ = flags.Parse(args[1:])
 		if d.calls < 1 {
 			return errors.New("-calls: at least 1")
@@ -78,5 +78,5 @@ func run(ctx context.Context, args []string) error {
 		}
 		return s.measure(ctx)
 	}
-	return fmt.Errorf("%q cannot be measured: say distance, processor or start", args[0])
+	return fmt.Errorf("%q cannot be measured: name distance, processor or start", args[0])
 }

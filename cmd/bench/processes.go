@@ -150,7 +150,7 @@ func processorTime(pids []int) (sum time.Duration, err error) {
 	for _, pid := range pids {
 		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 		if err != nil || len(threads) == 0 {
-			return 0, errors.New("the system does not say how much processor time a process has taken")
+			return 0, errors.New("this system does not report the processor time of a process")
 		}
 		for _, thread := range threads {
 			text, err := os.ReadFile(thread)
@@ -177,7 +177,7 @@ func resident(pids []int) (sum int64, err error) {
 		_, rest, found := strings.Cut(string(text), "VmRSS:")
 		var kib int64
 		if _, err := fmt.Sscan(rest, &kib); err != nil || !found {
-			return 0, errors.New("the system does not say how much memory a process has")
+			return 0, errors.New("this system does not report the memory of a process")
 		}
 		sum += kib << 10
 	}

@@ -28,7 +28,7 @@ func (s *startup) compare(ctx context.Context, dir, origin string) error {
 	}{
 		{name: "plain Caddy, a fixed token", site: plainSite(origin)},
 		{name: "caddy-zoho, a token is stored", options: oneAccount(stored, origin), site: "zoho_proxy"},
-		{name: "caddy-zoho, it has to ask for one", options: oneAccount(anew, origin), site: "zoho_proxy"},
+		{name: "caddy-zoho, it has to request one", options: oneAccount(anew, origin), site: "zoho_proxy"},
 	}
 	for round := range s.starts + 1 {
 		if err := os.RemoveAll(anew); err != nil {

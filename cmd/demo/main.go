@@ -26,13 +26,13 @@ func main() {
 		caddycmd.Main()
 		return
 	}
-	once := flag.Bool("once", false, "exit after the walk, with status 0 or 1")
-	versus := flag.Bool("compare", false, "play what goes wrong, with this proxy and with a cron job instead, and print a table")
-	pages := flag.Bool("connect", false, "play how accounts are connected in a browser, with "+connectConfig)
+	once := flag.Bool("once", false, "exit after the demo, with status 0 or 1")
+	versus := flag.Bool("compare", false, "simulate what goes wrong, with this proxy and with a cron job instead, and print a table")
+	pages := flag.Bool("connect", false, "show how accounts are connected in a browser, with "+connectConfig)
 	config := flag.String("config", "Caddyfile.example", "the Caddyfile to run")
 	flag.Parse()
 	if flag.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "demo: %q is an argument, and it takes flags alone\n", flag.Arg(0))
+		fmt.Fprintf(os.Stderr, "demo: %q is an argument, but the demo takes only flags\n", flag.Arg(0))
 		flag.Usage()
 		os.Exit(2)
 	}

@@ -100,7 +100,7 @@ func (s *stage) startCaddy(ctx context.Context, config string) error {
 		return err == nil
 	})
 	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("waiting for an answer of Caddy's: %w\n%s", err, s.logs())
+		err = fmt.Errorf("waiting for Caddy to answer: %w\n%s", err, s.logs())
 	}
 	return err
 }
@@ -138,7 +138,7 @@ func (s *stage) close() {
 
 func (s *stage) printHints() {
 	fmt.Printf(`
-Both keep running. Go on by hand, in another terminal:
+Both keep running. Try it yourself, in another terminal:
 
   curl '%[1]s/crm/v8/Leads?per_page=3'
   curl -X POST %[1]s/desk/api/v1/tickets -H 'Content-Type: application/json' -d '{"subject":"Hello"}'

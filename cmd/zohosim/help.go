@@ -4,19 +4,19 @@ package main
 const usage = `usage: zohosim [flags]
 
 Runs a Zoho to test against: accounts servers, resource servers and faults on demand.
-It listens on loopback addresses only, since its control API asks nobody who he is.
+It listens only on loopback addresses, because its control API has no authentication.
 
 `
 
 const controlHelp = `
 Control API, under /_sim/ on any host (or at the host sim.localhost), POST with JSON:
-  GET stats      what arrived and what came of it
-  expire         {refresh_token | user}: their access tokens end; {}: everyone's
+  GET stats      what arrived, and the results
+  expire         {refresh_token | user}: their access tokens expire; {}: everyone's
   revoke-access  the same, as a revocation
   revoke         the refresh tokens too
   evict          only the oldest access token of each grant
   fault          {where, kind, path, method, count, status, content_type, body, millis, bytes, mode}
-  clear          {where}: ends faults there; {}: all
+  clear          {where}: ends the faults there; {}: all
   limits         {token_life_ms, code_life_ms, max_tokens, token_window_ms, max_live, max_grants,
                  max_codes, sticky, consent, user, user_data_center, bare_denial, device_life_ms,
                  device_interval_ms, unknown_scopes, org, require_org, accept_bearer, omit_scope,

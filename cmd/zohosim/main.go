@@ -54,25 +54,25 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	}
 	f.StringVar(&c.address, "address", "127.0.0.1:8900", "plain HTTP, one data center at one origin; empty: off")
 	f.StringVar(&c.tlsAddress, "tls-address", "127.0.0.1:8943", "TLS for every host name of Zoho's; empty: off")
-	f.StringVar(&c.caFile, "ca-file", "zohosim-ca.pem", "where the CA's certificate is written, anew at each start")
+	f.StringVar(&c.caFile, "ca-file", "zohosim-ca.pem", "where to write the CA's certificate, new at each start")
 	f.BoolVar(&c.anyAddress, "any-address", false,
-		"allow addresses other than loopback: whoever reaches them controls the simulator")
+		"allow addresses other than loopback: anyone who reaches them controls the simulator")
 	f.StringVar(&c.clientID, "client-id", "1000.SIMULATEDCLIENT", "the client")
 	f.StringVar(&c.clientSecret, "client-secret", "simulated-secret", "its secret")
 	f.StringVar(&c.refreshToken, "refresh-token", "", "its refresh token; empty: a new one")
 	f.StringVar(&c.redirectURIs, "redirect-uri", "", "its redirect URIs, separated by commas; empty: any")
-	f.StringVar(&c.scopes, "scopes", "", "what is granted; empty: everything")
-	f.StringVar(&c.user, "user", "", "who granted it, and who sits at the browser")
+	f.StringVar(&c.scopes, "scopes", "", "the scopes that are granted; empty: all")
+	f.StringVar(&c.user, "user", "", "who granted it, and who uses the browser")
 	f.StringVar(&c.dataCenter, "data-center", "us", "the data center of the grant")
 	o := &c.options
 	f.StringVar(&o.Consent, "consent", zohosim.ConsentPage, "what the authorization page does: page, auto or deny")
-	f.DurationVar(&o.TokenLife, "token-life", time.Hour, "life of an access token")
+	f.DurationVar(&o.TokenLife, "token-life", time.Hour, "lifetime of an access token")
 	f.IntVar(&o.MaxTokens, "max-tokens", 10, "token requests per refresh token and window; negative: unlimited")
 	f.DurationVar(&o.TokenWindow, "token-window", 10*time.Minute, "that window")
 	f.IntVar(&o.MaxLive, "max-live", 10, "live access tokens of a refresh token; negative: unlimited")
 	f.IntVar(&o.MaxGrants, "max-grants", 20, "refresh tokens of a user and client; negative: unlimited")
 	names := strings.Join(zohosim.Variants(), ", ")
-	f.Func("variant", "an answer seen instead of the usual one, may be repeated: "+names, func(s string) error {
+	f.Func("variant", "use another answer that was observed at Zoho; may be repeated: "+names, func(s string) error {
 		o.Variants = append(o.Variants, s)
 		return nil
 	})
@@ -89,12 +89,12 @@ func (c *config) check(rest []string) error {
 		return fmt.Errorf("unexpected argument %q", rest[0])
 	}
 	if c.address == "" && c.tlsAddress == "" {
-		return errors.New("nothing to listen on: give -address or -tls-address")
+		return errors.New("nothing to listen on: set -address or -tls-address")
 	}
 	for _, address := range []string{c.address, c.tlsAddress} {
 		if address != "" && !c.anyAddress && !loopback(address) {
-			return fmt.Errorf("%s is no loopback address, "+
-				"and the control API asks nobody who he is (-any-address allows it)", address)
+			return fmt.Errorf("%s is not a loopback address, "+
+				"and the control API has no authentication (-any-address allows it)", address)
 		}
 	}
 	return c.options.Check()

@@ -70,9 +70,9 @@ func TestFlags(t *testing.T) {
 		args string
 		want string
 	}{
-		{"-address 0.0.0.0:1", "no loopback address"},
-		{"-tls-address :1", "no loopback address"},
-		{"-address nonsense", "no loopback address"},
+		{"-address 0.0.0.0:1", "not a loopback address"},
+		{"-tls-address :1", "not a loopback address"},
+		{"-address nonsense", "not a loopback address"},
 		{"-address= -tls-address=", "nothing to listen on"},
 		{"-consent maybe", "consent"},
 		{"-data-center mars", "data center"},

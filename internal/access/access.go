@@ -69,8 +69,8 @@ func (c *Config) checkPrincipal() error {
 		return errors.New("principal needs a placeholder, or all callers would have the same name: " +
 			"write {http.auth.user.id} or {http.request.tls.client.subject}")
 	case callers.SourceOf(c.Principal) == callers.ByCaller:
-		return errors.New("principal: callers write that placeholder themselves: " +
-			"use one that Caddy sets, such as {http.auth.user.id} or {http.request.tls.client.subject}")
+		return errors.New("principal: callers can set that placeholder themselves: " +
+			"write one that Caddy sets, such as {http.auth.user.id} or {http.request.tls.client.subject}")
 	}
 	return nil
 }
@@ -162,11 +162,11 @@ func (c *Control) Warnings() (warnings []string) {
 		}
 	}
 	if names := c.strangers(); len(names) > 0 {
-		warnings = append(warnings, "policies name callers that no line of api_keys has: "+strings.Join(names, ", "))
+		warnings = append(warnings, "policies name callers that api_keys does not list: "+strings.Join(names, ", "))
 	}
 	if callers.SourceOf(c.Principal) == callers.ByUnknown {
-		warnings = append(warnings, "principal: who writes "+c.Principal+" is not known; where it comes from a request, "+
-			"a caller names itself")
+		warnings = append(warnings, "principal: it is not known who sets "+c.Principal+"; if it comes from a request, "+
+			"callers can name themselves")
 	}
 	if c.gate == nil && c.chosen && c.Active() {
 		warnings = append(warnings, "every caller can choose any account: "+

@@ -141,7 +141,7 @@ func orgWarnings(client *onboard.Client) []string {
 	if !client.Org {
 		return nil
 	}
-	return []string{"the code of an organization lives for a minute: paste the address at once"}
+	return []string{"an organization's code expires after a minute: paste the address at once"}
 }
 
 // addScopes adds scopes to the grant that an account has, or ends that by the answer that was pasted.
@@ -202,8 +202,8 @@ func finish(
 	cb.State = cmp.Or(cb.State, req.State) // the code alone may have been pasted
 	if cb.State != req.State {
 		return nil, adminapi.Refuse(http.StatusBadRequest, "other-consent",
-			"what was pasted belongs to another consent than the one that was begun here, or was cut off: "+
-				"paste all of it, or begin anew")
+			"the pasted address belongs to another consent, or was cut off: "+
+				"paste all of it, or start again")
 	}
 	if err := belongs(flow, client, account, cb.State); err != nil {
 		return nil, err
@@ -221,7 +221,7 @@ func belongs(flow *onboard.Flow, client *onboard.Client, account, id string) err
 		return adminapi.Refuse(
 			http.StatusBadRequest,
 			"other-consent",
-			"this consent was begun for account %s, not %s",
+			"this consent was started for account %s, not %s",
 			other,
 			account,
 		)
@@ -243,7 +243,7 @@ func invite(
 			return nil, adminapi.Refuse(
 				http.StatusBadRequest,
 				"expires",
-				"expires: %.64q is no duration: write a number and a unit, as in 168h",
+				"expires: %.64q is not a duration: write a number and a unit, as in 168h",
 				req.Expires,
 			)
 		}
@@ -264,5 +264,5 @@ func linkWarnings(link string) []string {
 	if err != nil || !onboard.IsLoopback(u.Hostname()) {
 		return nil
 	}
-	return []string{"this link leads to this machine alone: set redirect_uri to an address that the customer reaches"}
+	return []string{"this link works only on this machine: set redirect_uri to an address that the customer can reach"}
 }

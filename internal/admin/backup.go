@@ -35,10 +35,10 @@ func (e endpoint) serveBackup(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case err != nil:
 	case len(dump.Missing) > 0:
-		m.Logger.Error("a backup was given out that is incomplete: what is damaged in the store is not in it",
+		m.Logger.Error("an incomplete backup was created: it lacks what is damaged in the store",
 			zap.String("by", peer(r)), zap.Int("grants", len(dump.Grants)), zap.Strings("missing", missing(dump)))
 	default:
-		m.Logger.Info("a backup was given out", zap.String("by", peer(r)), zap.Int("grants", len(dump.Grants)))
+		m.Logger.Info("a backup was created", zap.String("by", peer(r)), zap.Int("grants", len(dump.Grants)))
 	}
 	return err
 }
@@ -55,7 +55,7 @@ func missing(dump *sealed.Dump) (all []string) {
 func (m *Managed) backup(masterKeyElsewhere bool) (*sealed.Dump, sealed.BackupHeader, error) {
 	header := sealed.BackupHeader{Made: time.Now(), Store: m.Store.Name()}
 	if m.Sealing.ByMasterKey() && !masterKeyElsewhere {
-		return nil, header, refuseWithoutKey("a backup", "or if that key is kept elsewhere as well, say so by --with-master-key-elsewhere",
+		return nil, header, refuseWithoutKey("a backup", "or, if you keep a copy of that key elsewhere, say so with --with-master-key-elsewhere",
 			m.Sealing.MasterKeyFile())
 	}
 	dump, err := m.Store.Dump()
@@ -71,11 +71,11 @@ func (m *Managed) backup(masterKeyElsewhere bool) (*sealed.Dump, sealed.BackupHe
 // refuseWithoutKey is for what makes sense only with a key that is kept elsewhere.
 func refuseWithoutKey(what, otherwise, masterKeyFile string) error {
 	e := adminapi.Refuse(http.StatusConflict, adminapi.CodeNoEncryptionKey,
-		"no encryption_key is configured: what is stored is sealed by the client secrets, and by %s on this machine; "+
-			"%s is of use only with a key that is kept elsewhere", masterKeyFile, what)
-	e.Hint = "make a key by `openssl rand -base64 32 > /etc/caddy-zoho/encryption_key`, and keep a copy of it in another place; " +
-		"write `encryption_key {file./etc/caddy-zoho/encryption_key} {file." + masterKeyFile + "}` in the option zoho, and reload " +
-		"(a key in an environment variable takes a restart)"
+		"no encryption_key is configured: the client secrets and %s on this machine seal the store; "+
+			"%s is useful only with a key that is kept elsewhere", masterKeyFile, what)
+	e.Hint = "make a key with `openssl rand -base64 32 > /etc/caddy-zoho/encryption_key`, and keep a copy elsewhere; " +
+		"write `encryption_key {file./etc/caddy-zoho/encryption_key} {file." + masterKeyFile + "}` in the global option zoho, and reload " +
+		"(a key in an environment variable needs a restart)"
 	if otherwise != "" {
 		e.Hint += "; " + otherwise
 	}
@@ -124,9 +124,9 @@ func (m *Managed) checkWraps(dump *sealed.Dump, keys []sealed.NeededKey) error {
 	for _, ring := range dump.Rings {
 		if !ring.Retired && !ring.WrappedBy(ids...) {
 			e := adminapi.Refuse(http.StatusConflict, "not-opened",
-				"nothing that is configured opens the grants of client %s, which are sealed under key id %s: "+
+				"no configured key opens the grants of client %s, which are sealed under key id %s: "+
 					"a backup could not be restored", ring.Client, strings.Join(ring.WrapIDs(), ", "))
-			e.Hint = "configure the earlier key again, behind the new one in encryption_key; reload, and run `caddy zoho rekey`"
+			e.Hint = "add the previous key after the new one in encryption_key, reload, and run `caddy zoho rekey`"
 			return e
 		}
 	}
@@ -185,7 +185,7 @@ func (m *Managed) rekeyed() (*adminapi.Rekeyed, error) {
 	values, err := m.Sealing.EncryptionKeys()
 	if err != nil {
 		return nil, adminapi.Refuse(http.StatusConflict, problem.CodeStore,
-			"%v; nothing was changed: what it has wrapped would be taken for what is not configured any more", err)
+			"%v; nothing was changed, because that key may have sealed a part of the store", err)
 	}
 	if len(values) == 0 {
 		return nil, refuseWithoutKey("rekeying", "", m.Sealing.MasterKeyFile())
@@ -196,7 +196,7 @@ func (m *Managed) rekeyed() (*adminapi.Rekeyed, error) {
 	}
 	answer.Rekeyed, err = m.Store.Rekey(func(string) [][]byte { return values })
 	if err != nil {
-		return nil, storeFailed(fmt.Errorf("%w; run it again when that is mended", err))
+		return nil, storeFailed(fmt.Errorf("%w; run it again when that is fixed", err))
 	}
 	return answer, nil
 }

@@ -135,7 +135,7 @@ func (m *Managed) refresh(_ http.ResponseWriter, r *http.Request, client *client
 		return nil, adminapi.Refuse(
 			http.StatusNotFound,
 			adminapi.CodeUnknownAccount,
-			"account %s of client %s was forgotten meanwhile",
+			"account %s of client %s was forgotten in the meantime",
 			account,
 			client.Name,
 		)
@@ -174,7 +174,7 @@ func (m *Managed) parseConnectionPath(path string) (client *client.Client, accou
 	}
 	for i := range parts {
 		if parts[i], err = url.PathUnescape(parts[i]); err != nil {
-			return nil, "", do, adminapi.Refuse(http.StatusBadRequest, "path", "the path is badly escaped")
+			return nil, "", do, adminapi.Refuse(http.StatusBadRequest, "path", "the path has a broken escape")
 		}
 	}
 	if client, err = m.Find(parts[0]); err != nil {
@@ -186,7 +186,7 @@ func (m *Managed) parseConnectionPath(path string) (client *client.Client, accou
 		return nil, "", do, adminapi.Refuse(
 			http.StatusNotFound,
 			"unknown-action",
-			"there is no action %.64q%s; known are %s",
+			"there is no action %.64q%s; the actions are %s",
 			parts[2],
 			words.DidYouMean(parts[2], names),
 			strings.Join(names, ", "),

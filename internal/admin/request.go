@@ -47,14 +47,14 @@ func readJSON(body io.Reader, into any) error {
 		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
 			return nil
 		}
-		return errors.New("the body has something behind its JSON")
+		return errors.New("the body has something after its JSON")
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("the body is no whole JSON")
+		return errors.New("the body is not complete JSON")
 	}
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		return fmt.Errorf("the body is no JSON (at byte %d)", syntax.Offset) // it may hold a secret
+		return fmt.Errorf("the body is not JSON (at byte %d)", syntax.Offset) // it may hold a secret
 	}
 	if field, found := strings.CutPrefix(err.Error(), "json: unknown field "); found {
 		return fmt.Errorf("the body has an unknown field %.64s", field)

@@ -192,7 +192,7 @@ func (k *Keys) look() {
 	}
 	if err := k.readAnew(); err != nil && err.Error() != k.told {
 		k.told = err.Error()
-		k.changed(Change{Err: fmt.Errorf("api_keys: %w; the keys read before stay valid", err)})
+		k.changed(Change{Err: fmt.Errorf("api_keys: %w; the keys that were read before stay valid", err)})
 	}
 }
 

@@ -17,7 +17,7 @@ const HeaderName = "Zoho-Proxy-Key"
 // What a Gate has against a request.
 var (
 	ErrMissing = errors.New("no key is shown")
-	ErrWrong   = errors.New("the key is nobody's")
+	ErrWrong   = errors.New("the key belongs to nobody")
 	// ErrTries is ErrWrong for an address that has tried too often.
 	ErrTries = errors.New("too many wrong keys")
 )

@@ -187,7 +187,7 @@ func (r *restoring) flush(next string) error {
 	if err == nil || errors.Is(err, tokencache.ErrWrongKey) || errors.Is(err, tokencache.ErrDamaged) {
 		return nil // what the client has here already cannot be opened
 	}
-	return fmt.Errorf("%w; %s restored before: restore the same backup again for the others", err,
+	return fmt.Errorf("%w; %s restored before that: restore the same backup again for the others", err,
 		words.Plural(r.done.Counts[onboard.Restored]+r.done.Counts[onboard.Replaced], "grant"))
 }
 

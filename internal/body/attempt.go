@@ -45,8 +45,8 @@ type attempt struct {
 }
 
 var (
-	errAttemptOver = errors.New("zoho: this attempt was given up")
-	errHeld        = errors.New("zoho: the rest of the body is pointless")
+	errAttemptOver = errors.New("zoho: this attempt was abandoned")
+	errHeld        = errors.New("zoho: the rest of the body is not needed")
 )
 
 // stopError ends an attempt whose body was stopped, at once or with the request.

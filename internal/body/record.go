@@ -50,7 +50,7 @@ func freeChunk(c []byte) {
 }
 
 var (
-	errTooLarge = errors.New("the body is too large to be kept")
+	errTooLarge = errors.New("the body is too large to keep")
 	errNoRoom   = errors.New("there is no room for the body")
 )
 

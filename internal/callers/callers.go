@@ -117,7 +117,7 @@ func (c *Rules) add(expressions ...string) error {
 func prefixOf(expression string) (none netip.Prefix, err error) {
 	if strings.Contains(expression, "%") {
 		return none, fmt.Errorf(
-			"callers: %q has a zone: leave the zone out, addresses are compared without it", expression)
+			"callers: %q has a zone: remove it, addresses are compared without the zone", expression)
 	}
 	prefix, err := caddyhttp.CIDRExpressionToPrefix(expression)
 	if err != nil {
@@ -170,8 +170,8 @@ const (
 func (c *Rules) addUID(uid uint32, rule string) error {
 	if uid == nobody || uid == overflowUID() {
 		return fmt.Errorf(
-			"callers: %s: the kernel reports %d for every user that this user namespace does not know, so it "+
-				"identifies nobody: run the caller as a user of its own",
+			"callers: %s: the kernel reports %d for each user that is unknown in this user namespace, so it "+
+				"identifies nobody: run the caller as its own user",
 			rule, uid,
 		)
 	}
@@ -202,7 +202,7 @@ func (c *Rules) lookUp() error {
 		}
 		uid, err := strconv.ParseUint(found.Uid, 10, 32)
 		if err != nil {
-			return fmt.Errorf("callers: user %.64q has no number for an id: %.64q", name, found.Uid)
+			return fmt.Errorf("callers: the id of user %.64q is not a number: %.64q", name, found.Uid)
 		}
 		if err := c.addUID(uint32(uid), "user "+name); err != nil {
 			return err

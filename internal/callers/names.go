@@ -114,7 +114,7 @@ func CheckHost(name string) error {
 	case strings.Contains(name, "*"):
 		return fmt.Errorf("%.100q is a pattern: write each name in full", name)
 	case bare != "" && isAddress(bare):
-		return fmt.Errorf("%.100q is an address: addresses are the proxy's own already, leave it out", name)
+		return fmt.Errorf("%.100q is an address: leave it out, addresses need no entry here", name)
 	case isHostName(name):
 		return nil
 	case !isHostName(bare):

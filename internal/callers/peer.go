@@ -71,7 +71,7 @@ func (p Peer) String() string {
 	case p.Process != nil:
 		return "user id " + p.Process.name[len(uidPrefix):]
 	case p.Socket:
-		return "a Unix socket whose peer is not known"
+		return "a Unix socket with an unknown peer"
 	}
 	return "the address " + p.Address
 }
@@ -152,7 +152,7 @@ func wrapped(c net.Conn) net.Conn {
 
 // LogRefused writes who was not admitted.
 func (p Peer) LogRefused(logger *zap.Logger) {
-	const text = "refused a caller that `callers` does not name"
+	const text = "refused a caller that `callers` does not list"
 	if p.Process == nil {
 		logger.Info(text, zap.Stringer("peer", p))
 		return

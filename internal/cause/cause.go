@@ -67,133 +67,134 @@ type Explanation struct {
 var table = map[Cause]Explanation{
 	NoGrant: {
 		What: "the account is not connected",
-		Why:  "neither the configuration nor the store has a refresh token",
+		Why:  "there is no refresh token for it in the configuration or in the store",
 		Do:   "{consent}",
 	},
 	Dead: {
-		What: "Zoho does not accept the refresh token any more",
-		Why:  "the refresh token is revoked, not from {server}, or was evicted by the user's 21st for this client (Zoho keeps 20)",
-		Do:   "if it has never worked, check data_center and client_id first; otherwise {consent}",
+		What: "Zoho no longer accepts the refresh token",
+		Why: "the refresh token was revoked, was not issued by {server}, " +
+			"or was dropped when the user connected this client for the 21st time (Zoho keeps 20)",
+		Do: "if it never worked, check data_center and client_id first; otherwise {consent}",
 	},
 	Rejected: {
 		What: "Zoho rejects the client",
 		Why: "client_id, client_secret or data_center is wrong, " +
 			"or that data center is not enabled for the client in Zoho's API console",
-		Do: "compare client_id, client_secret and data_center with Zoho's API console; {doctor} tells which is wrong",
+		Do: "compare client_id, client_secret and data_center with Zoho's API console; {doctor} shows which one is wrong",
 	},
 	Throttled: {
-		What: "Zoho throttles: it gives no access token for a while",
-		Why:  "too many access tokens were asked for; Zoho gives 10 in 10 minutes for a grant",
-		Do: "the proxy keeps silent until Zoho answers again; " +
-			"see who else asks for tokens with this grant, a second copy of this proxy or a script",
+		What: "Zoho is throttling: it issues no access tokens for a while",
+		Why:  "too many access tokens were requested; Zoho issues 10 in 10 minutes per grant",
+		Do: "find what else requests tokens with this grant, such as a second copy of this proxy or a script; " +
+			"the proxy tries again when Zoho allows it",
 	},
 	Budget: {
-		What: "the budget of access tokens is spent",
-		Why:  "{budget} were asked for within {window}, and Zoho blocks whoever asks for more",
-		Do: "the next one is asked for by itself when the window allows it; see the log's `access token renewed` lines " +
-			"for their causes: tokens that are revoked, a restart loop without its store",
+		What: "the access token budget is spent",
+		Why:  "{budget} were requested within {window}, and Zoho blocks a grant that requests more",
+		Do: "look at `cause` in the `access token renewed` lines of the log: revoked tokens, or a restart loop without " +
+			"its store, use the budget up; the proxy requests the next token as soon as the window allows",
 	},
 	Temporary: {
-		What: "Zoho's authorization server gives no token",
-		Why:  "{server} could not be reached or did not answer usably",
-		Do:   "it is tried again by itself; if that goes on, see name resolution, firewall, proxy and certificates",
+		What: "Zoho's authorization server issued no token",
+		Why:  "{server} could not be reached, or its answer was not usable",
+		Do:   "wait, the proxy tries again; if this goes on, check name resolution, firewall, proxy and certificates",
 	},
 	Store: {
 		What: "the token store cannot be used",
-		Why:  "see the log for the reason",
-		Do:   "mend that; until then only what is in memory is served, and a restart loses it",
+		Why:  "the log has the reason",
+		Do:   "fix that; until then the proxy serves only tokens that it has in memory, and a restart loses those",
 	},
 	Unnamed: {
 		What: "the account is not connected",
 		Why:  "the request does not say which account it is for",
-		Do:   "`account` of zoho_proxy says where that is read from",
+		Do:   "have the app name its account where `account` in zoho_proxy reads it",
 	},
 	Unreadable: {
 		What: "the grant cannot be read",
-		Do:   "mend that; {doctor} tells how",
+		Do:   "fix that; {doctor} shows how",
 	},
 	Unwritten: {
-		What: "the store cannot be written",
-		Do:   "mend that; until then only what is in memory is served, and a restart loses it",
+		What: "the store cannot be written to",
+		Do:   "fix that; until then the proxy serves only tokens that it has in memory, and a restart loses those",
 	},
 	Contended: {
-		What: "another program uses this grant, as it seems",
-		Why: "{lost} lost early: Zoho refused them long before their end and took the next one; " +
-			"revoking them by hand looks the same",
-		Do: "unless it was you, give that program a client of its own in Zoho's API console, " +
-			"or let it call through this proxy",
+		What: "another program seems to use this grant",
+		Why: "{lost} lost early: Zoho refused an access token long before it expired, and accepted the next one; " +
+			"revoking tokens by hand looks the same",
+		Do: "unless that was you, give the other program its own client in Zoho's API console, " +
+			"or have it call through this proxy",
 	},
 	Loop: {
-		What: "Zoho's host name leads back here",
-		Do:   "see the hosts file and the DNS server of this machine",
+		What: "Zoho's host name points to the wrong address",
+		Do:   "check the hosts file and the DNS server of this machine",
 	},
 	ClientUnknown: {
 		What: "Zoho does not know this client id in this data center",
 		Why:  "the client id is unknown at {server}",
-		Do: "see whether the data center is wrong, or not enabled for the client in Zoho's API console, " +
-			"where each one is switched on by itself",
+		Do: "check that data_center is right, and that this data center is enabled for the client in Zoho's API console, " +
+			"where each one has its own switch",
 	},
 	WrongSecret: {
 		What: "Zoho refuses the client secret",
 		Why: "the secret is not the one for {server}; " +
-			"each data center has its own, unless the console is told to use one everywhere",
-		Do: "compare client_secret with the API console, it may have been rolled over",
+			"each data center has its own, unless the API console is set to use the same one everywhere",
+		Do: "compare client_secret with Zoho's API console; it may have been replaced there",
 	},
 	RedirectURI: {
-		What: "the redirect URI is not one that is registered for the client",
-		Do:   "register it in Zoho's API console, to the letter; a self client's code goes without",
+		What: "the redirect URI is not registered for the client",
+		Do:   "register it in Zoho's API console, character for character; a self client's code needs none",
 	},
 	OrgNeeded: {
 		What: "Zoho requires an organization",
-		Why: "this grant is of a kind that needs a `soid`, which names an organization, " +
-			"and the proxy's token calls have none",
-		Do: "use a grant made by consent or with a self client's code; such a grant carries its organization: {consent}",
+		Why: "this kind of grant needs a `soid`, which names an organization, " +
+			"and the proxy sends none for it",
+		Do: "use a grant from consent or from a self client's code, which carries its organization: {consent}",
 	},
 	OrgRefused: {
 		What: "Zoho refuses the organization",
-		Why:  "this grant is not good for the organization that it belongs to any more",
-		Do:   "use a grant made by consent or with a self client's code; such a grant carries its organization: {consent}",
+		Why:  "this grant is no longer valid for its organization",
+		Do:   "use a grant from consent or from a self client's code, which carries its organization: {consent}",
 	},
 	ScopeRefused: {
 		What: "Zoho refuses one of the scopes",
 		Why:  "one of the scopes does not exist, or Zoho does not grant it to this client",
-		Do:   "compare the scopes with the documentation of the API, letter by letter; then {consent}",
+		Do:   "compare the scopes with the API's documentation, letter by letter; then {consent}",
 	},
 	GrantType: {
-		What: "Zoho does not take this kind of token call from the client",
+		What: "Zoho does not accept this kind of token call from the client",
 		Why:  "the client's type in Zoho's API console does not allow it",
 		Do:   "use a client of type Server-based Applications or Self Client, then {consent}",
 	},
 	CodeRefused: {
-		What: "Zoho did not take the code",
-		Why:  "the code was used before, is more than a minute or two old, or was not made for {server}",
-		Do:   "start consent again",
+		What: "Zoho did not accept the code",
+		Why:  "the code was used before, is more than a minute or two old, or was not issued by {server}",
+		Do:   "start the consent again",
 	},
 	NotRevocable: {
 		What: "Zoho did not revoke the grant",
-		Why:  "nothing is left to revoke there",
+		Why:  "there is nothing left to revoke",
 		Do:   "forget the grant",
 	},
 	TooManyCalls: {
-		What: "Zoho throttles",
-		Why:  "Zoho gives 10 access tokens in 10 minutes for a grant",
-		Do:   "make no token call for at least 10 minutes, and see that no other program uses this grant",
+		What: "Zoho is throttling",
+		Why:  "Zoho issues 10 access tokens in 10 minutes per grant",
+		Do:   "make no token calls for at least 10 minutes, and make sure that no other program uses this grant",
 	},
 	Unreachable: {
 		What: "{server} cannot be reached",
-		Do:   "see name resolution, firewall, proxy and certificates",
+		Do:   "check name resolution, firewall, proxy and certificates",
 	},
 	Trouble: {
-		What: "Zoho Accounts is in trouble, as its status page may say",
-		Do:   "it is tried again",
+		What: "Zoho Accounts is having problems",
+		Do:   "wait and try again; Zoho's status page may say more",
 	},
 	NoAccounts: {
-		What: "{server} does not answer as an authorization server does",
-		Do:   "see that it is the URL of an accounts server; otherwise Zoho is in trouble, it is tried again",
+		What: "{server} does not answer like an authorization server",
+		Do:   "check that it is the URL of an accounts server; if it is, Zoho is having problems: wait and try again",
 	},
 	Nonsense: {
-		What: "the answer makes no sense for a token request",
-		Do:   "it is tried again",
+		What: "Zoho's answer to the token request makes no sense",
+		Do:   "wait and try again; Zoho's status page may say more",
 	},
 }
 
@@ -203,7 +204,7 @@ type Facts struct {
 	Client  string
 	Account string
 	Server  string // accounts server, as a URL
-	Consent string // how to get another grant, as in "give consent: caddy zoho connect main"
+	Consent string // how to get another grant, as in "run `caddy zoho connect main`"
 	Budget  int    // access tokens in Window
 	Window  time.Duration
 	Lost    int // access tokens that were lost early
@@ -219,9 +220,9 @@ func Of(c Cause, facts Facts) Explanation {
 }
 
 func (f Facts) replacer() *strings.Replacer {
-	budget, window, lost := "all that are allowed", "its window", "access tokens were"
+	budget, window, lost := "all allowed access tokens", "its window", "access tokens were"
 	if f.Budget > 0 {
-		budget = fmt.Sprint(f.Budget)
+		budget = fmt.Sprintf("%d access tokens", f.Budget)
 	}
 	if f.Window > 0 {
 		window = f.Window.String()
@@ -231,10 +232,10 @@ func (f Facts) replacer() *strings.Replacer {
 	} else if f.Lost > 1 {
 		lost = fmt.Sprintf("%d access tokens were", f.Lost)
 	}
-	doctor := strings.Join(strings.Fields("caddy zoho doctor "+f.Client+" "+f.Account), " ")
+	doctor := "`" + strings.Join(strings.Fields("caddy zoho doctor "+f.Client+" "+f.Account), " ") + "`"
 	pairs := []string{
 		"{server}", cmp.Or(f.Server, "this accounts server"),
-		"{consent}", cmp.Or(f.Consent, "grant consent again"),
+		"{consent}", cmp.Or(f.Consent, "connect the account again"),
 		"{doctor}", doctor,
 		"{budget}", budget,
 		"{window}", window,

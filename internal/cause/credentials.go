@@ -19,81 +19,81 @@ type ClientCredentials struct {
 var credentialsTable = map[Cause]Explanation{
 	Rejected: {
 		What: table[Rejected].What,
-		Why: table[Rejected].Why + "; or the client is not of the type Self Client, which alone gets tokens " +
+		Why: table[Rejected].Why + "; or the client is not a Self Client, the only type that gets tokens " +
 			"without consent",
-		Do: "see in Zoho's API console that it is a Self Client, and compare client_id, client_secret and data_center; " +
-			"{doctor} tells more",
+		Do: "check in Zoho's API console that it is a Self Client, and compare client_id, client_secret and data_center; " +
+			"{doctor} shows more",
 	},
 	ClientUnknown: {
-		What: table[ClientUnknown].What + ", or gives it no token without consent",
-		Why:  "the client id is unknown at {server}, or the client is not of the type Self Client",
-		Do: "see in Zoho's API console that it is a Self Client; then whether the data center is wrong, or not enabled " +
+		What: table[ClientUnknown].What + ", or issues no token to it without consent",
+		Why:  "the client id is unknown at {server}, or the client is not a Self Client",
+		Do: "check in Zoho's API console that it is a Self Client; then that data_center is right, and enabled " +
 			"for the client there",
 	},
 	Budget: {
 		What: table[Budget].What,
-		Why: "{budget} were asked for within {window} by this client, whose accounts with `grant_type client_credentials` " +
-			"share them, and Zoho blocks whoever asks for more",
+		Why: "this client requested {budget} within {window} for all its accounts with `grant_type client_credentials`, " +
+			"and Zoho blocks a client that requests more",
 		Do: table[Budget].Do,
 	},
 	OrgNeeded: {
 		What: "Zoho requires an organization",
-		Why:  "Zoho wants to know for which organization the token is, and {soid}",
-		Do: "write `soid SERVICE.ORG` into {block}, as in `soid ZohoCRM.600…`: the service as scopes begin with it, and the " +
+		Why:  "Zoho wants to know which organization the token is for, and {soid}",
+		Do: "add `soid SERVICE.ORG` to {block}, as in `soid ZohoCRM.600…`: the service name that scopes begin with, and the " +
 			"organization's id; {otherwise}",
 	},
 	OrgRefused: {
 		What: "Zoho refuses the organization",
 		Why:  "{soid}",
-		Do: "write `soid SERVICE.ORG` into {block}, as in `soid ZohoCRM.600…`, with the service as scopes begin with it, and " +
+		Do: "add `soid SERVICE.ORG` to {block}, as in `soid ZohoCRM.600…`, with the service name that scopes begin with, and " +
 			"the id of an organization that the client's owner belongs to; {otherwise}",
 	},
 	ScopeRefused: {
 		What: "Zoho refuses one of the scopes",
 		Why:  "one of them does not exist, or Zoho does not grant it to this client",
-		Do: "compare the line `scopes {scopes}` of {listed} with the documentation of the API, letter by letter, " +
-			"and take out what is not there",
+		Do: "compare the line `scopes {scopes}` in {listed} with the API's documentation, letter by letter, " +
+			"and remove what is not there",
 	},
 	GrantType: {
-		What: "Zoho gives this client no token without consent",
-		Why:  "the client is not of the type Self Client, or the product does not take `grant_type client_credentials`",
-		Do:   "see that id and secret are a Self Client's; {otherwise}",
+		What: "Zoho issues no token to this client without consent",
+		Why:  "the client is not a Self Client, or the product does not accept `grant_type client_credentials`",
+		Do:   "check that client_id and client_secret are those of a Self Client; {otherwise}",
 	},
 	Throttled: {
 		What: table[Throttled].What,
-		Why:  "too many access tokens were asked for; Zoho gives 10 in 10 minutes, counted for the client as a whole as it seems",
-		Do: "the proxy keeps silent until Zoho answers again; " +
-			"see who else asks for tokens with this client, a second copy of this proxy or a script",
+		Why:  "too many access tokens were requested; Zoho issues 10 in 10 minutes, and seems to count them per client",
+		Do: "find what else requests tokens with this client, such as a second copy of this proxy or a script; " +
+			"the proxy tries again when Zoho allows it",
 	},
 	TooManyCalls: {
 		What: table[TooManyCalls].What,
-		Why:  "Zoho gives 10 access tokens in 10 minutes, counted for the client as a whole as it seems",
-		Do:   "make no token call for at least 10 minutes, and see that no other program uses this client",
+		Why:  "Zoho issues 10 access tokens in 10 minutes, and seems to count them per client",
+		Do:   "make no token calls for at least 10 minutes, and make sure that no other program uses this client",
 	},
 	Contended: {
-		What: "another program uses this client, as it seems",
+		What: "another program seems to use this client",
 		Why:  table[Contended].Why,
-		Do:   "unless it was you, let that program call through this proxy, or give it another account at Zoho",
+		Do:   "unless that was you, have the other program call through this proxy, or give it another account at Zoho",
 	},
 }
 
 // filled is what the placeholders of these rows stand for.
 func (c *ClientCredentials) filled() []string {
-	block, soid, scopes, out := "the client", "none is configured", "SCOPE…", "take `grant_type` and `soid` out of the client"
+	block, soid, scopes, out := "the client", "none is configured", "SCOPE…", "remove `grant_type` and `soid` from the client"
 	switch {
 	case strings.HasPrefix(c.Block, "account "):
 		block = "the block of `" + c.Block + "`"
-		out = "take " + block + " out"
+		out = "remove " + block
 	case c.Block != "":
 		block = "the block of `" + c.Block + "`"
-		out = "take `grant_type` and `soid` out of " + block
+		out = "remove `grant_type` and `soid` from " + block
 	}
 	listed := block
 	if c.Inherit != "" {
 		listed = "the block of `" + c.Inherit + "`"
 	}
 	if c.SOID != "" {
-		soid = "it does not take `soid " + c.SOID + "` for one"
+		soid = "it does not accept `soid " + c.SOID + "` as one"
 	}
 	if len(c.Scopes) > 0 {
 		scopes = strings.Join(c.Scopes, " ")
@@ -103,8 +103,8 @@ func (c *ClientCredentials) filled() []string {
 		"{listed}", listed,
 		"{soid}", soid,
 		"{scopes}", scopes,
-		"{otherwise}", "if the product takes no client credentials, " + out + " and connect the account by a self client's " +
-			"code: " + cmp.Or(c.Connect, "caddy zoho connect CLIENT ACCOUNT --self-client"),
+		"{otherwise}", "if the product does not accept client credentials, " + out + " and connect the account with a self client's " +
+			"code: `" + cmp.Or(c.Connect, "caddy zoho connect CLIENT ACCOUNT --self-client") + "`",
 	}
 }
 

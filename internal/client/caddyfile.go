@@ -26,7 +26,7 @@ func Parse(l *syntax.Line, name string) (*Config, error) {
 	}
 	if !l.HasBlock() {
 		return nil, l.Errorf("client %s needs a block with options: write `client %s {`, "+
-			"then its options on lines of their own, then `}`", name, name)
+			"then each option on its own line, then `}`", name, name)
 	}
 	c := &clientBlock{Config: new(Config), lines: make(syntax.Lines)}
 	seen, err := syntax.ReadBlock(l.Rest, c, func(l *syntax.Line) (syntax.Option[clientBlock], error) {
@@ -112,7 +112,7 @@ func (c *clientBlock) parseClientSecret(l *syntax.Line) error {
 	if center, ok := zoho.LookupDataCenter(zoho.NormalCode(args[0])); ok {
 		code, args = center.Code, args[1:]
 	} else if len(args) > 1 && args[0] != "" && !beginsSecret(args[0]) && beginsSecret(args[1]) {
-		return l.Errorf("client_secret: what stands before the secret is no data center code; known are %s",
+		return l.Errorf("client_secret: the word before the secret is not a data center code; the codes are %s",
 			strings.Join(zoho.DataCenterCodes(), " "))
 	}
 	if len(args) == 0 {
@@ -120,7 +120,7 @@ func (c *clientBlock) parseClientSecret(l *syntax.Line) error {
 	}
 	option := strings.TrimSpace("client_secret " + code)
 	if first := c.lines[option]; first != nil {
-		return l.Errorf("%s is given twice, first at %s; several secrets stand on one line and are tried in order",
+		return l.Errorf("%s is given twice, first at %s; write several secrets on one line, they are tried in order",
 			option, first.Where())
 	}
 	c.lines[option] = l
@@ -194,7 +194,7 @@ func (c *clientBlock) parseAccount(l *syntax.Line) error {
 
 func (a *Account) parseDataCenter(l *syntax.Line) error {
 	if strings.Contains(l.Args[0], "://") {
-		return l.Errorf("data_center of an account takes a code such as eu; URLs are the client's")
+		return l.Errorf("data_center of an account takes a code such as eu; only the client's takes URLs")
 	}
 	if err := syntax.NoPlaceholder(l, l.Args[0]); err != nil {
 		return err
@@ -216,7 +216,7 @@ func scopes[T any](field func(*T) *[]string) func(*T, *syntax.Line) error {
 		}
 		named := zoho.SplitScopes(strings.Join(listed, " "))
 		if len(named) == 0 {
-			return l.Errorf("scopes names none: write them as Zoho prints them, " +
+			return l.Errorf("scopes lists none: write them as Zoho prints them, " +
 				"as in `scopes ZohoCRM.modules.ALL ZohoBooks.invoices.READ`")
 		}
 		*field(target) = append(*field(target), named...)

@@ -25,13 +25,13 @@ func ParseSecrets(l *syntax.Line, args []string) ([]secret.Ref, error) {
 		i++
 		switch {
 		case i == len(args):
-			return nil, l.Errorf("%s: insecure_literal has nothing behind it: write the literal there "+
-				"(an unset {$NAME} leaves nothing behind)", l.Word)
+			return nil, l.Errorf("%s: insecure_literal has nothing after it: write the literal there "+
+				"(an unset {$NAME} becomes nothing)", l.Word)
 		case args[i] == "" || strings.ContainsFunc(args[i], func(r rune) bool { return r <= ' ' || r == 0x7f }):
-			return nil, l.Errorf("%s: the literal behind insecure_literal is empty, "+
+			return nil, l.Errorf("%s: the literal after insecure_literal is empty, "+
 				"or holds blanks or control characters", l.Word)
 		case args[i][0] == '{':
-			return nil, l.Errorf("%s: what follows insecure_literal looks like a placeholder, "+
+			return nil, l.Errorf("%s: the word after insecure_literal looks like a placeholder, "+
 				"which needs no insecure_literal", l.Word)
 		}
 		secrets = append(secrets, secret.Literal(args[i]))
@@ -49,11 +49,11 @@ func parsePlaceholder(l *syntax.Line, text string) (secret.Ref, error) {
 	switch {
 	case isEnv && strings.Contains(name, ":"):
 		return ref, l.Errorf("%s: {env.NAME} takes no default: "+
-			"what stands behind a colon would become part of the name", l.Word)
+			"the text after the colon would become part of the name", l.Word)
 	case isEnv && name == "", isFile && path == "":
 		return ref, l.Errorf("%s: the placeholder names nothing: write {env.NAME} or {file./path/to/file}", l.Word)
 	case !isEnv && !isFile:
-		return ref, l.Errorf("%s: nothing provides this placeholder: write {env.NAME} or {file./path/to/file}", l.Word)
+		return ref, l.Errorf("%s: this placeholder does not exist: write {env.NAME} or {file./path/to/file}", l.Word)
 	}
 	return ref, nil
 }

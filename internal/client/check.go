@@ -64,14 +64,14 @@ func (c *Config) checkConsent(lines syntax.Lines) error {
 	u, err := url.Parse(c.RedirectURI)
 	switch {
 	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		return lines.Errorf("redirect_uri", "redirect_uri: %s is no URL that begins with https://: "+
-			"give it as it is registered in Zoho's API console", syntax.Show("the value", c.RedirectURI))
+		return lines.Errorf("redirect_uri", "redirect_uri: %s is not a URL that begins with https://: "+
+			"write it as it is registered in Zoho's API console", syntax.Show("the value", c.RedirectURI))
 	case u.Fragment != "" || u.User != nil:
-		return lines.Errorf("redirect_uri", "redirect_uri holds a user name or a fragment: "+
-			"give it as it is registered in Zoho's API console")
+		return lines.Errorf("redirect_uri", "redirect_uri has a user name or a fragment: "+
+			"write it as it is registered in Zoho's API console")
 	case u.Scheme == "http" && !onboard.IsLoopback(u.Hostname()):
 		return lines.Errorf("redirect_uri", "redirect_uri: plain http is for localhost and loopback addresses only, "+
-			"since the authorization code travels by it: use https")
+			"because it carries the authorization code: use https")
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func (c *Config) checkConsent(lines syntax.Lines) error {
 func (c *Config) checkTimes(lines syntax.Lines) error {
 	if c.RefreshBefore < 0 || (c.RefreshBefore == 0 && lines["refresh_before"] != nil) {
 		return lines.Errorf("refresh_before",
-			"refresh_before must be more than 0: a token renewed only after its end makes apps wait")
+			"refresh_before must be more than 0: if a token is renewed only after it expires, apps wait")
 	}
 	if c.KeepWarm != nil && *c.KeepWarm < 0 {
 		return lines.Errorf("keep_warm", "keep_warm must not be negative; 0 turns it off")
@@ -103,7 +103,7 @@ const badTokens = "token_budget: %s must be a number of at least 1, as in `token
 
 func (c *Config) checkNetwork(lines syntax.Lines) error {
 	if c.TrustedCA == "" && lines["trusted_ca"] != nil {
-		return lines.Errorf("trusted_ca", "trusted_ca names no file: leave it out to trust what this machine trusts")
+		return lines.Errorf("trusted_ca", "trusted_ca has no file: leave it out to trust what this machine trusts")
 	}
 	if c.NetworkProxy != "" || lines["network_proxy"] != nil {
 		if err := egress.CheckProxy(c.NetworkProxy); err != nil {
@@ -124,14 +124,14 @@ func (c *Config) checkNetwork(lines syntax.Lines) error {
 		return lines.Errorf("simulator", "simulator: the file of its certificate authority is missing: "+
 			"write `simulator %s <ca_file>`", s.Address)
 	case c.TrustedCA != "":
-		return lines.Errorf("simulator", "simulator and trusted_ca%s exclude each other: "+
+		return lines.Errorf("simulator", "simulator and trusted_ca%s cannot be used together: "+
 			"the simulator's CA is its second argument", lines.At("trusted_ca", " (at %s)"))
 	case c.NetworkProxy != "":
-		return lines.Errorf("simulator", "simulator and network_proxy%s exclude each other",
+		return lines.Errorf("simulator", "simulator and network_proxy%s cannot be used together",
 			lines.At("network_proxy", " (at %s)"))
 	case c.custom():
-		return lines.Errorf("simulator", "simulator stands in for Zoho's host names, and data_center%s "+
-			"gives URLs instead: leave one of them out", lines.At("data_center", " at %s"))
+		return lines.Errorf("simulator", "simulator replaces Zoho's hosts, and data_center%s "+
+			"gives URLs for them: leave one of them out", lines.At("data_center", " at %s"))
 	}
 	return nil
 }
@@ -145,7 +145,7 @@ func (c *Config) checkSecrets(lines syntax.Lines) error {
 	}
 	for _, code := range slices.Sorted(maps.Keys(c.DataCenterSecret)) {
 		if c.custom() {
-			return lines.Errorf("client_secret "+code, "client_secret %s: this client's data center is given by URLs%s: "+
+			return lines.Errorf("client_secret "+code, "client_secret %s: this client's data_center is two URLs%s: "+
 				"leave the code out", code, lines.At("data_center", ", at %s"))
 		}
 		if _, ok := zoho.LookupDataCenter(code); !ok {
@@ -155,7 +155,7 @@ func (c *Config) checkSecrets(lines syntax.Lines) error {
 	for _, code := range c.DataCenter {
 		if len(c.ClientSecret) == 0 && len(c.DataCenterSecret[code]) == 0 {
 			return lines.Errorf("data_center", "there is no client_secret for the data center %s: "+
-				"add `client_secret %s <secret>`, or one without a code for all", code, code)
+				"add `client_secret %s <secret>`, or one without a code for all data centers", code, code)
 		}
 	}
 	return nil
@@ -191,7 +191,7 @@ func (c *Config) checkAccounts(lines syntax.Lines) error {
 		case account.DataCenter == "":
 			continue
 		case c.custom():
-			return lines.Errorf(option, "account %s: data_center: this client's data center is given by URLs%s "+
+			return lines.Errorf(option, "account %s: data_center: this client's data_center is two URLs%s "+
 				"and is that of all its accounts", name, lines.At("data_center", ", at %s,"))
 		}
 		if _, ok := zoho.LookupDataCenter(account.DataCenter); !ok {
@@ -207,5 +207,5 @@ func (c *Config) checkAccounts(lines syntax.Lines) error {
 
 func errNoGrant(lines syntax.Lines, account string) error {
 	return lines.Errorf("account "+account, "account %[1]s has no refresh_token: add `refresh_token {env.NAME}` to its block, "+
-		"or `grant_type client_credentials`; accounts that give consent later are not listed here", account)
+		"or `grant_type client_credentials`; do not list accounts that connect by consent", account)
 }

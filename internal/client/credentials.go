@@ -30,7 +30,7 @@ func (c *Client) provisionSecrets() error {
 			unset = append(unset, fmt.Errorf("client_secret %w", err))
 		} else if zoho.LooksLikeClientID(value) && id != "" && !zoho.LooksLikeClientID(id) {
 			return errors.New("client_id and client_secret seem to be swapped: " +
-				"the value that begins with " + zoho.ClientIDForm + " is the id")
+				"the value that begins with " + zoho.ClientIDForm + " is the client_id")
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(c.DataCenterSecret)) {

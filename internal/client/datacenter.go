@@ -20,7 +20,7 @@ func (c *Client) provisionDataCenters() error {
 // parseDataCenters takes codes, or the two URLs of a custom data center.
 func parseDataCenters(args []string) ([]zoho.DataCenter, error) {
 	if len(args) == 0 {
-		return nil, errors.New("data_center is missing: give a code such as us or eu")
+		return nil, errors.New("data_center is missing: write a code such as us or eu")
 	}
 	if givenByURLs(args) {
 		if near := zoho.NearestDataCenter(args[0]); len(args) == 1 && near != "" {
@@ -49,8 +49,8 @@ func parseDataCenters(args []string) ([]zoho.DataCenter, error) {
 		centers = append(centers, center)
 	}
 	if len(centers) > 1 && slices.ContainsFunc(centers, zoho.DataCenter.Isolated) {
-		return nil, errors.New("data_center cn stands alone: China shares no client with other data centers, " +
-			"so it needs a client of its own")
+		return nil, errors.New("data_center cn cannot be combined with others: China shares no clients with other data centers, " +
+			"so add a client for it")
 	}
 	return centers, nil
 }

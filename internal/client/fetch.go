@@ -55,7 +55,7 @@ func (c *Client) fetch(ctx context.Context, _ tokencache.Key, grant tokencache.G
 	center, ok := c.center(grant.AccountsServer)
 	if !ok {
 		return tokencache.Fetched{}, &tokencache.FetchError{Kind: tokencache.KindRejected, NoToken: true,
-			Err: fmt.Errorf("the grant belongs to %s, which is none of the client's data centers: "+
+			Err: fmt.Errorf("the grant belongs to %s, which is not one of the client's data centers: "+
 				"add it to data_center", grant.AccountsServer)}
 	}
 	all := c.AccountsOf(*center)
@@ -110,7 +110,7 @@ func (c *Client) compareClocks(server time.Time) {
 	if !c.clockTold.CompareAndSwap(told, now.Unix()) {
 		return // somebody else does
 	}
-	c.Shared.Running().Warn("this machine's clock is not that of the authorization server: look at the time service",
+	c.Shared.Running().Warn("this machine's clock differs from the authorization server's: check the time service",
 		zap.String("client", c.Name), zap.Duration("ahead", off))
 }
 

@@ -87,18 +87,18 @@ func (c *Config) checkGrantType(a *Account, place string, lines syntax.Lines) er
 	}
 	switch given := lines[at(place, "grant_type")] != nil; {
 	case a.GrantType == "" && !given && a.SOID != "" && !c.Org():
-		return errorf("soid", "soid goes with `grant_type client_credentials`, or in a client with `client_type org`: "+
+		return errorf("soid", "soid needs `grant_type client_credentials`, or `client_type org` in the client: "+
 			"add that line, or leave soid out")
 	case a.GrantType == "" && !given && len(a.Scopes) > 0:
-		return errorf("scopes", "scopes of an account go with `grant_type client_credentials`: "+
-			"what people consent to is asked for by the client's scopes")
+		return errorf("scopes", "scopes of an account need `grant_type client_credentials`: "+
+			"for consent, set scopes in the client")
 	case a.GrantType == "" && !given:
 		return nil
 	case a.GrantType != zoho.ClientCredentials:
 		return errorf("grant_type", "%w", unknownGrantType(a.GrantType))
 	case a.RefreshToken.IsSet():
-		return errorf("grant_type", "grant_type client_credentials and refresh_token%s exclude each other: "+
-			"tokens are asked for by the client itself, or by a refresh token", lines.At(at(place, "refresh_token"), " (at %s)"))
+		return errorf("grant_type", "grant_type client_credentials and refresh_token%s cannot be used together: "+
+			"either the client requests tokens, or a refresh token does", lines.At(at(place, "refresh_token"), " (at %s)"))
 	case place == "" && c.RedirectURI != "":
 		return errorf("redirect_uri", "redirect_uri is for consent in a browser, and with `grant_type client_credentials`%s "+
 			"nobody consents: leave one of them out", lines.At("grant_type", " (at %s)"))
@@ -109,7 +109,7 @@ func (c *Config) checkGrantType(a *Account, place string, lines syntax.Lines) er
 		if place != "" {
 			where = "the account or the client"
 		}
-		return errorf("grant_type", "grant_type client_credentials needs scopes, since nobody consents to any: "+
+		return errorf("grant_type", "grant_type client_credentials needs scopes, because nobody consents to any: "+
 			"add `scopes SCOPE…` to %s, as in `scopes ZohoCRM.modules.ALL`", where)
 	}
 	return nil
@@ -121,11 +121,11 @@ func unknownGrantType(word string) error {
 	const only = "write `grant_type client_credentials`, or leave the line out"
 	switch {
 	case word == "":
-		return fmt.Errorf("grant_type names none: %s", only)
+		return fmt.Errorf("grant_type has no value: %s", only)
 	case slices.Contains([]string{"refresh_token", "authorization_code"}, word):
-		return fmt.Errorf("grant_type %s is what an account has without this line: leave it out", word)
+		return fmt.Errorf("grant_type %s is the default: leave the line out", word)
 	}
-	unknown := "that one is unknown"
+	unknown := "it is unknown"
 	if syntax.OptionShape.MatchString(word) { // otherwise it may be a secret
 		unknown = fmt.Sprintf("%q is unknown", word)
 	}

@@ -56,8 +56,8 @@ func (c *Config) checkOrganization(lines syntax.Lines) error {
 // client's own.
 func (c *Config) checkOrg(lines syntax.Lines, place string, a *Account) error {
 	if a.GrantType != "" {
-		return optionErrorf(lines, place, "grant_type", "grant_type and client_type org%s exclude each other: "+
-			"nobody consents, or an organization does", lines.At("client_type", " (at %s)"))
+		return optionErrorf(lines, place, "grant_type", "grant_type and client_type org%s cannot be used together: "+
+			"either nobody consents, or an organization does", lines.At("client_type", " (at %s)"))
 	}
 	if a.SOID == "" && lines[at(place, "soid")] == nil {
 		return nil
@@ -68,7 +68,7 @@ func (c *Config) checkOrg(lines syntax.Lines, place string, a *Account) error {
 	}
 	if orgServices[parts[1]] == "" {
 		known := slices.Sorted(maps.Keys(orgServices))
-		return optionErrorf(lines, place, "soid", "soid: no organizations of %s are known to consent%s; known are %s",
+		return optionErrorf(lines, place, "soid", "soid: organizations of %s cannot consent%s; those of %s can",
 			syntax.Show("the service", parts[1]), words.DidYouMean(parts[1], known), strings.Join(known, " "))
 	}
 	return nil

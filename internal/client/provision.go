@@ -65,7 +65,7 @@ func (c *Client) provisionAccounts() error {
 		}
 	}
 	if len(c.AccountNames()) > 1 && c.Shared.Sealing.ByMasterKey() {
-		c.Shared.Logger.Warn("what is stored of several accounts opens by a key on the same disk; "+
+		c.Shared.Logger.Warn("the key to the stored accounts is on the same disk; "+
 			"add to the global option zoho: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
 			zap.String("client", c.Name))
 	}
@@ -95,8 +95,8 @@ func (c *Client) warnWithoutGrant(ref secret.Ref, account string) error {
 		return fmt.Errorf("account %s: refresh_token %w", account, err)
 	}
 	if err != nil {
-		c.Shared.Logger.Warn("refresh_token is empty, the account has no configured grant: set it, "+
-			"or connect the account by `"+c.ConnectCommand(account)+"`",
+		c.Shared.Logger.Warn("refresh_token is empty, so the account has no configured grant: set it, "+
+			"or connect the account with `"+c.ConnectCommand(account)+"`",
 			zap.String("client", c.Name), zap.String("account", account), zap.String("refresh_token", ref.String()))
 	}
 	return nil
@@ -107,7 +107,7 @@ const longestWindow = 24 * time.Hour
 
 func (c *Client) provisionTimes() error {
 	if b := c.TokenBudget; b != nil && time.Duration(b.Window) > longestWindow {
-		return fmt.Errorf("token_budget: the window is %s, and can be %s at most",
+		return fmt.Errorf("token_budget: the window is %s; the maximum is %s",
 			time.Duration(b.Window), longestWindow)
 	}
 	c.Scheme = cmp.Or(c.AuthorizationScheme, "Zoho-oauthtoken")

@@ -19,22 +19,22 @@ import (
 // Consent is how to get another grant. What is configured has to go first.
 func (c *Client) Consent(account string) string {
 	if own := c.ClientCredentials(account); own != nil { // nobody consents
-		return "compare `scopes` in the block of `" + cmp.Or(own.Inherit, own.Block) + "` with the documentation of the API; " +
-			"the next access token is asked for with what stands there"
+		return "compare `scopes` in the block of `" + cmp.Or(own.Inherit, own.Block) + "` with the API's documentation; " +
+			"the next access token is requested with the scopes listed there"
 	}
-	do := "give consent: " + c.ConnectCommand(account)
+	do := "run `" + c.ConnectCommand(account) + "`"
 	switch {
 	case c.isDeviceClient(): // to Zoho's page of consent for browsers it is no client
 	case c.isSelfClient(): // nor is this one
-		do = "generate a code in Zoho's API console (self client) and give it to " + c.ConnectCommand(account)
+		do = "generate a self client code in Zoho's API console, and " + do
 	case len(c.Scopes) > 0:
-		do += ", or the pages of zoho_connect"
+		do += ", or use the pages of zoho_connect"
 	default:
-		do = "generate a code in Zoho's API console (self client) and give it to " + c.ConnectCommand(account) +
-			"; with `scopes` in the client a browser serves as well"
+		do = "generate a self client code in Zoho's API console, and " + do +
+			"; to connect in a browser, add `scopes` to the client"
 	}
 	if _, configured, err := c.Grant(account); configured || err != nil {
-		return "put another refresh_token in place of the configured one, or take that out and " + do
+		return "replace the configured refresh_token; or remove it, and " + do
 	}
 	return do
 }
@@ -45,8 +45,8 @@ func (c *Client) AddScopes(account string) string {
 	if len(c.Scopes) == 0 || c.isSelfClient() || c.isDeviceClient() {
 		return c.Consent(account)
 	}
-	return "add the missing scopes to this grant: " + c.ConnectCommand(account) + " --add-scopes, " +
-		"or the pages of zoho_connect; if Zoho refuses, as for a self client, " + c.Consent(account)
+	return "add the missing scopes to this grant: run `" + c.ConnectCommand(account) + " --add-scopes`, " +
+		"or use the pages of zoho_connect; if Zoho refuses, as it does for a self client, " + c.Consent(account)
 }
 
 // isDeviceClient reports whether the client is of the type that connects accounts by device codes.
@@ -89,12 +89,12 @@ func (c *Client) Readable(account string) string {
 	}
 	err := opens(c.Cache.Secrets())
 	var known *tokencache.StoreError
-	do := "mend that; see what is said of the store"
+	do := "fix what is reported about the store"
 	if errors.Is(err, tokencache.ErrWrongKey) {
 		do = c.keyLine(opens)
 	}
 	if errors.As(err, &known) && known.Replaceable {
-		do += "; or connect the account anew, which asks whether to replace the grant: " + c.ConnectCommand(account)
+		do += "; or run `" + c.ConnectCommand(account) + "`, which asks whether to replace the grant"
 	}
 	return do
 }
@@ -107,13 +107,13 @@ func (c *Client) keyLine(opens func(secrets [][]byte) error) string {
 	first := c.Shared.Sealing.Keys()[0]
 	for _, ref := range append(c.AllSecrets(), c.Shared.Sealing.MasterKeyRef()) {
 		if opens(secret.ResolveAll([]secret.Ref{ref})) == nil {
-			return fmt.Sprintf("the store was begun without encryption_key, so add what opens it as a further key: "+
+			return fmt.Sprintf("the store was created without encryption_key, so add the key that opens it after the first one: "+
 				"encryption_key %s %s", first, ref)
 		}
 	}
-	return fmt.Sprintf("add the key that it was sealed by as a further one: "+
+	return fmt.Sprintf("add the key that sealed it after the first one: "+
 		"encryption_key %s {env.OLD_ENCRYPTION_KEY}; "+
-		"if the store was begun without encryption_key, that is the client secret of then, or its zoho-master.key: "+
+		"if the store was created without encryption_key, that key is the client secret of that time, or the store's zoho-master.key: "+
 		"{file./path/to/zoho-master.key}", first)
 }
 
@@ -124,10 +124,10 @@ func (c *Client) secretLine() string {
 		code := slices.Sorted(maps.Keys(c.DataCenterSecret))[0]
 		option, secrets = option+" "+code, c.DataCenterSecret[code]
 	}
-	return fmt.Sprintf("add the secret of before behind that of now: %s %s {env.OLD_CLIENT_SECRET}; "+
-		"if the store had its zoho-master.key elsewhere than at %s, name that place: "+
+	return fmt.Sprintf("add the previous client secret after the current one: %s %s {env.OLD_CLIENT_SECRET}; "+
+		"if the store's zoho-master.key was not at %s, say where it is: "+
 		"master_key_file /path/to/zoho-master.key; "+
-		"if it had an encryption_key, write that again: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
+		"if the store had an encryption_key, set it again: encryption_key {env.ZOHO_ENCRYPTION_KEY}",
 		option, secrets[0], c.Shared.Sealing.MasterKeyFile())
 }
 

@@ -21,7 +21,7 @@ func TestConsentOfClientTypes(t *testing.T) {
 		command string
 		pages   bool
 	}{
-		"server-based":   {Config{ClientID: secret.Literal("1000.ID"), Scopes: scopes}, "caddy zoho connect main shop,", true},
+		"server-based":   {Config{ClientID: secret.Literal("1000.ID"), Scopes: scopes}, "`caddy zoho connect main shop`,", true},
 		"without scopes": {Config{ClientID: secret.Literal("1000.ID")}, "caddy zoho connect main shop --self-client", false},
 		"device":         {Config{ClientID: secret.Literal("1004.ID"), Scopes: scopes}, "caddy zoho connect main shop --device", false},
 		"self client by its own grant_type": {
@@ -52,14 +52,14 @@ func TestScopesOfClientCredentials(t *testing.T) {
 		Accounts: map[string]*Account{"east": {GrantType: zoho.ClientCredentials}, "own": {GrantType: zoho.ClientCredentials, Scopes: own}},
 	}}
 	for account, says := range map[string]string{
-		"default": "`scopes ZohoCRM.modules.ALL` of the block of `client main`",
-		"east":    "`scopes ZohoCRM.modules.ALL` of the block of `client main`",
-		"own":     "`scopes ZohoCRM.org.READ` of the block of `account own`",
+		"default": "`scopes ZohoCRM.modules.ALL` in the block of `client main`",
+		"east":    "`scopes ZohoCRM.modules.ALL` in the block of `client main`",
+		"own":     "`scopes ZohoCRM.org.READ` in the block of `account own`",
 	} {
 		if got := c.Explain(cause.ScopeRefused, account).Do; !strings.Contains(got, says) {
 			t.Errorf("%s: %q without %q", account, got, says)
 		}
-		_, block, _ := strings.Cut(says, " of the ")
+		_, block, _ := strings.Cut(says, " in the ")
 		if got := c.Consent(account); !strings.Contains(got, block) {
 			t.Errorf("%s: %q without %q", account, got, block)
 		}

@@ -65,7 +65,7 @@ func New(o Options) (*Network, error) {
 		}
 		n.Roots = x509.NewCertPool()
 		if !n.Roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM form", n.caFile)
+			return nil, fmt.Errorf("%s holds no certificate in PEM format", n.caFile)
 		}
 	}
 	if o.Proxy != "" {
@@ -93,7 +93,7 @@ func CheckProxy(text string) error {
 	}
 	if password, ok := proxy.User.Password(); ok && password != "placeholder" {
 		return errors.New(
-			"network_proxy: Caddy's admin API shows the configuration, so the password is given as a placeholder, as in http://user:{env.PROXY_PASSWORD}@proxy.example:3128",
+			"network_proxy: give the password as a placeholder, because Caddy's admin API shows the configuration, as in http://user:{env.PROXY_PASSWORD}@proxy.example:3128",
 		)
 	}
 	return nil

@@ -106,7 +106,7 @@ type Lingering struct {
 	closed  chan struct{}
 }
 
-var errHungUp = errors.New("the server has hung up")
+var errHungUp = errors.New("the server has closed the connection")
 
 func (c *Lingering) Write(p []byte) (int, error) {
 	if c.ends.Load() {

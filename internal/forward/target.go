@@ -53,13 +53,13 @@ func IsAbsolute(r *http.Request) bool { return r.URL.Host != "" }
 // segments are resolved, and a row of slashes is one.
 func Misread(target string) string {
 	if strings.IndexByte(target, '#') >= 0 {
-		return "it has a #, where servers take it to end; written as %23 it is sent on"
+		return "it has a #, and servers stop reading there: send the # as %23"
 	}
 	if strings.IndexByte(target, ' ') >= 0 { // HTTP/2 lets it through
-		return "it has a space, where servers take it to end; written as %20 it is sent on"
+		return "it has a space, and servers stop reading there: send the space as %20"
 	}
 	if hidesDots(Path(target)) {
-		return "its path has a dot segment that not all servers see, as in ..;/ or %252e%252e/, or that not all resolve alike, as in //../"
+		return "its path has a dot segment that only some servers see, as in ..;/ or %252e%252e/, or that they resolve differently, as in //../: send the path without dot segments"
 	}
 	return ""
 }

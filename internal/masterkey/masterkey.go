@@ -86,7 +86,7 @@ func (f *File) read(info fs.FileInfo) ([]byte, error) {
 	case info.IsDir():
 		return nil, fmt.Errorf("%s is a directory", f.path)
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no regular file", f.path)
+		return nil, fmt.Errorf("%s is not a regular file", f.path)
 	case info.Size() == 0:
 		return nil, fmt.Errorf("%s is empty", f.path)
 	}
@@ -108,7 +108,7 @@ func (f *File) read(info fs.FileInfo) ([]byte, error) {
 	key := bytes.TrimSpace(text)
 	if len(key) < shortest || len(text) > longest ||
 		bytes.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, fmt.Errorf("%s holds no key, which is at least %d printable characters on one line", f.path, shortest)
+		return nil, fmt.Errorf("%s has no key: a key is at least %d printable characters on one line", f.path, shortest)
 	}
 	return key, nil
 }
@@ -126,7 +126,7 @@ func (f *File) Make() error {
 	err := f.link(dir, append(text, '\n'))
 	if errors.Is(err, fs.ErrExist) {
 		if _, err = os.Stat(f.path); err != nil {
-			return fmt.Errorf("%s is a link that leads nowhere", f.path)
+			return fmt.Errorf("%s is a broken symbolic link", f.path)
 		}
 	}
 	durable.Names(dir)

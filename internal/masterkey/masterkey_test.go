@@ -80,15 +80,15 @@ func TestRace(t *testing.T) {
 func TestUnusable(t *testing.T) {
 	t.Parallel()
 	for says, prepare := range map[string]func(path string) error{
-		"is a directory":            func(path string) error { return os.Mkdir(path, 0o700) },
-		"is empty":                  func(path string) error { return os.WriteFile(path, nil, 0o600) },
-		"holds no key":              func(path string) error { return os.WriteFile(path, []byte("short\n"), 0o600) },
-		"at least 16 printable":     func(path string) error { return os.WriteFile(path, []byte("two words of some length\n"), 0o600) },
-		"on one line":               func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("x"), 5000), 0o600) },
-		"is no regular file":        func(path string) error { return os.Symlink(os.DevNull, path) },
-		"cannot be read by":         func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("x"), 44), 0) },
-		"not a directory":           func(path string) error { return os.WriteFile(filepath.Dir(path), nil, 0o600) },
-		"a link that leads nowhere": func(path string) error { return os.Symlink(path+".nowhere", path) },
+		"is a directory":         func(path string) error { return os.Mkdir(path, 0o700) },
+		"is empty":               func(path string) error { return os.WriteFile(path, nil, 0o600) },
+		"has no key":             func(path string) error { return os.WriteFile(path, []byte("short\n"), 0o600) },
+		"at least 16 printable":  func(path string) error { return os.WriteFile(path, []byte("two words of some length\n"), 0o600) },
+		"on one line":            func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("x"), 5000), 0o600) },
+		"is not a regular file":  func(path string) error { return os.Symlink(os.DevNull, path) },
+		"cannot be read by":      func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("x"), 44), 0) },
+		"not a directory":        func(path string) error { return os.WriteFile(filepath.Dir(path), nil, 0o600) },
+		"a broken symbolic link": func(path string) error { return os.Symlink(path+".nowhere", path) },
 	} {
 		t.Run(says, func(t *testing.T) {
 			t.Parallel()

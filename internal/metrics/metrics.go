@@ -72,28 +72,28 @@ func New(kept func() (memory, files int64)) *Metrics {
 		requests: counter("zoho_requests_total",
 			"Requests sent to Zoho, by service and class of the answer's status.", "service", "code_class"),
 		callers: counter("zoho_caller_requests_total",
-			"Requests of callers with a name, by class of the status that they were told.", "caller", "code_class"),
+			"Requests of callers with a name, by class of the status that they got.", "caller", "code_class"),
 		dryRuns: counter("zoho_policy_dry_run_total",
-			"Requests that no policy admits, and that were carried out because of dry_run."),
+			"Requests that no policy admits, but that were carried out because of dry_run."),
 		problems: counter("zoho_proxy_errors_total",
 			"Requests answered by the proxy itself, by the code of the problem.", "code"),
 		refusals: counter("zoho_upstream_auth_failures_total",
 			"Answers of Zoho that refuse the token or the call, by verdict.", "service", "verdict"),
 		rateLimited: counter("zoho_upstream_rate_limited_total",
-			"Answers of Zoho that say a limit of its API is reached.", "service"),
+			"Answers of Zoho that say that a limit of its API is reached.", "service"),
 		creditsLeft: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "zoho_upstream_credits_remaining",
-			Help: "Calls of the API that are left, as Zoho's last answer that told said.",
+			Help: "API calls that are left, according to Zoho's last answer that said so.",
 		}, []string{"client", "account", "service"}),
 		replays: counter("zoho_replays_total",
 			"Times that a request was sent again with a newer token, and requests that could not be.", "result"),
 		tokenRequests: counter("zoho_token_requests_total",
-			"Access tokens asked for at the authorization server.", "result"),
+			"Access tokens requested from the authorization server.", "result"),
 		tokenDuration: histogram("zoho_token_request_duration_seconds",
 			"Time that the authorization server took to answer."),
 		tokenWait: histogram("zoho_token_wait_seconds", "Time that requests waited for an access token."),
 		tokensLostEarly: counter("zoho_tokens_lost_early_total",
-			"Access tokens refused before their time, whose successor was accepted.", "account"),
+			"Access tokens refused before they expired, whose successor was accepted.", "account"),
 		storeErrors: counter("zoho_store_errors_total", "Failed operations of the token store.", "operation"),
 		functions: []prometheus.Collector{
 			buildInfo(),
@@ -116,7 +116,7 @@ func buildInfo() prometheus.Collector {
 func keptBytes(where string, bytes func() int64) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name:        "zoho_replay_buffer_bytes",
-		Help:        "Room that is taken for request bodies, so that they can be sent again.",
+		Help:        "Space used for request bodies, so that they can be sent again.",
 		ConstLabels: prometheus.Labels{"where": where},
 	}, func() float64 { return float64(bytes()) })
 }
@@ -343,7 +343,7 @@ var (
 	)
 	descBudget = prometheus.NewDesc(
 		"zoho_token_budget_remaining",
-		"Access tokens that may still be asked for in the running window.",
+		"Access tokens that may still be requested in the current window.",
 		connectionLabels,
 		nil,
 	)

@@ -139,7 +139,7 @@ func (n *Notifier) Connected(r onboard.Result) {
 }
 
 func (n *Notifier) recovered(key tokencache.Key, grant tokencache.Fingerprint, from string) {
-	what := "recovered: access tokens can be had again"
+	what := "recovered: access tokens are available again"
 	if from == tokencache.StateContended {
 		what = "recovered: no access token was lost early for an hour"
 	}
@@ -208,7 +208,7 @@ func (n *Notifier) tell(event string, key tokencache.Key, o occurrence, what, wh
 }
 
 func (n *Notifier) add(x notification) {
-	n.queue.Add(n.config().Logger, "a notification was dropped: too many wait", func() { n.deliver(x) })
+	n.queue.Add(n.config().Logger, "a notification was dropped: too many are waiting", func() { n.deliver(x) })
 }
 
 // deliver tells of it, if this replica is the one that does. While it closes it can send nothing, and claims
@@ -239,7 +239,7 @@ func (n *Notifier) send(x notification) (taken bool) {
 			return false
 		}
 		n.config().Logger.Warn(
-			"a notification was not taken, it is sent again",
+			"a notification was not accepted; it is sent again",
 			append(x.fields(err), zap.Duration("in", noticeSteps[try]))...)
 		select {
 		case <-time.After(noticeSteps[try]):

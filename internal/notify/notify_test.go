@@ -156,8 +156,8 @@ func TestNotificationTexts(t *testing.T) {
 		n.Observe(organization)
 		synctest.Wait()
 		for i, want := range []struct{ text, why, do string }{
-			{"is contended: another program uses this grant", "lost early", "a client of its own"},
-			{"is dead: Zoho does not accept the refresh token", "grant_dead: invalid_code", "caddy zoho connect main shop"},
+			{"is contended: another program seems to use this grant", "lost early", "its own client"},
+			{"is dead: Zoho no longer accepts the refresh token", "grant_dead: invalid_code", "caddy zoho connect main shop"},
 			{"is dead: Zoho rejects the client", "client_rejected: invalid_client", "caddy zoho doctor main shop"},
 			{"is dead: Zoho requires an organization", "missing_org_info", "caddy zoho connect main shop"},
 			{"is dead: Zoho requires an organization", "missing_org_info", "caddy zoho connect main shop"},
@@ -266,11 +266,11 @@ func TestHook(t *testing.T) {
 		"alerts.example.com":          "begins with http or https",
 		"ftp://a.example":             "begins with http or https",
 		"https://":                    "begins with http or https",
-		"{env.NONSENSE}":              "it is no URL",
+		"{env.NONSENSE}":              "it is not a URL",
 		"{env.FTP}":                   "begins with http or https",
 		"{env.NOT_SET_ANYWHERE}":      "set the environment variable NOT_SET_ANYWHERE",
 		"https://a.example/{env.PART": "begins with http or https",
-		"https://u:secret@a.example/": "a password is given as a placeholder",
+		"https://u:secret@a.example/": "write the password as a placeholder",
 	} {
 		err := URL(text).Check()
 		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "secret@") ||

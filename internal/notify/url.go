@@ -12,7 +12,7 @@ import (
 type URL string
 
 var errURL = errors.New(
-	"it takes a URL that begins with http or https, as in https://alerts.example.com/zoho; a placeholder such as {env.ZOHO_NOTIFY} keeps one out of the configuration that is a secret itself",
+	"write a URL that begins with http or https, as in https://alerts.example.com/zoho; if the URL itself is a secret, write a placeholder such as {env.ZOHO_NOTIFY}",
 )
 
 // Parse checks what can be told without the values of placeholders.
@@ -29,7 +29,7 @@ func (h URL) Parse() error {
 	}
 	if password, ok := to.User.Password(); ok && password != "placeholder" {
 		return errors.New(
-			"a password is given as a placeholder, as in https://user:{env.NOTIFY_PASSWORD}@alerts.example.com/zoho, because Caddy's admin API shows the configuration",
+			"write the password as a placeholder, as in https://user:{env.NOTIFY_PASSWORD}@alerts.example.com/zoho, because Caddy's admin API shows the configuration",
 		)
 	}
 	return nil

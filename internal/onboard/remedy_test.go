@@ -19,8 +19,8 @@ func TestRemedies(t *testing.T) {
 	for kind, says := range map[tokencache.Kind]string{
 		tokencache.KindDead:      "give consent: connect it",
 		tokencache.KindRejected:  "Compare client_id, client_secret and data_center",
-		tokencache.KindThrottled: "see who else asks for tokens",
-		tokencache.KindTemporary: "see name resolution",
+		tokencache.KindThrottled: "what else requests tokens",
+		tokencache.KindTemporary: "check name resolution",
 	} {
 		pages := testPages(t)
 		pages.Client.Cache.Fetch = func(context.Context, tokencache.Key, tokencache.Grant) (tokencache.Fetched, error) {
@@ -33,7 +33,7 @@ func TestRemedies(t *testing.T) {
 	pages.Client.Cache.Fetch = func(context.Context, tokencache.Key, tokencache.Grant) (tokencache.Fetched, error) {
 		return tokencache.Fetched{AccessToken: "1000.access"}, nil
 	}
-	pages.wantRemedy(t, "budget_spent", "see the log's `access token renewed` lines")
+	pages.wantRemedy(t, "budget_spent", "`access token renewed` lines of the log")
 }
 
 // wantRemedy asks for a token, and looks at what the list says of its account then.
@@ -59,8 +59,8 @@ func TestRemedyOfNow(t *testing.T) {
 		says   string
 	}{
 		{"over", tokencache.Status{State: tokencache.StateOK, LastError: "throttled: slow down"}, ""},
-		{"nothing is asked yet", tokencache.Status{State: tokencache.StateDegraded, LastError: "throttled: slow down"}, "who else asks"},
-		{"a token was not written", tokencache.Status{State: tokencache.StateOK, LastError: "store: tokens.db: no space left"}, "Mend that"},
+		{"nothing is asked yet", tokencache.Status{State: tokencache.StateDegraded, LastError: "throttled: slow down"}, "what else requests"},
+		{"a token was not written", tokencache.Status{State: tokencache.StateOK, LastError: "store: tokens.db: no space left"}, "Fix that"},
 		{"dead, and not written", tokencache.Status{State: tokencache.StateDead, Waiting: tokencache.KindDead, LastError: "store: tokens.db: no space left"}, "give consent"},
 	} {
 		test.status.HasGrant = true
@@ -74,9 +74,9 @@ func TestRemedyOfNow(t *testing.T) {
 // write, as doctor and the answers to apps name it.
 func TestRemedyOfMisconfigured(t *testing.T) {
 	for code, says := range map[string][]string{
-		"missing_org_info": {"Zoho requires an organization.", "`soid SERVICE.ORG` into the block of `account east`"},
+		"missing_org_info": {"Zoho requires an organization.", "`soid SERVICE.ORG` to the block of `account east`"},
 		"invalid_soid":     {"Zoho refuses the organization.", "`soid SERVICE.ORG`", "caddy zoho connect main east --self-client"},
-		"invalid_scope":    {"Zoho refuses one of the scopes.", "`scopes ZohoCRM.modules.ALL` of the block of `client main`"},
+		"invalid_scope":    {"Zoho refuses one of the scopes.", "`scopes ZohoCRM.modules.ALL` in the block of `client main`"},
 		"invalid_client":   {"Zoho rejects the client.", "Self Client"},
 	} {
 		said := fmt.Sprintf("client_rejected: accounts server refuses the token call: %s (status 200)", code)

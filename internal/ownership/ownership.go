@@ -25,6 +25,6 @@ func Told(uid int) string {
 
 // Remedy says what to do about a path of a stranger's.
 func Remedy(path string) string {
-	return fmt.Sprintf("run `chown -R %d %s` if you are sure that the contents are yours, or run Caddy as its owner",
+	return fmt.Sprintf("run `chown -R %d %s` if you are sure that its contents are yours, or run Caddy as its owner",
 		os.Geteuid(), path)
 }

@@ -25,7 +25,7 @@ func (p *Policy) Check(upstream bool, services *zoho.Catalog) (option string, er
 	}
 	for _, name := range p.Principals {
 		if name == "" {
-			return "principals", errors.New("principals: a name is empty (an unset {$NAME} leaves nothing behind)")
+			return "principals", errors.New("principals: a name is empty (an unset {$NAME} becomes nothing)")
 		}
 	}
 	for _, name := range p.Services {

@@ -17,7 +17,7 @@ func plain(path string) (decoded, odd string) {
 	}
 	decoded, err := url.PathUnescape(path)
 	if err != nil || !utf8.ValidString(decoded) {
-		return "", "the path is badly encoded"
+		return "", "the path has a broken % escape"
 	}
 	return decoded, ""
 }
@@ -49,7 +49,7 @@ func dotSegment(rest string) bool {
 // read otherwise by the next server.
 func oddEscape(rest string) string {
 	if len(rest) < 3 {
-		return "the path is badly encoded"
+		return "the path has a broken % escape"
 	}
 	escape := strings.ToLower(rest[:3])
 	switch escape {

@@ -73,7 +73,7 @@ func (p *Policy) judge(c *Call) (step int, why string) {
 	case len(p.Services) > 0 && !slices.Contains(p.Services, c.Service):
 		return 1, "the service is not one of its services"
 	case len(p.Services) > 0 && zoho.HasDotSegment(c.Path):
-		return 1, "the path has a dot segment, which may lead out of the service"
+		return 1, "the path has a dot segment, which can lead out of the service"
 	case len(p.Methods) > 0 && !slices.Contains(p.Methods, c.Method):
 		return 2, "the method is not one of its methods"
 	case len(p.Methods)+len(p.Paths) > 0 && c.Overrides:

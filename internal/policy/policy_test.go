@@ -60,9 +60,9 @@ func TestJudge(t *testing.T) {
 		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: "/crm/v8/Leads/%3b", AtGateway: true}, "read", "%3b"},
 		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: "/crm/v8/Leads/%252e%252e/x", AtGateway: true}, "read", "%25"},
 		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: "/crm/v8/Leads/%00", AtGateway: true}, "read", "control"},
-		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: "/crm/v8/Leads/%c0%ae", AtGateway: true}, "read", "badly encoded"},
-		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: "/crm/v8/Leads/%zz", AtGateway: true}, "read", "badly encoded"},
-		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: "/crm/v8/Leads/%4", AtGateway: true}, "read", "badly encoded"},
+		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: "/crm/v8/Leads/%c0%ae", AtGateway: true}, "read", "broken % escape"},
+		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: "/crm/v8/Leads/%zz", AtGateway: true}, "read", "broken % escape"},
+		{Call{Caller: "shop-1", Service: "crm", Method: "GET", Path: "/crm/v8/Leads/%4", AtGateway: true}, "read", "broken % escape"},
 		// Where none is named they are as admitted as others.
 		{Call{Caller: "books", Service: "books", Method: "GET", Path: "/books/v3/a;b//c", AtGateway: true}, "", ""},
 

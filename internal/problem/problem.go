@@ -115,6 +115,16 @@ func typeFor(r *http.Request) string {
 	return plainType
 }
 
+// For says whose request it is.
+func (p *Problem) For(client, account string) *Problem {
+	whose := "client " + client
+	if account != "" {
+		whose += ", account " + onboard.ShowAccount(account)
+	}
+	p.Detail = whose + ": " + p.Detail
+	return p
+}
+
 // answer gives the body of the answer to a request, and fills its header.
 func (p *Problem) answer(r *http.Request, h http.Header) []byte {
 	contentType := typeFor(r)
@@ -165,25 +175,25 @@ func (p *Problem) Response(r *http.Request) *http.Response {
 // Connect is for a tunnel, inside of which no token can be attached.
 func Connect() *Problem {
 	return &Problem{Status: http.StatusMethodNotAllowed, Code: CodeConnectUnsupported, Title: "CONNECT is not served",
-		Detail: "this proxy cannot attach a token inside a tunnel: instead of setting it as HTTPS proxy, point the app's base URL " +
-			"at it, for example http://localhost:8080/crm/v8/Leads; for http:// URLs, set the client not to tunnel"}
+		Detail: "the proxy cannot attach a token inside a tunnel: do not set it as HTTPS proxy, point the app's base URL " +
+			"at it, for example http://localhost:8080/crm/v8/Leads; for http:// URLs, turn off tunneling in the client"}
 }
 
 // Trace is for TRACE: whoever answers it sends back what it was sent, the token included (RFC
 // 9110, 9.3.8).
 func Trace() *Problem {
 	return &Problem{Status: http.StatusMethodNotAllowed, Code: CodeConnectUnsupported, Title: "TRACE is not served",
-		Detail: "the answer to TRACE is the request, and would hold the token"}
+		Detail: "the answer to TRACE repeats the request, with the token in it: use another method"}
 }
 
 // Caller is for a peer that is not admitted, of a Unix socket or by its address.
 func Caller(peer string, socket bool) *Problem {
-	do := "the operator can add it there"
+	do := "ask the operator to add it"
 	if socket {
-		do = "the operator can add it there, as in `uid 1000`, or admit everyone at the socket with `loopback`"
+		do = "ask the operator to add it, as in `uid 1000`, or to admit everyone at the socket with `loopback`"
 	}
 	return &Problem{Status: http.StatusForbidden, Code: CodeCallerRefused, Title: "this caller is not admitted",
-		Detail: peer + " is not among `callers` of zoho_proxy (default: loopback); " + do}
+		Detail: peer + " is not listed in `callers` of zoho_proxy (default: loopback); " + do}
 }
 
 // Browser is for a request that a web page has sent, as its mark gives away: any, or, without it
@@ -192,15 +202,15 @@ func Browser(mark, host string) *Problem {
 	p := &Problem{
 		Status: http.StatusForbidden,
 		Code:   CodeBrowserRefused,
-		Title:  "requests of web pages are not served",
-		Detail: "the request carries " + mark + ", which browsers send for web pages; if a web page should call, the " +
-			"operator can set `allow_browsers` in zoho_proxy",
+		Title:  "requests from web pages are not served",
+		Detail: "the request carries " + mark + ", which browsers send for web pages; if a web page should call, ask the " +
+			"operator to set `allow_browsers` in zoho_proxy",
 	}
 	if host != "" {
 		p.Detail = fmt.Sprintf(
-			"the request looks like a web page's (%s) and was sent to the host %.100q, which is not one of this "+
-				"proxy's names: call an IP address or localhost instead, or ask the operator to add the name to "+
-				"`allowed_hosts` in zoho_proxy; if a web page should call, the operator can set `allow_browsers`",
+			"the request looks like a web page's (%s) and was sent to the host %.100q, which is not one of the "+
+				"proxy's names: call localhost or an IP address, or ask the operator to add the name to "+
+				"`allowed_hosts` in zoho_proxy (or to set `allow_browsers`, if a web page should call)",
 			mark,
 			host,
 		)
@@ -213,46 +223,47 @@ func Key(err error) *Problem {
 	switch {
 	case errors.Is(err, apikeys.ErrMissing):
 		return &Problem{Status: http.StatusUnauthorized, Code: CodeKeyMissing, Title: "a key is missing",
-			Detail: "this proxy requires a key from each caller (`api_keys` in zoho_proxy): send it as the password of basic " +
+			Detail: "the proxy requires a key from each caller (`api_keys` in zoho_proxy): send yours as the password of basic " +
 				"authentication, or as Authorization: Bearer KEY; the operator makes one with `caddy zoho api-key new NAME`"}
 	case errors.Is(err, apikeys.ErrTries):
 		return &Problem{Status: http.StatusTooManyRequests, Code: CodeKeyTries, Title: "too many wrong keys",
 			RetryAfter: apikeys.RetryAfter,
-			Detail:     "too many wrong keys came from this address; a valid key is accepted at any time"}
+			Detail:     "too many wrong keys came from this address: send a valid key, which is accepted at any time"}
 	}
 	return &Problem{Status: http.StatusUnauthorized, Code: CodeKeyRefused, Title: "this key is not valid",
-		Detail: "the files of `api_keys` in zoho_proxy do not have its digest. Send the key as the password of basic " +
-			"authentication, or as Authorization: Bearer KEY. The operator makes one with `caddy zoho api-key new NAME`"}
+		Detail: "the files of `api_keys` in zoho_proxy do not list its digest: send the key that the operator made with " +
+			"`caddy zoho api-key new NAME`, as the password of basic authentication or as Authorization: Bearer KEY"}
 }
 
 // NotAllowed is for a call that the caller may not make. It does not tell what there is.
 func NotAllowed() *Problem {
 	return &Problem{Status: http.StatusForbidden, Code: CodeNotAllowed, Title: "this call is not allowed",
 		Detail: "no `policy` in zoho_proxy admits this call, or the account does not belong to this caller; " +
-			"the operator finds the reason in Caddy's log"}
+			"ask the operator, who finds the reason in Caddy's log"}
 }
 
 // TokenCall is for a token call of an app that cannot be answered.
 func TokenCall(why string) *Problem {
 	return &Problem{Status: http.StatusBadRequest, Code: CodeTokenCall, Title: "this token call is not understood",
-		Detail: why + "; the proxy answers token calls by a placeholder (`answer_token_calls`), for a POST with " +
-			"a grant_type as Zoho documents it"}
+		Detail: why + "; send it as Zoho documents it, a POST with a grant_type, and the proxy answers it with a " +
+			"placeholder (`answer_token_calls`)"}
 }
 
 // Target is for a host that is none of Zoho's.
 func Target(host string) *Problem {
-	return &Problem{Status: http.StatusMisdirectedRequest, Code: CodeTarget, Title: "this host is not ours to serve",
+	return &Problem{Status: http.StatusMisdirectedRequest, Code: CodeTarget, Title: "this host is not served",
 		Detail: fmt.Sprintf(
-			"the request is for %.100q, which is no Zoho API host; this proxy sends requests to Zoho alone",
+			"the request is for %.100q, which is not a Zoho API host; call one of Zoho's API hosts, or only a path "+
+				"such as /crm/v8/Leads",
 			host,
 		)}
 }
 
 // Form is for a request line that names neither a path nor a whole address.
 func Form() *Problem {
-	return &Problem{Status: http.StatusBadRequest, Code: CodeRequestTarget, Title: "this is no target of a request",
-		Detail: "the request line names neither a path that begins with / nor a whole address that begins with " +
-			"http:// or https://"}
+	return &Problem{Status: http.StatusBadRequest, Code: CodeRequestTarget, Title: "this is not a request target",
+		Detail: "the request line names neither a path that begins with / nor an address that begins with " +
+			"http:// or https://: correct the app's URL"}
 }
 
 // Reading is for a target that would get round what guards us by paths.
@@ -270,7 +281,7 @@ func Reading(why string) *Problem {
 func Framing() *Problem {
 	return &Problem{Status: http.StatusBadRequest, Code: CodeFraming, Close: true,
 		Title: "the length of the body is not known",
-		Detail: "a POST, PUT or PATCH over HTTP/1.0 needs a Content-Length, 0 without a body; " +
+		Detail: "a POST, PUT or PATCH over HTTP/1.0 needs a Content-Length (0 without a body): " +
 			"send one, or use HTTP/1.1. Nothing was sent to Zoho"}
 }
 
@@ -281,12 +292,12 @@ const (
 )
 
 // NotReplayed is for a request that was refused amid its body, for a reason that is gone by now.
-func NotReplayed(client, account, why string) *Problem {
+func NotReplayed(why string) *Problem {
 	return &Problem{Status: http.StatusServiceUnavailable, Code: CodeNotReplayed, Again: true,
 		Title: "send this request again",
-		Detail: fmt.Sprintf("client %s, account %s: Zoho did not carry out the request: %s. "+
-			"Send it again. The proxy could not do so because it had not kept the whole body; the operator can raise "+
-			"`replay_buffer` in zoho_proxy or the global option `replay_buffer_total`", client, account, why)}
+		Detail: "Zoho did not carry out the request: " + why + ". Send it again. " +
+			"The proxy could not do so because it had not kept the whole body; the operator can raise " +
+			"`replay_buffer` in zoho_proxy or the global option `replay_buffer_total`"}
 }
 
 // Loop is for a Zoho host that the machine's name service leads elsewhere.
@@ -303,19 +314,13 @@ func Loop(host string) *Problem {
 // Internal is for a fault of the proxy's own.
 func Internal() *Problem {
 	return &Problem{Status: http.StatusInternalServerError, Code: CodeInternal, Title: "the proxy failed",
-		Detail: "this is a fault of the proxy's own, written to its log with where it happened; whether Zoho " +
-			"has carried out the call is not known"}
+		Detail: "this is a fault in the proxy itself, and its log says where; Zoho may have carried out the call: check " +
+			"that before you send it again"}
 }
 
-// Connection is whose request it is.
-type Connection struct {
-	Client, Account string
-	Center          string // code of its data center
-}
-
-// Route says why a request has no resource server; served are the services that it may
-// be for.
-func Route(err error, host string, to Connection, served []string) *Problem {
+// Route says why a request has no resource server; center is the data center of its connection,
+// served are the services that it may be for.
+func Route(err error, host, center string, served []string) *Problem {
 	switch {
 	case errors.Is(err, zoho.ErrDataCenter):
 		return &Problem{
@@ -323,12 +328,10 @@ func Route(err error, host string, to Connection, served []string) *Problem {
 			Code:   CodeDataCenter,
 			Title:  "the host belongs to another data center",
 			Detail: fmt.Sprintf(
-				"%.100q is not of the data center %s of client %s, account %s: use that one's host (or .com, "+
-					"which is mapped), or set `any_data_center` in zoho_proxy",
+				"%.100q is not a host of data center %s, where the account is: call that data center's host, or the "+
+					"one that ends in .com, or ask the operator to set `any_data_center` in zoho_proxy",
 				host,
-				to.Center,
-				to.Client,
-				to.Account,
+				center,
 			),
 		}
 	case errors.Is(err, zoho.ErrEnvironment):
@@ -336,18 +339,13 @@ func Route(err error, host string, to Connection, served []string) *Problem {
 			Status: http.StatusMisdirectedRequest,
 			Code:   CodeDataCenter,
 			Title:  "the host belongs to another environment",
-			Detail: fmt.Sprintf(
-				"client %s, account %s: %s; use the production host, or connect an account for that environment "+
-					"and choose it at the consent",
-				to.Client,
-				to.Account,
-				strings.TrimPrefix(err.Error(), zoho.ErrEnvironment.Error()+": "),
-			),
+			Detail: strings.TrimPrefix(err.Error(), zoho.ErrEnvironment.Error()+": ") +
+				"; call the production host, or connect an account for that environment and choose it at the consent",
 		}
 	case errors.Is(err, zoho.ErrAccounts):
 		p := Target(host)
-		p.Detail = strings.TrimPrefix(err.Error(), zoho.ErrTarget.Error()+": ") + "; `answer_token_calls` in zoho_proxy " +
-			"has apps answered that insist on fetching tokens"
+		p.Detail = strings.TrimPrefix(err.Error(), zoho.ErrTarget.Error()+": ") + "; if the app insists on fetching tokens, " +
+			"ask the operator to set `answer_token_calls` in zoho_proxy"
 		return p
 	case errors.Is(err, zoho.ErrTarget):
 		return Target(host)
@@ -356,8 +354,8 @@ func Route(err error, host string, to Connection, served []string) *Problem {
 			Detail: strings.TrimPrefix(
 				err.Error(),
 				zoho.ErrServiceUnknown.Error()+": ",
-			) + "; the path must begin with a service, as in /crm/v8/Leads or /desk/api/v1/tickets, or the Host " +
-				"be Zoho's; served here: " + strings.Join(
+			) + "; begin the path with a service, as in /crm/v8/Leads or /desk/api/v1/tickets, or set Host to " +
+				"one of Zoho's; services here: " + strings.Join(
 				served,
 				" ",
 			)}
@@ -373,12 +371,11 @@ func Token(err error, c *client.Client, account string) *Problem {
 	}
 	p := &Problem{Status: http.StatusServiceUnavailable, RetryAfter: failure.RetryAfter}
 	why, reason := cause.Cause(failure.Kind.String()), ""
-	connection := fmt.Sprintf("client %s, account %s", c.Name, onboard.ShowAccount(account))
 	switch failure.Kind {
 	case tokencache.KindNoGrant:
 		p.Code, p.RetryAfter = CodeNoGrant, 0
 		if account == "" {
-			why, connection = cause.Unnamed, "client "+c.Name
+			why = cause.Unnamed
 		}
 	case tokencache.KindDead:
 		p.Code, p.RetryAfter = CodeGrantDead, 0
@@ -402,7 +399,7 @@ func Token(err error, c *client.Client, account string) *Problem {
 		p.Code, why, p.RetryAfter = CodeAccountsUnreachable, cause.Temporary, max(p.RetryAfter, time.Second)
 	}
 	e := c.Explain(why, account)
-	p.Title, p.Detail = e.What, fmt.Sprintf("%s: %s; %s", connection, cmp.Or(reason, e.Why), e.Do)
+	p.Title, p.Detail = e.What, cmp.Or(reason, e.Why)+"; "+e.Do
 	return p
 }
 

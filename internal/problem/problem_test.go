@@ -59,3 +59,17 @@ func TestType(t *testing.T) {
 		}
 	}
 }
+
+// TestFor: an answer says whose request it is, and a caller's text for an account does not break out of it.
+func TestFor(t *testing.T) {
+	t.Parallel()
+	for account, want := range map[string]string{
+		"shop":      "client main, account shop: send it again",
+		"":          "client main: send it again",
+		"a: b\r\nc": `client main, account "a: b\r\nc": send it again`,
+	} {
+		if got := (&problem.Problem{Detail: "send it again"}).For("main", account).Detail; got != want {
+			t.Errorf("%q: %q, want %q", account, got, want)
+		}
+	}
+}

@@ -87,11 +87,11 @@ func (d *Dump) AddRing(r ClientRing) {
 func (d *Dump) AddGrant(key tokencache.Key, packed []byte, bucket string) {
 	g := AccountGrant{Client: key.Client, Account: key.Account}
 	if Unpack(packed, &g.Grant, bucket, key.Client, key.Account) != nil {
-		d.miss(key, "its record is not as it was written")
+		d.miss(key, "its record is damaged")
 		return
 	}
 	if ring := (ClientRing{Client: key.Client, KeyRing: KeyRing{ID: g.Grant.Grant.Key}}); !d.rings[ring.order()] {
-		d.miss(key, "its data key is missing, or not as it was written")
+		d.miss(key, "its data key is missing or damaged")
 		return
 	}
 	d.Grants = append(d.Grants, g)
@@ -316,18 +316,18 @@ func NewBackupReader(r io.Reader) (*BackupReader, error) {
 	l, err := b.read()
 	switch {
 	case err == nil && l.Backup == nil:
-		return nil, b.fail("this is no backup of caddy-zoho")
+		return nil, b.fail("this is not a backup of caddy-zoho")
 	case err != nil && b.line <= 1 && errors.Is(err, tokencache.ErrDamaged):
-		return nil, b.fail("this is no backup of caddy-zoho")
+		return nil, b.fail("this is not a backup of caddy-zoho")
 	case err != nil:
 		return nil, err
 	}
 	b.Header = *l.Backup
 	switch {
 	case b.Header.Program != backupProgram || b.Header.Schema < 1:
-		return nil, b.fail("this is no backup of caddy-zoho")
+		return nil, b.fail("this is not a backup of caddy-zoho")
 	case slices.ContainsFunc(b.Header.texts(), func(s string) bool { return len(s) > maxName || strings.ContainsFunc(s, unicode.IsControl) }):
-		return nil, b.fail("it says of itself what no backup says")
+		return nil, b.fail("its header does not look like that of a backup")
 	case b.Header.Schema > backupSchema:
 		e := b.fail("a newer version has written it (schema %d, this one knows %d): use that version", b.Header.Schema, backupSchema)
 		e.Newer = true
@@ -359,7 +359,7 @@ func (b *BackupReader) Next() (BackupEntry, error) {
 	case l.End != nil:
 		return BackupEntry{}, b.finish(l.End)
 	default:
-		err = b.fail("a second backup begins here: each file holds one")
+		err = b.fail("a second backup begins here: a file holds only one")
 	}
 	return BackupEntry{Ring: l.Ring, Grant: l.Grant, Deletion: l.Deletion}, err
 }
@@ -374,9 +374,9 @@ func (b *BackupReader) read() (l backupLine, err error) {
 		more = errors.Is(err, bufio.ErrBufferFull)
 		switch {
 		case len(text) > maxLine:
-			return l, b.fail("it is longer than any that a backup has")
+			return l, b.fail("it is longer than any line of a backup")
 		case errors.Is(err, io.EOF):
-			return l, b.fail("the file ends here, before its end: it was cut off")
+			return l, b.fail("the file ends too early: it was cut off")
 		case err != nil && !more:
 			return l, err
 		}
@@ -387,7 +387,7 @@ func (b *BackupReader) read() (l backupLine, err error) {
 		return l, b.fail("it is not the JSON that was written")
 	}
 	if l.members() != 1 {
-		return l, b.fail("it is nothing that a backup has")
+		return l, b.fail("it is not a line of a backup")
 	}
 	if l.Ring != nil {
 		b.size += len(text)
@@ -408,11 +408,11 @@ func (b *BackupReader) ring(r *ClientRing) error {
 	b.counts.Rings++
 	switch {
 	case b.stage > stageRings || r.order() <= b.last:
-		return b.fail("this data key stands in the wrong place, or twice")
+		return b.fail("this data key is in the wrong place, or there twice")
 	case r.Client == "" || len(r.Client) > maxName || !r.HasIDs():
-		return b.fail("this data key, or a key that opens it, is not named as any is")
+		return b.fail("the name of this data key, or of a key that opens it, is not valid")
 	case b.size > maxRings:
-		return b.fail("there are more data keys than any backup has")
+		return b.fail("there are too many data keys")
 	}
 	b.last = r.order()
 	b.rings[b.last] = struct{}{}
@@ -440,9 +440,9 @@ func (b *BackupReader) deletion(d *Deletion) error {
 func (b *BackupReader) account(stage int, key tokencache.Key) error {
 	switch {
 	case key.Client == "" || key.Account == "" || len(key.Client)+len(key.Account) > maxName:
-		return b.fail("this account is not named as any is")
+		return b.fail("the name of this account is not valid")
 	case stage < b.stage || stage == b.stage && key.Compare(b.key) <= 0:
-		return b.fail("this account stands in the wrong place, or twice")
+		return b.fail("this account is in the wrong place, or there twice")
 	}
 	b.stage, b.key = stage, key
 	return nil
@@ -455,14 +455,14 @@ func (b *BackupReader) finish(end *backupEnd) error {
 	case err != nil || !bytes.Equal(digest, b.before):
 		return b.fail("the checksum is wrong: the file was altered")
 	case end.BackupCounts != b.counts || b.Header.BackupCounts != b.counts:
-		return b.fail("it holds other numbers of data keys, grants and deletions than it says")
+		return b.fail("it does not hold as many data keys, grants and deletions as it says")
 	}
 	if _, err := b.in.ReadByte(); !errors.Is(err, io.EOF) {
 		b.line++
 		if err != nil {
 			return err
 		}
-		return b.fail("something stands behind its end")
+		return b.fail("something follows its end")
 	}
 	b.end = true
 	return io.EOF

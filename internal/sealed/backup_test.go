@@ -117,7 +117,7 @@ func TestDamagedBackup(t *testing.T) {
 	}
 	other := someBackup(t)
 	wantDamage(t, "two backups", append(bytes.Clone(file), other...))
-	wantDamage(t, "something behind", append(bytes.Clone(file), '\n'))
+	wantDamage(t, "something follows", append(bytes.Clone(file), '\n'))
 	lines := bytes.SplitAfter(file, []byte("\n"))
 	otherLines := bytes.SplitAfter(other, []byte("\n"))
 	for i := range len(lines) - 1 {

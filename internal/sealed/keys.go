@@ -212,7 +212,7 @@ func (k *DataKey) Open(s Box, at Place) ([]byte, error) {
 	}
 	text, err := k.aead.Open(nil, nil, s.Data, lengthprefix.Join(at...))
 	if err != nil {
-		return nil, fmt.Errorf("%w: what is sealed was altered, or belongs elsewhere", tokencache.ErrDamaged)
+		return nil, fmt.Errorf("%w: the sealed data was altered, or belongs elsewhere", tokencache.ErrDamaged)
 	}
 	return text, nil
 }

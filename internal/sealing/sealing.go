@@ -18,10 +18,10 @@ import (
 )
 
 // WithoutMasterKey is what it means that the key of our own cannot be used.
-const WithoutMasterKey = "what is stored is sealed by the client secrets alone: a secret that Zoho's console makes anew locks it"
+const WithoutMasterKey = "only the client secrets seal the store: a new secret from Zoho's API console locks it"
 
 // locked is what to say instead where it has come to that.
-const locked = "not all that is stored can be opened"
+const locked = "a part of the store cannot be opened"
 
 // Without says what it means that the key of our own cannot be used, where the clients have
 // these secrets.
@@ -48,7 +48,7 @@ func New(keys []secret.Ref, masterKeyFile, storeDir string) *Sealing {
 	s := &Sealing{keys: keys, master: masterkey.New(masterKeyFile)}
 	if within(storeDir, masterKeyFile) {
 		s.misplaced = fmt.Errorf(
-			"%s is in the folder of the store, where a copy of the store takes it along: name another place by master_key_file",
+			"%s is in the store's folder, so a copy of the store contains it: set another place with master_key_file",
 			masterKeyFile,
 		)
 	}
@@ -129,7 +129,7 @@ func (s *Sealing) Apply(store Store, of func() map[string][][]byte, logger *zap.
 	if failed := store.AddWraps(of()); failed != nil {
 		err = errors.Join(
 			err,
-			fmt.Errorf("a secret does not open all of the store yet, do not take the one before away: %w", failed),
+			fmt.Errorf("a secret does not open all of the store yet, so do not remove the previous one: %w", failed),
 		)
 	}
 	return err
@@ -147,7 +147,7 @@ func (s *Sealing) makeMasterKey(store Store, secrets map[string][][]byte, logger
 	for _, client := range slices.Sorted(maps.Keys(secrets)) {
 		if err := store.Opens(client, secrets[client]); err != nil {
 			return fmt.Errorf(
-				"%s is missing, and is not made while grants of client %s cannot be opened: %w",
+				"%s is missing, and is not created while grants of client %s cannot be opened: %w",
 				s.master.Path(),
 				client,
 				err,
@@ -155,10 +155,10 @@ func (s *Sealing) makeMasterKey(store Store, secrets map[string][][]byte, logger
 		}
 	}
 	if err := s.master.Make(); err != nil {
-		return fmt.Errorf("%s is missing and could not be made: %w", s.master.Path(), err)
+		return fmt.Errorf("%s is missing and could not be created: %w", s.master.Path(), err)
 	}
 	logger.Info(
-		"made a key that opens the store if a client secret is lost",
+		"created a key that opens the store if a client secret is lost",
 		zap.String("master_key_file", s.master.Path()),
 	)
 	return nil

@@ -30,7 +30,7 @@ type literalSecret struct {
 
 // ErrLiteral never quotes the value: it may be the secret itself.
 var ErrLiteral = errors.New(
-	"a secret is given as a placeholder, {env.NAME} or {file./path/to/file}, because Caddy's admin API shows the configuration " +
+	"write the secret as a placeholder, {env.NAME} or {file./path/to/file}, because Caddy's admin API shows the configuration " +
 		"({$NAME} is replaced too early and counts as a literal); put `insecure_literal` before a literal that may be seen",
 )
 
@@ -75,7 +75,7 @@ func (s Ref) resolve() (string, error) {
 	}
 	if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return "", fmt.Errorf(
-			"%s holds blanks or control characters in the middle: it must be the secret alone, on one line",
+			"%s has blanks or control characters in the middle: it must hold only the secret, on one line",
 			s.placeholder,
 		)
 	}
@@ -90,7 +90,7 @@ func (s Ref) remedy() string {
 	case strings.HasPrefix(inner, "file."):
 		return "the file " + s.file() + " " + whatIsWrong(s.file())
 	default:
-		return "nothing provides this placeholder; known are {env.NAME} and {file./path}"
+		return "this placeholder does not exist; write {env.NAME} or {file./path}"
 	}
 }
 
@@ -115,7 +115,7 @@ func whatIsWrong(path string) string {
 	}
 	if f, err := os.Open(path); err == nil {
 		_ = f.Close()
-		return "holds nothing but blanks, or is too large for a secret"
+		return "has only blanks, or is too large for a secret"
 	}
 	return "cannot be read by this process"
 }
@@ -139,7 +139,7 @@ func exposed(path string) string {
 	if err != nil || info.IsDir() || info.Mode().Perm()&0o077 == 0 {
 		return ""
 	}
-	return fmt.Sprintf("the file %s can be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
+	return fmt.Sprintf("other users can read the file %s (mode %04o): chmod 600 it", path, info.Mode().Perm())
 }
 
 // Guessable reports whether a key can be found by trying: nothing slows that down for whoever
@@ -147,7 +147,7 @@ func exposed(path string) string {
 func Guessable(key string) bool { return len(key) < 16 }
 
 // GuessableWarning is what doctor and the log say of such a key.
-const GuessableWarning = "an encryption_key is so short that whoever has a copy of the store can guess it: make one by `openssl rand -base64 32`"
+const GuessableWarning = "an encryption_key is short enough to be guessed from a copy of the store: make one with `openssl rand -base64 32`"
 
 // MarshalJSON prints the reference.
 func (s Ref) MarshalJSON() ([]byte, error) {

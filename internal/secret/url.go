@@ -26,7 +26,7 @@ func ResolveURL(text string) (*url.URL, error) {
 	}
 	parsed, err := url.Parse(filled)
 	if err != nil || parsed.Host == "" {
-		return nil, errors.New("with the values of its placeholders it is no URL")
+		return nil, errors.New("with its placeholders filled in, it is not a URL")
 	}
 	return parsed, nil
 }

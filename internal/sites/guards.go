@@ -100,9 +100,9 @@ func (w *Walk) goneRound(p Served, at place) {
 	}
 	w.warn(
 		"a rule for the path "+at.guarded[0]+" stands before a zoho_proxy that serves every service",
-		"a caller gets round it with a Zoho host name in Host, which also chooses the service: at desk.zoho.com, Desk's "+
+		"a caller can bypass it with a Zoho host name in Host, which also chooses the service: at desk.zoho.com, Desk's "+
 			"calls have other paths",
-		"say what is served by `services` in zoho_proxy, or what may be called by `policy`",
+		"list what is served in `services` of zoho_proxy, or what may be called in a `policy`",
 	)
 }
 
@@ -146,9 +146,9 @@ func (w *Walk) namedByCallers(p Served, at place) {
 			continue
 		}
 		w.warn(
-			"the caller's name comes from the request header "+name+", which callers can write themselves",
+			"the caller's name comes from the request header "+name+", which callers can set themselves",
 			"nothing in front of zoho_proxy sets that header, as `forward_auth` with `copy_headers` does",
-			"put `forward_auth` with `copy_headers "+name+"` before it, or let `callers` admit only the server in front",
+			"put `forward_auth` with `copy_headers "+name+"` in front of it, or have `callers` admit only the server in front",
 		)
 	}
 }
@@ -160,9 +160,9 @@ func (w *Walk) namedByAnybody(p Served) {
 		if auth := tls.ClientAuthentication; p.NamesByCertificate && auth != nil &&
 			(auth.Mode == "request" || auth.Mode == "require") {
 			w.warn(
-				"the caller's name comes from a client certificate that anybody could have made",
+				"the caller's name comes from a client certificate that anyone could have made",
 				"`client_auth` of the site has the mode "+auth.Mode+", which does not verify certificates",
-				"write `mode require_and_verify`, and name the authority that signs them in `trust_pool`",
+				"write `mode require_and_verify`, and name their certificate authority in `trust_pool`",
 			)
 			return
 		}
@@ -190,7 +190,7 @@ func (w *Walk) shown(where, filter string, fields []string, parameter string) {
 	do := "add to the `log` of the site: format filter { " + filter + " }"
 	switch {
 	case !w.logsKnown:
-		w.note(what+", unless a filter removes them", "the proxy cannot see whether there is a filter", do)
+		w.note(what+", unless a filter removes them", "the proxy cannot tell whether there is a filter", do)
 	case !w.logs.hide(w.Server, fields, parameter):
 		w.warn(what, "Caddy copies a request for its log before any handler sees it, and no filter removes the keys", do)
 	}

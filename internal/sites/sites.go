@@ -102,15 +102,15 @@ func Examine(walks []*Walk) (found adminapi.Findings, met bool) {
 		found.Add(
 			siteWarning(
 				"no server is configured, so no app can reach zoho_proxy",
-				"an empty `bind` or site address makes a site vanish",
-				"see whether one of them is empty",
+				"an empty `bind` or site address removes a site",
+				"check that neither is empty",
 			),
 		)
 	case !met:
 		found.Add(
 			siteWarning(
-				"no site holds a zoho_proxy, so no app can use Zoho through this Caddy",
-				"an empty `bind` or site address makes a site vanish",
+				"no site has a zoho_proxy, so no app can use Zoho through this Caddy",
+				"an empty `bind` or site address removes a site",
 				"add `zoho_proxy` to a site",
 			),
 		)
@@ -200,7 +200,7 @@ func (w *Walk) proxy(p Served, at place) {
 	w.logged(p)
 	if at.host != "" {
 		w.warn(
-			"zoho_proxy stands behind a host name",
+			"zoho_proxy is in a site with a host name",
 			"requests with another Host get an empty 200 from Caddy itself",
 			"use a site address without a host, such as http://:8080 with `bind 127.0.0.1`",
 		)
@@ -236,9 +236,9 @@ func (w *Walk) connect(c Pages, at place) {
 	to, err := url.Parse(of.RedirectURI)
 	if err == nil && to.Path != "" && !strings.HasSuffix(to.Path, "/callback") {
 		w.warn(
-			"redirect_uri of client "+of.Name+" leads browsers to "+to.Path,
-			"the pages of zoho_connect take Zoho's answers at "+folder+"callback alone",
-			"end it in /callback, there and in Zoho's API console",
+			"redirect_uri of client "+of.Name+" sends browsers to "+to.Path,
+			"the pages of zoho_connect receive Zoho's answers at "+folder+"callback alone",
+			"end it with /callback, there and in Zoho's API console",
 		)
 	}
 }
@@ -272,8 +272,8 @@ func (w *Walk) listeners() {
 		if strangers && reach != thisMachine {
 			w.warn(
 				fmt.Sprintf("zoho_connect admits every caller at %s", listen),
-				"whoever reaches that address can put a Zoho account of his own in place of yours",
-				"have `basic_auth` or client certificates before it, or name the addresses of its operators in `callers`",
+				"anyone who reaches that address can replace your Zoho account with their own",
+				"put `basic_auth` or client certificates in front of it, or list the addresses of its operators in `callers`",
 			)
 		}
 		switch {
@@ -281,20 +281,20 @@ func (w *Walk) listeners() {
 		case reach == everywhere && anybody:
 			w.warn(
 				fmt.Sprintf("zoho_proxy listens on every interface (%s)", listen),
-				"whoever reaches it acts as the account, since `callers any` admits everybody",
-				"add `bind 127.0.0.1`, or name the addresses of the apps in `callers`",
+				"anyone who reaches it acts as the account, because `callers any` admits everyone",
+				"add `bind 127.0.0.1`, or list the addresses of the apps in `callers`",
 			)
 		case reach == everywhere:
 			w.warn(
 				fmt.Sprintf("zoho_proxy listens on every interface (%s)", listen),
-				"other machines can reach it, and `callers` alone keeps them out",
+				"other machines can reach it, and only `callers` keeps them out",
 				"add `bind 127.0.0.1`",
 			)
 		case reach == otherMachines && anybody:
 			w.warn(
 				fmt.Sprintf("zoho_proxy admits every caller at %s", listen),
-				"whoever reaches that address acts as the account",
-				"name the addresses of the apps in `callers`",
+				"anyone who reaches that address acts as the account",
+				"list the addresses of the apps in `callers`",
 			)
 		}
 	}

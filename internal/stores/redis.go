@@ -77,7 +77,7 @@ func (r *Redis) access() (a Access, err error) {
 	}
 	a.TLS = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
 	if !a.TLS.RootCAs.AppendCertsFromPEM(pem) {
-		return Access{}, fmt.Errorf("ca %s holds no certificate in PEM form", r.CA)
+		return Access{}, fmt.Errorf("ca %s holds no certificate in PEM format", r.CA)
 	}
 	return a, nil
 }
@@ -101,21 +101,21 @@ func (r *Redis) config() (c redisstore.Config, err error) {
 			return c, err
 		}
 		if slices.Contains(c.Addresses, a.at) {
-			return c, fmt.Errorf("the address %s is there twice: name each node of a cluster, or each sentinel, once", a.at)
+			return c, fmt.Errorf("the address %s is there twice: list each node of a cluster, or each sentinel, once", a.at)
 		}
 		if i > 0 && (a.scheme != schemes[0] || a.database != c.Database) {
-			return c, errors.New("its addresses differ in their scheme or database: all are of one cluster, or sentinels of one primary")
+			return c, errors.New("its addresses differ in scheme or database: list nodes of one cluster, or sentinels of one primary")
 		}
 		c.Addresses, c.TLS, c.Database = append(c.Addresses, a.at), a.scheme == "rediss", a.database
 		schemes = append(schemes, a.scheme)
 	}
 	switch {
 	case len(r.URLs) > 1 && r.Sentinel == "" && c.Database != 0:
-		return c, errors.New("a cluster has no databases: leave the number out of its addresses, or name the primary by `sentinel`")
+		return c, errors.New("a cluster has no databases: remove the number from its addresses, or name the primary with `sentinel`")
 	case (len(r.URLs) > 1 || r.Sentinel != "") && schemes[0] == "unix":
-		return c, errors.New("a socket is one Redis of this machine, no cluster and no sentinel")
+		return c, errors.New("a socket is a single Redis on this machine, not a cluster or a sentinel")
 	case r.CA != "" && !c.TLS:
-		return c, errors.New("ca is for rediss://, and the address begins otherwise")
+		return c, errors.New("ca needs an address that begins with rediss://")
 	}
 	return c, nil
 }
@@ -129,7 +129,7 @@ type address struct {
 
 // errPassword is the refusal of credentials in a URL. It never quotes it.
 var errPassword = errors.New(
-	"an address holds a user name or password, which Caddy's admin API would show: take it out, and write in the block " +
+	"an address has a user name or password, which Caddy's admin API would show: remove it, and write in the block " +
 		"of `store redis` username NAME and password {env.NAME} or {file./path/to/file}")
 
 func parseAddress(text string, sentinel bool) (a address, err error) {
@@ -138,7 +138,7 @@ func parseAddress(text string, sentinel bool) (a address, err error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "" || u.Opaque != "" {
-		return a, errors.New("an address is no URL: write redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH")
+		return a, errors.New("an address is not a URL: write redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH")
 	}
 	a.scheme = u.Scheme
 	database := strings.TrimPrefix(u.Path, "/")
@@ -152,7 +152,7 @@ func parseAddress(text string, sentinel bool) (a address, err error) {
 			}
 		}
 		if u.Hostname() == "" {
-			return a, errors.New("an address names no host: write " + u.Scheme + "://HOST:PORT")
+			return a, errors.New("an address has no host: write " + u.Scheme + "://HOST:PORT")
 		}
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 			return a, fmt.Errorf("an address has the port %s: ports are 1 to 65535", port)
@@ -160,7 +160,7 @@ func parseAddress(text string, sentinel bool) (a address, err error) {
 		a.at = net.JoinHostPort(u.Hostname(), port)
 	case "unix":
 		if u.Host != "" || u.Path == "" {
-			return a, errors.New("an address names no socket: write unix:///PATH, with three slashes")
+			return a, errors.New("an address has no socket: write unix:///PATH, with three slashes")
 		}
 		a.at, database = u.Path, u.Query().Get("db")
 		u.RawQuery = ""
@@ -169,11 +169,11 @@ func parseAddress(text string, sentinel bool) (a address, err error) {
 			words.DidYouMean(u.Scheme, []string{"redis", "rediss", "unix"}))
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
-		return a, errors.New("an address has something behind ? or #: what is to be said stands in the block of `store redis`")
+		return a, errors.New("an address has something after ? or #: write options in the block of `store redis`")
 	}
 	if database != "" {
 		if a.database, err = strconv.Atoi(database); err != nil || a.database < 0 {
-			return a, errors.New("an address ends in what is no number of a database: write redis://HOST:PORT/0")
+			return a, errors.New("an address does not end with a database number: write redis://HOST:PORT/0")
 		}
 	}
 	return a, nil

@@ -116,7 +116,7 @@ func (o *Option[T]) check(l *Line) error {
 	usage := strings.TrimSpace(l.Word + " " + o.Usage)
 	switch {
 	case n < o.Min && n == 0:
-		return l.Errorf("%s has no argument: write `%s` (an unset {$NAME} leaves nothing behind)", l.Word, usage)
+		return l.Errorf("%s has no argument: write `%s` (an unset {$NAME} becomes nothing)", l.Word, usage)
 	case n < o.Min || (o.Max >= 0 && n > o.Max):
 		return l.Errorf("%s has %s: write `%s`", l.Word, words.Plural(n, "argument"), usage)
 	case l.HasBlock() && !o.Block:
@@ -147,7 +147,7 @@ func Unknown(l *Line, place string, valid []string) error {
 	case hint == "":
 		hint = " (does it belong to the line before?)"
 	}
-	return l.Errorf("this line begins with no option of %s%s; it takes %s", place, hint, list)
+	return l.Errorf("this line does not begin with an option of %s%s; it takes %s", place, hint, list)
 }
 
 // Show quotes what the operator wrote, unless it is so long or so odd that it was
@@ -169,7 +169,7 @@ func ParseDuration(l *Line, text string) (time.Duration, error) {
 		return 0, l.Errorf("%s: %s has no unit: for seconds write %ss", l.Word, text, text)
 	}
 	return 0, l.Errorf(
-		"%s: %s is no duration: write a number and a unit, as in 30s, 5m or 24h",
+		"%s: %s is not a duration: write a number and a unit, as in 30s, 5m or 24h",
 		l.Word,
 		Show("the value", text),
 	)
@@ -182,7 +182,7 @@ func NoPlaceholder(l *Line, values ...string) error {
 	for _, value := range values {
 		if strings.Contains(value, "{") {
 			return l.Errorf(
-				"%s takes no placeholders: use the form {$NAME}, which Caddy replaces when it reads the file",
+				"%s takes no placeholders: write {$NAME}, which Caddy replaces when it reads the file",
 				l.Word,
 			)
 		}

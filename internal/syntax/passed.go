@@ -87,14 +87,14 @@ func (p *Passed) PassHeaderUp(l *Line) error {
 	name := textproto.CanonicalMIMEHeaderKey(field)
 	switch {
 	case name == "":
-		return l.Errorf("header_up names no header: write `header_up %s`", HeaderUsage)
+		return l.Errorf("header_up has no header name: write `header_up %s`", HeaderUsage)
 	case name == "Authorization" && l.Args[0][0] != '-':
 		return l.Errorf(
-			"header_up Authorization is not taken: the access token is the only Authorization that reaches Zoho; another scheme is set by authorization_scheme in the client",
+			"header_up cannot set Authorization: the access token is the only Authorization that reaches Zoho; for another scheme set authorization_scheme in the client",
 		)
 	case name == "Host":
 		return l.Errorf(
-			"header_up Host is not taken: Host names the server that the token is for; `upstream <url>` sends everything to another one",
+			"header_up cannot set Host: Host names the server that the token is for; to send everything to another one, write `upstream <url>`",
 		)
 	}
 	if !forward.Private(name) || l.Args[0][0] == '-' {
@@ -102,7 +102,7 @@ func (p *Passed) PassHeaderUp(l *Line) error {
 	}
 	if len(l.Args) != 2 || l.Args[0][0] == '+' {
 		return l.Errorf(
-			"header_up: %s of an app never reaches Zoho, so there is nothing to change or add to: write `header_up %s <value>`",
+			"header_up: an app's %s never reaches Zoho, so there is nothing to change or add to: write `header_up %s <value>`",
 			name,
 			name,
 		)

@@ -52,7 +52,7 @@ func transportCompression(_ *transportBlock, l *Line) error {
 		return nil
 	}
 	return l.Errorf(
-		"compression is always off: apps get the bytes that Zoho sent, in the encoding that they asked for",
+		"compression is always off: apps get the bytes that Zoho sent, in the encoding that they requested",
 	)
 }
 
@@ -60,7 +60,7 @@ func transportCompression(_ *transportBlock, l *Line) error {
 func ReadTransport(l *Line) (*reverseproxy.HTTPTransport, Lines, error) {
 	if l.Args[0] != "http" {
 		return nil, nil, l.Errorf(
-			"transport: only `transport http { … }` is taken: zoho_proxy's own transport is built on it",
+			"transport: write `transport http { … }`, the only one that zoho_proxy can use",
 		)
 	}
 	seen, err := ReadBlock(l.Rest, new(transportBlock), lookupTransport)

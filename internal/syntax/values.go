@@ -19,14 +19,14 @@ func ParseSize(l *Line, text string, most uint64) (int64, error) {
 	n, err := humanize.ParseBytes(text)
 	if err != nil {
 		return 0, l.Errorf(
-			"%s: %s is no size: write a number and a unit, as in 64KiB or 1MiB",
+			"%s: %s is not a size: write a number and a unit, as in 64KiB or 1MiB",
 			l.Word,
 			Show("the value", text),
 		)
 	}
 	if n > most {
 		return 0, l.Errorf(
-			"%s: %s is more than %s, the most that makes sense here",
+			"%s: %s is more than the maximum here, %s",
 			l.Word,
 			text,
 			humanize.IBytes(most),

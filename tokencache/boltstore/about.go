@@ -37,7 +37,7 @@ func checkAbout(about map[string]string, name, path string) error {
 		return &tokencache.StoreError{
 			File:   path,
 			Reason: fmt.Sprintf("written by a newer version (schema %d, this one knows %d)", version, schema),
-			Remedy: "run that version again, or put a backup of this one's time in its place",
+			Remedy: "run that version again, or restore a backup from this version",
 			Err:    errNewer,
 		}
 	case version < 1:

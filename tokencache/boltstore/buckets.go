@@ -83,7 +83,7 @@ func someAfter(bucket *bolt.Bucket, name string) (some []string) {
 // checkKey refuses what bbolt cannot take as the name of a bucket or a key.
 func checkKey(key tokencache.Key) error {
 	if key.Client == "" || key.Account == "" || len(key.Client)+len(key.Account) > bolt.MaxKeySize {
-		return fmt.Errorf("connection %.200q: client and account must have a name, and not an endless one",
+		return fmt.Errorf("connection %.200q: client and account must have a name that is not too long",
 			key.String())
 	}
 	return nil

@@ -28,7 +28,7 @@ func (b *Store) Concerns() (all []tokencache.Concern) {
 		all = append(all, tokencache.Concern{
 			What: returnedText(returned),
 			Why:  "an old grants.db was put in place",
-			Do:   "take them away by `caddy zoho forget` or `revoke`, or connect these accounts anew",
+			Do:   "remove them with `caddy zoho forget` or `revoke`, or connect these accounts again",
 		})
 	}
 	for _, text := range b.warnings.Latest() {
@@ -41,21 +41,21 @@ func (b *Store) Concerns() (all []tokencache.Concern) {
 func explainNoticed(text string) tokencache.Concern {
 	c := tokencache.Concern{
 		What: text,
-		Why:  "this was noticed since Caddy opened the file; a crash of the machine or a failing disk does that",
-		Do: "access tokens need nothing, because Caddy asks for new ones; " + otherwiseTold +
-			"; if this comes again, check the disk",
+		Why:  "Caddy noticed this after it opened the file; a machine crash or a failing disk causes that",
+		Do: "access tokens need nothing, because Caddy requests new ones; " + otherwiseTold +
+			"; if this happens again, check the disk",
 	}
 	if strings.Contains(text, tokencache.ErrWrongKey.Error()) {
-		c.Why = "it was sealed by another key: somebody has changed encryption_key, or the client's secret and the master key, " +
-			"and has taken the earlier one away; or the store belongs to another Caddy"
-		c.Do = "configure the earlier key again, behind the new one in encryption_key or client_secret; " +
-			"access tokens need nothing, because Caddy asks for new ones; " + otherwiseTold
+		c.Why = "it was sealed by another key: encryption_key was changed, or the client's secret and the master key, " +
+			"and the previous one was removed; or the store belongs to another Caddy"
+		c.Do = "add the previous key after the new one in encryption_key or client_secret; " +
+			"access tokens need nothing, because Caddy requests new ones; " + otherwiseTold
 	}
 	return c
 }
 
 // otherwiseTold is where to read of grants.
-const otherwiseTold = "`caddy zoho status` names each account whose grant is concerned"
+const otherwiseTold = "`caddy zoho status` names each account whose grant is affected"
 
 // exposed says who else than this process can get at the files. On a disk that hangs, it says what it has found
 // last; that the disk hangs is an error of the calls that need it.
@@ -64,15 +64,15 @@ func (b *Store) exposed() []tokencache.Concern {
 		for _, text := range b.tooOpen() {
 			found = append(found, tokencache.Concern{
 				What:   text,
-				Why:    "whoever can copy the store and learns a client secret has the grants",
-				Do:     "do that, and see who made it so",
+				Why:    "anyone who copies the store and learns a client secret has the grants",
+				Do:     "do that, and find out who changed it",
 				Failed: true,
 			})
 		}
 		for _, text := range b.strange() {
 			found = append(found, tokencache.Concern{
 				What:   text,
-				Why:    "whoever owns a file of the store, or its folder, can replace it",
+				Why:    "the owner of a file of the store, or of its folder, can replace it",
 				Do:     "change the owner as shown, and find out who set it",
 				Failed: true,
 			})
@@ -112,7 +112,7 @@ func (b *Store) tooOpen() []string {
 	var list []string
 	for path, limit := range b.modes() {
 		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink == 0 && info.IsDir() == (path == b.dir) && info.Mode().Perm()&^limit != 0 {
-			list = append(list, fmt.Sprintf("%s has mode %04o, so others than its owner can get at it: chmod %04o it",
+			list = append(list, fmt.Sprintf("%s has mode %04o, so users other than its owner can access it: chmod %04o it",
 				path, info.Mode().Perm(), limit))
 		}
 	}

@@ -236,7 +236,7 @@ func fillDisk(t *testing.T, dir string) {
 		err = b.Save(key(name(saved)), secrets, big)
 	}
 	e := wantStoreError(t, err, "tokens.db")
-	if !strings.Contains(e.Remedy, "make room") {
+	if !strings.Contains(e.Remedy, "free space") {
 		t.Errorf("remedy: got %q", e.Remedy)
 	}
 	g := grant("big")

@@ -19,7 +19,7 @@ var keyDamages = map[string]struct {
 	do   func(tx *bolt.Tx) error
 	says string
 }{
-	"a flipped bit in the key": {says: `data key of client "main" is missing or not as it was written`, do: func(tx *bolt.Tx) error {
+	"a flipped bit in the key": {says: `data key of client "main" is missing or damaged`, do: func(tx *bolt.Tx) error {
 		keys := tx.Bucket([]byte("keys"))
 		return keys.Put([]byte("main"), flipBit(keys.Get([]byte("main")), 40))
 	}},
@@ -33,7 +33,7 @@ var keyDamages = map[string]struct {
 	"all keys are gone": {says: `data key of client "main" is missing`, do: func(tx *bolt.Tx) error {
 		return tx.DeleteBucket([]byte("keys"))
 	}},
-	"the key is another": {says: ` of client "main" is missing or not as it was written, so that 2 of its grants`, do: func(tx *bolt.Tx) error {
+	"the key is another": {says: ` of client "main" is missing or damaged, so that 2 of its grants`, do: func(tx *bolt.Tx) error {
 		keys := tx.Bucket([]byte("keys"))
 		ring := bytes.Replace(keys.Get([]byte("main")), []byte(`{"id":"`), []byte(`{"id":"0`), 1)
 		return keys.Put([]byte("main"), resum(ring, "keys", "main"))

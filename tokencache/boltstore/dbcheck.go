@@ -192,7 +192,7 @@ func (c *checker) elements(p []byte, low, high []byte) (keys [][]byte, err error
 			flags, pos, klen, vlen = word(0), word(1), word(2), word(3)
 		}
 		if pos < 16 || pos+klen+vlen > uint64(len(e)) || flags > bucketFlag {
-			return nil, fmt.Errorf("element %d lies outside of it", i)
+			return nil, fmt.Errorf("element %d is outside of it", i)
 		}
 		keys[i] = e[pos : pos+klen]
 		tooLow, tooHigh := bytes.Compare(keys[i], low) < 0, high != nil && bytes.Compare(keys[i], high) >= 0
@@ -236,7 +236,7 @@ func (c *checker) free() error {
 		count, ids = native.Uint64(ids), ids[8:]
 	}
 	if native.Uint16(p[8:]) != freelistPage || count > uint64(len(ids)/8) {
-		return fmt.Errorf("page %d is no free list", c.meta.freelist)
+		return fmt.Errorf("page %d is not a free list", c.meta.freelist)
 	}
 	for i := range count {
 		id := native.Uint64(ids[8*i:])

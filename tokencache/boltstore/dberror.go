@@ -24,7 +24,7 @@ func explain(err error, file string, remedy func() string) error {
 	e := &tokencache.StoreError{
 		File:   file,
 		Reason: err.Error(),
-		Remedy: "see that its directory exists and can be written",
+		Remedy: "check that its directory exists and is writable",
 		Err:    err,
 	}
 	var path *fs.PathError
@@ -38,11 +38,11 @@ func explain(err error, file string, remedy func() string) error {
 	case errors.Is(err, tokencache.ErrDamaged):
 		e.Remedy = remedy()
 	case errors.Is(err, tokencache.ErrWrongKey):
-		e.Remedy = "configure the key that it was sealed by, after the new one (a store that was begun without " +
-			"encryption_key is sealed by the client secret, and by the key in master_key_file): " +
-			"`caddy zoho doctor` names the line to write; or connect the account anew"
+		e.Remedy = "add the key that sealed it after the new one (a store that was created without " +
+			"encryption_key is sealed by the client secret and by the key in master_key_file): " +
+			"`caddy zoho doctor` names the line to write; or connect the account again"
 	case caused(err, syscall.ENOSPC), caused(err, syscall.EFBIG):
-		e.Remedy = "make room on its disk"
+		e.Remedy = "free space on its disk"
 	case caused(err, syscall.EROFS):
 		e.Remedy = "mount its disk for writing"
 	case errors.Is(err, fs.ErrPermission):

@@ -100,7 +100,7 @@ func (c *copied) dump() *sealed.Dump {
 	}
 	if lost := c.count - len(c.grants); lost > 0 {
 		d.Missing = append(d.Missing, sealed.Missing{
-			Why: fmt.Sprintf("%s gone, nobody knows of which accounts", words.Plural(lost, "record")),
+			Why: fmt.Sprintf("%s gone, of unknown accounts", words.Plural(lost, "record")),
 		})
 	}
 	if len(d.Missing) == 0 { // what is wrong concerns no grant that is there

@@ -33,20 +33,20 @@ func TestDumpOfADamagedStore(t *testing.T) {
 	}{
 		"a grant": {
 			func(tx *bolt.Tx) error { return flip(grants(tx, "main"), "b") },
-			[]string{"main/a", "second/c"}, []string{"main/b: its record is not as it was written"},
+			[]string{"main/a", "second/c"}, []string{"main/b: its record is damaged"},
 		},
 		"a grant and a control character": {
 			func(tx *bolt.Tx) error { return grants(tx, "main").Put([]byte("b\n"), []byte("x")) },
-			[]string{"main/a", "main/b", "second/c"}, []string{"main/b\n: its record is not as it was written"},
+			[]string{"main/a", "main/b", "second/c"}, []string{"main/b\n: its record is damaged"},
 		},
 		"a record is gone": {
 			func(tx *bolt.Tx) error { return grants(tx, "main").Delete([]byte("b")) },
-			[]string{"main/a", "second/c"}, []string{"1 record gone, nobody knows of which accounts"},
+			[]string{"main/a", "second/c"}, []string{"1 record gone, of unknown accounts"},
 		},
 		"a data key": {
 			func(tx *bolt.Tx) error { return flip(tx.Bucket([]byte("keys")), "main") },
 			[]string{"second/c"}, []string{
-				"main/a: its data key is missing, or not as it was written", "main/b: its data key is missing, or not as it was written",
+				"main/a: its data key is missing or damaged", "main/b: its data key is missing or damaged",
 			},
 		},
 		"all": {

@@ -56,7 +56,7 @@ func (b *Store) loadGrant(key tokencache.Key, secrets [][]byte) (tokencache.Gran
 	if !b.index.has(key) {
 		if b.index.incomplete() {
 			return tokencache.Grant{}, false, b.damagedRecord(
-				"a record is missing or not as it was written, it may be that of " + key.String())
+				"a record is missing or damaged, it may be that of " + key.String())
 		}
 		return tokencache.Grant{}, false, nil
 	}

@@ -79,7 +79,7 @@ func (b *Store) copyGrants() (made bool, err error) {
 		err = errors.Join(out.Chmod(0o600), out.Sync())
 	}
 	if err != nil {
-		return false, fmt.Errorf("keeping the version before: %w", err)
+		return false, fmt.Errorf("keeping the previous version: %w", err)
 	}
 	if err := checkFile(out, size); err != nil {
 		return false, err
@@ -122,7 +122,7 @@ func (b *Store) settleCopy() {
 		err = os.Remove(b.copyPath())
 	}
 	if err != nil {
-		b.warnings.Warn("%s: a change was interrupted, and what it left cannot be put in order: %v", b.copyPath(), err)
+		b.warnings.Warn("%s: a change was interrupted, and its leftovers cannot be cleaned up: %v", b.copyPath(), err)
 	}
 }
 

@@ -82,7 +82,7 @@ func (b *Store) keepFirst() {
 		err = b.keepCopy()
 	}
 	if err != nil {
-		b.warnings.Warn("%s: no copy of it could be kept beside it yet: %v", b.grants.path, err)
+		b.warnings.Warn("%s: no copy could be kept beside it yet: %v", b.grants.path, err)
 	}
 }
 
@@ -100,7 +100,7 @@ func (b *Store) missingGrants() error {
 	return &tokencache.StoreError{
 		File:   b.grants.path,
 		Reason: "it is gone, but grants were stored in it",
-		Remedy: b.putBack() + fmt.Sprintf("; to begin without any grant, stop Caddy and remove %s and %s too",
+		Remedy: b.putBack() + fmt.Sprintf("; to start without any grant, stop Caddy and remove %s and %s too",
 			b.beforePath(), b.tokens.path),
 		Err: fs.ErrNotExist,
 	}
@@ -128,7 +128,7 @@ func (b *Store) note(fn func(*bolt.Tx) error) {
 		return errors.Join(markExisted(tx), fn(tx))
 	})
 	if err != nil {
-		b.warnings.Warn("%s: what is known of %s could not be noted: %v", b.tokens.path, grantsFile, err)
+		b.warnings.Warn("%s: the facts about %s could not be stored: %v", b.tokens.path, grantsFile, err)
 	}
 }
 

@@ -38,7 +38,7 @@ func inspect(tx *bolt.Tx) (inspection, error) {
 		x.damaged = max(n-found, found-n)
 	}
 	if x.damaged > 0 {
-		lost := fmt.Sprintf("%d of its records are missing or not as they were written", x.damaged)
+		lost := fmt.Sprintf("%d of its records are missing or damaged", x.damaged)
 		x.faults = slices.Insert(x.faults, 0, lost)
 	}
 	return x, err
@@ -53,7 +53,7 @@ func (x *inspection) client(tx *bolt.Tx, client string, grants *bolt.Bucket) err
 	if lost == nil {
 		usual = fmt.Appendf(nil, `"grant":{"key":%q,`, ring.ID)
 	} else {
-		x.faults = append(x.faults, fmt.Sprintf("the data key of client %q is missing or not as it was written, "+
+		x.faults = append(x.faults, fmt.Sprintf("the data key of client %q is missing or damaged, "+
 			"so that its grants cannot be read", client))
 	}
 	elsewhere := make(map[string]int) // :: data key → grants
@@ -76,7 +76,7 @@ func (x *inspection) client(tx *bolt.Tx, client string, grants *bolt.Bucket) err
 func lostKeys(tx *bolt.Tx, client string, grants map[string]int) (faults []string) {
 	for id, n := range grants {
 		if _, err := findRing(tx, keyName{client, id}); err != nil {
-			faults = append(faults, fmt.Sprintf("the data key %s of client %q is missing or not as it was written, "+
+			faults = append(faults, fmt.Sprintf("the data key %s of client %q is missing or damaged, "+
 				"so that %d of its grants cannot be read", id, client, n))
 		}
 	}
@@ -89,7 +89,7 @@ func someOf(faults []string) string {
 	const some = 3
 	text := strings.Join(faults[:min(len(faults), some)], "; ")
 	if len(faults) > some {
-		text += fmt.Sprintf("; and %d more such faults", len(faults)-some)
+		text += fmt.Sprintf("; and %d more faults like this", len(faults)-some)
 	}
 	return text
 }

@@ -109,7 +109,7 @@ func (b *Store) damagedRecord(reason string) error {
 	return &tokencache.StoreError{
 		File:   b.grants.path,
 		Reason: reason,
-		Remedy: b.grants.remedy() + "; or forget the account and connect it anew",
+		Remedy: b.grants.remedy() + "; or forget the account and connect it again",
 		Err:    tokencache.ErrDamaged,
 		Partly: true,
 	}

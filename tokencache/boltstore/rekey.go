@@ -86,14 +86,14 @@ func (b *Store) rewriteGrants(of func(client string) [][]byte, done *sealed.Reke
 	}
 	made, err := b.copyGrants()
 	if err == nil && !made {
-		err = fmt.Errorf("%w: the new file is not as it was written", tokencache.ErrDamaged)
+		err = fmt.Errorf("%w: the new file is damaged", tokencache.ErrDamaged)
 	}
 	// gofail: var rekeyCopied struct{}
 	if err == nil {
 		err = b.keepCopy()
 	}
 	if err != nil {
-		return fmt.Errorf("the data keys are wrapped anew, but %s still has the old wraps: %w", b.beforePath(), err)
+		return fmt.Errorf("the data keys are wrapped with the new key, but %s still has the old wraps: %w", b.beforePath(), err)
 	}
 	return nil
 }

@@ -46,9 +46,9 @@ func (b *Store) Load(key tokencache.Key, secrets [][]byte) (tokencache.Record, b
 	}
 	switch {
 	case errors.Is(keyErr, tokencache.ErrWrongKey):
-		b.warnings.Warn("%s: tokens of client %q are left out: %v", b.tokens.path, key.Client, keyErr)
+		b.warnings.Warn("%s: tokens of client %q are ignored: %v", b.tokens.path, key.Client, keyErr)
 	case keyErr != nil:
-		b.warnings.Warn("%s: the token of %s is left out: %v", b.tokens.path, key, keyErr)
+		b.warnings.Warn("%s: the token of %s is ignored: %v", b.tokens.path, key, keyErr)
 	}
 	return r, true, nil
 }

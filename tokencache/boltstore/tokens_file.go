@@ -93,7 +93,7 @@ func (b *Store) setAside(why error) error {
 	if err := os.Rename(b.tokens.path, aside); err != nil {
 		return err
 	}
-	b.warnings.Warn("%s could not be read and was begun anew, the old one is %s: %v", b.tokens.path, aside, why)
+	b.warnings.Warn("%s could not be read and was started over, the old one is %s: %v", b.tokens.path, aside, why)
 	b.tokens.fail(nil)
 	return nil
 }

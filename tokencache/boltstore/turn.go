@@ -45,7 +45,7 @@ func (f *dbFile) hung() error {
 	return &tokencache.StoreError{
 		File:   f.path,
 		Reason: fmt.Sprintf("its disk has not answered for %s", turn.Patience),
-		Remedy: "see to the disk, or to the network that it is reached by; what could not be written is " +
+		Remedy: "check the disk, or the network to it; what could not be written is " +
 			"written when it answers again, without a restart",
 		Err: turn.ErrHung,
 	}

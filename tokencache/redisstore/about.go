@@ -95,7 +95,7 @@ func (s *Store) checkAbout(text string) (found about, err error) {
 		return found, &tokencache.StoreError{
 			File:   s.Name(),
 			Reason: fmt.Sprintf("%s is not what was written there", s.layout.about()),
-			Remedy: "see who else writes behind this key_prefix; give each program its own, or delete this one key",
+			Remedy: "find what else writes keys with this key_prefix; give each program its own, or delete this one key",
 			Err:    tokencache.ErrDamaged,
 		}
 	case found.Schema > schema:

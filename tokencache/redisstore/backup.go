@@ -139,7 +139,7 @@ func (s *Store) dumpLost(d *sealed.Dump) (unread []tokencache.Key) {
 		if ring == nil {
 			unread = append(unread, key)
 			d.Missing = append(d.Missing, sealed.Missing{
-				Client: key.Client, Account: key.Account, Why: "Redis has lost it, and this Caddy has not read it before",
+				Client: key.Client, Account: key.Account, Why: "Redis has lost it, and this Caddy had not read it before",
 			})
 			continue
 		}

@@ -53,7 +53,7 @@ func (s *Store) readChange(entry redis.XMessage) (change tokencache.Change, ok b
 	change.Key.Account, _ = entry.Values["account"].(string)
 	change.Grant = entry.Values["what"] == changeOfGrant
 	if checkKey(change.Key) != nil || by == "" {
-		s.warnings.Warn("%s: in the stream %s is something that is not ours, and was left out", s.Name(), s.layout.changes())
+		s.warnings.Warn("%s: the stream %s has an entry of another program, which is ignored", s.Name(), s.layout.changes())
 		return change, false
 	}
 	return change, by != s.process

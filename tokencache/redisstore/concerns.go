@@ -16,7 +16,7 @@ func (s *Store) Concerns() (all []tokencache.Concern) {
 	if gone := s.index.gone(); len(gone) > 0 {
 		lost := s.lost(gone)
 		all = append(all, tokencache.Concern{
-			What: lost.File + ": " + lost.Reason, Why: "no process that starts from now on serves their accounts", Do: lost.Remedy, Failed: true,
+			What: lost.File + ": " + lost.Reason, Why: "processes that start from now on do not serve these accounts", Do: lost.Remedy, Failed: true,
 		})
 	}
 	if len(s.index.all()) > 0 {
@@ -24,7 +24,7 @@ func (s *Store) Concerns() (all []tokencache.Concern) {
 	}
 	if deaf := s.deaf.Load(); deaf != nil {
 		all = append(all, tokencache.Concern{
-			What: s.Name() + ": what other replicas change is not learned of", Why: deaf.Reason, Do: deaf.Remedy, Failed: true,
+			What: s.Name() + ": changes by other replicas are not noticed", Why: deaf.Reason, Do: deaf.Remedy, Failed: true,
 		})
 	}
 	for _, text := range s.warnings.Latest() {
@@ -94,28 +94,28 @@ func (k keeping) concerns(server string) (all []tokencache.Concern) {
 		return []tokencache.Concern{{
 			What: server + ": whether Redis can lose stored grants was not checked",
 			Why:  "CONFIG or INFO is forbidden",
-			Do:   "see that it has `appendonly yes` or a replica, and `maxmemory-policy noeviction`, or let its user read that: +config|get +info",
+			Do:   "check that it has `appendonly yes` or a replica, and `maxmemory-policy noeviction`; or let its user read that: +config|get +info",
 		}}
 	}
 	switch {
 	case k.aof != "1" && k.save == "":
 		all = append(all, tokencache.Concern{
-			What: server + ": Redis writes nothing to a disk",
-			Why:  "a restart of it loses all stored grants, and each takes a person to bring back",
+			What: server + ": Redis writes nothing to disk",
+			Why:  "if it restarts, all stored grants are lost, and a person has to connect each account again",
 			Do:   "set `appendonly yes`",
 		})
 	case k.aof != "1":
 		all = append(all, tokencache.Concern{
-			What: server + ": Redis writes snapshots alone to the disk (save " + k.save + ")",
-			Why:  "a crash of it loses the grants that were stored since the last one, and each takes a person to bring back",
+			What: server + ": Redis writes only snapshots to disk (save " + k.save + ")",
+			Why:  "if it crashes, the grants stored since the last snapshot are lost, and a person has to connect each of those accounts again",
 			Do:   "set `appendonly yes`",
 		})
 	}
 	if strings.HasPrefix(k.policy, "allkeys-") {
 		all = append(all, tokencache.Concern{
 			What: server + ": Redis drops keys when its memory is full (maxmemory-policy " + k.policy + ")",
-			Why:  "they may be those of stored grants, each of which takes a person to bring back",
-			Do:   "set `maxmemory-policy noeviction`, or one that begins with volatile-, which leaves grants alone",
+			Why:  "those may be stored grants, and a person has to connect each of those accounts again",
+			Do:   "set `maxmemory-policy noeviction`, or one that begins with volatile-, which does not evict grants",
 		})
 	}
 	return all
@@ -125,13 +125,13 @@ func (k keeping) concerns(server string) (all []tokencache.Concern) {
 func explainNoticed(text string) tokencache.Concern {
 	c := tokencache.Concern{
 		What: text,
-		Why:  "noticed since Caddy has opened the store",
-		Do: "nothing for tokens, which are asked for anew; what concerns a grant is told with its account. " +
-			"If it comes again, see who else writes behind this key_prefix, and to Redis's log",
+		Why:  "Caddy noticed this after it opened the store",
+		Do: "tokens need nothing, because Caddy requests new ones; a problem with a grant is listed at its account. " +
+			"If this happens again, find what else writes keys with this key_prefix, and check Redis's log",
 	}
 	if strings.Contains(text, tokencache.ErrWrongKey.Error()) {
-		c.Why = "it was sealed by another key: another replica has another encryption_key, or one was changed and the one before taken away"
-		c.Do = "give all replicas the same encryption_key, the one of before as a further one"
+		c.Why = "it was sealed by another key: another replica has a different encryption_key, or encryption_key was changed and the previous one removed"
+		c.Do = "give all replicas the same encryption_key, with the previous one after it"
 	}
 	return c
 }

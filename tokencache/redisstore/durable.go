@@ -79,7 +79,7 @@ func (d durability) await(ctx context.Context, pipe redis.Pipeliner) (missing fu
 // without says that a replica or a disk does not have something, or that this could not be asked.
 func without(who, command string, err error) string {
 	if err != nil && judge(err) == refusals["NOPERM"] {
-		return fmt.Sprintf("whether a %s has it cannot be asked, since Redis's user may not: add +%s", who, command)
+		return fmt.Sprintf("Redis's user is not allowed to ask whether a %s has it: add +%s", who, command)
 	}
 	return fmt.Sprintf("no %s had it within %s", who, waitLimit)
 }

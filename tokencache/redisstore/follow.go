@@ -111,7 +111,7 @@ func (f *follower) noteRefusal(err error) {
 		return
 	}
 	if f.deaf.Swap(known) == nil {
-		f.warnings.Report("what other processes change is not learned of: %v", known)
+		f.warnings.Report("changes by other processes are not noticed: %v", known)
 	}
 }
 

@@ -190,9 +190,9 @@ func (s *Store) grantError(key tokencache.Key, err error) error {
 	e := &tokencache.StoreError{File: s.Name(), Reason: fmt.Sprintf("grant of %s: %v", key, err), Err: err}
 	switch {
 	case errors.Is(err, tokencache.ErrWrongKey):
-		e.Remedy = "add the key of before as a further encryption_key: all replicas need one of those that it is sealed by"
+		e.Remedy = "add the previous key after the new one in encryption_key: each replica needs one of the keys that sealed it"
 	default:
-		e.Remedy = "bring it back by `caddy zoho restore FILE`, or connect the account anew"
+		e.Remedy = "bring it back with `caddy zoho restore FILE`, or connect the account again"
 	}
 	return e
 }

@@ -98,7 +98,7 @@ func (g *guarded) look(b []byte) error {
 		i++
 		if c != '\n' {
 			if g.length++; g.length > maxLine {
-				return &endlessError{"it answers by a line without an end"}
+				return &endlessError{"its answer is a line without an end"}
 			}
 			if len(g.header) < maxHeader {
 				g.header = append(g.header, c)
@@ -116,7 +116,7 @@ func (g *guarded) look(b []byte) error {
 // announced looks at the line that an answer begins with. Sentinels answer by RESP 3.
 func (g *guarded) announced(line string) error {
 	if line == "" || !strings.Contains("+-:_#,($=!*%~>|", line[:1]) {
-		return &endlessError{"its answer is none of Redis's"}
+		return &endlessError{"its answer is not one of Redis"}
 	}
 	one, many := strings.Contains("$=!", line[:1]), strings.Contains("*%~>|", line[:1])
 	if !one && !many {
@@ -125,11 +125,11 @@ func (g *guarded) announced(line string) error {
 	n, err := strconv.Atoi(line[1:])
 	switch {
 	case err != nil:
-		return &endlessError{"its answer is none of Redis's"}
+		return &endlessError{"its answer is not one of Redis"}
 	case one && n > maxBulk:
-		return &endlessError{fmt.Sprintf("it answers by a value of %d bytes, and none of ours has more than %d", n, maxBulk)}
+		return &endlessError{fmt.Sprintf("its answer is a value of %d bytes, and ours have at most %d", n, maxBulk)}
 	case many && n > maxElements:
-		return &endlessError{fmt.Sprintf("it answers by a list of %d, and none of ours has more than %d", n, maxElements)}
+		return &endlessError{fmt.Sprintf("its answer is a list of %d, and ours have at most %d", n, maxElements)}
 	case one && n >= 0:
 		g.skip = n + len("\r\n")
 	}

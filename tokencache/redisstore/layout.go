@@ -112,7 +112,7 @@ const maxName = 32 << 10
 
 func checkKey(key tokencache.Key) error {
 	if key.Client == "" || key.Account == "" || len(key.Client)+len(key.Account) > maxName {
-		return fmt.Errorf("connection %.200q: client and account must have a name, and not an endless one", key.String())
+		return fmt.Errorf("connection %.200q: client and account must have a name that is not too long", key.String())
 	}
 	return nil
 }

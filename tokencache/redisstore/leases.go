@@ -46,7 +46,7 @@ func (s *Store) Release(key tokencache.Key, l tokencache.Lease) error {
 // odd is the error of an answer that no script of ours gives.
 func (s *Store) odd(key tokencache.Key) error {
 	return &tokencache.StoreError{
-		File: s.Name(), Reason: fmt.Sprintf("%s: an answer that makes no sense", key), Remedy: faultUnknown.remedy, Err: errRefused,
+		File: s.Name(), Reason: fmt.Sprintf("%s: the answer makes no sense", key), Remedy: faultUnknown.remedy, Err: errRefused,
 	}
 }
 

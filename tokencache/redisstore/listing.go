@@ -229,10 +229,10 @@ func setOf(keys []tokencache.Key) map[tokencache.Key]bool {
 func (s *Store) lost(keys []tokencache.Key) *tokencache.StoreError {
 	return &tokencache.StoreError{
 		File: s.Name(),
-		Reason: fmt.Sprintf("Redis was emptied, replaced or has failed over, and has lost %s: %s",
+		Reason: fmt.Sprintf("Redis was emptied, was replaced or failed over, and has lost %s: %s",
 			words.Plural(len(keys), "stored grant"), words.SomeOf(keys)),
-		Remedy: "bring them back by `caddy zoho restore FILE`, or connect these accounts anew. Until then each replica goes on with " +
-			"those that it has used before, and not beyond a restart",
+		Remedy: "bring them back with `caddy zoho restore FILE`, or connect these accounts again. Until then each replica goes on with " +
+			"those that it has used before, until it restarts",
 		Err:         errLost,
 		Replaceable: len(keys) == 1,
 		Partly:      true,

@@ -22,74 +22,74 @@ type fault struct {
 
 var (
 	faultUnreachable = fault{
-		"it cannot be reached", "see whether it runs, and can be reached from here at this address", true, true,
+		"it cannot be reached", "check that it is running, and reachable from here at this address", true, true,
 	}
 	faultSlow = fault{
-		"it did not answer in time", "see how busy it is, and the network to it", true, true,
+		"it did not answer in time", "check its load, and the network to it", true, true,
 	}
 	faultCrowded = fault{
-		"too many calls wait for it here",
-		"see how slowly it answers, and how many accounts need a token at once",
+		"too many calls are waiting for it here",
+		"check how slowly it answers, and how many accounts need a token at once",
 		false, false,
 	}
 	faultSentinel = fault{
 		"a sentinel refuses the password",
-		"have the sentinels want that of the servers (`requirepass`), or none",
+		"give the sentinels the servers' password (`requirepass`), or none",
 		true, true,
 	}
 	faultEndless = fault{
 		"its answer has no end",
-		"see who else writes behind this key_prefix, and whether Redis itself is at this address",
+		"find what else writes keys with this key_prefix, and check that Redis itself is at this address",
 		false, false,
 	}
 	faultUnknown = fault{
-		"it refuses what it is asked",
-		"see its log; it must be Redis 6.2 or later, or speak as that does",
+		"it refuses the command",
+		"check its log; it must be Redis 6.2 or later, or compatible with that",
 		false, false,
 	}
 )
 
 // refusals are how Redis says that it cannot do something, by the word that its answer begins with.
 var refusals = map[string]fault{
-	"NOAUTH": {"it wants a password", "give `username` and `password` in `store redis`", true, true},
+	"NOAUTH": {"it requires a password", "set `username` and `password` in `store redis`", true, true},
 	"WRONGPASS": {
 		"it refuses the user name and password",
 		"compare `username` and `password` of `store redis` with its users (ACL LIST)",
 		true, true,
 	},
 	"NOPERM": {
-		"its user may not do what is needed",
+		"its user lacks permissions",
 		"give it all commands on the keys that begin with the key_prefix, as in ACL SETUSER NAME " +
 			"~caddy-zoho:* +@all -@dangerous +info +config|get",
 		true, false,
 	},
 	"READONLY": {
 		"it is a replica, which takes no changes",
-		"name the primary, or the sentinels of both with `sentinel NAME`; after a failover this passes", true, false,
+		"write the primary's address, or the sentinels' with `sentinel NAME`; after a failover this passes", true, false,
 	},
 	"OOM": {
 		"its memory is full (maxmemory)",
-		"give it more, or have it drop other programs' keys: it must not drop those of grants",
+		"give it more, or have it evict other programs' keys: it must not evict those of grants",
 		true, false,
 	},
-	"MISCONF": {"it cannot write to its disk, and takes no changes", "see to its disk and its log", true, false},
+	"MISCONF": {"it cannot write to its disk, and accepts no changes", "check its disk and its log", true, false},
 	"NOREPLICAS": {
-		"it has too few replicas to take changes (min-replicas-to-write)", "see to its replicas", true, false,
+		"it has too few replicas to accept changes (min-replicas-to-write)", "check its replicas", true, false,
 	},
-	"LOADING":     {"it is starting, and loads what it has stored", "wait", true, true},
-	"BUSY":        {"a script of somebody else keeps it busy", "see which one; SCRIPT KILL ends it", true, true},
-	"MASTERDOWN":  {"it is a replica that has lost its primary", "see to the primary", true, true},
-	"CLUSTERDOWN": {"its cluster is down", "see to the nodes of the cluster (CLUSTER INFO)", true, true},
+	"LOADING":     {"it is starting, and still loading its data", "wait", true, true},
+	"BUSY":        {"another program's script keeps it busy", "find out which one; SCRIPT KILL ends it", true, true},
+	"MASTERDOWN":  {"it is a replica that has lost its primary", "check the primary", true, true},
+	"CLUSTERDOWN": {"its cluster is down", "check the nodes of the cluster (CLUSTER INFO)", true, true},
 	"TRYAGAIN":    {"its cluster is moving keys", "wait", true, false},
 	"MOVED": {
-		"it is a node of a cluster, and the keys are at another one",
-		"name several nodes of the cluster: store redis URL URL",
+		"it is a node of a cluster, and the keys are on another node",
+		"list several nodes of the cluster: store redis URL URL",
 		true, false,
 	},
 	"ASK": {"its cluster is moving keys", "wait", true, false},
 	"WRONGTYPE": {
-		"at one of our keys is something else than was written there",
-		"see who else writes behind this key_prefix, and give each program its own; delete what is at this key",
+		"one of our keys has a value that was not written by Caddy",
+		"find what else writes keys with this key_prefix, and give each program its own; delete this key",
 		false, false,
 	},
 	"NOSCRIPT": {"it has forgotten a script", "wait", true, false},
@@ -98,7 +98,7 @@ var refusals = map[string]fault{
 // plainRefusals are those that have no such word.
 var plainRefusals = map[string]fault{
 	"ERR max number of clients reached": {
-		"it has too many clients (maxclients)", "raise that, or see who they are",
+		"it has too many clients (maxclients)", "raise maxclients, or find out which clients these are",
 		true, true,
 	},
 	"ERR DB index is out of range": {
@@ -106,24 +106,24 @@ var plainRefusals = map[string]fault{
 		true, true,
 	},
 	"ERR Client sent AUTH": {
-		"it wants no password", "take `password` away from `store redis`",
+		"it needs no password", "remove `password` from `store redis`",
 		true, true,
 	},
 	"ERR AUTH <password> called": {
-		"it wants no password", "take `password` away from `store redis`",
+		"it needs no password", "remove `password` from `store redis`",
 		true, true,
 	},
 	"ERR The user executing the script can't": refusals["NOPERM"],
 	"ERR ACL failure in script":               refusals["NOPERM"],
 	"ERR This instance has cluster support disabled": {
-		"it is no node of a cluster, and several addresses name one",
-		"name one Redis, or the sentinels of one together with `sentinel NAME`",
+		"it is not a node of a cluster, but several addresses are given",
+		"write one address, or the sentinels' addresses together with `sentinel NAME`",
 		true, true,
 	},
 	"ERR unknown command": {
-		"it does not know what it is asked",
-		"if this is the address of a sentinel, add `sentinel NAME`, the name of the primary; otherwise it must be " +
-			"Redis 6.2 or later, or speak as that does",
+		"it does not know the command",
+		"if this is a sentinel's address, add `sentinel NAME` with the name of the primary; otherwise it must be " +
+			"Redis 6.2 or later, or compatible with that",
 		false, false,
 	},
 }
@@ -186,11 +186,11 @@ func explain(server string, err error) error {
 	case isEndless:
 		e.Reason = endless.Error()
 	case isStrange && len(strange.keys) > 0:
-		e.Reason = strings.Join(strange.keys, " or ") + " is something else than was written there"
+		e.Reason = strings.Join(strange.keys, " or ") + " has a value that was not written by Caddy"
 	}
 	var access *accessError
 	if errors.As(err, &access) {
-		e.Reason, e.Remedy = access.Error(), "mend that; a reload is not needed"
+		e.Reason, e.Remedy = access.Error(), "fix that; no reload is needed"
 	}
 	switch {
 	case f.away:
@@ -220,7 +220,7 @@ func networkDetail(err error) string {
 func certificateDetail(err error) string {
 	var wrong *tls.CertificateVerificationError
 	if errors.As(err, &wrong) {
-		return wrong.Err.Error() + ": name its authority by `ca`"
+		return wrong.Err.Error() + ": set its certificate authority with `ca`"
 	}
 	var plain tls.RecordHeaderError
 	if errors.As(err, &plain) {

@@ -79,9 +79,9 @@ func (s *Store) openToken(key tokencache.Key, w sealed.Record, packed string, se
 	case errors.As(err, &known):
 		return "", err
 	case errors.Is(err, tokencache.ErrWrongKey):
-		s.warnings.Warn("%s: tokens of client %q are left out: %v", s.Name(), key.Client, err)
+		s.warnings.Warn("%s: tokens of client %q are ignored: %v", s.Name(), key.Client, err)
 	default:
-		s.warnings.Warn("%s: the token of %s is left out: %v", s.Name(), key, err)
+		s.warnings.Warn("%s: the token of %s is ignored: %v", s.Name(), key, err)
 	}
 	return "", nil
 }

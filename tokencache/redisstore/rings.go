@@ -94,7 +94,7 @@ func unpackRing(raw, file, client string) (*sealed.KeyRing, error) {
 		return nil, fmt.Errorf("data key of client %q: %w", client, err)
 	}
 	if !ring.HasIDs() {
-		return nil, fmt.Errorf("data key of client %q: %w: an id that is none", client, tokencache.ErrDamaged)
+		return nil, fmt.Errorf("data key of client %q: %w: its id is not valid", client, tokencache.ErrDamaged)
 	}
 	return ring, nil
 }
@@ -179,7 +179,7 @@ const maxTries = 100
 
 func (s *Store) unsettled(at string) error {
 	return &tokencache.StoreError{
-		File: s.Name(), Reason: at + " is never as it was just read", Remedy: faultUnknown.remedy, Err: errRefused,
+		File: s.Name(), Reason: at + " changes each time it is read", Remedy: faultUnknown.remedy, Err: errRefused,
 	}
 }
 

@@ -108,7 +108,7 @@ func TestRefusals(t *testing.T) {
 		says     string
 	}{
 		"no password": {
-			settings: []string{"requirepass", password}, away: true, says: "wants a password",
+			settings: []string{"requirepass", password}, away: true, says: "requires a password",
 		},
 		"wrong password": {
 			settings: []string{"requirepass", password}, access: redisstore.Access{Password: password + "x"}, away: true,
@@ -121,25 +121,25 @@ func TestRefusals(t *testing.T) {
 			after: func(s *redistest.Server) {
 				s.CLI("ACL", "SETUSER", "default", "-@all", "+get", "+hello", "+auth", "+select")
 			},
-			away: true, says: "may not do what is needed",
+			away: true, says: "lacks permissions",
 		},
 		"no scripts": {
 			after: func(s *redistest.Server) { s.CLI("ACL", "SETUSER", "default", "-@scripting") },
-			away:  true, says: "may not do what is needed",
+			away:  true, says: "lacks permissions",
 		},
 		"no streams": {
 			after: func(s *redistest.Server) { s.CLI("ACL", "SETUSER", "default", "-@stream") },
-			away:  true, says: "may not do what is needed",
+			away:  true, says: "lacks permissions",
 		},
 		"a command within scripts": {
 			after: func(s *redistest.Server) { s.CLI("ACL", "SETUSER", "default", "-zadd") },
-			away:  true, says: "may not do what is needed",
+			away:  true, says: "lacks permissions",
 		},
 		"a sentinel": {
 			address: func(s *redistest.Server) string { return s.Sentinel("main")[0].Addr }, says: "add `sentinel NAME`",
 		},
-		"no node of a cluster": {
-			another: true, away: true, says: "no node of a cluster",
+		"not a node of a cluster": {
+			another: true, away: true, says: "not a node of a cluster",
 		},
 		"nobody listens": {
 			address: func(*redistest.Server) string { return "127.0.0.1:1" }, away: true, says: "cannot be reached",
@@ -163,7 +163,7 @@ func TestRefusals(t *testing.T) {
 			call:  (*redisstore.Store).CheckGrants, says: "newer version (schema 99",
 		},
 		"another kind of value": {
-			after: func(s *redistest.Server) { s.CLI("SET", "p:{main/a}:record", "1000.secret") }, says: "something else",
+			after: func(s *redistest.Server) { s.CLI("SET", "p:{main/a}:record", "1000.secret") }, says: "was not written by Caddy",
 			call: func(s *redisstore.Store) error { return s.Save(key("a"), secrets, record(1)) },
 		},
 	} {
@@ -200,7 +200,7 @@ func TestDeaf(t *testing.T) {
 	s := open(t, configOf(server.Addr, "p:"))
 	told := func() bool {
 		return slices.ContainsFunc(s.Concerns(), func(c tokencache.Concern) bool {
-			return c.Failed && strings.Contains(c.What, "what other replicas change")
+			return c.Failed && strings.Contains(c.What, "changes by other replicas")
 		})
 	}
 	if told() {
@@ -208,7 +208,7 @@ func TestDeaf(t *testing.T) {
 	}
 	server.CLI("ACL", "SETUSER", "default", "-xread")
 	waitFor(t, "it is told", told)
-	if log := strings.Join(s.UnreportedWarnings(), "\n"); strings.Count(log, "not learned of") != 1 {
+	if log := strings.Join(s.UnreportedWarnings(), "\n"); strings.Count(log, "not noticed") != 1 {
 		t.Errorf("the log has %q", log)
 	}
 	server.CLI("ACL", "SETUSER", "default", "+xread")
@@ -270,7 +270,7 @@ func TestSlowConcerns(t *testing.T) {
 	s := open(t, configOf(w.addr, "p:"))
 	save(t, s, "a")
 	w.hold.Store(int64(600 * time.Millisecond))
-	if got := s.Concerns(); len(got) != 1 || !strings.Contains(got[0].What, "writes nothing to a disk") {
+	if got := s.Concerns(); len(got) != 1 || !strings.Contains(got[0].What, "writes nothing to disk") {
 		t.Errorf("%+v", got)
 	}
 	for range 3 {
@@ -469,14 +469,14 @@ func TestBackupOfDamagedGrants(t *testing.T) {
 	server.CLI("SETRANGE", "p:{main/b}:grant", "60", "?")
 	server.CLI("DEL", "p:{main/lost}:grant")
 	want([]string{"main/a", "second/c"}, []string{
-		"main/b: its record is not as it was written",
-		"main/lost: Redis has lost it, and this Caddy has not read it before",
+		"main/b: its record is damaged",
+		"main/lost: Redis has lost it, and this Caddy had not read it before",
 	})
 	server.CLI("SETRANGE", "p:keys:grants:main", "60", "?")
 	want([]string{"second/c"}, []string{
-		"main/a: its data key is missing, or not as it was written",
-		"main/b: its record is not as it was written",
-		"main/lost: Redis has lost it, and this Caddy has not read it before",
+		"main/a: its data key is missing or damaged",
+		"main/b: its record is damaged",
+		"main/lost: Redis has lost it, and this Caddy had not read it before",
 	})
 	_, err := fresh.Rekey(func(string) [][]byte { return secrets })
 	wantError(t, err, false, "grant of main/")
@@ -708,7 +708,7 @@ func TestGarbage(t *testing.T) {
 	_, _, err = third.LoadGrant(key("b"), secrets)
 	wantError(t, err, false, "data key")
 	waitFor(t, "the entry in the stream is told", func() bool {
-		return strings.Contains(strings.Join(s.UnreportedWarnings(), "\n"), "not ours")
+		return strings.Contains(strings.Join(s.UnreportedWarnings(), "\n"), "another program")
 	})
 }
 
@@ -843,8 +843,8 @@ func TestKeeping(t *testing.T) {
 		forbid   bool
 		says     string
 	}{
-		"nothing written": {nil, false, "writes nothing to a disk"},
-		"snapshots":       {[]string{"save", "3600 1"}, false, "snapshots alone"},
+		"nothing written": {nil, false, "writes nothing to disk"},
+		"snapshots":       {[]string{"save", "3600 1"}, false, "only snapshots"},
 		"append-only":     {[]string{"appendonly", "yes"}, false, ""},
 		"volatile keys":   {[]string{"appendonly", "yes", "maxmemory-policy", "volatile-lru"}, false, ""},
 		"eviction":        {[]string{"appendonly", "yes", "maxmemory-policy", "allkeys-lru"}, false, "drops keys"},
@@ -921,7 +921,7 @@ func TestLimitedUser(t *testing.T) {
 	save(t, open(t, configOf(server.Addr, "p:")), "b")
 	waitFor(t, "changes are followed", told.Load)
 	config.Prefix = "q:"
-	wantError(t, open(t, config).TryWrite(), true, "may not do what is needed")
+	wantError(t, open(t, config).TryWrite(), true, "lacks permissions")
 }
 
 // TestNoAccess: that there is no password to give is told as such.
@@ -1037,7 +1037,7 @@ func TestSentinelPassword(t *testing.T) {
 	now.Store(&redisstore.Access{Password: "wrong"})
 	wantError(t, open(t, config).TryWrite(), true, "a sentinel refuses the password")
 	now.Store(&redisstore.Access{})
-	wantError(t, open(t, config).TryWrite(), true, "wants a password")
+	wantError(t, open(t, config).TryWrite(), true, "requires a password")
 }
 
 // TestManyChanges: who comes back to a stream that has gone on further than it keeps looks at all.

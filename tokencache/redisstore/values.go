@@ -133,7 +133,7 @@ func (s *Store) pending(client, name string, secrets [][]byte) (value []byte, pa
 	case errors.As(err, &known):
 		return nil, "", false, err
 	case err != nil:
-		s.warnings.Warn("%s: what is pending for client %q is left out: %v", s.Name(), client, err)
+		s.warnings.Warn("%s: a pending entry of client %q is ignored: %v", s.Name(), client, err)
 		return nil, "", false, nil
 	}
 	return value, packed, true, nil
