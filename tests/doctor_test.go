@@ -122,6 +122,14 @@ func TestDoctor(t *testing.T) {
 				c.t.Errorf("the log warns %d times of one short key", n)
 			}
 		}, check: "store", result: "warning", words: "short enough to be guessed"},
+		{name: "the encryption key is in quotes", before: func(c *proxy, _ *zohosim.Server, _ string) {
+			c.writeConfig(strings.Replace(doctorConfig, "\tzoho {\n", "\tzoho {\n\t\tencryption_key {env.ZOHO_KEY}\n", 1))
+			c.setenv(`ZOHO_KEY="0123456789abcdef0123456789abcdef"`)
+		}, after: func(c *proxy, _ *zohosim.Server, _ string) {
+			c.logs("serving Zoho connections", "an encryption_key has quotes around it")
+		}, check: "store", result: "warning", words: "an encryption_key has quotes around it"},
+		{name: "the secret gets quotes", after: func(c *proxy, _ *zohosim.Server, _ string) { c.secretFile(`"` + clientSecret + `"`) },
+			code: 1, check: "credentials", result: "failed", words: "has quotes around its value"},
 		{name: "the client id is gone", before: func(c *proxy, _ *zohosim.Server, _ string) {
 			c.writeConfig(strings.Replace(doctorConfig, "{env.ZOHO_CLIENT_ID}", "{file."+filepath.Join(c.dir, "client-id")+"}", 1))
 			c.clientIDFile(clientID)
@@ -211,7 +219,7 @@ func TestDoctor(t *testing.T) {
 			asked := server.Stats().TokenRequests
 			found := found(c.doctor(test.code))
 			switch test.name {
-			case "the client is unknown", "the client id is gone", "the secret was rolled over", "the secret is gone", "id and secret are swapped":
+			case "the client is unknown", "the client id is gone", "the secret was rolled over", "the secret is gone", "id and secret are swapped", "the secret gets quotes":
 				found = found.without("grant") // which cannot be renewed either
 			case "Books does not say why":
 				if ok := server.Stats().TokenResults["ok"]; ok != 1 {
@@ -445,6 +453,11 @@ func TestDoctorWithoutCaddy(t *testing.T) {
 	found(c.doctor(4, where...)).want(t, "configuration", "failed", "seem to be swapped")
 	c.setenv("ZOHO_CLIENT_ID=")
 	found(c.doctor(4, where...)).want(t, "configuration", "failed", "set the environment variable ZOHO_CLIENT_ID")
+	c.secretFile(clientSecret) // the rest is as `docker --env-file` reads NAME="VALUE"
+	c.setenv(`ZOHO_CLIENT_ID="` + clientID + `"`)
+	found(c.doctor(4, where...)).want(t, "configuration", "failed", "client_id {env.ZOHO_CLIENT_ID} has quotes around its value")
+	c.setenv("ZOHO_CLIENT_ID="+clientID, "ZOHO_REFRESH_TOKEN='hidden'")
+	found(c.doctor(4, where...)).want(t, "configuration", "failed", "refresh_token {env.ZOHO_REFRESH_TOKEN} has quotes around its value")
 }
 
 // TestWarningsAtLoad: a site where our handler cannot be reached, or by too many, is

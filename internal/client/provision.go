@@ -90,7 +90,7 @@ func (c *Client) warnWithoutGrant(ref secret.Ref, account string) error {
 		return nil
 	}
 	WarnOfSecretFiles(c.Shared.Logger, ref)
-	_, err := ref.Resolve()
+	_, err := ref.Credential()
 	if err != nil && !errors.Is(err, secret.ErrEmpty) {
 		return fmt.Errorf("account %s: refresh_token %w", account, err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -24,10 +25,10 @@ import (
 func (e *exam) credentials() {
 	c := e.client
 	before := len(e.found)
-	e.found.Add(examineSecret("client_id", c.Name, c.ClientID)...)
+	e.found.Add(examineSecret("client_id", c.Name, c.ClientID, secret.Ref.Credential)...)
 	for _, ref := range c.AllSecrets() {
-		e.found.Add(examineSecret("client_secret", c.Name, ref)...)
-		if value, err := ref.Resolve(); err == nil && zoho.LooksLikeClientID(value) {
+		e.found.Add(examineSecret("client_secret", c.Name, ref, secret.Ref.Credential)...)
+		if value, err := ref.Credential(); err == nil && zoho.LooksLikeClientID(value) {
 			e.tell(adminapi.Finding{
 				Check:  adminapi.CheckCredentials,
 				Result: adminapi.ResultFailed,
@@ -37,7 +38,7 @@ func (e *exam) credentials() {
 			})
 		}
 	}
-	if id, err := c.ClientID.Resolve(); err == nil && !zoho.LooksLikeClientID(id) && !c.Centers[0].Custom {
+	if id, err := c.ClientID.Credential(); err == nil && !zoho.LooksLikeClientID(id) && !c.Centers[0].Custom {
 		e.tell(adminapi.Finding{
 			Check:  adminapi.CheckCredentials,
 			Result: adminapi.ResultWarning,

@@ -124,7 +124,7 @@ func (e *exam) noGrant(s tokencache.Status) {
 	}
 	told := e.client.Explain(cause.NoGrant, s.Account)
 	if ref := e.client.GrantRef(s.Account); ref.IsSet() {
-		if _, err := ref.Resolve(); err != nil {
+		if _, err := ref.Credential(); err != nil {
 			told.Why = err.Error()
 		}
 	}
