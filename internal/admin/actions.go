@@ -25,6 +25,7 @@ type action struct {
 
 // actions by the last segment of the path. All take effect at once, without a reload.
 var actions = map[string]action{
+	"check":   {do: onboarding(check)},
 	"connect": {do: onboarding(connect)},
 	"device":  {do: (*Managed).device},
 	"invite":  {do: onboarding(invite)},
@@ -99,6 +100,14 @@ func dataCenter(client *onboard.Client, code string) (zoho.DataCenter, error) {
 		e.Code = "data-center-not-configured"
 	}
 	return center, e
+}
+
+// check looks whether a grant could be stored, and changes nothing.
+func check(_ context.Context, flow *onboard.Flow, client *onboard.Client, account string, req adminapi.CheckRequest) (any, error) {
+	if _, err := dataCenter(client, req.DataCenter); err != nil {
+		return nil, err
+	}
+	return struct{}{}, flow.MayConnect(client, account, req.ReplaceUnreadable)
 }
 
 func connect(

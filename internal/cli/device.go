@@ -14,17 +14,17 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 )
 
-// connectDevice shows a code to type in elsewhere, and waits for what comes of it. Whoever ends the command ends
+// device shows a code to type in elsewhere, and waits for what comes of it. Whoever ends the command ends
 // the flow: the running Caddy polls for as long as this reads.
-func connectDevice(cmd *cobra.Command, client, account string, isNew bool, input *input) (int, error) {
-	r := connected{NewAccount: isNew}
-	code, err := confirmed(cmd, client, account, input, &r, func(agreed bool) (int, error) {
+func (b *bringing) device() (int, error) {
+	cmd, r := b.cmd, connected{NewAccount: b.isNew}
+	code, err := b.confirmed(&r, func() (int, error) {
 		req := adminapi.DeviceRequest{
 			Replace:           boolFlag(cmd, "replace"),
 			RevokeOld:         boolFlag(cmd, "revoke-old"),
-			ReplaceUnreadable: agreed,
+			ReplaceUnreadable: b.replaceUnreadable,
 		}
-		return device(cmd, client, account, req, &r)
+		return device(cmd, b.client, b.account, req, &r)
 	})
 	switch {
 	case err != nil:

@@ -47,11 +47,16 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 	if err != nil {
 		return code, err
 	}
-	isNew, code, err := accountIsNew(cmd, client, account)
+	code, err = importOne(cmd, client, account)
+	return code, about(client, account, err)
+}
+
+func importOne(cmd *cobra.Command, client, account string) (int, error) {
+	input := newInput(cmd)
+	b, code, err := bring(cmd, client, account, input)
 	if err != nil {
 		return code, err
 	}
-	input := newInput(cmd)
 	token, err := input.secret("the refresh token")
 	if err != nil {
 		return exitFailed, err
@@ -59,16 +64,12 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 	if isJSON(token) {
 		return exitFailed, errJSONToken
 	}
-	req := adminapi.ImportRequest{
-		RefreshToken: bareToken(token),
-		DataCenter:   stringFlag(cmd, "data-center"),
-		Replace:      boolFlag(cmd, "replace"),
-	}
-	code, err = finish(cmd, client, account, "import", isNew, input, func(agreed bool) any {
-		req.ReplaceUnreadable = agreed
-		return req
+	return b.finish("import", adminapi.ImportRequest{
+		RefreshToken:      bareToken(token),
+		DataCenter:        stringFlag(cmd, "data-center"),
+		Replace:           boolFlag(cmd, "replace"),
+		ReplaceUnreadable: b.replaceUnreadable,
 	})
-	return code, about(client, account, err)
 }
 
 // isJSON reports whether a paste is JSON and no token, by how it begins, since a paste may lack its end.
