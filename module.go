@@ -400,7 +400,7 @@ func (a *App) startSites() {
 	for _, walk := range walks {
 		walk.Tell()
 	}
-	found, _ := sites.Examine(walks)
+	found := sites.Examine(walks)
 	for _, f := range found {
 		if f.Result == adminapi.ResultWarning {
 			a.logger.Warn(f.Line())

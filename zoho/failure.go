@@ -203,6 +203,13 @@ var errorCodes = map[string]FailureKind{
 // codeLike tells an unknown code from a translated sentence.
 var codeLike = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)+$`)
 
+// FromOAuth reports whether the failure is an error response as authorization servers give it (RFC 6749, section 5.2),
+// whatever it says.
+func (f *Failure) FromOAuth() bool {
+	answered := f.Status == http.StatusOK || f.Status == http.StatusBadRequest || f.Status == http.StatusUnauthorized
+	return answered && codeLike.MatchString(f.Code)
+}
+
 // refusal understands a JSON reply that holds no token.
 func (raw rawReply) refusal(fields replyFields, g grantType, secrets []string) *Failure {
 	code, err := fields.text("error")

@@ -261,6 +261,12 @@ func (e *exam) uncheckedClient(center zoho.DataCenter, err error) {
 		})
 	case failure != nil && failure.Status == 0:
 		e.unreachable(center.Accounts, err)
+	case failure != nil && failure.FromOAuth(): // which need not be about the client
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckDataCenter,
+			Result: adminapi.ResultOK,
+			What:   fmt.Sprintf("%s answers as an authorization server does (%s)", center.Accounts, failure.Code),
+		})
 	default:
 		told := cause.Of(cause.NoAccounts, cause.Facts{Server: center.Accounts})
 		e.tell(adminapi.Finding{
