@@ -106,7 +106,7 @@ func TestDoctor(t *testing.T) {
 			check: "data-center", result: "ok", words: "answers as an authorization server does (unsupported_grant_type)"},
 		{name: "no authorization server", wrap: refusesCodes(`{"error":"Bad Request"}`),
 			code: 1, check: "data-center", result: "failed", words: "does not answer as an authorization server does"},
-		{name: "the clock is off", wrap: oneHourAhead, code: 1, check: "clock", result: "failed", words: "machine's clock is 1h0m"},
+		{name: "the clock is off", wrap: oneHourAhead, code: 1, check: "clock", result: "failed", words: "machine's clock is 1 hour ahead of Zoho's"},
 		{name: "the store is too open", after: func(c *proxy, _ *zohosim.Server, _ string) {
 			c.succeed(http.MethodGet, threeServices[0], "")
 			chmod(c.t, filepath.Join(c.storeDir(), "tokens.db"), 0o644)

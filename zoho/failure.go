@@ -97,6 +97,19 @@ func (f *Failure) Error() string {
 	return cut(b.String(), maxError)
 }
 
+// What says what happened in words for people, and Said what the server said of it.
+func (f *Failure) What() string {
+	return cause.Of(f.cause(), cause.Facts{Server: f.dataCenter.Accounts}).What
+}
+
+// Said is the code of the server, and its description if it gave one.
+func (f *Failure) Said() string {
+	if f.reason != "" {
+		return codeText(f.Code) + ": " + f.reason
+	}
+	return codeText(f.Code)
+}
+
 // Hint says in one sentence what to do about the failure.
 func (f *Failure) Hint() string {
 	facts := cause.Facts{Server: f.dataCenter.Accounts}

@@ -188,12 +188,12 @@ func selfClient(
 	if err != nil {
 		return nil, err
 	}
-	cb, err := onboard.ParsePasted(req.SelfClient)
+	code, err := onboard.ParseSelfClient(client, req.SelfClient)
 	if err != nil {
 		return nil, err
 	}
 	replace := req.Replace || req.ReplaceUnreadable && flow.Unreadable(client, account)
-	return flow.SelfClient(ctx, client, center, account, cb.Code, replace, req.RevokeOld)
+	return flow.SelfClient(ctx, client, center, account, code, replace, req.RevokeOld)
 }
 
 // finish ends a consent by the callback, or the code of it, that was pasted.

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
 // Cause names a reason. The first ones are the words of tokencache.Kind.
@@ -165,8 +167,8 @@ var table = map[Cause]Explanation{
 		Do:   "use a client of type Server-based Applications or Self Client, then {consent}",
 	},
 	CodeRefused: {
-		What: "Zoho did not take the code",
-		Why:  "the code was used before, is more than a minute or two old, or was not made for {server}",
+		What: "Zoho did not accept the code",
+		Why:  "the code was used before, is more than a minute or two old, or was made for another server than {server}",
 		Do:   "start consent again",
 	},
 	NotRevocable: {
@@ -224,7 +226,7 @@ func (f Facts) replacer() *strings.Replacer {
 		budget = fmt.Sprint(f.Budget)
 	}
 	if f.Window > 0 {
-		window = f.Window.String()
+		window = words.Duration(f.Window)
 	}
 	if f.Lost == 1 {
 		lost = "1 access token was"
@@ -236,6 +238,7 @@ func (f Facts) replacer() *strings.Replacer {
 		"{server}", cmp.Or(f.Server, "this accounts server"),
 		"{consent}", cmp.Or(f.Consent, "grant consent again"),
 		"{doctor}", doctor,
+		"{refresh}", strings.Replace(doctor, "doctor", "refresh", 1),
 		"{budget}", budget,
 		"{window}", window,
 		"{lost}", lost,

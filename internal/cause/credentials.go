@@ -22,13 +22,13 @@ var credentialsTable = map[Cause]Explanation{
 		Why: table[Rejected].Why + "; or the client is not of the type Self Client, which alone gets tokens " +
 			"without consent",
 		Do: "see in Zoho's API console that it is a Self Client, and compare client_id, client_secret and data_center; " +
-			"{doctor} tells more",
+			"{doctor} tells more; once it is changed there, {refresh} ends the wait",
 	},
 	ClientUnknown: {
 		What: table[ClientUnknown].What + ", or gives it no token without consent",
 		Why:  "the client id is unknown at {server}, or the client is not of the type Self Client",
 		Do: "see in Zoho's API console that it is a Self Client; then whether the data center is wrong, or not enabled " +
-			"for the client there",
+			"for the client there; once that is changed, {refresh} ends the wait",
 	},
 	Budget: {
 		What: table[Budget].What,

@@ -3,12 +3,15 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // bringing is a command that brings in a grant of an account.
@@ -122,4 +125,40 @@ func fateOf(dropped onboard.Result) string {
 		return "the new one was not stored"
 	}
 	return strings.Join(dropped.Warnings, "; ")
+}
+
+// reportResult prints what was connected, or what is gone.
+func reportResult(cmd *cobra.Command, r connected, what string) (int, error) {
+	return report(cmd, r, func(w io.Writer) {
+		warn(cmd, r.Warnings)
+		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		line := func(name, value string) {
+			if value != "" {
+				fmt.Fprintf(table, "%s\t%s\n", name, value)
+			}
+		}
+		line(what, r.Client+"/"+r.Account)
+		if r.NewAccount {
+			line("new account", "yes, client "+r.Client+" had none of that name")
+		}
+		line("data center", r.DataCenter)
+		line("user", r.User)
+		line("organization", r.Org)
+		scopes := func(name string, all []string) {
+			for _, text := range all {
+				scope := zoho.ParseScope(text)
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", name, scope.Service, orDash(scope.Name), orDash(scope.Operation))
+				name = ""
+			}
+		}
+		scopes("added", r.Added)
+		scopes("scopes", r.Scopes)
+		switch {
+		case r.Revoked && r.Replaced:
+			line("revoked at Zoho", "the old grant")
+		case r.Revoked:
+			line("revoked at Zoho", "yes")
+		}
+		_ = table.Flush()
+	})
 }

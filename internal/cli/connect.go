@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
-	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 // addConnecting adds the commands that bring a grant in. Secrets come from standard input
@@ -100,7 +98,7 @@ func connectAccount(cmd *cobra.Command, client, account string) (code int, err e
 	}
 	if boolFlag(cmd, "self-client") {
 		req.RevokeOld = boolFlag(cmd, "revoke-old")
-		req.SelfClient, err = input.pasted("the code of the self client")
+		req.SelfClient, err = input.pasted("the self client's code, or its JSON from the API console")
 		code = exitFailed
 	} else {
 		code, err = b.consent(&req)
@@ -135,56 +133,22 @@ func (b *bringing) consent(req *adminapi.ConnectRequest) (int, error) {
 
 // callbackOf prints the address at Zoho, and reads what the browser ended at; whose is who has to sign in.
 func callbackOf(cmd *cobra.Command, input *input, started adminapi.ConnectStarted, whose string) (string, error) {
-	out := cmd.OutOrStdout()
-	if boolFlag(cmd, "json") {
-		out = cmd.ErrOrStderr()
+	if boolFlag(cmd, "json") { // beside the result, which is alone on standard output
+		if err := printLine(cmd.ErrOrStderr(), started); err != nil {
+			return "", err
+		}
+		return input.pasted("the address that it ended at")
 	}
 	warn(cmd, started.Warnings)
 	fmt.Fprintln(cmd.ErrOrStderr(), "Open this address in a browser, "+
 		strings.Join(strings.Fields("sign in to Zoho "+whose), " ")+" and accept:")
-	fmt.Fprintln(out, started.URL)
+	fmt.Fprintln(cmd.OutOrStdout(), started.URL)
 	fmt.Fprintf(cmd.ErrOrStderr(), "The browser then ends at %s…, whether anything answers there or not.\n",
 		started.RedirectURI)
 	if input.terminal < 0 {
 		fmt.Fprintln(cmd.ErrOrStderr(), "Waiting for the address that it ended at, on standard input.")
 	}
 	return input.pasted("the address that it ended at")
-}
-
-// reportResult prints what was connected, or what is gone.
-func reportResult(cmd *cobra.Command, r connected, what string) (int, error) {
-	return report(cmd, r, func(w io.Writer) {
-		warn(cmd, r.Warnings)
-		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		line := func(name, value string) {
-			if value != "" {
-				fmt.Fprintf(table, "%s\t%s\n", name, value)
-			}
-		}
-		line(what, r.Client+"/"+r.Account)
-		if r.NewAccount {
-			line("new account", "yes, client "+r.Client+" had none of that name")
-		}
-		line("data center", r.DataCenter)
-		line("user", r.User)
-		line("organization", r.Org)
-		scopes := func(name string, all []string) {
-			for _, text := range all {
-				scope := zoho.ParseScope(text)
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", name, scope.Service, orDash(scope.Name), orDash(scope.Operation))
-				name = ""
-			}
-		}
-		scopes("added", r.Added)
-		scopes("scopes", r.Scopes)
-		switch {
-		case r.Revoked && r.Replaced:
-			line("revoked at Zoho", "the grant of before")
-		case r.Revoked:
-			line("revoked at Zoho", "yes")
-		}
-		_ = table.Flush()
-	})
 }
 
 func cmdInvite(cmd *cobra.Command, args []string) (int, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
 // device shows a code to type in elsewhere, and waits for what comes of it. Whoever ends the command ends
@@ -99,7 +100,7 @@ func showStep(cmd *cobra.Command, step onboard.DeviceStep) {
 			fmt.Fprintf(w, "Or open this link, which has the code in it:\n%s\n", step.VerificationURLComplete)
 		}
 		fmt.Fprintf(w, "The code is good until %s, for %s. Press Ctrl-C to cancel.\n",
-			step.Expires.Local().Format(time.TimeOnly), time.Until(step.Expires).Round(10*time.Second))
+			step.Expires.Local().Format(time.TimeOnly), words.Duration(time.Until(step.Expires).Round(10*time.Second)))
 	case onboard.StepDataCenter:
 		fmt.Fprintf(w, "The account is in the data center %s: going on there.\n", step.DataCenter)
 	case onboard.StepSlowDown:

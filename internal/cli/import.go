@@ -75,9 +75,9 @@ func importOne(cmd *cobra.Command, client, account string) (int, error) {
 // isJSON reports whether a paste is JSON and no token, by how it begins, since a paste may lack its end.
 func isJSON(text string) bool { return strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") }
 
-var errJSONToken = errors.New("this is JSON, and was not sent to Zoho: the refresh token alone belongs here\n" +
-	"hint: give the value of refresh_token without its quotes and braces, " +
-	"or use --batch for lines of JSON, each with an account")
+var errJSONToken = errors.New("this is JSON, and was not sent to Zoho: paste the refresh token alone\n" +
+	"hint: the JSON that the API console offers for a self client goes to `caddy zoho connect --self-client`; " +
+	"--batch takes lines of JSON, each with an account")
 
 // assignment is a token as it stands in files of settings. Other servers' tokens may hold
 // = and : themselves, so what stands before it has to be called so, or it to be Zoho's.

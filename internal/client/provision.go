@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -108,7 +109,7 @@ const longestWindow = 24 * time.Hour
 func (c *Client) provisionTimes() error {
 	if b := c.TokenBudget; b != nil && time.Duration(b.Window) > longestWindow {
 		return fmt.Errorf("token_budget: the window is %s, and can be %s at most",
-			time.Duration(b.Window), longestWindow)
+			words.Duration(time.Duration(b.Window)), words.Duration(longestWindow))
 	}
 	c.Scheme = cmp.Or(c.AuthorizationScheme, "Zoho-oauthtoken")
 	return nil

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -104,7 +105,7 @@ func (e *exam) clock(clocks []*time.Duration) {
 		e.tell(adminapi.Finding{
 			Check:  adminapi.CheckClock,
 			Result: adminapi.ResultOK,
-			What:   fmt.Sprintf("this machine's clock is Zoho's within %s", client.ClockTolerance),
+			What:   fmt.Sprintf("this machine's clock agrees with Zoho's within %s", words.Duration(client.ClockTolerance)),
 		})
 		return
 	}
@@ -115,7 +116,7 @@ func (e *exam) clock(clocks []*time.Duration) {
 	e.tell(adminapi.Finding{
 		Check:  adminapi.CheckClock,
 		Result: adminapi.ResultFailed,
-		What:   fmt.Sprintf("this machine's clock is %s %s Zoho's", ahead.Abs(), direction),
+		What:   fmt.Sprintf("this machine's clock is %s %s Zoho's", words.Duration(ahead.Abs()), direction),
 		Why:    "Zoho's answers carry the time; stored expiries, certificates and logs go by this machine's clock",
 		Do:     "set up its time service (NTP)",
 	})
