@@ -92,13 +92,13 @@ var table = map[Cause]Explanation{
 	Budget: {
 		What: "the budget of access tokens is spent",
 		Why:  "{budget} were asked for within {window}, and Zoho blocks whoever asks for more",
-		Do: "the next one is asked for by itself when the window allows it; see the log's `access token renewed` lines " +
+		Do: "the proxy asks for the next one when the window allows it; see the log's `access token renewed` lines " +
 			"for their causes: tokens that are revoked, a restart loop without its store",
 	},
 	Temporary: {
 		What: "Zoho's authorization server gives no token",
 		Why:  "{server} could not be reached or did not answer usably",
-		Do:   "it is tried again by itself; if that goes on, see name resolution, firewall, proxy and certificates",
+		Do:   "the proxy tries again; if that keeps failing, check name resolution, firewall, proxy and certificates",
 	},
 	Store: {
 		What: "the token store cannot be used",
@@ -119,7 +119,7 @@ var table = map[Cause]Explanation{
 		Do:   "mend that; until then only what is in memory is served, and a restart loses it",
 	},
 	Contended: {
-		What: "another program uses this grant, as it seems",
+		What: "another program uses this grant, it seems",
 		Why: "{lost} lost early: Zoho refused them long before their end and took the next one; " +
 			"revoking them by hand looks the same",
 		Do: "unless it was you, give that program a client of its own in Zoho's API console, " +
@@ -133,7 +133,7 @@ var table = map[Cause]Explanation{
 		What: "Zoho does not know this client id in this data center",
 		Why:  "the client id is unknown at {server}",
 		Do: "see whether the data center is wrong, or not enabled for the client in Zoho's API console, " +
-			"where each one is switched on by itself",
+			"where each one is enabled separately",
 	},
 	WrongSecret: {
 		What: "Zoho refuses the client secret",

@@ -61,17 +61,17 @@ var credentialsTable = map[Cause]Explanation{
 	},
 	Throttled: {
 		What: table[Throttled].What,
-		Why:  "too many access tokens were asked for; Zoho gives 10 in 10 minutes, counted for the client as a whole as it seems",
+		Why:  "too many access tokens were asked for; Zoho gives 10 in 10 minutes, counted for the whole client, it seems",
 		Do: "the proxy keeps silent until Zoho answers again; " +
 			"see who else asks for tokens with this client, a second copy of this proxy or a script",
 	},
 	TooManyCalls: {
 		What: table[TooManyCalls].What,
-		Why:  "Zoho gives 10 access tokens in 10 minutes, counted for the client as a whole as it seems",
+		Why:  "Zoho gives 10 access tokens in 10 minutes, counted for the whole client, it seems",
 		Do:   "make no token call for at least 10 minutes, and see that no other program uses this client",
 	},
 	Contended: {
-		What: "another program uses this client, as it seems",
+		What: "another program uses this client, it seems",
 		Why:  table[Contended].Why,
 		Do:   "unless it was you, let that program call through this proxy, or give it another account at Zoho",
 	},

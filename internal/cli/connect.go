@@ -17,12 +17,13 @@ import (
 func addConnecting(parent *cobra.Command) {
 	connect := addCommand(parent, 0, 2, cmdConnect, &cobra.Command{
 		Use:   "connect [CLIENT] [ACCOUNT]",
-		Short: "Connects an account: prints the address for consent and takes what the browser ended at",
+		Short: "Connects an account: prints the address for consent and takes the one that the browser ends at",
 		Long: `
 Prints an address. Open it in any browser, sign in to Zoho and accept. Then paste the
 address that the browser ended at (it may show an error there), or the code in it.
 
-With --self-client it takes a code that Zoho's API console made for a self client.
+With --self-client it takes the code that Zoho's API console generates for a self client, or the
+JSON that the console offers for download.
 With --add-scopes it adds the scopes of the configuration that the account's grant lacks. The refresh
 token stays the same, so that takes no place among the 20 that Zoho keeps of a user.
 What is pasted is read from standard input, so it can be piped as well.
@@ -38,7 +39,7 @@ standard output, as it happens.`,
 	connect.Flags().Bool("self-client", false, "Take a code of a self client")
 	connect.Flags().Bool("add-scopes", false, "Add the scopes that the grant lacks, instead of taking a new grant")
 	connect.Flags().Bool("device", false, "Print a code to type in on another device, and wait until somebody accepts")
-	connect.Flags().String("data-center", "", "Where the console is that made the code (with --self-client); "+
+	connect.Flags().String("data-center", "", "Data center of the API console that generated the code (with --self-client); "+
 		"default: the client's home")
 	connect.Flags().Bool("replace", false, "Also replace the grant of another user or organization, "+
 		"or one that cannot be read")
@@ -49,8 +50,8 @@ standard output, as it happens.`,
 		Short:   "Prints a link by which a customer connects one account",
 		Example: "  caddy zoho invite main acme --expires 72h --return-to https://app.example.com/done",
 	})
-	invite.Flags().String("expires", "168h", "How long the link is good; at most 90 days")
-	invite.Flags().String("return-to", "", "Where the customer can go on to (https)")
+	invite.Flags().String("expires", "168h", "How long the link works; at most 90 days")
+	invite.Flags().String("return-to", "", "Where the customer can continue afterwards (https)")
 }
 
 func cmdConnect(cmd *cobra.Command, args []string) (int, error) {

@@ -15,18 +15,18 @@ import (
 func addImport(parent *cobra.Command) {
 	imports := addCommand(parent, 0, 2, cmdImport, &cobra.Command{
 		Use:   "import [CLIENT] [ACCOUNT]",
-		Short: "Takes an existing refresh token from standard input, proved by one renewal",
+		Short: "Imports an existing refresh token from standard input, and tests it by one renewal",
 		Long: `
-Reads a refresh token from standard input, or prompts for it. Quotes around it, and a
-NAME= or NAME: before it, are forgiven.
+Reads a refresh token from standard input, or prompts for it. Quotes around it and
+a leading NAME= or NAME: are ignored.
 
-With --batch it reads a JSON object on each line, and ACCOUNT is not given:
+With --batch it reads one JSON object per line. Leave ACCOUNT out then:
 
   {"account": "acme", "refresh_token": "1000.…", "data_center": "eu"}
 
-"client" may be named as well. A line on standard output tells what became of each.
-It ends where Zoho throttles, and says when to go on. Run it again with the same input
-then, or after it was interrupted: accounts that are connected already are skipped.`,
+A line may name its "client" too. Standard output has one result line for each account.
+The command stops when Zoho throttles, and says when to continue. Run it again then with
+the same input: it skips accounts that are already connected.`,
 		Example: "  caddy zoho import main acme --data-center eu < token.txt\n" +
 			"  caddy zoho import main --batch < accounts.jsonl",
 	})

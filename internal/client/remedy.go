@@ -113,7 +113,7 @@ func (c *Client) keyLine(opens func(secrets [][]byte) error) string {
 	}
 	return fmt.Sprintf("add the key that it was sealed by as a further one: "+
 		"encryption_key %s {env.OLD_ENCRYPTION_KEY}; "+
-		"if the store was begun without encryption_key, that is the client secret of then, or its zoho-master.key: "+
+		"if the store was begun without encryption_key, that is the client secret that it had then, or its zoho-master.key: "+
 		"{file./path/to/zoho-master.key}", first)
 }
 
@@ -124,7 +124,7 @@ func (c *Client) secretLine() string {
 		code := slices.Sorted(maps.Keys(c.DataCenterSecret))[0]
 		option, secrets = option+" "+code, c.DataCenterSecret[code]
 	}
-	return fmt.Sprintf("add the secret of before behind that of now: %s %s {env.OLD_CLIENT_SECRET}; "+
+	return fmt.Sprintf("add the old secret after the new one: %s %s {env.OLD_CLIENT_SECRET}; "+
 		"if the store had its zoho-master.key elsewhere than at %s, name that place: "+
 		"master_key_file /path/to/zoho-master.key; "+
 		"if it had an encryption_key, write that again: encryption_key {env.ZOHO_ENCRYPTION_KEY}",

@@ -301,7 +301,7 @@ func hintOf(err error) string {
 // unknownClient explains a data center that does not know the client by those that do.
 func (e *exam) unknownClient(center zoho.DataCenter, failure *zoho.Failure, known []string) {
 	home := e.client.Centers[0]
-	const console = "In the API console of its home each data center is switched on by itself"
+	const console = "Each data center is enabled separately, in the API console of its home"
 	switch {
 	case len(known) == 0:
 		e.tell(adminapi.Finding{

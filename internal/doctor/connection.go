@@ -67,7 +67,7 @@ func (e *exam) otherOrganization(s tokencache.Status) bool {
 		Account: s.Account,
 		What:    fmt.Sprintf("the grant was given by %s, and soid names %s", s.Org, soid),
 		Why:     "what is configured says whom to ask; the grant that is there goes on serving the organization that gave it",
-		Do:      e.client.Consent(s.Account) + "; or write the soid of before",
+		Do:      e.client.Consent(s.Account) + "; or restore the old soid",
 	})
 	return true
 }

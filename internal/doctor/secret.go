@@ -14,7 +14,7 @@ func examineSecret(option, client string, ref secret.Ref, read func(secret.Ref) 
 			Client: client,
 			What:   option + " has no usable value",
 			Why:    err.Error(),
-			Do: "see to it that Caddy's own environment has it; a changed file is read without a reload, " +
+			Do: "make sure that Caddy's own environment has it; a changed file is read without a reload, " +
 				"a changed variable takes a restart",
 		})
 	}
