@@ -875,7 +875,38 @@ func TestRecipeOfTeam(t *testing.T) {
 			t.Errorf("%+v: %s %s", test, a.Status, a.body)
 		}
 	}
-	if a := c.get("/crm/v8/Leads"); a.StatusCode != http.StatusUnauthorized {
-		t.Errorf("nobody: %s", a.Status)
+	if a := c.get("/crm/v8/Leads"); a.StatusCode != http.StatusUnauthorized || a.problem() != "key-refused" {
+		t.Errorf("nobody: %s %v", a.Status, a.Header)
+	}
+}
+
+// TestRecipeOfPasswords: the recipe of a password for each app, as it is written.
+func TestRecipeOfPasswords(t *testing.T) {
+	t.Parallel()
+	server, baseURL, grant := sim(t, zohosim.Options{})
+	hash := hashedPassword(t, "a-long-password")
+	c := newCaddy(t, strings.NewReplacer("http://:8080", "http://:{$ZOHO_PORT}", "http://:9180", "http://:"+freePort(t), "data_center us",
+		"data_center "+baseURL+" "+baseURL).Replace(recipeOf(t, "A password for each app")),
+		"ZOHO_REFRESH_TOKEN_SALES="+grant, "ZOHO_REFRESH_TOKEN_SUPPORT="+server.Grant(clientID, "support@example.com", "us"),
+		"ZOHO_ENCRYPTION_KEY=0123456789abcdef0123456789abcdef", "APP_HASH_SALES="+hash, "APP_HASH_SUPPORT="+hash)
+	c.start()
+	for _, test := range []struct{ user, password, served string }{
+		{"sales", "a-long-password", "owner@example.com"}, {"support", "a-long-password", "support@example.com"}, {"sales", "another-password", ""}, {"", "", ""},
+	} {
+		r, _ := http.NewRequest(http.MethodGet, "/", nil)
+		if test.user != "" {
+			r.SetBasicAuth(test.user, test.password)
+		}
+		a := c.get("/crm/v8/Leads", "Authorization", r.Header.Get("Authorization"))
+		if test.served != "" {
+			if !a.served() || a.Header.Get("X-Sim-User") != test.served {
+				t.Errorf("%+v: %s %v %s", test, a.Status, a.Header, a.body)
+			}
+			continue
+		}
+		wantProblem(t, a, "key-refused", http.StatusUnauthorized)
+		if a.Header.Get("WWW-Authenticate") == "" {
+			t.Errorf("%+v: %v", test, a.Header)
+		}
 	}
 }

@@ -487,6 +487,52 @@ func TestTraceIsRefused(t *testing.T) {
 	wantTokenCalls(t, server, 0)
 }
 
+// TestAnswersOfCaddy: what Caddy answers before the proxy sees a request is as docs/errors.md lists it, and Zoho hears
+// nothing of it.
+func TestAnswersOfCaddy(t *testing.T) {
+	t.Parallel()
+	c, server, _ := startSimulated(t, zohosim.Options{})
+	table, _, _ := strings.Cut(readDoc(t, "docs/errors.md"), "\n## caller-refused")
+	_, table, _ = strings.Cut(table, "\n## Answers that Caddy gives")
+	host := "Host: " + c.hostport() + "\r\nConnection: close\r\n"
+	for _, test := range []struct {
+		text   string
+		status int
+	}{
+		{"GET /crm/v8/Leads?" + strings.Repeat("a", 30_000) + " HTTP/1.1\r\n" + host, 431},
+		{"GET /crm/v8/Leads HTTP/1.1\r\nConnection: close\r\n", 400},
+		{"GET /crm/v8/Leads HTTP/1.1\r\nHost:\r\nConnection: close\r\n", 400},
+		{"GET /crm/v8/Leads HTTP/1.1\r\nHost: one\r\n" + host, 400},
+		{"GET /crm/v8/Lea ds HTTP/1.1\r\n" + host, 400},
+		{"GET /crm/v8/%zz HTTP/1.1\r\n" + host, 400},
+		{"GET /crm/v8/Leads HTTP/1.1\r\nX-Text: a\x01b\r\n" + host, 400},
+		{"GET /crm/v8/Leads HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n" + host, 400},
+		{"GET /crm/v8/Leads HTTP/1.1\r\nExpect: everything\r\n" + host, 417},
+		{"POST /crm/v8/Leads HTTP/1.1\r\nTransfer-Encoding: identity\r\n" + host, 501},
+		{"POST /crm/v8/Leads HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n" + host, 501},
+		{"GET /crm/v8/Leads HTTP/2.0\r\n" + host, 505},
+		{"OPTIONS * HTTP/1.1\r\n" + host, 200},
+	} {
+		a := c.send(t, test.text+"\r\n")
+		if a.StatusCode != test.status || a.problem() != "" {
+			t.Errorf("%.80q: %s %q, want %d", test.text, a.Status, a.problem(), test.status)
+		}
+		if !strings.Contains(table, fmt.Sprintf("\n| %d", test.status)) {
+			t.Errorf("docs/errors.md has no row of %d", test.status)
+		}
+	}
+	wantTokenCalls(t, server, 0)
+	closes := c.dial(t).(*net.TCPConn)
+	defer closes.Close()
+	server.AddFault(zohosim.Fault{Where: "books", Kind: zohosim.FaultHang})
+	_, _ = io.WriteString(closes, "GET /books/v3/contacts HTTP/1.1\r\n"+host+"\r\n")
+	_ = closes.CloseWrite()
+	if a, err := readAnswer(http.ReadResponse(bufio.NewReader(closes), nil)); err == nil && a.StatusCode != 499 {
+		t.Errorf("who closes the sending side: %s", a.Status)
+	}
+	server.ClearFaults("")
+}
+
 // TestSlowAndIdleCallers, S-59: thousands of idle connections, some that never end a
 // header, and an upload without end to a server that does not read: the others are
 // served, and memory is bounded.

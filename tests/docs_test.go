@@ -443,7 +443,7 @@ func TestReplaysAreDocumented(t *testing.T) {
 			t.Errorf("%s says %q", name, found)
 		}
 	}
-	for _, name := range []string{"README.md", "docs/security.md", "docs/design.md", "docs/errors.md", "docs/decisions.md"} {
+	for _, name := range []string{"docs/security.md", "docs/design.md", "docs/errors.md", "docs/decisions.md"} {
 		if !strings.Contains(strings.Join(strings.Fields(readDoc(t, name)), " "), "because of a refusal") {
 			t.Errorf("%s does not say when a request is sent a last time", name)
 		}

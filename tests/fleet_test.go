@@ -49,6 +49,7 @@ type fleet struct {
 	replicas []*proxy
 	accounts []string
 	grants   map[string]string // by account
+	before   int               // store errors when token calls were last begun to be counted
 }
 
 // startFleet starts so many replicas, for accounts whose grants are stored.
@@ -123,7 +124,25 @@ func (f *fleet) everywhere() {
 // tokenCalls counts those since the last call.
 func (f *fleet) tokenCalls() func() int {
 	before := f.zoho.Stats().TokenRequests
+	f.before = f.storeErrors()
 	return func() int { return f.zoho.Stats().TokenRequests - before }
+}
+
+// wantTokenCalls compares a count of token calls. Where the machine is so busy that Redis gets no time to answer, Redis is
+// away for a replica, which may then ask for a token of its own: the log has each of these, and they are allowed for.
+func (f *fleet) wantTokenCalls(when string, n, want int) {
+	f.t.Helper()
+	if late := f.storeErrors() - f.before; n < want || n > want+late {
+		f.t.Errorf("%s: %d token calls, want %d (Redis did not answer %d times)", when, n, want, late)
+	}
+}
+
+// storeErrors counts those that the replicas have logged.
+func (f *fleet) storeErrors() (n int) {
+	for _, c := range f.replicas {
+		n += strings.Count(c.output.String(), `"logger":"zoho","msg":"store"`)
+	}
+	return n
 }
 
 // TestFleetStorm: a thousand calls at once meet forty dead tokens at three replicas, and forty token
@@ -133,19 +152,13 @@ func TestFleetStorm(t *testing.T) {
 	f := startFleet(t, zohosim.Options{}, 3, 40)
 	calls := f.tokenCalls()
 	f.everywhere()
-	if n := calls(); n != len(f.accounts) {
-		t.Errorf("%d token calls at first", n)
-	}
+	f.wantTokenCalls("at first", calls(), len(f.accounts))
 	f.zoho.RevokeAccess("")
 	calls = f.tokenCalls()
 	spread(1000, 1000, func(i int) { f.replicas[i%3].forAccount(f.accounts[i%len(f.accounts)]) })
-	if n := calls(); n != len(f.accounts) {
-		t.Errorf("%d token calls after a revocation", n)
-	}
+	f.wantTokenCalls("after a revocation", calls(), len(f.accounts))
 	f.everywhere()
-	if n := calls(); n != len(f.accounts) {
-		t.Errorf("%d token calls", n)
-	}
+	f.wantTokenCalls("afterwards", calls(), len(f.accounts))
 }
 
 // TestFleetLeaderKilled: the replica that asks is killed, and another one asks when its lease is
@@ -343,15 +356,11 @@ func TestFleetRollingUpgrade(t *testing.T) {
 				want += 1 + len(f.accounts)
 			}
 		}
-		if n := calls(); n != want {
-			t.Errorf("%d token calls, want %d", n, want)
-		}
+		f.wantTokenCalls("a build later", calls(), want)
 	}
 	l.stop()
 	f.everywhere()
-	if n := calls(); n != want {
-		t.Errorf("%d token calls afterwards, want %d", n, want)
-	}
+	f.wantTokenCalls("afterwards", calls(), want)
 	t.Logf("%d calls, %d failed, %d token calls", l.calls.Load(), l.failed.Load(), want)
 }
 
@@ -594,9 +603,7 @@ func TestFleetFailover(t *testing.T) {
 	f.zoho.RevokeAccess("")
 	calls = f.tokenCalls()
 	f.everywhere()
-	if n := calls(); n != len(f.accounts) {
-		t.Errorf("%d token calls after a revocation", n)
-	}
+	f.wantTokenCalls("after a revocation", calls(), len(f.accounts))
 }
 
 // newClusterFleet starts three replicas with a Redis of several nodes.
@@ -623,7 +630,5 @@ func TestFleetInCluster(t *testing.T) {
 	f.everywhere()
 	f.zoho.RevokeAccess("")
 	f.everywhere()
-	if n := calls(); n != 2*len(f.accounts) {
-		t.Errorf("%d token calls", n)
-	}
+	f.wantTokenCalls("in all", calls(), 2*len(f.accounts))
 }

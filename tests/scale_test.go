@@ -49,7 +49,7 @@ func TestScale(t *testing.T) {
 	for _, n := range []int{1_000, 10_000} {
 		t.Run(fmt.Sprint("redis ", n), func(t *testing.T) { rows = append(rows, scaleOfRedis(t, n)) })
 	}
-	fmt.Println("| store | accounts | start | first token | a token for each | a call for each | memory each | scrape | disk syncs a token | Redis commands a token | idle, a second | Redis memory each |")
+	fmt.Println("| store | accounts | start | first token | a token for each | a call for each | memory each | scrape | disk syncs per token | Redis commands per token | idle, a second | Redis memory each |")
 	fmt.Println("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
 	for _, r := range rows {
 		redis := "— | — | —"

@@ -223,7 +223,7 @@ type outcome struct {
 const (
 	toldSuccess = "success"
 	toldZohos   = "500 of Zoho's own"
-	toldBroken  = "502, since Zoho broke the connection"
+	toldBroken  = "502, because Zoho broke the connection"
 )
 
 // soakCall makes a call as an app would, and tries nothing again.
@@ -340,10 +340,10 @@ func soakTable(columns []*tally) string {
 			}
 		}
 	}
-	row("errors that Zoho's API did not make", func(s *tally) string {
+	row("errors that did not come from Zoho's API", func(s *tally) string {
 		return fmt.Sprintf("%d (%.2f %%)", s.errors(), 100*float64(s.errors())/float64(s.calls))
 	})
-	row("uploads lost by them", func(s *tally) string { return fmt.Sprintf("%d of %d", s.lost, s.uploads) })
+	row("uploads that these errors lost", func(s *tally) string { return fmt.Sprintf("%d of %d", s.lost, s.uploads) })
 	row("token calls", func(s *tally) string { return strconv.Itoa(s.tokenCalls) })
 	return b.String()
 }

@@ -70,7 +70,7 @@ func (p *processor) compare(ctx context.Context, dir, origin string) error {
 		}
 	}
 	fmt.Printf("%d rounds of %d calls by %d callers, answers of 1 KiB, loopback. Medians of the ratio to the first line in the same round,\nand where they are with a probability of 95 %%.\n\n", p.rounds, p.calls, callers)
-	fmt.Println("| proxy | processor time a call | 95 % | calls a second | memory |")
+	fmt.Println("| proxy | processor time per call | 95 % | calls per second | memory |")
 	fmt.Println("| --- | --- | --- | --- | --- |")
 	for _, c := range contenders {
 		from, to := c.took.interval()

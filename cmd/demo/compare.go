@@ -27,13 +27,13 @@ type scenario struct {
 
 var scenarios = []scenario{
 	{"Zoho revokes every access token", 0, revoked, revokedCron},
-	{"tokens end while the app POSTs", hour, ended, endedCron},
+	{"tokens expire while the app sends POSTs", hour, ended, endedCron},
 	{"Books refuses an app without the scope", 0, badScope, badScopeCron},
 	{"twelve deployments in ten minutes, then the token is revoked", 0, deployed, deployedCron},
-	{"Accounts is out of reach for an hour, from before the token's end", hour, unreachable, unreachableCron},
+	{"Zoho Accounts is unreachable for an hour, starting before the token expires", hour, unreachable, unreachableCron},
 }
 
-// compare plays the scenarios and prints a table in Markdown; the README has it.
+// compare plays the scenarios and prints a table in Markdown; docs/how-it-works.md has it.
 func compare(ctx context.Context, config string) error {
 	fmt.Println("| what happens | with this proxy | with a cron job that writes a token into a web server's " +
 		"configuration |")
@@ -87,7 +87,7 @@ func revoked(ctx context.Context, s *stage) (string, error) {
 	if all.failed() != 0 || s.tokenCalls()-before != 1 {
 		return "", fmt.Errorf("%d of %d calls failed, %d token calls", all.failed(), calls, s.tokenCalls()-before)
 	}
-	return fmt.Sprintf("0 of %d calls fail, each is executed once; 1 token call", calls), all.once()
+	return fmt.Sprintf("0 of %d calls fail, and each runs once; 1 token call", calls), all.once()
 }
 
 func revokedCron(ctx context.Context, c *cron) (string, error) {
@@ -102,8 +102,8 @@ func revokedCron(ctx context.Context, c *cron) (string, error) {
 	if again := c.burst(ctx, calls); again.failed() != 0 {
 		return "", fmt.Errorf("%d calls failed after the job had run", again.failed())
 	}
-	return fmt.Sprintf("%d of %d calls fail with Zoho's %d, and all others until the job runs next, up "+
-		"to 50 minutes", calls, calls, all[0].status), all.once()
+	return fmt.Sprintf("%d of %d calls fail with Zoho's %d, and so do all others until the job's "+
+		"next run, up to 50 minutes later", calls, calls, all[0].status), all.once()
 }
 
 func ended(ctx context.Context, s *stage) (string, error) {
@@ -120,7 +120,7 @@ func ended(ctx context.Context, s *stage) (string, error) {
 	if n := s.tokenCalls() - before; n < 1 || n > int(passed/(hour-unused)) {
 		return "", fmt.Errorf("%s in %s, in which a token lives for %s", countTokenCalls(n), passed, hour)
 	}
-	return "none fails in 100 minutes; a token call about every 45 minutes", nil
+	return "no call fails in 100 minutes; a token call about every 45 minutes", nil
 }
 
 func endedCron(ctx context.Context, c *cron) (string, error) {
@@ -146,7 +146,7 @@ func endedCron(ctx context.Context, c *cron) (string, error) {
 	if from == 0 {
 		return "", errors.New("no call failed though a run was missed")
 	}
-	return fmt.Sprintf("none fails in 100 minutes either, with %s; when the job misses a run, all fail for %d of them",
+	return fmt.Sprintf("no call fails in 100 minutes either, with %s; when the job misses a run, every call fails for %d minutes",
 		countTokenCalls(kept), tens(to-from)), nil
 }
 
@@ -176,7 +176,7 @@ func badScope(ctx context.Context, s *stage) (string, error) {
 		err = fmt.Errorf("verdict %q, %d token calls", verdict, tokenCalls)
 	}
 	return fmt.Sprintf("Zoho's 401, marked `%s`; %d token calls for %d refusals of a token younger than a "+
-		"minute, an older one is renewed once",
+		"minute; an older token is renewed once",
 		verdict, tokenCalls, calls), err
 }
 
@@ -218,8 +218,8 @@ func deployedCron(ctx context.Context, c *cron) (string, error) {
 		return "", err
 	}
 	all := c.burst(ctx, calls)
-	return fmt.Sprintf("%d token calls, %d of them blocked; then %d of %d calls fail, also when the job runs, "+
-		"for up to ten minutes",
+	return fmt.Sprintf("%d token calls, %d of them blocked; then %d of %d calls fail for up to ten "+
+		"minutes, even after the job runs",
 		tokens, blocked, all.failed(), calls), all.once()
 }
 
@@ -251,9 +251,8 @@ func unreachable(ctx context.Context, s *stage) (string, error) {
 			return "", fmt.Errorf("status %d with Retry-After %q", o.status, o.retryAfter)
 		}
 	}
-	return "no call fails while the token lives; then 503 with `Retry-After`; " +
-		"recovers by itself within 75 seconds of Accounts coming back, or two minutes if Accounts asked for a " +
-		"longer wait", nil
+	return "no call fails while the token is valid; then calls get 503 with `Retry-After`; the proxy recovers on its own " +
+		"within 75 seconds after Accounts is back, or two minutes if Accounts asked for a longer wait", nil
 }
 
 func unreachableCron(ctx context.Context, c *cron) (string, error) {
@@ -278,6 +277,6 @@ func unreachableCron(ctx context.Context, c *cron) (string, error) {
 			refusal = o
 		}
 	}
-	return fmt.Sprintf("no call fails while the token lives; then all with Zoho's %d, until the job runs next, "+
-		"here about %d minutes after Accounts", refusal.status, tens(to-up)), nil
+	return fmt.Sprintf("no call fails while the token is valid; then every call fails with Zoho's %d until the job's next run, "+
+		"here about %d minutes after Accounts is back", refusal.status, tens(to-up)), nil
 }

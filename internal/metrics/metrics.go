@@ -5,6 +5,7 @@ package metrics
 import (
 	"errors"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -14,8 +15,11 @@ import (
 )
 
 // maxAccountSeries is the number of accounts of a client up to which each has
-// series of its own; above it only the counts per client and state are exported.
+// series of its own. Above it only as many accounts in trouble have them.
 const maxAccountSeries = 1000
+
+// lowBudget is what deploy/alerts.yaml rings at.
+const lowBudget = 2
 
 // Metrics lives with the shared state, so that counters survive reloads; each
 // configuration's registry gets the same collectors.
@@ -369,15 +373,25 @@ func (c Connections) Collect(out chan<- prometheus.Metric) {
 			counts[s.State]++
 			all++
 		}
-		if all <= maxAccountSeries {
-			for s := range statuses {
-				collectConnection(out, s)
+		room := maxAccountSeries
+		for s := range statuses {
+			if all > maxAccountSeries && !inTrouble(s) {
+				continue
 			}
+			if room--; room < 0 {
+				break
+			}
+			collectConnection(out, s)
 		}
 		for _, state := range connectionStates {
 			out <- prometheus.MustNewConstMetric(descStates, prometheus.GaugeValue, float64(counts[state]), name, state)
 		}
 	}
+}
+
+// inTrouble reports whether an alert rings for a connection.
+func inTrouble(s tokencache.Status) bool {
+	return s.State != tokencache.StateOK && slices.Contains(connectionStates, s.State) || s.BudgetLeft <= lowBudget
 }
 
 func collectConnection(out chan<- prometheus.Metric, s tokencache.Status) {

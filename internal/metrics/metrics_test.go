@@ -2,6 +2,8 @@ package metrics
 
 import (
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"testing"
 
@@ -53,6 +55,57 @@ func countSeries(t *testing.T, c prometheus.Collector) (n int) {
 		n += len(family.Metric)
 	}
 	return n
+}
+
+// TestAccountsInTrouble: of more accounts than have series, those have them that an alert is to ring for.
+func TestAccountsInTrouble(t *testing.T) {
+	statuses := func(n int, trouble ...tokencache.Status) Connections {
+		return func(yield func(string, iter.Seq[tokencache.Status]) bool) {
+			yield("main", func(yield func(tokencache.Status) bool) {
+				for i := range n {
+					s := tokencache.Status{Key: tokencache.Key{Client: "main", Account: fmt.Sprint("a", i)}, State: tokencache.StateOK, BudgetLeft: 10}
+					if i >= n-len(trouble) {
+						s.State, s.BudgetLeft = trouble[i-n+len(trouble)].State, trouble[i-n+len(trouble)].BudgetLeft
+					}
+					if !yield(s) {
+						return
+					}
+				}
+			})
+		}
+	}
+	accounts := func(c Connections) map[string]bool {
+		registry := prometheus.NewPedanticRegistry()
+		registry.MustRegister(c)
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := make(map[string]bool)
+		for _, family := range families {
+			for _, series := range family.Metric {
+				for _, label := range series.Label {
+					if label.GetName() == "account" {
+						found[label.GetValue()] = true
+					}
+				}
+			}
+		}
+		return found
+	}
+	if n := len(accounts(statuses(maxAccountSeries))); n != maxAccountSeries {
+		t.Errorf("%d of %d accounts have series", n, maxAccountSeries)
+	}
+	got := accounts(statuses(3000,
+		tokencache.Status{State: tokencache.StateDead, BudgetLeft: 10}, tokencache.Status{State: tokencache.StateContended, BudgetLeft: 10},
+		tokencache.Status{State: tokencache.StateNotConnected, BudgetLeft: 10}, tokencache.Status{State: tokencache.StateOK, BudgetLeft: 2}))
+	if want := map[string]bool{"a2996": true, "a2997": true, "a2999": true}; !maps.Equal(got, want) {
+		t.Errorf("accounts with series: %v, want %v", got, want)
+	}
+	all := slices.Repeat([]tokencache.Status{{State: tokencache.StateDead}}, 3000)
+	if n := len(accounts(statuses(3000, all...))); n != maxAccountSeries {
+		t.Errorf("%d of 3000 dead accounts have series", n)
+	}
 }
 
 // TestBegin: what an alert looks at is there before anything has happened, and is counted on from 0.

@@ -165,8 +165,8 @@ func (p *Problem) Response(r *http.Request) *http.Response {
 // Connect is for a tunnel, inside of which no token can be attached.
 func Connect() *Problem {
 	return &Problem{Status: http.StatusMethodNotAllowed, Code: CodeConnectUnsupported, Title: "CONNECT is not served",
-		Detail: "this proxy cannot attach a token inside a tunnel: point the app's base URL at it instead of " +
-			"setting it as HTTPS proxy, for example http://localhost:8080/crm/v8/Leads"}
+		Detail: "this proxy cannot attach a token inside a tunnel: instead of setting it as HTTPS proxy, point the app's base URL " +
+			"at it, for example http://localhost:8080/crm/v8/Leads; for http:// URLs, set the client not to tunnel"}
 }
 
 // Trace is for TRACE: whoever answers it sends back what it was sent, the token included (RFC
