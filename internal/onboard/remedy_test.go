@@ -20,7 +20,7 @@ func TestRemedies(t *testing.T) {
 		tokencache.KindDead:      "give consent: connect it",
 		tokencache.KindRejected:  "Compare client_id, client_secret and data_center",
 		tokencache.KindThrottled: "see who else asks for tokens",
-		tokencache.KindTemporary: "see name resolution",
+		tokencache.KindTemporary: "check name resolution",
 	} {
 		pages := testPages(t)
 		pages.Client.Cache.Fetch = func(context.Context, tokencache.Key, tokencache.Grant) (tokencache.Fetched, error) {
