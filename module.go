@@ -145,7 +145,12 @@ func (a *App) checkKeys() error {
 		value, err := key.Resolve()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("zoho: encryption_key: %w", err))
-		} else if secret.Guessable(value) {
+			continue
+		}
+		if secret.HasQuotes(value) {
+			a.logger.Warn(secret.QuotesWarning, zap.String("encryption_key", key.String()))
+		}
+		if secret.Guessable(value) {
 			a.logger.Warn(secret.GuessableWarning, zap.String("encryption_key", key.String()))
 		}
 	}
@@ -395,7 +400,7 @@ func (a *App) startSites() {
 	for _, walk := range walks {
 		walk.Tell()
 	}
-	found, _ := sites.Examine(walks)
+	found := sites.Examine(walks)
 	for _, f := range found {
 		if f.Result == adminapi.ResultWarning {
 			a.logger.Warn(f.Line())

@@ -370,6 +370,7 @@ func (s *stage) setup(env *testscript.Env) error {
 	}
 	s.start()
 	env.Setenv("ADMIN", s.admin)
+	env.Setenv("CLIENT_ID", clientID)
 	env.Setenv("PAGES", s.pages())
 	env.Setenv("PROXY", strings.TrimPrefix(s.url, "http://"))
 	env.Setenv("SIMULATOR", strings.TrimPrefix(s.zohoURL, "http://"))
@@ -419,7 +420,7 @@ func (s *stage) consent(ts *testscript.TestScript, neg bool, args []string) {
 	stdin, err := cmd.StdinPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
-	address := regexp.MustCompile(`http\S+/oauth/v2/auth\?\S+`)
+	address := regexp.MustCompile(`http[^\s"]+/oauth/v2/auth\?[^\s"]+`)
 	s.waitFor("the address", func() bool { return address.MatchString(out.String() + said.String()) })
 	b := newBrowser(s.t)
 	callback := b.stopAt("/callback", func() answer { return b.get(address.FindString(out.String() + said.String())) })

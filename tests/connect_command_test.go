@@ -244,7 +244,7 @@ func TestAnswerAtATerminal(t *testing.T) {
 		return term
 	}
 	connect("ann@example.com", "", 0)
-	if term := connect("ben@example.com", "no", 1); !strings.Contains(term.out.String(), "the grant of before stays") {
+	if term := connect("ben@example.com", "no", 1); !strings.Contains(term.out.String(), "The old grant stays") {
 		t.Error(term.out.String())
 	}
 	connect("ben@example.com", "yes", 0)
@@ -255,6 +255,35 @@ func TestAnswerAtATerminal(t *testing.T) {
 	term.waitsFor("then press Enter: ")
 	term.types("\x03")
 	term.ends(t, 1)
+}
+
+// TestSecretsAtATerminal: tokens that are pasted there are asked for, and not shown.
+func TestSecretsAtATerminal(t *testing.T) {
+	t.Parallel()
+	c, server := startOnboarding(t, zohosim.Options{})
+	var tokens []string
+	for _, user := range []string{"ann@example.com", "ben@example.com", "cleo@example.com"} {
+		tokens = append(tokens, server.Grant(clientID, user, "us", "ZohoCRM.modules.ALL"))
+	}
+	c.secrets = append(c.secrets, tokens...)
+	hidden := func(term *terminal, keys string) {
+		term.waitsFor("(not shown), then press Enter")
+		term.types(keys)
+		term.ends(t, 0)
+		for _, token := range tokens {
+			if strings.Contains(term.out.String(), token) {
+				t.Errorf("a token is shown: %s", term.out.String())
+			}
+		}
+	}
+	hidden(c.atTerminal(t, "zoho", "import", "main", "one"), tokens[0]+"x\x7f\r")
+	batch := c.atTerminal(t, "zoho", "import", "main", "--batch")
+	hidden(batch, fmt.Sprintf("{\"account\": \"two\", \"refresh_token\": %q}\r\n{\"account\": \"three\", \"refresh_token\": %q}\r\x04", tokens[1], tokens[2]))
+	for _, line := range []string{"line 1: two connected", "line 3: three connected"} {
+		if !strings.Contains(batch.out.String(), line) {
+			t.Errorf("no %q: %s", line, batch.out.String())
+		}
+	}
 }
 
 // TestPasteInBrowser: the browser in which a consent of `caddy zoho connect` ends says

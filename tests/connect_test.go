@@ -636,7 +636,7 @@ func TestInTheBrowser(t *testing.T) {
 
 	// Somebody else consents: the page asks.
 	begin("default").press("Ask for consent").accept("ben@example.com").heading("Somebody else than before").keep("somebody-else")
-	w.press("Keep the one before").heading("Nothing was changed").says("The grant of before stays").keep("nothing-changed")
+	w.press("Keep the one before").heading("Nothing was changed").says("The old grant stays").keep("nothing-changed")
 	if info := c.connections("?account=default").Connections[0]; info.User != "user@example.com" {
 		t.Errorf("%s holds it", info.User)
 	}

@@ -233,7 +233,7 @@ func TestAnotherUserWithoutScopes(t *testing.T) {
 		t.Errorf("not who gave it: %s", stdout)
 	}
 	_, stderr := c.runInput(server.Code(grant("eve@example.com")), 1, "zoho", "connect", "shop", "--self-client")
-	if !strings.Contains(stderr, "connected by ann@example.com") || !strings.Contains(stderr, "the grant of before stays") {
+	if !strings.Contains(stderr, "connected by ann@example.com") || !strings.Contains(stderr, "The old grant stays") {
 		t.Errorf("not asked: %s", stderr)
 	}
 	token := server.Grant(clientID, "eve@example.com", "us", "AaaServer.profile.READ")

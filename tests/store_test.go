@@ -311,9 +311,11 @@ func TestAllKeysLost(t *testing.T) {
 	if stdout, _, _ := c.run("zoho", "doctor"); strings.Contains(stdout+c.output.String(), "API console locks it") || strings.Count(stdout+c.output.String(), "a part of the store cannot be opened") < 2 {
 		t.Errorf("that it is locked is told as if to come: %s", stdout)
 	}
-	_, stderr := c.runInput(grant, 1, "zoho", "import", "main", "shop")
-	if !strings.Contains(stderr, "none of the keys opens it") || !strings.Contains(stderr, "--replace does that") {
-		t.Errorf("import says %s", stderr)
+	for _, command := range []string{"import main shop", "connect main shop --self-client"} { // before any input
+		_, stderr := c.runInput("", 1, append([]string{"zoho"}, strings.Fields(command)...)...)
+		if !strings.Contains(stderr, "none of the keys opens it") || !strings.Contains(stderr, "--replace does that") {
+			t.Errorf("%s says %s", command, stderr)
+		}
 	}
 	if now, _ := os.ReadFile(path); !bytes.Equal(now, was) {
 		t.Error("grants.db was written")
@@ -348,24 +350,42 @@ func TestAllKeysLost(t *testing.T) {
 	c.wantShop("")
 }
 
-// TestAskedToReplaceUnreadable: at a terminal connect asks before it asks for a consent.
+// TestAskedToReplaceUnreadable: at a terminal a person is asked whether to lose a grant before being asked for a code or
+// a token.
 func TestAskedToReplaceUnreadable(t *testing.T) {
-	c, server, _ := newStored(t)
+	c, server, grant := newStored(t)
 	c.newSecret(server, "second-secret-of-the-console-0001")
 	c.setenv("ZOHO_CLIENT_OPTIONS=scopes ZohoCRM.modules.ALL")
 	c.start()
 	connect := func(answer string, code int) {
 		t.Helper()
 		term := c.atTerminal(t, "zoho", "connect", "main", "shop", "--self-client")
-		term.waitsFor("then press Enter: ")
-		term.types(server.SelfClientCode(clientID, "ZohoCRM.modules.ALL", "ZohoBooks.fullaccess.all") + "\r")
 		term.waitsFor("Replace the grant? [y/N]")
 		term.types(answer + "\r")
+		if answer == "y" {
+			term.waitsFor("then press Enter: ")
+			term.types(server.SelfClientCode(clientID, "ZohoCRM.modules.ALL", "ZohoBooks.fullaccess.all") + "\r")
+		}
 		term.ends(t, code)
 	}
 	connect("n", 1)
 	c.wantShop("store")
 	connect("y", 0)
+	c.wantShop("")
+
+	c.stop()
+	if err := errors.Join(os.Remove(c.masterKey()), os.Remove(filepath.Join(c.storeDir(), "tokens.db"))); err != nil {
+		t.Fatal(err)
+	}
+	c.newSecret(server, "third-secret-of-the-console-00001")
+	c.start()
+	c.wantShop("store")
+	term := c.atTerminal(t, "zoho", "import", "main", "shop")
+	term.waitsFor("Replace the grant? [y/N]")
+	term.types("yes\r")
+	term.waitsFor("(not shown), then press Enter: ")
+	term.types(grant + "\r")
+	term.ends(t, 0)
 	c.wantShop("")
 }
 

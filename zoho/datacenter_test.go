@@ -255,7 +255,13 @@ func TestUnknownDataCenter(t *testing.T) {
 		"accounts.zoho.ca": `unknown data center "accounts.zoho.ca": did you mean "ca"? (Canada is ca at accounts.zohocloud.ca)`,
 		"gb":               `unknown data center "gb": did you mean "uk"? (uk at accounts.zoho.uk)`,
 		"usa":              `unknown data center "usa": did you mean "us"? (us at accounts.zoho.com)`,
-		"mars":             `unknown data center "mars": use one of us, eu, in, au, jp, ca, sa, uk, ae, sg, inec, cn, or two URLs, of accounts server and API`,
+		"'us'":             `unknown data center "'us'": did you mean "us"? (us at accounts.zoho.com)`,
+		"us,eu": "\"us,eu\" names several data centers: write one, as in `data_center us`; only a client that serves accounts of several " +
+			"lists them, its home first, with spaces and no commas: `data_center us eu`",
+		"EU; usa": "\"EU; usa\" names several data centers: write one, as in `data_center eu`; only a client that serves accounts of several " +
+			"lists them, its home first, with spaces and no commas: `data_center eu us`",
+		"us,mars": `unknown data center "mars": use one of us, eu, in, au, jp, ca, sa, uk, ae, sg, inec, cn, or two URLs, of accounts server and API`,
+		"mars":    `unknown data center "mars": use one of us, eu, in, au, jp, ca, sa, uk, ae, sg, inec, cn, or two URLs, of accounts server and API`,
 	}
 	for s, want := range tests {
 		if got := zoho.UnknownDataCenter(s).Error(); got != want {

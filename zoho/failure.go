@@ -97,6 +97,19 @@ func (f *Failure) Error() string {
 	return cut(b.String(), maxError)
 }
 
+// What says what happened in words for people, and Said what the server said of it.
+func (f *Failure) What() string {
+	return cause.Of(f.cause(), cause.Facts{Server: f.dataCenter.Accounts}).What
+}
+
+// Said is the code of the server, and its description if it gave one.
+func (f *Failure) Said() string {
+	if f.reason != "" {
+		return codeText(f.Code) + ": " + f.reason
+	}
+	return codeText(f.Code)
+}
+
 // Hint says in one sentence what to do about the failure.
 func (f *Failure) Hint() string {
 	facts := cause.Facts{Server: f.dataCenter.Accounts}
@@ -202,6 +215,13 @@ var errorCodes = map[string]FailureKind{
 
 // codeLike tells an unknown code from a translated sentence.
 var codeLike = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)+$`)
+
+// FromOAuth reports whether the failure is an error response as authorization servers give it (RFC 6749, section 5.2),
+// whatever it says.
+func (f *Failure) FromOAuth() bool {
+	answered := f.Status == http.StatusOK || f.Status == http.StatusBadRequest || f.Status == http.StatusUnauthorized
+	return answered && codeLike.MatchString(f.Code)
+}
 
 // refusal understands a JSON reply that holds no token.
 func (raw rawReply) refusal(fields replyFields, g grantType, secrets []string) *Failure {

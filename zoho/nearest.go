@@ -37,7 +37,7 @@ var serviceWords = map[string]string{
 // name: a domain, an accounts URL, a country, a slip of the pen. "" if nothing
 // is near.
 func NearestDataCenter(s string) string {
-	s = strings.ToLower(strings.TrimSpace(s))
+	s = strings.ToLower(strings.Trim(s, " \t\r\n\"'"))
 	_, rest, ok := strings.Cut(s, "://")
 	if ok {
 		s = rest
@@ -79,6 +79,9 @@ func DataCenterCodes() []string {
 // know: it lists the codes, or proposes the one that was probably meant, with
 // the accounts server by which the operator can tell.
 func UnknownDataCenter(s string) error {
+	if parts := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ';' }); len(parts) > 1 {
+		return severalDataCenters(s, parts)
+	}
 	if near, ok := LookupDataCenter(NearestDataCenter(s)); ok {
 		name := ""
 		if near.Code == "ca" {
@@ -89,6 +92,24 @@ func UnknownDataCenter(s string) error {
 	}
 	return fmt.Errorf("unknown data center %s: use one of %s, or two URLs, of accounts server and API",
 		show(s), strings.Join(DataCenterCodes(), ", "))
+}
+
+// severalDataCenters is the error for codes that were written as one.
+func severalDataCenters(s string, parts []string) error {
+	codes := make([]string, len(parts))
+	for i, part := range parts {
+		code := NormalCode(part)
+		if _, ok := LookupDataCenter(code); !ok {
+			code = NearestDataCenter(part)
+		}
+		if code == "" {
+			return UnknownDataCenter(part)
+		}
+		codes[i] = code
+	}
+	return fmt.Errorf("%s names several data centers: write one, as in `data_center %s`; only a client that serves "+
+		"accounts of several lists them, its home first, with spaces and no commas: `data_center %s`",
+		show(s), codes[0], strings.Join(codes, " "))
 }
 
 // NearestService guesses the service that name was meant to be, "" if nothing

@@ -25,6 +25,7 @@ type action struct {
 
 // actions by the last segment of the path. All take effect at once, without a reload.
 var actions = map[string]action{
+	"check":   {do: onboarding(check)},
 	"connect": {do: onboarding(connect)},
 	"device":  {do: (*Managed).device},
 	"invite":  {do: onboarding(invite)},
@@ -99,6 +100,14 @@ func dataCenter(client *onboard.Client, code string) (zoho.DataCenter, error) {
 		e.Code = "data-center-not-configured"
 	}
 	return center, e
+}
+
+// check looks whether a grant could be stored, and changes nothing.
+func check(_ context.Context, flow *onboard.Flow, client *onboard.Client, account string, req adminapi.CheckRequest) (any, error) {
+	if _, err := dataCenter(client, req.DataCenter); err != nil {
+		return nil, err
+	}
+	return struct{}{}, flow.MayConnect(client, account, req.ReplaceUnreadable)
 }
 
 func connect(
@@ -179,12 +188,12 @@ func selfClient(
 	if err != nil {
 		return nil, err
 	}
-	cb, err := onboard.ParsePasted(req.SelfClient)
+	code, err := onboard.ParseSelfClient(client, req.SelfClient)
 	if err != nil {
 		return nil, err
 	}
 	replace := req.Replace || req.ReplaceUnreadable && flow.Unreadable(client, account)
-	return flow.SelfClient(ctx, client, center, account, cb.Code, replace, req.RevokeOld)
+	return flow.SelfClient(ctx, client, center, account, code, replace, req.RevokeOld)
 }
 
 // finish ends a consent by the callback, or the code of it, that was pasted.

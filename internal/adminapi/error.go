@@ -21,6 +21,7 @@ const (
 	CodeUnknownClient  = "unknown-client"
 	CodeUnknownAccount = "unknown-account"
 	CodeAccountName    = "account-name" // onboarding's
+	CodeBadLine        = "bad-line"     // of a batch; the commands' own
 )
 
 // Error is an error as the admin API answers it, with what a program needs to go

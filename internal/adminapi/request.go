@@ -6,6 +6,12 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 )
 
+// CheckRequest asks whether a grant could be stored for an account, before anybody is asked for a code or a token.
+type CheckRequest struct {
+	DataCenter        string `json:"data_center,omitempty"`
+	ReplaceUnreadable bool   `json:"replace_unreadable,omitempty"` // also one that cannot be read
+}
+
 // ConnectRequest begins a consent when it is empty, and otherwise ends one: with what
 // the browser ended at, with a self client's code, or by confirming.
 type ConnectRequest struct {

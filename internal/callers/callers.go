@@ -122,6 +122,9 @@ func prefixOf(expression string) (none netip.Prefix, err error) {
 	prefix, err := caddyhttp.CIDRExpressionToPrefix(expression)
 	if err != nil {
 		hint := words.DidYouMean(expression, ruleWords)
+		if strings.EqualFold(expression, "localhost") {
+			hint = " (did you mean loopback?)"
+		}
 		if isNumber(expression) {
 			hint = " (for a user id write `uid " + expression + "`)"
 		}

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
 // Cause names a reason. The first ones are the words of tokencache.Kind.
@@ -225,7 +227,7 @@ func (f Facts) replacer() *strings.Replacer {
 		budget = fmt.Sprintf("%d access tokens", f.Budget)
 	}
 	if f.Window > 0 {
-		window = f.Window.String()
+		window = words.Duration(f.Window)
 	}
 	if f.Lost == 1 {
 		lost = "1 access token was"
@@ -237,6 +239,7 @@ func (f Facts) replacer() *strings.Replacer {
 		"{server}", cmp.Or(f.Server, "this accounts server"),
 		"{consent}", cmp.Or(f.Consent, "connect the account again"),
 		"{doctor}", doctor,
+		"{refresh}", strings.Replace(doctor, "doctor", "refresh", 1),
 		"{budget}", budget,
 		"{window}", window,
 		"{lost}", lost,

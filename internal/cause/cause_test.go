@@ -49,7 +49,7 @@ func TestFacts(t *testing.T) {
 		{"a connection", Rejected, Facts{Client: "main", Account: "shop"}, "`caddy zoho doctor main shop` shows"},
 		{"no account", Rejected, Facts{Client: "main"}, "`caddy zoho doctor main` shows"},
 		{"no connection", Rejected, Facts{}, "`caddy zoho doctor` shows"},
-		{"a budget", Budget, Facts{Budget: 9, Window: time.Minute}, "9 access tokens were requested within 1m0s"},
+		{"a budget", Budget, Facts{Budget: 9, Window: time.Minute}, "9 access tokens were requested within 1 minute"},
 		{"one lost", Contended, Facts{Lost: 1}, "1 access token was lost early"},
 		{"three lost", Contended, Facts{Lost: 3}, "3 access tokens were lost early"},
 		{"braces in a fact", Dead, Facts{Consent: "{server}", Server: "https://x"}, "otherwise {server}"},

@@ -22,13 +22,13 @@ var credentialsTable = map[Cause]Explanation{
 		Why: table[Rejected].Why + "; or the client is not a Self Client, the only type that gets tokens " +
 			"without consent",
 		Do: "check in Zoho's API console that it is a Self Client, and compare client_id, client_secret and data_center; " +
-			"{doctor} shows more",
+			"{doctor} shows more; once it is changed there, {refresh} ends the wait",
 	},
 	ClientUnknown: {
 		What: table[ClientUnknown].What + ", or issues no token to it without consent",
 		Why:  "the client id is unknown at {server}, or the client is not a Self Client",
 		Do: "check in Zoho's API console that it is a Self Client; then that data_center is right, and enabled " +
-			"for the client there",
+			"for the client there; once that is changed, {refresh} ends the wait",
 	},
 	Budget: {
 		What: table[Budget].What,

@@ -74,6 +74,8 @@ func newBatch(cmd *cobra.Command, args []string) (*batch, int, error) {
 	}
 	b := &batch{cmd: cmd, connected: make(map[[2]string]bool)}
 	switch {
+	case list.StoreError != "":
+		return nil, exitFailed, storeFailure(list)
 	case len(args) == 1 && !slices.Contains(list.Clients, args[0]):
 		return nil, exitFailed, adminapi.Refuse(http.StatusNotFound, adminapi.CodeUnknownClient,
 			"there is no client %s%s; configured: %s",
@@ -97,8 +99,16 @@ func importBatch(cmd *cobra.Command, args []string) (int, error) {
 	if err != nil {
 		return code, err
 	}
+	from := cmd.InOrStdin()
+	if input := newInput(cmd); input.terminal >= 0 {
+		text, err := input.secretLines("the accounts, a line of JSON for each")
+		if err != nil {
+			return exitFailed, err
+		}
+		from = strings.NewReader(text)
+	}
 	last := 0
-	lines := bufio.NewScanner(cmd.InOrStdin())
+	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, adminapi.MaxBody)
 	for n := 1; lines.Scan(); n++ {
 		text := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), []byte("\ufeff")))
@@ -169,15 +179,15 @@ func (b *batch) importLine(text []byte, r *batchResult) (int, error) {
 		r.Account = line.Account
 	}
 	if err != nil {
-		return exitFailed, err
+		return exitFailed, badLine(err)
 	}
 	r.client = cmp.Or(line.Client, b.client)
 	key := [2]string{r.client, line.Account}
 	replace := boolFlag(b.cmd, "replace")
 	switch {
 	case r.client == "":
-		return exitFailed, errors.New("several clients are configured: " +
-			`name one by the argument, or by "client" in the line`)
+		return exitFailed, badLine(errors.New("several clients are configured: " +
+			`name one by the argument, or by "client" in the line`))
 	case b.connected[key] && !replace:
 		r.Status = "skipped"
 		return exitOK, nil
@@ -202,6 +212,11 @@ func (b *batch) importLine(text []byte, r *batchResult) (int, error) {
 	return exitOK, nil
 }
 
+// badLine is an error about what a line says. Nothing was sent then.
+func badLine(err error) error {
+	return &adminapi.Error{Text: err.Error(), Code: adminapi.CodeBadLine}
+}
+
 // batchFields are the names of what a line may hold.
 var batchFields = func() (names []string) {
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[batchLine]()) {
@@ -219,13 +234,13 @@ func parseBatchLine(text []byte) (line batchLine, err error) {
 	var kind *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &syntax):
-		return line, fmt.Errorf("this is no JSON (at byte %d)", syntax.Offset)
+		return line, fmt.Errorf("this is not JSON (at byte %d)", syntax.Offset)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return line, errors.New("the JSON is not whole")
+		return line, errors.New("the JSON is cut off")
 	case errors.As(err, &kind) && kind.Field == "":
-		return line, errors.New(`this is no JSON object: it has to be {"account": "…", "refresh_token": "…"}`)
+		return line, errors.New(`this is not a JSON object: it must be {"account": "…", "refresh_token": "…"}`)
 	case errors.As(err, &kind):
-		return line, fmt.Errorf("%q has to be a text in quotes", kind.Field)
+		return line, fmt.Errorf("%q must be text in quotes", kind.Field)
 	case err != nil:
 		return line, unknownField(err)
 	case line.Account == "":
@@ -236,7 +251,7 @@ func parseBatchLine(text []byte) (line batchLine, err error) {
 		return line, errors.New(`"refresh_token" is missing`)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return line, errors.New("something stands behind the JSON object: each account has a line of its own")
+		return line, errors.New("something follows the JSON object: each account needs a line of its own")
 	}
 	return line, checkAccount(`"account"`, line.Account)
 }
@@ -245,7 +260,7 @@ func parseBatchLine(text []byte) (line batchLine, err error) {
 func unknownField(err error) error {
 	name := strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`)
 	if tokenLike.MatchString(name) || len(name) > 64 {
-		return errors.New("it has an unknown field, whose name looks like a secret")
+		return errors.New("it has an unknown field whose name looks like a secret")
 	}
 	return fmt.Errorf("unknown field %q%s; known are %s",
 		name, words.DidYouMean(name, batchFields), strings.Join(batchFields, ", "))
@@ -257,7 +272,7 @@ func printBatchResult(cmd *cobra.Command, r batchResult) error {
 	}
 	text := fmt.Sprintf("line %d: %s %s", r.Line, orDash(r.Account), r.Status)
 	if r.Status == "skipped" {
-		text += ": it is connected already"
+		text += ": it is already connected"
 	}
 	if r.Error != "" {
 		text += ": " + strings.TrimSpace(r.Error+" "+r.Hint)

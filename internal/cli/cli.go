@@ -26,7 +26,7 @@ func Command(parent *cobra.Command) {
 
 	status := addCommand(parent, 0, 2, cmdStatus, &cobra.Command{
 		Use:     "status [CLIENT [ACCOUNT]]",
-		Short:   "Shows a line per connection; exits with 3 if one needs consent, with 0 if there is none",
+		Short:   "Shows one line per connection; exits with 3 if any needs consent",
 		Example: "  caddy zoho status main --state dead",
 	})
 	status.Flags().String("state", "", "Only connections in this state: "+strings.Join(adminapi.States, ", "))

@@ -52,6 +52,7 @@ func TestErrorWord(t *testing.T) {
 		{"none", adminapi.Connection{State: "ok", HasToken: true}, "-"},
 		{"over", adminapi.Connection{State: "ok", HasToken: true, LastError: "throttled: slow down", LastErrorAt: &at}, "earlier (2026-11-27 20:45): throttled: slow down"},
 		{"waiting", adminapi.Connection{State: "ok", HasToken: true, LastError: "throttled: slow down", LastErrorAt: &at, NextTry: &at}, "throttled: slow down"},
+		{"contended", adminapi.Connection{State: "contended", HasToken: true, LastError: "throttled: slow down", LastErrorAt: &at}, "earlier (2026-11-27 20:45): throttled: slow down"},
 		{"degraded", adminapi.Connection{State: "degraded", HasToken: true, LastError: "temporary: no answer", LastErrorAt: &at}, "temporary: no answer"},
 		{"no token", adminapi.Connection{State: "ok", LastError: "temporary: no answer", LastErrorAt: &at}, "temporary: no answer"},
 		{"of the store", adminapi.Connection{State: "ok", HasToken: true, LastError: "store: tokens.db: no space left"}, "store: tokens.db: no space left"},
@@ -96,15 +97,15 @@ func TestParseBatchLine(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"account": "a", "refresh_token": "secret"}`:                "",
 		`{"client": "c", "account": "a", "refresh_token": "secret"}`: "",
-		`{"account": "a", "refresh_token": 'secret'}`:                "this is no JSON (at byte 35)",
-		`{"account": "a", "refresh_token": "secret"`:                 "the JSON is not whole",
-		`{"account": "a", "refresh_token": ["secret"]}`:              `"refresh_token" has to be a text in quotes`,
+		`{"account": "a", "refresh_token": 'secret'}`:                "this is not JSON (at byte 35)",
+		`{"account": "a", "refresh_token": "secret"`:                 "the JSON is cut off",
+		`{"account": "a", "refresh_token": ["secret"]}`:              `"refresh_token" must be text in quotes`,
 		`{"account": "a", "token": "secret"}`:                        `unknown field "token" (did you mean refresh_token?); known are client, account, refresh_token, data_center`,
-		`{"account": "a", "secret` + "\u0001" + `": 1}`:              "this is no JSON",
+		`{"account": "a", "secret` + "\u0001" + `": 1}`:              "this is not JSON",
 		`{"account": "a", "refresh_token": ""}`:                      `"refresh_token" is missing`,
 		`{"account": "secret/", "refresh_token": "x"}`:               `"account" is no name for an account: 1 to 128 of letters, digits and ._@- are allowed`,
-		`"secret"`: `this is no JSON object: it has to be {"account": "…", "refresh_token": "…"}`,
-		`{"account": "a", "refresh_token": "x"}secret`: "something stands behind the JSON object: each account has a line of its own",
+		`"secret"`: `this is not a JSON object: it must be {"account": "…", "refresh_token": "…"}`,
+		`{"account": "a", "refresh_token": "x"}secret`: "something follows the JSON object: each account needs a line of its own",
 	} {
 		line, err := parseBatchLine([]byte(text))
 		switch {

@@ -12,19 +12,20 @@ import (
 
 	"github.com/caddy-zoho/caddy-zoho/internal/adminapi"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
-// connectDevice shows a code to type in elsewhere, and waits for what comes of it. Whoever ends the command ends
+// device shows a code to type in elsewhere, and waits for what comes of it. Whoever ends the command ends
 // the flow: the running Caddy polls for as long as this reads.
-func connectDevice(cmd *cobra.Command, client, account string, isNew bool, input *input) (int, error) {
-	r := connected{NewAccount: isNew}
-	code, err := confirmed(cmd, client, account, input, &r, func(agreed bool) (int, error) {
+func (b *bringing) device() (int, error) {
+	cmd, r := b.cmd, connected{NewAccount: b.isNew}
+	code, err := b.confirmed(&r, func() (int, error) {
 		req := adminapi.DeviceRequest{
 			Replace:           boolFlag(cmd, "replace"),
 			RevokeOld:         boolFlag(cmd, "revoke-old"),
-			ReplaceUnreadable: agreed,
+			ReplaceUnreadable: b.replaceUnreadable,
 		}
-		return device(cmd, client, account, req, &r)
+		return device(cmd, b.client, b.account, req, &r)
 	})
 	switch {
 	case err != nil:
@@ -99,7 +100,7 @@ func showStep(cmd *cobra.Command, step onboard.DeviceStep) {
 			fmt.Fprintf(w, "Or open this link, which has the code in it:\n%s\n", step.VerificationURLComplete)
 		}
 		fmt.Fprintf(w, "The code is good until %s, for %s. Press Ctrl-C to cancel.\n",
-			step.Expires.Local().Format(time.TimeOnly), time.Until(step.Expires).Round(10*time.Second))
+			step.Expires.Local().Format(time.TimeOnly), words.Duration(time.Until(step.Expires).Round(10*time.Second)))
 	case onboard.StepDataCenter:
 		fmt.Fprintf(w, "The account is in the data center %s: going on there.\n", step.DataCenter)
 	case onboard.StepSlowDown:

@@ -23,19 +23,19 @@ import (
 func addDoctor(parent *cobra.Command) {
 	addCommand(parent, 0, 2, cmdDoctor, &cobra.Command{
 		Use:   "doctor [CLIENT [ACCOUNT]]",
-		Short: "Looks for what is wrong, and says what to do about it",
+		Short: "Finds what is wrong, and says what to do about it",
 		Long: `
-Has the running Caddy look at its store, its sites, the clock, and for each client at
-its credentials, data centers and grants; then it calls the services that are asked for.
-For each thing that is wrong it says what it is, why, and what to do.
+Has the running Caddy check its store, its sites and the clock, and the credentials, data
+centers and grants of each client. Then it calls the services that the configuration names.
+For each problem it says what is wrong, why, and what to do.
 
-It costs no access token, unless a connection has none that lives; what that takes stays
-within the budget. Calls to services only read.
+It asks for an access token only where a connection has no live one, and stays within the
+budget. Its calls to services only read.
 
-Where Caddy cannot be reached and --config is given, it looks at that configuration.
+If Caddy cannot be reached and --config is given, it checks that configuration instead.
 
-Exits with 0 if nothing has failed, 3 if all that is missing is consent, 4 where Caddy
-cannot be reached, otherwise 1, also for an account that there is not.`,
+It exits with 0 if nothing failed, with 3 if only consent is missing, with 4 if Caddy cannot
+be reached, and otherwise with 1, as for an unknown account.`,
 		Example: "  caddy zoho doctor\n  caddy zoho doctor main default --json\n" +
 			"  caddy zoho doctor --config /etc/caddy/Caddyfile",
 	})
@@ -122,9 +122,9 @@ func exitOf(f adminapi.Findings) (int, error) {
 	case failed == 0:
 		return exitOK, nil
 	case failed == consent:
-		return exitNeedsConsent, fmt.Errorf("%s to be mended by consent", words.Plural(failed, "thing"))
+		return exitNeedsConsent, fmt.Errorf("%s to fix by consent", words.Plural(failed, "thing"))
 	}
-	return exitFailed, fmt.Errorf("%s to be mended", words.Plural(failed, "thing"))
+	return exitFailed, fmt.Errorf("%s to fix", words.Plural(failed, "thing"))
 }
 
 // unreachableDoctor looks at a configuration that no Caddy runs, in this process: one
@@ -140,7 +140,7 @@ func unreachableDoctor(cmd *cobra.Command, noPlace, unreachable error) (int, err
 		{
 			Check:  adminapi.CheckConfiguration,
 			Result: adminapi.ResultSkipped,
-			What:   "Caddy does not answer, so nothing but loading was looked at",
+			What:   "Caddy does not answer, so only loading was checked",
 			Do: "start Caddy and run this again; if it does not start, " +
 				"compare the environment and the user that it runs with",
 		},
@@ -149,7 +149,7 @@ func unreachableDoctor(cmd *cobra.Command, noPlace, unreachable error) (int, err
 	if failed := examineConfiguration(stringFlag(cmd, "config"), stringFlag(cmd, "adapter"), noPlace); failed != nil {
 		found[0] = *failed
 		found[1].Do = "start Caddy when the configuration loads, and run this again"
-		hint = "mend the configuration first, as it says above; " +
+		hint = "fix the configuration first, as described above; " +
 			"a Caddy that runs with another one can be asked with --address"
 	}
 	all := adminapi.Examination{OK: !found.Failed(), Findings: found}
@@ -248,6 +248,6 @@ func printFindings(w io.Writer, found adminapi.Findings) {
 	case problems == 0 && skipped == 0:
 		fmt.Fprintln(w, "nothing is wrong")
 	case problems == 0:
-		fmt.Fprintln(w, "nothing wrong was found, but not all was looked at")
+		fmt.Fprintln(w, "no problem was found, but not everything was checked")
 	}
 }

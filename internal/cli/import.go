@@ -15,18 +15,18 @@ import (
 func addImport(parent *cobra.Command) {
 	imports := addCommand(parent, 0, 2, cmdImport, &cobra.Command{
 		Use:   "import [CLIENT] [ACCOUNT]",
-		Short: "Takes an existing refresh token from standard input, proved by one renewal",
+		Short: "Imports an existing refresh token from standard input, and tests it by one renewal",
 		Long: `
-Reads a refresh token from standard input, or prompts for it. Quotes around it, and a
-NAME= or NAME: before it, are forgiven.
+Reads a refresh token from standard input, or prompts for it. Quotes around it and
+a leading NAME= or NAME: are ignored.
 
-With --batch it reads a JSON object on each line, and ACCOUNT is not given:
+With --batch it reads one JSON object per line. Leave ACCOUNT out then:
 
   {"account": "acme", "refresh_token": "1000.…", "data_center": "eu"}
 
-"client" may be named as well. A line on standard output tells what became of each.
-It ends where Zoho throttles, and says when to go on. Run it again with the same input
-then, or after it was interrupted: accounts that are connected already are skipped.`,
+A line may name its "client" too. Standard output has one result line for each account.
+The command stops when Zoho throttles, and says when to continue. Run it again then with
+the same input: it skips accounts that are already connected.`,
 		Example: "  caddy zoho import main acme --data-center eu < token.txt\n" +
 			"  caddy zoho import main --batch < accounts.jsonl",
 	})
@@ -47,11 +47,16 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 	if err != nil {
 		return code, err
 	}
-	isNew, code, err := accountIsNew(cmd, client, account)
+	code, err = importOne(cmd, client, account)
+	return code, about(client, account, err)
+}
+
+func importOne(cmd *cobra.Command, client, account string) (int, error) {
+	input := newInput(cmd)
+	b, code, err := bring(cmd, client, account, input)
 	if err != nil {
 		return code, err
 	}
-	input := newInput(cmd)
 	token, err := input.secret("the refresh token")
 	if err != nil {
 		return exitFailed, err
@@ -59,24 +64,20 @@ func cmdImport(cmd *cobra.Command, args []string) (int, error) {
 	if isJSON(token) {
 		return exitFailed, errJSONToken
 	}
-	req := adminapi.ImportRequest{
-		RefreshToken: bareToken(token),
-		DataCenter:   stringFlag(cmd, "data-center"),
-		Replace:      boolFlag(cmd, "replace"),
-	}
-	code, err = finish(cmd, client, account, "import", isNew, input, func(agreed bool) any {
-		req.ReplaceUnreadable = agreed
-		return req
+	return b.finish("import", adminapi.ImportRequest{
+		RefreshToken:      bareToken(token),
+		DataCenter:        stringFlag(cmd, "data-center"),
+		Replace:           boolFlag(cmd, "replace"),
+		ReplaceUnreadable: b.replaceUnreadable,
 	})
-	return code, about(client, account, err)
 }
 
 // isJSON reports whether a paste is JSON and no token, by how it begins, since a paste may lack its end.
 func isJSON(text string) bool { return strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") }
 
-var errJSONToken = errors.New("this is JSON, and was not sent to Zoho: the refresh token alone belongs here\n" +
-	"hint: give the value of refresh_token without its quotes and braces, " +
-	"or use --batch for lines of JSON, each with an account")
+var errJSONToken = errors.New("this is JSON, and was not sent to Zoho: paste the refresh token alone\n" +
+	"hint: the JSON that the API console offers for a self client goes to `caddy zoho connect --self-client`; " +
+	"--batch takes lines of JSON, each with an account")
 
 // assignment is a token as it stands in files of settings. Other servers' tokens may hold
 // = and : themselves, so what stands before it has to be called so, or it to be Zoho's.

@@ -122,17 +122,6 @@ func isThere(cmd *cobra.Command, client, account string) (bool, int, error) {
 	return list.Total > 0, code, err
 }
 
-// accountIsNew reports whether there is no such account yet, for a command that brings a grant in. It fails
-// where there is nothing to bring in, before anybody is asked for a secret.
-func accountIsNew(cmd *cobra.Command, client, account string) (bool, int, error) {
-	var list adminapi.List
-	code, err := adminRequest(cmd, http.MethodGet, listOf(client, account, 1), nil, &list)
-	if err == nil && len(list.Connections) > 0 && list.Connections[0].GrantType != "" {
-		return false, exitFailed, adminapi.Refused(onboard.NothingToConnect(client, account))
-	}
-	return list.Total == 0, code, err
-}
-
 // listOf is where some connections are listed; empty names and 0 mean all.
 func listOf(client, account string, limit int) string {
 	query := make(url.Values)

@@ -18,7 +18,7 @@ An account with grant_type client_credentials has no grant to revoke. Its access
 the next call gets another one.`,
 		Example: "  caddy zoho revoke main acme",
 	})
-	revoke.Flags().Bool("shared", false, "Also if other accounts have the same refresh token, which ends for them too")
+	revoke.Flags().Bool("shared", false, "Revoke it even if other accounts share the refresh token, which ends for them too")
 	addCommand(parent, 1, 2, cmdForget, &cobra.Command{
 		Use:     "forget [CLIENT] ACCOUNT",
 		Short:   "Forgets a stored grant; at Zoho it lives on",

@@ -41,8 +41,17 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 		fmt.Fprintln(cmd.ErrOrStderr(), "hint: bring an account in by `caddy zoho connect`, "+
 			"or the pages of zoho_connect")
 	}
+	none := "no connection"
+	if state != "" && list.Total == 0 && list.StoreError == "" {
+		if none, err = noneInState(cmd, args, state); err != nil {
+			return exitFailed, err
+		}
+	}
 	code, err = report(cmd, list, func(w io.Writer) {
-		if list.Total > 0 || list.StoreError == "" {
+		switch {
+		case list.Total == 0 && list.StoreError == "":
+			fmt.Fprintln(w, none)
+		case list.Total > 0:
 			printConnections(w, list.Connections, list.Total, boolFlag(cmd, "wide"))
 		}
 		printMissing(w, list.Connections)
@@ -83,10 +92,6 @@ func cmdRefresh(cmd *cobra.Command, args []string) (int, error) {
 
 // printConnections prints a line for each. What may be long is shortened, unless it is to be wide.
 func printConnections(w io.Writer, connections []adminapi.Connection, total int, wide bool) {
-	if len(connections) == 0 {
-		fmt.Fprintln(w, "no connection")
-		return
-	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "CLIENT\tACCOUNT\tSTATE\tTOKEN\tGENERATION\tBUDGET\tDATA CENTER\t"+
 		"REFRESH TOKENS\tSCOPES\tCALLERS\tLAST ERROR")
@@ -162,9 +167,10 @@ func errorWord(c adminapi.Connection, width int) string {
 	return text
 }
 
-// well reports whether nothing is wrong now, but for what has no time and lasts.
+// well reports whether tokens are had as they should be, but for what has no time and lasts. That another program uses
+// the grant is no failure of a call.
 func well(c adminapi.Connection) bool {
-	return c.State == tokencache.StateOK && c.HasToken && !c.TokenRefused && !c.NeedsConsent && c.NextTry == nil
+	return slices.Contains([]string{tokencache.StateOK, tokencache.StateContended}, c.State) && c.HasToken && !c.TokenRefused && !c.NeedsConsent && c.NextTry == nil
 }
 
 func cut(text string, width int) string {
@@ -172,6 +178,20 @@ func cut(text string, width int) string {
 		return string(runes[:width-1]) + "…"
 	}
 	return text
+}
+
+// noneInState says of a state that no connection is in it, and how many there are.
+func noneInState(cmd *cobra.Command, args []string, state string) (string, error) {
+	var all adminapi.List
+	if _, err := requestNamed(cmd, "/zoho/connections", url.Values{"limit": {"1"}}, args, &all); err != nil {
+		return "", err
+	}
+	verb := "are"
+	if all.Total == 1 {
+		verb = "is"
+	}
+	return fmt.Sprintf("no connection is %s; there %s %s",
+		strings.ReplaceAll(state, "_", " "), verb, words.Plural(all.Total, "connection")), nil
 }
 
 func tokenWord(c adminapi.Connection) string {

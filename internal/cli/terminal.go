@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -57,12 +58,18 @@ func (in *input) read() {
 // input, and a paste may have line breaks.
 const pause = time.Second
 
+// forever is a pause that does not end the input.
+const forever time.Duration = -1
+
 // pasted is what is pasted at a terminal, or comes by a pipe.
 func (in *input) pasted(what string) (string, error) {
 	if in.terminal < 0 {
 		return in.piped(what)
 	}
-	text, err := in.typed("Paste "+what+", then press Enter: ", pause)
+	return somePaste(in.typed("Paste "+what+", then press Enter: ", pause, &typing{echo: in.out}))
+}
+
+func somePaste(text string, err error) (string, error) {
 	if err == nil && strings.TrimSpace(text) == "" {
 		err = errors.New("nothing was pasted")
 	}
@@ -80,21 +87,21 @@ func (in *input) piped(what string) (string, error) {
 // typed asks at a terminal, and reads to the end of a line behind which nothing comes for
 // that long. A terminal gives out whole lines, and would leave to the shell what of a paste
 // comes behind the last of them: so it gives out characters meanwhile.
-func (in *input) typed(question string, quiet time.Duration) (string, error) {
+func (in *input) typed(question string, quiet time.Duration, t *typing) (string, error) {
 	state, err := term.MakeRaw(in.terminal)
 	if err != nil {
 		return "", fmt.Errorf("the terminal does not give out characters: %w", err)
 	}
 	defer func() { _ = term.Restore(in.terminal, state) }()
 	fmt.Fprint(in.out, question)
-	return in.until(quiet, &typing{echo: in.out})
+	return in.until(quiet, t)
 }
 
-// until reads to the end, or to the end of a line behind which nothing comes for that long.
+// until reads to the end, or to the end of a line behind which nothing comes for that long, unless that is forever.
 func (in *input) until(quiet time.Duration, t *typing) (string, error) {
 	in.read()
 	var ended <-chan time.Time
-	for len(t.text) <= adminapi.MaxBody {
+	for len(t.text) <= cmp.Or(t.most, adminapi.MaxBody) {
 		select {
 		case chunk, more := <-in.chunks:
 			if !more && !errors.Is(in.failed, io.EOF) {
@@ -108,7 +115,7 @@ func (in *input) until(quiet time.Duration, t *typing) (string, error) {
 				return string(t.text), nil
 			}
 			ended = nil
-			if t.complete() {
+			if quiet != forever && t.complete() {
 				ended = time.After(quiet)
 			}
 		case <-ended:
@@ -122,6 +129,7 @@ func (in *input) until(quiet time.Duration, t *typing) (string, error) {
 type typing struct {
 	text        []byte
 	echo        io.Writer // of a terminal, which shows nothing by itself; nil for a pipe
+	most        int       // bytes; 0 = as many as a request may bring
 	ended       bool
 	interrupted bool
 }
@@ -167,16 +175,27 @@ func (t *typing) complete() bool {
 	return bytes.HasSuffix(t.text, []byte("\n")) && (t.echo != nil || len(bytes.TrimSpace(t.text)) > 0)
 }
 
-// secret reads a line that is not shown.
-func (in *input) secret(what string) (string, error) {
+// secret is pasted, and not shown.
+func (in *input) secret(what string) (text string, err error) {
 	if in.terminal < 0 {
-		text, err := in.piped(what)
-		return strings.TrimSpace(strings.TrimPrefix(text, "\ufeff")), err
+		text, err = in.piped(what)
+	} else {
+		text, err = somePaste(in.hidden("Paste "+what+" (not shown), then press Enter: ", pause, 0))
 	}
-	fmt.Fprintf(in.out, "Paste %s (not shown): ", what)
-	text, err := term.ReadPassword(in.terminal)
-	fmt.Fprintln(in.out)
-	return strings.TrimSpace(string(text)), err
+	return strings.TrimSpace(strings.TrimPrefix(text, "\ufeff")), err
+}
+
+// mostLines is what may be pasted of secrets that have a line each.
+const mostLines = 16 << 20
+
+// secretLines are pasted at a terminal up to Ctrl-D, and not shown.
+func (in *input) secretLines(what string) (string, error) {
+	return in.hidden("Paste "+what+" (not shown), then press Enter and Ctrl-D: ", forever, mostLines)
+}
+
+func (in *input) hidden(question string, quiet time.Duration, most int) (string, error) {
+	defer fmt.Fprintln(in.out)
+	return in.typed(question, quiet, &typing{echo: io.Discard, most: most})
 }
 
 // agrees asks a person. Where there is none the answer is no.
@@ -184,7 +203,7 @@ func (in *input) agrees(question string) bool {
 	if in.terminal < 0 {
 		return false
 	}
-	text, _ := in.typed(question+" [y/N] ", 0)
+	text, _ := in.typed(question+" [y/N] ", 0, &typing{echo: in.out})
 	answer := strings.ToLower(strings.TrimSpace(text))
 	return answer == "y" || answer == "yes"
 }

@@ -16,7 +16,7 @@ import (
 
 func (c *Client) provisionSecrets() error {
 	var unset []error
-	id, err := c.ClientID.Resolve()
+	id, err := c.ClientID.Credential()
 	if err != nil {
 		unset = append(unset, fmt.Errorf("client_id %w", err))
 	}
@@ -25,7 +25,7 @@ func (c *Client) provisionSecrets() error {
 			"compare it with the API console", zap.String("client", c.Name))
 	}
 	for _, ref := range c.ClientSecret {
-		value, err := ref.Resolve()
+		value, err := ref.Credential()
 		if err != nil {
 			unset = append(unset, fmt.Errorf("client_secret %w", err))
 		} else if zoho.LooksLikeClientID(value) && id != "" && !zoho.LooksLikeClientID(id) {
@@ -35,7 +35,7 @@ func (c *Client) provisionSecrets() error {
 	}
 	for _, code := range slices.Sorted(maps.Keys(c.DataCenterSecret)) {
 		for _, ref := range c.DataCenterSecret[code] {
-			if _, err := ref.Resolve(); err != nil {
+			if _, err := ref.Credential(); err != nil {
 				unset = append(unset, fmt.Errorf("client_secret %s %w", code, err))
 			}
 		}
@@ -45,7 +45,7 @@ func (c *Client) provisionSecrets() error {
 
 // ID is the client id, "" if it has no value now.
 func (c *Client) ID() string {
-	id, _ := c.ClientID.Resolve()
+	id, _ := c.ClientID.Credential()
 	return id
 }
 
@@ -53,7 +53,7 @@ func (c *Client) ID() string {
 func (c *Client) secretsFor(code string) []string {
 	var values []string
 	for _, ref := range slices.Concat(c.DataCenterSecret[code], c.ClientSecret) {
-		if value, err := ref.Resolve(); err == nil && !slices.Contains(values, value) {
+		if value, err := ref.Credential(); err == nil && !slices.Contains(values, value) {
 			values = append(values, value)
 		}
 	}

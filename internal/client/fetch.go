@@ -27,7 +27,7 @@ func (c *Client) Grant(account string) (grant tokencache.Grant, configured bool,
 	if !ref.IsSet() {
 		return grant, false, nil
 	}
-	token, err := ref.Resolve()
+	token, err := ref.Credential()
 	if _, had := c.granted.Load(account); err != nil && had {
 		return grant, true, fmt.Errorf("%w: %w", ErrGrantUnreadable, err) // for a moment, perhaps: it revokes nothing
 	}

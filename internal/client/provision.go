@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -90,7 +91,7 @@ func (c *Client) warnWithoutGrant(ref secret.Ref, account string) error {
 		return nil
 	}
 	WarnOfSecretFiles(c.Shared.Logger, ref)
-	_, err := ref.Resolve()
+	_, err := ref.Credential()
 	if err != nil && !errors.Is(err, secret.ErrEmpty) {
 		return fmt.Errorf("account %s: refresh_token %w", account, err)
 	}
@@ -108,7 +109,7 @@ const longestWindow = 24 * time.Hour
 func (c *Client) provisionTimes() error {
 	if b := c.TokenBudget; b != nil && time.Duration(b.Window) > longestWindow {
 		return fmt.Errorf("token_budget: the window is %s; the maximum is %s",
-			time.Duration(b.Window), longestWindow)
+			words.Duration(time.Duration(b.Window)), words.Duration(longestWindow))
 	}
 	c.Scheme = cmp.Or(c.AuthorizationScheme, "Zoho-oauthtoken")
 	return nil

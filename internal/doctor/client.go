@@ -16,6 +16,8 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/cause"
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
+	"github.com/caddy-zoho/caddy-zoho/internal/secret"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/tokencache"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
@@ -24,10 +26,10 @@ import (
 func (e *exam) credentials() {
 	c := e.client
 	before := len(e.found)
-	e.found.Add(examineSecret("client_id", c.Name, c.ClientID)...)
+	e.found.Add(examineSecret("client_id", c.Name, c.ClientID, secret.Ref.Credential)...)
 	for _, ref := range c.AllSecrets() {
-		e.found.Add(examineSecret("client_secret", c.Name, ref)...)
-		if value, err := ref.Resolve(); err == nil && zoho.LooksLikeClientID(value) {
+		e.found.Add(examineSecret("client_secret", c.Name, ref, secret.Ref.Credential)...)
+		if value, err := ref.Credential(); err == nil && zoho.LooksLikeClientID(value) {
 			e.tell(adminapi.Finding{
 				Check:  adminapi.CheckCredentials,
 				Result: adminapi.ResultFailed,
@@ -37,7 +39,7 @@ func (e *exam) credentials() {
 			})
 		}
 	}
-	if id, err := c.ClientID.Resolve(); err == nil && !zoho.LooksLikeClientID(id) && !c.Centers[0].Custom {
+	if id, err := c.ClientID.Credential(); err == nil && !zoho.LooksLikeClientID(id) && !c.Centers[0].Custom {
 		e.tell(adminapi.Finding{
 			Check:  adminapi.CheckCredentials,
 			Result: adminapi.ResultWarning,
@@ -103,7 +105,7 @@ func (e *exam) clock(clocks []*time.Duration) {
 		e.tell(adminapi.Finding{
 			Check:  adminapi.CheckClock,
 			Result: adminapi.ResultOK,
-			What:   fmt.Sprintf("this machine's clock is Zoho's within %s", client.ClockTolerance),
+			What:   fmt.Sprintf("this machine's clock agrees with Zoho's within %s", words.Duration(client.ClockTolerance)),
 		})
 		return
 	}
@@ -114,7 +116,7 @@ func (e *exam) clock(clocks []*time.Duration) {
 	e.tell(adminapi.Finding{
 		Check:  adminapi.CheckClock,
 		Result: adminapi.ResultFailed,
-		What:   fmt.Sprintf("this machine's clock is %s %s Zoho's", ahead.Abs(), direction),
+		What:   fmt.Sprintf("this machine's clock is %s %s Zoho's", words.Duration(ahead.Abs()), direction),
 		Why:    "Zoho's answers carry the time; stored expiries, certificates and logs go by this machine's clock",
 		Do:     "set up its time service (NTP)",
 	})
@@ -260,6 +262,12 @@ func (e *exam) uncheckedClient(center zoho.DataCenter, err error) {
 		})
 	case failure != nil && failure.Status == 0:
 		e.unreachable(center.Accounts, err)
+	case failure != nil && failure.FromOAuth(): // which need not be about the client
+		e.tell(adminapi.Finding{
+			Check:  adminapi.CheckDataCenter,
+			Result: adminapi.ResultOK,
+			What:   fmt.Sprintf("%s answers as an authorization server does (%s)", center.Accounts, failure.Code),
+		})
 	default:
 		told := cause.Of(cause.NoAccounts, cause.Facts{Server: center.Accounts})
 		e.tell(adminapi.Finding{
@@ -293,7 +301,7 @@ func hintOf(err error) string {
 // unknownClient explains a data center that does not know the client by those that do.
 func (e *exam) unknownClient(center zoho.DataCenter, failure *zoho.Failure, known []string) {
 	home := e.client.Centers[0]
-	const console = "In the API console of its home each data center is switched on by itself"
+	const console = "Each data center is enabled separately, in the API console of its home"
 	switch {
 	case len(known) == 0:
 		e.tell(adminapi.Finding{

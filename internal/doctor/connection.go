@@ -67,7 +67,7 @@ func (e *exam) otherOrganization(s tokencache.Status) bool {
 		Account: s.Account,
 		What:    fmt.Sprintf("the grant was given by %s, and soid names %s", s.Org, soid),
 		Why:     "what is configured says whom to ask; the grant that is there goes on serving the organization that gave it",
-		Do:      e.client.Consent(s.Account) + "; or write the soid of before",
+		Do:      e.client.Consent(s.Account) + "; or restore the old soid",
 	})
 	return true
 }
@@ -124,7 +124,7 @@ func (e *exam) noGrant(s tokencache.Status) {
 	}
 	told := e.client.Explain(cause.NoGrant, s.Account)
 	if ref := e.client.GrantRef(s.Account); ref.IsSet() {
-		if _, err := ref.Resolve(); err != nil {
+		if _, err := ref.Credential(); err != nil {
 			told.Why = err.Error()
 		}
 	}

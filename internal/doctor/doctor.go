@@ -19,7 +19,7 @@ import (
 // credentials to calls of its apps' services. Empty names mean all.
 func (s *Subject) Examine(ctx context.Context, only, account string) adminapi.Findings {
 	found := s.examineStore()
-	reach, met := sites.Examine(s.Sites)
+	reach := sites.Examine(s.Sites)
 	if len(reach) == 0 {
 		reach.Add(adminapi.Finding{
 			Check:  adminapi.CheckSites,
@@ -28,15 +28,6 @@ func (s *Subject) Examine(ctx context.Context, only, account string) adminapi.Fi
 		})
 	}
 	found.Add(reach.Once()...)
-	if met {
-		found.Add(adminapi.Finding{
-			Check:  adminapi.CheckSites,
-			Result: adminapi.ResultNote,
-			What:   "Caddy drops request headers whose names hold _ or . before zoho_proxy sees them",
-			Why:    "many programs take those signs for a -, so that a caller could pass one header off as another",
-			Do:     "if an app needs one, add to the global options: servers { expected_underscore_headers NAME }",
-		})
-	}
 	found.Add(s.examineNotify()...)
 	var exams []*exam
 	var running sync.WaitGroup

@@ -5,16 +5,16 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/secret"
 )
 
-// examineSecret looks at a secret and where it comes from, nothing if that is in order.
-func examineSecret(option, client string, ref secret.Ref) (found adminapi.Findings) {
-	if _, err := ref.Resolve(); err != nil {
+// examineSecret looks at a secret, as it is read, and where it comes from, nothing if that is in order.
+func examineSecret(option, client string, ref secret.Ref, read func(secret.Ref) (string, error)) (found adminapi.Findings) {
+	if _, err := read(ref); err != nil {
 		found.Add(adminapi.Finding{
 			Check:  adminapi.CheckCredentials,
 			Result: adminapi.ResultFailed,
 			Client: client,
 			What:   option + " has no usable value",
 			Why:    err.Error(),
-			Do: "see to it that Caddy's own environment has it; a changed file is read without a reload, " +
+			Do: "make sure that Caddy's own environment has it; a changed file is read without a reload, " +
 				"a changed variable takes a restart",
 		})
 	}

@@ -58,8 +58,22 @@ func (s *Subject) examineReadWrite() (found adminapi.Findings) {
 // examineKeys looks at the keys that the store is sealed by.
 func (s *Subject) examineKeys() (found adminapi.Findings) {
 	for _, key := range s.Sealing.Keys() {
-		found.Add(examineSecret("encryption_key", "", key)...)
-		if value, err := key.Resolve(); err == nil && secret.Guessable(value) {
+		found.Add(examineSecret("encryption_key", "", key, secret.Ref.Resolve)...)
+		value, err := key.Resolve()
+		if err != nil {
+			continue
+		}
+		if secret.HasQuotes(value) {
+			found.Add(adminapi.Finding{
+				Check:  adminapi.CheckStore,
+				Result: adminapi.ResultWarning,
+				What:   secret.QuotesWarning,
+				Why:    "`docker --env-file` and some other programs keep the quotes of a file",
+				Do: "take the quotes away before grants are stored; afterwards, put the key without quotes first, " +
+					"this one second, and run `caddy zoho rekey`",
+			})
+		}
+		if secret.Guessable(value) {
 			found.Add(adminapi.Finding{
 				Check:  adminapi.CheckStore,
 				Result: adminapi.ResultWarning,

@@ -21,6 +21,11 @@ type Callback struct {
 // ended at, or the code alone. Line breaks, blanks, quotes, a trailing & and a second
 // encoding, as mail programs and terminals leave them, of the address or of a part of it, are forgiven.
 func ParsePasted(text string) (Callback, error) {
+	if isJSON(strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))) {
+		return Callback{}, errCallback("This is JSON, and was not sent to Zoho.",
+			"Give the JSON of a self client to `caddy zoho connect --self-client`. Here, paste the whole address that the "+
+				"browser ended at.")
+	}
 	words := slices.ContainsFunc(strings.Split(text, "\n"), func(line string) bool {
 		return len(strings.Fields(line)) > 1
 	})

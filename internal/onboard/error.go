@@ -107,7 +107,6 @@ func errState(text string) error {
 		Code:      codeState,
 		Text:      text,
 		Remedy:    "Nothing was exchanged or stored. Begin the consent anew.",
-		Quota:     quotaUntouched,
 		ToInvited: "Nothing was changed. Open the link again.",
 	}
 }
@@ -222,7 +221,7 @@ func errNoRedirectURI(cl *Client, account string) error {
 }
 
 func errTooManyStarts(wait time.Duration) error {
-	again := fmt.Sprintf("Try again in %s.", wait.Round(time.Second))
+	again := fmt.Sprintf("Try again in %s.", words.Duration(wait.Round(time.Second)))
 	return &Error{
 		Status:     http.StatusTooManyRequests,
 		Code:       "starts",
@@ -241,7 +240,7 @@ func errTooManyOfCaller(wait time.Duration) error {
 		RetryAfter: wait,
 		Text:       "Too many consents were started from your address or its network in the last few minutes.",
 		Remedy: fmt.Sprintf("Try again in %s. If all callers come through one server, set trusted_proxies "+
-			"so that Caddy sees their addresses.", wait.Round(time.Second)),
+			"so that Caddy sees their addresses.", words.Duration(wait.Round(time.Second))),
 		Quota: "Zoho was not asked.",
 	}
 }
@@ -263,7 +262,6 @@ func errCallback(text, remedy string) error {
 		Code:   codeCallback,
 		Text:   text,
 		Remedy: remedy,
-		Quota:  quotaUntouched,
 	}
 }
 
@@ -300,7 +298,6 @@ func errAgain(err error) error {
 		RetryAfter: awayRetry,
 		Text:       "The store cannot be used now.",
 		Remedy:     remedy,
-		Quota:      quotaUntouched,
 		ToInvited:  remedy,
 		Log:        asError(err).Text,
 		away:       isAway(err),

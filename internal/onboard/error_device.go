@@ -26,7 +26,6 @@ func errDeviceStart(ctx context.Context, cl *Client, accounts *zoho.Accounts, er
 	e := asError(errDevice(cl, accounts.DataCenter, err))
 	if e.Code == codeExchange {
 		e.Text = "Zoho gave no device code: " + err.Error() + "."
-		e.Quota = quotaUntouched
 	}
 	return e
 }
@@ -37,7 +36,6 @@ func errNoClientSecret(cl *Client, center zoho.DataCenter) error {
 		Code:   codeNoSecret,
 		Text:   fmt.Sprintf("No client_secret of client %s has a value for the data center %s.", cl.Name, center.Code),
 		Remedy: "Set the variable or file that `client_secret` names.",
-		Quota:  quotaUntouched,
 	}
 }
 
@@ -48,7 +46,6 @@ func errDeviceClient(ctx context.Context, cl *Client, accounts *zoho.Accounts) e
 		Status: http.StatusConflict,
 		Code:   "device-client",
 		Text:   fmt.Sprintf("Zoho gives client %s no device code: it says invalid_client.", cl.Name),
-		Quota:  quotaUntouched,
 	}
 	const kind = "Device codes are for clients of the type Non-browser Applications"
 	home := accounts.DataCenter
@@ -75,7 +72,6 @@ func errUnknownScopes(ctx context.Context, accounts *zoho.Accounts, unknown []st
 		Code:   "unknown-scope",
 		Text:   "Zoho does not know one of the scopes.",
 		Remedy: compareScopes,
-		Quota:  quotaUntouched,
 	}
 	if len(unknown) == 0 {
 		return e
@@ -128,7 +124,6 @@ func errDeviceDenied() error {
 		Code:   codeDenied,
 		Text:   "Consent was refused: whoever typed the code in has not accepted.",
 		Remedy: "If that was not meant, run the command again and accept.",
-		Quota:  quotaUntouched,
 	}
 }
 
@@ -139,7 +134,6 @@ func errDeviceExpired(trouble error) error {
 		Code:   "expired",
 		Text:   "The code has expired before anybody accepted.",
 		Remedy: deviceAgain,
-		Quota:  quotaUntouched,
 	}
 	if trouble != nil {
 		e.Text = "The code has expired, and Zoho could not be asked at last: " + trouble.Error() + "."
@@ -155,7 +149,6 @@ func errDeviceLeft() error {
 		Code:   "interrupted",
 		Text:   "The command ended before anybody accepted, so Zoho is not asked any more.",
 		Remedy: deviceAgain,
-		Quota:  quotaUntouched,
 	}
 }
 
@@ -165,7 +158,6 @@ func errDeviceClientGone(cl *Client) error {
 		Code:   "client-changed",
 		Text:   fmt.Sprintf("A new configuration has taken client %s out, or has changed its client_id.", cl.Name),
 		Remedy: deviceAgain,
-		Quota:  quotaUntouched,
 	}
 }
 
@@ -176,7 +168,6 @@ func errLocation(cl *Client, location string) error {
 		Code:   "data-center-not-configured",
 		Text:   fmt.Sprintf("Zoho says that this account is in the data center %s, which is not known.", quoted(location)),
 		Remedy: "See whether the client's `data_center` is that of the API console.",
-		Quota:  quotaUntouched,
 	}
 	center, known := zoho.LookupLocation(location)
 	switch {

@@ -24,7 +24,6 @@ func errDenied(cl *Client, code string) error {
 		Code:   codeDenied,
 		Text:   "Zoho says " + quoted(code) + " instead of giving a code.",
 		Remedy: "Begin the consent anew.",
-		Quota:  quotaUntouched,
 	}
 	switch code {
 	case "access_denied":
@@ -57,7 +56,6 @@ func errNoOrg(cl *Client) error {
 		Text:   "This user has no account in one of the products whose scopes are asked for. Zoho says no_org, and not which one.",
 		Remedy: "Sign in to the product once and set it up, or have its administrator add this user; then begin the consent anew. " +
 			"Or take its scopes out of `scopes`.",
-		Quota: quotaUntouched,
 	}
 	products := zoho.OrgProducts(cl.Scopes)
 	switch len(products) {
@@ -88,7 +86,6 @@ func errServer(cl *Client, server string) error {
 		Code:   "accounts-server",
 		Text:   "The answer names an accounts server that is none of this client's, so the code was not sent there.",
 		Remedy: "If you did not write that link yourself, somebody may be after the code. Begin the consent anew.",
-		Quota:  quotaUntouched,
 	}
 	center, ok := zoho.LookupAccountsServer(server)
 	if ok && !cl.Centers[0].Custom && !slices.Contains(cl.Centers, center) {
@@ -106,7 +103,6 @@ func errNoRefreshToken() error {
 		Code:   "no-refresh-token",
 		Text:   "Zoho gave an access token, but no refresh token, so there is nothing to keep.",
 		Remedy: "Begin the consent anew. For a self client's code, make a new one.",
-		Quota:  quotaUntouched,
 	}
 }
 
@@ -118,12 +114,14 @@ func errExchange(err error) (e *Error, failure *zoho.Failure) {
 	e = &Error{
 		Status: http.StatusBadGateway,
 		Code:   codeExchange,
-		Text:   "Zoho did not take the code: " + err.Error() + ".",
+		Text:   "Zoho did not accept the code: " + err.Error() + ".",
 		Remedy: "Begin the consent anew.",
-		Quota:  quotaUntouched,
 	}
 	if !errors.As(err, &failure) {
 		return e, nil
+	}
+	if failure.Kind != zoho.FailureTemporary && failure.Code != "" {
+		e.Text = fmt.Sprintf("%s (Zoho says %s).", failure.What(), failure.Said())
 	}
 	if failure.Kind != zoho.FailureTemporary { // of which the hint says that it is tried again
 		e.Remedy, e.RetryAfter = cause.Sentence(failure.Hint()), retryAfter(failure)
@@ -150,7 +148,10 @@ func retryAfter(failure *zoho.Failure) time.Duration {
 // errCallbackCode is errExchange for the code of a callback, which should say where the
 // code is good.
 func errCallbackCode(err error, cb Callback, center zoho.DataCenter) error {
-	e, _ := errExchange(err)
+	e, failure := errExchange(err)
+	if failure != nil && failure.NoToken { // somebody has consented, and may fear for it
+		e.Quota = quotaUntouched
+	}
 	if cb.AccountsServer == "" && e.Code == codeExchange && !center.Custom {
 		e.Text += " The answer named no accounts-server, so the code was tried at " + center.Accounts +
 			", the client's home."
@@ -163,13 +164,13 @@ func errCallbackCode(err error, cb Callback, center zoho.DataCenter) error {
 func errSelfClientCode(ctx context.Context, err error, cl *Client, center zoho.DataCenter) error {
 	e, failure := errExchange(err)
 	const anew = "Generate a new code in the API console and use it at once: " +
-		"it is good once, for the time chosen there (at most 10 minutes)"
+		"it works once, for the time chosen there (10 minutes at most)"
 	switch {
 	case failure == nil:
 	case failure.Kind == zoho.FailureGrantDead && center.Custom:
 		e.Remedy = anew + ". This one was tried at " + center.Accounts + "."
 	case failure.Kind == zoho.FailureGrantDead:
-		e.Remedy = fmt.Sprintf("%s, and at the data center of that console alone. This one was tried at %s (%s); %s.",
+		e.Remedy = fmt.Sprintf("%s, and only in that console's data center. This one was tried at %s (%s); %s.",
 			anew, center.Code, center.Accounts, cl.otherConsole(center))
 	case failure.Code == "invalid_client" && !center.Custom:
 		e.Remedy = fmt.Sprintf("The client id is unknown at %s (%s): a self client is known in the data center "+
@@ -182,11 +183,11 @@ func errSelfClientCode(ctx context.Context, err error, cl *Client, center zoho.D
 // otherConsole is what to do if the console is that of another data center.
 func (cl *Client) otherConsole(center zoho.DataCenter) string {
 	if len(cl.Centers) > 1 {
-		return fmt.Sprintf("if that console is not the one of %s, "+
-			"name its data center by --data-center, which can be %s",
+		return fmt.Sprintf("if the console is not the one of %s, "+
+			"name its data center with --data-center: one of %s",
 			center.Code, strings.Join(cl.codes(), ", "))
 	}
-	return fmt.Sprintf("if that console is not the one of %s, put its data center first in the client's `data_center`",
+	return fmt.Sprintf("if the console is not the one of %s, put its data center first in the client's `data_center`",
 		center.Code)
 }
 
@@ -211,9 +212,9 @@ func errProof(err error, p *pendingGrant) error {
 		e.Text = "The refresh token brings no access token, so it was not stored: " + failure.Error() + "."
 		e.Remedy, e.RetryAfter = cause.Sentence(failure.Hint()), retryAfter(failure)
 		if failure.Kind == zoho.FailureGrantDead && !p.fresh {
-			e.Remedy = "Compare it first: one that was copied incompletely, or that belongs to another client id " +
-				"or data center (--data-center), is refused alike, and so is a self client's code, " +
-				"which is for `connect --self-client`. " + e.Remedy
+			e.Text = fmt.Sprintf("Zoho does not accept this refresh token (it says %s), so it was not stored.", failure.Said())
+			e.Remedy = "It was revoked, copied incompletely, or made for another client or data center (--data-center); " +
+				"or it is a self client's code, which is for `caddy zoho connect --self-client`."
 		}
 	}
 	var known *tokencache.Error

@@ -34,7 +34,7 @@ func TestExpiredPage(t *testing.T) {
 		w = httptest.NewRecorder()
 		pages.ServeHTTP(w, r)
 		text := html.UnescapeString(w.Body.String())
-		for _, says := range []string{"begun more than 10 minutes ago", "Nothing was exchanged or stored. Begin the consent anew.", quotaUntouched} {
+		for _, says := range []string{"begun more than 10 minutes ago", "Nothing was exchanged or stored. Begin the consent anew."} {
 			if w.Code != http.StatusForbidden || !strings.Contains(text, says) {
 				t.Errorf("%d without %q: %s", w.Code, says, text)
 			}

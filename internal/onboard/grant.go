@@ -16,13 +16,10 @@ import (
 func (f *Flow) SelfClient(
 	ctx context.Context, cl *Client, center zoho.DataCenter, account, code string, replace, revokeOld bool,
 ) (Result, error) {
-	if err := cl.mayReplace(account); err != nil {
+	if err := f.MayConnect(cl, account, replace); err != nil {
 		return Result{}, err
 	}
 	if err := cl.validateCode(center, code); err != nil {
-		return Result{}, err
-	}
-	if err := f.checkStore(cl, account, replace); err != nil {
 		return Result{}, err
 	}
 	p, err := f.exchange(ctx, cl, center, account, code, "")

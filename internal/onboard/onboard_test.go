@@ -385,8 +385,8 @@ func TestRefusedCodes(t *testing.T) {
 		says       []string
 		not        string
 	}{
-		{"a self client's code", "invalid_code", selfClient, []string{"Generate a new code", "10 minutes", "tried at us", "--data-center", "us, eu", quotaUntouched}, "start the consent"},
-		{"a self client of elsewhere", "invalid_client", selfClient, []string{"unknown at us", "--data-center", "It is known at eu.", quotaUntouched}, "consent"},
+		{"a self client's code", "invalid_code", selfClient, []string{"Generate a new code", "10 minutes", "tried at us", "--data-center", "us, eu", "Zoho did not accept the code (Zoho says invalid_code)."}, "start the consent"},
+		{"a self client of elsewhere", "invalid_client", selfClient, []string{"unknown at us", "--data-center", "It is known at eu."}, "consent"},
 		{"a code of elsewhere", "invalid_code", func() error { return callback("") }, []string{"named no accounts-server", "accounts.zoho.com", quotaUntouched}, "self client"},
 		{"a used code", "invalid_code", func() error { return callback("https://accounts.zoho.eu") }, []string{"start the consent again", quotaUntouched}, "named no accounts-server"},
 	} {

@@ -89,6 +89,14 @@ func (p *pendingGrant) tokensKnown(old tokencache.Grant, replaces bool) int {
 	return max(old.RefreshTokens, 1)
 }
 
+// MayConnect tells why no grant can be stored for an account, before anybody is asked for one.
+func (f *Flow) MayConnect(cl *Client, account string, replaceLost bool) error {
+	if err := cl.mayReplace(account); err != nil {
+		return err
+	}
+	return f.checkStore(cl, account, replaceLost)
+}
+
 // checkStore reports whether a grant could be stored, before one is asked for: a code is good once, and
 // a consent takes a place at Zoho.
 func (f *Flow) checkStore(cl *Client, account string, replaceLost bool) error {

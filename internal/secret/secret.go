@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -69,7 +70,7 @@ func (s Ref) resolve() (string, error) {
 		return s.literal, nil
 	}
 	value, err := caddy.NewReplacer().ReplaceOrErr(s.placeholder, true, true)
-	value = strings.TrimSpace(strings.TrimPrefix(value, "\ufeff"))
+	value = strings.TrimFunc(value, func(r rune) bool { return r == '\ufeff' || unicode.IsSpace(r) })
 	if err != nil || value == "" {
 		return "", fmt.Errorf("%s %w: %s", s.placeholder, ErrEmpty, s.remedy())
 	}
@@ -81,6 +82,30 @@ func (s Ref) resolve() (string, error) {
 	}
 	return value, nil
 }
+
+// Credential is Resolve for an id, a secret or a token that an authorization server gave out. RFC 6749 has only
+// printable ASCII in those, and no server puts quotes around one: they are left over from a file or a web page.
+func (s Ref) Credential() (string, error) {
+	value, err := s.Resolve()
+	switch {
+	case err != nil:
+		return "", err
+	case HasQuotes(value):
+		return "", fmt.Errorf("%s has quotes around its value, which would be sent along: "+
+			"write the value without quotes (`docker --env-file` keeps them)", s)
+	case strings.ContainsFunc(value, func(r rune) bool { return r > '~' }):
+		return "", fmt.Errorf("%s holds a character that is not in ASCII, perhaps an invisible one: "+
+			"copy the value again, and nothing beside it", s)
+	}
+	return value, nil
+}
+
+// HasQuotes reports whether a value begins or ends with a quote.
+func HasQuotes(value string) bool { return strings.Trim(value, "\"'`“”‘’") != value }
+
+// QuotesWarning is what doctor and the log say of such a key.
+const QuotesWarning = "an encryption_key has quotes around it, which are part of the key: " +
+	"a Caddy that gets it without them cannot open the store"
 
 func (s Ref) remedy() string {
 	inner := s.placeholder[1 : len(s.placeholder)-1]

@@ -98,6 +98,30 @@ func TestSecretFiles(t *testing.T) {
 	}
 }
 
+// TestCredential: quotes and other signs that no server puts into what it gives out are told of, and the value is not
+// shown. A key may hold all of that.
+func TestCredential(t *testing.T) {
+	for value, want := range map[string]string{
+		"1000.HIDDEN": "", "hidden'value": "", " \ufeffhidden\n": "",
+		`"1000.HIDDEN"`: "quotes", "'hidden'": "quotes", `"hidden`: "quotes", "hidden`": "quotes", `""`: "quotes", "“hidden”": "quotes",
+		"hid\u200bden": "not in ASCII", "hidden\u00e9": "not in ASCII", "hidden hidden": "blanks",
+	} {
+		t.Setenv("CADDY_ZOHO_CREDENTIAL", value)
+		ref := Ref{placeholder: "{env.CADDY_ZOHO_CREDENTIAL}"}
+		got, err := ref.Credential()
+		if want == "" && (err != nil || got == "") {
+			t.Errorf("%q: %q, %v", value, got, err)
+		}
+		if want != "" && (err == nil || got != "" || !strings.Contains(err.Error(), ref.String()+" h") ||
+			!strings.Contains(err.Error(), want) || strings.Contains(strings.ToLower(err.Error()), "hidden")) {
+			t.Errorf("%q: %q, %v", value, got, err)
+		}
+		if _, err := ref.Resolve(); err != nil && want != "blanks" {
+			t.Errorf("%q as a key: %v", value, err)
+		}
+	}
+}
+
 // TestExposed, S-18: a file that others can read is told of, unless a container's runtime has made it.
 func TestExposed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secret")

@@ -90,9 +90,9 @@ func (w *Walk) Tell() {
 	}
 }
 
-// Examine tells what makes our handler unreachable, or reachable for too many. It
-// reports whether a zoho_proxy was met.
-func Examine(walks []*Walk) (found adminapi.Findings, met bool) {
+// Examine tells what makes our handler unreachable, or reachable for too many.
+func Examine(walks []*Walk) (found adminapi.Findings) {
+	met := false
 	for _, walk := range walks {
 		found.Add(walk.found...)
 		met = met || len(walk.Proxies) > 0
@@ -115,7 +115,7 @@ func Examine(walks []*Walk) (found adminapi.Findings, met bool) {
 			),
 		)
 	}
-	return found, met
+	return found
 }
 
 func siteWarning(what, why, do string) adminapi.Finding {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/nearest"
 )
@@ -56,6 +57,19 @@ func Meant(near string) string {
 		return ""
 	}
 	return " (did you mean " + near + "?)"
+}
+
+// Duration is how people write one: 10 minutes and not 10m0s. One that is not so round stays 1m30s.
+func Duration(d time.Duration) string {
+	for _, unit := range []struct {
+		length time.Duration
+		noun   string
+	}{{time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
+		if d >= unit.length && d%unit.length == 0 && d/unit.length < 60 {
+			return Plural(int(d/unit.length), unit.noun)
+		}
+	}
+	return d.String()
 }
 
 // Times counts how often something happened.
