@@ -201,6 +201,7 @@ func healthArguments(h httpcaddyfile.Helper, l *syntax.Line) (*Health, error) {
 //
 //	zoho_connect [<matcher>] [<client>] {
 //	    callers <loopback|private_ranges|any|cidr|uid <number...>|user <name...>...>
+//	    manage
 //	}
 //
 // Without a matcher it answers at /zoho-connect/.
@@ -226,6 +227,12 @@ var connectOptions = map[string]syntax.Option[Connect]{
 		Max:   -1,
 		Parse: func(c *Connect, l *syntax.Line) error {
 			return readCallers(l, &c.Callers)
+		},
+	},
+	"manage": {
+		Parse: func(c *Connect, _ *syntax.Line) error {
+			c.Manage = true
+			return nil
 		},
 	},
 }

@@ -19,7 +19,6 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/internal/client"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
 	"github.com/caddy-zoho/caddy-zoho/internal/sites"
-	"github.com/caddy-zoho/caddy-zoho/internal/words"
 )
 
 func init() {
@@ -37,6 +36,10 @@ type Connect struct {
 	// `zoho_proxy`. The callback and invitations are open to everybody: they are guarded
 	// by state and cookie, and by a signature. Default: `loopback`.
 	Callers []string `json:"callers,omitempty"`
+
+	// Whoever may see the connections may also invite customers, and take accounts away: revoke or forget their
+	// grants, as the commands do. Default: false.
+	Manage bool `json:"manage,omitempty"`
 
 	client  *client.Client
 	callers callers.Rules
@@ -86,6 +89,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		Admit:  c.admit,
 		Caller: callerOf,
 		Failed: c.failed,
+		Manage: c.Manage,
 		Path:   originalPath,
 		Folder: c.in,
 	}
@@ -132,23 +136,22 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 			zap.String("remote", r.RemoteAddr),
 		)
 	}
-	c.pages.ServeHTTP(w, r)
-	c.acted(w, r, page)
+	c.acted(w, r, page, c.pages.Serve(w, r))
 	return nil
 }
 
 // acted has the audit tell who had a page do something: what is only looked at is no act.
-func (c *Connect) acted(w http.ResponseWriter, r *http.Request, page string) {
+func (c *Connect) acted(w http.ResponseWriter, r *http.Request, page string, served onboard.Served) {
 	code := w.Header().Get(onboard.ErrorHeader)
+	if served.Managed != "" {
+		page = "manage " + served.Managed
+	}
 	if page == "" || r.Method != http.MethodPost && page != "callback" && (page != "invite" || code == "") {
 		return
 	}
-	act := audit.Act{Action: "page " + page, Client: c.client.Name, By: c.peers.Of(r).Caller().Peer}
+	act := audit.Act{Action: "page " + page, Client: c.client.Name, Account: served.Account, By: c.peers.Of(r).Caller().Peer}
 	if user, _ := replacer(r).GetString("http.auth.user.id"); user != "" {
 		act.By = user + " at " + act.By
-	}
-	if account := r.PostForm.Get("account"); words.Name.MatchString(account) {
-		act.Account = account
 	}
 	if code != "" {
 		act.Err, act.Anybody = errors.New(code), true
@@ -157,13 +160,14 @@ func (c *Connect) acted(w http.ResponseWriter, r *http.Request, page string) {
 }
 
 // failed has the log say what a page says.
-func (c *Connect) failed(r *http.Request, e *onboard.Error) {
+func (c *Connect) failed(r *http.Request, account string, e *onboard.Error) {
 	c.logger.Warn(
 		"onboarding failed",
 		zap.String("reference", e.Reference),
 		zap.String("code", e.Code),
 		zap.String("error", cmp.Or(e.Log, e.Text)),
 		zap.String("client", c.client.Name),
+		zap.String("account", account),
 		zap.String("remote", r.RemoteAddr),
 	)
 }

@@ -83,12 +83,12 @@ func TestAddScopes(t *testing.T) {
 			b := newBrowser(t)
 			wantPage(t, b.get(c.pages()), 200, "Missing: ZohoCRM.org.READ, Desk.tickets.ALL.")
 			page := b.get(c.pages() + "add-scopes?account=default")
-			wantPage(t, page, 200, "Zoho will ask user@example.com to allow these scopes as well")
+			wantPage(t, page, 200, "Zoho will ask user@example.com to allow these scopes too")
 			if status := c.desk("default"); status < 400 {
 				t.Errorf("Desk takes calls before: %d", status)
 			}
 			spent := server.Stats().TokenRequests
-			wantPage(t, c.addScopes(b, "default"), 200, "The grant has these scopes as well.")
+			wantPage(t, c.addScopes(b, "default"), 200, "The account has these scopes now.")
 			if b.at.Path != "/zoho-connect/result" {
 				t.Errorf("the browser ended at %s", b.at)
 			}
@@ -148,7 +148,7 @@ func TestAddScopesUnderLoad(t *testing.T) {
 		}
 	})
 	b := newBrowser(t)
-	wantPage(t, c.addScopes(b, "default"), 200, "The grant has these scopes as well.")
+	wantPage(t, c.addScopes(b, "default"), 200, "The account has these scopes now.")
 	for range 25 { // calls that need what was added
 		if status := c.desk("default"); status >= 300 {
 			t.Errorf("Desk answers %d", status)
@@ -235,7 +235,7 @@ func TestAddScopesStranger(t *testing.T) {
 		"Content-Type", "application/x-www-form-urlencoded", "Origin", "https://evil.example")
 	wantPage(t, a, http.StatusForbidden, "page of another site")
 
-	wantPage(t, b.get(callback), 200, "The grant has these scopes as well.")
+	wantPage(t, b.get(callback), 200, "The account has these scopes now.")
 	wantPage(t, b.get(callback), http.StatusForbidden, "This browser is not adding scopes here.")
 	thief := newBrowser(t)
 	thief.Jar = stolen
@@ -273,8 +273,8 @@ func TestAddScopesToConfigured(t *testing.T) {
 	c.start()
 	c.wantCLI(cli{"status", 0, "not known", ""})
 	b := newBrowser(t)
-	wantPage(t, b.get(c.pages()), 200, "Which scopes it has is not known")
-	wantPage(t, c.addScopes(b, "default"), 200, "The grant has these scopes as well.")
+	wantPage(t, b.get(c.pages()+"?account=default"), 200, "Zoho has not said which scopes it has")
+	wantPage(t, c.addScopes(b, "default"), 200, "The account has these scopes now.")
 	wantTokenCalls(t, server, 1) // the first token there is
 	for _, when := range []string{"afterwards", "after a restart"} {
 		if info := c.account("default"); len(info.MissingScopes) > 0 || len(info.Scopes) != 4 || !info.Configured {
@@ -305,7 +305,7 @@ func TestAddScopesUnnamed(t *testing.T) {
 		t.Errorf("before: %+v", info)
 	}
 	b := newBrowser(t)
-	wantPage(t, b.get(c.pages()+"add-scopes?account=default"), 200, "so all of the configuration are asked for")
+	wantPage(t, b.get(c.pages()+"add-scopes?account=default"), 200, "asked for all of them")
 	wantPage(t, c.addScopes(b, "default"), 200, "Zoho does not say which scopes the grant has")
 	wantTokenCalls(t, server, spent+1)
 	if info := c.account("default"); len(info.Scopes) != 4 {
@@ -413,7 +413,7 @@ func TestFleetAddsScopes(t *testing.T) {
 	})
 	a.kill()
 	f.turn(1)
-	wantPage(t, person.get(callback), 200, "The grant has these scopes as well.")
+	wantPage(t, person.get(callback), 200, "The account has these scopes now.")
 	a.start()
 	f.everywhereHas("default", "all scopes", func(s connection) bool { return len(s.Scopes) == 4 && len(s.MissingScopes) == 0 })
 	wantTokenCalls(t, f.zoho, spent)
@@ -432,19 +432,20 @@ func TestAddScopesInTheBrowser(t *testing.T) {
 	spent := server.Stats().TokenRequests
 	w := newWindow(t, browser)
 	add := func() *window {
-		w.open(c.pages()).heading("Connections of main").says("Missing: ZohoCRM.org.READ, Desk.tickets.ALL").press("Add the missing scopes")
+		w.open(c.pages()).heading("Accounts of main").says("Missing: ZohoCRM.org.READ, Desk.tickets.ALL")
+		w.find("a", "Add scopes to default").MustClick()
 		return w.heading("Add scopes to default").press("Add them at Zoho")
 	}
 	add()
 	w.find("#reject", anything).MustClick()
-	w.heading("That did not work").says("not accepted at Zoho")
+	w.heading("That didn’t work").says("not accepted at Zoho")
 	add().accept("").heading("Scopes added").says("The refresh token is the same as before")
 	if at := w.MustInfo().URL; strings.Contains(at, "scope_enhanced") || strings.Contains(at, "status=") {
 		t.Errorf("the browser stays at %s", at)
 	}
-	w.open(c.pages() + "callback?status=success&scope_enhanced=true").heading("Scopes are not added here")
+	w.open(c.pages() + "callback?status=success&scope_enhanced=true").heading("No scopes were added")
 	customer := newWindow(t, browser.MustIncognito())
-	customer.open(c.pages() + "callback?status=success&scope_enhanced=true").heading("Scopes are not added here")
+	customer.open(c.pages() + "callback?status=success&scope_enhanced=true").heading("No scopes were added")
 	wantTokenCalls(t, server, spent)
 	if info := c.account("default"); len(info.MissingScopes) > 0 {
 		t.Errorf("%+v", info)

@@ -185,7 +185,7 @@ func TestAdminOff(t *testing.T) {
 		if a := c.get("/metrics"); !strings.Contains(string(a.body), "zoho_requests_total") {
 			t.Errorf("/metrics: %s", a.Status)
 		}
-		wantPage(t, newBrowser(t).get(c.pages()), 200, "Connections of main")
+		wantPage(t, newBrowser(t).get(c.pages()), 200, "Accounts of main")
 	}
 	works()
 	c.writeConfig(strings.Replace(config, "\tzoho_health\n", "\tzoho_health\n\trespond /reloaded yes\n", 1))

@@ -299,7 +299,7 @@ func TestPasteInBrowser(t *testing.T) {
 	for _, b := range []*browser{newBrowser(t), other} {
 		callback = b.stopAt("/callback", func() answer { return b.get(started.URL) })
 		a := b.get(callback)
-		wantPage(t, a, http.StatusForbidden, "Go on in the terminal")
+		wantPage(t, a, http.StatusForbidden, "Go back to the terminal")
 		wantPage(t, a, http.StatusForbidden, "Copy the whole address of this page and paste it there")
 		if b.at.String() != callback {
 			t.Errorf("the address to copy became %s", b.at)

@@ -40,11 +40,11 @@ func TestConsent(t *testing.T) {
 	before := b.get(c.pages() + "connect?account=default")
 	wantPage(t, before, 200, "The redirect URI leads to these pages")
 	wantPage(t, before, 200, "<code>ZohoCRM.modules.ALL,ZohoCRM.org.READ,AaaServer.profile.READ,Desk.tickets.ALL</code>")
-	if bytes.Contains(before.body, []byte("Look:")) {
+	if bytes.Contains(before.body, []byte("Look at this:")) {
 		t.Errorf("something is amiss: %s", before.body)
 	}
 	wantPage(t, c.get("/zoho-connect/connect?account=default", "X-Forwarded-For", "192.0.2.1"), 200, "that server has to ask who they are")
-	wantPage(t, b.post(c.pages()+"start", url.Values{"account": {"default"}}), 200, "The grant is stored")
+	wantPage(t, b.post(c.pages()+"start", url.Values{"account": {"default"}}), 200, "The account is connected")
 	if strings.Contains(b.at.String(), "code") || strings.Contains(b.at.String(), "state") {
 		t.Errorf("the browser ended at %s", b.at)
 	}
@@ -53,9 +53,9 @@ func TestConsent(t *testing.T) {
 		t.Fatalf("the first call: %s %s", a.Status, a.body)
 	}
 	wantTokenCalls(t, server, spent) // the token that proved the grant serves
-	wantPage(t, b.get(c.pages()), 200, "1 connection")
-	wantPage(t, b.get(strings.TrimSuffix(c.pages(), "/")), 200, "1 connection")
-	wantPage(t, newBrowser(t).get(b.at.Scheme+"://"+b.at.Host+"/zoho-connect/?q=nobody"), 200, "No connection with")
+	wantPage(t, b.get(c.pages()), 200, "1 account")
+	wantPage(t, b.get(strings.TrimSuffix(c.pages(), "/")), 200, "1 account")
+	wantPage(t, newBrowser(t).get(b.at.Scheme+"://"+b.at.Host+"/zoho-connect/?q=nobody"), 200, "No account with")
 	info := c.connections("").Connections[0]
 	if info.Account != "default" || info.State != "ok" || info.Configured || info.User != "user@example.com" || info.Org != "60001234567" || info.RefreshTokensKnown != 1 {
 		t.Errorf("%+v", info)
@@ -89,7 +89,7 @@ func TestState(t *testing.T) {
 		}
 	}
 	b := newBrowser(t)
-	refuse("an invention", b.get(c.pages()+"callback?code=1000.a.b&state=x"), "no consent that was begun here")
+	refuse("an invention", b.get(c.pages()+"callback?code=1000.a.b&state=x"), "was not started here")
 	callback := c.consent(b, "default")
 	refuse("another browser", newBrowser(t).get(callback), "another browser")
 	other := newBrowser(t)
@@ -97,11 +97,11 @@ func TestState(t *testing.T) {
 	refuse("another browser with a cookie", other.get(callback), "another browser")
 	refuse("no state", b.get(regexp.MustCompile(`state=[^&]*`).ReplaceAllString(callback, "")), "no state")
 	refuse("a state twice", b.get(callback+"&state=x"), "twice")
-	refuse("a wrong state", b.get(strings.Replace(callback, "state=", "state=A", 1)), "no consent that was begun here")
+	refuse("a wrong state", b.get(strings.Replace(callback, "state=", "state=A", 1)), "was not started here")
 	if err := c.reload(); err != nil {
 		t.Fatal(err)
 	}
-	wantPage(t, b.get(callback), 200, "The grant is stored") // the reload did not matter
+	wantPage(t, b.get(callback), 200, "The account is connected") // the reload did not matter
 	n := server.Stats().TokenRequests
 	wantPage(t, b.get(callback), 409, "used already")
 	if now := server.Stats().TokenRequests; now != n {
@@ -134,7 +134,7 @@ func TestStateIsNotUsedUp(t *testing.T) {
 		a    answer
 		says string
 	}{
-		{"another client", b.get(ofTheOther), "no consent that was begun here"},
+		{"another client", b.get(ofTheOther), "was not started here"},
 		{"HEAD", b.do(http.MethodHead, callback, nil), ""},
 		{"HEAD by a stranger", newBrowser(t).do(http.MethodHead, callback, nil), ""},
 		{"a stranger", newBrowser(t).get(callback), "another browser"},
@@ -150,9 +150,59 @@ func TestStateIsNotUsedUp(t *testing.T) {
 			t.Fatalf("%s: %d token requests", test.name, n)
 		}
 	}
-	wantPage(t, b.get(callback), 200, "The grant is stored")
+	wantPage(t, b.get(callback), 200, "The account is connected")
 	if list := c.connections("").Connections; len(list) != 1 || list[0].Client != "main" {
 		t.Errorf("connected: %+v", list)
+	}
+}
+
+// TestCleanAddress, S-16: whatever becomes of an answer of Zoho's, the browser does not stay at its address: a code
+// that was not used is good for whoever reads it there.
+func TestCleanAddress(t *testing.T) {
+	t.Parallel()
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	b := newBrowser(t)
+	refused := func(name string, b *browser, address, code, says string) {
+		t.Helper()
+		res := b.stopAt("/result", func() answer { return b.get(address) })
+		for _, secret := range []string{"code=", "state=", valueOf(address, "code"), valueOf(address, "state")} {
+			if secret != "" && strings.Contains(res, secret) {
+				t.Errorf("%s leads to %s", name, res)
+			}
+		}
+		a := b.get(res)
+		wantPage(t, a, a.StatusCode, says)
+		if got := a.Header.Get("Zoho-Connect-Error"); got != code || a.StatusCode < 400 {
+			t.Errorf("%s: %s with %q, want %q", name, a.Status, got, code)
+		}
+		written := newBrowser(t).get(regexp.MustCompile(`ref=[^&]*`).ReplaceAllString(res, "ref=%3Cb%3E")) // by a stranger
+		if strings.Contains(res, "ref=") && bytes.Contains(written.body, []byte("In the log")) {
+			t.Errorf("%s: %s", name, written.body)
+		}
+	}
+	callback := c.consent(b, "default")
+	refused("another browser", newBrowser(t), callback, "state", "another browser")
+	refused("no state", b, regexp.MustCompile(`&?state=[^&]*`).ReplaceAllString(callback, ""), "state", "no state")
+	refused("a wrong state", b, strings.Replace(callback, "state=", "state=A", 1), "state", "started here")
+	refused("a state twice", b, callback+"&state=x", "callback", "twice")
+	refused("damaged", b, callback+"&x=%zz", "callback", "damaged")
+	refused("the client's id", b, strings.Replace(callback, "code=", "code="+clientID+"&x=", 1), "callback", "could not be used")
+	for _, page := range []string{"", "connect", "callback/", "callback/x/y"} {
+		refused("an answer at "+page, b, strings.Replace(callback, "/callback?", "/"+page+"?", 1), "callback", "must end in")
+	}
+	if n := server.Stats().TokenRequests; n != 0 {
+		t.Fatalf("%d token requests", n)
+	}
+	wantPage(t, b.get(callback), 200, "The account is connected")
+	refused("used", b, callback, "state-used", "the account is connected")
+	wantPage(t, b.get(c.pages()+"result?why=nonsense&ref=12345678"), 400, "could not be used")
+
+	callback = c.consent(b, "default")
+	c.stop()
+	c.start()
+	refused("after a restart", b, callback, "state", "was forgotten")
+	if code := valueOf(callback, "code"); strings.Contains(c.output.String(), code) {
+		t.Error("the log has the code")
 	}
 }
 
@@ -183,7 +233,7 @@ func TestAccountsServer(t *testing.T) {
 	// Missing: the home of the client.
 	b = newBrowser(t)
 	callback := regexp.MustCompile(`accounts-server=[^&]*&?`).ReplaceAllString(c.consent(b, "missing"), "")
-	wantPage(t, b.get(callback), 200, "The grant is stored")
+	wantPage(t, b.get(callback), 200, "The account is connected")
 }
 
 // TestForeignPages, S-11 and S-26: forms of other sites, names that were rebound, and
@@ -281,7 +331,7 @@ func TestPagesElsewhere(t *testing.T) {
 	b := newBrowser(t)
 	wantPage(t, b.get(c.url+"/office/"), 200, "No account of client main is connected yet.")
 	wantPage(t, b.get(c.url+"/office/connect?account=default"), 200, c.url+"/office/callback")
-	wantPage(t, b.post(c.url+"/office/start", url.Values{"account": {"default"}}), 200, "The grant is stored")
+	wantPage(t, b.post(c.url+"/office/start", url.Values{"account": {"default"}}), 200, "The account is connected")
 	if b.at.Path != "/office/result" {
 		t.Errorf("the browser ended at %s", b.at)
 	}
@@ -308,7 +358,7 @@ func TestPagesElsewhere(t *testing.T) {
 		if started.RedirectURI != c.url+callback {
 			t.Errorf("%s: the redirect URI is %s", site, started.RedirectURI)
 		}
-		wantPage(t, b.get(c.url+strings.TrimSuffix(callback, "callback")), 200, "1 connection")
+		wantPage(t, b.get(c.url+strings.TrimSuffix(callback, "callback")), 200, "1 account")
 	}
 }
 
@@ -409,7 +459,7 @@ func TestStrayAnswers(t *testing.T) {
 	if n := server.Stats().TokenRequests; n != 0 {
 		t.Errorf("%d token requests", n)
 	}
-	wantPage(t, b.get(callback), http.StatusOK, "The grant is stored")
+	wantPage(t, b.get(callback), http.StatusOK, "The account is connected")
 	if code := valueOf(callback, "code"); strings.Contains(c.output.String(), code) {
 		t.Error("the log has the code")
 	}
@@ -449,17 +499,25 @@ func TestManyAccounts(t *testing.T) {
 	if a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "account-0234"); a.StatusCode >= 300 {
 		t.Fatalf("%s %s", a.Status, a.body)
 	}
+	server.Revoke("user0777@example.com")
+	wantProblem(t, c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "account-0777"), "grant-dead", http.StatusServiceUnavailable)
 	for _, test := range []struct {
 		query     string
 		has, lack []string
 	}{
-		{"", []string{"1000 connections", "account-0000", "account-0049", "Page 1 of 20", "./?page=2"}, []string{"account-0050", "Before"}},
-		{"?page=20", []string{"account-0999", "Page 20 of 20", "./?page=19"}, []string{"Next", "account-0949<"}},
+		{"", []string{"1 to 50 of 1,000 accounts", "<b>1</b> dead", "<b>999</b> ok", "Connect account-0777 again", "account-0000", "account-0048", "Page 1 of 20", "./?page=2"}, []string{"account-0049", "Previous"}},
+		{"?page=20", []string{"account-0999", "Page 20 of 20", "./?page=19"}, []string{"Next", "account-0948<"}},
 		{"?page=4000", []string{"account-0999"}, nil},
 		{"?page=-1", []string{"account-0000"}, nil},
-		{"?q=account-02", []string{"100 connections", "account-0234", "Page 1 of 2", "q=account-02"}, []string{"account-0000"}},
-		{"?q=USER0234@", []string{"1 connection ", "account-0234"}, []string{"account-0235", "Page "}},
-		{"?q=nobody", []string{"No connection with"}, []string{"account-"}},
+		{"?show=dead", []string{"1 account, dead", "account-0777", "<b>1,000</b> all"}, []string{"account-0000", "Page "}},
+		{"?show=ok&page=2", []string{"51 to 100 of 999 accounts, ok", "account-0050", "./?page=3&amp;show=ok"}, []string{"account-0777<"}},
+		{"?show=contended", []string{"No account is contended", "<b>0</b> contended"}, []string{"account-0000"}},
+		{"?show=dead&q=0778", []string{"No account with “0778” is dead", "<b>1</b> ok"}, []string{"account-0777<"}},
+		{"?account=account-0777", []string{"connect it again", "user0777@example.com"}, []string{"account-0000", "Manage"}},
+		{"?account=nobody", []string{"no stored grant of an account nobody"}, nil},
+		{"?q=account-02", []string{"100 accounts", "account-0234", "Page 1 of 2", "q=account-02"}, []string{"account-0000"}},
+		{"?q=USER0234@", []string{"1 account,", "account-0234"}, []string{"account-0235", "Page "}},
+		{"?q=nobody", []string{"No account with"}, []string{"account-"}},
 	} {
 		page := string(newBrowser(t).get(c.pages() + test.query).body)
 		for _, text := range test.has {
@@ -572,6 +630,15 @@ func (w *window) keep(name string) *window {
 	return w
 }
 
+// noCode looks at the address that the browser shows.
+func (w *window) noCode() *window {
+	w.t.Helper()
+	if at := w.MustInfo().URL; strings.Contains(at, "code=") || strings.Contains(at, "state=") {
+		w.t.Errorf("the browser stays at %s", at)
+	}
+	return w
+}
+
 // dark has the window prefer dark colors.
 func (w *window) dark(on bool) *window {
 	scheme := "light"
@@ -601,42 +668,44 @@ func TestInTheBrowser(t *testing.T) {
 		}
 	}
 	w := newWindow(t, browser)
+	w.MustSetViewport(1000, 900, 1, false)
 	begin := func(account string) *window {
-		w.open(c.pages()).heading("Connections of main")
+		w.open(c.pages()).heading("Accounts of main")
 		w.find("#account", anything).MustSelectAllText().MustInput(account)
-		return w.press("Go on").heading("Connect " + account)
+		return w.press("Continue").heading("Connect " + account)
 	}
 
-	w.open(c.pages()).heading("Connections of main").keep("empty")
-	w.press("Go on").heading("Connect default").keep("before-consent").press("Ask for consent")
+	w.open(c.pages()).heading("Accounts of main").keep("empty")
+	w.press("Continue").heading("Connect default").keep("before-consent").press("Continue to Zoho")
 	w.find("#accept", anything)
 	consent := w.MustInfo().URL
 	w.accept("").heading("Connected").keep("connected")
-	if at := w.MustInfo().URL; strings.Contains(at, "code=") || strings.Contains(at, "state=") {
-		t.Errorf("the browser stays at %s", at)
-	}
+	w.noCode()
 	works("default")
 
 	// A second account, by a double click.
 	begin("second")
-	if err := w.find("button", "Ask for consent").Click(proto.InputMouseButtonLeft, 2); err != nil {
+	if err := w.find("button", "Continue to Zoho").Click(proto.InputMouseButtonLeft, 2); err != nil {
 		t.Fatal(err)
 	}
 	w.accept("").heading("Connected")
 	works("second")
 
 	// A stale tab: Zoho's page of the first consent, whose answer was used.
-	w.open(consent).accept("").heading("That did not work").says("used already").keep("used")
+	w.open(consent).accept("").heading("Already connected").says("used already").keep("used").noCode()
+
+	// Zoho's answer comes to another browser, as by a link that was copied.
+	newWindow(t, browser.MustIncognito()).open(consent).accept("").heading("That didn’t work").says("another browser").noCode()
 
 	// Consent is refused; what was connected stays.
-	begin("default").press("Ask for consent")
+	begin("default").press("Continue to Zoho")
 	w.find("#reject", anything).MustClick()
-	w.heading("That did not work").says("Consent was refused").keep("refused")
+	w.heading("That didn’t work").says("Consent was refused").keep("refused")
 	works("default")
 
 	// Somebody else consents: the page asks.
-	begin("default").press("Ask for consent").accept("ben@example.com").heading("Somebody else than before").keep("somebody-else")
-	w.press("Keep the one before").heading("Nothing was changed").says("The old grant stays").keep("nothing-changed")
+	begin("default").press("Continue to Zoho").accept("ben@example.com").heading("A different user than before").keep("somebody-else")
+	w.press("Keep the one before").heading("Nothing was changed").says("connected as before").keep("nothing-changed")
 	if info := c.connections("?account=default").Connections[0]; info.User != "user@example.com" {
 		t.Errorf("%s holds it", info.User)
 	}
@@ -644,25 +713,27 @@ func TestInTheBrowser(t *testing.T) {
 	// A customer, in a browser of his own.
 	link := c.invite("main", "acme")
 	customer := newWindow(t, browser.MustIncognito())
-	customer.open(link).heading("Give access to your Zoho account").keep("invitation")
-	customer.press("Go on to Zoho").accept("ann@customer.example").heading("Connected").keep("invited")
+	customer.open(link).heading("Connect your Zoho account").keep("invitation")
+	customer.press("Continue to Zoho").accept("ann@customer.example").heading("Connected").keep("invited")
 	works("acme")
-	customer.open(link).heading("That did not work").says("was used")
+	customer.open(link).heading("Already connected").says("the account is connected").keep("used-link")
 
 	// An answer to a consent that is gone with the Caddy that began it.
-	begin("third").press("Ask for consent")
+	begin("third").press("Continue to Zoho")
 	w.find("#accept", anything)
 	c.stop()
 	c.start()
-	w.accept("").heading("That did not work").says("was forgotten").keep("forgotten")
+	w.accept("").heading("That didn’t work").says("was forgotten").keep("forgotten").noCode()
 
 	server.Revoke("ann@customer.example")
 	server.RevokeAccess("ann@customer.example")
 	wantProblem(t, c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "acme"), "grant-dead", http.StatusServiceUnavailable)
-	w.open(c.pages()).heading("Connections of main").says("give consent: connect it").says("refused by Zoho").keep("connections")
-	w.dark(true).open(c.pages()).heading("Connections of main").keep("connections-dark").dark(false)
+	w.open(c.pages()).heading("Accounts of main").says("does not accept the refresh token").keep("connections")
+	w.dark(true).open(c.pages()).heading("Accounts of main").keep("connections-dark").dark(false)
+	w.open(c.pages() + "?account=default").says("Connected by").keep("account")
 	w.MustSetViewport(360, 740, 2, true)
-	w.open(c.pages()).heading("Connections of main").keep("connections-phone")
+	w.open(c.pages() + "?account=acme").says("connect it again").says("refused by Zoho")
+	w.open(c.pages()).heading("Accounts of main").keep("connections-phone")
 	if width := w.MustEval("() => document.documentElement.scrollWidth").Int(); width > 360 {
 		t.Errorf("the page is %d wide on a phone of 360", width)
 	}
@@ -684,12 +755,12 @@ func TestExpiredInTheBrowser(t *testing.T) {
 	c.stop()
 	c.start()
 	w := newWindow(t, browser)
-	w.open(c.pages()).press("Go on").heading("Connect default").press("Ask for consent")
+	w.open(c.pages()).press("Continue").heading("Connect default").press("Continue to Zoho")
 	w.find("#accept", anything)
 	w = &window{t, w.CancelTimeout()}
 	time.Sleep(10*time.Minute + time.Second) // a consent's life: nothing else is to happen
 	w = &window{t, w.Timeout(patience)}
-	w.accept("").heading("That did not work").says("more than 10 minutes ago").keep("expired")
+	w.accept("").heading("That didn’t work").says("more than 10 minutes ago").keep("expired")
 	wantTokenCalls(t, server, 0)
 	if list := c.connections("").Connections; len(list) != 0 {
 		t.Errorf("there is %v", list)

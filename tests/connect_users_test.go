@@ -29,7 +29,7 @@ func TestSomebodyElse(t *testing.T) {
 	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto, User: "ann@example.com"})
 	b := newBrowser(t)
-	wantPage(t, b.get(c.consent(b, "default")), 200, "The grant is stored")
+	wantPage(t, b.get(c.consent(b, "default")), 200, "The account is connected")
 	as := func(user string) { server.Change(func(o *zohosim.Options) { o.User = user }) }
 	holder := func() string { return c.connections("").Connections[0].User }
 
@@ -40,7 +40,7 @@ func TestSomebodyElse(t *testing.T) {
 		}
 		as("ben@example.com")
 		grants := server.Stats().Grants
-		wantPage(t, b.get(c.consent(b, "default")), 200, "Is that meant?")
+		wantPage(t, b.get(c.consent(b, "default")), 200, "Do you want to replace")
 		if holder() != "ann@example.com" {
 			t.Errorf("%s before anybody confirmed", holder())
 		}
@@ -63,7 +63,7 @@ func TestSomebodyElse(t *testing.T) {
 		}
 		if decision == "replace" {
 			as("ann@example.com")
-			wantPage(t, b.get(c.consent(b, "default")), 200, "Is that meant?")
+			wantPage(t, b.get(c.consent(b, "default")), 200, "Do you want to replace")
 			b.post(c.pages()+"confirm", url.Values{"id": {b.at.Query().Get("id")}, "decision": {"replace"}})
 		}
 	}
@@ -89,9 +89,9 @@ func TestStopGivesBack(t *testing.T) {
 	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto, User: "ann@example.com"})
 	b := newBrowser(t)
-	wantPage(t, b.get(c.consent(b, "default")), 200, "The grant is stored")
+	wantPage(t, b.get(c.consent(b, "default")), 200, "The account is connected")
 	server.Change(func(o *zohosim.Options) { o.User = "ben@example.com" })
-	wantPage(t, b.get(c.consent(b, "default")), 200, "Is that meant?")
+	wantPage(t, b.get(c.consent(b, "default")), 200, "Do you want to replace")
 	if n := server.Stats().Grants; n != 2 {
 		t.Fatalf("%d grants live at Zoho", n)
 	}
@@ -107,9 +107,9 @@ func TestDroppedWithoutZoho(t *testing.T) {
 	t.Parallel()
 	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto, User: "ann@example.com"})
 	b := newBrowser(t)
-	wantPage(t, b.get(c.consent(b, "default")), 200, "The grant is stored")
+	wantPage(t, b.get(c.consent(b, "default")), 200, "The account is connected")
 	server.Change(func(o *zohosim.Options) { o.User = "ben@example.com" })
-	wantPage(t, b.get(c.consent(b, "default")), 200, "Is that meant?")
+	wantPage(t, b.get(c.consent(b, "default")), 200, "Do you want to replace")
 	server.AddFault(zohosim.Fault{Where: "accounts", Path: "/revoke", Kind: zohosim.FaultStatus, Status: http.StatusServiceUnavailable})
 	a := b.post(c.pages()+"confirm", url.Values{"id": {b.at.Query().Get("id")}, "decision": {"keep"}})
 	wantPage(t, a, 200, "Nothing was changed")
@@ -172,7 +172,7 @@ func TestPlacesOfOneUser(t *testing.T) {
 	callback := b.stopAt("/callback", func() answer {
 		return b.post(c.pages()+"start", url.Values{"account": {"org-3"}, "revoke": {"yes"}})
 	})
-	wantPage(t, b.get(callback), 200, "the grant before was not revoked")
+	wantPage(t, b.get(callback), 200, "The grant before was not revoked")
 	server.ClearFaults("")
 	if n := c.connections("?account=org-3").Connections[0].RefreshTokensKnown; n != 2 {
 		t.Errorf("%d are known of an account whose grant of before could not be revoked", n)
@@ -187,13 +187,13 @@ func TestPlacesOfOneUser(t *testing.T) {
 
 	// Somebody else has places of his own.
 	server.Change(func(o *zohosim.Options) { o.User = "ben@example.com" })
-	wantPage(t, b.get(c.consent(b, "org-3")), 200, "Is that meant?")
+	wantPage(t, b.get(c.consent(b, "org-3")), 200, "Do you want to replace")
 	wantPage(t, b.post(c.pages()+"confirm", url.Values{"id": {b.at.Query().Get("id")}, "decision": {"replace"}}), 200, "Connected")
 	if n := c.connections("?account=org-3").Connections[0].RefreshTokensKnown; n != 1 {
 		t.Errorf("%d are known of somebody who has consented once", n)
 	}
 	page := b.get(c.pages() + "connect?account=org-3")
-	wantPage(t, page, 200, "A new consent replaces")
+	wantPage(t, page, 200, "Connecting it again replaces")
 	if strings.Contains(string(page.body), "refresh tokens of") {
 		t.Errorf("another user's places: %s", page.body)
 	}
@@ -212,12 +212,12 @@ func TestUserUnknown(t *testing.T) {
 	}
 	wantPage(t, b.get(c.pages()+"connect?account=default"), 200, "AaaServer.profile.READ is not among the scopes: that somebody else consents")
 	a := b.get(c.consent(b, "default"))
-	wantPage(t, a, 200, "The grant is stored")
+	wantPage(t, a, 200, "The account is connected")
 	if bytes.Contains(a.body, []byte("the same user")) {
 		t.Errorf("there was nobody before: %s", a.body)
 	}
 	server.Change(func(o *zohosim.Options) { o.User = "ben@example.com" })
-	wantPage(t, b.get(c.consent(b, "default")), 200, "whether it is the same user as before is not known")
+	wantPage(t, b.get(c.consent(b, "default")), 200, "Whether it is the same user as before is not known")
 }
 
 // TestAnotherUserWithoutScopes, S-25: who consents is asked for though Zoho does not name
@@ -352,8 +352,8 @@ func TestInvitation(t *testing.T) {
 	link := c.invite("main", "acme", "--return-to", "https://app.example.com/done")
 	b := newBrowser(t)
 	wantPage(t, b.get(link), 200, "You were invited")
-	wantPage(t, b.get(link+"x"), 403, "no invitation")
-	wantPage(t, b.get(strings.Replace(link, "token=", "token=A", 1)), 403, "no invitation")
+	wantPage(t, b.get(link+"x"), 403, "not an invitation")
+	wantPage(t, b.get(strings.Replace(link, "token=", "token=A", 1)), 403, "not an invitation")
 	token, _ := url.Parse(link)
 	accept := func(b *browser) answer {
 		return b.post(c.pages()+"invite", url.Values{"token": {token.Query().Get("token")}, "account": {"other"}, "return_to": {"https://evil.example"}})
@@ -362,7 +362,7 @@ func TestInvitation(t *testing.T) {
 	pending := late.stopAt("/callback", func() answer { return accept(late) })
 	done := accept(b)
 	wantPage(t, done, 200, "Connected")
-	if !strings.Contains(string(done.body), `href="https://app.example.com/done"`) || strings.Contains(string(done.body), "All connections") || strings.Contains(string(done.body), "evil") {
+	if !strings.Contains(string(done.body), `href="https://app.example.com/done"`) || strings.Contains(string(done.body), "All accounts") || strings.Contains(string(done.body), "evil") {
 		t.Errorf("the result: %s", done.body)
 	}
 	list := c.connections("").Connections
@@ -370,12 +370,12 @@ func TestInvitation(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 	n := server.Stats().TokenRequests
-	wantPage(t, late.get(pending), 403, "was used") // begun before it was used up
-	wantPage(t, newBrowser(t).get(link), 403, "was used")
-	wantPage(t, accept(newBrowser(t)), 403, "was used")
+	wantPage(t, late.get(pending), 409, "is connected") // begun before it was used up
+	wantPage(t, newBrowser(t).get(link), 409, "is connected")
+	wantPage(t, accept(newBrowser(t)), 409, "is connected")
 	c.stop()
 	c.start()
-	wantPage(t, newBrowser(t).get(link), 403, "was used")
+	wantPage(t, newBrowser(t).get(link), 409, "is connected")
 	if now := server.Stats().TokenRequests; now != n {
 		t.Errorf("%d more token requests", now-n)
 	}
@@ -478,6 +478,102 @@ func TestInvitedStranger(t *testing.T) {
 	wantPage(t, accept(), http.StatusOK, "Connected")
 }
 
+// TestInvitationTakesOver: where the grant of an account serves nobody any more, an invitation lets a colleague connect
+// it. Where it works, that takes --replace, and the operator is told.
+func TestInvitationTakesOver(t *testing.T) {
+	t.Parallel()
+	c, server := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri " + c.pages() + "callback")
+	c.stop()
+	c.start()
+	as := func(user string) { server.Change(func(o *zohosim.Options) { o.User = user }) }
+	holder := func() string { return c.connections("?account=acme").Connections[0].User }
+	invite := func(args ...string) (accept func() answer, warned string) {
+		t.Helper()
+		link, warned, code := c.run(append([]string{"zoho", "invite", "main", "acme"}, args...)...)
+		to, err := url.Parse(strings.TrimSpace(link))
+		if err != nil || code != 0 {
+			t.Fatalf("exit code %d: %v %s", code, err, warned)
+		}
+		return func() answer {
+			return newBrowser(t).post(c.pages()+"invite", url.Values{"token": {to.Query().Get("token")}})
+		}, warned
+	}
+	wants := func(warned string, says ...string) {
+		t.Helper()
+		if len(says) == 0 && strings.Contains(warned, "is connected by") {
+			t.Errorf("warns: %s", warned)
+		}
+		for _, text := range says {
+			if !strings.Contains(warned, text) {
+				t.Errorf("without %q: %s", text, warned)
+			}
+		}
+	}
+
+	accept, warned := invite()
+	wants(warned)
+	as("ann@example.com")
+	wantPage(t, accept(), http.StatusOK, "Connected")
+	wantPage(t, accept(), http.StatusConflict, "the account is connected")
+
+	// It works: a colleague is refused, and the log says with what.
+	accept, warned = invite()
+	wants(warned, "warning: account acme is connected by ann@example.com of organization", "add --replace")
+	as("ben@example.com")
+	wantPage(t, accept(), http.StatusConflict, "connected to another Zoho account already")
+	if line := regexp.MustCompile(`"onboarding failed".*"code":"taken".*"client":"main","account":"acme"`); !line.MatchString(c.output.String()) {
+		t.Errorf("the log does not name the account: %s", c.output)
+	}
+
+	// It is dead: a colleague connects it, by the very same link.
+	server.Revoke("ann@example.com")
+	server.RevokeAccess("ann@example.com")
+	wantProblem(t, c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "acme"), "grant-dead", http.StatusServiceUnavailable)
+	_, warned = invite()
+	wants(warned)
+	wantPage(t, accept(), http.StatusOK, "Connected")
+	if a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "acme"); holder() != "ben@example.com" || a.Header.Get("X-Sim-User") != "ben@example.com" {
+		t.Errorf("%s holds it, the call was made as %q: %s", holder(), a.Header.Get("X-Sim-User"), a.Status)
+	}
+
+	// It works again, and another person is meant to take over.
+	accept, warned = invite("--replace")
+	wants(warned, "warning: account acme is connected by ben@example.com", "whoever uses this link takes their place")
+	as("carol@example.com")
+	wantPage(t, accept(), http.StatusOK, "Connected")
+	if holder() != "carol@example.com" {
+		t.Errorf("%s holds it", holder())
+	}
+}
+
+// TestDisplayName: customers read a name that they know and what is asked for in words, and no scope that only the
+// proxy needs.
+func TestDisplayName(t *testing.T) {
+	t.Parallel()
+	c, _ := startOnboarding(t, zohosim.Options{Consent: zohosim.ConsentAuto})
+	for name, want := range map[string]string{"": "main", "display_name Acme <Sync>": "Acme <Sync>"} {
+		c.setenv("ZOHO_CLIENT_OPTIONS=redirect_uri " + c.pages() + "callback\n" + name)
+		c.stop()
+		c.start()
+		link := c.invite("main", "shop-of-"+want[:4])
+		b := newBrowser(t)
+		a := b.get(link)
+		wantPage(t, a, http.StatusOK, "use your Zoho account")
+		for _, says := range []string{"Zoho CRM: see, add, change, and delete records; see your organization’s details", "see your name and email address", "Zoho Desk: ", "<details>"} {
+			wantPage(t, a, http.StatusOK, says)
+		}
+		to, _ := url.Parse(link)
+		done := b.post(c.pages()+"invite", url.Values{"token": {to.Query().Get("token")}})
+		wantPage(t, done, http.StatusOK, want+"</strong> can use it now.")
+		for _, page := range []answer{a, done} {
+			if bytes.Contains(page.body, []byte("AaaServer")) {
+				t.Errorf("customers read %s", page.body)
+			}
+		}
+	}
+}
+
 // TestInvitedWords: whoever came by an invitation reads nothing that concerns the machine,
 // also where the operator's own pages would open; the log has all of it.
 func TestInvitedWords(t *testing.T) {
@@ -497,7 +593,7 @@ func TestInvitedWords(t *testing.T) {
 	read := func(a answer, status int, says string) {
 		t.Helper()
 		wantPage(t, a, status, says)
-		for _, never := range []string{"Caddyfile", "restarted", "client main", "API console", "20 refresh tokens", "All connections", "list of connections"} {
+		for _, never := range []string{"Caddyfile", "restarted", "client main", "API console", "20 refresh tokens", "All accounts", "list of connections"} {
 			if bytes.Contains(a.body, []byte(never)) {
 				t.Errorf("the invited read %q: %s", never, a.body)
 			}
@@ -510,10 +606,10 @@ func TestInvitedWords(t *testing.T) {
 		status int
 		says   string
 	}{
-		"foreign-server": {400, "Open the link again later, or ask whoever sent it"},
-		"unknown-code":   {502, "Open the link again later, or ask whoever sent it"},
+		"foreign-server": {400, "Open the link again later, or ask the person who sent it"},
+		"unknown-code":   {502, "Open the link again later, or ask the person who sent it"},
 		"refused":        {403, "If that was not meant, open the link again and accept."},
-		"of-another":     {403, "Begin the consent anew"}, // it is not known to be an invitation's
+		"of-another":     {403, "Start over: open the link that you were sent"}, // it is not known to be an invitation's
 	} {
 		a := accept(pasteForms[form])
 		if form == "of-another" {
@@ -528,8 +624,8 @@ func TestInvitedWords(t *testing.T) {
 
 	server.Change(func(o *zohosim.Options) { o.User = "ann@customer.example" })
 	read(accept(pasteForms["as-it-is"]), 200, "Your Zoho account is connected.")
-	read(newBrowser(t).get(link.String()), 403, "was used")
-	read(newBrowser(t).get(c.pages()+"invite?token=x"), 403, "no invitation")
+	wantPage(t, newBrowser(t).get(link.String()), 409, "is connected")
+	read(newBrowser(t).get(c.pages()+"invite?token=x"), 403, "not an invitation")
 }
 
 // TestOneCallerLeavesRoom, S-68: a caller that begins consents without end is refused, and others are

@@ -166,8 +166,8 @@ func demoConnects(t *testing.T, demo string) {
 	b := newBrowser(t)
 	wantPage(t, b.get(c.pages()), http.StatusOK, "No account of client main is connected yet.")
 	page := b.get(c.pages() + "connect?account=default")
-	wantPage(t, page, http.StatusOK, "Good:")
-	if strings.Contains(string(page.body), "Look:") {
+	wantPage(t, page, http.StatusOK, "OK:")
+	if strings.Contains(string(page.body), "Look at this:") {
 		t.Errorf("not all is well before consent: %s", page.body)
 	}
 	for _, account := range []string{"default", "acme"} {
@@ -179,7 +179,7 @@ func demoConnects(t *testing.T, demo string) {
 		if _, err := http.Post("http://"+zoho.Host+"/_sim/limits", "application/json", strings.NewReader(`{"consent": "auto"}`)); err != nil {
 			t.Fatal(err)
 		}
-		wantPage(t, b.get(consent), http.StatusOK, "The grant is stored")
+		wantPage(t, b.get(consent), http.StatusOK, "The account is connected")
 	}
 	if a := c.get("/crm/v8/org"); a.StatusCode != http.StatusOK || len(a.body) > 4096 {
 		t.Errorf("default: %s, %d bytes", a.Status, len(a.body))

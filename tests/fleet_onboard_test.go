@@ -153,7 +153,7 @@ func TestFleetConsent(t *testing.T) {
 	callback := f.consent(person, 0, "one")
 	f.took()
 	f.turn(1)
-	wantPage(t, person.get(callback), 200, "The grant is stored")
+	wantPage(t, person.get(callback), 200, "The account is connected")
 	if took := f.took(); !slices.Equal(took, []string{"B callback", "C result"}) {
 		t.Errorf("served by %q", took)
 	}
@@ -170,13 +170,13 @@ func TestFleetConsent(t *testing.T) {
 	a.kill()
 	f.turn(1)
 	wantPage(t, stranger.get(callback), http.StatusForbidden, "another browser")
-	wantPage(t, person.get(callback), 200, "The grant is stored")
+	wantPage(t, person.get(callback), 200, "The account is connected")
 	wantPage(t, person.get(callback), http.StatusConflict, "used already")
 	a.start()
 	a.forAccount("two")
 	wantPage(t, person.get(callback), http.StatusConflict, "used already")
 	for range 3 {
-		wantPage(t, person.get(f.pages()), 200, "2 connections")
+		wantPage(t, person.get(f.pages()), 200, "2 accounts")
 	}
 }
 
@@ -206,7 +206,7 @@ func TestFleetCallbackTwice(t *testing.T) {
 			pages[a.StatusCode]++
 			switch a.StatusCode {
 			case http.StatusOK:
-				wantPage(t, a, 200, "The grant is stored")
+				wantPage(t, a, 200, "The account is connected")
 			default:
 				wantPage(t, a, http.StatusConflict, "used already")
 			}
@@ -228,7 +228,7 @@ func TestFleetInTheBrowser(t *testing.T) {
 	f := startOnboardingFleet(t, zohosim.Options{})
 	w := newWindow(t, chromium)
 	begin := func() *window {
-		w.open(f.pages() + "connect?account=default").heading("Connect default").press("Ask for consent")
+		w.open(f.pages() + "connect?account=default").heading("Connect default").press("Continue to Zoho")
 		w.find("#accept", anything)
 		return w
 	}
@@ -239,7 +239,7 @@ func TestFleetInTheBrowser(t *testing.T) {
 	b.forAccount("default")
 	c.forAccount("default")
 	a.start()
-	begin().accept("ben@example.com").heading("Somebody else than before")
+	begin().accept("ben@example.com").heading("A different user than before")
 	b.kill()
 	w.press("Replace").heading("Connected")
 	if got := c.connections("?account=default").Connections[0].User; got != "ben@example.com" {
@@ -264,7 +264,7 @@ func TestFleetPasted(t *testing.T) {
 	a.adminCall(http.MethodPost, "/zoho/connections/main/default/connect", "").decode(t, &started)
 	person := newBrowser(t)
 	callback := person.stopAt("/callback", func() answer { return person.get(started.URL) })
-	wantPage(t, person.get(callback), http.StatusForbidden, "Go on in the terminal")
+	wantPage(t, person.get(callback), http.StatusForbidden, "Go back to the terminal")
 	a.kill()
 	body, _ := json.Marshal(map[string]string{"state": started.State, "callback": callback})
 	paste := func(c *proxy) answer {
@@ -321,7 +321,7 @@ func TestFleetInvitation(t *testing.T) {
 		t.Errorf("%d grants live at Zoho", n)
 	}
 	for _, c := range f.fleet.replicas {
-		wantPage(t, newBrowser(t).get(strings.Replace(link, f.URL, c.url, 1)), http.StatusForbidden, "was used")
+		wantPage(t, newBrowser(t).get(strings.Replace(link, f.URL, c.url, 1)), http.StatusConflict, "is connected")
 		c.forAccount("acme")
 	}
 }
@@ -333,11 +333,11 @@ func TestFleetSomebodyElse(t *testing.T) {
 	f := startOnboardingFleet(t, zohosim.Options{Consent: zohosim.ConsentAuto, User: "ann@example.com"})
 	a, b, c := f.all()
 	person := newBrowser(t)
-	wantPage(t, person.get(f.consent(person, 0, "default")), 200, "The grant is stored")
+	wantPage(t, person.get(f.consent(person, 0, "default")), 200, "The account is connected")
 	f.as("ben@example.com")
 	callback := f.consent(person, 0, "default")
 	f.turn(1)
-	wantPage(t, person.get(callback), 200, "Is that meant?")
+	wantPage(t, person.get(callback), 200, "Do you want to replace")
 	answer := url.Values{"id": {person.at.Query().Get("id")}, "decision": {"replace"}}
 	a.kill()
 	b.kill()
@@ -467,7 +467,7 @@ func TestFleetNotifications(t *testing.T) {
 	}
 
 	person := newBrowser(t)
-	wantPage(t, person.get(f.consent(person, 1, "shop")), 200, "The grant is stored")
+	wantPage(t, person.get(f.consent(person, 1, "shop")), 200, "The account is connected")
 	state("shop", "dead", 0)
 	state("shop", "ok", 1)
 	call("shop", "")
@@ -579,15 +579,15 @@ func TestFleetSecrets(t *testing.T) {
 	}
 	person := newBrowser(t)
 	callback := begin(person, "default")
-	wantPage(t, person.get(callback), 200, "The grant is stored")
+	wantPage(t, person.get(callback), 200, "The account is connected")
 	id(person)
 	wantPage(t, person.get(callback), http.StatusConflict, "used already")
 	wantPage(t, newBrowser(t).get(begin(person, "left")), http.StatusForbidden, "another browser")
 	f.as("ben@example.com")
-	wantPage(t, person.get(begin(person, "default")), 200, "Is that meant?")
+	wantPage(t, person.get(begin(person, "default")), 200, "Do you want to replace")
 	id(person)
 	for range 2 {
-		wantPage(t, person.get(begin(person, "default")), 200, "Is that meant?")
+		wantPage(t, person.get(begin(person, "default")), 200, "Do you want to replace")
 		id(person)
 	}
 	wantPage(t, person.post(f.pages()+"confirm", url.Values{"id": {person.at.Query().Get("id")}, "decision": {"replace"}}), 200, "Connected")

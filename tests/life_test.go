@@ -494,7 +494,7 @@ func TestServerByOthers(t *testing.T) {
 	}
 	c.start()
 	b := newBrowser(t)
-	wantPage(t, b.get(c.consent(b, "default")), 200, "The grant is stored")
+	wantPage(t, b.get(c.consent(b, "default")), 200, "The account is connected")
 	greet := func() {
 		t.Helper()
 		if a := c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "default"); string(a.body) != "hello ann" {
@@ -514,7 +514,7 @@ func TestServerByOthers(t *testing.T) {
 		t.Errorf("%d token calls for a refresh and a call", n)
 	}
 	callback := c.consent(b, "default")
-	wantPage(t, b.get(callback), 200, "The grant is stored")
+	wantPage(t, b.get(callback), 200, "The account is connected")
 	wantPage(t, b.get(callback), 409, "used already")
 	greet()
 }

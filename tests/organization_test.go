@@ -43,7 +43,7 @@ func TestOrganizationConsent(t *testing.T) {
 	if err != nil || to.Query().Get("soid") != "zohopay.77" || to.Query().Get("state") == "" {
 		t.Fatalf("the browser is sent to %s", to)
 	}
-	wantPage(t, b.get(to.String()), 200, "The grant is stored")
+	wantPage(t, b.get(to.String()), 200, "The account is connected")
 
 	// The sandbox has scopes of its own, so it is another configuration's.
 	c.setenv("ZOHO_SCOPES=ZohoPaySandbox.payments.CREATE")
@@ -129,7 +129,7 @@ func TestOrganizationChanged(t *testing.T) {
 	if text := string(before.body); strings.Contains(text, "somebody else consents") || strings.Contains(text, "AaaServer") {
 		t.Errorf("an organization is told to name its user: %s", text)
 	}
-	wantPage(t, b.post(c.pages()+"start", url.Values{"account": {"default"}}), 200, "The grant is stored")
+	wantPage(t, b.post(c.pages()+"start", url.Values{"account": {"default"}}), 200, "The account is connected")
 	if info := c.account("default"); info.Org != "zohopay.77" {
 		t.Errorf("%+v", info)
 	}

@@ -3,8 +3,8 @@ package admin
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
@@ -240,7 +240,7 @@ func belongs(flow *onboard.Flow, client *onboard.Client, account, id string) err
 
 func invite(
 	_ context.Context,
-	_ *onboard.Flow,
+	flow *onboard.Flow,
 	client *onboard.Client,
 	account string,
 	req adminapi.InviteRequest,
@@ -257,21 +257,27 @@ func invite(
 			)
 		}
 	}
-	link, inv, err := client.Invite(account, life, req.ReturnTo)
+	link, inv, err := client.Invite(account, life, req.ReturnTo, req.Replace)
 	return adminapi.Invitation{
-		Client:   client.Name,
-		Account:  account,
-		URL:      link,
-		Expires:  inv.Expires,
-		Warnings: append(client.BrowserWarnings(account), linkWarnings(link)...),
+		Client:  client.Name,
+		Account: account,
+		URL:     link,
+		Expires: inv.Expires,
+		Warnings: slices.Concat(
+			client.BrowserWarnings(account), onboard.LinkWarnings(link), takeoverWarnings(flow, client, account, req.Replace),
+		),
 	}, err
 }
 
-// linkWarnings tells of a link that whoever it is sent to cannot open.
-func linkWarnings(link string) []string {
-	u, err := url.Parse(link)
-	if err != nil || !onboard.IsLoopback(u.Hostname()) {
+// takeoverWarnings tell what a link does to an account that works.
+func takeoverWarnings(flow *onboard.Flow, client *onboard.Client, account string, replace bool) []string {
+	who := flow.ConnectedBy(client, account)
+	switch {
+	case who == "":
 		return nil
+	case replace:
+		return []string{fmt.Sprintf("account %s is connected by %s: whoever uses this link takes their place", account, who)}
 	}
-	return []string{"this link works only on this machine: set redirect_uri to an address that the customer can reach"}
+	return []string{fmt.Sprintf("account %s is connected by %s: only the same user can connect it again with this link, "+
+		"which replaces the grant; for another user, add --replace", account, who)}
 }

@@ -84,6 +84,7 @@ type RevokeRequest struct {
 type InviteRequest struct {
 	Expires  string `json:"expires,omitempty"` // a duration; 168h
 	ReturnTo string `json:"return_to,omitempty"`
+	Replace  bool   `json:"replace,omitempty"` // also a working grant of another user or organization
 }
 
 // Invitation is such a link.

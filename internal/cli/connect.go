@@ -52,6 +52,7 @@ standard output, as it happens.`,
 	})
 	invite.Flags().String("expires", "168h", "How long the link works; at most 90 days")
 	invite.Flags().String("return-to", "", "Where the customer can continue afterwards (https)")
+	invite.Flags().Bool("replace", false, "Also let another user or organization take the place of the one that is connected")
 }
 
 func cmdConnect(cmd *cobra.Command, args []string) (int, error) {
@@ -162,7 +163,9 @@ func cmdInvite(cmd *cobra.Command, args []string) (int, error) {
 		return code, err
 	}
 	info := invited{NewAccount: !there}
-	req := adminapi.InviteRequest{Expires: stringFlag(cmd, "expires"), ReturnTo: stringFlag(cmd, "return-to")}
+	req := adminapi.InviteRequest{
+		Expires: stringFlag(cmd, "expires"), ReturnTo: stringFlag(cmd, "return-to"), Replace: boolFlag(cmd, "replace"),
+	}
 	if code, err := change(cmd, client, account, "invite", req, &info); err != nil {
 		return code, err
 	}

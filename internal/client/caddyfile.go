@@ -72,6 +72,7 @@ var Options = map[string]syntax.Option[clientBlock]{
 		Usage: "<scope...>", Max: -1, Block: true, Repeat: true,
 		Parse: scopes(func(c *clientBlock) *[]string { return &c.Scopes }),
 	},
+	"display_name":         {Usage: "<text>", Min: 1, Max: -1, Parse: (*clientBlock).parseDisplayName},
 	"client_type":          {Usage: "org", Min: 1, Max: 1, Parse: (*clientBlock).parseClientType},
 	"redirect_uri":         {Usage: "<url>", Min: 1, Max: 1, Parse: (*clientBlock).parseRedirectURI},
 	"authorization_scheme": {Usage: "<scheme>", Min: 1, Max: 1, Parse: (*clientBlock).parseAuthorizationScheme},
@@ -227,6 +228,11 @@ func scopes[T any](field func(*T) *[]string) func(*T, *syntax.Line) error {
 func (c *clientBlock) parseClientType(l *syntax.Line) error {
 	c.ClientType = strings.ToLower(l.Args[0])
 	return syntax.NoPlaceholder(l, l.Args[0])
+}
+
+func (c *clientBlock) parseDisplayName(l *syntax.Line) error {
+	c.DisplayName = strings.Join(l.Args, " ")
+	return syntax.NoPlaceholder(l, l.Args...)
 }
 
 func (c *clientBlock) parseRedirectURI(l *syntax.Line) error {

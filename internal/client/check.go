@@ -9,6 +9,9 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/egress"
 	"github.com/caddy-zoho/caddy-zoho/internal/onboard"
@@ -32,7 +35,7 @@ func checkName(name string) error {
 // looking at the environment. Lines are where the options stand; JSON has none.
 func (c *Config) check(lines syntax.Lines) error {
 	for _, step := range []func(syntax.Lines) error{
-		c.checkDataCenter, c.checkConsent, c.checkOrganization, c.checkTimes, c.checkNetwork, c.checkSecrets, c.checkOwnGrant, c.checkAccounts,
+		c.checkDataCenter, c.checkDisplayName, c.checkConsent, c.checkOrganization, c.checkTimes, c.checkNetwork, c.checkSecrets, c.checkOwnGrant, c.checkAccounts,
 	} {
 		if err := step(lines); err != nil {
 			return err
@@ -46,6 +49,18 @@ func (c *Config) custom() bool { return givenByURLs(c.DataCenter) }
 func (c *Config) checkDataCenter(lines syntax.Lines) error {
 	if _, err := parseDataCenters(c.DataCenter); err != nil {
 		return lines.Errorf("data_center", "%w", err)
+	}
+	return nil
+}
+
+func (c *Config) checkDisplayName(lines syntax.Lines) error {
+	if c.DisplayName == "" && lines["display_name"] == nil {
+		return nil
+	}
+	strange := func(r rune) bool { return !unicode.IsPrint(r) }
+	if strings.TrimSpace(c.DisplayName) == "" || utf8.RuneCountInString(c.DisplayName) > 100 ||
+		strings.ContainsFunc(c.DisplayName, strange) {
+		return lines.Errorf("display_name", "display_name takes 1 to 100 printable characters, as in `display_name \"Acme Sync\"`")
 	}
 	return nil
 }

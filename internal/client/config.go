@@ -43,6 +43,9 @@ type Config struct {
 	// Scopes asked for at consent, or with each token of a `grant_type`; sent as given.
 	Scopes []string `json:"scopes,omitempty"`
 
+	// What customers read on the pages in place of the client's name, as in Acme Sync. At most 100 characters.
+	DisplayName string `json:"display_name,omitempty"`
+
 	// Where the browser comes back to after consent.
 	RedirectURI string `json:"redirect_uri,omitempty"`
 

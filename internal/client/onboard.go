@@ -11,6 +11,7 @@ func (c *Client) Onboard() *onboard.Client {
 	return &onboard.Client{
 		Served:      served,
 		Name:        c.Name,
+		DisplayName: c.DisplayName,
 		ID:          c.ID,
 		Cache:       c.Cache,
 		Centers:     c.Centers,

@@ -11,6 +11,7 @@ type pageResult struct {
 	Browser  browserID
 	Result   Result
 	Failure  *Error
+	Account  string
 	Dropped  bool // the grant was not wanted after all
 	ReturnTo string
 	Invited  bool   // it sees this and nothing else

@@ -120,13 +120,13 @@ func (cb Callback) checkWidened() error {
 	case cb.repeated:
 		return errCallback(
 			"The answer names a parameter twice, which Zoho does not do. Nothing in it was used.",
-			"Begin anew.")
+			"Start over.")
 	case cb.Code != "" || cb.State != "":
 		return errCallback("This is the answer to a consent, not to scopes that are being added. It was not used.",
 			"Paste the whole address that the browser ended at after you accepted, which has `scope_enhanced=` in it.")
 	case cb.Error == "" && (cb.Status != "success" || cb.Enhanced != "true"):
 		return errCallback("The answer does not say that scopes were added.",
-			"Paste the whole address that the browser ended at, or begin anew.")
+			"Paste the whole address that the browser ended at, or start over.")
 	}
 	return nil
 }

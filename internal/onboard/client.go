@@ -1,6 +1,7 @@
 package onboard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 // Client is an OAuth client as onboarding needs to know it. Immutable.
 type Client struct {
 	Name        string
+	DisplayName string // for customers, "" for the name
 	ID          func() string
 	Cache       *tokencache.Client
 	Centers     []zoho.DataCenter // home first; no other one is trusted with a code
@@ -35,6 +37,9 @@ type Client struct {
 	// KnownAt asks Zoho's data centers which of them know the client's id, by their codes.
 	KnownAt func(context.Context) []string
 }
+
+// shownName is what customers read.
+func (cl *Client) shownName() string { return cmp.Or(cl.DisplayName, cl.Name) }
 
 func (cl *Client) key(account string) tokencache.Key {
 	return tokencache.Key{Client: cl.Name, Account: account}

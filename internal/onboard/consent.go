@@ -72,9 +72,7 @@ func (f *Flow) Finish(ctx context.Context, cl *Client, cb Callback, browser stri
 
 func (f *Flow) finish(ctx context.Context, cl *Client, cb Callback, browser string) (Result, *consent, error) {
 	if cb.repeated {
-		return Result{}, nil, errCallback(
-			"The answer names a parameter twice, which Zoho does not do. Nothing in it was used.",
-			"Begin the consent anew.")
+		return Result{}, nil, errAnswer(answerTwice)
 	}
 	if err := cl.validateCode(cl.Centers[0], cb.Code); err != nil { // the consent goes on
 		return Result{}, nil, err
@@ -111,7 +109,7 @@ func (f *Flow) mayFinish(cl *Client, cb Callback, c *consent) (center zoho.DataC
 		return center, errDenied(cl, cb.Error)
 	case cb.Code == "":
 		return center, errCallback("The answer holds no code.",
-			"Paste the whole address that the browser ended at, or begin anew.")
+			"Paste the whole address that the browser ended at, or start over.")
 	}
 	center = cl.Centers[0]
 	if cb.AccountsServer != "" {
@@ -168,7 +166,7 @@ func (f *Flow) AccountOf(cl *Client, id string) (string, error) {
 // in the browser that it was made for. It uses nothing up.
 func (f *Flow) findConsent(cl *Client, state, browser string) (*consent, error) {
 	if state == "" {
-		return nil, errState("The answer holds no state, so it does not belong to a consent that was begun here.")
+		return nil, errAnswer(answerNoState)
 	}
 	c, found := new(consent), false
 	if isID(state) {
@@ -179,12 +177,11 @@ func (f *Flow) findConsent(cl *Client, state, browser string) (*consent, error) 
 	}
 	switch {
 	case !found:
-		return nil, errState("This answer belongs to no consent that was begun here, or to one that was forgotten.")
+		return nil, errAnswer(answerUnknown)
 	case c.Pasted && browser != "":
 		return nil, errPaste()
 	case !c.Browser.is(browser):
-		return nil, errState("This consent was begun in another browser, or under another name of this server, " +
-			"or the browser does not keep cookies.")
+		return nil, errAnswer(answerOtherBrowser)
 	}
 	used, err := f.pending.NonceConsumed(consentName(state))
 	switch {
@@ -193,7 +190,7 @@ func (f *Flow) findConsent(cl *Client, state, browser string) (*consent, error) 
 	case used:
 		return c, errUsed()
 	case time.Now().After(c.Expires):
-		return c, errState("This consent was begun more than 10 minutes ago.")
+		return c, errState("This consent was started more than 10 minutes ago.")
 	}
 	return c, nil
 }

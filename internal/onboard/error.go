@@ -18,6 +18,7 @@ import (
 type Error struct {
 	Status     int
 	Code       string // stable
+	Title      string // of its page, "" for the usual one
 	Text       string
 	Remedy     string
 	RetryAfter time.Duration
@@ -37,8 +38,9 @@ type Error struct {
 	Before  *Result
 	After   *Result
 
-	away  bool // the store that replicas share cannot be reached
-	again bool // nothing was used up, so the very same can be tried again
+	word  string // of an answer that no consent is known of, see errAnswer
+	away  bool   // the store that replicas share cannot be reached
+	again bool   // nothing was used up, so the very same can be tried again
 }
 
 // Error is all of it in one line.
@@ -71,6 +73,7 @@ func (e *Error) forInvited() *Error {
 	told := &Error{
 		Status:     e.Status,
 		Code:       e.Code,
+		Title:      e.Title,
 		Text:       e.Text,
 		Remedy:     e.ToInvited,
 		RetryAfter: e.RetryAfter,
@@ -78,7 +81,7 @@ func (e *Error) forInvited() *Error {
 	}
 	if e.ToInvited == "" {
 		told.Text = "Your account could not be connected."
-		told.Remedy = "Open the link again later, or ask whoever sent it: they can see why, by what is written below."
+		told.Remedy = "Open the link again later, or ask the person who sent it. They can find the reason by the code below."
 	}
 	return told
 }
@@ -99,6 +102,13 @@ const (
 	codeNoSecret   = "no-secret"
 
 	codeNoRedirectURI = "no-redirect-uri"
+	codeInvitation    = "invitation"
+)
+
+// titleConnected is that of a page on which nothing came about, since nothing had to.
+const (
+	titleConnected = "Already connected"
+	doneAlready    = "You don’t need to do anything else. You can close this page."
 )
 
 func errState(text string) error {
@@ -106,20 +116,21 @@ func errState(text string) error {
 		Status:    http.StatusForbidden,
 		Code:      codeState,
 		Text:      text,
-		Remedy:    "Nothing was exchanged or stored. Begin the consent anew.",
+		Remedy:    "Nothing was exchanged or stored. Start over.",
 		ToInvited: "Nothing was changed. Open the link again.",
 	}
 }
 
-func errNothingToConfirm() error { return errState("There is nothing to confirm here any more.") }
+func errNothingToConfirm() error { return errState("There is nothing left to confirm here.") }
 
 // errPaste is for a browser that has ended where somebody at a terminal waits for it.
 func errPaste() error {
 	return &Error{
 		Status: http.StatusForbidden,
 		Code:   codePaste,
-		Text:   "This consent was begun in a terminal, by `caddy zoho connect`.",
-		Remedy: "Copy the whole address of this page and paste it there: it is used there alone, within 10 minutes.",
+		Title:  "Go back to the terminal",
+		Text:   "This consent was started in a terminal, by `caddy zoho connect`.",
+		Remedy: "Copy the whole address of this page and paste it there, within 10 minutes. It works nowhere else.",
 	}
 }
 
@@ -128,7 +139,7 @@ func errClosed() error {
 		Status: http.StatusServiceUnavailable,
 		Code:   "closed",
 		Text:   "The proxy is being stopped, and nothing was changed any more.",
-		Remedy: "Begin anew when it runs again.",
+		Remedy: "Start over when it runs again.",
 	}
 }
 
@@ -226,7 +237,7 @@ func errTooManyStarts(wait time.Duration) error {
 		Status:     http.StatusTooManyRequests,
 		Code:       "starts",
 		RetryAfter: wait,
-		Text: "Consent was begun too often in the last 10 minutes. Zoho gives 10 codes in 10 minutes, " +
+		Text: "Consent was started too often in the last 10 minutes. Zoho gives 10 codes in 10 minutes, " +
 			"and each consent can take one of the 20 refresh tokens that it keeps for a user.",
 		Remedy:    again,
 		ToInvited: again,
@@ -245,15 +256,23 @@ func errTooManyOfCaller(wait time.Duration) error {
 	}
 }
 
-func errUsed() error {
+func errUsed() *Error {
 	return &Error{
 		Status:    http.StatusConflict,
 		Code:      codeUsed,
-		Text:      "This answer of Zoho's was used already.",
-		Remedy:    "Nothing was exchanged a second time. See what became of it in the list of connections.",
+		Text:      "This answer from Zoho was used already.",
+		Remedy:    "Nothing was done a second time. The list of accounts shows what came of the first time.",
 		Quota:     "It took no second one of the 20 refresh tokens that Zoho keeps for a user.",
 		ToInvited: "You can close this page.",
 	}
+}
+
+// errUsedWell is errUsed where the account is connected, so that all is as it should be.
+func errUsedWell() *Error {
+	e := errUsed()
+	e.Title, e.Text = titleConnected, "This answer from Zoho was used already, and the account is connected."
+	e.Remedy, e.ToInvited, e.Quota = doneAlready, doneAlready, ""
+	return e
 }
 
 func errCallback(text, remedy string) error {
@@ -358,12 +377,12 @@ func errOther(confirm string, before, after Result) error {
 // errTaken tells an invited nothing of who was there before.
 func errTaken() error {
 	const remedy = "If you have several Zoho accounts, sign in there as the one that was connected before and " +
-		"open the link again. Otherwise ask whoever sent the link: they can take the other one away first."
+		"open the link again. Otherwise ask the person who sent the link for one that replaces the other account."
 	return &Error{
 		Status: http.StatusConflict,
 		Code:   "taken",
 		Text: "This account is connected to another Zoho account already. " +
-			"That was left as it is, and your consent was given back.",
+			"That connection stays as it is, and your permission was given back.",
 		Remedy:    remedy,
 		ToInvited: remedy,
 	}
@@ -404,10 +423,10 @@ func accountList(names []string) string {
 }
 
 func errInvitation(text string) error {
-	const remedy = "Ask whoever sent it for a new one."
+	const remedy = "Ask the person who sent it for a new one."
 	return &Error{
 		Status:    http.StatusForbidden,
-		Code:      "invitation",
+		Code:      codeInvitation,
 		Text:      text,
 		Remedy:    remedy,
 		ToInvited: remedy,

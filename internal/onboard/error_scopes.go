@@ -71,12 +71,12 @@ func errNotAllowed(code string) error {
 		Status: http.StatusForbidden,
 		Code:   codeDenied,
 		Text:   "Zoho says " + quoted(code) + " instead of adding the scopes.",
-		Remedy: "Nothing was changed. Begin anew, and accept.",
+		Remedy: "Nothing was changed. Start over, and accept.",
 	}
 	if code == "access_denied" {
 		e.Text = "The scopes were not accepted at Zoho."
 		e.Remedy = "Nothing was changed: the grant serves on with the scopes that it has. " +
-			"If that was not meant, begin anew, and accept."
+			"If that was not meant, start over, and accept."
 	}
 	return e
 }
@@ -85,10 +85,11 @@ func errNoWidening() error {
 	return &Error{
 		Status: http.StatusForbidden,
 		Code:   codePaste,
+		Title:  "No scopes were added",
 		Text:   "This browser is not adding scopes here.",
-		Remedy: "If that was begun in a terminal, by `caddy zoho connect --add-scopes`, copy the whole address of this " +
-			"page and paste it there. Otherwise it was begun in another browser, under another name of this server, " +
-			"or more than 10 minutes ago: begin anew.",
+		Remedy: "If that was started in a terminal, by `caddy zoho connect --add-scopes`, copy the whole address of this " +
+			"page and paste it there. Otherwise it was started in another browser, under another name of this server, " +
+			"or more than 10 minutes ago: start over.",
 	}
 }
 
@@ -96,8 +97,8 @@ func errWideningExpired() error {
 	return &Error{
 		Status: http.StatusForbidden,
 		Code:   codeState,
-		Text:   "Adding these scopes was begun more than 10 minutes ago.",
-		Remedy: "See in the list whether they are missing still, and begin anew if they are.",
+		Text:   "Adding these scopes was started more than 10 minutes ago.",
+		Remedy: "See in the list whether they are missing still, and start over if they are.",
 	}
 }
 
@@ -106,7 +107,7 @@ func errWideningUsed() error {
 		Status: http.StatusConflict,
 		Code:   codeUsed,
 		Text:   "This answer of Zoho's was used already.",
-		Remedy: "See in the list of connections which scopes are missing, if any.",
+		Remedy: "See in the list of accounts which scopes are missing, if any.",
 	}
 }
 
@@ -116,7 +117,7 @@ func errGrantChanged(cl *Client, account string) error {
 		Code:   "grant-changed",
 		Text: fmt.Sprintf("Account %s of client %s got another grant meanwhile, so the scopes are not those of the one "+
 			"that it has now.", account, cl.Name),
-		Remedy: "See in the list which ones are missing, and begin anew if they are.",
+		Remedy: "See in the list which ones are missing, and start over if they are.",
 	}
 }
 
@@ -127,7 +128,7 @@ func errStillMissing(cl *Client, account string, missing []string) error {
 		Code:   "still-missing",
 		Text: fmt.Sprintf("The grant of account %s of client %s still lacks %s: Zoho says so when it is asked.",
 			account, cl.Name, strings.Join(missing, ", ")),
-		Remedy: "The grant serves on as it was. Begin anew, one account at a time in a browser, " +
+		Remedy: "The grant serves on as it was. Start over, one account at a time in a browser, " +
 			"signed in to Zoho as the user who gave the grant. " + otherWay(cl, account),
 	}
 }
@@ -138,7 +139,7 @@ func errNoToken(err error) error {
 		Status: http.StatusBadGateway,
 		Code:   "no-token",
 		Text:   "Which scopes the grant has is not known, and there is no access token to tell: " + err.Error() + ".",
-		Remedy: "See `caddy zoho doctor`, and begin anew when the account has a token.",
+		Remedy: "See `caddy zoho doctor`, and start over when the account has a token.",
 	}
 	return e.waiting(err)
 }

@@ -23,12 +23,12 @@ func errDenied(cl *Client, code string) error {
 		Status: http.StatusForbidden,
 		Code:   codeDenied,
 		Text:   "Zoho says " + quoted(code) + " instead of giving a code.",
-		Remedy: "Begin the consent anew.",
+		Remedy: "Start over.",
 	}
 	switch code {
 	case "access_denied":
 		e.Text = "Consent was refused, or codes were asked for too often: Zoho says access_denied for both."
-		e.Remedy = "Begin the consent anew and accept it. If you did accept, wait ten minutes first."
+		e.Remedy = "Start over, and accept it. If you did accept, wait ten minutes first."
 		e.ToInvited = "If that was not meant, open the link again and accept. " +
 			"If you did accept, wait ten minutes first."
 	case "invalid_scope":
@@ -54,7 +54,7 @@ func errNoOrg(cl *Client) error {
 		Status: http.StatusForbidden,
 		Code:   "no-org",
 		Text:   "This user has no account in one of the products whose scopes are asked for. Zoho says no_org, and not which one.",
-		Remedy: "Sign in to the product once and set it up, or have its administrator add this user; then begin the consent anew. " +
+		Remedy: "Sign in to the product once and set it up, or have its administrator add this user; then start over. " +
 			"Or take its scopes out of `scopes`.",
 	}
 	products := zoho.OrgProducts(cl.Scopes)
@@ -85,14 +85,14 @@ func errServer(cl *Client, server string) error {
 		Status: http.StatusBadRequest,
 		Code:   "accounts-server",
 		Text:   "The answer names an accounts server that is none of this client's, so the code was not sent there.",
-		Remedy: "If you did not write that link yourself, somebody may be after the code. Begin the consent anew.",
+		Remedy: "If you did not write that link yourself, somebody may be after the code. Start over.",
 	}
 	center, ok := zoho.LookupAccountsServer(server)
 	if ok && !cl.Centers[0].Custom && !slices.Contains(cl.Centers, center) {
 		e.Text = fmt.Sprintf("This user's account is in the data center %s, which client %s does not have.",
 			center.Code, cl.Name)
 		e.Remedy = fmt.Sprintf("Enable %[1]s for the client in Zoho's API console, add %[1]s to its data_center "+
-			"in the Caddyfile, with its client_secret if it has one of its own, and begin anew.", center.Code)
+			"in the Caddyfile, with its client_secret if it has one of its own, and start over.", center.Code)
 	}
 	return e
 }
@@ -102,7 +102,7 @@ func errNoRefreshToken() error {
 		Status: http.StatusBadGateway,
 		Code:   "no-refresh-token",
 		Text:   "Zoho gave an access token, but no refresh token, so there is nothing to keep.",
-		Remedy: "Begin the consent anew. For a self client's code, make a new one.",
+		Remedy: "Start over. For a self client's code, make a new one.",
 	}
 }
 
@@ -115,7 +115,7 @@ func errExchange(err error) (e *Error, failure *zoho.Failure) {
 		Status: http.StatusBadGateway,
 		Code:   codeExchange,
 		Text:   "Zoho did not accept the code: " + err.Error() + ".",
-		Remedy: "Begin the consent anew.",
+		Remedy: "Start over.",
 	}
 	if !errors.As(err, &failure) {
 		return e, nil

@@ -33,8 +33,15 @@ func TestExpiredPage(t *testing.T) {
 		r.AddCookie(cookie)
 		w = httptest.NewRecorder()
 		pages.ServeHTTP(w, r)
+		if to := w.Header().Get("Location"); w.Code != http.StatusSeeOther || !strings.HasPrefix(to, "result?id=") {
+			t.Fatalf("%d, to %q", w.Code, to)
+		}
+		r = httptest.NewRequest(http.MethodGet, "http://localhost/zoho-connect/"+w.Header().Get("Location"), nil)
+		r.AddCookie(cookie)
+		w = httptest.NewRecorder()
+		pages.ServeHTTP(w, r)
 		text := html.UnescapeString(w.Body.String())
-		for _, says := range []string{"begun more than 10 minutes ago", "Nothing was exchanged or stored. Begin the consent anew."} {
+		for _, says := range []string{"started more than 10 minutes ago", "Nothing was exchanged or stored. Start over."} {
 			if w.Code != http.StatusForbidden || !strings.Contains(text, says) {
 				t.Errorf("%d without %q: %s", w.Code, says, text)
 			}

@@ -135,7 +135,7 @@ func newReplica(t *testing.T, memory *storetest.Memory, store onboard.Shared, se
 	r.pages = &onboard.Pages{
 		Flow: r.flow, Client: cl,
 		Admit:  func(r *http.Request) bool { return r.Header.Get("X-Stranger") == "" },
-		Failed: func(_ *http.Request, e *onboard.Error) { r.logged.add(e.Code + " " + e.Text + " " + e.Log) },
+		Failed: func(_ *http.Request, _ string, e *onboard.Error) { r.logged.add(e.Code + " " + e.Text + " " + e.Log) },
 		Caller: func(r *http.Request) string { return r.RemoteAddr },
 		Path:   func(r *http.Request) string { return r.URL.Path }, Folder: func(f string) bool { return f == "/zoho-connect/" },
 	}
@@ -319,7 +319,7 @@ func TestCallbacksAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if outcomes["303 "] != 1 || outcomes["409 state-used"] != clicks-1 || server.exchanged() != "1000.code" {
+	if outcomes["303 "] != 1 || outcomes["303 state-used"] != clicks-1 || server.exchanged() != "1000.code" {
 		t.Errorf("%v; exchanged: %s", outcomes, server.exchanged())
 	}
 }
@@ -330,7 +330,7 @@ func TestInvitationOfAFleet(t *testing.T) {
 	t.Parallel()
 	fleet, server := newFleet(t, 2)
 	a, b := fleet[0], fleet[1]
-	link, _, err := a.client.Invite("acme", time.Hour, "https://app.example/done")
+	link, _, err := a.client.Invite("acme", time.Hour, "https://app.example/done", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +357,7 @@ func TestInvitationOfAFleet(t *testing.T) {
 		switch w := customers[i].get(fleet[1-i], results[i]); {
 		case w.Code == http.StatusOK && strings.Contains(w.Body.String(), "https://app.example/done"):
 			done++
-		case codeOf(w) == "invitation" && strings.Contains(w.Body.String(), "was used"):
+		case codeOf(w) == "invitation" && strings.Contains(w.Body.String(), "used already"):
 			used++
 		default:
 			t.Errorf("customer %d: %d %s", i, w.Code, w.Body)
@@ -403,7 +403,7 @@ func TestConfirmElsewhere(t *testing.T) {
 			fleet, server := newFleet(t, 3)
 			var ann, eve browser
 			result := asked(t, fleet, &ann)
-			if w := ann.get(fleet[1], result); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "Somebody else than before") {
+			if w := ann.get(fleet[1], result); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "A different user than before") {
 				t.Fatalf("asked: %d %s", w.Code, w.Body)
 			}
 			fleet[2].flow.Close()
@@ -838,7 +838,7 @@ func TestAnswerOfTheStoreIsLost(t *testing.T) {
 	server, memory := new(accountsServer), storetest.NewMemory()
 	store := &slow{Memory: memory}
 	a := newReplica(t, memory, store, server)
-	link, _, err := a.client.Invite("shop", time.Hour, "")
+	link, _, err := a.client.Invite("shop", time.Hour, "", false)
 	if err != nil {
 		t.Fatal(err)
 	}

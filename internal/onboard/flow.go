@@ -12,7 +12,9 @@
 // grant. restore.go takes in those of a backup.
 //
 // The browser: serve.go answers it, and guard.go says whether it may see a page. pages.go makes the pages,
-// pages_consent.go those on the way through a consent, and pages_scopes.go the one for scopes that are added. preflight.go is what is looked at before one. invite.go makes
+// pages_list.go the list and those of accounts, pages_manage.go what the option manage adds to them, pages_consent.go those
+// on the way through a consent, and pages_scopes.go the one for scopes that are added. asks.go says what scopes ask for in
+// words. pages_answer.go turns an answer of Zoho's away, and error_answer.go says why. preflight.go is what is looked at before one. invite.go makes
 // the links for customers, and invited.go is their use.
 package onboard
 

@@ -45,7 +45,7 @@ func (v *visit) refuseStrangeForm() bool {
 	return v.refuse(&Error{
 		Status: http.StatusBadRequest,
 		Code:   "form",
-		Text:   "This is no form of these pages.",
+		Text:   "This is not a form from these pages.",
 		Remedy: "Use the form of the page.",
 	})
 }
@@ -69,9 +69,8 @@ func (v *visit) refuseLostCallback() bool {
 	if v.name == "callback" && v.Folder(v.folder) || !answers {
 		return false
 	}
-	return v.refuse(errCallback("Zoho's answer came to another address than that of the callback, and was not used.",
-		"The redirect URI must end in "+v.base+"callback, to the letter, "+
-			"in the client's redirect_uri and in Zoho's API console."))
+	v.turnAway(errAnswer(answerLost))
+	return true
 }
 
 // addSlash leads whoever has left the last slash of the folder out.
@@ -98,8 +97,8 @@ func (v *visit) refuseCaller() bool {
 	return v.refuse(&Error{
 		Status: http.StatusForbidden,
 		Code:   "caller",
-		Text:   "Your address is not admitted here.",
-		Remedy: "The operator can admit it by `callers` of zoho_connect; the default is this machine alone.",
+		Text:   "Your address is not allowed here.",
+		Remedy: "The operator can allow it by `callers` of zoho_connect; the default is this machine alone.",
 	})
 }
 
@@ -120,7 +119,7 @@ func errNoPage() error {
 		Status: http.StatusNotFound,
 		Code:   "page",
 		Text:   "There is no such page.",
-		Remedy: "Go back to the list of connections.",
+		Remedy: "Go back to the list of accounts.",
 	}
 }
 

@@ -22,6 +22,7 @@ type Invitation struct {
 	Client   string    `json:"c"`
 	Account  string    `json:"a"`
 	ReturnTo string    `json:"r,omitempty"`
+	Replace  bool      `json:"o,omitempty"` // also a working grant of another user or organization
 	Issued   time.Time `json:"t"`
 	Expires  time.Time `json:"e"`
 }
@@ -33,8 +34,11 @@ const (
 )
 
 // Invite makes the link of an invitation: where the pages are served, which is where
-// the client's redirect_uri points to, short of its last segment.
-func (cl *Client) Invite(account string, life time.Duration, returnTo string) (link string, inv Invitation, _ error) {
+// the client's redirect_uri points to, short of its last segment. With replace whoever uses it may put their Zoho
+// account in the place of another one's.
+func (cl *Client) Invite(
+	account string, life time.Duration, returnTo string, replace bool,
+) (link string, inv Invitation, _ error) {
 	if err := cl.mayReplace(account); err != nil {
 		return "", inv, err
 	}
@@ -58,6 +62,7 @@ func (cl *Client) Invite(account string, life time.Duration, returnTo string) (l
 		Client:   cl.Name,
 		Account:  account,
 		ReturnTo: returnTo,
+		Replace:  replace,
 		Issued:   now,
 		Expires:  now.Add(life),
 	}
@@ -81,6 +86,15 @@ func validReturnTo(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f })
 }
 
+// LinkWarnings tell of a link that whoever it is sent to cannot open.
+func LinkWarnings(link string) []string {
+	u, err := url.Parse(link)
+	if err != nil || !IsLoopback(u.Hostname()) {
+		return nil
+	}
+	return []string{"this link works only on this machine: set redirect_uri to an address that the customer can reach"}
+}
+
 func errReturnTo(text string) error {
 	why := "."
 	if strings.HasPrefix(strings.ToLower(text), "http://") {
@@ -89,7 +103,7 @@ func errReturnTo(text string) error {
 	return &Error{
 		Status: http.StatusBadRequest,
 		Code:   "return-to",
-		Text:   "--return-to is no address to return to" + why,
+		Text:   "This is no address to return to" + why,
 		Remedy: "Give an absolute URL that begins with https:// and holds a host name, " +
 			"no user and no control characters.",
 	}

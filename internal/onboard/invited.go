@@ -4,11 +4,14 @@ import (
 	"crypto/hmac"
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
 	"strings"
 	"time"
+
+	"github.com/caddy-zoho/caddy-zoho/tokencache"
 )
 
-// readInvitation opens the token of a link.
+// readInvitation opens the token of a link. One that is genuine and not good any more is given with the error.
 func (f *Flow) readInvitation(cl *Client, token string) (*Invitation, error) {
 	payload, mac, _ := strings.Cut(token, ".")
 	genuine := false
@@ -18,12 +21,9 @@ func (f *Flow) readInvitation(cl *Client, token string) (*Invitation, error) {
 	inv := new(Invitation)
 	text, err := base64.RawURLEncoding.DecodeString(payload)
 	if !genuine || err != nil || json.Unmarshal(text, inv) != nil || inv.Client != cl.Name {
-		return nil, errInvitation("This link is no invitation, or not a whole one.")
+		return nil, errInvitation("This link is not an invitation, or a part of it is missing.")
 	}
-	if err := f.checkInvitation(cl, inv); err != nil {
-		return nil, err
-	}
-	return inv, nil
+	return inv, f.checkInvitation(cl, inv)
 }
 
 // checkInvitation says why an invitation is not good any more.
@@ -36,7 +36,7 @@ func (f *Flow) checkInvitation(cl *Client, inv *Invitation) error {
 	case err != nil:
 		return errStore(err)
 	case used:
-		return errInvitation("This invitation was used.")
+		return f.errInvitationUsed(cl, inv)
 	case time.Now().After(inv.Expires):
 		return errInvitation("This invitation has expired.")
 	}
@@ -45,7 +45,7 @@ func (f *Flow) checkInvitation(cl *Client, inv *Invitation) error {
 
 // consumeInvitation ends an invitation, before what it brought is stored: of several browsers that
 // come back at the same time one is served. What the others brought is given back.
-func (f *Flow) consumeInvitation(p *pendingGrant) error {
+func (f *Flow) consumeInvitation(cl *Client, p *pendingGrant) error {
 	if p.invited == nil {
 		return nil
 	}
@@ -54,7 +54,48 @@ func (f *Flow) consumeInvitation(p *pendingGrant) error {
 	case err != nil:
 		return errStore(err)
 	case !first:
-		return errInvitation("This invitation was used.")
+		return f.errInvitationUsed(cl, p.invited)
 	}
 	return nil
+}
+
+// mayTakeOver reports whether an invitation puts another user in the place of the one before: where the operator has
+// said so, or where the grant of before serves nobody any more.
+func (f *Flow) mayTakeOver(cl *Client, p *pendingGrant) bool {
+	return p.invited != nil && (p.invited.Replace || f.works(cl, p.account) == nil)
+}
+
+// works is what is known of an account whose grant Zoho accepts, as far as that is known; nil if there is none.
+func (f *Flow) works(cl *Client, account string) *tokencache.Status {
+	for _, s := range f.cache.Status(cl.Cache, account) {
+		if s.HasGrant && !s.NeedsConsent() {
+			return &s
+		}
+	}
+	return nil
+}
+
+// ConnectedBy is who has connected an account that works, "" if it does not: an invitation puts nobody else in their
+// place, unless the operator says so.
+func (f *Flow) ConnectedBy(cl *Client, account string) string {
+	s := f.works(cl, account)
+	if s == nil {
+		return ""
+	}
+	return cl.result(account, tokencache.Grant{User: s.User, Org: s.Org, AccountsServer: s.AccountsServer}).who()
+}
+
+// errInvitationUsed is for who clicks a link once more: what they want to know is whether it has worked.
+func (f *Flow) errInvitationUsed(cl *Client, inv *Invitation) error {
+	if f.works(cl, inv.Account) == nil {
+		return errInvitation("This link was used already.")
+	}
+	return &Error{
+		Status:    http.StatusConflict,
+		Code:      codeInvitation,
+		Title:     titleConnected,
+		Text:      "This link was used already, and the account is connected.",
+		Remedy:    doneAlready,
+		ToInvited: doneAlready,
+	}
 }

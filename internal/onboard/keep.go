@@ -2,6 +2,7 @@ package onboard
 
 import (
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -50,9 +51,16 @@ func digest(id string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// idOf is the id of what belongs to something that only a browser is to know. It tells nothing of that.
+func idOf(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:])
+}
+
 // isID reports whether a text can be what names a consent, a question or a result: no store is
 // asked for anything else, whoever invents it.
-func isID(text string) bool {
-	strange := func(r rune) bool { return (r < 'A' || r > 'Z') && (r < '2' || r > '7') }
-	return len(text) >= 20 && len(text) <= 64 && !strings.ContainsFunc(text, strange)
+func isID(text string) bool { return len(text) >= 20 && len(text) <= 64 && isBase32(text) }
+
+func isBase32(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return (r < 'A' || r > 'Z') && (r < '2' || r > '7') })
 }

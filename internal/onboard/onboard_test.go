@@ -170,7 +170,7 @@ func TestStartsAreLimited(t *testing.T) {
 
 func TestInvitationsExpire(t *testing.T) {
 	flow, cl := testClient(t)
-	link, inv, failure := cl.Invite("acme", time.Minute, "https://app.example/done")
+	link, inv, failure := cl.Invite("acme", time.Minute, "https://app.example/done", false)
 	if failure != nil {
 		t.Fatal(failure)
 	}
@@ -196,7 +196,7 @@ func TestInvitationsExpire(t *testing.T) {
 // that could not be.
 func TestInvitationWithoutStore(t *testing.T) {
 	flow, cl := testClient(t)
-	_, inv, failure := cl.Invite("acme", time.Hour, "")
+	_, inv, failure := cl.Invite("acme", time.Hour, "", false)
 	if failure != nil {
 		t.Fatal(failure)
 	}
@@ -215,7 +215,7 @@ func TestInvitationWithoutStore(t *testing.T) {
 	if err := adopt(); err != nil {
 		t.Errorf("tried again: %v", err)
 	}
-	if err := adopt(); err == nil || asError(err).Text != "This invitation was used." {
+	if err := adopt(); err == nil || asError(err).Title != titleConnected {
 		t.Errorf("a third time: %v", err)
 	}
 }
@@ -480,7 +480,7 @@ func TestUnconfirmedGrants(t *testing.T) {
 func testPages(t *testing.T) *Pages {
 	flow, cl := testClient(t)
 	return &Pages{
-		Flow: flow, Client: cl, Admit: func(*http.Request) bool { return true }, Failed: func(*http.Request, *Error) {},
+		Flow: flow, Client: cl, Admit: func(*http.Request) bool { return true }, Failed: func(*http.Request, string, *Error) {},
 		Caller: func(r *http.Request) string { return r.RemoteAddr }, Path: func(r *http.Request) string { return r.URL.Path }, Folder: func(f string) bool { return f == "/zoho-connect/" },
 	}
 }
@@ -660,7 +660,7 @@ func TestInvitationLives(t *testing.T) {
 	for life, want := range map[time.Duration]bool{
 		-1: false, 0: false, 1: true, maxInvitationLife: true, maxInvitationLife + 1: false,
 	} {
-		if _, _, err := cl.Invite("acme", life, ""); (err == nil) != want {
+		if _, _, err := cl.Invite("acme", life, "", false); (err == nil) != want {
 			t.Errorf("%s: %v", life, err)
 		}
 	}

@@ -2,9 +2,9 @@ package onboard
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	_ "embed"
-	"fmt"
 	"html/template"
 	"mime"
 	"net/http"
@@ -13,7 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-zoho/caddy-zoho/tokencache"
+	"github.com/caddy-zoho/caddy-zoho/internal/cause"
+	"github.com/caddy-zoho/caddy-zoho/internal/words"
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
@@ -23,7 +24,7 @@ var pagesHTML string
 //go:embed style.css
 var styleCSS []byte
 
-var templates = template.Must(template.New("pages").Funcs(template.FuncMap{"scope": zoho.ParseScope}).Parse(pagesHTML))
+var templates = template.Must(template.New("pages").Funcs(template.FuncMap{"scope": zoho.ParseScope, "number": withCommas, "sentence": cause.Sentence}).Parse(pagesHTML))
 
 // Pages is what a browser sees: the connections of a client, the start of consent, its
 // callback and what became of it. Safe for concurrent use.
@@ -35,12 +36,26 @@ type Pages struct {
 	Admit func(*http.Request) bool
 	// Caller is the address that a request comes from, by which consents are counted.
 	Caller func(*http.Request) string
-	// Failed is told of what went wrong on a page.
-	Failed func(*http.Request, *Error)
+	// Failed is told of what went wrong on a page, and with which account as far as that is known.
+	Failed func(r *http.Request, account string, e *Error)
+	// Manage has the pages invite, revoke and forget as well.
+	Manage bool
 	// Path is the path that the browser asked for, before anything took a prefix off it.
 	Path func(*http.Request) string
 	// Folder reports whether the pages are in a folder, as the path ends up here.
 	Folder func(string) bool
+}
+
+// expiryFormat is how people read a time.
+const expiryFormat = "January 2, 2006 at 3:04 PM MST"
+
+// withCommas is how people read large numbers.
+func withCommas(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }
 
 func (v *visit) style() {
@@ -86,8 +101,19 @@ type visit struct {
 	page         page
 	known        bool // there is such a page
 
+	account string // that it is about as far as it says, which may be any text
+	managed string // what it does to that, "" for pages that do not manage
+
 	// It came by an invitation, and sees nothing else.
 	invited bool
+}
+
+// named is the account that it is about, "" if that is not known.
+func (v *visit) named() string {
+	if words.Name.MatchString(v.account) {
+		return v.account
+	}
+	return ""
 }
 
 func (v *visit) setSecurityHeaders() {
@@ -130,22 +156,32 @@ func (v *visit) render(status int, page string, data any) {
 	}
 }
 
+func (v *visit) redirect(to string) {
+	v.w.Header().Set("Location", to)
+	v.w.WriteHeader(http.StatusSeeOther)
+}
+
 func (v *visit) fail(err error) {
 	e := asError(err)
 	v.logFailure(e)
-	v.failWith(e, "That did not work")
+	v.failWith(e)
 }
+
+const referenceLength = 8
 
 // logFailure gives an error a reference, and has it logged.
 func (v *visit) logFailure(e *Error) {
-	e.Reference = rand.Text()[:8]
-	v.Failed(v.r, e)
+	e.Reference = rand.Text()[:referenceLength]
+	v.Failed(v.r, v.named(), e)
 }
+
+// isReference reports whether a text can be one.
+func isReference(text string) bool { return len(text) == referenceLength && isBase32(text) }
 
 // ErrorHeader has the code of what went wrong on a page.
 const ErrorHeader = "Zoho-Connect-Error"
 
-func (v *visit) failWith(e *Error, title string) {
+func (v *visit) failWith(e *Error) {
 	if v.invited {
 		e = e.forInvited()
 	}
@@ -153,7 +189,7 @@ func (v *visit) failWith(e *Error, title string) {
 		v.w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter/time.Second)+1))
 	}
 	v.w.Header().Set(ErrorHeader, e.Code)
-	v.render(e.Status, "error", map[string]any{"Title": title, "Error": e, "Invited": v.invited || !v.Admit(v.r)})
+	v.render(e.Status, "error", map[string]any{"Title": cmp.Or(e.Title, "That didn’t work"), "Error": e, "Calm": e.Title == titleConnected, "Invited": v.invited || !v.Admit(v.r)})
 }
 
 // origin is where the browser says that it is.
@@ -171,71 +207,4 @@ func (v *visit) redirectURI() string {
 		return v.Client.RedirectURI
 	}
 	return v.origin() + v.base + "callback"
-}
-
-const perPage = 50
-
-// row is a connection in the list.
-type row struct {
-	tokencache.Status
-	StateWord  string
-	DataCenter string
-	Left       string
-	Tokens     string
-	Remedy     string
-	Granted    []string // scopes; none = not known
-	Missing    []string // of those that the configuration asks for
-}
-
-func (v *visit) list() {
-	text := strings.ToLower(strings.TrimSpace(query(v.r, "q")))
-	var rows []row
-	for s := range v.Flow.cache.Overview(v.Client.Cache) {
-		r := v.row(s)
-		if text == "" || strings.Contains(strings.ToLower(r.Account+" "+r.User+" "+r.Org+" "+r.StateWord), text) {
-			rows = append(rows, r)
-		}
-	}
-	pages := max(1, (len(rows)+perPage-1)/perPage)
-	page, _ := strconv.Atoi(query(v.r, "page"))
-	page = min(max(page, 1), pages)
-	all := len(rows)
-	rows = rows[(page-1)*perPage : min(page*perPage, all)]
-	v.render(http.StatusOK, "list", map[string]any{
-		"Title": "Connections of " + v.Client.Name, "Client": v.Client.Name, "Rows": rows, "All": all, "Query": text,
-		"Page": page, "Pages": pages, "Before": page - 1, "After": page + 1, "Limit": RefreshTokenLimit,
-	})
-}
-
-func (v *visit) row(s tokencache.Status) row {
-	r := row{
-		Status:    s,
-		StateWord: strings.ReplaceAll(s.Shown(), "_", " "),
-		Left:      lifeLeft(s),
-		Tokens:    "none",
-		Remedy:    remedy(s, v.Client.Scopes),
-		Granted:   GrantedScopes(s),
-		Missing:   ScopesToAdd(s, v.Client.Scopes),
-	}
-	switch {
-	case s.ByClient:
-		r.Tokens = "not needed"
-	case s.HasGrant:
-		r.Tokens = fmt.Sprintf("%d of %d known to us", s.RefreshTokens, RefreshTokenLimit)
-	}
-	r.DataCenter = v.Client.result(s.Account, tokencache.Grant{AccountsServer: s.AccountsServer}).DataCenter
-	return r
-}
-
-func lifeLeft(s tokencache.Status) string {
-	left := time.Until(s.Expiry).Round(time.Second)
-	switch {
-	case !s.HasToken:
-		return "none"
-	case s.Refused:
-		return "refused by Zoho"
-	case left <= 0:
-		return "expired"
-	}
-	return left.String()
 }

@@ -4,10 +4,7 @@ import (
 	"crypto/rand"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
-
-	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
 func (v *visit) start() {
@@ -21,7 +18,7 @@ func (v *visit) start() {
 
 // begin sends the browser to Zoho. It keeps its cookie, so that two tabs can be at it.
 func (v *visit) begin(s Start) {
-	s.Caller = v.Caller(v.r)
+	s.Caller, v.account = v.Caller(v.r), s.Account
 	s.Browser = v.browser()
 	if s.Browser == "" {
 		s.Browser = rand.Text()
@@ -37,15 +34,16 @@ func (v *visit) begin(s Start) {
 // leave sends the browser to Zoho, with its cookie.
 func (v *visit) leave(to, browser string) {
 	v.setCookie(cookieName, browser)
-	v.w.Header().Set("Location", to)
-	v.w.WriteHeader(http.StatusSeeOther)
+	v.redirect(to)
 }
 
-// callback exchanges the code and leads to a clean address.
+// callback exchanges the code and leads to a clean address, whatever comes of it: a code that was not used is good
+// for whoever reads it there. Two pages stay, since their address is needed still: the one for a consent that waits
+// in a terminal, and the one that is to be loaded again when the store is back.
 func (v *visit) callback() {
 	values, err := url.ParseQuery(v.r.URL.RawQuery)
 	if err != nil {
-		v.fail(errCallback("This address is damaged, so nothing in it was used.", "Begin the consent anew."))
+		v.turnAway(errAnswer(answerDamaged))
 		return
 	}
 	cb := parseCallback(values)
@@ -58,16 +56,27 @@ func (v *visit) callback() {
 		browser = rand.Text() // it has begun nothing, what is pasted included
 	}
 	result, c, failure := v.Flow.finish(v.r.Context(), v.Client, cb, browser)
-	v.invited = c != nil && c.Invitation != nil
+	if c != nil {
+		v.account, v.invited = c.Account, c.Invitation != nil
+	}
+	s := &pageResult{Result: result, Failure: asError(failure), Account: v.account, Invited: v.invited}
 	switch {
 	case hasCode(failure, codePaste): // as it should be: nothing for the log
-		v.failWith(asError(failure), "Go on in the terminal")
+		v.failWith(s.Failure)
 		return
-	case c == nil, hasCode(failure, codeUsed, codeState), mayComeAgain(failure):
+	case mayComeAgain(failure):
 		v.fail(failure)
 		return
+	case c == nil:
+		v.turnAway(s.Failure)
+		return
+	case hasCode(failure, codeUsed, codeState): // however often it comes, one result is kept
+		if hasCode(failure, codeUsed) && v.Flow.works(v.Client, c.Account) != nil {
+			s.Failure = errUsedWell()
+		}
+		v.lead(idOf("refused "+cb.State), s)
+		return
 	}
-	s := &pageResult{Result: result, Failure: asError(failure), Invited: v.invited}
 	if v.invited {
 		s.ReturnTo = c.Invitation.ReturnTo
 	}
@@ -83,6 +92,9 @@ func (v *visit) lead(id string, s *pageResult) {
 	id, err := v.Flow.keepResult(v.Client, id, s, v.browser())
 	switch {
 	case err == nil:
+		if s.Failure != nil {
+			v.w.Header().Set(ErrorHeader, s.Failure.Code)
+		}
 		v.redirectToResult(id)
 	case s.asks():
 		v.fail(err)
@@ -92,12 +104,13 @@ func (v *visit) lead(id string, s *pageResult) {
 }
 
 // redirectToResult sends the browser to what was kept.
-func (v *visit) redirectToResult(id string) {
-	v.w.Header().Set("Location", "result?id="+id)
-	v.w.WriteHeader(http.StatusSeeOther)
-}
+func (v *visit) redirectToResult(id string) { v.redirect("result?id=" + id) }
 
 func (v *visit) result() {
+	if why := query(v.r, "why"); why != "" {
+		v.turnedAway(why, query(v.r, "ref"))
+		return
+	}
 	id := query(v.r, "id")
 	s, err := v.Flow.resultOf(v.Client, id, v.browser())
 	switch {
@@ -107,8 +120,8 @@ func (v *visit) result() {
 		v.fail(&Error{
 			Status: http.StatusNotFound,
 			Code:   "result",
-			Text:   "There is nothing to see here any more.",
-			Remedy: "The list shows how the connection is.",
+			Text:   "There is nothing left to see here.",
+			Remedy: "The list of accounts shows whether the account is connected.",
 		})
 	default:
 		v.show(id, s)
@@ -117,14 +130,14 @@ func (v *visit) result() {
 
 // show shows what came of a consent, or asks.
 func (v *visit) show(id string, s *pageResult) {
-	v.invited = s.Invited
-	data := map[string]any{"Result": s.Result, "Error": s.Failure, "ReturnTo": s.ReturnTo, "ID": id}
+	v.invited, v.account = s.Invited, s.Account
+	data := map[string]any{"Result": s.Result, "Error": s.Failure, "ReturnTo": s.ReturnTo, "ID": id, "Client": v.Client.shownName()}
 	switch {
 	case s.asks():
-		data["Title"] = "Somebody else than before"
+		data["Title"] = "A different user than before"
 		v.render(http.StatusOK, "confirm", data)
 	case s.Failure != nil:
-		v.failWith(s.Failure, "That did not work")
+		v.failWith(s.Failure)
 	case s.Dropped:
 		data["Title"] = "Nothing was changed"
 		v.render(http.StatusOK, "dropped", data)
@@ -153,13 +166,14 @@ func (v *visit) confirm() {
 		v.fail(errNothingToConfirm())
 		return
 	}
+	v.account = s.Account
 	accept := v.form("decision") == "replace"
 	result, err := v.Flow.Confirm(v.r.Context(), v.Client, s.Failure.Confirm, v.browser(), accept)
 	switch {
 	case mayComeAgain(err):
 		v.fail(err)
 	case !hasCode(err, codeState):
-		v.lead(s.Outcome, &pageResult{Result: result, Failure: asError(err), Dropped: !accept})
+		v.lead(s.Outcome, &pageResult{Result: result, Failure: asError(err), Account: s.Account, Dropped: !accept})
 	case v.Flow.awaitOutcome(v.r.Context(), v.Client, s.Outcome, v.browser()):
 		v.redirectToResult(s.Outcome)
 	default:
@@ -169,40 +183,38 @@ func (v *visit) confirm() {
 
 // invite shows the invited what is asked of them.
 func (v *visit) invite() {
-	v.invited = true
-	inv, err := v.Flow.readInvitation(v.Client, query(v.r, "token"))
-	if err != nil {
-		v.fail(err)
+	token := query(v.r, "token")
+	inv := v.invitation(token)
+	if inv == nil {
 		return
 	}
 	v.render(http.StatusOK, "invite", map[string]any{
-		"Title":    "Give access to your Zoho account",
-		"Account":  inv.Account,
-		"Client":   v.Client.Name,
-		"Scopes":   v.Client.Scopes,
-		"Services": services(v.Client.Scopes),
-		"Expires":  inv.Expires.Format("2 January 2006 15:04 MST"),
-		"Token":    query(v.r, "token"),
+		"Title":   "Connect your Zoho account",
+		"Account": inv.Account,
+		"Client":  v.Client.shownName(),
+		"Asks":    asksOf(v.Client.Scopes),
+		"Scopes":  shownScopes(v.Client.Scopes),
+		"Expires": inv.Expires.Format(expiryFormat),
+		"Token":   token,
 	})
 }
 
 func (v *visit) accept() {
-	v.invited = true
-	inv, err := v.Flow.readInvitation(v.Client, v.form("token"))
-	if err != nil {
-		v.fail(err)
-		return
+	if inv := v.invitation(v.form("token")); inv != nil {
+		v.begin(Start{Account: inv.Account, RedirectURI: v.redirectURI(), invitation: inv})
 	}
-	v.begin(Start{Account: inv.Account, RedirectURI: v.redirectURI(), invitation: inv})
 }
 
-// services are the first parts of scopes.
-func services(scopes []string) []string {
-	var names []string
-	for _, s := range scopes {
-		if name := zoho.ParseScope(s).Service; !slices.Contains(names, name) {
-			names = append(names, name)
-		}
+// invitation is the one that a link holds, nil if it is not good: then the page says so.
+func (v *visit) invitation(token string) *Invitation {
+	v.invited = true
+	inv, err := v.Flow.readInvitation(v.Client, token)
+	if inv != nil {
+		v.account = inv.Account
 	}
-	return names
+	if err != nil {
+		v.fail(err)
+		return nil
+	}
+	return inv
 }

@@ -12,6 +12,7 @@ import (
 // prepareScopes shows what is to be added to a grant before the browser goes to Zoho for it.
 func (v *visit) prepareScopes() {
 	account := strings.TrimSpace(query(v.r, "account"))
+	v.account = account
 	if !words.Name.MatchString(account) {
 		v.fail(errAccountName())
 		return
@@ -41,6 +42,7 @@ func (v *visit) prepareScopes() {
 // addScopes sends the browser to Zoho.
 func (v *visit) addScopes() {
 	s := Start{Account: strings.TrimSpace(v.form("account")), RedirectURI: v.redirectURI(), Caller: v.Caller(v.r)}
+	v.account = s.Account
 	if s.Browser = v.browser(); s.Browser == "" {
 		s.Browser = rand.Text()
 	}
@@ -60,16 +62,25 @@ func (v *visit) scopesAdded(cb Callback) {
 	if browser == "" {
 		browser = rand.Text() // it has begun nothing, what is pasted included
 	}
-	result, failure := v.Flow.FinishWidening(v.r.Context(), v.Client, cb, v.cookieValue(scopesCookie), browser)
+	id, to := v.cookieValue(scopesCookie), ""
+	result, failure := v.Flow.FinishWidening(v.r.Context(), v.Client, cb, id, browser)
 	switch {
-	case hasCode(failure, codePaste): // nothing for the log
-		v.failWith(asError(failure), "Scopes are not added here")
+	case hasCode(failure, codePaste) && cb.Code != "": // which is none of such an answer
+		v.turnAway(asError(failure))
 		return
-	case mayComeAgain(failure), hasCode(failure, codeState, codeCallback):
+	case hasCode(failure, codePaste): // nothing for the log
+		v.failWith(asError(failure))
+		return
+	case mayComeAgain(failure):
 		v.fail(failure)
 		return
-	case !hasCode(failure, codeDenied):
+	case hasCode(failure, codeDenied, codeState, codeCallback): // however often it comes, one result is kept
+		to = idOf("refused " + id)
+	case hasCode(failure, codeUsed):
+		to = idOf("refused " + id)
+		fallthrough
+	default:
 		v.setCookie(scopesCookie, "")
 	}
-	v.lead("", &pageResult{Result: result, Failure: asError(failure)})
+	v.lead(to, &pageResult{Result: result, Failure: asError(failure)})
 }

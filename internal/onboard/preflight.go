@@ -3,7 +3,6 @@ package onboard
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 // prepare shows, before consent, what can be checked and what the API console must hold.
 func (v *visit) prepare() {
 	account := strings.TrimSpace(query(v.r, "account"))
+	v.account = account
 	if err := v.Client.mayReplace(account); err != nil {
 		v.fail(err)
 		return
@@ -73,12 +73,6 @@ func (v *visit) redirectMismatch() string {
 			" instead: the cookie of this address is not sent there."
 	}
 	return text + "if something in between does not map the one to the other, the answer gets lost."
-}
-
-// IsLoopback reports whether a name is one of this machine's own, of which each has cookies of its own.
-func IsLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || (err == nil && ip.IsLoopback())
 }
 
 // checkRedirect looks whether the browser will come back here.

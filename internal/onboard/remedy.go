@@ -9,13 +9,14 @@ import (
 	"github.com/caddy-zoho/caddy-zoho/zoho"
 )
 
-// remedy says what is wrong with a connection and what to do about it, "" if it needs nothing. scopes are the client's.
-func remedy(s tokencache.Status, scopes []string) string {
+// explain says what is wrong with a connection and what to do about it, nothing if it needs nothing. scopes are the
+// client's.
+func explain(s tokencache.Status, scopes []string) cause.Explanation {
 	facts := cause.Facts{
 		Client:  s.Client,
 		Account: s.Account,
 		Server:  s.AccountsServer,
-		Consent: "give consent: connect it",
+		Consent: "connect it again",
 		Lost:    s.LostEarly,
 	}
 	if s.ByClient {
@@ -29,8 +30,7 @@ func remedy(s tokencache.Status, scopes []string) string {
 			facts.ClientCredentials.Inherit = "client " + s.Client
 		}
 	}
-	e := cause.Of(causeOf(s), facts)
-	return strings.TrimSpace(cause.Sentence(e.What) + " " + cause.Sentence(e.Do))
+	return cause.Of(causeOf(s), facts)
 }
 
 // blockOf is where the options of an account stand: those of default may be the client's own.

@@ -17,7 +17,7 @@ import (
 // TestRemedies: beside each failure of a token call the list says what to do about it.
 func TestRemedies(t *testing.T) {
 	for kind, says := range map[tokencache.Kind]string{
-		tokencache.KindDead:      "give consent: connect it",
+		tokencache.KindDead:      "connect it again",
 		tokencache.KindRejected:  "Compare client_id, client_secret and data_center",
 		tokencache.KindThrottled: "what else requests tokens",
 		tokencache.KindTemporary: "check name resolution",
@@ -36,7 +36,13 @@ func TestRemedies(t *testing.T) {
 	pages.wantRemedy(t, "budget_spent", "`access token renewed` lines of the log")
 }
 
-// wantRemedy asks for a token, and looks at what the list says of its account then.
+// told is what the pages say of a connection.
+func told(s tokencache.Status, scopes []string) string {
+	e := explain(s, scopes)
+	return strings.TrimSpace(cause.Sentence(e.What) + " " + cause.Sentence(e.Do))
+}
+
+// wantRemedy asks for a token, and looks at what the page of its account says then.
 func (p *Pages) wantRemedy(t *testing.T, failure, remedy string) {
 	t.Helper()
 	conn, err := p.Flow.cache.Conn(p.Client.Cache, "configured")
@@ -45,7 +51,7 @@ func (p *Pages) wantRemedy(t *testing.T, failure, remedy string) {
 	}
 	_, _ = conn.Token(t.Context(), p.Client.Cache) // the list tells
 	w := httptest.NewRecorder()
-	p.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/zoho-connect/", nil))
+	p.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/zoho-connect/?account=configured", nil))
 	if body := html.UnescapeString(w.Body.String()); !strings.Contains(body, failure) || !strings.Contains(body, remedy) {
 		t.Errorf("%q without %q: %s", failure, remedy, body)
 	}
@@ -61,10 +67,10 @@ func TestRemedyOfNow(t *testing.T) {
 		{"over", tokencache.Status{State: tokencache.StateOK, LastError: "throttled: slow down"}, ""},
 		{"nothing is asked yet", tokencache.Status{State: tokencache.StateDegraded, LastError: "throttled: slow down"}, "what else requests"},
 		{"a token was not written", tokencache.Status{State: tokencache.StateOK, LastError: "store: tokens.db: no space left"}, "Fix that"},
-		{"dead, and not written", tokencache.Status{State: tokencache.StateDead, Waiting: tokencache.KindDead, LastError: "store: tokens.db: no space left"}, "give consent"},
+		{"dead, and not written", tokencache.Status{State: tokencache.StateDead, Waiting: tokencache.KindDead, LastError: "store: tokens.db: no space left"}, "connect it again"},
 	} {
 		test.status.HasGrant = true
-		if got := remedy(test.status, nil); !strings.Contains(got, test.says) || (test.says == "") != (got == "") {
+		if got := told(test.status, nil); !strings.Contains(got, test.says) || (test.says == "") != (got == "") {
 			t.Errorf("%s: %q", test.name, got)
 		}
 	}
@@ -83,7 +89,7 @@ func TestRemedyOfMisconfigured(t *testing.T) {
 		if code == "invalid_client" {
 			said = "client_rejected: accounts server refuses the client: invalid_client (status 200)"
 		}
-		got := remedy(tokencache.Status{
+		got := told(tokencache.Status{
 			Key: tokencache.Key{Client: "main", Account: "east"}, HasGrant: true, Configured: true, ByClient: true, State: tokencache.StateDead,
 			Waiting: tokencache.KindRejected, Scopes: []string{"ZohoCRM.modules.ALL"}, LastError: said,
 		}, []string{"ZohoCRM.modules.ALL"})

@@ -8,7 +8,7 @@ import (
 )
 
 var pages = map[string]page{
-	"":           {get: (*visit).list},
+	"":           {get: (*visit).list, post: (*visit).manage},
 	"connect":    {get: (*visit).prepare},
 	"add-scopes": {get: (*visit).prepareScopes, post: (*visit).addScopes, private: true},
 	"start":      {post: (*visit).start, private: true},
@@ -20,18 +20,33 @@ var pages = map[string]page{
 }
 
 // ServeHTTP answers by the last segment of the path, in whatever folder the pages are served.
-func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.Serve(w, r) }
+
+// Served is what a page was about.
+type Served struct {
+	Account string // "" if it is not known
+	Managed string // what was done to it, "" if it was not managed
+}
+
+// Serve is ServeHTTP, and tells what it was about.
+func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) Served {
 	base, _ := path.Split(p.Path(r))
 	v := &visit{Pages: p, w: w, r: r, base: base}
 	v.folder, v.name = path.Split(r.URL.Path)
 	v.page, v.known = pages[v.name]
 	v.setSecurityHeaders()
+	v.answer()
+	return Served{v.named(), v.managed}
+}
+
+// answer is a guard's, or the page's.
+func (v *visit) answer() {
 	for _, answers := range guards {
 		if answers(v) {
 			return
 		}
 	}
-	if answer := v.page.method(r.Method); answer != nil {
+	if answer := v.page.method(v.r.Method); answer != nil {
 		answer(v)
 		return
 	}
@@ -60,7 +75,7 @@ func (p *Pages) Private(r *http.Request) (name string, private bool) {
 	}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	for parameter := range values {
-		private = private || !slices.Contains([]string{"account", "id", "page", "q"}, parameter)
+		private = private || !slices.Contains([]string{"account", "do", "id", "page", "q", "ref", "show", "why"}, parameter)
 	}
 	return name, private || page.private || err != nil || !p.Folder(here)
 }

@@ -40,14 +40,14 @@ func (f *Flow) replace(cl *Client, p *pendingGrant) (_ Result, old tokencache.Gr
 	if err != nil {
 		return Result{}, old, err
 	}
-	if p.asks(old) {
+	if p.asks(old) && !f.mayTakeOver(cl, p) {
 		if p.invited != nil {
 			return Result{}, old, errTaken()
 		}
 		p.asked = old.RefreshToken
 		return Result{}, old, f.askFirst(cl, p, cl.result(p.account, old), cl.result(p.account, p.grant))
 	}
-	if err := f.consumeInvitation(p); err != nil {
+	if err := f.consumeInvitation(cl, p); err != nil {
 		return Result{}, old, err
 	}
 	replaces := old.RefreshToken != "" && old.RefreshToken != p.grant.RefreshToken

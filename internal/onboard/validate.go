@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/caddy-zoho/caddy-zoho/internal/words"
@@ -71,6 +72,12 @@ func errRefreshToken(text, remedy string) error {
 		Text:   text,
 		Remedy: remedy,
 	}
+}
+
+// IsLoopback reports whether a name is one of this machine's own, of which each has cookies of its own.
+func IsLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || (err == nil && ip.IsLoopback())
 }
 
 // ShowAccount keeps a caller's text from breaking out of a message.

@@ -15,7 +15,7 @@ const (
 // place is told where it belongs.
 var places = map[Place][]string{
 	PlaceGlobal: {"store", "encryption_key", "master_key_file", "replay_buffer_total", "custom_service", "client", "notify"},
-	PlaceClient: {"data_center", "client_id", "client_secret", "refresh_token", "grant_type", "soid", "account", "scopes", "client_type",
+	PlaceClient: {"data_center", "client_id", "client_secret", "refresh_token", "grant_type", "soid", "account", "scopes", "display_name", "client_type",
 		"redirect_uri",
 		"authorization_scheme", "refresh_before", "keep_warm", "token_wait", "token_budget", "trusted_ca",
 		"network_proxy", "simulator"},
