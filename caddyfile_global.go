@@ -40,6 +40,7 @@ import (
 //
 //	    client <name> {
 //	        data_center          <code...> | <accounts_url> <api_url>
+//	        display_name         <text>
 //	        client_id            <secret>
 //	        client_secret        [<code>] <secret...>
 //	        refresh_token        <secret>
