@@ -40,7 +40,6 @@ import (
 //
 //	    client <name> {
 //	        data_center          <code...> | <accounts_url> <api_url>
-//	        display_name         <text>
 //	        client_id            <secret>
 //	        client_secret        [<code>] <secret...>
 //	        refresh_token        <secret>
@@ -48,6 +47,7 @@ import (
 //	        soid                 <service.org>
 //	        scopes               <scope...>
 //	        client_type          org
+//	        display_name         <text>
 //	        redirect_uri         <url>
 //	        authorization_scheme <scheme>
 //	        refresh_before       <duration>

@@ -190,7 +190,7 @@ func TestAddScopesRefused(t *testing.T) {
 	wantPage(t, c.addScopes(b, "<script>"), http.StatusBadRequest, "no name for an account")
 	server.Revoke("")
 	webApplication(server)
-	wantPage(t, c.addScopes(b, "default"), http.StatusBadGateway, "The refresh token is revoked")
+	wantPage(t, c.addScopes(b, "default"), http.StatusBadGateway, "The refresh token was revoked")
 }
 
 // TestAddScopesStranger: an answer counts in the browser that began, once, for ten minutes, and says nothing by

@@ -80,7 +80,7 @@ func TestNamesThatLeadAstray(t *testing.T) {
 			}
 
 			run(t.TempDir(), "")
-			wantLoop(call(), "accounts.zoho.com")
+			wantLoop(call(), "https://accounts.zoho.com")
 			if server.Stats().TokenRequests != 0 {
 				t.Fatal("the simulator was asked")
 			}

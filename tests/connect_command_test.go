@@ -60,7 +60,7 @@ func TestImport(t *testing.T) {
 		t.Errorf("%d token calls are left, want 9", left)
 	}
 	for input, says := range map[string]string{
-		"1000.unknown.token\n": "was not issued by", "\n": "nothing came", "two words\n": "no refresh token",
+		"1000.unknown.token\n": "made for another client", "\n": "nothing came", "two words\n": "no refresh token",
 	} {
 		if _, stderr := c.runInput(input, 1, "zoho", "import", "main", "default"); !strings.Contains(stderr, says) {
 			t.Errorf("%q: %s", input, stderr)

@@ -308,7 +308,7 @@ func TestUserOfAnotherDataCenter(t *testing.T) {
 	t.Run("not enabled", func(t *testing.T) {
 		client.DataCenters = []string{"us"}
 		server.AddClient(client)
-		if a := connect(c, "anna"); a.StatusCode < 400 || !strings.Contains(string(a.body), "not enabled") {
+		if a := connect(c, "anna"); a.StatusCode < 400 || !strings.Contains(string(a.body), "enabled for the client") {
 			t.Errorf("%s %s", a.Status, a.body)
 		}
 	})

@@ -131,8 +131,8 @@ func TestByClientManaged(t *testing.T) {
 		cli{"refresh", 0, "main", ""},
 	)
 	wantTokenCalls(t, server, 2)
-	page := newBrowser(t).get(c.pages())
-	wantPage(t, page, 200, "Nothing has to be connected")
+	page := newBrowser(t).get(c.pages() + "?account=default")
+	wantPage(t, page, 200, "There is nothing to connect")
 	wantPage(t, newBrowser(t).get(c.pages()+"connect?account=default"), 409, nothing)
 
 	c.wantCLI(cli{"revoke main default", 0, "revoked at Zoho", "the next call gets another access token"})
