@@ -728,7 +728,7 @@ func TestInTheBrowser(t *testing.T) {
 	server.Revoke("ann@customer.example")
 	server.RevokeAccess("ann@customer.example")
 	wantProblem(t, c.get("/crm/v8/Leads", "Zoho-Proxy-Account", "acme"), "grant-dead", http.StatusServiceUnavailable)
-	w.open(c.pages()).heading("Accounts of main").says("does not accept the refresh token").keep("connections")
+	w.open(c.pages()).heading("Accounts of main").says("no longer accepts the refresh token").keep("connections")
 	w.dark(true).open(c.pages()).heading("Accounts of main").keep("connections-dark").dark(false)
 	w.open(c.pages() + "?account=default").says("Connected by").keep("account")
 	w.MustSetViewport(360, 740, 2, true)

@@ -317,7 +317,7 @@ func TestConnectDeviceTwice(t *testing.T) {
 	first.waitsFor("[y/N]")
 	first.types("no\r")
 	first.ends(t, 1)
-	if !strings.Contains(first.out.String(), "given back to Zoho") || c.connections("?account=shop").Connections[0].User != "ann@example.com" {
+	if !strings.Contains(first.out.String(), "the new one was revoked at Zoho") || c.connections("?account=shop").Connections[0].User != "ann@example.com" {
 		t.Error(first.out.String())
 	}
 	third, code := c.deviceAtTerminal(t, "main", "shop", "--replace", "--revoke-old")

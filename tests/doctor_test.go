@@ -420,7 +420,7 @@ func TestDoctorAndSecrets(t *testing.T) {
 	c.secretFile(clientSecret)
 	c.start()
 	for _, center := range []string{"eu", "in"} {
-		found(c.doctor(1)).without("grant").want(t, "credentials", "failed", "rolled over; each data center has its own, unless the console is told to use one everywhere: see `client_secret "+center+" …`")
+		found(c.doctor(1)).without("grant").want(t, "credentials", "failed", "replaced there; each data center has its own, unless the console is told to use one everywhere: see `client_secret "+center+" …`")
 	}
 }
 

@@ -153,7 +153,7 @@ func TestCallersOfAnotherUser(t *testing.T) {
 		return string(out)
 	}
 	c, server, socket := startOnSocket(t, "uid 0")
-	if got := call(socket); !strings.HasSuffix(got, " 403") || !strings.Contains(got, "user id 4711 is not among") {
+	if got := call(socket); !strings.HasSuffix(got, " 403") || !strings.Contains(got, "user id 4711 is not listed in") {
 		t.Errorf("uid 0: %s", got)
 	}
 	c.logs(`"uid":4711,"pid":`)
