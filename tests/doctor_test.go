@@ -105,7 +105,7 @@ func TestDoctor(t *testing.T) {
 		{name: "a server that is not Zoho's takes no codes", wrap: refusesCodes(`{"error":"unsupported_grant_type"}`),
 			check: "data-center", result: "ok", words: "answers as an authorization server does (unsupported_grant_type)"},
 		{name: "no authorization server", wrap: refusesCodes(`{"error":"Bad Request"}`),
-			code: 1, check: "data-center", result: "failed", words: "does not answer as an authorization server does"},
+			code: 1, check: "data-center", result: "failed", words: "does not answer like an authorization server"},
 		{name: "the clock is off", wrap: oneHourAhead, code: 1, check: "clock", result: "failed", words: "machine's clock is 1 hour ahead of Zoho's"},
 		{name: "the store is too open", after: func(c *proxy, _ *zohosim.Server, _ string) {
 			c.succeed(http.MethodGet, threeServices[0], "")
