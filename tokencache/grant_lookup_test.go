@@ -106,7 +106,7 @@ func TestWarningsBecomeEvents(t *testing.T) {
 	}
 	_ = r.cache.Close()
 	told := r.journal.of(tokencache.EventStoreWarning)
-	if len(told) != 1 || told[0].Err == nil || !strings.Contains(told[0].Err.Error(), "begun anew") {
+	if len(told) != 1 || told[0].Err == nil || !strings.Contains(told[0].Err.Error(), "started over") {
 		t.Errorf("told of %+v", told)
 	}
 	// What Open meets is in Warnings, where whoever opens looks.
