@@ -40,7 +40,7 @@ func TestConsent(t *testing.T) {
 	before := b.get(c.pages() + "connect?account=default")
 	wantPage(t, before, 200, "The redirect URI leads to these pages")
 	wantPage(t, before, 200, "<code>ZohoCRM.modules.ALL,ZohoCRM.org.READ,AaaServer.profile.READ,Desk.tickets.ALL</code>")
-	if bytes.Contains(before.body, []byte("Look at this:")) {
+	if bytes.Contains(before.body, []byte("Needs attention:")) {
 		t.Errorf("something is amiss: %s", before.body)
 	}
 	wantPage(t, c.get("/zoho-connect/connect?account=default", "X-Forwarded-For", "192.0.2.1"), 200, "that server has to ask who they are")

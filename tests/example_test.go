@@ -167,7 +167,7 @@ func demoConnects(t *testing.T, demo string) {
 	wantPage(t, b.get(c.pages()), http.StatusOK, "No account of client main is connected yet.")
 	page := b.get(c.pages() + "connect?account=default")
 	wantPage(t, page, http.StatusOK, "OK:")
-	if strings.Contains(string(page.body), "Look at this:") {
+	if strings.Contains(string(page.body), "Needs attention:") {
 		t.Errorf("not all is well before consent: %s", page.body)
 	}
 	for _, account := range []string{"default", "acme"} {

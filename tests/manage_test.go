@@ -50,7 +50,7 @@ func TestManage(t *testing.T) {
 	wantPage(t, ask("acme", "invite"), 200, "connected by ann@example.com")
 	link := regexp.MustCompile(`<code>(http[^<]*)</code>`)
 	made := act("acme", "invite", "expires", "24h", "return_to", "https://app.example.com/done", "replace", "yes")
-	wantPage(t, made, 200, "to nobody else")
+	wantPage(t, made, 200, "and no one else")
 	logged("invite", "acme", "ok")
 	if !link.Match(made.body) {
 		t.Fatalf("no link: %s", made.body)
@@ -76,7 +76,7 @@ func TestManage(t *testing.T) {
 	logged("revoke", "acme", "failed")
 	grants := server.Stats().Grants
 	wantPage(t, ask("twin", "forget"), 200, "stays valid at Zoho")
-	wantPage(t, act("twin", "forget"), 200, "not connected any more")
+	wantPage(t, act("twin", "forget"), 200, "no longer connected")
 	logged("forget", "twin", "ok")
 	if server.Stats().Grants != grants {
 		t.Error("what was forgotten was revoked")

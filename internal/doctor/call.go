@@ -240,7 +240,7 @@ func (c *doctorCall) judged(status int, verdict zoho.Verdict, token *tokencache.
 		return callTold
 	case zoho.VerdictPermission:
 		refused(adminapi.ResultWarning, adminapi.CheckCall,
-			"the user who consented may not do this in Zoho", "give that user the profile, role or licence")
+			"the user who consented may not do this in Zoho", "give that user the profile, role or license")
 		return callSilent
 	case zoho.VerdictOrg:
 		refused(adminapi.ResultWarning, adminapi.CheckCall,
