@@ -145,6 +145,8 @@ func (c *Connect) acted(w http.ResponseWriter, r *http.Request, page string, ser
 	code := w.Header().Get(onboard.ErrorHeader)
 	if served.Managed != "" {
 		page = "manage " + served.Managed
+	} else if page == "" && r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/") {
+		page = "manage" // refused before it was known what for
 	}
 	if page == "" || r.Method != http.MethodPost && page != "callback" && (page != "invite" || code == "") {
 		return

@@ -92,7 +92,9 @@ func (e endpoint) changeConnection(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	answer, err := m.change(w, r, client, account, action)
-	m.Audit.Act(audit.Act{Action: action.name, Client: client.Name, Account: account, By: peer(r), Err: err})
+	if action.name != "check" { // which changes nothing
+		m.Audit.Act(audit.Act{Action: action.name, Client: client.Name, Account: account, By: peer(r), Err: err})
+	}
 	switch {
 	case answer == answered{}:
 		return nil

@@ -260,5 +260,5 @@ func Sentence(piece string) string {
 	if piece == "" {
 		return ""
 	}
-	return strings.ToUpper(piece[:1]) + piece[1:] + "."
+	return strings.ToUpper(piece[:1]) + strings.TrimSuffix(piece[1:], ".") + "."
 }

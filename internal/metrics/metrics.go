@@ -5,7 +5,6 @@ package metrics
 import (
 	"errors"
 	"iter"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -401,9 +400,9 @@ func (c Connections) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// inTrouble reports whether an alert rings for a connection.
+// inTrouble reports whether an alert fires for a connection.
 func inTrouble(s tokencache.Status) bool {
-	return s.State != tokencache.StateOK && slices.Contains(connectionStates, s.State) || s.BudgetLeft <= lowBudget
+	return s.State != tokencache.StateOK || s.BudgetLeft <= lowBudget
 }
 
 func collectConnection(out chan<- prometheus.Metric, s tokencache.Status) {

@@ -98,7 +98,7 @@ func TestAccountsInTrouble(t *testing.T) {
 	}
 	got := accounts(statuses(3000,
 		tokencache.Status{State: tokencache.StateDead, BudgetLeft: 10}, tokencache.Status{State: tokencache.StateContended, BudgetLeft: 10},
-		tokencache.Status{State: tokencache.StateNotConnected, BudgetLeft: 10}, tokencache.Status{State: tokencache.StateOK, BudgetLeft: 2}))
+		tokencache.Status{State: tokencache.StateOK, BudgetLeft: 10}, tokencache.Status{State: tokencache.StateOK, BudgetLeft: 2}))
 	if want := map[string]bool{"a2996": true, "a2997": true, "a2999": true}; !maps.Equal(got, want) {
 		t.Errorf("accounts with series: %v, want %v", got, want)
 	}

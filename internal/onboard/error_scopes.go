@@ -106,7 +106,7 @@ func errWideningUsed() error {
 	return &Error{
 		Status: http.StatusConflict,
 		Code:   codeUsed,
-		Text:   "This answer of Zoho's was used already.",
+		Text:   "This answer from Zoho was used already.",
 		Remedy: "See in the list of accounts which scopes are missing, if any.",
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,10 +60,17 @@ func (f *Flow) consumeInvitation(cl *Client, p *pendingGrant) error {
 	return nil
 }
 
-// mayTakeOver reports whether an invitation puts another user in the place of the one before: where the operator has
-// said so, or where the grant of before serves nobody any more.
+// mayTakeOver reports whether an invitation puts another user in the place of the previous one: where the operator has
+// said so, or where the previous grant is dead.
 func (f *Flow) mayTakeOver(cl *Client, p *pendingGrant) bool {
-	return p.invited != nil && (p.invited.Replace || f.works(cl, p.account) == nil)
+	return p.invited != nil && (p.invited.Replace || f.dead(cl, p.account))
+}
+
+// dead reports whether Zoho is known to accept the grant of an account no longer. What cannot be told is not dead.
+func (f *Flow) dead(cl *Client, account string) bool {
+	return slices.ContainsFunc(f.cache.Status(cl.Cache, account), func(s tokencache.Status) bool {
+		return s.HasGrant && s.NeedsConsent()
+	})
 }
 
 // works is what is known of an account whose grant Zoho accepts, as far as that is known; nil if there is none.
@@ -87,7 +95,7 @@ func (f *Flow) ConnectedBy(cl *Client, account string) string {
 
 // errInvitationUsed is for who clicks a link once more: what they want to know is whether it has worked.
 func (f *Flow) errInvitationUsed(cl *Client, inv *Invitation) error {
-	if f.works(cl, inv.Account) == nil {
+	if now := f.works(cl, inv.Account); now == nil || now.GrantedAt.Before(inv.Issued) { // connected before that link
 		return errInvitation("This link was used already.")
 	}
 	return &Error{

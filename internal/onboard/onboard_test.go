@@ -201,7 +201,7 @@ func TestInvitationWithoutStore(t *testing.T) {
 		t.Fatal(failure)
 	}
 	adopt := func() error {
-		p := newPending("acme", tokencache.Grant{RefreshToken: "1000.refresh", AccountsServer: cl.Centers[0].Accounts})
+		p := newPending("acme", tokencache.Grant{RefreshToken: "1000.refresh", AccountsServer: cl.Centers[0].Accounts, GrantedAt: time.Now()})
 		p.invited = &inv
 		_, err := flow.storeGrant(t.Context(), cl, p)
 		return err

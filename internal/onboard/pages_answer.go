@@ -18,17 +18,19 @@ func (v *visit) turnAway(e *Error) {
 	v.redirect(to + "?" + url.Values{"why": {errAnswer(e.word).word}, "ref": {e.Reference}}.Encode())
 }
 
+// deepest is how far below the pages an answer of Zoho's may come and still be led to them: a path of any length is free.
+const deepest = 8
+
 // resultPage is the page of results as a link from here. Where no page is, as at callback/, it is further up.
 func (v *visit) resultPage() (to string, ok bool) {
 	folder := v.folder
-	for to = "result"; !v.Folder(folder); to = "../" + to {
-		parent, _ := path.Split(strings.TrimSuffix(folder, "/"))
-		if parent == folder || parent == "" {
-			return "", false
+	for up := range deepest {
+		if v.Folder(folder) {
+			return strings.Repeat("../", up) + "result", true
 		}
-		folder = parent
+		folder, _ = path.Split(strings.TrimSuffix(folder, "/"))
 	}
-	return to, true
+	return "", false
 }
 
 // turnedAway is the page that turnAway leads to.

@@ -71,7 +71,8 @@ func (v *visit) callback() {
 		v.turnAway(s.Failure)
 		return
 	case hasCode(failure, codeUsed, codeState): // however often it comes, one result is kept
-		if hasCode(failure, codeUsed) && v.Flow.works(v.Client, c.Account) != nil {
+		begun := c.Expires.Add(-consentLife)
+		if now := v.Flow.works(v.Client, c.Account); hasCode(failure, codeUsed) && now != nil && now.GrantedAt.After(begun) {
 			s.Failure = errUsedWell()
 		}
 		v.lead(idOf("refused "+cb.State), s)

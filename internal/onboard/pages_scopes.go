@@ -64,8 +64,9 @@ func (v *visit) scopesAdded(cb Callback) {
 	}
 	id, to := v.cookieValue(scopesCookie), ""
 	result, failure := v.Flow.FinishWidening(v.r.Context(), v.Client, cb, id, browser)
+	v.account = result.Account
 	switch {
-	case hasCode(failure, codePaste) && cb.Code != "": // which is none of such an answer
+	case hasCode(failure, codePaste) && cb.Code != "": // a code must not stay in the address
 		v.turnAway(asError(failure))
 		return
 	case hasCode(failure, codePaste): // nothing for the log
@@ -82,5 +83,5 @@ func (v *visit) scopesAdded(cb Callback) {
 	default:
 		v.setCookie(scopesCookie, "")
 	}
-	v.lead(to, &pageResult{Result: result, Failure: asError(failure)})
+	v.lead(to, &pageResult{Result: result, Failure: asError(failure), Account: v.account})
 }

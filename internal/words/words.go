@@ -65,7 +65,7 @@ func Duration(d time.Duration) string {
 		length time.Duration
 		noun   string
 	}{{time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
-		if d >= unit.length && d%unit.length == 0 && d/unit.length < 60 {
+		if d >= unit.length && d%unit.length == 0 && (unit.length == time.Hour || d/unit.length < 60) {
 			return Plural(int(d/unit.length), unit.noun)
 		}
 	}
