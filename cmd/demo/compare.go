@@ -66,7 +66,12 @@ func (s scenario) play(ctx context.Context, config string) (ours, theirs string,
 	return ours, theirs, errors.Join(oursErr, cronErr)
 }
 
-func withStage(ctx context.Context, config string, life time.Duration, play func(context.Context, *stage) (string, error)) (string, error) {
+func withStage(
+	ctx context.Context,
+	config string,
+	life time.Duration,
+	play func(context.Context, *stage) (string, error),
+) (string, error) {
 	s, err := newStage(ctx, config, zohosim.Options{TokenLife: life})
 	if err != nil {
 		return "", err
@@ -263,7 +268,8 @@ func unreachableCron(ctx context.Context, c *cron) (string, error) {
 	job := func() error { return c.run(ctx) }
 	begin := func() error { c.outage(); return nil }
 	end := func() error { c.sim.ClearFaults(""); return nil }
-	all, err := c.pace(ctx, up+minute, event{down, begin}, event{period, job}, event{2 * period, job}, event{up, end}, event{3 * period, job})
+	all, err := c.pace(ctx, up+minute,
+		event{down, begin}, event{period, job}, event{2 * period, job}, event{up, end}, event{3 * period, job})
 	if err != nil {
 		return "", err
 	}

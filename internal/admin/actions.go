@@ -20,12 +20,13 @@ import (
 type action struct {
 	name     string
 	existing bool // only to accounts that there are
+	looks    bool // it changes nothing, so that the audit has no line of it
 	do       func(m *Managed, w http.ResponseWriter, r *http.Request, client *client.Client, account string) (any, error)
 }
 
 // actions by the last segment of the path. All take effect at once, without a reload.
 var actions = map[string]action{
-	"check":   {do: onboarding(check)},
+	"check":   {looks: true, do: onboarding(check)},
 	"connect": {do: onboarding(connect)},
 	"device":  {do: (*Managed).device},
 	"invite":  {do: onboarding(invite)},

@@ -92,7 +92,7 @@ func (e endpoint) changeConnection(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	answer, err := m.change(w, r, client, account, action)
-	if action.name != "check" { // which changes nothing
+	if !action.looks {
 		m.Audit.Act(audit.Act{Action: action.name, Client: client.Name, Account: account, By: peer(r), Err: err})
 	}
 	switch {

@@ -234,12 +234,14 @@ func (f Facts) replacer() *strings.Replacer {
 	} else if f.Lost > 1 {
 		lost = fmt.Sprintf("%d access tokens were", f.Lost)
 	}
-	doctor := "`" + strings.Join(strings.Fields("caddy zoho doctor "+f.Client+" "+f.Account), " ") + "`"
+	command := func(name string) string {
+		return "`" + strings.Join(strings.Fields("caddy zoho "+name+" "+f.Client+" "+f.Account), " ") + "`"
+	}
 	pairs := []string{
 		"{server}", cmp.Or(f.Server, "this accounts server"),
 		"{consent}", cmp.Or(f.Consent, "connect the account again"),
-		"{doctor}", doctor,
-		"{refresh}", strings.Replace(doctor, "doctor", "refresh", 1),
+		"{doctor}", command("doctor"),
+		"{refresh}", command("refresh"),
 		"{budget}", budget,
 		"{window}", window,
 		"{lost}", lost,

@@ -130,7 +130,8 @@ func notInBackup(h sealed.BackupHeader) (warnings []string) {
 		warnings = append(warnings, "not in the backup: "+text)
 	}
 	if h.MissingMore > 0 {
-		warnings = append(warnings, fmt.Sprintf("not in the backup: %d more, which the log of that Caddy names", h.MissingMore))
+		warnings = append(warnings,
+			fmt.Sprintf("not in the backup: %d more, which the log of that Caddy names", h.MissingMore))
 	}
 	return warnings
 }
@@ -194,7 +195,8 @@ func checkBackup(cmd *cobra.Command, path string) (int, error) {
 	}
 	defer closed()
 	var tried adminapi.Restored
-	code, unasked := adminStream(cmd, http.MethodPost, "/zoho/restore?dry_run=true", adminapi.BackupType, file, decoded(&tried))
+	code, unasked := adminStream(
+		cmd, http.MethodPost, "/zoho/restore?dry_run=true", adminapi.BackupType, file, decoded(&tried))
 	answer := checked{BackupSummary: summary, Tried: unasked == nil, Opened: tried.GrantsOpened,
 		Opens: unasked == nil && tried.Whole()}
 	warn(cmd, notInBackup(summary.BackupHeader))
@@ -244,7 +246,8 @@ func notOpened(tried *adminapi.Restored) error {
 			names, why = append(names, shownAccount(a)), a.Why
 		}
 	}
-	text := fmt.Sprintf("the keys of the running Caddy open %d of %s", tried.GrantsOpened, words.Plural(tried.Backup.Grants, "grant"))
+	text := fmt.Sprintf("the keys of the running Caddy open %d of %s",
+		tried.GrantsOpened, words.Plural(tried.Backup.Grants, "grant"))
 	if len(names) > 0 {
 		text += ", not " + words.Some(names, 10, tried.Backup.Grants-tried.GrantsOpened) + ": " + why
 	} else {

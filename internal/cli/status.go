@@ -42,7 +42,7 @@ func cmdStatus(cmd *cobra.Command, args []string) (int, error) {
 			"or the pages of zoho_connect")
 	}
 	none := "no connection"
-	if state != "" && list.Total == 0 && list.StoreError == "" {
+	if state != "" && list.Total == 0 && list.StoreError == "" && !boolFlag(cmd, "json") {
 		if none, err = noneInState(cmd, args, state); err != nil {
 			return exitFailed, err
 		}
@@ -170,7 +170,8 @@ func errorWord(c adminapi.Connection, width int) string {
 // well reports whether tokens are had as they should be, but for what has no time and lasts. That another program uses
 // the grant is no failure of a call.
 func well(c adminapi.Connection) bool {
-	return slices.Contains([]string{tokencache.StateOK, tokencache.StateContended}, c.State) && c.HasToken && !c.TokenRefused && !c.NeedsConsent && c.NextTry == nil
+	return slices.Contains([]string{tokencache.StateOK, tokencache.StateContended}, c.State) &&
+		c.HasToken && !c.TokenRefused && !c.NeedsConsent && c.NextTry == nil
 }
 
 func cut(text string, width int) string {

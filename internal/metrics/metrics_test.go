@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -105,6 +107,17 @@ func TestAccountsInTrouble(t *testing.T) {
 	all := slices.Repeat([]tokencache.Status{{State: tokencache.StateDead}}, 3000)
 	if n := len(accounts(statuses(3000, all...))); n != maxAccountSeries {
 		t.Errorf("%d of 3000 dead accounts have series", n)
+	}
+}
+
+// TestLowBudget: the alert fires for accounts that have series.
+func TestLowBudget(t *testing.T) {
+	rules, err := os.ReadFile("../../deploy/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if says := fmt.Sprintf("(zoho_token_budget_remaining) <= %d\n", lowBudget); !strings.Contains(string(rules), says) {
+		t.Errorf("deploy/alerts.yaml lacks %q", says)
 	}
 }
 

@@ -28,7 +28,7 @@ func TestUsedAfterRefusal(t *testing.T) {
 			r.AddCookie(c)
 		}
 		w := httptest.NewRecorder()
-		pages.ServeHTTP(w, r)
+		pages.Serve(w, r)
 		return w
 	}
 	w := send(http.MethodPost, "start", "account=acme")
@@ -51,7 +51,7 @@ func TestUsedAfterRefusal(t *testing.T) {
 func TestAnswersFarBelow(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "http://localhost/zoho-connect/"+strings.Repeat("/", 200_000)+"callback?code=a&state=b", nil)
 	w := httptest.NewRecorder()
-	testPages(t).ServeHTTP(w, r)
+	testPages(t).Serve(w, r)
 	if to := w.Header().Get("Location"); len(to) > 1000 {
 		t.Errorf("%d, to an address of %d bytes", w.Code, len(to))
 	}

@@ -118,9 +118,7 @@ func (cb Callback) answersWidening() bool { return cb.Status != "" || cb.Enhance
 func (cb Callback) checkWidened() error {
 	switch {
 	case cb.repeated:
-		return errCallback(
-			"The answer names a parameter twice, which Zoho does not do. Nothing in it was used.",
-			"Start over.")
+		return errCallback(refusedAnswers[answerTwice].text, "Start over.")
 	case cb.Code != "" || cb.State != "":
 		return errCallback("This is the answer to a consent, not to scopes that are being added. It was not used.",
 			"Paste the whole address that the browser ended at after you accepted, which has `scope_enhanced=` in it.")

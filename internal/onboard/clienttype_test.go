@@ -18,7 +18,7 @@ func TestNoPageOfConsent(t *testing.T) {
 		pages := testPages(t)
 		set(pages.Client)
 		w := httptest.NewRecorder()
-		pages.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost/zoho-connect/connect?account=shop", nil))
+		pages.Serve(w, httptest.NewRequest(http.MethodGet, "http://localhost/zoho-connect/connect?account=shop", nil))
 		if body := html.UnescapeString(w.Body.String()); w.Code != http.StatusOK || !strings.Contains(body, command) {
 			t.Errorf("%d without %q: %s", w.Code, command, body)
 		}

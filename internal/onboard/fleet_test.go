@@ -162,7 +162,7 @@ func (b *browser) do(to *replica, r *http.Request) *httptest.ResponseRecorder {
 		r.AddCookie(b.cookie)
 	}
 	w := httptest.NewRecorder()
-	to.pages.ServeHTTP(w, r)
+	to.pages.Serve(w, r)
 	if cookies := w.Result().Cookies(); len(cookies) > 0 {
 		b.cookie = cookies[0]
 	}

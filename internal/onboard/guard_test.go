@@ -35,7 +35,7 @@ func TestGuards(t *testing.T) {
 			r.Header.Set(test.header, test.value)
 		}
 		w := httptest.NewRecorder()
-		pages.ServeHTTP(w, r)
+		pages.Serve(w, r)
 		if got := w.Header().Get("Zoho-Connect-Error"); got != test.code || (test.code == "") != (w.Code == http.StatusOK) {
 			t.Errorf("%s: %d %q, want %q", test.name, w.Code, got, test.code)
 		}

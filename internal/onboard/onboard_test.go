@@ -495,7 +495,7 @@ func TestCookie(t *testing.T) {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Cookie", "zoho-connect=PLANTED-BY-A-SUBDOMAIN")
 		w := httptest.NewRecorder()
-		pages.ServeHTTP(w, r)
+		pages.Serve(w, r)
 		cookies := w.Result().Cookies()
 		if w.Code != http.StatusSeeOther || len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteLaxMode {
 			t.Fatalf("%s: %d %v", address, w.Code, cookies)
@@ -603,7 +603,7 @@ func TestDoubleClick(t *testing.T) {
 	visit := func(r *http.Request) (status int, to string) {
 		r.AddCookie(&http.Cookie{Name: cookieName, Value: browser})
 		w := httptest.NewRecorder()
-		pages.ServeHTTP(w, r)
+		pages.Serve(w, r)
 		return w.Code, w.Header().Get("Location")
 	}
 	locations := make([]string, 4)
@@ -634,7 +634,7 @@ func TestFolderWithoutSlash(t *testing.T) {
 	pages := testPages(t)
 	for target, to := range map[string]string{"/zoho-connect": "./zoho-connect/", "//zoho-connect": "", "/zoho-connect/nothing": "", "/elsewhere": ""} {
 		w := httptest.NewRecorder()
-		pages.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost"+target, nil))
+		pages.Serve(w, httptest.NewRequest(http.MethodGet, "http://localhost"+target, nil))
 		if got := w.Header().Get("Location"); got != to || (to == "") != (w.Code == http.StatusNotFound) {
 			t.Errorf("%s: %d, to %q", target, w.Code, got)
 		}

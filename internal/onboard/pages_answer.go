@@ -1,6 +1,7 @@
 package onboard
 
 import (
+	"cmp"
 	"net/url"
 	"path"
 	"strings"
@@ -15,7 +16,7 @@ func (v *visit) turnAway(e *Error) {
 	}
 	v.logFailure(e)
 	v.w.Header().Set(ErrorHeader, e.Code)
-	v.redirect(to + "?" + url.Values{"why": {errAnswer(e.word).word}, "ref": {e.Reference}}.Encode())
+	v.redirect(to + "?" + url.Values{"why": {cmp.Or(e.word, answerOther)}, "ref": {e.Reference}}.Encode())
 }
 
 // deepest is how far below the pages an answer of Zoho's may come and still be led to them: a path of any length is free.

@@ -142,12 +142,13 @@ func (v *visit) showAccount(account string) {
 		v.askManage(account, do)
 		return
 	}
-	for _, s := range v.Flow.cache.Status(v.Client.Cache, account) {
-		r := v.row(s)
-		v.render(http.StatusOK, "account", map[string]any{
-			"Title": account, "Row": &r, "Manage": v.Manage && (s.ByClient || !s.Configured),
-		})
+	known := v.Flow.cache.Status(v.Client.Cache, account)
+	if len(known) == 0 {
+		v.fail(errNoGrant(v.Client, account))
 		return
 	}
-	v.fail(errNoGrant(v.Client, account))
+	r := v.row(known[0])
+	v.render(http.StatusOK, "account", map[string]any{
+		"Title": account, "Row": &r, "Manage": v.Manage && (r.ByClient || !r.Configured),
+	})
 }

@@ -74,7 +74,7 @@ func (v *visit) doInvite(account string) {
 		return
 	}
 	v.render(http.StatusOK, "manage-invited", map[string]any{
-		"Title": "Invitation for " + account, "Account": account, "Link": link,
+		"Title": "Invitation for " + account, "Link": link,
 		"Expires": inv.Expires.Format(expiryFormat), "Warnings": LinkWarnings(link),
 	})
 }

@@ -75,12 +75,10 @@ func (v *visit) scopesAdded(cb Callback) {
 	case mayComeAgain(failure):
 		v.fail(failure)
 		return
-	case hasCode(failure, codeDenied, codeState, codeCallback): // however often it comes, one result is kept
+	case hasCode(failure, codeDenied, codeState, codeCallback, codeUsed): // however often it comes, one result is kept
 		to = idOf("refused " + id)
-	case hasCode(failure, codeUsed):
-		to = idOf("refused " + id)
-		fallthrough
-	default:
+	}
+	if !hasCode(failure, codeDenied, codeState, codeCallback) { // what was begun is over
 		v.setCookie(scopesCookie, "")
 	}
 	v.lead(to, &pageResult{Result: result, Failure: asError(failure), Account: v.account})

@@ -51,7 +51,7 @@ func (p *Pages) wantRemedy(t *testing.T, failure, remedy string) {
 	}
 	_, _ = conn.Token(t.Context(), p.Client.Cache) // the list tells
 	w := httptest.NewRecorder()
-	p.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/zoho-connect/?account=configured", nil))
+	p.Serve(w, httptest.NewRequest("GET", "http://localhost/zoho-connect/?account=configured", nil))
 	if body := html.UnescapeString(w.Body.String()); !strings.Contains(body, failure) || !strings.Contains(body, remedy) {
 		t.Errorf("%q without %q: %s", failure, remedy, body)
 	}
@@ -106,7 +106,7 @@ func TestStateOfNoGrant(t *testing.T) {
 	pages := testPages(t)
 	pages.Client.Cache.Accounts = func() []string { return []string{"empty"} }
 	w := httptest.NewRecorder()
-	pages.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost/zoho-connect/", nil))
+	pages.Serve(w, httptest.NewRequest(http.MethodGet, "http://localhost/zoho-connect/", nil))
 	if text := w.Body.String(); !strings.Contains(text, `<span class="state not_connected">not connected</span>`) {
 		t.Errorf("%d %s", w.Code, text)
 	}

@@ -19,16 +19,13 @@ var pages = map[string]page{
 	"style.css":  {get: (*visit).style, open: true},
 }
 
-// ServeHTTP answers by the last segment of the path, in whatever folder the pages are served.
-func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.Serve(w, r) }
-
 // Served is what a page was about.
 type Served struct {
 	Account string // "" if it is not known
 	Managed string // what was done to it, "" if it was not managed
 }
 
-// Serve is ServeHTTP, and tells what it was about.
+// Serve answers by the last segment of the path, in whatever folder the pages are served.
 func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) Served {
 	base, _ := path.Split(p.Path(r))
 	v := &visit{Pages: p, w: w, r: r, base: base}

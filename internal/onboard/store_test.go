@@ -279,7 +279,7 @@ func TestUnreadableOnThePage(t *testing.T) {
 		r := httptest.NewRequest(method, "http://localhost/zoho-connect/"+target, strings.NewReader(form))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		w := httptest.NewRecorder()
-		pages.ServeHTTP(w, r)
+		pages.Serve(w, r)
 		return w
 	}
 	if w := visit(http.MethodGet, "connect?account=a", ""); w.Code != http.StatusOK || strings.Contains(w.Body.String(), `name="lost"`) {
